@@ -1,0 +1,1 @@
+"""Differentiable augmentations of what the discriminator sees, one a file."""

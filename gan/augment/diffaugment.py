@@ -1,0 +1,91 @@
+"""DiffAugment: the same differentiable transformations on real and generated images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Generator, Tensor, nn
+
+from gan.errors import UserError
+
+POLICIES = ("color", "translation", "cutout")
+
+
+class DiffAugment(nn.Module):
+    """Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, arXiv:2006.10738.
+
+    Brightness, saturation and contrast; translation by up to 1/8 of a side; a hole of half a side. Holes and what moves
+    in are 0 for RGB (mid-grey, the paper's) and transparent for premultiplied RGBA; colours change in RGB alone.
+
+    Args:
+        policy: which of "color", "translation", "cutout", applied in that order.
+    """
+
+    def __init__(self, policy: Sequence[str] = POLICIES) -> None:
+        super().__init__()
+        unknown = set(policy) - set(POLICIES)
+        if unknown:
+            raise UserError(f"augment.policy: {', '.join(sorted(unknown))} is not one of {', '.join(POLICIES)}")
+        self.policy = [name for name in POLICIES if name in policy]
+
+    def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
+        """Random numbers for n images (U(0, 1), (n, 3) for colours, (n, 2) for places) on the generator's device."""
+        widths = {"color": 3, "translation": 2, "cutout": 2}
+        return {name: torch.rand(n, widths[name], generator=generator, device=generator.device) for name in self.policy}
+
+    def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        for name in self.policy:
+            x = _TRANSFORMS[name](x, draws[name])  # (N, C, H, W)
+        return x
+
+
+def color(x: Tensor, u: Tensor) -> Tensor:
+    rgb, alpha = x[:, :3], x[:, 3:]
+    brightness, saturation, contrast = (u[:, i, None, None, None] for i in range(3))
+    rgb = rgb + (brightness - 0.5)
+    mean = rgb.mean(1, keepdim=True)
+    rgb = mean + (rgb - mean) * (2 * saturation)
+    mean = rgb.mean((1, 2, 3), keepdim=True)
+    rgb = mean + (rgb - mean) * (0.5 + contrast)
+    if alpha.shape[1]:  # premultiplied: no colour may shine where nothing is
+        rgb = torch.minimum(rgb.clamp_min(-1), alpha)
+    return torch.cat([rgb, alpha], 1)
+
+
+def translation(x: Tensor, u: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    rows, row_inside = _shifted(height, u[:, 0])  # (N, H)
+    columns, column_inside = _shifted(width, u[:, 1])  # (N, W)
+    images = torch.arange(len(x), device=x.device)[:, None, None]
+    moved = x.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    inside = row_inside[:, :, None] & column_inside[:, None, :]  # (N, H, W)
+    return torch.where(inside[:, None], moved, _empty(x))
+
+
+def cutout(x: Tensor, u: Tensor) -> Tensor:
+    rows = _hole(x.shape[2], u[:, 0])  # (N, H)
+    columns = _hole(x.shape[3], u[:, 1])  # (N, W)
+    return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], _empty(x), x)
+
+
+def _shifted(side: int, u: Tensor) -> tuple[Tensor, Tensor]:
+    """Source positions (N, side) of a shift by up to side / 8 cells, clamped, and where they lie inside."""
+    reach = round(side / 8)
+    shift = (u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach
+    source = torch.arange(side, device=u.device) - shift[:, None]
+    return source.clamp(0, side - 1), (source >= 0) & (source < side)
+
+
+def _hole(side: int, u: Tensor) -> Tensor:
+    """Mask (N, side), true within side / 4 of a centre drawn over the whole side."""
+    centre = (u * side).long().clamp_max(side - 1)
+    position = torch.arange(side, device=u.device)
+    return ((position - centre[:, None]) >= -(side // 4)) & ((position - centre[:, None]) < side // 4)
+
+
+def _empty(x: Tensor) -> Tensor:
+    return x.new_full((), -1.0 if x.shape[1] == 4 else 0.0)  # transparent black, or the paper's zero
+
+
+_TRANSFORMS = {"color": color, "translation": translation, "cutout": cutout}

@@ -1,0 +1,99 @@
+"""Checkpoints: when, under which name, and which are kept. How a file is written is gan/checkpoint_io.py's."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from lightning import Trainer
+from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+
+from gan import runs
+from gan.callbacks.evaluate import last_scores
+from gan.clock import crosses
+from gan.errors import Diverged
+from gan.module import GAN
+
+
+class Checkpoint(LightningCheckpoint):
+    """Save every so many images, at the end and when told to stop; remember the best.
+
+    Lightning runs callbacks of this type last, after pictures and scores of the same batch. It saves inside
+    `on_train_batch_end` alone, where the loops' counters stand between two batches and not between two epochs.
+
+    Args:
+        run: the run folder.
+        every: images from one checkpoint to the next.
+        keep: how many of the newest stay.
+        keep_every: images; multiples of it stay too. None keeps no others.
+        monitor: logged name that decides which is best.
+        mode: "min" or "max" of it.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        every: int,
+        keep: int = 2,
+        keep_every: int | None = None,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+    ) -> None:
+        self.run = Path(run)
+        self.every = every
+        self.keep = max(keep, 1)
+        self.keep_every = keep_every
+        self.monitor = monitor
+        self.mode = mode
+        self.best_score = math.inf if mode == "min" else -math.inf
+        self.best: str | None = None  # file name
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        seen = pl_module.images_seen
+        due = crosses(seen - pl_module.batch_size, seen, self.every)
+        if due or trainer.should_stop or trainer.global_step == trainer.max_steps or self.better(last_scores(trainer)):
+            self.save(trainer, pl_module)
+
+    def better(self, scores: dict[str, float]) -> bool:
+        score = scores.get(self.monitor or "", math.nan)
+        return score < self.best_score if self.mode == "min" else score > self.best_score
+
+    def save(self, trainer: Trainer, pl_module: GAN) -> None:
+        refuse_non_finite(pl_module)
+        path = runs.checkpoint_path(self.run, pl_module.images_seen)
+        scores = last_scores(trainer)
+        better = self.better(scores)
+        if better:
+            self.best_score, self.best = scores[str(self.monitor)], path.name
+        trainer.save_checkpoint(path)
+        if trainer.is_global_zero and path.exists():
+            if better:
+                record = {"checkpoint": path.name, "images": pl_module.images_seen, "monitor": self.monitor}
+                runs.write_json(path.with_name("best.json"), {**record, "score": self.best_score})
+            self.prune()
+
+    def prune(self) -> None:
+        """Remove what need not be kept, oldest first."""
+        for path in runs.checkpoints(self.run)[: -self.keep]:
+            images = int(path.stem.removeprefix("images-"))
+            if path.name != self.best and not (self.keep_every and images % self.keep_every == 0):
+                path.unlink(missing_ok=True)
+                runs.sidecar(path).unlink(missing_ok=True)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_score": self.best_score, "best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_score, self.best = state_dict["best_score"], state_dict["best"]
+
+
+def refuse_non_finite(pl_module: GAN) -> None:
+    """Raise Diverged rather than save weights that nothing can be made of."""
+    for name, parameter in pl_module.named_parameters():
+        if not torch.isfinite(parameter).all():
+            raise Diverged(
+                f"training diverged: {name} is not finite at {pl_module.images_seen} images; nothing was saved over "
+                "the last good checkpoint; lower the learning rate"
+            )

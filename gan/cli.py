@@ -1,0 +1,39 @@
+"""The `gan` command; each sub-command is a file in gan/commands, read only when it is used."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from gan.errors import UserError
+
+COMMANDS = {"generate": "draw images from a trained run"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one sub-command; 2 and one line for what a user can mend."""
+    parser = argparse.ArgumentParser(prog="gan", description="Work with GANs that train.py has trained.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, meaning in COMMANDS.items():
+        command = importlib.import_module(f"gan.commands.{name}")
+        subparser = subparsers.add_parser(name, help=meaning, description=command.__doc__)
+        command.add_arguments(subparser)
+        subparser.set_defaults(execute=command.run)
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.execute(parsed)
+    except UserError as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

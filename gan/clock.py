@@ -1,0 +1,15 @@
+"""The clock of images, and random numbers as functions of it."""
+
+from __future__ import annotations
+
+import hashlib
+
+
+def crosses(before: int, after: int, every: int) -> bool:
+    """Whether a multiple of `every` images lies in (before, after]: when something periodic is due."""
+    return after // every > before // every
+
+
+def seed_of(*key: object) -> int:
+    """A seed in 0..2^63-1 that is a function of the key alone, the same in every process and on every machine."""
+    return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1

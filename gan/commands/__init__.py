@@ -1,0 +1,1 @@
+"""One file a sub-command of `gan`: add_arguments(parser) and run(arguments)."""

@@ -1,0 +1,79 @@
+"""Draw images from a trained run: one PNG a seed, the same bytes for a seed whatever else is drawn with it."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+
+from gan.errors import UserError
+from gan.progress import counting
+
+BATCH = 256  # images in memory at a time
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="run folder or checkpoint file")
+    parser.add_argument("--seeds", default="0-15", help="as in 0-15,42 (default: %(default)s)")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for SEED.png; made if missing")
+    parser.add_argument("--grid", action="store_true", help="also write grid.png with all of them")
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="write over files that exist")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    seeds = parse_seeds(arguments.seeds)
+    out = arguments.out
+    targets = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; give a folder")
+    if not arguments.force and (there := [path for path in targets if path.exists()]):
+        raise UserError(
+            f"{there[0]}: exists already ({len(there)} of {len(targets)} files do); --force writes over them"
+        )
+
+    import torch
+
+    import gan
+    from gan.images import grid, save_png
+
+    model = gan.load(arguments.run, arguments.checkpoint).to(checked_device(arguments.device))
+    pictures = []
+    try:
+        with counting(f"drawing into {out}", len(seeds)) as advance:
+            for first in range(0, len(seeds), BATCH):
+                part = seeds[first : first + BATCH]
+                for seed, picture in zip(part, model.draw(part), strict=True):
+                    save_png(picture, out / f"{seed}.png")
+                    if arguments.grid:
+                        pictures.append(picture)
+                advance(len(part))
+        if pictures:
+            save_png(grid(torch.stack(pictures)), out / "grid.png")
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+
+
+def parse_seeds(text: str) -> list[int]:
+    """ "0-3,42" -> [0, 1, 2, 3, 42], each once, in the order given."""
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not found:
+            raise UserError(f"--seeds {text}: {part!r} is neither a whole number nor a range; write it as in 0-15,42")
+        first, last = int(found.group(1)), int(found.group(2) or found.group(1))
+        if last < first or last - first >= 10_000_000:
+            raise UserError(f"--seeds {text}: the range {part!r} is empty or longer than ten million")
+        seeds.update(dict.fromkeys(range(first, last + 1)))
+    return list(seeds)
+
+
+def checked_device(name: str) -> str:
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: torch cannot use it here") from error
+    return name

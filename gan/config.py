@@ -1,0 +1,255 @@
+"""What stands around Hydra: resolvers, one process a sweep's job, errors that a person can read. No torch at import."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf.errors import OmegaConfBaseException
+
+from gan import runs
+from gan.errors import UserError
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+
+# ---- resolvers: the values that depend on the machine or on other values
+
+
+def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
+    """The first value on a CPU, the second on a GPU: what was measured to be good on each."""
+    return cpu if device_of(str(_root_.trainer.accelerator)) == "cpu" else gpu
+
+
+def device_of(accelerator: str) -> str:
+    """ "cuda", "mps" or "cpu" for trainer.accelerator.
+
+    Raises:
+        UserError: unknown, or this machine does not have it.
+    """
+    import torch
+
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    there = {"auto": True, "cpu": True, "cuda": cuda, "mps": mps, "gpu": cuda or mps}
+    if accelerator not in there:
+        raise UserError(f"trainer.accelerator={accelerator}: {did_you_mean(accelerator, there)}")
+    if not there[accelerator]:
+        raise UserError(
+            f"trainer.accelerator={accelerator}: there is none here that torch {torch.__version__} can use; "
+            "take trainer.accelerator=auto"
+        )
+    if accelerator in ("auto", "gpu"):
+        return "cuda" if cuda else "mps" if mps else "cpu"
+    return accelerator
+
+
+def precision(accelerator: str) -> str:
+    """bf16 where the hardware has it, fp16 with a scaler on older CUDA, else fp32."""
+    import torch
+
+    device = device_of(accelerator)
+    if device == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    native = device == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return "bf16-mixed" if native else "32-true"
+
+
+def several(devices: Any) -> bool:
+    return devices not in (1, "1", "auto", [0])
+
+
+def strategy(devices: Any) -> str:
+    """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
+    externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
+    return "ddp_find_unused_parameters_true" if several(devices) or externally else "auto"
+
+
+def sync_batchnorm(devices: Any, accelerator: str) -> bool:
+    """On several GPUs; torch has no synchronised BatchNorm on the CPU."""
+    return several(devices) and device_of(accelerator) == "cuda"
+
+
+def fused(precision: str) -> bool:
+    """Not under fp16: fused Adam unscales gradients inside its step, after everyone else has looked at them."""
+    return precision != "16-mixed"
+
+
+def sides(size: Any) -> list[int]:
+    from gan.data.size import pair
+
+    return list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size))
+
+
+def images_at(checkpoint: str | None) -> int | None:
+    """Images seen at the checkpoint to go on from, None for a new run."""
+    return runs.images_of(Path(checkpoint)) if checkpoint else None
+
+
+for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at):
+    OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+
+
+# ---- composing
+
+
+def compose(overrides: list[str]) -> DictConfig:
+    """The configuration that Hydra will compose, with its own part in it.
+
+    Raises:
+        HydraException: an unknown option, group or value.
+    """
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("train", overrides, return_hydra_config=True)
+
+
+def plain(cfg: DictConfig) -> dict[str, Any]:
+    """The run's part of a configuration as plain containers, everything resolved that does not need Hydra's job."""
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    keys = [key for key in container if key != "hydra"]
+    return {
+        str(key): OmegaConf.to_container(cfg[key], resolve=True) if OmegaConf.is_config(cfg[key]) else cfg[key]
+        for key in keys
+    }
+
+
+# ---- processes
+
+
+def is_child() -> bool:
+    """Whether Lightning started this process as a further rank: its parent has prepared everything."""
+    return "LOCAL_RANK" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ and "RANK" not in os.environ
+
+
+def global_rank() -> int:
+    """This process's rank under torchrun, SLURM or Lightning, before any of them is asked."""
+    ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
+    return int(next((rank for rank in ranks if rank), 0))
+
+
+def isolate_job() -> None:
+    """In a sweep, let DDP's child processes run this job alone, not the sweep (Lightning #11300)."""
+    job = HydraConfig.get()
+    if job.mode is RunMode.MULTIRUN:
+        for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+            os.environ.pop(key, None)  # left by the job before
+        sys.argv[1:] = job.overrides.task
+        with read_write(job):  # type: ignore[arg-type]
+            job.run.dir = job.runtime.output_dir
+
+
+# ---- launching, and errors in one line
+
+
+def launch(main: Callable[[], Any]) -> None:
+    """Run a `@hydra.main` function: help without torch, the run folder claimed first, errors in one line and exit 2."""
+    shows_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra raise instead of printing
+    try:
+        if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
+            from gan.help import text
+
+            print(text())
+            return
+        if not is_child():
+            from gan.resume import prepare
+
+            sys.argv[1:] = prepare(sys.argv[1:])
+        main()
+    except Exception as error:
+        message = None if shows_traceback else readable(error)
+        if message is None:
+            raise
+        print(f"error: {message}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+def readable(error: BaseException) -> str | None:
+    """One line for what a user can cause, None for what is a fault of the program."""
+    chain = list(causes(error))
+    for cause in chain:
+        if isinstance(cause, UserError):
+            return one_line(str(cause))
+    for cause in chain:
+        if isinstance(cause, MissingConfigException):
+            return missing(cause)
+        if isinstance(cause, InstantiationException):
+            return (
+                one_line(str(chain[-1])) + f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
+            )
+        if isinstance(cause, HydraException | OmegaConfBaseException):
+            return unknown_option(str(cause)) or one_line(str(cause))
+        if "loading state_dict" in str(cause):
+            return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
+        if type(cause).__name__ == "MisconfigurationException":
+            return one_line(str(cause))
+    return None
+
+
+def causes(error: BaseException | None) -> Iterable[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def missing(error: MissingConfigException) -> str:
+    """`model=dcgn: there is no such model; ...` from Hydra's page of search paths."""
+    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    if group.startswith("hydra"):
+        return (
+            f"{group}={name}: not installed; pip install 'retro-gan[sweep]' (optuna) or 'retro-gan[slurm]' (submitit)"
+        )
+    return f"{group}={name}: there is no such {group}; {did_you_mean(name, error.options or [])}"
+
+
+def unknown_option(message: str) -> str | None:
+    """`data.sise: no such option; ...` from what Hydra says of a key that is not there."""
+    found = re.search(r"Could not (?:override|append to config|delete from config).*?'([^']+)'", message)
+    group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", message)
+    if not found:
+        return None
+    key = found.group(1).split("=")[0].lstrip("+~")
+    if group:
+        return f"{key}: no such group; {did_you_mean(key, [path.name for path in CONF.iterdir() if path.is_dir()])}"
+    return f"{key}: no such option; {did_you_mean(key, options())}"
+
+
+def options() -> list[str]:
+    """Every key of the default configuration, dotted."""
+    container = OmegaConf.to_container(compose([]), resolve=False)
+    assert isinstance(container, dict)
+    return [key for key in flatten(container) if not key.startswith("hydra.")]
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """{"data.size": 64, ...} of nested dicts; an empty dict is a leaf."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+    return leaves
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    known = list(choices)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(known)}" if len(known) < 20 else "see python train.py --help"
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,1 @@
+"""Images on disk, in a cache or drawn, and the batches made of them."""

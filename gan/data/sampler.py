@@ -1,0 +1,50 @@
+"""The order of images: an endless stream that is a pure function of the seed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from gan.errors import UserError
+
+
+class EndlessBatches(Sampler[list[int]]):
+    """Indices of one rank's share of each global batch, for ever.
+
+    Image k of the stream is image k mod `length` of the permutation of its epoch, so a batch may span two epochs, no
+    image is dropped, and the position in the stream is the whole state: start at any batch and get the same ones.
+
+    Args:
+        length: images in the set.
+        batch_size: of all ranks together.
+        start: the first batch, counted from the beginning of the run.
+
+    Raises:
+        UserError: the batch cannot be divided among the ranks.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:
+        if batch_size % ranks:
+            raise UserError(f"data.batch_size={batch_size}: cannot be divided among {ranks} devices; take a multiple")
+        self.length = length
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank = rank
+        self.ranks = ranks
+        self.start = start
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch_size // self.ranks
+        epoch, order = -1, np.empty(0, np.int64)
+        for batch in itertools.count(self.start):
+            first = batch * self.batch_size + self.rank * share
+            indices = []
+            for image in range(first, first + share):
+                if image // self.length != epoch:
+                    epoch = image // self.length
+                    order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
+                indices.append(int(order[image % self.length]))
+            yield indices

@@ -1,0 +1,59 @@
+"""`python train.py --help`, read off the comments in conf/: a file's first line, and the end of an option's line."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+CONF = Path(__file__).resolve().parent.parent / "conf"
+
+USAGE = """Train a GAN on a folder of retro images.
+
+    python train.py                                          DCGAN on the built-in images
+    python train.py data=folder data.root=PATH data.size=64  your own folder
+    python train.py model=dcgan data=retro trainer.devices=2 two devices
+    python train.py -m loss=hinge,nonsaturating seed=0,1     a sweep
+    python train.py resume=runs/NAME                         go on with a run; resume=auto finds it
+    tensorboard --logdir runs                                losses and samples
+
+Any option below is set as NAME=VALUE, a part of a group as GROUP=OPTION. `--cfg job` prints the whole configuration.
+"""
+
+
+def text() -> str:
+    """The whole page."""
+    groups = sorted(path for path in CONF.iterdir() if path.is_dir())
+    parts = [USAGE, "GROUPS\n", *(describe_group(group) for group in groups)]
+    parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
+    for file, prefix in (("data/folder", "data."), ("trainer/default", "trainer."), ("model/dcgan", "model.")):
+        parts.append(describe_options(CONF / f"{file}.yaml", prefix))
+    return "\n".join(parts)
+
+
+def describe_group(group: Path) -> str:
+    options = [f"  {group.name}={file.stem:<16} {headline(file)}" for file in sorted(group.glob("*.yaml"))]
+    return "\n".join(options) + "\n"
+
+
+def headline(file: Path) -> str:
+    """The first comment line of a configuration file."""
+    comments = (
+        line[1:].strip() for line in file.read_text().splitlines() if line.startswith("#") and "@package" not in line
+    )
+    return next(comments, "")
+
+
+def describe_options(file: Path, prefix: str) -> str:
+    """`name: default   meaning` for each line of a file that ends in a comment."""
+    rows, parents = [], dict[int, str]()
+    for line in file.read_text().splitlines():
+        found = re.match(r"^( *)([a-z_]+):\s*(.*?)\s*(?:# (.*))?$", line)
+        if not found or found.group(2) == "defaults":
+            continue
+        indent, name, value, meaning = len(found.group(1)), found.group(2), found.group(3), found.group(4)
+        value = re.sub(r"\$\{by_device:([^,}]+),([^}]+)\}", r"\1 (CPU) or \2 (GPU)", value)
+        parents = {depth: parent for depth, parent in parents.items() if depth < indent} | {indent: name}
+        if meaning:
+            path = prefix + ".".join(parents.values())
+            rows.append(f"  {path + '=' + value:<58} {meaning}")
+    return "\n".join(rows) + "\n"

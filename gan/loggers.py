@@ -1,0 +1,76 @@
+"""Where numbers go: TensorBoard's events and metrics.jsonl, both against images seen."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+from gan.runs import METRICS, cut_metrics
+
+
+class TensorBoard(TensorBoardLogger):
+    """Events in the run folder itself.
+
+    Args:
+        run: the run folder.
+        resumed_at: images seen at the checkpoint that training goes on from; later events are void.
+    """
+
+    def __init__(self, run: str, resumed_at: int | None = None) -> None:
+        purge: dict[str, Any] = {} if resumed_at is None else {"purge_step": resumed_at + 1}
+        super().__init__(save_dir=run, name="", version="", default_hp_metric=False, **purge)
+        self.failed = False
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        try:
+            super().log_metrics(metrics, step)
+        except OSError as error:
+            self.failed = self.failed or _say("TensorBoard's events", error)
+
+    def save(self) -> None:
+        """Flush; there is no hparams.yaml, since config.yaml says it all."""
+        self.experiment.flush()
+
+
+class JSONLines(Logger):
+    """One line {"images": ..., "time": ..., NAME: VALUE, ...} a logged step, in RUN/metrics.jsonl."""
+
+    def __init__(self, run: str, resumed_at: int | None = None) -> None:
+        super().__init__()
+        self.path = Path(run) / METRICS
+        self.failed = False
+        if resumed_at is not None:
+            rank_zero_only(cut_metrics)(self.path, resumed_at)
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        line = {"images": step, "time": round(time.time(), 3), **metrics}
+        try:
+            with open(self.path, "a") as file:
+                file.write(json.dumps(line) + "\n")
+        except OSError as error:
+            self.failed = self.failed or _say(str(self.path), error)
+
+    @rank_zero_only
+    def log_hyperparams(self, *_: Any, **__: Any) -> None:
+        """Nothing: config.yaml says it all."""
+
+
+def _say(what: str, error: OSError) -> bool:
+    print(f"{what}: not written ({error.strerror}); training goes on", flush=True)
+    return True

@@ -1,0 +1,23 @@
+"""How a loss meets a discriminator with one head or several."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+
+def over_heads(term: Callable[..., Tensor], *logits: Tensor | Sequence[Tensor]) -> Tensor:
+    """Average `term` within each head and sum over the heads, in fp32 or better.
+
+    Args:
+        term: elementwise function of one tensor an argument.
+        logits: for each argument of `term` a tensor (N, ...) or a sequence of such, one a head.
+    """
+    heads = zip(*((x,) if isinstance(x, Tensor) else x for x in logits), strict=True)
+    return torch.stack([term(*map(at_least_fp32, head)).mean() for head in heads]).sum()
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -1,0 +1,1 @@
+"""Distances over feature matrices, and the networks that give the features."""

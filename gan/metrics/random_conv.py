@@ -1,0 +1,50 @@
+"""Features from convolutions with fixed random weights: no download, the same everywhere, no substitute for FID's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu
+
+
+class RandomConv(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 896): three random convolutions of the image at 64x64, each averaged over 2x2.
+
+    Random filters see colour, texture and coarse layout, not what is depicted. Numbers from it are named
+    `..._random_conv` and compare with nothing else.
+    """
+
+    name = "random_conv"
+    dimension = 4 * (32 + 64 + 128)
+    side = 64  # pixels, of every image
+    chunk = 64  # images a pass
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__()
+        random = torch.Generator().manual_seed(seed)
+        shapes = [(32, 3, 5, 5), (64, 32, 3, 3), (128, 64, 3, 3)]
+        self.filters = [
+            torch.randn(shape, generator=random) * (2 / (shape[1] * shape[2] * shape[3])) ** 0.5 for shape in shapes
+        ]  # He et al., 2015: activations keep their scale
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.cat([self.features(part) for part in images.split(self.chunk)])
+
+    def features(self, images: Tensor) -> Tensor:
+        x = interpolate(rgb(images), (self.side, self.side), mode="bilinear", antialias=True)  # (N, 3, 64, 64)
+        pooled = []
+        for weight in self.filters:
+            x = relu(nn.functional.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))  # (N, C, h/2, w/2)
+            pooled.append(adaptive_avg_pool2d(x, 2).flatten(1))
+        return torch.cat(pooled, 1)
+
+
+def rgb(images: Tensor) -> Tensor:
+    """Grey, RGB or premultiplied RGBA bytes -> float RGB in [-1, 1], transparent pixels on mid-grey."""
+    x = images.float()
+    if images.shape[1] == 1:
+        x = x.expand(-1, 3, -1, -1)
+    elif images.shape[1] == 4:
+        x = x[:, :3] + (255 - x[:, 3:]) * 0.5
+    return x / 127.5 - 1

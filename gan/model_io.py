@@ -1,0 +1,97 @@
+"""A trained generator from a run: built by name from gan.networks, filled with the averaged weights."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from torch import Tensor, nn
+
+from gan import runs
+from gan.checkpoint_io import load as load_checkpoint
+from gan.errors import UserError
+from gan.sampling import generate, latents, reestimate_batch_norm
+
+LARGEST_SEED = 2**63 - 1
+
+
+class Model:
+    """A generator that draws: `gan.load("runs/NAME").sample(16)`.
+
+    Attributes:
+        generator: the averaged network in eval mode, on the CPU until moved.
+        images: images seen in training.
+        config: the run's configuration.
+    """
+
+    def __init__(self, generator: Any, images: int, config: dict[str, Any]) -> None:
+        self.generator = generator
+        self.images = images
+        self.config = config
+
+    def to(self, device: str) -> Model:
+        self.generator.to(device)
+        return self
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        """The pictures of seeds `seed` to `seed + n - 1`, uint8 (n, C, H, W); four channels are premultiplied RGBA."""
+        return self.draw(list(range(seed, seed + n)))
+
+    def draw(self, seeds: list[int]) -> Tensor:
+        """One picture a seed, uint8 (N, C, H, W), the same whatever it is drawn together with.
+
+        Raises:
+            UserError: a seed is not in 0..2^63-1.
+        """
+        for seed in seeds:
+            if not 0 <= seed <= LARGEST_SEED:
+                raise UserError(f"seed {seed}: seeds go from 0 to 2^63-1")
+        if not seeds:
+            raise UserError("no seeds: give at least one")
+        return generate(self.generator, latents(seeds, self.generator.latent))
+
+
+def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
+    """The averaged generator of a run folder or a checkpoint file.
+
+    Args:
+        checkpoint: "best", "last" or the path of a file.
+
+    Raises:
+        UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
+    """
+    path = runs.find(run, checkpoint)
+    state = load_checkpoint(path)
+    generator = build(state["config"], path)
+    prefix = "ema.module."
+    weights = {
+        name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)
+    }
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
+    reestimate_batch_norm(generator, generator.latent)
+    return Model(generator, int(state["images"]), state["config"])
+
+
+def build(config: Any, path: Path) -> Any:
+    """The generator that a checkpoint's configuration names, if it is one of gan.networks."""
+    try:
+        node = dict(config["model"]["generator"])
+        target = node["_target_"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: holds no configuration of a generator") from error
+    nested = any(isinstance(value, dict) for value in node.values())
+    plain = all(not str(key).startswith("_") for key in node if key != "_target_") and "${" not in str(node)
+    if not str(target).startswith("gan.networks.") or nested or not plain:
+        raise UserError(f"{path}: names {target} as its generator; only networks of gan.networks are built")
+    try:
+        generator = instantiate(node)
+    except Exception as error:
+        raise UserError(f"{path}: its generator cannot be built: {' '.join(str(error).split())}") from error
+    if not isinstance(generator, nn.Module):
+        raise UserError(f"{path}: {target} is no network")
+    return generator

@@ -1,0 +1,251 @@
+"""The adversarial game: who moves when, once for all recipes.
+
+The parts are duck-typed; there is no registry and no base class. What each must offer:
+
+batch          {"image": uint8 (N, C, H, W), "label": int64 (N,)} from the DataModule; floats in [-1, 1] are made here,
+               on the device.
+generator      `latent: int`; `forward(z, label=None) -> (N, C, H, W)`, nominally in [-1, 1].
+discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, ...) or a tuple of such, one a head;
+               `features(x)` -> list of its layers' activations. Real and fake go through it in separate passes.
+loss           `discriminator(real_logits, fake_logits)` and `generator(real_logits or None, fake_logits)` -> scalars;
+               `paired = True` where the generator needs the real logits too.
+penalty        `of = "discriminator" or "generator"`; `every: int`, in batches, multiplied into the term;
+               `forward(step: Step) -> scalar`.
+augment        `draw(n, size, generator) -> draws`; `forward(x, draws)`, shape kept, differentiable twice.
+
+A change of formula is another part. A change in who moves when is a subclass of GAN.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gan.clock import crosses, seed_of
+from gan.ema import EMA
+from gan.errors import Diverged
+from gan.images import to_float
+from gan.sampling import generate, latents, reestimate_batch_norm
+from gan.step import Step
+
+PREVIEW_SEED = 0  # previews show the pictures that `gan generate --seeds 0-63` draws
+FAKES_SEED = 2**32  # what is measured is not what is looked at
+
+
+class GAN(LightningModule):
+    """Alternate discriminator and generator updates; the clock is images seen, by all ranks together.
+
+    Args:
+        generator_optimizer, discriminator_optimizer: called with the parameters, return an Optimizer.
+        batch_size: images a batch over all ranks.
+        seed: of latents and of every other draw in training.
+        n_critic: discriminator updates a generator update.
+        ema_half_life: in images.
+        ema_warmup: the half-life is at most this share of the images seen.
+        log_every: images from one line of losses to the next; they are averaged over it.
+    """
+
+    generator: Any  # duck-typed parts: nn.Module would hide what they offer
+    discriminator: Any
+    loss: Any
+    penalties: Any
+    augment: Any
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: nn.Module,
+        generator_optimizer: Callable[..., Optimizer],
+        discriminator_optimizer: Callable[..., Optimizer],
+        *,
+        batch_size: int,
+        seed: int = 0,
+        n_critic: int = 1,
+        ema_half_life: float = 5_000,
+        ema_warmup: float = 0.05,
+        log_every: int = 1_000,
+        penalties: Mapping[str, nn.Module] | None = None,
+        augment: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.ema = EMA(generator, ema_half_life, ema_warmup)
+        self.loss = loss
+        self.penalties = nn.ModuleDict(dict(penalties or {}))
+        self.augment = augment
+        self.optimizer_factories = generator_optimizer, discriminator_optimizer
+        self.batch_size = batch_size
+        self.seed = seed
+        self.n_critic = n_critic
+        self.log_every = log_every
+        self.pending: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line
+        self.losses: dict[str, float] = {}  # the last line
+        self.config: dict[str, Any] = {}  # the run's resolved configuration, plain containers, for the checkpoint
+        self.estimated_at = -1  # images seen when the average's BatchNorm was last estimated
+        self.to(memory_format=torch.channels_last)  # 1.2 to 1.9 x the speed of convolutions in bf16 on a CPU
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        make_generator, make_discriminator = self.optimizer_factories
+        return [make_generator(self.generator.parameters()), make_discriminator(self.discriminator.parameters())]
+
+    @property
+    def images_seen(self) -> int:
+        """Images that D has been shown, over all ranks: the one clock."""
+        return self.trainer.global_step * self.batch_size
+
+    def training_step(self, batch: dict[str, Tensor], batch_idx: int) -> None:
+        generator_optimizer, discriminator_optimizer = self.lightning_optimizers()
+        # D moves in every batch and G in some: let D alone be counted, so that global_step is the number of batches
+        # (Lightning #17958). The loop sets both hooks anew before each batch.
+        generator_optimizer._on_before_step = generator_optimizer._on_after_step = lambda: None
+        step = self.begin(batch)
+        one_pass = self.n_critic == 1  # then one pass of G serves both updates
+        with torch.set_grad_enabled(one_pass):
+            step.fake = self.generator(step.z, step.label)
+        with self.toggled_optimizer(discriminator_optimizer):
+            self.move(discriminator_optimizer, self.discriminator_loss(step))
+        if (step.batch + 1) % self.n_critic == 0:
+            with self.toggled_optimizer(generator_optimizer):
+                if not one_pass:
+                    step.z = self.latents(step.batch, stream="generator")
+                    step.fake = self.generator(step.z, step.label)
+                self.move(generator_optimizer, self.generator_loss(step))
+            self.ema.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
+        if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
+            self.log_losses()
+
+    def begin(self, batch: dict[str, Tensor]) -> Step:
+        """Gather what the updates need; every draw of this batch is a function of (seed, batch), so resume is exact."""
+        batches = self.trainer.global_step
+        # Dropout and the like draw from the global state, which each rank sets anew.
+        torch.manual_seed(seed_of(self.seed, "global", batches, self.global_rank))
+        real = to_float(batch["image"])
+        return Step(
+            batch=batches,
+            real=real,
+            label=batch.get("label"),
+            z=self.latents(batches, stream="discriminator"),
+            generator=self.generator,
+            discriminator=self.discriminator,
+            critic=self.critic(batches, real, batch.get("label")),
+            fake=real,
+        )
+
+    def latents(self, batch: int, stream: str) -> Tensor:
+        """This rank's rows of the global batch's latents (N, latent): two ranks see together what one would."""
+        z = torch.randn(
+            self.batch_size, self.generator.latent, generator=self.random(stream, batch), device=self.device
+        )
+        return self.rows(z)
+
+    def rows(self, x: Tensor) -> Tensor:
+        """This rank's share of something drawn for the global batch."""
+        share = len(x) // self.trainer.world_size
+        return x[self.global_rank * share :][:share]
+
+    def random(self, stream: str, batch: int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(seed_of(self.seed, stream, batch))
+
+    def critic(self, batch: int, real: Tensor, label: Tensor | None) -> Callable[[Tensor], Tensor]:
+        """D(augment(x)), with the same draws at each call."""
+        augment = self.augment
+        if augment is None:
+            return functools.partial(self.discriminator, label=label)
+        drawn = augment.draw(self.batch_size, tuple(real.shape[2:]), self.random("augment", batch))
+        draws = {name: self.rows(draw) for name, draw in drawn.items()}
+        return lambda x: self.discriminator(augment(x, draws), label)
+
+    def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
+        """Named terms of D's loss; their sum is minimised."""
+        step.real_logits = step.critic(step.real)
+        step.fake_logits = step.critic(step.fake.detach())
+        loss = self.loss.discriminator(step.real_logits, step.fake_logits)
+        return {"loss/discriminator": loss, **self.penalty_terms("discriminator", step)}
+
+    def generator_loss(self, step: Step) -> dict[str, Tensor]:
+        """Named terms of G's loss; their sum is minimised."""
+        step.fake_logits = step.critic(step.fake)
+        if self.loss.paired:
+            with torch.no_grad():
+                step.real_logits = step.critic(step.real)
+        loss = self.loss.generator(step.real_logits if self.loss.paired else None, step.fake_logits)
+        return {"loss/generator": loss, **self.penalty_terms("generator", step)}
+
+    def penalty_terms(self, of: str, step: Step) -> dict[str, Tensor]:
+        """Penalties of one network, each multiplied by `every` where it is due and 0 elsewhere."""
+        return {
+            f"penalty/{name}": penalty.every * penalty(step)
+            if step.batch % penalty.every == 0
+            else step.real.new_zeros(())
+            for name, penalty in self.penalties.items()
+            if penalty.of == of
+        }
+
+    def move(self, optimizer: LightningOptimizer, terms: dict[str, Tensor]) -> None:
+        """Zero, backward, step, remember the terms: the one place where weights change."""
+        optimizer.zero_grad()
+        self.manual_backward(torch.stack(list(terms.values())).sum())
+        optimizer.step()
+        for name, term in terms.items():
+            self.pending[name].append(term.detach())
+
+    def lightning_optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
+        generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
+        return generator_optimizer, discriminator_optimizer
+
+    def log_losses(self) -> None:
+        """Send the averages since the last line to the loggers: the one moment at which the device is waited for.
+
+        Raises:
+            Diverged: a loss is not finite.
+        """
+        self.losses = {name: float(torch.stack(terms).mean()) for name, terms in self.pending.items()}
+        self.pending.clear()
+        self.log_scalars(self.losses)
+        for name, value in self.losses.items():
+            if value != value or abs(value) == float("inf"):
+                raise Diverged(
+                    f"training diverged: {name} is {value} at {self.images_seen} images; lower the learning rate"
+                )
+
+    def log_scalars(self, scalars: Mapping[str, float]) -> None:
+        """Log against images seen, past Lightning's own collection, which counts batches and keeps fp32 steps."""
+        for logger in self.trainer.loggers:
+            logger.log_metrics(dict(scalars), step=self.images_seen)
+
+    def averaged_generator(self) -> nn.Module:
+        """The EMA generator in eval mode, its BatchNorm statistics estimated for the weights it has now."""
+        if self.estimated_at != self.images_seen:
+            reestimate_batch_norm(self.ema.module, self.generator.latent)
+            self.estimated_at = self.images_seen
+        return self.ema.module
+
+    def preview(self, n: int) -> Tensor:
+        """The n pictures that callbacks draw: fixed latents, uint8 (n, C, H, W)."""
+        return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n))
+
+    def fakes(self, n: int) -> Tensor:
+        """The n pictures that callbacks measure, uint8 (n, C, H, W)."""
+        return self.draw(range(FAKES_SEED, FAKES_SEED + n))
+
+    def draw(self, seeds: range) -> Tensor:
+        return generate(self.averaged_generator(), latents(seeds, self.generator.latent))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = self.config
+        checkpoint["images"] = self.images_seen
+        checkpoint["pending"] = {name: torch.stack(terms) for name, terms in self.pending.items()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.pending = defaultdict(list, {name: list(terms) for name, terms in checkpoint["pending"].items()})

@@ -1,0 +1,137 @@
+"""DCGAN for any size that is a small grid times a power of two.
+
+Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+Networks", 2015, arXiv:1511.06434; hyper-parameters of pytorch/examples. A grid of 3 to 8 cells a side takes the
+place of the paper's 4x4, so that portrait, landscape and odd sizes need no resampling.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gan.errors import UserError
+
+CELLS = range(3, 9)  # sides that the base grid may have
+MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
+
+
+def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
+    """Return (rows, columns, doublings) with rows * 2^doublings = height, and the same for the width.
+
+    The most doublings that leave a grid of at least 4 cells a side are taken, as in the paper (64 = 4 * 2^4), else the
+    most that leave 3.
+
+    Raises:
+        UserError: no grid of 3 to 8 cells fits; the message names the nearest sizes that work.
+    """
+    height, width = size
+    fits = [
+        (height >> n, width >> n, n)
+        for n in range(1, 13)
+        if height % 2**n == width % 2**n == 0 and height >> n in CELLS and width >> n in CELLS
+    ]
+    if not fits:
+        near = " and ".join(f"{h}x{w}" for h, w in _nearest_sizes(height, width))
+        raise UserError(
+            f"size {height}x{width}: DCGAN needs a grid of 3 to 8 cells a side times a power of two; "
+            f"the nearest that work are {near} (data.size=[height,width])"
+        )
+    return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
+
+
+def _nearest_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    possible = {(rows << n, columns << n) for n in range(1, 8) for rows in CELLS for columns in CELLS}
+    if height == width:
+        possible = {(h, w) for h, w in possible if h == w}
+    return sorted(possible, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), s))[:2]
+
+
+def channels_at(width: int, doublings: int) -> list[int]:
+    """Channels of the feature maps from the base grid to half of the full size."""
+    return [width * min(2**n, MAX_MULTIPLE) for n in reversed(range(doublings))]
+
+
+class Generator(nn.Module):
+    """Latent (N, latent) -> image (N, C, H, W) in [-1, 1] through transposed convolutions and BatchNorm."""
+
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 100) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        self.latent = latent
+        widths = channels_at(width, doublings)
+        self.stem = nn.Sequential(
+            nn.ConvTranspose2d(latent, widths[0], (rows, columns), bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
+                nn.BatchNorm2d(after),
+                nn.ReLU(inplace=True),
+            )
+            for before, after in pairwise(widths)
+        )
+        self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False)
+        self.apply(initialise)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x = self.stem(z[:, :, None, None])  # (N, latent) -> (N, width_0, rows, columns)
+        for block in self.blocks:
+            x = block(x)  # (N, width_i, 2h, 2w)
+        return torch.tanh(self.to_image(x))  # (N, C, H, W)
+
+
+class Discriminator(nn.Module):
+    """Image (N, C, H, W) -> logits (N,), no sigmoid.
+
+    Args:
+        norm: "batch" is the paper's; "spectral" (Miyato et al., 2018) and "none" allow gradient penalties, which are
+            not defined for a discriminator that sees the batch.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "batch") -> None:
+        super().__init__()
+        if norm not in ("batch", "spectral", "none"):
+            raise UserError(f"model.discriminator.norm={norm}: batch, spectral or none")
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        widths = channels_at(width, doublings)[::-1]
+        self.from_image = nn.Sequential(nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(before, after, 4, 2, 1, bias=norm != "batch"),
+                nn.BatchNorm2d(after) if norm == "batch" else nn.Identity(),
+                nn.LeakyReLU(0.2, inplace=True),
+            )
+            for before, after in pairwise(widths)
+        )
+        self.to_logit = nn.Conv2d(widths[-1], 1, (rows, columns), bias=False)
+        self.apply(initialise)
+        if norm == "spectral":
+            for module in list(self.modules()):
+                if isinstance(module, nn.Conv2d):
+                    spectral_norm(module)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
+        activations = [self.from_image(x)]
+        for block in self.blocks:
+            activations.append(block(activations[-1]))
+        return activations
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.to_logit(self.features(x)[-1]).flatten()  # (N, 1, 1, 1) -> (N,)
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), biases 0 (section 3 of the paper)."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+    if isinstance(getattr(module, "bias", None), Tensor):
+        nn.init.zeros_(module.bias)  # type: ignore[arg-type]

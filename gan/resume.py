@@ -1,0 +1,319 @@
+"""Which folder a run gets, and which checkpoint it goes on from: decided before Hydra starts. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict
+
+from gan import runs
+from gan.config import compose, flatten, global_rank, is_child, isolate_job, plain
+from gan.errors import UserError
+
+INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
+FOREIGN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
+MULTIRUN = {"-m", "--multirun"}
+FREE = ("images", "minutes", "logger", "callback", "data.workers", "trainer.devices")  # may change on resume
+FOLLOWS = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # from what may change
+SWEEP = "sweep.yaml"
+
+
+def prepare(argv: list[str]) -> list[str]:
+    """The arguments for Hydra: flags first, the run's folder claimed and named, the checkpoint to go on from named.
+
+    Raises:
+        UserError: the folder is taken, or what is to be resumed is not there, damaged or configured otherwise.
+    """
+    flags = [word for word in argv if word.startswith("-")]
+    overrides = [word for word in argv if not word.startswith("-")]
+    if foreign := [flag for flag in flags if flag.split("=")[0] in FOREIGN]:
+        raise UserError(f"{foreign[0]}: configurations are those in conf/; put yours in conf/experiment/NAME.yaml")
+    if INFORMATION & {flag.split("=")[0] for flag in flags}:
+        return argv
+    if MULTIRUN & set(flags):
+        return [*flags, *prepare_sweep(overrides)]
+    return [*flags, *prepare_run(overrides)]
+
+
+def prepare_run(typed: list[str]) -> list[str]:
+    cfg = compose(typed)
+    if cfg.images is None and cfg.minutes is None:
+        raise UserError("images and minutes are both null: give one of them, the length of the run")
+    named = value_of(typed, "hydra.run.dir") is not None
+    if not named and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1))) > 1:
+        raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
+    folder = Path(folder_of(cfg, "run"))
+    if cfg.resume is None:
+        return go_on(typed, claim(folder, named), None)
+    if cfg.resume == "auto":
+        return prepare_auto(typed, cfg, folder, named)
+    return prepare_resume(typed, Path(cfg.resume))
+
+
+def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -> list[str]:
+    """Go on with the named folder, or with the newest unfinished run of this configuration, or start."""
+    if named:
+        if not (folder / runs.CONFIG).exists():
+            return go_on(typed, claim(folder, named), None)
+        refuse_difference(folder, cfg)
+        checkpoint = runs.newest(folder, say)
+        if checkpoint is None:
+            forget(folder)
+        return go_on(typed, folder, checkpoint)
+    for config in sorted(folder.parent.glob(f"*/{runs.CONFIG}"), key=lambda path: path.stat().st_mtime, reverse=True):
+        if runs.checkpoints(config.parent) and not difference(config.parent, cfg):
+            checkpoint = runs.newest(config.parent, say)
+            if checkpoint is not None and unfinished(checkpoint, cfg):
+                say(f"going on with {config.parent} at {runs.images_of(checkpoint):,} images")
+                return go_on(typed, config.parent, checkpoint)
+    return go_on(typed, claim(folder, named), None)
+
+
+def prepare_resume(typed: list[str], path: Path) -> list[str]:
+    """Replay a run's overrides, with those typed now where they may differ, in its own folder."""
+    if not path.exists():
+        raise UserError(f"resume={path}: no such run folder or checkpoint")
+    run = path.resolve().parent.parent if path.is_file() else path
+    if not (run / runs.OVERRIDES).exists():
+        raise UserError(
+            f"resume={path}: {run} is not a run folder, no {runs.OVERRIDES} in it; init_from= takes weights"
+        )
+    stored = trusted(run / runs.OVERRIDES)
+    merged = merge(stored, without(typed, "hydra.run.dir"))
+    cfg = compose(merged)
+    if not cfg.resume_force:
+        refuse_difference(run, cfg)
+    if path.is_file():
+        if reason := runs.damage(path):
+            raise UserError(f"resume={path}: damaged, {reason}; resume={run} takes the newest whole checkpoint")
+        if global_rank() == 0:
+            set_aside_later(run, runs.images_of(path))
+        return go_on(merged, run, path)
+    checkpoint = runs.newest(run, say)
+    if checkpoint is None:
+        raise UserError(
+            f"resume={run}: no whole checkpoint in {run / runs.CHECKPOINTS}; start anew with another folder"
+        )
+    if not unfinished(checkpoint, cfg):
+        reached = f"{runs.images_of(checkpoint):,} images"
+        say(f"{run} has reached its length already ({reached}); give images= or minutes= to go on")
+    return go_on(merged, run, checkpoint)
+
+
+def prepare_sweep(typed: list[str]) -> list[str]:
+    """Claim the sweep's folder; with resume=auto, go on in the newest one of the same overrides."""
+    resume = value_of(typed, "resume")
+    if resume not in (None, "null", "auto"):
+        raise UserError(f"resume={resume}: a sweep goes on with resume=auto")
+    named = value_of(typed, "hydra.sweep.dir") is not None
+    own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
+    folder = Path(folder_of(compose(own), "sweep"))
+    overrides = sorted(without(typed, "hydra.sweep.dir"))
+    if resume == "auto":
+        found = [folder / SWEEP] if named else folder.parent.glob(f"*/{SWEEP}")
+        for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
+            if record.exists() and yaml.safe_load(record.read_text()) == overrides:
+                say(f"going on with {record.parent}")
+                return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(record.parent)}"]
+    folder = claim(folder, named)
+    write_yaml(folder / SWEEP, overrides)
+    return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(folder)}"]
+
+
+def begin(cfg: DictConfig) -> Path:
+    """Inside Hydra's job: settle what to go on from (into cfg.resume), record what is run, return the run folder."""
+    job = HydraConfig.get()
+    sweeping = job.mode is RunMode.MULTIRUN
+    isolate_job()
+    run = Path(job.runtime.output_dir)
+    if cfg.resume == "auto":  # a sweep's job, in its own folder
+        checkpoint = runs.newest(run, say) if (run / runs.CONFIG).exists() else None
+        if sweeping and (run / runs.CONFIG).exists():
+            refuse_difference(run, cfg)
+            if checkpoint is None:
+                forget(run)
+        with open_dict(cfg):
+            cfg.resume = str(checkpoint) if checkpoint else None
+    if global_rank() == 0 or (sweeping and not is_child()):
+        record(cfg, run, list(job.overrides.task))
+    return run
+
+
+def record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
+    """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
+    write_yaml(run / runs.CONFIG, plain(cfg))
+    write_yaml(run / runs.OVERRIDES, without(without(overrides, "resume"), "resume_force"))
+    packages = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
+    wanted = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
+    line = {
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "git": revision(),
+        "python": platform.python_version(),
+        "packages": {name: packages.get(name) for name in wanted},
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+    with open(run / runs.ENVIRONMENT, "a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def revision() -> str | None:
+    """Git revision of this checkout, with "-dirty" where it was changed; None outside of git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def claim(folder: Path, named: bool) -> Path:
+    """Make the run's folder; one that somebody named must be empty, others get a free name."""
+    if global_rank() != 0:
+        return folder
+    if named:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise UserError(f"{folder}: exists and is not empty; take another folder, or go on with resume={folder}")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+    for attempt in range(1, 1000):
+        free = folder if attempt == 1 else folder.with_name(f"{folder.name}-{attempt}")
+        try:
+            free.mkdir(parents=True)
+            return free
+        except FileExistsError:
+            continue
+    raise UserError(f"{folder}: so many runs began in this second that no name is free")
+
+
+def forget(run: Path) -> None:
+    """Clear the logs of a run that ended before its first checkpoint, since it begins anew."""
+    if global_rank() == 0:
+        (run / runs.METRICS).unlink(missing_ok=True)
+        for events in run.glob("events.out.tfevents.*"):
+            events.unlink()
+
+
+def set_aside_later(run: Path, images: int) -> None:
+    """Move checkpoints past the one to go on from out of the way: they belong to another future."""
+    later = [path for path in runs.checkpoints(run) if int(path.stem.removeprefix("images-")) > images]
+    if not later:
+        return
+    aside = run / runs.CHECKPOINTS / f"set-aside-{time.strftime('%Y%m%d-%H%M%S')}"
+    aside.mkdir()
+    best = run / runs.CHECKPOINTS / "best.json"
+    if runs.best(run) in later:
+        later.append(best)
+    for path in later:
+        path.rename(aside / path.name)
+        if path != best and runs.sidecar(path).exists():
+            runs.sidecar(path).rename(aside / runs.sidecar(path).name)
+    say(f"later checkpoints are now in {aside}")
+
+
+def unfinished(checkpoint: Path, cfg: DictConfig) -> bool:
+    saved = json.loads(runs.sidecar(checkpoint).read_text())
+    enough_images = cfg.images is not None and saved["images"] >= cfg.images
+    enough_minutes = cfg.minutes is not None and (saved.get("seconds") or 0) >= 60 * cfg.minutes
+    return not (enough_images or enough_minutes)
+
+
+def refuse_difference(run: Path, cfg: DictConfig) -> None:
+    if cfg.resume_force:
+        return
+    if found := difference(run, cfg):
+        raise UserError(
+            f"{run} was configured otherwise: {'; '.join(found)}; only {', '.join(FREE)} may change on resume "
+            "(resume_force=true does it all the same)"
+        )
+
+
+def difference(run: Path, cfg: DictConfig) -> list[str]:
+    """Lines `key: stored -> now` of what a resumed run may not change."""
+    now = cfg.copy()
+    with open_dict(now):
+        for key in ("hydra", "logger", "callback"):
+            now.pop(key, None)
+    try:
+        stored = yaml.safe_load((run / runs.CONFIG).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise UserError(f"{run / runs.CONFIG}: cannot be read ({' '.join(str(error).split())})") from error
+    old, new = flatten(stored), flatten(plain(now))
+    keys = [key for key in sorted({*old, *new}) if not under(key, (*FREE, *FOLLOWS))]
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
+
+
+def under(key: str, parents: Iterable[str]) -> bool:
+    return any(key == parent or key.startswith(parent + ".") for parent in parents)
+
+
+def trusted(path: Path) -> list[str]:
+    """The overrides of a run folder, which may come from elsewhere: they may not name code or the environment.
+
+    Raises:
+        UserError: one of them does.
+    """
+    overrides = [str(word) for word in yaml.safe_load(path.read_text()) or []]
+    for word in overrides:
+        key, _, value = word.partition("=")
+        names_code = "_target_" in word and not value.startswith(("gan.", "torch.optim."))
+        if names_code or "${" in word or key.lstrip("+~").startswith("hydra"):
+            raise UserError(f"{path}: {word!r} could run code or read the environment; it is not replayed")
+    return overrides
+
+
+def merge(stored: list[str], typed: list[str]) -> list[str]:
+    """Stored overrides, with those typed in the place of the same key."""
+    keys = {key_of(word) for word in typed}
+    return [word for word in stored if key_of(word) not in keys] + typed
+
+
+def go_on(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
+    kept = without(without(overrides, "hydra.run.dir"), "resume")
+    return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
+
+
+def without(overrides: list[str], key: str) -> list[str]:
+    return [word for word in overrides if key_of(word) != key]
+
+
+def value_of(overrides: list[str], key: str) -> str | None:
+    return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
+
+
+def key_of(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~").partition("@")[0]
+
+
+def quote(path: Path) -> str:
+    """A value that Hydra's grammar gives back as it is."""
+    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def folder_of(cfg: DictConfig, mode: str) -> str:
+    HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
+    return str(cfg.hydra[mode].dir)
+
+
+def write_yaml(path: Path, value: Any) -> None:
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    runs.write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def say(message: str) -> None:
+    if global_rank() == 0:
+        print(message, flush=True)

@@ -1,0 +1,115 @@
+"""One run, from built parts to the number that a sweep minimises."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from hydra.utils import instantiate
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Timer
+from omegaconf import DictConfig
+
+from gan import runs
+from gan.callbacks.interrupt import Interrupt
+from gan.checkpoint_io import AtomicCheckpointIO, load
+from gan.config import is_child, plain
+from gan.data.module import Images
+from gan.errors import Diverged, UserError
+from gan.loggers import JSONLines
+from gan.module import GAN
+
+# What Lightning says of every run of this kind, and what it does not know.
+EXPECTED_WARNINGS = (
+    ".*does not have many workers.*",  # batches are gathered from memory
+    ".*in eval mode at the start of training.*",  # the averaged generator
+    ".*no pre-optimization state.*",  # Lightning #20947
+    ".*find_unused_parameters=True was specified.*",  # each phase uses one of two networks
+    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 on torch 2.13
+)
+
+
+def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., Trainer], run: Path) -> float:
+    """Train to `images` or `minutes`, in the run folder; exit 143 or 130 where SIGTERM or Ctrl-C ended it.
+
+    Returns:
+        The objective; inf where the run diverged in a sweep or nothing was evaluated.
+
+    Raises:
+        Diverged: outside of a sweep.
+        UserError: the last checkpoint could not be saved, or a part was configured wrongly.
+    """
+    for message in EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    model.config = plain(cfg)
+    storage, interrupt = AtomicCheckpointIO(), Interrupt()
+    trainer = make_trainer(
+        max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
+        callbacks=[interrupt, *timers(cfg.minutes), *callbacks(cfg.callback)],
+        logger=[*(instantiate(logger) for logger in cfg.logger.values()), JSONLines(str(run), resumed_at(cfg.resume))],
+        plugins=[storage],
+        default_root_dir=str(run),
+    )
+    if cfg.init_from:
+        initialise(model, Path(cfg.init_from))
+    announce(trainer, model, data, run)
+    try:
+        trainer.fit(model, data, ckpt_path=cfg.resume)
+    except Diverged as error:
+        if HydraConfig.get().mode is not RunMode.MULTIRUN:
+            raise
+        print(f"{run}: {error}", flush=True)
+        return float("inf")
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+    if interrupt.signal and not is_child():  # Lightning kills the parent of a child that ends with another code than 0
+        print(f"stopped at {model.images_seen:,} images; go on with: python train.py resume={run}", flush=True)
+        sys.exit(128 + interrupt.signal)
+    if storage.failure:
+        raise UserError(storage.failure)
+    return runs.objective(run, cfg.objective, cfg.objective_mode)
+
+
+def timers(minutes: float | None) -> list[Callback]:
+    return [] if minutes is None else [Timer(duration=timedelta(minutes=minutes))]
+
+
+def callbacks(configured: DictConfig) -> list[Any]:
+    return [instantiate(callback) for callback in configured.values()]
+
+
+def resumed_at(checkpoint: str | None) -> int | None:
+    return runs.images_of(Path(checkpoint)) if checkpoint else None
+
+
+def initialise(model: GAN, source: Path) -> None:
+    """Take the weights of a run's best checkpoint, or of a checkpoint, and nothing else of it.
+
+    Raises:
+        UserError: there is none, or it comes from another model.
+    """
+    state = load(runs.find(source))["state_dict"]
+    try:
+        model.load_state_dict(state)
+    except RuntimeError as error:
+        detail = " ".join(str(error).split("\n\t")[1].split())
+        raise UserError(f"init_from={source}: comes from another model; {detail}") from error
+
+
+def announce(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
+    if not trainer.is_global_zero:
+        return
+    counts = [
+        f"{name} {sum(p.numel() for p in network.parameters()):,}"
+        for name, network in (("generator", model.generator), ("discriminator", model.discriminator))
+    ]
+    device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
+    print(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}", flush=True)

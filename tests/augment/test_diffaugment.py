@@ -1,0 +1,68 @@
+"""DiffAugment: ranges, transparency, second derivatives, and draws that can be shared."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gan.augment.diffaugment import DiffAugment, color, cutout, translation
+from gan.errors import UserError
+
+
+def random(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_the_same_draws_give_the_same_images() -> None:
+    augment, x = DiffAugment(), torch.rand(4, 3, 16, 24) * 2 - 1
+    draws = augment.draw(4, (16, 24), random())
+    assert torch.equal(augment(x, draws), augment(x, draws))
+    assert not torch.equal(augment(x, draws), augment(x, augment.draw(4, (16, 24), random(1))))
+
+
+def test_middle_colours_change_nothing() -> None:
+    x = torch.rand(2, 3, 8, 8)
+    torch.testing.assert_close(color(x, torch.full((2, 3), 0.5)), x)
+
+
+def test_colours_follow_the_formula() -> None:
+    x, u = torch.rand(1, 3, 4, 4), torch.tensor([[0.9, 0.25, 0.8]])
+    bright = x + 0.4
+    saturated = bright.mean(1, keepdim=True) + (bright - bright.mean(1, keepdim=True)) * 0.5
+    torch.testing.assert_close(color(x, u), saturated.mean() + (saturated - saturated.mean()) * 1.3)
+
+
+def test_translation_moves_by_whole_pixels_up_to_an_eighth() -> None:
+    x = torch.arange(1.0, 257).reshape(1, 1, 16, 16)
+    moved = translation(x, torch.tensor([[0.999, 0.0]]))  # two down, two to the left
+    assert torch.equal(moved[0, 0, 2:, :-2], x[0, 0, :-2, 2:])
+    assert moved[0, 0, :2].abs().sum() == moved[0, 0, :, -2:].abs().sum() == 0
+    assert torch.equal(translation(x, torch.full((1, 2), 0.5)), x)
+
+
+def test_cutout_is_half_a_side_and_lies_where_it_is_drawn() -> None:
+    hole = cutout(torch.ones(1, 3, 16, 16), torch.full((1, 2), 0.5)) == 0
+    assert hole.sum() == 3 * 8 * 8
+    assert hole[0, 0, 4:12, 4:12].all()
+
+
+def test_rgba_is_filled_with_transparent_and_stays_premultiplied() -> None:
+    alpha = torch.rand(8, 1, 16, 16) * 2 - 1
+    x = torch.cat([torch.minimum(torch.rand(8, 3, 16, 16) * 2 - 1, alpha), alpha], 1)
+    augment = DiffAugment()
+    y = augment(x, augment.draw(8, (16, 16), random()))
+    assert (y[:, :3] <= y[:, 3:] + 1e-6).all()
+    hole = cutout(torch.ones(1, 4, 16, 16), torch.full((1, 2), 0.5))
+    assert (hole[0, :, 8, 8] == -1).all()
+
+
+def test_it_can_be_differentiated_twice() -> None:
+    augment = DiffAugment()
+    draws = {k: v.double() for k, v in augment.draw(2, (8, 8), random()).items()}
+    x = torch.rand(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda x: augment(x, draws).square(), x)
+
+
+def test_unknown_policies_are_named() -> None:
+    with pytest.raises(UserError, match="colour is not one of color"):
+        DiffAugment(["colour"])

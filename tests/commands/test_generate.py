@@ -1,0 +1,102 @@
+"""`gan generate`: one PNG a seed, the same bytes whatever else is drawn, and a clear no."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+import gan
+from gan import runs
+from gan.commands.generate import parse_seeds
+from gan.errors import UserError
+
+from ..conftest import Train
+
+
+@pytest.fixture
+def run(train: Train, tmp_path: Path) -> Path:
+    train("images=16", "hydra.run.dir=run", "data.channels=4")
+    return tmp_path / "run"
+
+
+def test_seeds_are_read_as_written() -> None:
+    assert parse_seeds("0-3,42,2") == [0, 1, 2, 3, 42]
+    for text in ("", "a", "3-1", "1--2", "-1", "0-99999999999"):
+        with pytest.raises(UserError):
+            parse_seeds(text)
+
+
+def test_the_same_bytes_for_a_seed_in_any_company(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", str(run), "--seeds", "0-20,99", "--out", "many", "--grid")
+    gan_command("generate", str(run), "--seeds", "99,7", "--out", "few", "--checkpoint", "last")
+    names = sorted(path.name for path in (tmp_path / "many").iterdir())
+    assert names == sorted([*(f"{seed}.png" for seed in [*range(21), 99]), "grid.png"])
+    for name in ("99.png", "7.png"):
+        assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "few" / name).read_bytes()
+    with Image.open(tmp_path / "few" / "7.png") as picture:
+        assert (picture.mode, picture.size) == ("RGBA", (16, 16))
+    previews = gan.load(run).sample(4, seed=0)
+    assert previews.shape == (4, 4, 16, 16) and previews.dtype == torch.uint8
+    assert torch.equal(gan.load(run, "last").sample(1, seed=3)[0], previews[3])
+
+
+def test_what_exists_is_not_written_over(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "3.png").write_text("precious")
+    assert "--force" in gan_command("generate", str(run), "--out", "out", check=2).stderr
+    assert (tmp_path / "out" / "3.png").read_text() == "precious"
+    gan_command("generate", str(run), "--out", "out", "--force")
+    assert (tmp_path / "out" / "3.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words, said in (
+        (["nowhere", "--out", "o"], "nowhere"),
+        ([str(run), "--out", "file"], "is a file"),
+        ([str(run), "--out", "o", "--seeds", "x"], "--seeds"),
+        ([str(run), "--out", "o", "--checkpoint", "none.ckpt"], "none.ckpt"),
+        ([str(run), "--out", "o", "--device", "cuda:77"], "cuda:77"),
+    ):
+        error = gan_command("generate", *words, check=2).stderr
+        assert said in error and error.startswith("error: ") and error.count("\n") == 1
+
+
+class Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_a_bomb_runs_nothing(gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "bomb.ckpt").write_bytes(pickle.dumps(Bomb(tmp_path / "trace")))
+    assert "refused" in gan_command("generate", "bomb.ckpt", "--out", "o", check=2).stderr
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize(
+    "generator",
+    [
+        {"_target_": "os.system", "command": "touch trace"},
+        {"_target_": "gan.commands.generate.run"},
+        {"_target_": "gan.networks.dcgan.Generator", "size": [16, 16], "width": {"_target_": "os.getcwd"}},
+        {"_target_": "gan.networks.dcgan.Generator", "_partial_": True},
+        {"_target_": "gan.networks.dcgan.Generator", "size": "${oc.env:HOME}"},
+        None,
+    ],
+)
+def test_only_gans_networks_are_built(generator: Any, run: Path, tmp_path: Path) -> None:
+    path = runs.checkpoint_path(run, 16)
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["config"]["model"]["generator"] = generator
+    torch.save(checkpoint, tmp_path / "forged.ckpt")
+    with pytest.raises(UserError):
+        gan.load(tmp_path / "forged.ckpt")

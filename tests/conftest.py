@@ -1,0 +1,67 @@
+"""What several tests share: a cache of their own, a tiny run, and the command line as a user types it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+TINY = [
+    "data.size=16",
+    "data.batch_size=4",
+    "data.images=24",
+    "model.generator.width=4",
+    "model.discriminator.width=4",
+    "model.generator.latent=8",
+    "model.log_every=8",
+    "callback.samples.every=16",
+    "callback.samples.n=4",
+    "callback.evaluate.every=16",
+    "callback.evaluate.n=8",
+    "callback.checkpoint.every=8",
+    "callback.progress.plain_every=0",
+]  # seconds a run
+
+Train = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["RETRO_GAN_CACHE"] = str(folder)
+    yield folder
+
+
+def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+    environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
+    environment |= {"COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(
+        [sys.executable, *script], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
+    )
+    if check is not None:
+        assert result.returncode == check, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
+    return result
+
+
+@pytest.fixture
+def train(tmp_path: Path) -> Train:
+    """Run train.py with the tiny settings in an empty folder; `check` is the exit code expected."""
+
+    def run(*overrides: str, tiny: bool = True, check: int | None = 0) -> subprocess.CompletedProcess[str]:
+        flags = [word for word in overrides if word.startswith("-")]
+        rest = [word for word in overrides if not word.startswith("-")]
+        return command([str(ROOT / "train.py"), *flags, *(TINY if tiny else []), *rest], tmp_path, check)
+
+    return run
+
+
+@pytest.fixture
+def gan_command(tmp_path: Path) -> Train:
+    """Run the `gan` command in an empty folder."""
+    return lambda *words, check=0: command(["-m", "gan.cli", *words], tmp_path, check)

@@ -1,0 +1,44 @@
+"""The order of images is a function of the seed alone."""
+
+from __future__ import annotations
+
+from itertools import chain, islice
+
+import pytest
+
+from gan.data.sampler import EndlessBatches
+from gan.errors import UserError
+
+
+def first(batches: int, **options: int) -> list[list[int]]:
+    return list(islice(iter(EndlessBatches(**{"length": 10, "batch_size": 4, "seed": 0, **options})), batches))
+
+
+def test_each_epoch_shows_every_image_once_in_another_order() -> None:
+    stream = list(chain.from_iterable(first(10)))
+    epochs = [stream[start : start + 10] for start in range(0, 40, 10)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 4
+
+
+def test_starting_later_gives_the_same_batches() -> None:
+    assert first(6, start=5) == first(11)[5:]
+
+
+@pytest.mark.parametrize("ranks", [2, 4])
+def test_ranks_see_together_what_one_would(ranks: int) -> None:
+    shares = [first(7, rank=rank, ranks=ranks) for rank in range(ranks)]
+    assert [list(chain.from_iterable(parts)) for parts in zip(*shares, strict=True)] == first(7)
+
+
+def test_the_seed_is_the_order() -> None:
+    assert first(5) != first(5, seed=1)
+
+
+def test_a_set_smaller_than_the_batch_is_repeated() -> None:
+    assert sorted(chain.from_iterable(first(3, length=2, batch_size=4))) == [0] * 6 + [1] * 6
+
+
+def test_a_batch_that_cannot_be_divided_is_refused() -> None:
+    with pytest.raises(UserError, match=r"data\.batch_size=4: cannot be divided among 3"):
+        first(1, ranks=3)

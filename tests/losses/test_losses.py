@@ -1,0 +1,84 @@
+"""Every loss against values by hand and an independent float64 version written from its paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gan.losses.hinge import Hinge
+from gan.losses.least_squares import LeastSquares
+from gan.losses.minimax import Minimax
+from gan.losses.nonsaturating import Nonsaturating
+
+
+def log_sigmoid(x: np.ndarray) -> np.ndarray:
+    return -np.logaddexp(0, -x)
+
+
+REFERENCE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    # -E log D(x) - E log(1 - D(G(z))), and -E log D(G(z))
+    Nonsaturating: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda f: -log_sigmoid(f).mean()),
+    Minimax: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda f: log_sigmoid(-f).mean()),
+    Hinge: (lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(), lambda f: -f.mean()),
+    LeastSquares: (lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2, lambda f: ((f - 1) ** 2).mean() / 2),
+}
+LOG2 = float(np.log(2))
+BY_HAND = [  # real and fake logit, D's loss, G's loss
+    (Nonsaturating, 0.0, 0.0, 2 * LOG2, LOG2),
+    (Nonsaturating, 1e4, -1e4, 0.0, 1e4),
+    (Minimax, 0.0, 0.0, 2 * LOG2, -LOG2),
+    (Hinge, 0.5, -0.25, 0.5 + 0.75, 0.25),
+    (Hinge, 2.0, -3.0, 0.0, 3.0),
+    (LeastSquares, 0.0, 1.0, 0.5 + 0.5, 0.0),
+    (LeastSquares, 3.0, -1.0, 2.0 + 0.5, 2.0),
+]
+
+
+@pytest.mark.parametrize(("loss", "real", "fake", "discriminator", "generator"), BY_HAND)
+def test_values_by_hand(loss: type, real: float, fake: float, discriminator: float, generator: float) -> None:
+    r, f = torch.tensor([real]), torch.tensor([fake])
+    assert float(loss().discriminator(r, f)) == pytest.approx(discriminator)
+    assert float(loss().generator(None, f)) == pytest.approx(generator)
+
+
+@pytest.mark.parametrize("loss", REFERENCE)
+def test_values_and_gradients_agree_with_the_formula(loss: type) -> None:
+    random = np.random.default_rng(0)
+    r, f = random.normal(0, 2, (2, 7))
+    real, fake = (torch.tensor(x, requires_grad=True) for x in (r, f))
+    of_discriminator, of_generator = REFERENCE[loss]
+    discriminator, generator = loss().discriminator(real, fake), loss().generator(None, fake)
+    assert discriminator.item() == pytest.approx(of_discriminator(r, f), rel=1e-12)
+    assert generator.item() == pytest.approx(of_generator(f), rel=1e-12)
+    for value, reference, x, at in (
+        (discriminator, lambda x: of_discriminator(x, f), real, r),
+        (discriminator, lambda x: of_discriminator(r, x), fake, f),
+        (generator, of_generator, fake, f),
+    ):
+        (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
+        assert gradient.numpy() == pytest.approx(central_differences(reference, at), abs=1e-6)
+
+
+def central_differences(function: Callable[[np.ndarray], float], x: np.ndarray, step: float = 1e-6) -> np.ndarray:
+    rows = np.eye(len(x)) * step
+    return np.array([(function(x + row) - function(x - row)) / (2 * step) for row in rows])
+
+
+@pytest.mark.parametrize("loss", REFERENCE)
+def test_heads_are_averaged_within_and_summed_over(loss: type) -> None:
+    small, large = torch.randn(4, 1), torch.randn(4, 1, 5, 5)
+    heads = loss().discriminator((small, large), (small, large))
+    assert float(heads) == pytest.approx(
+        float(loss().discriminator(small, small) + loss().discriminator(large, large)), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("loss", REFERENCE)
+def test_half_precision_logits_are_summed_in_fp32(loss: type) -> None:
+    logits = torch.full((4096,), 0.1, dtype=torch.bfloat16)
+    assert loss().discriminator(logits, logits).dtype == torch.float32
+    assert loss().generator(None, logits).dtype == torch.float32

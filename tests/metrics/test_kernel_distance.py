@@ -1,0 +1,65 @@
+"""The kernel distance against its definition, and what it must tell apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from gan.data.retro import draw
+from gan.errors import UserError
+from gan.metrics.kernel_distance import KernelDistance, kernel_distance
+from gan.metrics.random_conv import RandomConv
+
+
+def definition(x: np.ndarray, y: np.ndarray) -> float:
+    def k(a: np.ndarray, b: np.ndarray) -> float:
+        return float((a @ b / len(a) + 1) ** 3)
+
+    n, m = len(x), len(y)
+    within_x = sum(k(x[i], x[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+    within_y = sum(k(y[i], y[j]) for i in range(m) for j in range(m) if i != j) / (m * (m - 1))
+    return within_x + within_y - 2 * sum(k(a, b) for a in x for b in y) / (n * m)
+
+
+def test_it_is_the_definition() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(9, 5)), random.normal(0.5, 1.2, size=(7, 5))
+    assert kernel_distance(torch.tensor(x), torch.tensor(y)) == pytest.approx(definition(x, y), rel=1e-12)
+
+
+def test_it_is_unbiased() -> None:
+    random = torch.Generator().manual_seed(0)
+    values = [kernel_distance(*torch.randn(2, 20, 4, generator=random)) for _ in range(400)]
+    assert abs(np.mean(values)) < 3 * np.std(values) / 20
+    assert min(values) < 0
+
+
+def test_too_few_and_not_finite_are_refused() -> None:
+    with pytest.raises(UserError, match="at least 2"):
+        kernel_distance(torch.zeros(1, 3), torch.zeros(5, 3))
+    with pytest.raises(UserError, match="not finite"):
+        kernel_distance(torch.full((3, 3), float("nan")), torch.zeros(5, 3))
+
+
+def test_with_random_convolutions_it_grows_with_damage() -> None:
+    images = torch.from_numpy(np.stack([draw(0, i, 32, 32).transpose(2, 0, 1) for i in range(120)]))
+    extract, metric = RandomConv(), KernelDistance()
+    real, other = extract(images[:60]), images[60:]  # the kinds take turns, so both halves have all
+
+    def kid(changed: torch.Tensor) -> float:
+        return metric.compute(real, extract(changed))["kid"]
+
+    noise = torch.randint(-60, 60, other.shape, generator=torch.Generator().manual_seed(0))
+    noisy = (other + noise).clamp(0, 255).to(torch.uint8)
+    collapsed = other[:3].repeat(20, 1, 1, 1)
+    assert kid(other) < kid(noisy) and kid(other) < kid(collapsed)
+
+
+def test_features_do_not_depend_on_the_batch() -> None:
+    images = torch.randint(0, 256, (70, 4, 16, 24), dtype=torch.uint8)
+    extract = RandomConv()
+    features = extract(images)
+    assert features.shape == (70, extract.dimension)
+    torch.testing.assert_close(extract(images[65:]), features[65:], rtol=1e-4, atol=1e-5)
+    assert extract(images[:, :1]).shape == extract(images[:, :3]).shape

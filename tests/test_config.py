@@ -1,0 +1,136 @@
+"""Every file of every group composes, names things that exist, with arguments that they take; errors are one line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra.errors import HydraException
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from gan import help as help_page
+from gan.config import CONF, compose, did_you_mean, flatten, readable
+from gan.errors import UserError
+
+MULTI = ("penalty", "metric", "callback", "logger")
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+
+
+def overrides(file: Path) -> list[str]:
+    group, name = file.parts
+    choice = f"{group}=[{name}]" if group in MULTI else f"{group}={name}"
+    return [choice, "data.root=somewhere"]
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from targets(value, f"{path}[{index}]")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_option_composes_and_its_arguments_exist(file: Path) -> None:
+    if file.name == "optuna":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    cfg = compose(overrides(file))
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    container.pop("hydra")
+    found = list(targets(container))
+    assert len(found) > 10
+    for path, node in found:
+        given = {key: None for key in node if not key.startswith("_")}
+        signature = inspect.signature(get_object(node["_target_"]))
+        try:
+            (signature.bind_partial if node.get("_partial_") else signature.bind)(**given)
+        except TypeError as error:
+            raise AssertionError(f"{path}: {node['_target_']}: {error}") from error
+
+
+def test_the_signature_check_can_fail() -> None:
+    import torch
+
+    with pytest.raises(TypeError):
+        inspect.signature(torch.optim.Adam).bind_partial(beta=1)
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_file_says_what_it_is(file: Path) -> None:
+    assert len(help_page.headline(CONF / file.with_suffix(".yaml"))) > 10
+
+
+def test_help_gives_every_option_a_meaning() -> None:
+    page = help_page.text()
+    derived = {
+        "seed",
+        "loss",
+        "penalties",
+        "augment",
+        "batch_size",
+        "size",
+        "channels",
+        "fused",
+        "strategy",
+        "sync_batchnorm",
+    }
+    fixed = {"max_epochs", "use_distributed_sampler", "num_sanity_val_steps", "limit_val_batches"}
+    fixed |= {"enable_checkpointing", "enable_progress_bar", "enable_model_summary"}
+    for file, prefix in (
+        ("train", ""),
+        ("data/folder", "data."),
+        ("trainer/default", "trainer."),
+        ("model/dcgan", "model."),
+    ):
+        tree = yaml.safe_load((CONF / f"{file}.yaml").read_text())
+        for key, value in flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
+            if key.split(".")[-1][0] == "_" or value == {} or key.split(".")[-1] in derived | fixed or key == "augment":
+                continue
+            assert f"  {prefix}{key}=" in page, key
+    assert all(f"{file.parent}={file.name}" in page for file in FILES)
+
+
+def message(*typed: str) -> str | None:
+    with pytest.raises((HydraException, UserError)) as caught:
+        compose(list(typed))
+    return readable(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan?"),
+        ("loss=hing", "loss=hing: there is no such loss; did you mean hinge?"),
+        ("data.sise=32", "data.sise: no such option; did you mean data.size"),
+        ("imags=32", "imags: no such option; did you mean images"),
+        ("modle=dcgan", "modle: no such option; did you mean model"),
+        ("search=optima", "search=optima: there is no such search; did you mean optuna?"),
+    ],
+)
+def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
+    line = message(typed)
+    assert line is not None and line.startswith(said) and "\n" not in line
+
+
+def test_faults_of_the_program_are_not_hidden() -> None:
+    assert readable(ValueError("a bug")) is None
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("zzz", ["a", "b"]) == "there are a, b"
+
+
+def test_by_device_takes_what_was_measured() -> None:
+    cfg = compose(["trainer.accelerator=cpu"])
+    assert (cfg.model.generator.width, cfg.trainer.strategy) == (32, "auto")
+    assert cfg.trainer.precision in ("bf16-mixed", "32-true")
+    assert compose(["trainer.devices=2"]).trainer.strategy == "ddp_find_unused_parameters_true"

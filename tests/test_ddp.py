@@ -1,0 +1,25 @@
+"""Two gloo ranks: equal weights, different data, and together the steps of one process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from .conftest import command
+
+SCRIPT = str(Path(__file__).parent / "two_ranks.py")
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_two_ranks_take_the_steps_of_one(n_critic: int, tmp_path: Path) -> None:
+    for ranks in (1, 2):
+        command([SCRIPT, str(tmp_path), str(ranks), str(n_critic)], tmp_path)
+    one, first, second = (torch.load(tmp_path / f"{name}.pt", weights_only=True) for name in ("1-0", "2-0", "2-1"))
+    for name, value in first["state"].items():
+        assert torch.equal(value, second["state"][name]), name
+        torch.testing.assert_close(value, one["state"][name], rtol=1e-4, atol=1e-5)
+    for what in ("images", "latents"):
+        assert not torch.equal(first[what], second[what])
+        assert torch.equal(torch.cat([first[what], second[what]], 1), one[what])

@@ -1,0 +1,55 @@
+"""Imports run one way, and the commands' help needs no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LOWER = ("losses", "penalties", "augment", "networks", "metrics", "latent")
+MAY_IMPORT_HYDRA = {"config.py", "resume.py", "training.py", "model_io.py"}
+
+
+def imported(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+def test_parts_know_neither_lightning_nor_hydra_nor_the_layers_above() -> None:
+    above = ("lightning", "hydra", "omegaconf", "gan.module", "gan.callbacks", "gan.commands", "gan.training")
+    for part in LOWER:
+        for file in (ROOT / "gan" / part).glob("*.py"):
+            assert not [name for name in imported(file) if name.startswith(above)], file
+
+
+def test_hydra_stays_where_it_belongs() -> None:
+    for file in (ROOT / "gan").rglob("*.py"):
+        if file.name not in MAY_IMPORT_HYDRA:
+            assert not [name for name in imported(file) if name.split(".")[0] in ("hydra", "omegaconf")], file
+
+
+@pytest.mark.parametrize(
+    "command", [["train.py", "--help"], ["-m", "gan.cli", "--help"], ["-m", "gan.cli", "generate", "--help"]]
+)
+def test_help_does_not_import_torch(command: list[str]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", *command], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "usage" in run.stdout.lower() or "python train.py" in run.stdout
+    assert not [line for line in run.stderr.splitlines() if line.split("|")[-1].strip() in ("torch", "lightning")]
+
+
+def test_weights_are_never_loaded_as_code() -> None:
+    for file in (ROOT / "gan").rglob("*.py"):
+        source = file.read_text()
+        assert "weights_only=False" not in source and "pickle.load" not in source, file
+        assert source.count("torch.load(") == source.count("weights_only=True"), file

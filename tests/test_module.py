@@ -1,0 +1,190 @@
+"""The training step: who gets gradients, what the clock shows, what two updates do to the weights."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor, nn
+
+from gan.data.module import Images
+from gan.errors import Diverged
+from gan.losses.nonsaturating import Nonsaturating
+from gan.module import GAN
+from gan.networks.dcgan import Discriminator, Generator
+from gan.penalties.r1 import R1
+
+BATCH = 4
+
+
+def model(**options: Any) -> GAN:
+    torch.manual_seed(0)
+    adam = functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+    size = (16, 16)
+    networks = Generator(size, width=4, latent=6), Discriminator(size, width=4, norm=options.pop("norm", "batch"))
+    return GAN(*networks, options.pop("loss", Nonsaturating()), adam, adam, batch_size=BATCH, **options)
+
+
+def fit(module: GAN, batches: int, *callbacks: Callback, precision: Any = "32-true", **options: Any) -> Trainer:
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=batches,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=list(callbacks),
+        **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
+        **options,
+    )
+    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH))
+    return trainer
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_global_step_counts_batches_and_the_clock_images(n_critic: int) -> None:
+    class Count(Callback):
+        seen: list[tuple[int, int]] = []  # noqa: RUF012
+
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            self.seen.append((trainer.global_step, pl_module.images_seen))
+
+    count = Count()
+    count.seen = []
+    fit(model(n_critic=n_critic), 6, count)
+    assert count.seen == [(batch, batch * BATCH) for batch in range(1, 7)]
+
+
+@pytest.mark.parametrize("n_critic", [1, 3])
+def test_each_update_gives_gradients_to_its_network_alone(n_critic: int) -> None:
+    moves: list[str] = []
+
+    class Watched(GAN):
+        def move(self, optimizer: Any, terms: dict[str, Tensor]) -> None:
+            for network in (self.generator, self.discriminator):
+                network.zero_grad()
+            self.manual_backward(torch.stack(list(terms.values())).sum(), retain_graph=True)
+            generator, discriminator = (
+                any(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
+                for network in (self.generator, self.discriminator)
+            )
+            moves.append("G" * generator + "D" * discriminator)
+            super().move(optimizer, terms)
+
+    module = model(n_critic=n_critic)
+    module.__class__ = Watched
+    fit(module, 6)
+    assert "".join(moves) == ("D" * n_critic + "G") * (6 // n_critic)
+
+
+def test_one_step_is_what_a_plain_loop_does() -> None:
+    """Adam, losses and EMA against the same two updates written out."""
+    module = model(ema_half_life=8, ema_warmup=1e9)
+    plain = model()
+    adams = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (plain.generator, plain.discriminator)]
+    drawn: list[tuple[Tensor, Tensor]] = []
+
+    class Record(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            drawn.append((batch["image"].clone(), pl_module.latents(batch_idx, stream="discriminator")))
+
+    fit(module, 3, Record())
+    average = [p.detach().clone() for p in plain.generator.parameters()]
+    softplus = nn.functional.softplus
+    for image, z in drawn:
+        fake = plain.generator(z)
+        real_logit, fake_logit = plain.discriminator(image / 127.5 - 1), plain.discriminator(fake.detach())
+        adams[1].zero_grad()
+        (softplus(-real_logit).mean() + softplus(fake_logit).mean()).backward()
+        adams[1].step()
+        adams[0].zero_grad()
+        softplus(-plain.discriminator(fake)).mean().backward()
+        adams[0].step()
+        for mean, p in zip(average, plain.generator.parameters(), strict=True):
+            mean.lerp_(p.detach(), 1 - 0.5 ** (BATCH / 8))
+    for mine, theirs in zip(module.parameters(), plain.parameters(), strict=False):
+        if mine.requires_grad:
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+    for mine, theirs in zip(module.ema.module.parameters(), average, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_no_weights_of_an_earlier_step_are_cached_by_autocast() -> None:
+    """G's update must see the discriminator that D's update has just made (pitfall: stale bf16 casts)."""
+
+    class Watched(GAN):
+        def generator_loss(self, step: Any) -> dict[str, Tensor]:
+            terms = super().generator_loss(step)
+            with torch.autocast("cpu", torch.bfloat16, cache_enabled=False), torch.no_grad():
+                fresh = self.loss.generator(None, step.critic(step.fake))
+            assert fresh.item() == terms["loss/generator"].item()
+            return terms
+
+    module = model(norm="none")
+    module.__class__ = Watched
+    fit(module, 4, precision="bf16-mixed")
+
+
+def test_latents_and_images_are_functions_of_seed_and_batch() -> None:
+    module = model(seed=3)
+    module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    assert torch.equal(module.latents(5, "generator"), module.latents(5, "generator"))
+    others = [module.latents(6, "generator"), module.latents(5, "discriminator"), model(seed=4).latents]
+    assert not torch.equal(module.latents(5, "generator"), others[0])
+    assert not torch.equal(module.latents(5, "generator"), others[1])
+
+
+def test_fp16_with_a_scaler_and_two_optimizers_trains() -> None:
+    module = model()
+    before = [p.detach().clone() for p in module.parameters() if p.requires_grad]
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    fit(module, 6, precision=MixedPrecision("16-mixed", "cpu", scaler))
+    after = [p for p in module.parameters() if p.requires_grad]
+    assert all(bool(torch.isfinite(p).all()) for p in after)
+    assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True) if p.ndim == 4)
+
+
+def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
+    terms: list[float] = []
+
+    class Watched(GAN):
+        def move(self, optimizer: Any, terms_now: dict[str, Tensor]) -> None:
+            if "penalty/r1" in terms_now:
+                terms.append(float(terms_now["penalty/r1"]))
+            super().move(optimizer, terms_now)
+
+    module = model(norm="none", penalties={"r1": R1(weight=2.0, every=3)})
+    module.__class__ = Watched
+    fit(module, 6)
+    assert [value > 0 for value in terms] == [True, False, False, True, False, False]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run() -> None:
+    class Broken(Nonsaturating):
+        def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            return fake_logits.mean() * float("nan")
+
+    with pytest.raises(Diverged, match="loss/discriminator is nan at 8 images"):
+        fit(model(loss=Broken(), log_every=8), 6)
+
+
+def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> None:
+    module = model()
+    fit(module, 3)
+    live = {name: value.clone() for name, value in module.generator.state_dict().items()}
+    previews = module.preview(5)
+    assert previews.shape == (5, 3, 16, 16) and previews.dtype == torch.uint8
+    assert torch.equal(previews, module.preview(9)[:5])
+    assert not torch.equal(previews, module.fakes(5))
+    assert all(torch.equal(value, live[name]) for name, value in module.generator.state_dict().items())
+
+
+def test_parts_are_saved_with_the_module_and_metrics_are_not(tmp_path: Path) -> None:
+    names = {name.split(".")[0] for name in model().state_dict()}
+    assert names == {"generator", "discriminator", "ema"}

@@ -1,0 +1,37 @@
+"""One seed, one picture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gan.networks.dcgan import Generator
+from gan.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, generate, latents, reestimate_batch_norm
+
+
+def test_a_latent_is_a_function_of_its_seed() -> None:
+    assert torch.equal(latents([3, 9, 2**62], 7)[1], latents([9], 7)[0])
+    assert len({tuple(row.tolist()) for row in latents([0, 1, 2**32, 2**32 + 1, 2**63 - 1], 7)}) == 5
+    assert latents([], 7).shape == (0, 7)
+
+
+@pytest.mark.parametrize("count", [1, 3, 16, 17, 40])
+def test_pictures_do_not_depend_on_what_they_are_drawn_with(count: int) -> None:
+    torch.manual_seed(0)
+    generator = Generator((32, 32), width=8, latent=6).eval()
+    z = latents(range(40), 6)
+    assert torch.equal(generate(generator, z)[:count], generate(generator, z[:count]))
+
+
+def test_batch_norm_gets_the_plain_average_of_fixed_latents() -> None:
+    norm = nn.BatchNorm2d(3, momentum=0.25)
+    generator = nn.Sequential(nn.Unflatten(1, (3, 1, 1)), norm)
+    reestimate_batch_norm(generator, 3)
+    z = latents(range(ESTIMATION_SEED, ESTIMATION_SEED + ESTIMATION_IMAGES), 3)
+    torch.testing.assert_close(norm.running_mean, z.mean(0), atol=1e-5, rtol=0)
+    assert not generator.training and not norm.training
+    assert norm.momentum == 0.25
+    before = norm.running_var.clone()  # type: ignore[union-attr]
+    reestimate_batch_norm(generator, 3)
+    assert torch.equal(norm.running_var, before)  # type: ignore[arg-type]

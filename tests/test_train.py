@@ -1,0 +1,309 @@
+"""train.py as a user runs it: the run folder, resume to the bit, signals, sweeps, two ranks, and bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan import runs
+from gan.checkpoint_io import load
+
+from .conftest import ROOT, TINY, Train
+
+
+def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
+    return load(runs.checkpoint_path(run, images))["state_dict"]
+
+
+def state(run: Path, images: int) -> dict[str, Any]:
+    """All of a checkpoint that must not depend on interruptions."""
+    checkpoint = load(runs.checkpoint_path(run, images))
+    return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step", "images", "pending")}
+
+
+def equal(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
+    out = train("images=32", "hydra.run.dir=runs/a").stdout
+    run = tmp_path / "runs" / "a"
+    names = sorted(path.name for path in run.iterdir() if "tfevents" not in path.name)
+    assert names == ["checkpoints", "config.yaml", "environment.jsonl", "metrics.jsonl", "overrides.yaml", "samples"]
+    assert sorted(p.name for p in (run / "samples").iterdir()) == ["000000016.png", "000000032.png", "reals.png"]
+    kept = sorted(p.name for p in (run / "checkpoints").glob("*.ckpt"))
+    assert kept[-2:] == ["images-000000024.ckpt", "images-000000032.ckpt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["size"] == 16
+    assert json.loads((run / "environment.jsonl").read_text())["packages"]["torch"]
+    lines = runs.read_metrics(run / "metrics.jsonl")
+    assert [line["images"] for line in lines if "loss/generator" in line] == [8, 16, 24, 32]
+    assert [line["images"] for line in lines if "eval/kid_random_conv" in line] == [16, 32]
+    events = EventAccumulator(str(run)).Reload()
+    assert [event.step for event in events.Scalars("loss/discriminator")] == [8, 16, 24, 32]
+    assert [event.step for event in events.Images("samples")] == [16, 32]
+    assert "32 images · epoch 1.3" in out and "000000032.png" in out
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train, tmp_path: Path) -> None:
+    options = [f"trainer.precision={precision}", f"data.workers={workers}", "augment=diffaugment"]
+    train(*options, "images=56", "hydra.run.dir=whole")
+    train(*options, "images=28", "hydra.run.dir=parts")  # in mid-epoch (24 images), and between two lines of losses
+    train("resume=parts", "images=56")
+    assert equal(state(tmp_path / "whole", 56), state(tmp_path / "parts", 56))
+
+    def values(run: str) -> list[dict[str, float]]:
+        lines = runs.read_metrics(tmp_path / run / "metrics.jsonl")
+        return [{k: v for k, v in line.items() if k != "time"} for line in lines if line["images"] != 28]
+
+    assert values("whole") == values("parts")
+
+
+def test_after_kill_9_the_run_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
+    train("images=160", "hydra.run.dir=whole")
+    process = start("images=160", "hydra.run.dir=killed", folder=tmp_path)
+    wait_for(lambda: len(runs.checkpoints(tmp_path / "killed")) >= 2, process)
+    process.kill()
+    process.wait()
+    assert not runs.checkpoint_path(tmp_path / "killed", 160).exists()
+    with open(tmp_path / "killed" / "metrics.jsonl", "a") as file:
+        file.write('{"images": 9999, "loss/generator": 1.0}\n{"torn')  # past the checkpoint: to be cut
+    train("images=160", "hydra.run.dir=killed", "resume=auto")
+    assert equal(state(tmp_path / "whole", 160), state(tmp_path / "killed", 160))
+    lines = [
+        line["images"] for line in runs.read_metrics(tmp_path / "killed" / "metrics.jsonl") if "loss/generator" in line
+    ]
+    assert lines == list(range(8, 161, 8))
+
+
+def test_resume_takes_the_previous_checkpoint_where_the_last_is_torn(train: Train, tmp_path: Path) -> None:
+    train("images=32", "hydra.run.dir=a")
+    whole = state(tmp_path / "a", 32)
+    last = runs.checkpoint_path(tmp_path / "a", 32)
+    last.write_bytes(last.read_bytes()[:-1])
+    out = train("resume=a").stdout
+    assert "images-000000032.ckpt: damaged" in out
+    assert equal(state(tmp_path / "a", 32), whole)
+
+
+def test_resume_auto_finds_the_newest_unfinished_run_and_else_starts_one(train: Train, tmp_path: Path) -> None:
+    train("images=16")
+    train("images=16", "seed=1")
+    train("images=32", "resume=auto")
+    found = list((tmp_path / "runs").iterdir())
+    assert len(found) == 2
+    assert sum(runs.checkpoint_path(run, 32).exists() for run in found) == 1
+    train("images=32", "resume=auto")  # it is finished: another one begins
+    assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_path: Path) -> None:
+    train("images=16", "hydra.run.dir=a")
+    before = snapshot(tmp_path / "a")
+    error = train("resume=a", "images=32", "model.generator_optimizer.lr=1e-3", check=2).stderr
+    assert "model.generator_optimizer.lr: 0.0002 -> 0.001" in error and error.count("\n") == 1
+    assert snapshot(tmp_path / "a") == before
+    train("resume=a", "images=24", "model.generator_optimizer.lr=1e-3", "resume_force=true")
+    assert runs.checkpoint_path(tmp_path / "a", 24).exists()
+
+
+def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
+    train("images=16", "hydra.run.dir=a")
+    train(
+        "images=4",
+        "hydra.run.dir=b",
+        "init_from=a",
+        "model.generator_optimizer.lr=0",
+        "model.discriminator_optimizer.lr=0",
+    )
+    name = "discriminator.to_logit.weight"
+    assert torch.equal(weights(tmp_path / "a", 16)[name], weights(tmp_path / "b", 4)[name])
+    error = train("images=4", "init_from=a", "model.generator.width=8", check=2).stderr
+    assert "init_from=a: comes from another model" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_signals_save_and_exit(number: int, code: int, train: Train, tmp_path: Path) -> None:
+    process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
+    wait_for(lambda: runs.checkpoints(tmp_path / "a"), process)
+    process.send_signal(number)
+    assert process.wait(60) == code
+    assert process.stdout is not None
+    images = runs.images_of(runs.newest(tmp_path / "a", print) or Path())
+    assert f"stopped at {images:,} images" in process.stdout.read()
+    train("resume=a", f"images={images + 8}")
+    assert runs.checkpoint_path(tmp_path / "a", images + 8).exists()
+
+
+def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
+    train("images=null", "minutes=0.03", "hydra.run.dir=a")
+    last = runs.newest(tmp_path / "a", print)
+    assert last is not None
+    assert 1.8 <= json.loads(runs.sidecar(last).read_text())["seconds"] < 20
+
+
+def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: Path) -> None:
+    error = train("images=64", "hydra.run.dir=a", "model.generator_optimizer.lr=1e30", check=2).stderr
+    assert "training diverged" in error and error.count("\n") == 1
+    for path in runs.checkpoints(tmp_path / "a"):
+        assert all(bool(torch.isfinite(value).all()) for value in load(path)["state_dict"].values())
+
+
+def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=0,1", "images=16", "resume=auto"]
+    train(*sweep)
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1"]
+    assert [yaml.safe_load((folder / job / "config.yaml").read_text())["seed"] for job in "01"] == [0, 1]
+    before = {job: (folder / job / "metrics.jsonl").read_text() for job in "01"}
+    train(*sweep)
+    assert list((tmp_path / "runs").iterdir()) == [folder]
+    assert {job: (folder / job / "metrics.jsonl").read_text() for job in "01"} == before
+
+
+def test_optuna_minimises_the_objective(train: Train, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
+    (folder,) = (tmp_path / "runs").iterdir()
+    result = yaml.safe_load((folder / "optimization_results.yaml").read_text())
+    scores = [runs.objective(folder / str(job), "eval/kid_random_conv", "best") for job in range(2)]
+    assert result["best_value"] == pytest.approx(min(scores))
+
+
+def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> None:
+    out = train("-m", "seed=0,1", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
+    assert (out.stdout + out.stderr).count("BatchNorm") == 1
+    assert sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir()) == ["0", "1"]
+    assert [path.name for path in tmp_path.iterdir()] == ["two"]
+    for job in "01":
+        run = tmp_path / "two" / job
+        assert len((run / "environment.jsonl").read_text().splitlines()) == 1  # one rank wrote it
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        assert (config["seed"], config["trainer"]["devices"]) == (int(job), 2)
+        lines = [line["images"] for line in runs.read_metrics(run / "metrics.jsonl") if "loss/generator" in line]
+        assert lines == [8, 16]
+        assert len(load(runs.checkpoint_path(run, 16))["optimizer_states"]) == 2
+
+
+BAD_INPUT = [
+    (["data=folder"], "data.root"),
+    (["data=folder", "data.root=nowhere"], "nowhere"),
+    (["data=folder", "data.root=empty"], "empty"),
+    (["data=folder", "data.root=file.txt"], "file.txt"),
+    (["data.size=65"], "64x64"),
+    (["data.size=big"], "data.size"),
+    (["data.channels=2"], "1, 3 or 4"),
+    (["data.fit=squeeze"], "squeeze"),
+    (["model=dcgn"], "did you mean dcgan"),
+    (["loss=hing"], "did you mean hinge"),
+    (["data.sise=3"], "did you mean data.size"),
+    (["trainer.accelerator=gpu"], "trainer.accelerator=gpu"),
+    (["trainer.accelerator=tpuu"], "trainer.accelerator=tpuu"),
+    (["images=null"], "minutes"),
+    (["penalty=[r1]"], "norm=spectral"),
+    (["resume=nowhere"], "nowhere"),
+    (["resume=empty"], "not a run folder"),
+    (["init_from=nowhere"], "nowhere"),
+    (["hydra.run.dir=full"], "exists and is not empty"),
+    (["--config-dir=conf"], "conf/experiment"),
+    (["data.batch_size=3", "trainer.devices=2"], "cannot be divided among 2"),
+    (["+model.generator.depth=3"], "depth"),
+    (["model.n_critic="], "n_critic"),
+]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"), BAD_INPUT, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_is_one_line_and_exit_2(typed: list[str], said: str, train: Train, tmp_path: Path) -> None:
+    if typed == ["trainer.accelerator=gpu"] and (torch.cuda.is_available() or torch.backends.mps.is_available()):
+        pytest.skip("there is a GPU")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file.txt").write_text("text")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "precious").write_text("old")
+    before = snapshot(tmp_path / "full")
+    error = train("images=8", *typed, check=2).stderr.strip()
+    lines = [line for line in error.splitlines() if line]
+    assert len(lines) == 1 and lines[0].startswith("error: ") and said in lines[0], error
+    assert snapshot(tmp_path / "full") == before
+
+
+def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> None:
+    train("images=16", "hydra.run.dir=a")
+    last = runs.checkpoint_path(tmp_path / "a", 16)
+    trace = tmp_path / "trace"
+
+    class Bomb:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.system, (f"touch {trace}",)
+
+    data = pickle.dumps(Bomb())
+    last.write_bytes(data)
+    import hashlib
+
+    runs.write_json(runs.sidecar(last), {"sha256": hashlib.sha256(data).hexdigest(), "images": 16})
+    error = train("resume=a", "images=24", check=2).stderr
+    assert "refused" in error and error.count("\n") == 1
+    assert not trace.exists()
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    (tmp_path / "b" / "overrides.yaml").write_text(f"- +x._target_=os.system\n- +x.command='touch {trace}'\n")
+    assert "could run code" in train("resume=b", check=2).stderr
+    assert not trace.exists()
+
+
+def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
+    """No file may exceed 8 kB: checkpoints cannot be saved, and training goes on to its end and says so."""
+    code = (
+        "import resource, signal, runpy, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); sys.argv = sys.argv[1:];"
+        "runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    words = [sys.executable, "-c", code, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.images=4"]
+    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 2, result.stderr
+    assert "not saved" in result.stderr and "32 images" in result.stdout
+    assert not list((tmp_path / "a" / "checkpoints").glob("*.ckpt"))
+
+
+def start(*overrides: str, folder: Path) -> subprocess.Popen[str]:
+    words = [sys.executable, str(ROOT / "train.py"), *TINY, *overrides]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def wait_for(condition: Any, process: subprocess.Popen[str], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if process.poll() is not None or time.monotonic() > end:
+            process.kill()
+            raise AssertionError(process.communicate()[0])
+        time.sleep(0.02)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}

@@ -1,0 +1,89 @@
+"""Run by test_ddp.py, not by pytest: train networks without BatchNorm on so many ranks and save what each rank saw."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from torch import Tensor, nn
+
+from gan.augment.diffaugment import DiffAugment
+from gan.data.module import Images
+from gan.losses.nonsaturating import Nonsaturating
+from gan.module import GAN
+from gan.penalties.r1 import R1
+
+
+class Generator(nn.Module):
+    latent = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(6, 32), nn.ReLU(), nn.Linear(32, 3 * 16 * 16), nn.Tanh())
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.layers(z).reshape(-1, 3, 16, 16)
+
+
+class Discriminator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.LeakyReLU(0.2), nn.Flatten(), nn.Linear(512, 1))
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.layers(x).flatten()
+
+
+class Record(Callback):
+    def __init__(self) -> None:
+        self.images: list[Tensor] = []
+        self.latents: list[Tensor] = []
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.images.append(batch["image"].clone())
+        self.latents.append(pl_module.latents(batch_idx, "discriminator"))
+
+
+def main(out: Path, ranks: int, n_critic: int) -> None:
+    torch.manual_seed(1)
+    adam = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
+    module = GAN(
+        Generator(),
+        Discriminator(),
+        Nonsaturating(),
+        adam,
+        adam,
+        batch_size=8,
+        n_critic=n_critic,
+        penalties={"r1": R1(weight=1.0, every=2)},
+        augment=DiffAugment(["translation", "cutout"]),
+    )
+    record = Record()
+    trainer = Trainer(
+        accelerator="cpu",
+        devices=ranks,
+        strategy="ddp_find_unused_parameters_true" if ranks > 1 else "auto",
+        max_steps=6,
+        max_epochs=-1,
+        use_distributed_sampler=False,
+        logger=False,
+        callbacks=[record],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, Images(size=16, images=20, batch_size=8))
+    content = {
+        "state": module.state_dict(),
+        "images": torch.stack(record.images),
+        "latents": torch.stack(record.latents),
+    }
+    torch.save(content, out / f"{ranks}-{trainer.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,31 @@
+"""Train a GAN on a folder of retro images.
+
+    python train.py                                               DCGAN on the built-in images
+    python train.py data=folder data.root=PATH data.size=[96,64]  a folder
+    python train.py model=dcgan data=retro trainer.devices=2      two devices
+    python train.py -m loss=hinge,nonsaturating seed=0,1          a sweep
+    python train.py resume=runs/NAME                              go on
+
+`python train.py --help` lists the parts and options.
+"""
+
+import hydra
+from omegaconf import DictConfig
+
+from gan.config import launch
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Build, fit, and return the number that a sweep minimises."""
+    from hydra.utils import instantiate  # the heavy imports wait until there is something to train
+
+    from gan.resume import begin
+    from gan.training import fit
+
+    run = begin(cfg)
+    return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run)
+
+
+if __name__ == "__main__":
+    launch(main)
