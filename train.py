@@ -12,19 +12,23 @@
 import hydra
 from omegaconf import DictConfig
 
-from gan.config import launch
+from gan.config import errors_in_one_line, launch
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Build, fit, and return the number that a sweep minimises."""
-    from hydra.utils import instantiate  # the heavy imports wait until there is something to train
+    with errors_in_one_line():
+        import torch  # the heavy imports wait until there is something to train
+        from hydra.utils import instantiate
 
-    from gan.resume import begin
-    from gan.training import fit
+        from gan.clock import seed_of
+        from gan.resume import begin
+        from gan.training import fit
 
-    run = begin(cfg)
-    return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run)
+        run = begin(cfg)
+        torch.manual_seed(seed_of(cfg.seed, "weights"))
+        return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import difflib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,10 +155,8 @@ def isolate_job() -> None:
 
 
 def launch(main: Callable[[], Any]) -> None:
-    """Run a `@hydra.main` function: help without torch, the run folder claimed first, errors in one line and exit 2."""
-    shows_traceback = os.environ.get("HYDRA_FULL_ERROR", "0") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # let Hydra raise instead of printing
-    try:
+    """Run a `@hydra.main` function: help without torch, the run folder claimed first, errors in one line."""
+    with errors_in_one_line():
         if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
             from gan.help import text
 
@@ -168,8 +167,21 @@ def launch(main: Callable[[], Any]) -> None:
 
             sys.argv[1:] = prepare(sys.argv[1:])
         main()
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """End with one line and exit code 2 where a user can mend it; HYDRA_FULL_ERROR=1 shows the traceback.
+
+    It stands around `launch` and inside Hydra's job, since Hydra adds lines of its own to what leaves the job.
+    """
+    # What the user wants, remembered for the inner one and for child processes, since Hydra must raise and not print.
+    wants_traceback = os.environ.setdefault("GAN_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
     except Exception as error:
-        message = None if shows_traceback else readable(error)
+        message = None if wants_traceback else readable(error)
         if message is None:
             raise
         print(f"error: {message}", file=sys.stderr, flush=True)

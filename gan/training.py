@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan import runs
 from gan.callbacks.interrupt import Interrupt
@@ -48,6 +50,7 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     """
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of devices, `announce` says shorter
     model.config = plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = make_trainer(
@@ -113,3 +116,6 @@ def announce(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
     ]
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
     print(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}", flush=True)
+    normalised = any(isinstance(part, _BatchNorm) for part in model.modules())
+    if normalised and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+        print("BatchNorm sees each CPU process's share of the batch; torch synchronises it on GPUs alone", flush=True)

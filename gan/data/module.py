@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gan.data import cache, retro
+from gan.data import cache, pen, retro
 from gan.data.decode import decode
 from gan.data.folder import classes, scan
 from gan.data.sampler import EndlessBatches
@@ -176,7 +176,8 @@ def decode_file(
 @functools.cache
 def retro_version() -> str:
     """Hash of the drawing code: pictures drawn by other code are not reused."""
-    return hashlib.sha256(Path(retro.__file__).read_bytes()).hexdigest()
+    code = b"".join(Path(file).read_bytes() for file in (pen.__file__, retro.__file__))
+    return hashlib.sha256(code).hexdigest()
 
 
 def one_of(name: str, value: int, allowed: Sequence[int]) -> int:

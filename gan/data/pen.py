@@ -1,0 +1,204 @@
+"""The drawing tools of the retro images: colours, a pen, and the objects they are made of."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFilter
+
+Rng = np.random.Generator
+Colour = tuple[int, ...]  # red, green, blue in 0..255
+
+GLYPHS = {  # three by five bits a letter, one octal digit a row from the top
+    "A": "25755", "B": "65656", "C": "74447", "D": "65556", "E": "74647", "F": "74644", "H": "55755", "I": "72227",
+    "J": "11157", "K": "55655", "L": "44447", "M": "57755", "N": "65555", "O": "75557", "P": "75744", "R": "75765",
+    "S": "74717", "T": "72222", "U": "55557", "Y": "55722",
+}  # fmt: skip
+
+
+def inks(words: str) -> list[Colour]:
+    """Colours from hexadecimal words: "ff0000 00ff00" is red and green."""
+    return [tuple(bytes.fromhex(word)) for word in words.split()]
+
+
+def mix(a: Colour, b: Colour, amount: float) -> Colour:
+    return tuple(round(p + (q - p) * amount) for p, q in zip(a, b, strict=True))
+
+
+def vary(rng: Rng, colours: list[Colour], spread: float) -> list[Colour]:
+    """Shift each colour, and all of them together, a little, as another printing of the same design would."""
+    shift = rng.normal(0, spread, (len(colours), 3)) + rng.normal(0, spread, 3)
+    return [tuple(row) for row in np.clip(colours + shift, 0, 255).astype(int).tolist()]
+
+
+def path(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
+    return list(zip(x.tolist(), y.tolist(), strict=True))
+
+
+class Pen(NamedTuple):
+    """Draws in a frame: `origin` in pixels, `scale` in pixels per unit of x and y; y points down."""
+
+    image: Image.Image
+    origin: tuple[float, float]
+    scale: tuple[float, float]
+
+    @classmethod
+    def sheet(cls, height: int, width: int, colour: Colour = (0, 0, 0)) -> "Pen":
+        """A pen over a new sheet, larger than the picture for smooth edges; (0, 0) to (1, 1) is all of it."""
+        factor = min(8, max(2, 256 // max(height, width)))
+        image = Image.new("RGB", (width * factor, height * factor), colour)
+        return cls(image, (0.0, 0.0), image.size)
+
+    def at(self, x: float, y: float, size: float) -> "Pen":
+        """A pen for one object that stands at (x, y); its unit is `size` of the shorter side both ways."""
+        unit = size * min(self.scale)
+        return Pen(self.image, self.pixel(x, y), (unit, unit))
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        return self.origin[0] + x * self.scale[0], self.origin[1] + y * self.scale[1]
+
+    def shape(self, colour: Colour, *points: tuple[float, float]) -> None:
+        ImageDraw.Draw(self.image).polygon([self.pixel(*point) for point in points], fill=colour)
+
+    def box(self, colour: Colour, left: float, top: float, right: float, bottom: float) -> None:
+        self.shape(colour, (left, top), (right, top), (right, bottom), (left, bottom))
+
+    def line(self, colour: Colour, thickness: float, *points: tuple[float, float]) -> None:
+        thick = max(1, round(thickness * min(self.scale)))
+        ImageDraw.Draw(self.image).line([self.pixel(*point) for point in points], colour, thick, joint="curve")
+
+    def disc(self, colour: Colour, x: float, y: float, radius: float, squash: float = 1.0) -> None:
+        (cx, cy), r = self.pixel(x, y), radius * min(self.scale)
+        ImageDraw.Draw(self.image).ellipse((cx - r, cy - r * squash, cx + r, cy + r * squash), fill=colour)
+
+    def gradient(self, upper: Colour, lower: Colour, top: float, bottom: float) -> None:
+        """Fill the sheet between two heights with a vertical blend."""
+        first, last = (round(y * self.image.height) for y in (top, bottom))
+        ramp = np.linspace(upper, lower, last - first).astype(np.uint8)[:, None]
+        self.image.paste(Image.fromarray(ramp).resize((self.image.width, last - first)), (0, first))
+
+    def frame(self, colour: Colour, thickness: float) -> None:
+        """Draw the border of the sheet."""
+        thick = round(thickness * min(self.scale))
+        ImageDraw.Draw(self.image).rectangle((0, 0, *self.image.size), outline=colour, width=thick)
+
+    def pixels(self, height: int, blur: float = 0.0) -> np.ndarray:
+        """The picture, uint8 (height, width, 3); `blur` is a fraction of the shorter side."""
+        image = self.image.filter(ImageFilter.GaussianBlur(blur * min(self.image.size)))
+        return np.asarray(image.reduce(image.height // height))
+
+
+def lettering(pen: Pen, word: str, colour: Colour) -> None:
+    """Write a word across the foot of the sheet."""
+    wide, high = min(0.8 / (4 * len(word) - 1), 0.055), 0.019
+    left = 0.5 - wide * (4 * len(word) - 1) / 2
+    for row in range(5):
+        bits = "0".join(f"{int(GLYPHS[letter][row]):03b}" for letter in word)
+        for column in (i for i, bit in enumerate(bits) if bit == "1"):
+            x, y = left + column * wide, 0.827 + row * high
+            pen.box(colour, x, y, x + wide, y + high)
+
+
+# Objects: hills and towers span the sheet, the sun is centred on its pen's origin, the rest stand on it, about one
+# unit high.
+
+
+def ridge(rng: Rng, base: float, height: float, jagged: bool) -> list[tuple[float, float]]:
+    """The outline of hills, or of jagged peaks, with their feet at `base`; it closes below the picture."""
+    x = np.linspace(0, 1, 49)
+    if jagged:
+        knots = np.linspace(-0.1, 1.1, 2 * int(rng.integers(3, 6)) + 1)
+        tops = rng.uniform(0.6, 1, len(knots)) * np.resize((0.4, 1), len(knots))
+        y = np.interp(x, knots + rng.uniform(-0.04, 0.04, len(knots)), tops)
+    else:
+        y = 0.5 + np.array((0.28, 0.14, 0.08)) @ np.sin(rng.uniform(2, 9, (3, 1)) * x + rng.uniform(0, 6.3, (3, 1)))
+    return [*path(x, base - height * y), (1.0, 1.1), (0.0, 1.1)]
+
+
+def range_with_snow(pen: Pen, rng: Rng, base: float, height: float, rock: Colour, snow: Colour) -> None:
+    outline = ridge(rng, base, height, jagged=True)
+    pen.shape(snow, *outline)
+    pen.shape(rock, *((x, y + 0.05 + 0.02 * (i % 3)) for i, (x, y) in enumerate(outline)))
+
+
+def skyline(pen: Pen, rng: Rng, base: float, height: float, wall: Colour, window: Colour) -> None:
+    """Towers across the whole picture, highest in the middle, some with a spire, and lit windows."""
+    x = -0.02
+    while x < 1:
+        wide = rng.uniform(0.07, 0.15)
+        top = base - height * rng.uniform(0.4, 1) * (1 - 0.9 * abs(x + wide / 2 - 0.5))
+        pen.box(wall, x, top, x + wide, base + 0.01)
+        if rng.random() < 0.5:
+            pen.box(wall, x + wide * 0.25, top - height * 0.14, x + wide * 0.75, top)
+            pen.line(wall, 0.012, (x + wide / 2, top), (x + wide / 2, top - height * 0.32))
+        for row in np.arange(top + 0.025, base - 0.02, 0.045):
+            for column in (0.2, 0.6):
+                if rng.random() < 0.45:
+                    pen.box(window, x + wide * column, row, x + wide * (column + 0.22), row + 0.02)
+        x += wide + rng.uniform(0, 0.02)
+
+
+def palm(pen: Pen, colour: Colour, lean: float) -> None:
+    pen.shape(colour, (-0.05, 0), (lean * 0.3 - 0.03, -0.45), (lean - 0.02, -0.8), (lean + 0.02, -0.8),
+              (lean * 0.3 + 0.03, -0.45), (0.05, 0))  # fmt: skip
+    t = np.linspace(0, 1, 7)
+    for angle in np.linspace(-0.5, np.pi + 0.5, 7):
+        x = lean + 0.42 * np.cos(angle) * t
+        y = -0.8 - 0.36 * np.sin(angle) * t + 0.26 * t**2  # a frond bends under its weight
+        leaf = 0.055 * np.sin(np.pi * t**0.7)
+        pen.shape(colour, *path(np.r_[x, x[::-1]], np.r_[y - leaf, (y + leaf)[::-1]]))
+
+
+def pine(pen: Pen, colour: Colour) -> None:
+    for top, wide in ((-1.0, 0.18), (-0.75, 0.26), (-0.45, 0.34)):
+        pen.shape(colour, (0, top), (wide, top + 0.4), (-wide, top + 0.4))
+    pen.box(colour, -0.05, -0.1, 0.05, 0)
+
+
+def tree(pen: Pen, rng: Rng) -> None:
+    leaf = mix((50, 70, 40), (110, 110, 60), rng.random())
+    pen.line((60, 45, 35), 0.09, (0, 0), (0, -0.6))
+    for x, y, radius in rng.normal((0, -0.7, 0.17), (0.16, 0.12, 0.03), (9, 3)).tolist():
+        pen.disc(mix(leaf, (225, 225, 170), max(0.0, -0.25 * (y + 0.5)) + rng.uniform(0, 0.15)), x, y, radius)
+
+
+def sailboat(pen: Pen, hull: Colour, sail: Colour) -> None:
+    pen.shape(sail, (0.03, -0.2), (0.03, -1), (0.5, -0.2))
+    pen.shape(sail, (-0.03, -0.2), (-0.03, -0.85), (-0.38, -0.2))
+    pen.shape(hull, (-0.5, -0.14), (0.55, -0.14), (0.38, 0.05), (-0.36, 0.05))
+
+
+def steamer(pen: Pen, hull: Colour, deck: Colour, funnel: Colour) -> None:
+    pen.box(deck, -0.6, -0.42, 0.6, -0.2)
+    for x in (-0.35, 0.0, 0.35):
+        pen.shape(funnel, (x - 0.08, -0.4), (x - 0.12, -0.85), (x + 0.04, -0.85), (x + 0.08, -0.4))
+        pen.box(hull, x - 0.125, -0.88, x + 0.045, -0.78)
+    pen.shape(hull, (-1.05, -0.25), (1.1, -0.25), (0.9, 0.05), (-0.95, 0.05))
+
+
+def car(pen: Pen, body: Colour, glass: Colour, tyre: Colour) -> None:
+    pen.shape(body, (-0.7, -0.5), (-0.42, -0.95), (0.25, -0.95), (0.55, -0.5))
+    pen.shape(glass, (-0.52, -0.52), (-0.34, -0.85), (-0.1, -0.85), (-0.1, -0.52))
+    pen.shape(glass, (-0.02, -0.52), (-0.02, -0.85), (0.2, -0.85), (0.38, -0.52))
+    pen.shape(body, (-1.3, -0.12), (-1.25, -0.55), (0.6, -0.58), (1.2, -0.45), (1.3, -0.12))
+    for x in (-0.75, 0.75):
+        pen.disc(tyre, x, -0.13, 0.24)
+        pen.disc(glass, x, -0.13, 0.1)
+
+
+def sports_car(pen: Pen, edge: Colour, lamp: Colour) -> None:
+    """Seen from behind."""
+    roof = ((-0.75, -0.55), (-0.5, -0.9), (0.5, -0.9), (0.75, -0.55))
+    pen.shape((14, 8, 26), *roof)
+    pen.box((14, 8, 26), -1, -0.56, 1, -0.15)
+    pen.line(edge, 0.08, (-1, -0.56), *roof, (1, -0.56), (-1, -0.56))
+    for side in (-1, 1):
+        pen.box((2, 1, 8), side * 0.75 - 0.2, -0.16, side * 0.75 + 0.2, 0.03)
+        pen.box(lamp, side * 0.65 - 0.28, -0.45, side * 0.65 + 0.28, -0.28)
+
+
+def striped_sun(pen: Pen, above: Colour, below: Colour, stripes: float) -> None:
+    for top, bottom in pairwise(np.linspace(-1, 1, 81).tolist()):
+        if bottom < -0.1 or (bottom + 0.1) * stripes % 1 > 0.4 + 0.25 * bottom:
+            first, last = np.sqrt((1 - top**2, 1 - bottom**2)).tolist()
+            pen.shape(mix(above, below, (top + 1) / 2), (-first, top), (first, top), (last, bottom), (-last, bottom))

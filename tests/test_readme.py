@@ -1,0 +1,133 @@
+"""Every command in the README works, with tiny settings in place of real ones; so do its Python and its notebook."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+import gan
+from gan.config import compose
+
+from .conftest import ROOT, TINY, Train, command
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)
+COMMANDS = [
+    line
+    for kind, block in BLOCKS
+    if not kind
+    for line in block.splitlines()
+    if re.match(r"(python|gan |torchrun|srun|tensorboard)", line)
+]
+TRAIN = [line for line in COMMANDS if line.startswith("python train.py") and "-m " not in line and "resume" not in line]
+
+
+def test_two_commands_stand_at_the_top() -> None:
+    first, second = (line for line in COMMANDS if line.startswith("python3"))
+    assert first.endswith(".venv/bin/pip install -e . && .venv/bin/python train.py")
+    assert second.endswith(".venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest")
+    assert README.index(first) < README.index(second) < README.index("\n## ")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for index in range(6):
+        Image.new("RGB", (40, 40), (40 * index, 0, 0)).save(tmp_path / "images" / f"{index}.png")
+    return tmp_path / "images"
+
+
+@pytest.mark.parametrize("line", TRAIN)
+def test_training_commands(line: str, train: Train, folder: Path) -> None:
+    words = shlex.split(line.replace("PATH", str(folder)))[2:]
+    small = [option for option in TINY if not ("size" in option and "size" in line) and "data.images" not in option]
+    small += [] if "data.root" in line else ["data.images=24"]
+    train(*words, *(option for option in small if option.split("=")[0] not in line), "images=8", tiny=False)
+
+
+def test_resume_generate_and_python(
+    train: Train, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train("images=16", "hydra.run.dir=runs/NAME")
+    resumes = [line for line in COMMANDS if "resume=runs/NAME" in line]
+    assert len(resumes) == 2
+    train(*shlex.split(resumes[0])[2:], tiny=False)
+    train(*shlex.split(resumes[1].replace("300000", "24"))[2:], tiny=False)
+    for line in (line for line in COMMANDS if line.startswith("gan ")):
+        gan_command(*shlex.split(line)[1:])
+    assert len(list((tmp_path / "images").iterdir())) == 18
+    monkeypatch.chdir(tmp_path)
+    (python,) = (block for kind, block in BLOCKS if kind == "python" and "gan.load" in block)
+    scope: dict[str, object] = {}
+    exec(python, scope)
+    assert scope["images"].shape == (16, 3, 16, 16)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "line", [line for line in COMMANDS if " -m " in line and "optuna" not in line and "submitit" not in line]
+)
+def test_sweeps(line: str, train: Train, tmp_path: Path) -> None:
+    words = [word for word in shlex.split(line)[2:] if word != "-m"]
+    train("-m", *words, "images=4")
+    (sweep,) = (tmp_path / "runs").iterdir()
+    assert len([path for path in sweep.iterdir() if path.is_dir()]) == 4
+
+
+def test_the_other_machines_commands_compose() -> None:
+    for line in (line for line in COMMANDS if line.startswith(("torchrun", "srun"))):
+        words = shlex.split(line)
+        compose(words[words.index("train.py") + 1 :])
+
+
+def test_torchrun_gives_one_run(tmp_path: Path) -> None:
+    words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(ROOT / "train.py"), *TINY]
+    command([*words, "images=8", "trainer.devices=2", "hydra.run.dir=runs/big", "resume=auto"], tmp_path)
+    assert len((tmp_path / "runs" / "big" / "environment.jsonl").read_text().splitlines()) == 1
+    assert (tmp_path / "runs" / "big" / "checkpoints" / "images-000000008.ckpt").exists()
+
+
+def test_tensorboard_starts() -> None:
+    pytest.importorskip("tensorboard")
+    assert "tensorboard --logdir runs" in COMMANDS
+    words = [sys.executable, "-m", "tensorboard.main", "--version"]
+    assert subprocess.run(words, capture_output=True, timeout=120).returncode == 0
+
+
+def test_adding_a_loss_takes_the_two_files(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "gan", tmp_path / "gan")
+    shutil.copytree(ROOT / "conf", tmp_path / "conf")
+    shutil.copy(ROOT / "train.py", tmp_path)
+    (python,) = (block for kind, block in BLOCKS if kind == "python" and "class Exponential" in block)
+    (yaml,) = (block for kind, block in BLOCKS if kind == "yaml")
+    (tmp_path / "gan" / "losses" / "exponential.py").write_text(python)
+    (tmp_path / "conf" / "loss" / "exponential.yaml").write_text(yaml)
+    command(["train.py", *TINY, "images=8", "loss=exponential", "hydra.run.dir=run"], tmp_path)
+    assert "exponential" in (tmp_path / "run" / "config.yaml").read_text()
+
+
+def test_the_quickstart_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUICKSTART_RUN", str(tmp_path / "run"))
+    monkeypatch.setenv("QUICKSTART_OPTIONS", " ".join([*TINY, "images=32"]))
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    notebook = nbformat.read(ROOT / "notebooks" / "quickstart.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    assert (tmp_path / "run" / "drawn.png").exists()
+
+
+def test_pictures_are_small() -> None:
+    for picture in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / picture).stat().st_size < 300_000
+
+
+def test_it_imports_gan_lazily() -> None:
+    assert gan.__all__ == ["load"]
