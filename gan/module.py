@@ -31,7 +31,7 @@ from torch.optim import Optimizer
 
 from gan.clock import crosses, seed_of
 from gan.ema import EMA
-from gan.errors import Diverged
+from gan.errors import Diverged, UserError
 from gan.images import to_float
 from gan.sampling import generate, latents, reestimate_batch_norm
 from gan.step import Step
@@ -47,7 +47,7 @@ class GAN(LightningModule):
         generator_optimizer, discriminator_optimizer: called with the parameters, return an Optimizer.
         batch_size: images a batch over all ranks.
         seed: of latents and of every other draw in training.
-        n_critic: discriminator updates a generator update.
+        n_critic: discriminator updates a generator update; UserError for less than 1.
         ema_half_life: in images.
         ema_warmup: the half-life is at most this share of the images seen.
         log_every: images from one line of losses to the next; they are averaged over it.
@@ -87,6 +87,8 @@ class GAN(LightningModule):
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size = batch_size
         self.seed = seed
+        if not isinstance(n_critic, int) or n_critic < 1:
+            raise UserError(f"model.n_critic={n_critic}: a whole number of at least 1")
         self.n_critic = n_critic
         self.log_every = log_every
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line

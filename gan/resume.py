@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -300,8 +301,9 @@ def key_of(override: str) -> str:
 
 
 def quote(path: Path) -> str:
-    """A value that Hydra's grammar gives back as it is."""
-    return "'" + str(path).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    """A value that Hydra's grammar gives back as it is: it takes backslashes for escapes before a quote alone."""
+    text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
+    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"
 
 
 def folder_of(cfg: DictConfig, mode: str) -> str:

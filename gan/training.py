@@ -63,6 +63,7 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     if cfg.init_from:
         initialise(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
+    prepare(trainer, data)
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged as error:
@@ -91,6 +92,16 @@ def callbacks(configured: DictConfig) -> list[Any]:
 
 def resumed_at(checkpoint: str | None) -> int | None:
     return runs.images_of(Path(checkpoint)) if checkpoint else None
+
+
+def prepare(trainer: Trainer, data: Images) -> None:
+    """Fill the cache before further processes start: what a user can mend then ends one process, not several."""
+    if data.batch_size % trainer.world_size:
+        raise UserError(
+            f"data.batch_size={data.batch_size}: cannot be divided among {trainer.world_size} devices; take a multiple"
+        )
+    if trainer.is_global_zero:
+        data.prepare_data()
 
 
 def initialise(model: GAN, source: Path) -> None:

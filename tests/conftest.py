@@ -56,7 +56,10 @@ def train(tmp_path: Path) -> Train:
     def run(*overrides: str, tiny: bool = True, check: int | None = 0) -> subprocess.CompletedProcess[str]:
         flags = [word for word in overrides if word.startswith("-")]
         rest = [word for word in overrides if not word.startswith("-")]
-        return command([str(ROOT / "train.py"), *flags, *(TINY if tiny else []), *rest], tmp_path, check)
+        settings = TINY if tiny else []
+        if "data=folder" in rest:
+            settings = [setting for setting in settings if not setting.startswith("data.images")]
+        return command([str(ROOT / "train.py"), *flags, *settings, *rest], tmp_path, check)
 
     return run
 

@@ -212,7 +212,7 @@ BAD_INPUT = [
     (["data=folder", "data.root=file.txt"], "file.txt"),
     (["data.size=65"], "64x64"),
     (["data.size=big"], "data.size"),
-    (["data.channels=2"], "1, 3 or 4"),
+    (["data.channels=2"], "channels=2"),
     (["data.fit=squeeze"], "squeeze"),
     (["model=dcgn"], "did you mean dcgan"),
     (["loss=hing"], "did you mean hinge"),

@@ -66,7 +66,7 @@ def decode(
 
     Raises ImageError for a file that can't be read, UserError for an argument that isn't one of the above.
     """
-    height, width, paper = _checked(size, channels, fit, resample, background)
+    height, width, paper = checked(size, channels, fit, resample, background)
     image = open_upright(source)
     if image.mode == "RGBA":
         image = image.convert("RGBa")  # premultiplied, or the resize mixes hidden colours into the edges
@@ -217,10 +217,10 @@ def _resized(image: Image.Image, width: int, height: int, fit: str, resample: Im
     return image.resize((width, height), resample, box)
 
 
-def _checked(
+def checked(
     size: Sequence[int], channels: int, fit: str, resample: str, background: str
 ) -> tuple[int, int, np.ndarray]:
-    """Height, width and the background as uint16 (3,). Raises UserError."""
+    """Height, width and the background as uint16 (3,); UserError for what `decode` does not take."""
     if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
         raise UserError(f"image size {tuple(size)} must be two whole numbers above zero: height, width")
     for name, value, allowed in (

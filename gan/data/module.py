@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan.data import cache, pen, retro
-from gan.data.decode import decode
+from gan.data.decode import checked, decode
 from gan.data.folder import classes, scan
 from gan.data.sampler import EndlessBatches
 from gan.data.size import pair
@@ -61,11 +61,12 @@ class Images(LightningDataModule):
         super().__init__()
         self.root = root
         self.size = pair(size)
-        self.channels = one_of("data.channels", channels, (1, 3, 4))
+        self.channels = channels
         self.batch_size = at_least_one("data.batch_size", batch_size)
         self.seed = seed
         self.with_labels = labels
         self.options = {"fit": fit, "resample": resample, "background": background}
+        checked(self.size, channels, **self.options)
         self.workers = workers
         self.count = at_least_one("data.images", images)
         self.images = np.empty((0, channels, *self.size), np.uint8)  # (N, C, H, W)
@@ -178,12 +179,6 @@ def retro_version() -> str:
     """Hash of the drawing code: pictures drawn by other code are not reused."""
     code = b"".join(Path(file).read_bytes() for file in (pen.__file__, retro.__file__))
     return hashlib.sha256(code).hexdigest()
-
-
-def one_of(name: str, value: int, allowed: Sequence[int]) -> int:
-    if value not in allowed:
-        raise UserError(f"{name}={value}: {', '.join(map(str, allowed[:-1]))} or {allowed[-1]}")
-    return value
 
 
 def at_least_one(name: str, value: int) -> int:

@@ -95,8 +95,10 @@ def test_workers_do_not_change_the_order(workers: int) -> None:
         ({"size": "big"}, "data.size=big"),
         ({"size": [1, 2, 3]}, "height,width"),
         ({"size": 0}, "data.size=0"),
-        ({"channels": 2}, "data.channels=2: 1, 3 or 4"),
+        ({"channels": 2}, "channels=2 is not known: use one of 1, 3, 4"),
         ({"batch_size": 0}, "data.batch_size=0"),
+        ({"fit": "squeeze"}, "fit='squeeze' is not known"),
+        ({"background": "whiteish"}, "background='whiteish' is not a colour"),
     ],
 )
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:

@@ -1,0 +1,93 @@
+"""When checkpoints are saved, which stay, and which is best."""
+
+from __future__ import annotations
+
+import functools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+
+from gan import runs
+from gan.callbacks.checkpoint import Checkpoint
+from gan.callbacks.evaluate import Evaluate
+from gan.checkpoint_io import AtomicCheckpointIO, load
+from gan.data.module import Images
+from gan.errors import Diverged
+from gan.losses.nonsaturating import Nonsaturating
+from gan.module import GAN
+from gan.networks.dcgan import Discriminator, Generator
+
+
+class Scores(Evaluate):
+    """An evaluation that gives the scores it is told to, one after the other."""
+
+    def __init__(self, scores: list[float], every: int) -> None:
+        super().__init__({}, lambda images: images, every, 1)
+        self.script = iter(scores)
+
+    def score(self, trainer: Trainer, pl_module: GAN) -> None:
+        self.scored_at, self.scores = pl_module.images_seen, {"eval/kid": next(self.script)}
+
+
+def fit(run: Path, batches: int, *callbacks: Callback) -> GAN:
+    torch.manual_seed(0)
+    adam = functools.partial(torch.optim.Adam, lr=1e-3)
+    module = GAN(
+        Generator((16, 16), width=2, latent=4),
+        Discriminator((16, 16), width=2),
+        Nonsaturating(),
+        adam,
+        adam,
+        batch_size=4,
+    )
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=batches,
+        max_epochs=-1,
+        logger=False,
+        callbacks=list(callbacks),
+        plugins=[AtomicCheckpointIO()],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(module, Images(size=16, images=8, batch_size=4))
+    return module
+
+
+def images(run: Path) -> list[int]:
+    return [runs.images_of(path) for path in runs.checkpoints(run)]
+
+
+def test_the_newest_stay_and_multiples_of_keep_every(tmp_path: Path) -> None:
+    fit(tmp_path, 11, Checkpoint(str(tmp_path), every=8, keep=2, keep_every=16))
+    assert images(tmp_path) == [16, 32, 40, 44]  # 44 is the end of the run
+    assert all(runs.damage(path) is None for path in runs.checkpoints(tmp_path))
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 8
+
+
+@pytest.mark.parametrize(("mode", "best"), [("min", 16), ("max", 24)])
+def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> None:
+    scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], every=8)
+    fit(tmp_path, 10, scores, Checkpoint(str(tmp_path), every=8, keep=1, monitor="eval/kid", mode=mode))
+    assert images(tmp_path) == [best, 40]
+    path = runs.best(tmp_path)
+    assert path is not None and runs.images_of(path) == best
+    assert json.loads((tmp_path / "checkpoints" / "best.json").read_text())["monitor"] == "eval/kid"
+
+
+def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    class Poison(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            if trainer.global_step == 4:
+                next(pl_module.generator.parameters()).data[0] = float("nan")
+
+    with pytest.raises(Diverged, match=r"generator\.stem\.0\.weight is not finite at 16 images"):
+        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), every=8))
+    assert images(tmp_path) == [8]
+    assert all(
+        bool(torch.isfinite(value).all()) for value in load(runs.checkpoints(tmp_path)[0])["state_dict"].values()
+    )
