@@ -67,7 +67,16 @@ def precision(accelerator: str) -> str:
 
 
 def several(devices: Any) -> bool:
-    return devices not in (1, "1", "auto", [0])
+    if devices in ("auto", "-1", -1):
+        import torch
+
+        return torch.cuda.device_count() > 1
+    return len(devices) > 1 if OmegaConf.is_list(devices) else str(devices) != "1"
+
+
+def unless(given: Any, otherwise: Any) -> Any:
+    """`otherwise`, or null where something else is given."""
+    return otherwise if given is None else None
 
 
 def strategy(devices: Any) -> str:
@@ -97,7 +106,7 @@ def images_at(checkpoint: str | None) -> int | None:
     return runs.images_of(Path(checkpoint)) if checkpoint else None
 
 
-for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at):
+for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at, unless):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 
@@ -180,6 +189,8 @@ def errors_in_one_line() -> Iterator[None]:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
+    except KeyboardInterrupt:  # before training has begun
+        sys.exit(130)
     except Exception as error:
         message = None if wants_traceback else readable(error)
         if message is None:
@@ -207,6 +218,8 @@ def readable(error: BaseException) -> str | None:
             return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
             return one_line(str(cause))
+        if isinstance(cause, OSError) and cause.strerror:
+            return f"{cause.filename or 'a file'}: {cause.strerror.lower()}"
     return None
 
 

@@ -7,3 +7,10 @@ class UserError(Exception):
 
 class Diverged(UserError):
     """Losses or weights are no longer finite; a sweep counts such a run as infinitely bad."""
+
+
+def at_least(name: str, value: object, least: int) -> int:
+    """`value` if it is a whole number of at least `least`; UserError that names the option otherwise."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UserError(f"{name}={value}: a whole number of at least {least}")
+    return value

@@ -25,9 +25,10 @@ def text() -> str:
     groups = sorted(path for path in CONF.iterdir() if path.is_dir())
     parts = [USAGE, "GROUPS\n", *(describe_group(group) for group in groups)]
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
-    for file, prefix in (("data/folder", "data."), ("trainer/default", "trainer."), ("model/dcgan", "model.")):
-        parts.append(describe_options(CONF / f"{file}.yaml", prefix))
-    return "\n".join(parts)
+    for group in groups:
+        if group.name not in ("search", "experiment"):  # these set options of the others
+            parts += [describe_options(file, f"{group.name}.") for file in sorted(group.glob("*.yaml"))]
+    return "\n".join(part for part in parts if part)
 
 
 def describe_group(group: Path) -> str:
@@ -56,4 +57,4 @@ def describe_options(file: Path, prefix: str) -> str:
         if meaning:
             path = prefix + ".".join(parents.values())
             rows.append(f"  {path + '=' + value:<58} {meaning}")
-    return "\n".join(rows) + "\n"
+    return "\n".join(rows) + "\n" if rows else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
+from torch import Tensor
 
 from gan.runs import METRICS, cut_metrics
 
@@ -29,14 +30,33 @@ class TensorBoard(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        try:
-            super().log_metrics(metrics, step)
-        except OSError as error:
-            self.failed = self.failed or _say("TensorBoard's events", error)
+        self.attempt(lambda: super(TensorBoard, self).log_metrics(metrics, step))
+
+    @rank_zero_only
+    def add_image(self, name: str, picture: Tensor, images: int) -> None:
+        """Show uint8 (C, H, W) under IMAGES."""
+        self.attempt(lambda: self.experiment.add_image(name, picture, images))
+
+    @rank_zero_only
+    def add_text(self, name: str, text: str) -> None:
+        """Show markdown under TEXT."""
+        self.attempt(lambda: self.experiment.add_text(name, text))
 
     def save(self) -> None:
         """Flush; there is no hparams.yaml, since config.yaml says it all."""
-        self.experiment.flush()
+        self.attempt(lambda: self.experiment.flush())
+
+    def finalize(self, status: str) -> None:
+        self.attempt(lambda: super(TensorBoard, self).finalize(status))
+
+    def attempt(self, write: Callable[[], object]) -> None:
+        """A full disk is said once, and training goes on; the writer's thread raises its error at a later call."""
+        if self.failed:
+            return
+        try:
+            write()
+        except OSError as error:
+            self.failed = _say("TensorBoard's events", error)
 
 
 class JSONLines(Logger):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import re
@@ -22,7 +23,7 @@ from omegaconf import DictConfig, open_dict
 
 from gan import runs
 from gan.config import compose, flatten, global_rank, is_child, isolate_job, plain
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FOREIGN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
@@ -30,6 +31,7 @@ MULTIRUN = {"-m", "--multirun"}
 FREE = ("images", "minutes", "logger", "callback", "data.workers", "trainer.devices")  # may change on resume
 FOLLOWS = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # from what may change
 SWEEP = "sweep.yaml"
+RECORD = (runs.CONFIG, runs.OVERRIDES, runs.ENVIRONMENT)  # all that is in the folder of a run that never began
 
 
 def prepare(argv: list[str]) -> list[str]:
@@ -51,8 +53,7 @@ def prepare(argv: list[str]) -> list[str]:
 
 def prepare_run(typed: list[str]) -> list[str]:
     cfg = compose(typed)
-    if cfg.images is None and cfg.minutes is None:
-        raise UserError("images and minutes are both null: give one of them, the length of the run")
+    check_options(cfg)
     named = value_of(typed, "hydra.run.dir") is not None
     if not named and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1))) > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
@@ -69,11 +70,7 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
     if named:
         if not (folder / runs.CONFIG).exists():
             return go_on(typed, claim(folder, named), None)
-        refuse_difference(folder, cfg)
-        checkpoint = runs.newest(folder, say)
-        if checkpoint is None:
-            forget(folder)
-        return go_on(typed, folder, checkpoint)
+        return go_on(typed, folder, newest_or_start(folder, cfg))
     for config in sorted(folder.parent.glob(f"*/{runs.CONFIG}"), key=lambda path: path.stat().st_mtime, reverse=True):
         if runs.checkpoints(config.parent) and not difference(config.parent, cfg):
             checkpoint = runs.newest(config.parent, say)
@@ -92,7 +89,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
         raise UserError(
             f"resume={path}: {run} is not a run folder, no {runs.OVERRIDES} in it; init_from= takes weights"
         )
-    stored = trusted(run / runs.OVERRIDES)
+    stored = trusted(run / runs.OVERRIDES, typed)
     merged = merge(stored, without(typed, "hydra.run.dir"))
     cfg = compose(merged)
     if not cfg.resume_force:
@@ -136,21 +133,31 @@ def prepare_sweep(typed: list[str]) -> list[str]:
 
 def begin(cfg: DictConfig) -> Path:
     """Inside Hydra's job: settle what to go on from (into cfg.resume), record what is run, return the run folder."""
+    check_options(cfg)
     job = HydraConfig.get()
     sweeping = job.mode is RunMode.MULTIRUN
     isolate_job()
     run = Path(job.runtime.output_dir)
     if cfg.resume == "auto":  # a sweep's job, in its own folder
-        checkpoint = runs.newest(run, say) if (run / runs.CONFIG).exists() else None
-        if sweeping and (run / runs.CONFIG).exists():
-            refuse_difference(run, cfg)
-            if checkpoint is None:
-                forget(run)
+        checkpoint = newest_or_start(run, cfg)
         with open_dict(cfg):
             cfg.resume = str(checkpoint) if checkpoint else None
     if global_rank() == 0 or (sweeping and not is_child()):
         record(cfg, run, list(job.overrides.task))
     return run
+
+
+def check_options(cfg: DictConfig) -> None:
+    """Raise UserError for an option of train.yaml that is out of its range."""
+    if cfg.images is None and cfg.minutes is None:
+        raise UserError("images and minutes are both null: give one of them, the length of the run")
+    if cfg.images is not None:
+        at_least("images", cfg.images, 1)
+    if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):
+        raise UserError(f"minutes={cfg.minutes}: a number above 0")
+    at_least("seed", cfg.seed, 0)
+    if cfg.objective_mode not in ("best", "last"):
+        raise UserError(f"objective_mode={cfg.objective_mode}: best or last")
 
 
 def record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
@@ -187,7 +194,7 @@ def claim(folder: Path, named: bool) -> Path:
     if global_rank() != 0:
         return folder
     if named:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if folder.exists() and (not folder.is_dir() or any(path.name not in RECORD for path in folder.iterdir())):
             raise UserError(f"{folder}: exists and is not empty; take another folder, or go on with resume={folder}")
         folder.mkdir(parents=True, exist_ok=True)
         return folder
@@ -199,6 +206,22 @@ def claim(folder: Path, named: bool) -> Path:
         except FileExistsError:
             continue
     raise UserError(f"{folder}: so many runs began in this second that no name is free")
+
+
+def newest_or_start(run: Path, cfg: DictConfig) -> Path | None:
+    """The checkpoint of a folder to go on from, None where it never came to one and begins anew.
+
+    Raises:
+        UserError: its configuration is another one, or it has checkpoints and none is whole.
+    """
+    if not runs.checkpoints(run):
+        forget(run)
+        return None
+    refuse_difference(run, cfg)
+    checkpoint = runs.newest(run, say)
+    if checkpoint is None:
+        raise UserError(f"{run}: none of its checkpoints is whole; start anew in another folder")
+    return checkpoint
 
 
 def forget(run: Path) -> None:
@@ -262,18 +285,17 @@ def under(key: str, parents: Iterable[str]) -> bool:
     return any(key == parent or key.startswith(parent + ".") for parent in parents)
 
 
-def trusted(path: Path) -> list[str]:
-    """The overrides of a run folder, which may come from elsewhere: they may not name code or the environment.
+def trusted(path: Path, typed: list[str]) -> list[str]:
+    """The overrides of a run folder, which may come from elsewhere: no code and nothing of the environment in them.
 
     Raises:
-        UserError: one of them does.
+        UserError: one of them names a class or a resolver and has not been typed again now.
     """
     overrides = [str(word) for word in yaml.safe_load(path.read_text()) or []]
     for word in overrides:
-        key, _, value = word.partition("=")
-        names_code = "_target_" in word and not value.startswith(("gan.", "torch.optim."))
-        if names_code or "${" in word or key.lstrip("+~").startswith("hydra"):
-            raise UserError(f"{path}: {word!r} could run code or read the environment; it is not replayed")
+        suspicious = "_target_" in word or "${" in word or key_of(word).startswith("hydra")
+        if suspicious and word not in typed:
+            raise UserError(f"{path}: {word!r} could run code or read the environment; type it again if it is your own")
     return overrides
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import warnings
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -20,12 +22,13 @@ from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan import runs
+from gan.callbacks.checkpoint import Checkpoint
 from gan.callbacks.interrupt import Interrupt
 from gan.checkpoint_io import AtomicCheckpointIO, load
-from gan.config import is_child, plain
+from gan.config import global_rank, is_child, plain
 from gan.data.module import Images
 from gan.errors import Diverged, UserError
-from gan.loggers import JSONLines
+from gan.loggers import JSONLines, TensorBoard
 from gan.module import GAN
 
 # What Lightning says of every run of this kind, and what it does not know.
@@ -51,35 +54,73 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of devices, `announce` says shorter
+    child = is_child()  # asked now: Lightning makes the parent's environment look like a child's
     model.config = plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
-    trainer = make_trainer(
-        max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
-        callbacks=[interrupt, *timers(cfg.minutes), *callbacks(cfg.callback)],
-        logger=[*(instantiate(logger) for logger in cfg.logger.values()), JSONLines(str(run), resumed_at(cfg.resume))],
-        plugins=[storage],
-        default_root_dir=str(run),
-    )
-    if cfg.init_from:
+    trainer = build(cfg, data, run, make_trainer, storage, interrupt)
+    if cfg.init_from and not cfg.resume:
         initialise(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
     prepare(trainer, data)
+    if trainer.is_global_zero and not cfg.resume:
+        show_config(trainer, cfg)
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged as error:
+        if child:  # Lightning kills the parent of a child that ends with another code than 0
+            return math.inf
         if HydraConfig.get().mode is not RunMode.MULTIRUN:
             raise
         print(f"{run}: {error}", flush=True)
-        return float("inf")
+        return math.inf
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
-    if interrupt.signal and not is_child():  # Lightning kills the parent of a child that ends with another code than 0
-        print(f"stopped at {model.images_seen:,} images; go on with: python train.py resume={run}", flush=True)
-        sys.exit(128 + interrupt.signal)
+    if child:
+        return math.inf  # nobody reads it
     if storage.failure:
         raise UserError(storage.failure)
-    return runs.objective(run, cfg.objective, cfg.objective_mode)
+    if interrupt.signal:
+        print(f"stopped at {model.images_seen:,} images; go on with: python train.py resume={run}", flush=True)
+        sys.exit(128 + interrupt.signal)
+    return objective(run, cfg)
+
+
+def build(
+    cfg: DictConfig,
+    data: Images,
+    run: Path,
+    make_trainer: Callable[..., Trainer],
+    storage: AtomicCheckpointIO,
+    interrupt: Interrupt,
+) -> Trainer:
+    """The Trainer with all that hangs on it."""
+    parts = callbacks(cfg.callback)
+    saves = any(isinstance(part, Checkpoint) for part in parts)
+    if not saves and global_rank() == 0:
+        print("callback= leaves checkpoint out: nothing of this run can be resumed or drawn from", flush=True)
+    try:
+        return make_trainer(
+            max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
+            callbacks=[interrupt, *timers(cfg.minutes), *parts],
+            logger=[*map(instantiate, cfg.logger.values()), JSONLines(str(run), resumed_at(cfg.resume))],
+            plugins=[storage],
+            default_root_dir=str(run),
+            enable_checkpointing=saves,
+        )
+    except (TypeError, ValueError) as error:
+        raise UserError(f"trainer: {error}") from error
+
+
+def objective(run: Path, cfg: DictConfig) -> float:
+    """The number that a sweep minimises; a name that was never logged is said."""
+    value = runs.objective(run, cfg.objective, cfg.objective_mode)
+    if value == math.inf:
+        lines = runs.read_metrics(run / runs.METRICS)
+        names = sorted({name for line in lines for name in line} - {"images", "time"})
+        if cfg.objective not in names:
+            print(f"objective={cfg.objective} was not logged; there are {', '.join(names)}", flush=True)
+    return value
 
 
 def timers(minutes: float | None) -> list[Callback]:
@@ -92,6 +133,13 @@ def callbacks(configured: DictConfig) -> list[Any]:
 
 def resumed_at(checkpoint: str | None) -> int | None:
     return runs.images_of(Path(checkpoint)) if checkpoint else None
+
+
+def show_config(trainer: Trainer, cfg: DictConfig) -> None:
+    """The whole configuration under TensorBoard's TEXT."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoard):
+            logger.add_text("config", f"```yaml\n{yaml.safe_dump(plain(cfg), sort_keys=False)}\n```")
 
 
 def prepare(trainer: Trainer, data: Images) -> None:

@@ -40,7 +40,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
-    environment |= {"COLUMNS": "200", "OMP_NUM_THREADS": "1"}
+    environment |= {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     result = subprocess.run(
         [sys.executable, *script], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -84,7 +84,7 @@ def test_help_gives_every_option_a_meaning() -> None:
         "sync_batchnorm",
     }
     fixed = {"max_epochs", "use_distributed_sampler", "num_sanity_val_steps", "limit_val_batches"}
-    fixed |= {"enable_checkpointing", "enable_progress_bar", "enable_model_summary"}
+    fixed |= {"enable_progress_bar", "enable_model_summary"}
     for file, prefix in (
         ("train", ""),
         ("data/folder", "data."),

@@ -75,7 +75,7 @@ def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train,
 
     def values(run: str) -> list[dict[str, float]]:
         lines = runs.read_metrics(tmp_path / run / "metrics.jsonl")
-        return [{k: v for k, v in line.items() if k != "time"} for line in lines if line["images"] != 28]
+        return [{k: v for k, v in line.items() if not k.startswith("time")} for line in lines if line["images"] != 28]
 
     assert values("whole") == values("parts")
 
@@ -143,12 +143,22 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     assert "init_from=a: comes from another model" in error and error.count("\n") == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_signals_save_and_exit(number: int, code: int, train: Train, tmp_path: Path) -> None:
-    process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
+@pytest.mark.parametrize(
+    ("number", "code", "option"),
+    [
+        (signal.SIGTERM, 143, "data.workers=2"),
+        (signal.SIGINT, 130, "data.workers=2"),
+        (signal.SIGTERM, 143, "trainer.devices=2"),
+    ],
+)
+def test_signals_save_and_exit(number: int, code: int, option: str, train: Train, tmp_path: Path) -> None:
+    process = start("images=100000", "hydra.run.dir=a", option, folder=tmp_path)
     wait_for(lambda: runs.checkpoints(tmp_path / "a"), process)
-    process.send_signal(number)
-    assert process.wait(60) == code
+    if option == "trainer.devices=2":
+        process.send_signal(number)  # as a scheduler does, to one process
+    else:
+        os.killpg(process.pid, number)  # as a terminal does, to the workers too
+    assert process.wait(60) == code, (tmp_path / "out").read_text()
     images = runs.images_of(runs.newest(tmp_path / "a", print) or Path())
     assert f"stopped at {images:,} images" in (tmp_path / "out").read_text()
     train("resume=a", f"images={images + 8}")
@@ -205,11 +215,41 @@ def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> 
         assert len(load(runs.checkpoint_path(run, 16))["optimizer_states"]) == 2
 
 
+def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp_path: Path) -> None:
+    """Only rank 0 measures, and both must enter the barrier of a checkpoint that is due for the score alone."""
+    options = ["callback.evaluate.every=4", "callback.checkpoint.every=1000", "callback.checkpoint.keep=9"]
+    train(*options, "images=16", "trainer.devices=2", "hydra.run.dir=a")
+    best = runs.best(tmp_path / "a")
+    assert best is not None and runs.damage(best) is None
+
+
+def test_a_diverging_job_does_not_end_a_sweep_on_two_ranks(train: Train, tmp_path: Path) -> None:
+    train("-m", "model.generator_optimizer.lr=1e30,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
+    assert not runs.checkpoint_path(tmp_path / "two" / "0", 16).exists()
+    assert runs.checkpoint_path(tmp_path / "two" / "1", 16).exists()
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train, tmp_path: Path) -> None:
+    train("images=16", "hydra.run.dir=a")
+    for path in runs.checkpoints(tmp_path / "a"):
+        runs.sidecar(path).unlink()
+    before = snapshot(tmp_path / "a")
+    assert "none of its checkpoints is whole" in train("images=16", "hydra.run.dir=a", "resume=auto", check=2).stderr
+    assert snapshot(tmp_path / "a") == before
+
+
+def test_a_command_that_failed_may_be_corrected(train: Train, tmp_path: Path) -> None:
+    train("images=8", "hydra.run.dir=a", "data.size=65", check=2)
+    train("images=8", "hydra.run.dir=a")
+    assert runs.checkpoint_path(tmp_path / "a", 8).exists()
+
+
 BAD_INPUT = [
     (["data=folder"], "data.root"),
     (["data=folder", "data.root=nowhere"], "nowhere"),
     (["data=folder", "data.root=empty"], "empty"),
     (["data=folder", "data.root=file.txt"], "file.txt"),
+    (["data=retro", "data.root=nowhere"], "nowhere"),
     (["data.size=65"], "64x64"),
     (["data.size=big"], "data.size"),
     (["data.channels=2"], "channels=2"),
@@ -220,6 +260,18 @@ BAD_INPUT = [
     (["trainer.accelerator=gpu"], "trainer.accelerator=gpu"),
     (["trainer.accelerator=tpuu"], "trainer.accelerator=tpuu"),
     (["images=null"], "minutes"),
+    (["images=null", "-m"], "minutes"),
+    (["images=abc"], "images=abc"),
+    (["images=-16"], "images=-16"),
+    (["minutes=0"], "minutes=0"),
+    (["seed=-1"], "seed=-1"),
+    (["objective_mode=lst"], "objective_mode=lst"),
+    (["callback.samples.every=0"], "every=0"),
+    (["trainer.precision=foo"], "foo"),
+    (["model.generator_optimizer.lr=-1"], "learning rate"),
+    (["model.generator_optimizer.lr=abc"], "optimizer"),
+    (["data.workers=-1"], "data.workers=-1"),
+    (["hydra.run.dir=file.txt/x"], "file.txt"),
     (["penalty=[r1]"], "norm=spectral"),
     (["resume=nowhere"], "nowhere"),
     (["resume=empty"], "not a run folder"),
@@ -288,9 +340,11 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
 
 def start(*overrides: str, folder: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, str(ROOT / "train.py"), *TINY, *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with open(folder / "out", "w") as out:
-        return subprocess.Popen(words, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            words, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+        )
 
 
 def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = 60) -> None:

@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 from gan import runs
 from gan.callbacks.evaluate import last_scores
 from gan.clock import crosses
-from gan.errors import Diverged
+from gan.errors import Diverged, at_least
 from gan.module import GAN
 
 
@@ -42,8 +42,8 @@ class Checkpoint(LightningCheckpoint):
         mode: Literal["min", "max"] = "min",
     ) -> None:
         self.run = Path(run)
-        self.every = every
-        self.keep = max(keep, 1)
+        self.every = at_least("callback.checkpoint.every", every, 1)
+        self.keep = at_least("callback.checkpoint.keep", keep, 1)
         self.keep_every = keep_every
         self.monitor = monitor
         self.mode = mode
@@ -63,16 +63,22 @@ class Checkpoint(LightningCheckpoint):
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
         refuse_non_finite(pl_module)
         path = runs.checkpoint_path(self.run, pl_module.images_seen)
-        scores = last_scores(trainer)
-        better = self.better(scores)
-        if better:
+        before = self.best_score, self.best
+        if self.better(scores := last_scores(trainer)):  # before saving, since it is part of what is saved
             self.best_score, self.best = scores[str(self.monitor)], path.name
         trainer.save_checkpoint(path)
-        if trainer.is_global_zero and path.exists():
-            if better:
-                record = {"checkpoint": path.name, "images": pl_module.images_seen, "monitor": self.monitor}
+        if not trainer.is_global_zero:
+            return
+        if runs.damage(path):  # a full disk: what was the best before goes on being it, and nothing is removed
+            self.best_score, self.best = before
+            return
+        if self.best == path.name:
+            record = {"checkpoint": path.name, "images": pl_module.images_seen, "monitor": self.monitor}
+            try:
                 runs.write_json(path.with_name("best.json"), {**record, "score": self.best_score})
-            self.prune()
+            except OSError as error:
+                print(f"best.json: not written ({error.strerror}); training goes on", flush=True)
+        self.prune()
 
     def prune(self) -> None:
         """Remove what need not be kept, oldest first."""

@@ -9,6 +9,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from gan.callbacks.interrupt import due
+from gan.errors import UserError, at_least
 from gan.module import GAN
 
 
@@ -25,29 +26,36 @@ class Evaluate(Callback):
     def __init__(self, metrics: Mapping[str, Any], extractor: Callable[[Tensor], Tensor], every: int, n: int) -> None:
         self.metrics = dict(metrics)
         self.extractor = extractor
-        self.every = every
-        self.n = n
+        self.every = at_least("callback.evaluate.every", every, 1)
+        self.n = at_least("callback.evaluate.n", n, 2)
         self.real_features: Tensor | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        if len(trainer.datamodule) < 2:  # type: ignore[attr-defined]
+            raise UserError("one image cannot be evaluated against: add callback=[progress,samples,checkpoint]")
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.every):
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
-        if not trainer.is_global_zero:
-            return
+        pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
+        values = self.measure(trainer, pl_module) if trainer.is_global_zero else {}
+        # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
+        self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
+        pl_module.log_scalars(self.scores)
+
+    def measure(self, trainer: Trainer, pl_module: GAN) -> dict[str, float]:
         if self.real_features is None:
             self.real_features = self.extractor(trainer.datamodule.preview(self.n))  # type: ignore[attr-defined]
         fake_features = self.extractor(pl_module.fakes(self.n))
-        values = {
+        return {
             f"eval/{name}_{self.extractor.name}": value  # type: ignore[attr-defined]
             for metric in self.metrics.values()
             for name, value in metric.compute(self.real_features, fake_features).items()
         }
-        self.scored_at, self.scores = pl_module.images_seen, values
-        pl_module.log_scalars(values)
 
     def state_dict(self) -> dict[str, Any]:
         return {"scored_at": self.scored_at, "scores": self.scores}

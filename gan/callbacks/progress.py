@@ -67,7 +67,7 @@ class ProgressLine(Callback):
         seen = pl_module.images_seen
         rate = (seen - self.first) / max(time.monotonic() - self.started, 1e-9)
         left, share = remaining(trainer, seen, pl_module.batch_size, rate)
-        epoch = seen / max(len(trainer.datamodule.images), 1)  # type: ignore[attr-defined]
+        epoch = seen / max(len(trainer.datamodule), 1)  # type: ignore[attr-defined]
         clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
         numbers = " · ".join(f"{name} {value:.4g}" for name, value in {**pl_module.losses, **scores(trainer)}.items())
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning import Callback, Trainer
-from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
 
 from gan.callbacks.interrupt import due
+from gan.errors import at_least
 from gan.images import grid, save_png
+from gan.loggers import TensorBoard
 from gan.module import GAN
 from gan.runs import SAMPLES
 
@@ -24,30 +26,36 @@ class Samples(Callback):
 
     def __init__(self, run: str, every: int, n: int = 64) -> None:
         self.folder = Path(run) / SAMPLES
-        self.every = every
-        self.n = n
+        self.every = at_least("callback.samples.every", every, 1)
+        self.n = at_least("callback.samples.n", n, 1)
         self.last: Path | None = None  # the newest grid, for the progress bar
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
-            save_png(grid(trainer.datamodule.preview(self.n)), self.folder / "reals.png")  # type: ignore[attr-defined]
+            write(grid(trainer.datamodule.preview(self.n)), self.folder / "reals.png")  # type: ignore[attr-defined]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.every):
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: Trainer, pl_module: GAN) -> None:
+        pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
         if not trainer.is_global_zero:
             return
         picture = grid(pl_module.preview(self.n))
         self.last = self.path(pl_module)
-        try:
-            save_png(picture, self.last)
-        except OSError as error:
-            print(f"{self.last}: not written ({error.strerror}); training goes on", flush=True)
+        write(picture, self.last)
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image("samples", picture[:3], pl_module.images_seen)
+            if isinstance(logger, TensorBoard):
+                logger.add_image("samples", picture[:3], pl_module.images_seen)
 
     def path(self, pl_module: GAN) -> Path:
         return self.folder / f"{pl_module.images_seen:09d}.png"
+
+
+def write(picture: Tensor, path: Path) -> None:
+    """Save a picture; a full disk is said, and training goes on."""
+    try:
+        save_png(picture, path)
+    except OSError as error:
+        print(f"{path}: not written ({error.strerror}); training goes on", flush=True)

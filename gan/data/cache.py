@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from gan.data.decode import ImageError
+from gan.errors import UserError
 from gan.progress import counting
 
 Work = Callable[[int], np.ndarray]  # index -> uint8 (C, H, W); may raise ImageError; sent to processes, so it pickles
@@ -53,11 +54,13 @@ def images(
 
 def _make(entry: Path, work: Work, count: int, shape: tuple[int, int, int], title: str) -> None:
     """Fill a temporary folder and rename it, so that nobody sees half of a cache and two makers do no harm."""
+    print(f"cache: {folder()}", flush=True)
     entry.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=entry.parent))
     try:
         path = temporary / "images.npy"
         np.lib.format.open_memmap(path, "w+", np.uint8, (count, *shape)).flush()
+        reserve(path)
         errors: dict[int, str] = {}
         with counting(title, count) as advance:
             for done, failed in _fill_all(path, work, count):
@@ -71,6 +74,24 @@ def _make(entry: Path, work: Work, count: int, shape: tuple[int, int, int], titl
                 raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def reserve(path: Path) -> None:
+    """Take the blocks of a file now: a disk that fills up under a memory map ends the process without a word.
+
+    Raises:
+        UserError: there is no room for it.
+    """
+    with open(path, "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            raise UserError(
+                f"{folder()}: no room for {size / 1e6:.0f} MB of decoded images ({error.strerror}); "
+                "free some, or set RETRO_GAN_CACHE to a folder with room"
+            ) from error
 
 
 def _fill_all(path: Path, work: Work, count: int) -> Iterator[tuple[int, dict[int, str]]]:

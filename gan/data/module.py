@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -16,13 +18,15 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from gan.data import cache, pen, retro
+from gan.data import decode as decoder
 from gan.data.decode import checked, decode
 from gan.data.folder import classes, scan
 from gan.data.sampler import EndlessBatches
 from gan.data.size import pair
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 
 RETRO_IMAGES = 4096
+DRAWING_SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
 
 
 class Images(LightningDataModule):
@@ -62,15 +66,16 @@ class Images(LightningDataModule):
         self.root = root
         self.size = pair(size)
         self.channels = channels
-        self.batch_size = at_least_one("data.batch_size", batch_size)
+        self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
         self.with_labels = labels
         self.options = {"fit": fit, "resample": resample, "background": background}
         checked(self.size, channels, **self.options)
-        self.workers = workers
-        self.count = at_least_one("data.images", images)
+        self.workers = at_least("data.workers", workers, 0)
+        self.count = at_least("data.images", images, 1)
         self.images = np.empty((0, channels, *self.size), np.uint8)  # (N, C, H, W)
         self.labels = np.empty(0, np.int64)  # (N,)
+        self.rows = np.empty(0, np.int64)  # of `images`, those that could be read
         self.classes: list[str] = []
 
     def prepare_data(self) -> None:
@@ -87,9 +92,10 @@ class Images(LightningDataModule):
 
     def _setup_retro(self) -> None:
         height, width = self.size
-        work = functools.partial(draw_retro, self.seed, height, width, self.channels)
-        key = ["retro", retro_version(), self.seed, self.count, height, width, self.channels]
+        work = functools.partial(draw_retro, height, width, self.channels)
+        key = ["retro", version(retro, pen), self.count, height, width, self.channels]
         self.images, _ = cache.images(key, work, self.count, (self.channels, height, width), "drawing retro images")
+        self.rows = np.arange(self.count)
         self.labels = np.arange(self.count) % len(retro.KINDS)
         self.classes = list(retro.KINDS)
 
@@ -99,9 +105,10 @@ class Images(LightningDataModule):
         stats = [os.stat(os.path.join(root, file)) for file in files]
         stamps = [[file, stat.st_size, stat.st_mtime_ns] for file, stat in zip(files, stats, strict=True)]
         work = functools.partial(decode_file, root, files, self.size, self.channels, self.options)
-        key = ["folder", os.path.abspath(root), list(self.size), self.channels, self.options, stamps]
+        key = ["folder", version(decoder), os.path.abspath(root), list(self.size), self.channels, self.options, stamps]
         images, errors = cache.images(key, work, len(files), (self.channels, *self.size), f"decoding {root}")
         self.images, self.labels, self.classes = images, np.array(labels, np.int64), names
+        self.rows = np.array([index for index in range(len(files)) if index not in errors], np.int64)
         if errors:
             self._skip(root, files, errors)
 
@@ -112,8 +119,6 @@ class Images(LightningDataModule):
             raise UserError(
                 f"data.root={root}: none of its {len(files)} images can be read; {files[index]!r}: {reason}"
             )
-        kept = np.array([index for index in range(len(files)) if index not in errors])
-        self.images, self.labels = self.images[kept], self.labels[kept]
         report([f"{files[index]!r}: {reason}" for index, reason in errors.items()], len(files), root)
 
     def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
@@ -122,34 +127,47 @@ class Images(LightningDataModule):
             rank, ranks, start = 0, 1, 0
         else:
             rank, ranks, start = trainer.global_rank, trainer.world_size, trainer.global_step
-        order = EndlessBatches(len(self.images), self.batch_size, self.seed, rank, ranks, start)
+        order = EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start)
         return DataLoader(
-            Rows(self.images, self.labels),
+            Rows(self.images, self.labels, self.rows),
             batch_size=None,
             sampler=order,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
+            worker_init_fn=ignore_signals,
             persistent_workers=self.workers > 0,
         )
 
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W): what reals.png shows and metrics compare with."""
-        order = EndlessBatches(len(self.images), min(n, len(self.images)), self.seed)
-        return torch.from_numpy(np.stack([self.images[index] for index in next(iter(order))]))
+        first = next(iter(EndlessBatches(len(self), min(n, len(self)), self.seed)))
+        return torch.from_numpy(self.images[self.rows[first]])
+
+    def __len__(self) -> int:
+        """Images that could be read."""
+        return len(self.rows)
 
 
 class Rows(Dataset[dict[str, Tensor]]):
     """Gather a batch by a list of indices in one go."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
         self.images = images
         self.labels = labels
+        self.rows = rows
 
     def __getitem__(self, indices: list[int]) -> dict[str, Tensor]:
-        return {"image": torch.from_numpy(self.images[indices]), "label": torch.from_numpy(self.labels[indices])}
+        rows = self.rows[indices]
+        return {"image": torch.from_numpy(self.images[rows]), "label": torch.from_numpy(self.labels[rows])}
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.rows)
+
+
+def ignore_signals(worker: int) -> None:
+    """Ctrl-C and SIGTERM reach the whole process group; the main process decides when to stop, and ends the workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 @rank_zero_only
@@ -158,9 +176,9 @@ def report(unreadable: list[str], total: int, root: str) -> None:
     print("".join(f"  {line}\n" for line in unreadable), end="", flush=True)
 
 
-def draw_retro(seed: int, height: int, width: int, channels: int, index: int) -> np.ndarray:
+def draw_retro(height: int, width: int, channels: int, index: int) -> np.ndarray:
     """One built-in image, uint8 (C, H, W); luma for one channel, opaque for four."""
-    image = retro.draw(seed, index, height, width)  # (H, W, 3)
+    image = retro.draw(DRAWING_SEED, index, height, width)  # (H, W, 3)
     if channels == 1:
         image = np.round(image @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)
     elif channels == 4:
@@ -175,13 +193,6 @@ def decode_file(
 
 
 @functools.cache
-def retro_version() -> str:
-    """Hash of the drawing code: pictures drawn by other code are not reused."""
-    code = b"".join(Path(file).read_bytes() for file in (pen.__file__, retro.__file__))
-    return hashlib.sha256(code).hexdigest()
-
-
-def at_least_one(name: str, value: int) -> int:
-    if not isinstance(value, int) or value < 1:
-        raise UserError(f"{name}={value}: a whole number of at least 1")
-    return value
+def version(*modules: ModuleType) -> str:
+    """Hash of the code that makes pixels: what older code has made is not reused."""
+    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()

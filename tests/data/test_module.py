@@ -56,7 +56,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
     def red() -> int:
         data = Images(root=str(folder), size=8)
         data.setup("fit")
-        return int(data.images[2, 0, 0, 0])
+        return int(data.images[2, 0, 0, 0])  # red/b.PNG comes last
 
     assert red() == 250
     Image.new("RGB", (20, 30), (9, 0, 0)).save(folder / "red" / "b.PNG")
@@ -68,7 +68,10 @@ def test_unreadable_files_are_left_out_and_named(folder: Path, capsys: pytest.Ca
     (folder / "text.jpg").write_text("no image")
     data = Images(root=str(folder), size=8, batch_size=3)
     data.setup("fit")
-    assert len(data.images) == 3
+    assert len(data) == 3 and data.preview(9).shape[0] == 3
+    assert int(data.preview(3).sum()) > 0
+    batch = next(iter(data.train_dataloader()))["image"]
+    assert (batch.flatten(1).max(1).values >= 250).all()  # none of the black places of unread files
     said = capsys.readouterr().out
     assert "2 of 5 images" in said and "'empty.png': " in said and "'text.jpg': " in said
 
