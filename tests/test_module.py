@@ -165,7 +165,7 @@ def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
     class Watched(GAN):
         def move(self, optimizer: Any, terms_now: dict[str, Tensor]) -> None:
             if "penalty/r1" in terms_now:
-                terms.append(float(terms_now["penalty/r1"]))
+                terms.append(terms_now["penalty/r1"].item())
             super().move(optimizer, terms_now)
 
     module = model(norm="none", penalties={"r1": R1(weight=2.0, every=3)})
@@ -179,7 +179,7 @@ def test_a_loss_that_is_not_finite_ends_the_run() -> None:
         def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
             return fake_logits.mean() * float("nan")
 
-    with pytest.raises(Diverged, match="loss/discriminator is nan at 8 images"):
+    with pytest.raises(Diverged, match="loss/discriminator is nan, loss/generator is nan at 8 images"):
         fit(model(loss=Broken(), log_every=8), 6)
 
 

@@ -26,7 +26,7 @@ class Scores(Evaluate):
     """An evaluation that gives the scores it is told to, one after the other."""
 
     def __init__(self, scores: list[float], every: int) -> None:
-        super().__init__({}, lambda images: images, every, 1)
+        super().__init__({}, lambda images: images, every, 2)
         self.script = iter(scores)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
