@@ -57,8 +57,8 @@ def translation(x: Tensor, u: Tensor) -> Tensor:
     height, width = x.shape[2:]
     rows, row_inside = _shifted(height, u[:, 0])  # (N, H)
     columns, column_inside = _shifted(width, u[:, 1])  # (N, W)
-    images = torch.arange(len(x), device=x.device)[:, None, None]
-    moved = x.permute(0, 2, 3, 1)[images, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    pixels = (rows[:, :, None] * width + columns[:, None, :]).reshape(len(x), 1, -1).expand(-1, x.shape[1], -1)
+    moved = x.flatten(2).gather(2, pixels).reshape(x.shape)  # a gather's backward is twice as fast as an index's
     inside = row_inside[:, :, None] & column_inside[:, None, :]  # (N, H, W)
     return torch.where(inside[:, None], moved, _empty(x))
 
