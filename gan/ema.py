@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA(nn.Module):
@@ -24,6 +25,7 @@ class EMA(nn.Module):
         self.module = copy.deepcopy(model).requires_grad_(False).eval()  # without gradients DDP leaves it alone
         self.half_life = half_life
         self.warmup = warmup
+        self.tensors: tuple[list[Tensor], ...] | None = None  # see gather
 
     def decay(self, images: int, seen: int) -> float:
         return 0.5 ** (images / max(min(self.half_life, self.warmup * seen), 1e-8))
@@ -31,7 +33,18 @@ class EMA(nn.Module):
     @torch.no_grad()
     def update(self, model: nn.Module, images: int, seen: int) -> None:
         """Move towards `model`, `images` after the last update and with `seen` images in all."""
-        weight = 1 - self.decay(images, seen)
-        torch._foreach_lerp_(list(self.module.parameters()), [p.detach() for p in model.parameters()], weight)
-        for mine, theirs in zip(self.module.buffers(), model.buffers(), strict=True):
-            mine.copy_(theirs)  # BatchNorm's are those of the live generator until they are re-estimated
+        if self.tensors is None:
+            self.tensors = self.gather(model)
+        mine, theirs, my_buffers, their_buffers = self.tensors
+        torch._foreach_lerp_(mine, theirs, 1 - self.decay(images, seen))
+        torch._foreach_copy_(my_buffers, their_buffers)  # BatchNorm's, of the live generator until re-estimated
+
+    def gather(self, model: nn.Module) -> tuple[list[Tensor], ...]:
+        """Parameters and buffers of both networks, once: walking the modules costs more than averaging small ones."""
+        networks = self.module, model
+        parameters = ([parameter.detach() for parameter in network.parameters()] for network in networks)
+        return (*parameters, *(list(network.buffers()) for network in networks))
+
+    def _apply(self, *args: Any, **kwargs: Any) -> EMA:
+        self.tensors = None  # moving to another device makes new ones
+        return super()._apply(*args, **kwargs)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before torch: threads of several workers that wait for one core crawl
+
 ROOT = Path(__file__).parent.parent
 
 TINY = [
@@ -21,6 +23,7 @@ TINY = [
     "model.generator.latent=8",
     "model.log_every=8",
     "callback.samples.every=16",
+    "callback.samples.first=16",
     "callback.samples.n=4",
     "callback.evaluate.every=16",
     "callback.evaluate.n=8",

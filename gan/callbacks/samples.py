@@ -21,12 +21,14 @@ class Samples(Callback):
     Args:
         run: the run folder.
         every: images from one grid to the next; there is one at the end as well.
+        first: images of an early one, to see soon that something is learnt.
         n: pictures a grid.
     """
 
-    def __init__(self, run: str, every: int, n: int = 64) -> None:
+    def __init__(self, run: str, every: int, first: int, n: int = 64) -> None:
         self.folder = Path(run) / SAMPLES
         self.every = at_least("callback.samples.every", every, 1)
+        self.first = at_least("callback.samples.first", first, 1)
         self.n = at_least("callback.samples.n", n, 1)
         self.last: Path | None = None  # the newest grid, for the progress bar
 
@@ -35,7 +37,8 @@ class Samples(Callback):
             write(grid(trainer.datamodule.preview(self.n)), self.folder / "reals.png")  # type: ignore[attr-defined]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.every):
+        seen = pl_module.images_seen
+        if due(trainer, pl_module, self.every) or seen - pl_module.batch_size < self.first <= seen:
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: Trainer, pl_module: GAN) -> None:

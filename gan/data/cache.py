@@ -49,7 +49,8 @@ def images(
     if not (entry / "errors.json").is_file():
         _make(entry, work, count, shape, title)
     errors = json.loads((entry / "errors.json").read_text())
-    return np.load(entry / "images.npy", mmap_mode="r"), {int(index): reason for index, reason in errors.items()}
+    array = np.asarray(np.load(entry / "images.npy", mmap_mode="r"))  # np.memmap's own indexing is slow
+    return array, {int(index): reason for index, reason in errors.items()}
 
 
 def _make(entry: Path, work: Work, count: int, shape: tuple[int, int, int], title: str) -> None:
