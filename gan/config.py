@@ -224,7 +224,9 @@ def readable(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # an exception raised again can be in its own context
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

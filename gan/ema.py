@@ -37,7 +37,8 @@ class EMA(nn.Module):
             self.tensors = self.gather(model)
         mine, theirs, my_buffers, their_buffers = self.tensors
         torch._foreach_lerp_(mine, theirs, 1 - self.decay(images, seen))
-        torch._foreach_copy_(my_buffers, their_buffers)  # BatchNorm's, of the live generator until re-estimated
+        if my_buffers:
+            torch._foreach_copy_(my_buffers, their_buffers)  # BatchNorm's, of the live generator until re-estimated
 
     def gather(self, model: nn.Module) -> tuple[list[Tensor], ...]:
         """Parameters and buffers of both networks, once: walking the modules costs more than averaging small ones."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -25,12 +26,13 @@ class TensorBoard(TensorBoardLogger):
 
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
         purge: dict[str, Any] = {} if resumed_at is None else {"purge_step": resumed_at + 1}
-        super().__init__(save_dir=run, name="", version="", default_hp_metric=False, **purge)
+        super().__init__(save_dir=run, name="", version="", default_hp_metric=False, flush_secs=10, **purge)
         self.failed = False
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.attempt(lambda: super(TensorBoard, self).log_metrics(metrics, step))
+        for name, value in metrics.items():  # Lightning's own would call a full disk a wrong type of value
+            self.attempt(functools.partial(self.experiment.add_scalar, name, value, step))
 
     @rank_zero_only
     def add_image(self, name: str, picture: Tensor, images: int) -> None:
@@ -43,11 +45,11 @@ class TensorBoard(TensorBoardLogger):
         self.attempt(lambda: self.experiment.add_text(name, text))
 
     def save(self) -> None:
-        """Flush; there is no hparams.yaml, since config.yaml says it all."""
-        self.attempt(lambda: self.experiment.flush())
+        """Nothing: the writer's thread flushes by itself, and waiting for one that a full disk has ended never ends."""
 
+    @rank_zero_only
     def finalize(self, status: str) -> None:
-        self.attempt(lambda: super(TensorBoard, self).finalize(status))
+        self.attempt(lambda: self.experiment.close())
 
     def attempt(self, write: Callable[[], object]) -> None:
         """A full disk is said once, and training goes on; the writer's thread raises its error at a later call."""

@@ -136,10 +136,6 @@ class GAN(LightningModule):
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
             self.log_losses()
 
-    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
-        """As Lightning's, without its walk through nested collections."""
-        return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
-
     def begin(self, batch: dict[str, Tensor]) -> Step:
         """Gather what the updates need; every draw of this batch is a function of (seed, batch), so resume is exact."""
         batches = self.trainer.global_step
