@@ -48,11 +48,12 @@ def describe_options(file: Path, prefix: str) -> str:
     """`name: default   meaning` for each line of a file that ends in a comment."""
     rows, parents = [], dict[int, str]()
     for line in file.read_text().splitlines():
-        found = re.match(r"^( *)([a-z_]+):\s*(.*?)\s*(?:# (.*))?$", line)
+        found = re.match(r"^( *)([a-z_0-9]+):\s*(.*?)\s*(?:# (.*))?$", line)
         if not found or found.group(2) == "defaults":
             continue
         indent, name, value, meaning = len(found.group(1)), found.group(2), found.group(3), found.group(4)
         value = re.sub(r"\$\{by_device:([^,}]+),([^}]+)\}", r"\1 (CPU) or \2 (GPU)", value)
+        value = re.sub(r"\$\{unless:[^,]*,(.*)\}", r"\1", value)
         parents = {depth: parent for depth, parent in parents.items() if depth < indent} | {indent: name}
         if meaning:
             path = prefix + ".".join(parents.values())
