@@ -92,8 +92,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
     stored = trusted(run / runs.OVERRIDES, typed)
     merged = merge(stored, without(typed, "hydra.run.dir"))
     cfg = compose(merged)
-    if not cfg.resume_force:
-        refuse_difference(run, cfg)
+    refuse_difference(run, cfg)
     if path.is_file():
         if reason := runs.damage(path):
             raise UserError(f"resume={path}: damaged, {reason}; resume={run} takes the newest whole checkpoint")

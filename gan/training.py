@@ -25,8 +25,9 @@ from gan import runs
 from gan.callbacks.checkpoint import Checkpoint
 from gan.callbacks.interrupt import Interrupt
 from gan.checkpoint_io import AtomicCheckpointIO, load
-from gan.config import global_rank, is_child, plain
+from gan.config import global_rank, images_at, is_child, plain
 from gan.data.module import Images
+from gan.data.sampler import share_of
 from gan.errors import Diverged, UserError
 from gan.loggers import JSONLines, TensorBoard
 from gan.module import GAN
@@ -63,7 +64,7 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     announce(trainer, model, data, run)
     prepare(trainer, data)
     if trainer.is_global_zero and not cfg.resume:
-        show_config(trainer, cfg)
+        show_config(trainer, model.config)
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged as error:
@@ -103,7 +104,7 @@ def build(
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
             callbacks=[interrupt, *timers(cfg.minutes), *parts],
-            logger=[*map(instantiate, cfg.logger.values()), JSONLines(str(run), resumed_at(cfg.resume))],
+            logger=[*map(instantiate, cfg.logger.values()), JSONLines(str(run), images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),
             enable_checkpointing=saves,
@@ -131,23 +132,16 @@ def callbacks(configured: DictConfig) -> list[Any]:
     return [instantiate(callback) for callback in configured.values()]
 
 
-def resumed_at(checkpoint: str | None) -> int | None:
-    return runs.images_of(Path(checkpoint)) if checkpoint else None
-
-
-def show_config(trainer: Trainer, cfg: DictConfig) -> None:
+def show_config(trainer: Trainer, config: dict[str, Any]) -> None:
     """The whole configuration under TensorBoard's TEXT."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard):
-            logger.add_text("config", f"```yaml\n{yaml.safe_dump(plain(cfg), sort_keys=False)}\n```")
+            logger.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```")
 
 
 def prepare(trainer: Trainer, data: Images) -> None:
     """Fill the cache before further processes start: what a user can mend then ends one process, not several."""
-    if data.batch_size % trainer.world_size:
-        raise UserError(
-            f"data.batch_size={data.batch_size}: cannot be divided among {trainer.world_size} devices; take a multiple"
-        )
+    share_of(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
 

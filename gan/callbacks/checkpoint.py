@@ -12,7 +12,8 @@ from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
 
 from gan import runs
 from gan.callbacks.evaluate import last_scores
-from gan.clock import crosses
+from gan.callbacks.interrupt import due
+from gan.checkpoint_io import AtomicCheckpointIO
 from gan.errors import Diverged, at_least
 from gan.module import GAN
 
@@ -51,9 +52,7 @@ class Checkpoint(LightningCheckpoint):
         self.best: str | None = None  # file name
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        seen = pl_module.images_seen
-        due = crosses(seen - pl_module.batch_size, seen, self.every)
-        if due or trainer.should_stop or trainer.global_step == trainer.max_steps or self.better(last_scores(trainer)):
+        if due(trainer, pl_module, self.every) or trainer.should_stop or self.better(last_scores(trainer)):
             self.save(trainer, pl_module)
 
     def better(self, scores: dict[str, float]) -> bool:
@@ -69,7 +68,10 @@ class Checkpoint(LightningCheckpoint):
         trainer.save_checkpoint(path)
         if not trainer.is_global_zero:
             return
-        if runs.damage(path):  # a full disk: what was the best before goes on being it, and nothing is removed
+        storage = trainer.strategy.checkpoint_io
+        if (
+            isinstance(storage, AtomicCheckpointIO) and storage.failure
+        ):  # a full disk: what was the best before goes on being it, and nothing is removed
             self.best_score, self.best = before
             return
         if self.best == path.name:

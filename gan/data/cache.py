@@ -11,8 +11,8 @@ import multiprocessing
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -105,12 +105,7 @@ def _fill_all(path: Path, work: Work, count: int) -> Iterator[tuple[int, dict[in
     # spawn: a fork would copy the locks of torch's and the progress bar's threads
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, context, initializer=_receive, initargs=(path, work)) as pool:
-        for future in _as_finished(pool, chunks):
-            yield future.result()
-
-
-def _as_finished(pool: Executor, chunks: Sequence[range]) -> Iterator[Future[tuple[int, dict[int, str]]]]:
-    return iter([pool.submit(_fill_received, chunk) for chunk in chunks])
+        yield from pool.map(_fill_received, chunks)
 
 
 _received: tuple[Path, Work]  # of this worker process: sent once, not with each chunk

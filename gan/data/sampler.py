@@ -27,24 +27,28 @@ class EndlessBatches(Sampler[list[int]]):
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:
-        if batch_size % ranks:
-            raise UserError(f"data.batch_size={batch_size}: cannot be divided among {ranks} devices; take a multiple")
+        self.share = share_of(batch_size, ranks)
         self.length = length
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
-        self.ranks = ranks
         self.start = start
 
     def __iter__(self) -> Iterator[list[int]]:
-        share = self.batch_size // self.ranks
         epoch, order = -1, np.empty(0, np.int64)
         for batch in itertools.count(self.start):
-            first = batch * self.batch_size + self.rank * share
+            first = batch * self.batch_size + self.rank * self.share
             indices = []
-            for image in range(first, first + share):
+            for image in range(first, first + self.share):
                 if image // self.length != epoch:
                     epoch = image // self.length
                     order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
                 indices.append(int(order[image % self.length]))
             yield indices
+
+
+def share_of(batch_size: int, ranks: int) -> int:
+    """Images of a batch for one rank; UserError where it cannot be divided among them."""
+    if batch_size % ranks:
+        raise UserError(f"data.batch_size={batch_size}: cannot be divided among {ranks} devices; take a multiple")
+    return batch_size // ranks
