@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
@@ -30,12 +31,19 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
     return make_grid(images, nrow=columns or max(1, round(len(images) ** 0.5)), padding=2, pad_value=0)
 
 
-def save_png(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write uint8 (C, H, W) as PNG (grey, RGB, or RGBA from premultiplied), whole or not at all."""
+def to_png(image: Tensor) -> bytes:
+    """Encode uint8 (C, H, W) as PNG: grey, RGB, or RGBA from premultiplied."""
     pixels = image.cpu().numpy()
     if len(pixels) == 4:
         pixels = unpremultiply(pixels)
     picture = Image.fromarray(
         np.squeeze(pixels.transpose(1, 2, 0), 2) if len(pixels) == 1 else pixels.transpose(1, 2, 0)
     )
-    write_atomically(Path(path), lambda file: picture.save(file, "PNG"))
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    return encoded.getvalue()
+
+
+def save_png(image: Tensor, path: str | os.PathLike[str]) -> None:
+    """Write `to_png(image)`, whole or not at all."""
+    write_atomically(Path(path), lambda file: file.write(to_png(image)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from torch import Tensor
+from tensorboard.compat.proto.summary_pb2 import Summary
 
 from gan.runs import METRICS, cut_metrics
 
@@ -35,9 +35,10 @@ class TensorBoard(TensorBoardLogger):
             self.attempt(functools.partial(self.experiment.add_scalar, name, value, step))
 
     @rank_zero_only
-    def add_image(self, name: str, picture: Tensor, images: int) -> None:
-        """Show uint8 (C, H, W) under IMAGES."""
-        self.attempt(lambda: self.experiment.add_image(name, picture, images))
+    def add_png(self, name: str, png: bytes, images: int) -> None:
+        """Show a picture under IMAGES as it is; the writer's own add_image would encode it once more."""
+        summary = Summary(value=[Summary.Value(tag=name, image=Summary.Image(encoded_image_string=png))])
+        self.attempt(lambda: self.experiment.file_writer.add_summary(summary, images))
 
     @rank_zero_only
     def add_text(self, name: str, text: str) -> None:

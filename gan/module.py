@@ -206,7 +206,7 @@ class GAN(LightningModule):
     def move(self, optimizer: LightningOptimizer, terms: dict[str, Tensor]) -> None:
         """Zero, backward, step, remember the terms: the one place where weights change."""
         optimizer.zero_grad()
-        self.manual_backward(torch.stack(list(terms.values())).sum())
+        self.manual_backward(functools.reduce(torch.add, terms.values()))
         optimizer.step()
         for name, term in terms.items():
             self.pending[name].append(term.detach())

@@ -53,8 +53,8 @@ def reestimate_batch_norm(generator: nn.Module, size: int) -> None:
         generator.eval()
         for norm in norms:
             norm.train()
-        seeds = range(ESTIMATION_SEED, ESTIMATION_SEED + ESTIMATION_IMAGES)
-        for part in latents(seeds, size).split(64):
+        z = np.random.default_rng(ESTIMATION_SEED).standard_normal((ESTIMATION_IMAGES, size), np.float32)
+        for part in torch.from_numpy(z).split(64):
             generator(part.to(device))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning import Callback, Trainer
-from torch import Tensor
 
 from gan.callbacks.interrupt import due
 from gan.errors import at_least
-from gan.images import grid, save_png
+from gan.images import grid, to_png
 from gan.loggers import TensorBoard
 from gan.module import GAN
-from gan.runs import SAMPLES
+from gan.runs import SAMPLES, write_atomically
 
 
 class Samples(Callback):
@@ -34,7 +33,7 @@ class Samples(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
-            write(grid(trainer.datamodule.preview(self.n)), self.folder / "reals.png")  # type: ignore[attr-defined]
+            write(to_png(grid(trainer.datamodule.preview(self.n))), self.folder / "reals.png")  # type: ignore[attr-defined]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         seen = pl_module.images_seen
@@ -45,20 +44,20 @@ class Samples(Callback):
         pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
         if not trainer.is_global_zero:
             return
-        picture = grid(pl_module.preview(self.n))
+        picture = to_png(grid(pl_module.preview(self.n)))
         self.last = self.path(pl_module)
         write(picture, self.last)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoard):
-                logger.add_image("samples", picture[:3], pl_module.images_seen)
+                logger.add_png("samples", picture, pl_module.images_seen)
 
     def path(self, pl_module: GAN) -> Path:
         return self.folder / f"{pl_module.images_seen:09d}.png"
 
 
-def write(picture: Tensor, path: Path) -> None:
+def write(picture: bytes, path: Path) -> None:
     """Save a picture; a full disk is said, and training goes on."""
     try:
-        save_png(picture, path)
+        write_atomically(path, lambda file: file.write(picture))
     except OSError as error:
         print(f"{path}: not written ({error.strerror}); training goes on", flush=True)

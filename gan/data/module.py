@@ -149,14 +149,14 @@ class Images(LightningDataModule):
 
 
 class Rows(Dataset[dict[str, Tensor]]):
-    """Gather a batch by a list of indices in one go."""
+    """Gather a batch by its indices in one go."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
         self.images = images
         self.labels = labels
         self.rows = rows
 
-    def __getitem__(self, indices: list[int]) -> dict[str, Tensor]:
+    def __getitem__(self, indices: np.ndarray) -> dict[str, Tensor]:
         rows = self.rows[indices]
         return {"image": torch.from_numpy(self.images[rows]), "label": torch.from_numpy(self.labels[rows])}
 

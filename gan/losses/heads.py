@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 import torch
@@ -16,7 +17,7 @@ def over_heads(term: Callable[..., Tensor], *logits: Tensor | Sequence[Tensor]) 
         logits: for each argument of `term` a tensor (N, ...) or a sequence of such, one a head.
     """
     heads = zip(*((x,) if isinstance(x, Tensor) else x for x in logits), strict=True)
-    return torch.stack([term(*map(at_least_fp32, head)).mean() for head in heads]).sum()
+    return functools.reduce(torch.add, [term(*map(at_least_fp32, head)).mean() for head in heads])
 
 
 def at_least_fp32(x: Tensor) -> Tensor:

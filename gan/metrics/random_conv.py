@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu
+from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
 
 
 class RandomConv(nn.Module):
@@ -23,9 +23,10 @@ class RandomConv(nn.Module):
         super().__init__()
         random = torch.Generator().manual_seed(seed)
         shapes = [(32, 3, 5, 5), (64, 32, 3, 3), (128, 64, 3, 3)]
-        self.filters = [
+        filters = [
             torch.randn(shape, generator=random) * (2 / (shape[1] * shape[2] * shape[3])) ** 0.5 for shape in shapes
         ]  # He et al., 2015: activations keep their scale
+        self.filters = [weight.contiguous(memory_format=torch.channels_last) for weight in filters]
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -33,9 +34,10 @@ class RandomConv(nn.Module):
 
     def features(self, images: Tensor) -> Tensor:
         x = interpolate(rgb(images), (self.side, self.side), mode="bilinear", antialias=True)  # (N, 3, 64, 64)
+        x = x.contiguous(memory_format=torch.channels_last)
         pooled = []
         for weight in self.filters:
-            x = relu(nn.functional.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))  # (N, C, h/2, w/2)
+            x = relu_(nn.functional.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))  # (N, C, h/2, w/2)
             pooled.append(adaptive_avg_pool2d(x, 2).flatten(1))
         return torch.cat(pooled, 1)
 

@@ -11,7 +11,8 @@ from gan.errors import UserError
 
 
 def first(batches: int, **options: int) -> list[list[int]]:
-    return list(islice(iter(EndlessBatches(**{"length": 10, "batch_size": 4, "seed": 0, **options})), batches))
+    stream = EndlessBatches(**{"length": 10, "batch_size": 4, "seed": 0, **options})
+    return [indices.tolist() for indices in islice(stream, batches)]
 
 
 def test_each_epoch_shows_every_image_once_in_another_order() -> None:
