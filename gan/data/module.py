@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -15,7 +16,7 @@ import torch
 from lightning import LightningDataModule
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from gan.data import cache, pen, retro
 from gan.data import decode as decoder
@@ -121,17 +122,19 @@ class Images(LightningDataModule):
             )
         report([f"{files[index]!r}: {reason}" for index, reason in errors.items()], len(files), root)
 
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
+    def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         trainer = self.trainer
         if trainer is None:
             rank, ranks, start = 0, 1, 0
         else:
             rank, ranks, start = trainer.global_rank, trainer.world_size, trainer.global_step
         order = EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start)
+        batches = Batches(self.images, self.labels, self.rows, order)
+        if not self.workers and not torch.cuda.is_available():
+            return batches  # a loader that neither pins nor has workers costs time and adds nothing
         return DataLoader(
-            Rows(self.images, self.labels, self.rows),
+            batches,
             batch_size=None,
-            sampler=order,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=ignore_signals,
@@ -148,20 +151,21 @@ class Images(LightningDataModule):
         return len(self.rows)
 
 
-class Rows(Dataset[dict[str, Tensor]]):
-    """Gather a batch by its indices in one go."""
+class Batches(IterableDataset[dict[str, Tensor]]):
+    """Batches gathered in the order of a sampler; several workers take turns."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches) -> None:
         self.images = images
         self.labels = labels
         self.rows = rows
+        self.order = order
 
-    def __getitem__(self, indices: np.ndarray) -> dict[str, Tensor]:
-        rows = self.rows[indices]
-        return {"image": torch.from_numpy(self.images[rows]), "label": torch.from_numpy(self.labels[rows])}
-
-    def __len__(self) -> int:
-        return len(self.rows)
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        for indices in itertools.islice(self.order, first, None, step):
+            rows = self.rows[indices]
+            yield {"image": torch.from_numpy(self.images[rows]), "label": torch.from_numpy(self.labels[rows])}
 
 
 def ignore_signals(worker: int) -> None:
