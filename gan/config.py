@@ -204,7 +204,10 @@ def readable(error: BaseException) -> str | None:
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, UserError):
-            return one_line(str(cause))
+            return one_line(str(cause).rpartition("UserError: ")[2])  # what stands before it, a worker process added
+        if "DataLoader worker" in str(cause):
+            died = f"a process that gathers batches died ({one_line(str(cause))})"
+            return f"{died}; if memory was short, take fewer data.workers; go on with resume="
     for cause in chain:
         if isinstance(cause, MissingConfigException):
             return missing(cause)

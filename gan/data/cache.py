@@ -1,29 +1,54 @@
-"""Images decoded once into one memory-mapped array, shared by workers, ranks and runs.
+"""Pictures decoded once into one memory-mapped file, shared by workers, ranks and runs.
 
-Everything lies in one folder that can be removed at any time: $RETRO_GAN_CACHE, else ~/.cache/retro-gan.
+Everything lies in one folder that can be removed at any time: $RETRO_GAN_CACHE, else ~/.cache/retro-gan. An entry, a
+folder for each set of images and options, has a file of pixels that only grows and an index that is replaced whole: so
+a reader never sees half a picture, a run that is going on keeps what it has mapped, and an interrupted maker has lost
+nothing but its last seconds.
+
+A source of pictures has
+
+    title: str           what its progress bar says
+    identity             JSON that tells it from other sources
+    keys: list[str]      one for each item, all different
+    stamps: list         JSON for each item that changes when the item may have changed
+    content(index) -> bytes                       what the item's pictures are made of; may raise ImageError
+    count(content, decoder) -> int                how many pictures that is
+    pictures(content, decoder) -> iterator of Fitted
+
+and pickles, with what it reads opened in each process anew. For the DataModule it also has
+
+    where: str           what messages call it
+    names: list[str]     what labels, splits and messages call the items
+    classes(option) -> (names of the classes, label of each item)
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
 import json
-import multiprocessing
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
+from filelock import FileLock
 
-from gan.data.decode import ImageError
+from gan.data import decode, pen, retro
+from gan.data.decode import Decoder, ImageError
+from gan.data.pool import spread
 from gan.errors import UserError
 from gan.progress import counting
 
-Work = Callable[[int], np.ndarray]  # index -> uint8 (C, H, W); may raise ImageError; sent to processes, so it pickles
-CHUNK = 64  # images a task
-SERIAL_BELOW = 512  # images: fewer than this are made before a process has started
+SAVE_EVERY = 20.0  # seconds of decoding between two writings of the index
 
 
 def folder() -> Path:
@@ -32,101 +57,302 @@ def folder() -> Path:
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "retro-gan"
 
 
-def images(
-    key: object, work: Work, count: int, shape: tuple[int, int, int], title: str
-) -> tuple[np.ndarray, dict[int, str]]:
-    """The array uint8 (count, C, H, W) of `work`'s images, made on all cores unless it is there already.
+class Item(NamedTuple):
+    """What the index holds of one item: its pictures are the rows first .. first + rows - 1."""
 
-    Args:
-        key: everything that the pixels depend on, as JSON.
-        title: shown beside the progress bar.
+    stamp: Any
+    digest: str  # of its content; empty where that could not be read
+    first: int
+    rows: int  # 0: it could not be read, for this reason
+    error: str
+    sharp: int = 0  # rows that resample=auto took for pixel art
 
-    Returns:
-        The read-only array, and the reason for each index that could not be read (its pixels are 0).
+
+class Index(NamedTuple):
+    file: str  # name of the file of pixels
+    rows: int  # pictures in that file, some of which no item may own any more
+    items: dict[str, Item]
+    about: dict[str, Any]  # what `listing` shows
+
+
+class Decoded(NamedTuple):
+    """The pictures of a source."""
+
+    pixels: Any  # indexed by an array of rows, gives uint8 (n, H, W, C); read-only
+    first: np.ndarray  # (items,): the first row of each item
+    counts: np.ndarray  # (items,): its number of rows, 0 where it could not be read
+    errors: dict[int, str]  # the reason, by item
+    sharp: int  # pictures that resample=auto took for pixel art
+
+    def rows(self) -> np.ndarray:
+        """The rows of all items, in their order."""
+        before = self.counts.cumsum() - self.counts  # of each item's pictures in that order
+        return np.arange(self.counts.sum()) + np.repeat(self.first - before, self.counts)
+
+
+def decoded(source: Any, decoder: Decoder) -> Decoded:
+    """All pictures of a source, from the cache where they are in it; what is new is made on all cores.
+
+    An item is known by its key and stamp, then by its content: one that was touched, renamed or copied is not decoded
+    again. Where the cache can't be written, pictures are decoded each time they are asked for, which is said.
     """
-    name = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
-    entry = folder() / "images" / name
-    if not (entry / "errors.json").is_file():
-        _make(entry, work, count, shape, title)
-    errors = json.loads((entry / "errors.json").read_text())
-    array = np.asarray(np.load(entry / "images.npy", mmap_mode="r"))  # np.memmap's own indexing is slow
-    return array, {int(index): reason for index, reason in errors.items()}
-
-
-def _make(entry: Path, work: Work, count: int, shape: tuple[int, int, int], title: str) -> None:
-    """Fill a temporary folder and rename it, so that nobody sees half of a cache and two makers do no harm."""
-    print(f"cache: {folder()}", flush=True)
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=".making-", dir=entry.parent))
+    key = [source.identity, asdict(decoder), _version(decode, retro, pen)]
+    entry = folder() / "images" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
-        path = temporary / "images.npy"
-        np.lib.format.open_memmap(path, "w+", np.uint8, (count, *shape)).flush()
-        reserve(path)
-        errors: dict[int, str] = {}
-        with counting(title, count) as advance:
-            for done, failed in _fill_all(path, work, count):
-                errors.update(failed)
-                advance(done)
-        (temporary / "errors.json").write_text(json.dumps(errors))
+        index = _read(entry)
+        if index is None or _missing(index, source):
+            entry.mkdir(parents=True, exist_ok=True)
+            with FileLock(entry / "lock"):
+                index = _fill(entry, source, decoder)
+        else:
+            _touch(entry)
+        shape = _shape(index.rows, decoder)
+        mapped = np.memmap(entry / index.file, np.uint8, "r", shape=shape) if index.rows else np.empty(shape, np.uint8)
+        pixels: Any = np.asarray(mapped)  # np.memmap's own indexing is slow
+    except OSError as error:
+        print(
+            f"cache: {folder()} cannot be used ({error.strerror or error}): every image is decoded anew each time, "
+            "which is slow; free some room, set RETRO_GAN_CACHE to a folder that has it, or take data.keep=memory",
+            file=sys.stderr,
+        )
+        index = Index("", 0, _make(None, source, decoder, range(len(source.keys)), {}, lambda items, rows: None), {})
+        pixels = OnTheFly(source, decoder, index)
+    items = [index.items[name] for name in source.keys]
+    return Decoded(
+        pixels,
+        np.array([item.first for item in items], np.int64),
+        np.array([item.rows for item in items], np.int64),
+        {number: item.error for number, item in enumerate(items) if not item.rows},
+        sum(item.sharp for item in items),
+    )
+
+
+class OnTheFly:
+    """In place of an array of pixels: decodes the rows that are asked for."""
+
+    def __init__(self, source: Any, decoder: Decoder, index: Index) -> None:
+        self.source = source
+        self.decoder = decoder
+        items = [index.items[key] for key in source.keys]
+        self.readable = np.array([number for number, item in enumerate(items) if item.rows], np.int64)
+        self.first = np.array([item.first for item in items if item.rows], np.int64)  # rising
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return np.stack([self._row(int(row)) for row in rows])
+
+    def _row(self, row: int) -> np.ndarray:
+        place = int(np.searchsorted(self.first, row, side="right")) - 1
+        item, frame = int(self.readable[place]), row - int(self.first[place])
         try:
-            os.replace(temporary, entry)
-        except OSError:  # another process has finished the same entry meanwhile
-            if not (entry / "errors.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def reserve(path: Path) -> None:
-    """Take the blocks of a file now: a disk that fills up under a memory map ends the process without a word.
-
-    Raises:
-        UserError: there is no room for it.
-    """
-    with open(path, "r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        try:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, size)
-        except OSError as error:
+            pictures = self.source.pictures(self.source.content(item), self.decoder)
+            return next(itertools.islice(pictures, frame, None)).pixels.transpose(1, 2, 0)
+        except (ImageError, StopIteration) as error:
             raise UserError(
-                f"{folder()}: no room for {size / 1e6:.0f} MB of decoded images ({error.strerror}); "
-                "free some, or set RETRO_GAN_CACHE to a folder with room"
+                f"{self.source.keys[item]!r}: could be read when the run began, but no more ({error}); "
+                "put it back and go on with resume="
             ) from error
 
 
-def _fill_all(path: Path, work: Work, count: int) -> Iterator[tuple[int, dict[int, str]]]:
-    chunks = [range(first, min(first + CHUNK, count)) for first in range(0, count, CHUNK)]
-    processes = os.cpu_count() or 1
-    if count < SERIAL_BELOW or processes == 1:
-        for chunk in chunks:
-            yield _fill(path, work, chunk)
-        return
-    # spawn: a fork would copy the locks of torch's and the progress bar's threads
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(processes, context, initializer=_receive, initargs=(path, work)) as pool:
-        yield from pool.map(_fill_received, chunks)
+def _missing(index: Index, source: Any) -> list[int]:
+    """The items that are not in the index as they are now."""
+    items = index.items
+    return [
+        number
+        for number, (name, stamp) in enumerate(zip(source.keys, source.stamps, strict=True))
+        if name not in items or items[name].stamp != stamp
+    ]
 
 
-_received: tuple[Path, Work]  # of this worker process: sent once, not with each chunk
+def _fill(entry: Path, source: Any, decoder: Decoder) -> Index:
+    """Bring an entry up to date; under its lock."""
+    about = {"source": source.identity, "options": asdict(decoder)}
+    index = _read(entry)
+    if index is None or _mostly_gone(index, source):  # a file of another name: the old one may be mapped by a run
+        index = Index(f"pixels-{time.time_ns()}", 0, {}, about)
+        print(f"cache: {folder()}", flush=True)
+    path = entry / index.file
+    path.touch()
+    kept = {key: index.items[key] for key in source.keys if key in index.items}
+    rows = index.rows
+
+    def save(made: dict[str, Item], new_rows: int) -> None:
+        _write(entry, Index(path.name, rows + new_rows, kept | made, about))
+
+    _make(Pixels(path, rows, decoder), source, decoder, _missing(index, source), index.items, save)
+    for old in (*entry.glob("pixels-*"), *entry.glob("index-*.json")):  # of former generations and torn writings
+        if old != path:
+            old.unlink()
+    filled = _read(entry)
+    assert filled is not None
+    return filled
 
 
-def _receive(path: Path, work: Work) -> None:
-    global _received
-    _received = path, work
+def _mostly_gone(index: Index, source: Any) -> bool:
+    """Whether most rows belong to items that are no more, so that it is time to begin anew."""
+    return index.rows > 1024 + 2 * sum(index.items[key].rows for key in source.keys if key in index.items)
 
 
-def _fill_received(chunk: range) -> tuple[int, dict[int, str]]:
-    return _fill(*_received, chunk)
+class Pixels:
+    """The rows of a file from `base` on, for processes that fill them."""
+
+    def __init__(self, path: Path, base: int, decoder: Decoder) -> None:
+        self.path = path
+        self.base = base
+        self.shape = _shape(0, decoder)[1:]
+
+    def reserve(self, rows: int) -> None:
+        """Take the blocks of the disk now: one that fills up under a memory map ends the process without a word."""
+        size = int(np.prod(self.shape))
+        with open(self.path, "r+b") as file:
+            if rows and hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), self.base * size, rows * size)
+            elif rows:
+                file.truncate((self.base + rows) * size)
+
+    def write(self, row: int, picture: np.ndarray) -> None:
+        with open(self.path, "r+b", buffering=0) as file:
+            file.seek(row * picture.size)
+            file.write(np.ascontiguousarray(picture.transpose(1, 2, 0)).data)
+
+    def flush(self) -> None:
+        with open(self.path, "r+b") as file:
+            os.fsync(file.fileno())
 
 
-def _fill(path: Path, work: Work, chunk: range) -> tuple[int, dict[int, str]]:
-    array = np.load(path, mmap_mode="r+")
-    errors = {}
-    for index in chunk:
+def _make(
+    pixels: Pixels | None,
+    source: Any,
+    decoder: Decoder,
+    numbers: Any,
+    items: dict[str, Item],
+    save: Callable[[dict[str, Item], int], None],
+) -> dict[str, Item]:
+    """Decode items into rows that are theirs alone, or only try to where there is no room for pixels."""
+    known = {item.digest: item for item in items.values() if item.digest}
+    counts = [1] * len(numbers)
+    if decoder.frames == "all":
+        counts = [n for part in spread(functools.partial(_count, source, decoder), numbers, lambda n: 1) for n in part]
+    base = pixels.base if pixels else 0
+    firsts = base + np.cumsum([0, *counts])
+    rows = int(firsts[-1]) - base
+    tasks = list(zip(numbers, firsts.tolist(), counts, strict=False))
+    if pixels:
+        pixels.reserve(rows)
+    made: dict[str, Item] = {}
+    due = time.monotonic() + SAVE_EVERY
+    work = Work(source, decoder, pixels, known)
+    with counting(source.title, len(tasks)) as advance:
+        for results in spread(work, tasks, work.crashed):
+            made.update((source.keys[number], item) for number, item in results)
+            advance(len(results))
+            if time.monotonic() > due and pixels:
+                pixels.flush()
+                save(made, rows)
+                due = time.monotonic() + SAVE_EVERY
+    if pixels:
+        pixels.flush()
+    save(made, rows)
+    return made
+
+
+class Work:
+    """Decode one item into its rows; what a process of the pool does."""
+
+    def __init__(self, source: Any, decoder: Decoder, pixels: Pixels | None, known: dict[str, Item]) -> None:
+        self.source = source
+        self.decoder = decoder
+        self.pixels = pixels
+        self.known = known
+
+    def __call__(self, task: tuple[int, int, int]) -> tuple[int, Item]:
+        number, first, count = task
+        stamp, digest = self.source.stamps[number], ""
         try:
-            array[index] = work(index)
+            content = self.source.content(number)
+            digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+            if digest in self.known:
+                return number, self.known[digest]._replace(stamp=stamp)
+            found = sharp = 0
+            for found, picture in enumerate(self.source.pictures(content, self.decoder), 1):
+                sharp += picture.sharp
+                if self.pixels and found <= count:
+                    self.pixels.write(first + found - 1, picture.pixels)
+            if found != count:
+                raise ImageError(f"changed while it was read: {found} pictures where there were {count}")
         except ImageError as error:
-            errors[index] = str(error)
-    array.flush()
-    return len(chunk), errors
+            return number, Item(stamp, digest, 0, 0, str(error))
+        return number, Item(stamp, digest, first, count, "", sharp)
+
+    def crashed(self, task: tuple[int, int, int]) -> tuple[int, Item]:
+        return task[0], Item(self.source.stamps[task[0]], "", 0, 0, "the decoder crashed or ran out of memory on it")
+
+
+def _count(source: Any, decoder: Decoder, number: int) -> int:
+    try:
+        return source.count(source.content(number), decoder)
+    except ImageError:  # decoding gives the reason
+        return 1
+
+
+def _shape(rows: int, decoder: Decoder) -> tuple[int, ...]:
+    return (rows, *decoder.size, decoder.channels)
+
+
+def _read(entry: Path) -> Index | None:
+    """The index of an entry; None where there is none that can be used."""
+    try:
+        table = json.loads((entry / "index.json").read_text())
+        items = {name: Item(*values) for name, values in table["items"].items()}
+        size = int(np.prod(_shape(table["rows"], Decoder(**table["about"]["options"]))))
+        if (entry / table["file"]).stat().st_size < size:
+            return None
+        return Index(table["file"], table["rows"], items, table["about"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write(entry: Path, index: Index) -> None:
+    temporary = entry / f"index-{os.getpid()}.json"
+    with open(temporary, "w") as file:
+        json.dump(index._asdict(), file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, entry / "index.json")
+
+
+def _touch(entry: Path) -> None:
+    """Note that an entry was used."""
+    with suppress(OSError):  # a cache that may only be read
+        os.utime(entry / "index.json")
+
+
+@functools.cache
+def _version(*modules: ModuleType) -> str:
+    """Hash of the code that makes pixels: what older code has made is not reused."""
+    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
+
+
+class Entry(NamedTuple):
+    """One set of pictures in the cache, for people."""
+
+    path: Path
+    about: dict[str, Any]
+    items: int
+    size: int  # bytes on disk
+    used: float  # seconds since the epoch
+
+
+def listing() -> list[Entry]:
+    """What is in the cache, the last used first."""
+    entries = []
+    for path in (folder() / "images").glob("*"):
+        index = _read(path)
+        size = sum(file.stat().st_blocks * 512 for file in path.iterdir()) if path.is_dir() else 0
+        used = (path / "index.json").stat().st_mtime if index else path.stat().st_mtime
+        entries.append(Entry(path, index.about if index else {}, len(index.items) if index else 0, size, used))
+    return sorted(entries, key=lambda entry: -entry.used)
+
+
+def clear() -> None:
+    """Remove all of it; runs that are going on keep what they have mapped."""
+    shutil.rmtree(folder() / "images", ignore_errors=True)

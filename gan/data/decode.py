@@ -15,78 +15,172 @@ What each Pillow mode becomes, before the resize:
     F             grey; values in 0..1 are scaled by 255, in 0..255 kept, others stretched; NaN and infinity are black
 
 An embedded ICC profile is applied where it fits the mode and can be read, else ignored. Colour PNG of 16 bits keeps the
-upper eight. Of an animation or a file of several pages the first picture counts.
+upper eight. Of an animation or a file of several pages the first picture counts, or each with frames="all".
 """
+
+from __future__ import annotations
 
 import os
 import re
 import warnings
-from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from io import BytesIO
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms, ImageColor, ImageFile, ImageMode, ImageOps, UnidentifiedImageError
 
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens 43; the rest are a way in for hostile files
 MAX_PIXELS = 64_000_000  # width * height, checked on the header: four bytes each while decoding
 CHANNELS = (1, 3, 4)
 FITS = ("crop", "pad", "stretch")
-RESAMPLES = {
+KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
     "nearest": Image.Resampling.NEAREST,
 }
+RESAMPLES = ("auto", *KERNELS)
+FRAMES = ("first", "all")
+
+Source = str | os.PathLike[str] | BinaryIO
+Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 
 class ImageError(Exception):
     """Why a file can't be read, in one line and without its path, which the caller knows."""
 
 
-def decode(
-    source: str | os.PathLike[str] | BinaryIO,
-    size: Sequence[int],
-    channels: int = 3,
-    *,
-    fit: str = "crop",
-    resample: str = "lanczos",
-    background: str = "white",
-) -> np.ndarray:
-    """Read an image as uint8 (C, H, W) of `size` (height, width) in pixels; one of that size is not resampled.
+class Fitted(NamedTuple):
+    pixels: np.ndarray  # uint8 (C, H, W)
+    sharp: bool  # resample="auto" took it for pixel art and changed its size
 
-    channels: 1 is luma and 3 is RGB, both composited on `background` (a Pillow colour name or #rrggbb); 4 is RGBA,
-    PREMULTIPLIED (RGB * A / 255, rounded), so that colours hidden under transparent pixels are zero; A is 255 where the
-    file has no alpha.
-    fit: "crop" scales to cover the size and cuts the centre out, "pad" scales to fit inside and fills up with the
-    background (transparent with 4 channels), "stretch" gives up the aspect ratio.
-    resample: "lanczos" and "box" average over what they shrink, "nearest" picks pixels.
 
-    Raises ImageError for a file that can't be read, UserError for an argument that isn't one of the above.
+@dataclass(frozen=True)
+class Decoder:
+    """Images -> uint8 (C, H, W) of one size, with the channels last in memory; picklable, and its fields are its key.
+
+    Args:
+        size: (height, width) in pixels; an image of that size is not resampled.
+        channels: 1 is luma and 3 is RGB, both composited on `background` (a Pillow colour name or #rrggbb); 4 is RGBA,
+            PREMULTIPLIED (RGB * A / 255, rounded), so that colours hidden under transparent pixels are zero; A is 255
+            where the file has no alpha.
+        fit: "crop" scales to cover the size and cuts the centre out, "pad" scales to fit inside and fills up with the
+            background (transparent with 4 channels), "stretch" gives up the aspect ratio.
+        resample: "lanczos" and "box" average over what they shrink, "nearest" picks pixels; "auto" is nearest for pixel
+            art by whole factors (`is_pixel_art`) and Lanczos for the rest.
+        frames: the "first" picture of an animation or a file of several pages, or "all".
+        max_pixels: width * height above which a file is refused on its header.
+
+    Raises:
+        UserError: an argument that is none of the above.
     """
-    height, width, paper = checked(size, channels, fit, resample, background)
-    image = open_upright(source)
-    if image.mode == "RGBA":
-        image = image.convert("RGBa")  # premultiplied, or the resize mixes hidden colours into the edges
-    pixels = np.asarray(_resized(image, width, height, fit, RESAMPLES[resample]))  # (h, w, 3 or 4), inside (H, W)
 
-    top, left = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
-    canvas = np.zeros((height, width, 4), np.uint8)
-    inside = canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]]
-    inside[..., 3] = 255
-    inside[..., : pixels.shape[2]] = pixels
-    colour, alpha = canvas[..., :3], canvas[..., 3:]
-    np.minimum(colour, alpha, out=colour)  # Lanczos overshoots, but no premultiplied colour exceeds its alpha
+    size: tuple[int, int]
+    channels: int = 3
+    fit: str = "crop"
+    resample: str = "auto"
+    background: str = "white"
+    frames: str = "first"
+    max_pixels: int = MAX_PIXELS
 
-    if channels == 4:
-        return canvas.transpose(2, 0, 1).copy()  # (4, H, W)
-    behind = (paper * (255 - alpha.astype(np.uint16)) + 127) // 255
-    opaque = colour + behind.astype(np.uint8)  # (H, W, 3), at most alpha + (255 - alpha)
-    if channels == 1:
-        return np.array(Image.fromarray(opaque).convert("L"))[None]  # (1, H, W)
-    return opaque.transpose(2, 0, 1).copy()  # (3, H, W)
+    def __post_init__(self) -> None:
+        if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
+            raise UserError(f"image size {tuple(self.size)} must be two whole numbers above zero: height, width")
+        for name, allowed in (("channels", CHANNELS), ("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
+            if getattr(self, name) not in allowed:
+                known = ", ".join(map(str, allowed))
+                raise UserError(f"{name}={getattr(self, name)!r} is not known: use one of {known}")
+        at_least("max_pixels", self.max_pixels, 1)
+        _paper(self.background)
+
+    def __call__(self, source: Source) -> Iterator[Fitted]:
+        """The pictures of a file; ImageError where it can't be read, whether at its first or a later one."""
+        return map(self.fitted, pictures(source, self.frames, self.max_pixels))
+
+    def fitted(self, image: Image.Image) -> Fitted:
+        """An upright RGB or straight RGBA picture at the size and with the channels asked for."""
+        if image.mode == "RGBA":
+            image = image.convert("RGBa")  # premultiplied, or the resize mixes hidden colours into the edges
+        resized, sharp = self._resized(image)
+        return Fitted(self._composited(np.array(resized)), sharp)
+
+    def _composited(self, pixels: np.ndarray) -> np.ndarray:
+        """Premultiplied (h, w, 3 or 4), inside (H, W) -> (C, H, W)."""
+        height, width = self.size
+        if self.channels == 3 and pixels.shape == (height, width, 3):
+            return pixels.transpose(2, 0, 1)  # nothing to composite
+
+        top, left = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
+        canvas = np.zeros((height, width, 4), np.uint8)
+        inside = canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]]
+        inside[..., 3] = 255
+        inside[..., : pixels.shape[2]] = pixels
+        colour, alpha = canvas[..., :3], canvas[..., 3:]
+        np.minimum(colour, alpha, out=colour)  # Lanczos overshoots, but no premultiplied colour exceeds its alpha
+
+        if self.channels == 4:
+            return canvas.transpose(2, 0, 1)  # (4, H, W)
+        behind = (_paper(self.background) * (255 - alpha.astype(np.uint16)) + 127) // 255
+        opaque = colour + behind.astype(np.uint8)  # (H, W, 3), at most alpha + (255 - alpha)
+        if self.channels == 1:
+            return np.array(Image.fromarray(opaque).convert("L"))[None]  # (1, H, W)
+        return opaque.transpose(2, 0, 1)  # (3, H, W)
+
+    def _resized(self, image: Image.Image) -> tuple[Image.Image, bool]:
+        width, height, box = self._geometry(*image.size)
+        across, down = box[2] - box[0], box[3] - box[1]
+        left, top = int(box[0]), int(box[1])
+        whole = (left, top, left + int(across), top + int(down))
+        if (across, down) == (width, height):  # nothing to scale: whole pixels, not half of one and half of the next
+            return image if whole == (0, 0, *image.size) else image.crop(whole), False
+        if self.resample == "auto" and is_pixel_art(image, (width, height), box):
+            return image.crop(whole).resize((width, height), Image.Resampling.NEAREST), True
+        return image.resize((width, height), KERNELS.get(self.resample, Image.Resampling.LANCZOS), box), False
+
+    def _geometry(self, w: int, h: int) -> tuple[int, int, Box]:
+        """Width and height of the resized picture, and the part of a w x h image that it shows."""
+        height, width = self.size
+        box = (0.0, 0.0, float(w), float(h))
+        if self.fit == "pad":  # the largest size inside that keeps the aspect ratio
+            return min(width, max(1, round(w * height / h))), min(height, max(1, round(h * width / w))), box
+        if self.fit == "crop":
+            across, down = min(w, h * width / height), min(h, w * height / width)
+            box = ((w - across) / 2, (h - down) / 2, (w + across) / 2, (h + down) / 2)
+        return width, height, box
+
+
+def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
+    """The first picture of a file, uint8 (C, H, W); `options` are those of `Decoder`."""
+    decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
+    with closing(pictures(source, max_pixels=decoder.max_pixels)) as found:
+        return decoder.fitted(next(found)).pixels
+
+
+def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
+    """Whether the part `box` of an image goes to `size` (width, height) by a whole factor without losing a pixel.
+
+    Enlarged: no side of the image is above 64 pixels and on average each colour is there at least twice, which tells
+    sprites from small photographs. Reduced: the part consists of equal squares of the factor's size.
+    """
+    across, down = box[2] - box[0], box[3] - box[1]
+    if size[0] >= across and size[1] >= down:
+        if max(image.size) > 64 or size[0] % across or size[1] % down:
+            return False
+        return image.getcolors(image.width * image.height // 2) is not None
+    if across % size[0] or down % size[1]:
+        return False
+    left, top, across, down = int(box[0]), int(box[1]), int(across), int(down)
+    middle = top + down // 2
+    for part in ((left, middle, left + across, middle + 1), (left, top, left + across, top + down)):  # cheap one first
+        pixels = np.asarray(image.crop(part))
+        rows, columns = min(down // size[1], len(pixels)), across // size[0]
+        if not np.array_equal(pixels, pixels[::rows, ::columns].repeat(rows, 0).repeat(columns, 1)):
+            return False
+    return True
 
 
 def unpremultiply(image: np.ndarray) -> np.ndarray:
@@ -97,27 +191,76 @@ def unpremultiply(image: np.ndarray) -> np.ndarray:
     return np.concatenate([straight.astype(np.uint8), image[3:]])
 
 
-def open_upright(source: str | os.PathLike[str] | BinaryIO) -> Image.Image:
-    """The first picture of a file at its own size, upright and in sRGB: mode RGB, or RGBA with straight alpha.
+def open_upright(source: Source) -> Image.Image:
+    """The first of `pictures`."""
+    with closing(pictures(source)) as found:
+        return next(found)
+
+
+def pictures(source: Source, frames: str = "first", max_pixels: int = MAX_PIXELS) -> Generator[Image.Image, None, None]:
+    """The pictures of a file at their own size, upright and in sRGB: mode RGB, or RGBA with straight alpha.
 
     Safe to call in threads. Raises ImageError.
     """
-    _silence_pillow()
-    try:
-        with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
-            if file.seek(0, os.SEEK_END) == 0:
-                raise ImageError("the file is empty")
-            image = Image.open(file, formats=FORMATS)
-            if image.width * image.height > MAX_PIXELS:
-                raise ImageError(f"{image.width}x{image.height} is more than the limit of {MAX_PIXELS:,} pixels")
-            _match_transparent_colour(image)
+    with _image_errors(max_pixels), _opened(source) as file:
+        image = _headed(file, max_pixels)
+        _match_transparent_colour(image)
+        many = frames == "all" and _frames(image) > 1
+        for frame in range(_frames(image) if many else 1):
+            if frame:
+                image.seek(frame)
+                _check_pixels(image, max_pixels)
             image.load()
-            _turn(image)
-            return _to_srgb(image)
+            yield _to_srgb(_turned(image, in_place=not many))
+
+
+class Header(NamedTuple):
+    format: str  # one of FORMATS, or MPO
+    mode: str  # Pillow's
+    frames: int  # how many pictures frames="all" finds
+
+
+def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
+    """What a file says of itself; ImageError where it can't be read at its start."""
+    with _image_errors(max_pixels), _opened(source) as file:
+        image = _headed(file, max_pixels)
+        return Header(image.format or "", image.mode, _frames(image))
+
+
+def _headed(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
+    """An image whose header has been read and no more."""
+    _silence_pillow()
+    Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow refuses what is twice as large in places that we do not see
+    if file.seek(0, os.SEEK_END) == 0:
+        raise ImageError("the file is empty")
+    image = Image.open(file, formats=FORMATS)
+    _check_pixels(image, max_pixels)
+    return image
+
+
+def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
+    return open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source)
+
+
+def _check_pixels(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
+        raise ImageError(f"{image.width}x{image.height} is more than the limit of {max_pixels:,} pixels")
+
+
+def _frames(image: ImageFile.ImageFile) -> int:
+    """Pictures in a file; those beside the first in a JPEG are depth and brightness maps of telephones."""
+    return 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+
+
+@contextmanager
+def _image_errors(max_pixels: int) -> Iterator[None]:
+    """Whatever goes wrong in reading an image becomes an ImageError."""
+    try:
+        yield
     except ImageError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageError(f"the image is larger than the limit of {MAX_PIXELS:,} pixels") from error
+        raise ImageError(f"the image is larger than the limit of {max_pixels:,} pixels") from error
     except UnidentifiedImageError as error:
         raise ImageError("not a PNG, JPEG, WebP, GIF, BMP or TIFF image, or damaged at its start") from error
     except Exception as error:  # damaged files make Pillow raise nearly anything, not only OSError
@@ -146,10 +289,16 @@ def _match_transparent_colour(image: ImageFile.ImageFile) -> None:
         image.info["transparency"] = tuple(value >> 8 for value in key)
 
 
-def _turn(image: Image.Image) -> None:
-    """Apply the EXIF orientation in place; metadata too broken to be read leaves the pixels as they are."""
+def _turned(image: Image.Image, in_place: bool) -> Image.Image:
+    """Apply the EXIF orientation; metadata too broken to be read leaves the pixels as they are.
+
+    Not in place, the result is a copy: turning a file's own image confuses its seek to the next picture.
+    """
     with suppress(Exception):  # a parser of foreign bytes raises nearly anything
+        if not in_place:
+            return ImageOps.exif_transpose(image)
         ImageOps.exif_transpose(image, in_place=True)
+    return image
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
@@ -202,38 +351,11 @@ def _deep_grey(values: np.ndarray, key: int | None) -> Image.Image:
     return Image.merge("RGBA", (grey, grey, grey, alpha))
 
 
-def _resized(image: Image.Image, width: int, height: int, fit: str, resample: Image.Resampling) -> Image.Image:
-    """Scale to width x height; with "pad" to the largest size inside it that keeps the aspect ratio."""
-    w, h = image.size
-    box = (0.0, 0.0, float(w), float(h))
-    if fit == "pad":
-        width, height = min(width, max(1, round(w * height / h))), min(height, max(1, round(h * width / w)))
-    elif fit == "crop":
-        across, down = min(w, h * width / height), min(h, w * height / width)
-        if (across, down) == (width, height):  # nothing to scale: whole pixels, not half of one and half of the next
-            left, top = (w - width) // 2, (h - height) // 2
-            return image.crop((left, top, left + width, top + height))
-        box = ((w - across) / 2, (h - down) / 2, (w + across) / 2, (h + down) / 2)
-    return image.resize((width, height), resample, box)
-
-
-def checked(
-    size: Sequence[int], channels: int, fit: str, resample: str, background: str
-) -> tuple[int, int, np.ndarray]:
-    """Height, width and the background as uint16 (3,); UserError for what `decode` does not take."""
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise UserError(f"image size {tuple(size)} must be two whole numbers above zero: height, width")
-    for name, value, allowed in (
-        ("channels", channels, CHANNELS),
-        ("fit", fit, FITS),
-        ("resample", resample, tuple(RESAMPLES)),
-    ):
-        if value not in allowed:
-            raise UserError(f"{name}={value!r} is not known: use one of {', '.join(map(str, allowed))}")
+def _paper(background: str) -> np.ndarray:
+    """The background as uint16 (3,); UserError where it is no colour."""
     try:
-        paper = np.array(ImageColor.getrgb(background), np.uint16).reshape(3)  # a colour with alpha has four numbers
+        return np.array(ImageColor.getrgb(background), np.uint16).reshape(3)  # a colour with alpha has four numbers
     except (TypeError, ValueError) as error:
         raise UserError(
             f"background={background!r} is not a colour: use a name such as white or a code such as #f4ecd8"
         ) from error
-    return size[0], size[1], paper

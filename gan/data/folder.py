@@ -1,8 +1,8 @@
-"""Which images a folder holds, in an order that is the same on every machine, and the classes its sub-folders make."""
+"""Which images a folder holds, in an order that is the same on every machine."""
 
 import heapq
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -47,24 +47,6 @@ def scan(root: str | os.PathLike[str]) -> list[str]:
             f"no image in {where!r} ({others or 'no'} other files): give one with files that end in {known}"
         )
     return sorted(files, key=os.fsencode)
-
-
-def classes(files: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Names of the classes, sorted by their bytes, and the label (index into the names) of each of `files` from `scan`.
-
-    A class is a sub-folder of the root with all that is below it. Raises UserError where a file is in no sub-folder, or
-    there are fewer than two.
-    """
-    owners = [file.partition("/")[0] if "/" in file else None for file in files]
-    names = sorted({owner for owner in owners if owner is not None}, key=os.fsencode)
-    if names and None in owners:
-        stray = files[owners.index(None)]
-        raise UserError(f"{stray!r} lies beside the class folders: move it into one of them, or out of the folder")
-    if len(names) < 2:
-        found = f"only one, {names[0]!r}" if names else "none"
-        raise UserError(f"classes are sub-folders and there is {found}: sort the images into two or more, one a class")
-    labels = {name: label for label, name in enumerate(names)}
-    return names, [labels[file.partition("/")[0]] for file in files]
 
 
 def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:

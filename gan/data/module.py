@@ -1,48 +1,51 @@
-"""The DataModule: a folder of images, or the built-in retro images, as uint8 batches in a fixed endless order."""
+"""The DataModule: pictures of any source as uint8 batches in a fixed endless order."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
-import os
 import signal
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
-from lightning import LightningDataModule
+from lightning import LightningDataModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from gan.data import cache, pen, retro
-from gan.data import decode as decoder
-from gan.data.decode import checked, decode
-from gan.data.folder import classes, scan
+from gan.data import cache, split
+from gan.data.decode import MAX_PIXELS, Decoder
+from gan.data.drawn import Drawn
+from gan.data.files import Files
 from gan.data.sampler import EndlessBatches
 from gan.data.size import pair
+from gan.data.variation import Variation, canvas
 from gan.errors import UserError, at_least
 
 RETRO_IMAGES = 4096
-DRAWING_SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
+KEEP = ("disk", "memory", "device")
+NAMED = 50  # unreadable files that are reported one by one
 
 
 class Images(LightningDataModule):
-    """Images in memory-mapped arrays; batches are {"image": uint8 (N, C, H, W), "label": int64 (N,)}.
+    """Images decoded once; batches are {"image": uint8 (N, C, H, W), "label": int64 (N,)}, channels last in memory.
 
     Args:
-        root: folder of images, searched through; None draws the built-in retro images.
+        root: folder or zip archive of images, searched through, or several; None draws the built-in retro images.
+        source: pictures from elsewhere, in place of root: see `cache`.
         size: side, or (height, width), in pixels.
         channels: 1 grey, 3 RGB, 4 premultiplied RGBA.
         batch_size: of all ranks together.
-        labels: take the sub-folders of `root` for classes; the built-in images have their four kinds.
-        fit: "crop" to cover, "pad" to fit inside, "stretch".
-        resample: "lanczos", "box" or "nearest".
-        background: colour under transparent pixels where channels is 1 or 3.
-        workers: processes that gather batches; 0 is best while the set is in memory.
+        labels: take the sub-folders of `root` for classes, or a CSV or JSON file of files and labels.
+        fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch".
+        resample, background, frames, max_pixels: as in `Decoder`.
+        flip: turn every second image left to right, another half each time.
+        split: "file", "folder", "prefix" or "content": what must not be cut in two when a `validation` share of the
+            images is left out of training; None trains on all.
+        keep: pixels stay on the "disk" as a memory map, in "memory", or on the "device" that trains.
+        workers: processes that gather batches; 0 is best while the set fits in memory.
         images: how many built-in images to draw.
 
     Raises:
@@ -51,121 +54,161 @@ class Images(LightningDataModule):
 
     def __init__(
         self,
-        root: str | None = None,
+        root: str | Sequence[str] | None = None,
+        source: Any = None,
         size: int | Sequence[int] = 64,
         channels: int = 3,
         batch_size: int = 64,
         seed: int = 0,
-        labels: bool = False,
+        labels: bool | str = False,
         fit: str = "crop",
-        resample: str = "lanczos",
+        resample: str = "auto",
         background: str = "white",
+        frames: str = "first",
+        max_pixels: int = MAX_PIXELS,
+        flip: bool = False,
+        split: str | None = None,
+        validation: float = 0.1,
+        keep: str = "disk",
         workers: int = 0,
         images: int = RETRO_IMAGES,
     ) -> None:
         super().__init__()
-        self.root = root
+        self.roots = [root] if isinstance(root, str) else None if root is None else list(root)
+        self.source = source
         self.size = pair(size)
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
-        self.with_labels = labels
-        self.options = {"fit": fit, "resample": resample, "background": background}
-        checked(self.size, channels, **self.options)
+        self.label_option = labels
+        window = fit == "random_crop"
+        self.decoder = Decoder(
+            canvas(self.size) if window else self.size,
+            channels,
+            "crop" if window else fit,
+            resample,
+            background,
+            frames,
+            max_pixels,
+        )
+        self.variation = Variation(self.size, flip, seed) if window or flip else None
+        self.split = split
+        self.validation = validation
+        if keep not in KEEP:
+            raise UserError(f"data.keep={keep}: not known; use one of {', '.join(KEEP)}")
+        self.keep = keep
         self.workers = at_least("data.workers", workers, 0)
+        if self.workers and keep == "device":
+            raise UserError(f"data.workers={workers}: cannot gather from data.keep=device; take 0 workers")
         self.count = at_least("data.images", images, 1)
-        self.images = np.empty((0, channels, *self.size), np.uint8)  # (N, C, H, W)
-        self.labels = np.empty(0, np.int64)  # (N,)
-        self.rows = np.empty(0, np.int64)  # of `images`, those that could be read
+        self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
+        self.rows = np.empty(0, np.int64)  # of `pixels`, those to train on
+        self.validation_rows = np.empty(0, np.int64)
+        self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
+        self.fingerprint = ""
 
     def prepare_data(self) -> None:
         """Fill the cache, on one process a machine."""
         self.setup("fit")
 
     def setup(self, stage: str) -> None:
-        if len(self.images):
+        if len(self.rows):
             return
-        if self.root is None:
-            self._setup_retro()
-        else:
-            self._setup_folder(self.root)
+        source = self.source or (Drawn(self.count) if self.roots is None else Files(self.roots))
+        self.classes, labels = source.classes(self.label_option)
+        found = cache.decoded(source, self.decoder)
+        if found.errors:
+            report(source, found.errors)
+        if found.sharp:
+            say(f"data.resample=auto: nearest for {found.sharp} of {found.counts.sum()} images, which are pixel art")
+        items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each picture
+        self.rows = np.arange(len(items)) + np.repeat(
+            found.first - (found.counts.cumsum() - found.counts), found.counts
+        )
+        self.pixels = found.pixels
+        self.labels = np.zeros(self.rows.max() + 1, np.int64)
+        self.labels[self.rows] = np.array(labels, np.int64)[items]
+        if self.split is not None:
+            names = [source.names[item] for item in items]
+            pictures = (self.pixels[self.rows[at : at + 1]] for at in range(len(items)))
+            chosen = split.validation(self.split, names, pictures, self.validation)
+            self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
+        if self.keep != "disk":
+            self._take_into_memory()
+        self.fingerprint = fingerprint(source.names, found.counts)
 
-    def _setup_retro(self) -> None:
-        height, width = self.size
-        work = functools.partial(draw_retro, height, width, self.channels)
-        key = ["retro", version(retro, pen), self.count, height, width, self.channels]
-        self.images, _ = cache.images(key, work, self.count, (self.channels, height, width), "drawing retro images")
-        self.rows = np.arange(self.count)
-        self.labels = np.arange(self.count) % len(retro.KINDS)
-        self.classes = list(retro.KINDS)
-
-    def _setup_folder(self, root: str) -> None:
-        files = scan(root)
-        names, labels = classes(files) if self.with_labels else ([], [0] * len(files))
-        stats = [os.stat(os.path.join(root, file)) for file in files]
-        stamps = [[file, stat.st_size, stat.st_mtime_ns] for file, stat in zip(files, stats, strict=True)]
-        work = functools.partial(decode_file, root, files, self.size, self.channels, self.options)
-        key = ["folder", version(decoder), os.path.abspath(root), list(self.size), self.channels, self.options, stamps]
-        images, errors = cache.images(key, work, len(files), (self.channels, *self.size), f"decoding {root}")
-        self.images, self.labels, self.classes = images, np.array(labels, np.int64), names
-        self.rows = np.array([index for index in range(len(files)) if index not in errors], np.int64)
-        if errors:
-            self._skip(root, files, errors)
-
-    def _skip(self, root: str, files: list[str], errors: dict[int, str]) -> None:
-        """Leave out what cannot be read, and say so by name."""
-        if len(errors) == len(files):
-            index, reason = next(iter(errors.items()))
-            raise UserError(
-                f"data.root={root}: none of its {len(files)} images can be read; {files[index]!r}: {reason}"
-            )
-        report([f"{files[index]!r}: {reason}" for index, reason in errors.items()], len(files), root)
+    def _take_into_memory(self) -> None:
+        used = np.concatenate([self.rows, self.validation_rows])
+        self.pixels, self.labels = self.pixels[used], self.labels[used]
+        self.rows, self.validation_rows = np.split(np.arange(len(used)), [len(self.rows)])
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
-        trainer = self.trainer
-        if trainer is None:
-            rank, ranks, start = 0, 1, 0
-        else:
-            rank, ranks, start = trainer.global_rank, trainer.world_size, trainer.global_step
+        rank, ranks, start = position(self.trainer)
+        if self.keep == "device" and self.trainer is not None:
+            self.pixels = torch.as_tensor(self.pixels).to(self.trainer.strategy.root_device)
         order = EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start)
-        batches = Batches(self.images, self.labels, self.rows, order)
-        if not self.workers and not torch.cuda.is_available():
+        batches = Batches(self.pixels, self.labels, self.rows, order, self.variation)
+        if not self.workers and (self.keep == "device" or not torch.cuda.is_available()):
             return batches  # a loader that neither pins nor has workers costs time and adds nothing
-        return DataLoader(
-            batches,
-            batch_size=None,
-            num_workers=self.workers,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=ignore_signals,
-            persistent_workers=self.workers > 0,
-        )
+        return loader(batches, self.workers)
 
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W): what reals.png shows and metrics compare with."""
-        first = next(iter(EndlessBatches(len(self), min(n, len(self)), self.seed)))
-        return torch.from_numpy(self.images[self.rows[first]])
+        order = EndlessBatches(len(self), min(n, len(self)), self.seed)
+        return next(iter(Batches(self.pixels, self.labels, self.rows, order, self.variation)))["image"].cpu()
 
     def __len__(self) -> int:
-        """Images that could be read."""
+        """Images to train on."""
         return len(self.rows)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"images": len(self), "fingerprint": self.fingerprint}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        if state_dict["fingerprint"] != self.fingerprint:
+            then = f"{state_dict['images']:,} images then, {len(self):,} now"
+            say(f"data: the set is not that of the checkpoint ({then}): from here on the order is another")
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
     """Batches gathered in the order of a sampler; several workers take turns."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches) -> None:
-        self.images = images
-        self.labels = labels
+    def __init__(
+        self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, variation: Variation | None
+    ) -> None:
+        self.pixels = pixels
+        self.labels = torch.from_numpy(labels)
         self.rows = rows
         self.order = order
+        self.variation = variation
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        for indices in itertools.islice(self.order, first, None, step):
+        for place, indices in itertools.islice(self.order, first, None, step):
             rows = self.rows[indices]
-            yield {"image": torch.from_numpy(self.images[rows]), "label": torch.from_numpy(self.labels[rows])}
+            images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2)  # (N, C, H, W)
+            if self.variation:
+                images = self.variation(images, place)
+            yield {"image": images, "label": self.labels[rows]}
+
+
+def position(trainer: Trainer | None) -> tuple[int, int, int]:
+    """Rank, number of ranks, and the batch that comes next."""
+    return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
+
+
+def loader(batches: IterableDataset[dict[str, Tensor]], workers: int) -> DataLoader[dict[str, Tensor]]:
+    """Batches that are whole already, from processes and in pinned memory where that helps."""
+    return DataLoader(
+        batches,
+        batch_size=None,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        worker_init_fn=ignore_signals,
+        persistent_workers=workers > 0,
+    )
 
 
 def ignore_signals(worker: int) -> None:
@@ -174,29 +217,26 @@ def ignore_signals(worker: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
+def fingerprint(names: Sequence[str], count: np.ndarray) -> str:
+    """Tells one list of images from another."""
+    text = "\0".join(f"{name}\0{number}" for name, number in zip(names, count.tolist(), strict=True))
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
+
+
 @rank_zero_only
-def report(unreadable: list[str], total: int, root: str) -> None:
-    print(f"{len(unreadable)} of {total} images in {root} cannot be read and are left out:")
-    print("".join(f"  {line}\n" for line in unreadable), end="", flush=True)
+def report(source: Any, errors: dict[int, str]) -> None:
+    """Name what cannot be read and is left out; UserError where that is all."""
+    if len(errors) == len(source.names):
+        item, reason = next(iter(errors.items()))
+        raise UserError(
+            f"{source.where}: none of its {len(errors)} images can be read; {source.names[item]!r}: {reason}"
+        )
+    print(f"{len(errors)} of {len(source.names)} images in {source.where} cannot be read and are left out:")
+    lines = [f"  {source.names[item]!r}: {reason}" for item, reason in itertools.islice(errors.items(), NAMED)]
+    more = [f"  and {len(errors) - NAMED} more; gan data check lists them"] if len(errors) > NAMED else []
+    print("\n".join(lines + more), flush=True)
 
 
-def draw_retro(height: int, width: int, channels: int, index: int) -> np.ndarray:
-    """One built-in image, uint8 (C, H, W); luma for one channel, opaque for four."""
-    image = retro.draw(DRAWING_SEED, index, height, width)  # (H, W, 3)
-    if channels == 1:
-        image = np.round(image @ np.array([0.299, 0.587, 0.114]))[..., None].astype(np.uint8)
-    elif channels == 4:
-        image = np.concatenate([image, np.full((height, width, 1), 255, np.uint8)], 2)
-    return image.transpose(2, 0, 1)
-
-
-def decode_file(
-    root: str, files: list[str], size: tuple[int, int], channels: int, options: dict[str, str], index: int
-) -> np.ndarray:
-    return decode(os.path.join(root, files[index]), size, channels, **options)
-
-
-@functools.cache
-def version(*modules: ModuleType) -> str:
-    """Hash of the code that makes pixels: what older code has made is not reused."""
-    return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
+@rank_zero_only
+def say(line: str) -> None:
+    print(line, flush=True)

@@ -11,8 +11,8 @@ from torch.utils.data import Sampler
 from gan.errors import UserError
 
 
-class EndlessBatches(Sampler[np.ndarray]):
-    """Indices (share,) of one rank's share of each global batch, for ever.
+class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
+    """One rank's share of each global batch, for ever: its first image's place in the stream, and indices (share,).
 
     Image k of the stream is image k mod `length` of the permutation of its epoch, so a batch may span two epochs, no
     image is dropped, and the position in the stream is the whole state: start at any batch and get the same ones.
@@ -34,19 +34,19 @@ class EndlessBatches(Sampler[np.ndarray]):
         self.rank = rank
         self.start = start
 
-    def __iter__(self) -> Iterator[np.ndarray]:
+    def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         epoch, order = -1, np.empty(0, np.int64)
         for batch in itertools.count(self.start):
-            first = batch * self.batch_size + self.rank * self.share
+            first = place = batch * self.batch_size + self.rank * self.share
             end, parts = first + self.share, []
-            while first < end:
-                if first // self.length != epoch:
-                    epoch = first // self.length
+            while place < end:
+                if place // self.length != epoch:
+                    epoch = place // self.length
                     order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
-                at = first % self.length
-                parts.append(order[at : at + end - first])
-                first += len(parts[-1])
-            yield parts[0] if len(parts) == 1 else np.concatenate(parts)
+                at = place % self.length
+                parts.append(order[at : at + end - place])
+                place += len(parts[-1])
+            yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def share_of(batch_size: int, ranks: int) -> int:

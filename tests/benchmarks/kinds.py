@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 import gan.model_io
 from gan.data import retro
-from gan.data.module import RETRO_IMAGES, draw_retro
+from gan.data.decode import Decoder
+from gan.data.drawn import Drawn
+from gan.data.module import RETRO_IMAGES
 from gan.data.size import pair
 from gan.metrics.kernel_distance import kernel_distance
 from gan.metrics.random_conv import RandomConv
@@ -25,9 +27,9 @@ from gan.metrics.random_conv import RandomConv
 def real_images(model: gan.model_io.Model, n: int) -> tuple[Tensor, Tensor]:
     """n built-in images past those of the training set, and their kinds."""
     options = model.config["data"]
-    height, width = pair(options["size"])
+    decoder, source = Decoder(pair(options["size"]), options["channels"]), Drawn(RETRO_IMAGES + n)
     indices = range(RETRO_IMAGES, RETRO_IMAGES + n)
-    images = np.stack([draw_retro(height, width, options["channels"], index) for index in indices])
+    images = np.stack([next(source.pictures(source.content(index), decoder)).pixels for index in indices])
     return torch.from_numpy(images), torch.tensor([index % len(retro.KINDS) for index in indices])
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from gan.data import decode as module
-from gan.data.decode import ImageError, decode, open_upright, unpremultiply
+from gan.data.decode import Decoder, ImageError, decode, open_upright, unpremultiply
 from gan.errors import UserError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
@@ -211,6 +211,41 @@ def test_first_picture_of_many():
     for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
         file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
         assert decode(file, (2, 2))[:, 0, 0].tolist() == [255, 0, 0], form
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_all_pictures_of_a_file(form):
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    pages = [Image.new("RGB", (2, 2), colour) for colour in colours]
+    options = {"lossless": True} if form == "WEBP" else {}
+    file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
+    assert module.header(file).frames == 3
+    found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
+    assert found == [list(colour) for colour in colours]
+    assert len(list(Decoder((2, 2))(file))) == 1
+
+
+def test_each_page_is_turned_its_own_way():
+    pages = [Image.new("RGB", (4, 2), "red"), Image.new("RGB", (4, 2), "blue")]
+    file = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(file, True) as writer:
+        for page, orientation in zip(pages, (1, 6), strict=True):
+            page.save(writer, "TIFF", tiffinfo={274: orientation})
+            writer.newFrame()
+    assert [picture.size for picture in module.pictures(file, "all")] == [(4, 2), (2, 4)]
+
+
+def test_the_maps_beside_a_photograph_are_no_pictures():
+    file = encoded(Image.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    assert Image.open(file).n_frames == 2
+    assert module.header(file).frames == 1 and len(list(Decoder((2, 2), frames="all")(file))) == 1
+
+
+def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
+    pages = [Image.effect_noise((64, 64), 90) for _ in range(3)]
+    file = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError):
+        list(Decoder((2, 2), frames="all")(io.BytesIO(file.getvalue()[:-3000])))
 
 
 # Orientation and colour profiles
@@ -425,13 +460,47 @@ def test_pixel_art_grows_by_whole_pixels():
         assert np.array_equal(got, np.kron(NOISE.transpose(2, 0, 1), np.ones((1, 4, 4), np.uint8)))
 
 
+def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
+    return image.repeat(factor, 0).repeat(factor, 1)
+
+
+SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 255  # (H, W, 3), eight colours
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "kernel"),
+    [
+        (SPRITE, 32, "nearest"),  # enlarged by a whole factor
+        (SPRITE, 24, "lanczos"),  # by half pixels
+        (enlarged(SPRITE, 8), 32, "nearest"),  # drawn with squares of eight pixels, which become two
+        (enlarged(SPRITE, 8), 8, "lanczos"),  # squares would be lost
+        (enlarged(SPRITE, 5), 240, "lanczos"),  # sprites aren't as large
+        (NOISE[:4, :4], 8, "lanczos"),  # each colour once, as in a small photograph
+        (np.random.default_rng(4).integers(0, 256, (64, 64, 3), dtype=np.uint8), 32, "lanczos"),  # a photograph
+    ],
+)
+def test_auto_keeps_pixel_art_sharp(source, size, kernel):
+    file = encoded(Image.fromarray(source))
+    auto = decode(file, (size, size), resample="auto")
+    assert Decoder((size, size)).fitted(Image.fromarray(source)).sharp == (kernel == "nearest")
+    assert np.array_equal(auto, decode(file, (size, size), resample=kernel))
+    other = {"nearest": "lanczos", "lanczos": "nearest"}[kernel]
+    assert not np.array_equal(auto, decode(file, (size, size), resample=other))
+
+
+def test_auto_cuts_pixel_art_between_pixels():
+    wide = np.concatenate([SPRITE, SPRITE[:, :3]], 1)  # 16 x 19: half a pixel to the left of the middle
+    auto = decode(encoded(Image.fromarray(wide)), (32, 32), resample="auto")
+    assert np.array_equal(auto, enlarged(wide[:, 1:17], 2).transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("source", [(1, 1), (1, 3000), (3000, 1), (31, 17), (64, 96)])
 def test_every_shape(fit, channels, source):
     got = decode(encoded(gradient(*source)), (64, 96), channels, fit=fit)
     assert (got.shape, got.dtype) == ((channels, 64, 96), np.uint8)
-    assert got.flags.c_contiguous
+    assert got.transpose(1, 2, 0).flags.c_contiguous  # channels last
     assert got.flags.writeable  # or torch.from_numpy warns
     if fit != "pad" and channels == 4:
         assert (got[3] == 255).all()
@@ -518,7 +587,9 @@ def test_no_limit_is_in_the_way_of_a_large_scan(monkeypatch):
     [
         ({"channels": 2}, "1, 3, 4"),
         ({"fit": "zoom"}, "crop, pad, stretch"),
-        ({"resample": "bicubic"}, "lanczos, box, nearest"),
+        ({"resample": "bicubic"}, "auto, lanczos, box, nearest"),
+        ({"frames": "some"}, "first, all"),
+        ({"max_pixels": 0}, "max_pixels=0"),
         ({"background": "transparent"}, "#f4ecd8"),
         ({"background": "#ffffff80"}, "#f4ecd8"),
         ({"background": None}, "#f4ecd8"),

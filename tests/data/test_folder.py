@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.data.folder import SUFFIXES, classes, scan
+from gan.data.folder import SUFFIXES, scan
 from gan.errors import UserError
 
 
@@ -197,19 +197,3 @@ def test_scan_asks_for_no_status_of_a_plain_file(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "stat", lambda path, **options: asked.append(path) or status(path, **options))
     scan(tmp_path)
     assert not [path for path in asked if str(path).endswith(".png")]
-
-
-def test_classes():
-    names, labels = classes(["b/1.png", "b/c/2.png", "a/3.png", "B/4.png", "\u00e9/5.png"])
-    assert names == ["B", "a", "b", "\u00e9"]
-    assert labels == [2, 2, 1, 0, 3]
-
-
-def test_a_file_beside_the_class_folders():
-    assert "'stray.png'" in message(classes, ["a/1.png", "b/2.png", "stray.png", "stray2.png"])
-
-
-def test_too_few_classes():
-    assert "none" in message(classes, ["1.png", "2.png"])
-    assert "'only'" in message(classes, ["only/1.png", "only/2.png"])
-    assert "none" in message(classes, [])

@@ -37,9 +37,10 @@ def test_built_in_images_are_four_kinds() -> None:
 def test_channels_of_built_in_images(channels: int) -> None:
     data = Images(size=16, images=4, channels=channels)
     data.setup("fit")
-    assert data.images.shape == (4, channels, 16, 16)
+    assert data.pixels.shape == (4, 16, 16, channels)
+    assert next(iter(data.train_dataloader()))["image"].shape == (64, channels, 16, 16)
     if channels == 4:
-        assert (data.images[:, 3] == 255).all()
+        assert (data.pixels[..., 3] == 255).all()
 
 
 def test_a_folder_is_read_with_right_pixels(folder: Path) -> None:
@@ -56,7 +57,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
     def red() -> int:
         data = Images(root=str(folder), size=8)
         data.setup("fit")
-        return int(data.images[2, 0, 0, 0])  # red/b.PNG comes last
+        return int(data.pixels[data.rows[2], 0, 0, 0])  # red/b.PNG comes last
 
     assert red() == 250
     Image.new("RGB", (20, 30), (9, 0, 0)).save(folder / "red" / "b.PNG")
@@ -92,6 +93,93 @@ def test_workers_do_not_change_the_order(workers: int) -> None:
     assert labels == [batch["label"].tolist() for batch in islice(plain.train_dataloader(), 4)]
 
 
+def batches(data: Images, count: int) -> list[dict[str, torch.Tensor]]:
+    data.setup("fit")
+    return list(islice(data.train_dataloader(), count))
+
+
+@pytest.mark.parametrize("options", [{"workers": 2}, {"keep": "memory"}, {"keep": "device"}, {"batch_size": 10}])
+def test_windows_and_flips_are_those_of_the_place_in_the_stream(options: dict[str, object]) -> None:
+    settings: dict[str, object] = {"size": 16, "images": 12, "batch_size": 5, "fit": "random_crop", "flip": True}
+    plain = torch.cat([batch["image"] for batch in batches(Images(**settings), 4)])  # type: ignore[arg-type]
+    assert plain.shape == (20, 3, 16, 16)
+    other = batches(Images(**settings | options), 4)  # type: ignore[arg-type]
+    assert torch.equal(torch.cat([batch["image"] for batch in other])[:20], plain)
+    still = torch.cat([batch["image"] for batch in batches(Images(size=16, images=12, batch_size=5), 4)])
+    assert not torch.equal(still, plain)
+
+
+def test_an_image_is_seen_through_another_window_each_time() -> None:
+    data = Images(size=16, images=1, batch_size=1, fit="random_crop")
+    assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) > 3
+    data = Images(size=16, images=1, batch_size=1, flip=True)
+    assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) == 2
+
+
+def test_channels_are_last_in_memory() -> None:
+    (batch,) = batches(Images(size=16, images=12), 1)
+    assert batch["image"].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_part_is_kept_for_validation(folder: Path) -> None:
+    for index in range(30):
+        Image.new("RGB", (4, 4), (index + 1, 0, 0)).save(folder / f"{index // 3}_{index % 3}.png")
+    (folder / "0_9.png").touch()  # unreadable
+    data = Images(root=str(folder), size=4, split="prefix", validation=0.3)
+    data.setup("fit")
+    train = set(data.pixels[data.rows][:, 0, 0, 0].tolist())
+    kept = set(data.pixels[data.validation_rows][:, 0, 0, 0].tolist())
+    assert len(train) + len(kept) == 33 and not train & kept
+    photographs = [{(value - 1) // 3 for value in side if 0 < value <= 30} for side in (train, kept)]
+    assert photographs[0].isdisjoint(photographs[1])
+    in_memory = Images(root=str(folder), size=4, split="prefix", validation=0.3, keep="memory")
+    in_memory.setup("fit")
+    assert set(in_memory.pixels[in_memory.validation_rows][:, 0, 0, 0].tolist()) == kept
+    assert len(data) == len(train)
+
+
+def test_labels_from_a_table(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,label\nred/a.png,one\nred/b.PNG,two\nblue/c.bmp,two\n")
+    data = Images(root=str(folder), size=8, batch_size=3, labels=str(tmp_path / "t.csv"))
+    (batch,) = batches(data, 1)
+    assert data.classes == ["one", "two"]
+    assert {int(image[0].max()): int(label) for image, label in zip(batch["image"], batch["label"], strict=True)} == {
+        255: 0,
+        250: 1,
+        0: 1,
+    }
+
+
+def test_all_pictures_of_animations_carry_the_label_of_their_file(folder: Path) -> None:
+    pages = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (50, 100, 150)]
+    pages[0].save(folder / "blue" / "a.gif", save_all=True, append_images=pages[1:])
+    data = Images(root=str(folder), size=4, labels=True, frames="all")
+    data.setup("fit")
+    assert len(data) == 6
+    assert sorted(data.pixels[data.rows][:, 0, 0, 0].tolist()) == [0, 50, 100, 150, 250, 255]
+    labels = {int(data.pixels[row, 0, 0, 0]): int(data.labels[row]) for row in data.rows}
+    assert labels == {0: 0, 50: 0, 100: 0, 150: 0, 250: 1, 255: 1}
+
+
+def test_several_roots(folder: Path) -> None:
+    data = Images(root=[str(folder / "red"), str(folder / "blue")], size=4)
+    data.setup("fit")
+    assert len(data) == 3
+
+
+def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = Images(root=str(folder), size=4)
+    data.setup("fit")
+    state = data.state_dict()
+    data.load_state_dict(state)
+    assert "not that of the checkpoint" not in capsys.readouterr().out
+    Image.new("RGB", (4, 4)).save(folder / "new.png")
+    data = Images(root=str(folder), size=4)
+    data.setup("fit")
+    data.load_state_dict(state)
+    assert "not that of the checkpoint (3 images then, 4 now)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -102,6 +190,9 @@ def test_workers_do_not_change_the_order(workers: int) -> None:
         ({"batch_size": 0}, "data.batch_size=0"),
         ({"fit": "squeeze"}, "fit='squeeze' is not known"),
         ({"background": "whiteish"}, "background='whiteish' is not a colour"),
+        ({"keep": "tape"}, "data.keep=tape"),
+        ({"keep": "device", "workers": 2}, "data.workers=2"),
+        ({"frames": "none"}, "frames='none' is not known"),
     ],
 )
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:

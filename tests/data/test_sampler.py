@@ -12,7 +12,7 @@ from gan.errors import UserError
 
 def first(batches: int, **options: int) -> list[list[int]]:
     stream = EndlessBatches(**{"length": 10, "batch_size": 4, "seed": 0, **options})
-    return [indices.tolist() for indices in islice(stream, batches)]
+    return [indices.tolist() for _, indices in islice(stream, batches)]
 
 
 def test_each_epoch_shows_every_image_once_in_another_order() -> None:
@@ -30,6 +30,11 @@ def test_starting_later_gives_the_same_batches() -> None:
 def test_ranks_see_together_what_one_would(ranks: int) -> None:
     shares = [first(7, rank=rank, ranks=ranks) for rank in range(ranks)]
     assert [list(chain.from_iterable(parts)) for parts in zip(*shares, strict=True)] == first(7)
+
+
+def test_each_share_knows_its_place_in_the_stream() -> None:
+    stream = EndlessBatches(length=10, batch_size=4, seed=0, rank=1, ranks=2, start=3)
+    assert [place for place, _ in islice(stream, 3)] == [14, 18, 22]
 
 
 def test_the_seed_is_the_order() -> None:

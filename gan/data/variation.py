@@ -1,0 +1,65 @@
+"""Data-side randomness: flips and crops, each a function of the seed and of the image's place in the stream."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+BLOCK = 4096  # images whose numbers are drawn together
+
+
+class Draws:
+    """Uniform numbers for image k of the stream, a function of (seed, k) alone."""
+
+    def __init__(self, seed: int, each: int) -> None:
+        self.seed = seed
+        self.each = each
+        self.block, self.numbers = -1, np.empty((0, each))
+
+    def __call__(self, first: int, count: int) -> np.ndarray:
+        """float64 (count, each) in [0, 1) for the images first .. first + count - 1."""
+        parts, end = [], first + count
+        while first < end:
+            block, at = divmod(first, BLOCK)
+            if block != self.block:
+                self.block = block
+                self.numbers = np.random.default_rng((self.seed, 1, block)).random((BLOCK, self.each))
+            parts.append(self.numbers[at : at + end - first])
+            first += len(parts[-1])
+        return np.concatenate(parts)
+
+
+class Variation:
+    """Another window and another side for each image.
+
+    Args:
+        size: (height, width) of the windows.
+        flip: turn every second image left to right, on average.
+    """
+
+    def __init__(self, size: tuple[int, int], flip: bool, seed: int) -> None:
+        self.size = size
+        self.flip = flip
+        self.draws = Draws(seed, 3)
+
+    def __call__(self, images: Tensor, first: int) -> Tensor:
+        """uint8 (N, C, H', W'), at least as large as `size`, from place `first` of the stream on -> (N, C, H, W)."""
+        height, width = self.size
+        draws = self.draws(first, len(images))
+        tops = (draws[:, 0] * (images.shape[2] - height + 1)).astype(int).tolist()
+        lefts = (draws[:, 1] * (images.shape[3] - width + 1)).astype(int).tolist()
+        windows = [
+            image[:, top : top + height, left : left + width]
+            for image, top, left in zip(images, tops, lefts, strict=True)
+        ]
+        if self.flip:
+            windows = [w.flip(2) if side < 0.5 else w for w, side in zip(windows, draws[:, 2].tolist(), strict=True)]
+        return torch.stack(windows)
+
+
+def canvas(size: tuple[int, int]) -> tuple[int, int]:
+    """The size at which images are kept for windows of `size`: 8/7 of it, as 256 is of 224."""
+    return math.ceil(size[0] * 8 / 7), math.ceil(size[1] * 8 / 7)

@@ -1,0 +1,210 @@
+"""One folder with all that people's folders hold: each file has its pixels or its message, in a run and a report."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan.data.decode import Decoder, unpremultiply
+from gan.data.module import Images
+from tests.conftest import Train
+
+RED = (200, 40, 40)  # survives JPEG within a few levels
+
+
+class Case(NamedTuple):
+    data: bytes
+    pixel: tuple[int, ...] | None = None  # RGB in the middle
+    message: str = ""
+    near: int = 0  # levels that it may be off
+
+
+def file(image: Image.Image, form: str, **options: object) -> bytes:
+    encoded = io.BytesIO()
+    image.save(encoded, form, **options)
+    return encoded.getvalue()
+
+
+def flat(mode: str, colour: object) -> Image.Image:
+    return Image.new(mode, (24, 24), colour)  # type: ignore[arg-type]
+
+
+def turned(orientation: int) -> bytes:
+    """The same upright picture, red above and blue below left of the middle, stored as its orientation says."""
+    upright = np.zeros((24, 16, 3), np.uint8)
+    upright[:12], upright[12:, :8] = (200, 0, 0), (0, 0, 200)
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.transpose(1, 0, 2), 6: np.rot90(upright, 1), 7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[274] = orientation
+    return file(Image.fromarray(np.ascontiguousarray(stored)), "PNG", exif=exif)
+
+
+def bomb(side: int) -> bytes:
+    """A one-bit PNG of side x side pixels, a few kilobytes."""
+    return file(Image.new("1", (side, side)), "PNG", compress_level=9)
+
+
+PALETTE = flat("RGB", RED).quantize(4)
+NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
+RAMP = Image.fromarray(np.linspace(0, 65535, 256 * 256).reshape(256, 256).astype(np.uint16))
+FRAMES = [flat("RGB", RED), flat("RGB", (0, 0, 250))]
+CORPUS = {
+    "modes/1.png": Case(file(flat("1", 1), "PNG"), (255, 255, 255)),
+    "modes/L.PNG": Case(file(flat("L", 77), "PNG"), (77, 77, 77)),
+    "modes/LA.png": Case(file(flat("LA", (77, 255)), "PNG"), (77, 77, 77)),
+    "modes/P.gif": Case(file(PALETTE, "GIF"), RED),
+    "modes/P transparent.png": Case(file(PALETTE, "PNG", transparency=PALETTE.getpixel((0, 0))), (255, 255, 255)),
+    "modes/RGB.bmp": Case(file(flat("RGB", RED), "BMP"), RED),
+    "modes/RGBA.webp": Case(file(flat("RGBA", (*RED, 255)), "WEBP", lossless=True), RED),
+    "modes/RGBA hidden.png": Case(file(flat("RGBA", (*RED, 0)), "PNG"), (255, 255, 255)),
+    "modes/CMYK.jpg": Case(file(flat("CMYK", (0, 204, 204, 55)), "JPEG", quality=95), (200, 40, 40), near=4),
+    "modes/CMYK.tif": Case(file(flat("CMYK", (0, 204, 204, 55)), "TIFF"), (200, 40, 40), near=1),
+    "modes/I16.png": Case(file(Image.fromarray(np.full((24, 24), 40_000, np.uint16)), "PNG"), (156, 156, 156)),
+    "modes/I.tiff": Case(file(Image.fromarray(np.full((24, 24), 40_000, np.int32)), "TIFF"), (156, 156, 156)),
+    "modes/F.tiff": Case(file(Image.fromarray(np.full((24, 24), 0.5, np.float32)), "TIFF"), (128, 128, 128)),
+    "modes/YCbCr.jpeg": Case(file(flat("RGB", RED), "JPEG", quality=95), RED, near=3),
+    "modes/LAB.tif": Case(file(flat("LAB", (128, 128, 128)), "TIFF"), (119, 119, 119), near=2),
+    "modes/ramp of 16 bits.png": Case(file(RAMP, "PNG"), (128, 128, 128), near=8),
+    **{f"turned/{n}.png": Case(turned(n), (100, 0, 100), near=255) for n in range(1, 9)},
+    "several/animation.gif": Case(file(FRAMES[0], "GIF", save_all=True, append_images=FRAMES[1:]), RED),
+    "several/animation.webp": Case(
+        file(FRAMES[0], "WEBP", save_all=True, append_images=FRAMES[1:], lossless=True), RED
+    ),
+    "several/pages.tif": Case(file(FRAMES[0], "TIFF", save_all=True, append_images=FRAMES[1:]), RED),
+    "odd/new\nline.png": Case(file(flat("RGB", RED), "PNG"), RED),
+    "odd/quote'\"s and spaces.png": Case(file(flat("RGB", RED), "PNG"), RED),
+    "odd/\U0001f0cf.png": Case(file(flat("RGB", RED), "PNG"), RED),
+    "odd/PNG inside.jpg": Case(file(flat("RGB", RED), "PNG"), RED),
+    "bad/cut.jpg": Case(file(NOISE, "JPEG")[:-2000], message="damaged, cut short"),
+    "bad/cut.png": Case(file(NOISE, "PNG")[:-2000], message="damaged, cut short"),
+    "bad/text.jpg": Case(b"<html>no image</html>", message="not a PNG, JPEG"),
+    "bad/zero.png": Case(b"", message="the file is empty"),
+    "bad/bomb 9000.png": Case(bomb(9000), message="9000x9000 is more than the limit of 64,000,000 pixels"),
+    "bad/bomb 13000.png": Case(bomb(13000), message="limit of 64,000,000 pixels"),
+    "bad/bomb 14000.png": Case(bomb(14000), message="limit of 64,000,000 pixels"),
+}
+IN_ZIP = {"../outside.png": Case(file(flat("RGB", RED), "PNG"), message="leads out of the archive")}
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("corpus")
+    for name, case in CORPUS.items():
+        path = root / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(case.data)
+    os.mkfifo(root / "folder" / "pipe.png")
+    (root / "folder" / "directory.png").mkdir()
+    (root / "folder" / ".hidden.png").write_bytes(b"")
+    os.symlink("..", root / "folder" / "odd" / "loop")
+    os.symlink("../modes", root / "folder" / "odd" / "loop too")
+    os.symlink("nowhere.png", root / "folder" / "odd" / "dangling.png")
+    if sys.platform != "darwin":  # which refuses names that are not UTF-8
+        (root / "folder" / os.fsdecode(b"odd/\xf5.png")).write_bytes(CORPUS["modes/RGB.bmp"].data)
+    with zipfile.ZipFile(root / "more.zip", "w") as archive:
+        for name, case in IN_ZIP.items():
+            archive.writestr(name, case.data)
+        archive.writestr("inside.png", CORPUS["odd/PNG inside.jpg"].data)
+    return root
+
+
+def expected() -> dict[str, Case]:
+    odd = {os.fsdecode(b"odd/\xf5.png"): Case(b"", RED)} if sys.platform != "darwin" else {}
+    return CORPUS | IN_ZIP | odd | {"inside.png": Case(b"", RED)}
+
+
+def test_every_file_has_its_pixels_or_its_message(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = Images([str(corpus / "folder"), str(corpus / "more.zip")], size=[24, 16], batch_size=4)
+    started = time.perf_counter()
+    data.setup("fit")
+    assert time.perf_counter() - started < 30
+    said = capsys.readouterr().out
+    cases = expected()
+    bad = [name for name, case in cases.items() if case.message]
+    assert f"{len(bad)} of {len(cases)} images" in said
+    for name in bad:
+        (line,) = (line for line in said.splitlines() if line.startswith(f"  {name!r}: "))
+        assert cases[name].message in line
+
+    names = sorted((name for name in CORPUS | {k: v for k, v in cases.items() if k.startswith("odd")}), key=os.fsencode)
+    good = [name for name in [*names, "inside.png"] if not cases[name].message]
+    pictures = data.pixels[data.rows]
+    assert len(pictures) == len(good)
+    for name, picture in zip(good, pictures, strict=True):
+        pixel, near = cases[name].pixel, cases[name].near
+        assert pixel is not None and np.abs(picture[12, 8].astype(int) - pixel).max() <= near, (name, picture[12, 8])
+    upright = pictures[[good.index(f"turned/{n}.png") for n in range(1, 9)]]
+    assert (upright == upright[0]).all() and (upright[0][:12] == (200, 0, 0)).all()
+    ramp = pictures[good.index("modes/ramp of 16 bits.png")]
+    assert abs(ramp.mean() - 127.5) <= 1 and ramp.min() < 10 and ramp.max() > 245
+
+
+def test_hidden_colours_are_gone_with_four_channels(corpus: Path) -> None:
+    decoder = Decoder((24, 24), 4)
+    (hidden,) = decoder(corpus / "folder" / "modes" / "RGBA hidden.png")
+    assert not hidden.pixels.any() and not unpremultiply(hidden.pixels).any()
+
+
+def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
+    words = ["data", "check", str(corpus / "folder"), str(corpus / "more.zip"), "--json"]
+    report = json.loads(gan_command(*words).stdout)
+    cases = expected()
+    assert report["files"] == len(cases)
+    reasons = {
+        path.partition("folder/")[2] or path.partition("more.zip/")[2]: reason
+        for path, reason in report["unreadable"].items()
+    }
+    assert reasons.keys() == {name for name, case in cases.items() if case.message}
+    assert all(cases[name].message in reason for name, reason in reasons.items())
+    assert len(report["animations"]) == 3
+    assert [path.name for path in corpus.rglob("outside.png")] == []
+
+
+MEMORY = """
+import resource, sys
+from gan.data.decode import Decoder, ImageError
+decoder = Decoder((64, 64))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for path in sys.argv[1:]:
+    try:
+        list(decoder(path))
+    except ImageError:
+        continue
+    raise AssertionError(path)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_bombs_take_no_memory(corpus: Path) -> None:
+    words = [sys.executable, "-c", MEMORY, *map(str, (corpus / "folder" / "bad").glob("bomb*"))]
+    assert len(words) == 6
+    result = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 20_000  # KB, on Linux
+
+
+@pytest.mark.parametrize("loops", [["loop"], ["loop", "deep/loop"]])
+def test_loops_cost_nothing(tmp_path: Path, loops: list[str]) -> None:
+    for folder in range(40):
+        (tmp_path / "deep" / str(folder)).mkdir(parents=True)
+        (tmp_path / "deep" / str(folder) / "a.png").write_bytes(CORPUS["modes/RGB.bmp"].data)
+    for loop in loops:
+        os.symlink(tmp_path, tmp_path / loop)
+    started = time.perf_counter()
+    data = Images(str(tmp_path), size=8)
+    data.setup("fit")
+    assert len(data) == 40 and time.perf_counter() - started < 2

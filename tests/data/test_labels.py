@@ -1,0 +1,80 @@
+"""Classes from folders and from tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gan.data import labels
+from gan.errors import UserError
+
+NAMES = ["b/1.png", "b/c/2.png", "a/3.png"]
+
+
+def test_folders() -> None:
+    names, found = labels.read(True, ["b/1.png", "b/c/2.png", "a/3.png", "B/4.png", "\u00e9/5.png"])
+    assert names == ["B", "a", "b", "\u00e9"]
+    assert found == [2, 2, 1, 0, 3]
+    assert labels.read(False, NAMES) == ([], [0, 0, 0])
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["a/1.png", "b/2.png", "stray.png", "stray2.png"], "'stray.png' lies beside"),
+        (["1.png", "2.png"], "none"),
+        (["only/1.png", "only/2.png"], "'only'"),
+        ([], "none"),
+    ],
+)
+def test_folders_that_make_no_classes(names: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        labels.read(True, names)
+
+
+ROWS = [("b/1.png", "cat"), ("b/c/2.png", "dog"), ("a/3.png", "cat")]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("t.csv", "file,label\n" + "".join(f"{name},{label}\n" for name, label in ROWS)),
+        ("t.csv", "\ufeff" + "".join(f'"{name}", {label}\r\n' for name, label in [*ROWS, ("absent.png", "x")])),
+        ("t.json", json.dumps(dict(ROWS))),
+        ("t.json", json.dumps([{"file": name, "label": label} for name, label in ROWS])),
+        ("t.JSON", json.dumps({"labels": ROWS})),
+    ],
+)
+def test_tables(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text, encoding="utf-8")
+    assert labels.read(str(tmp_path / file), NAMES) == (["cat", "dog"], [0, 1, 0])
+
+
+def test_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps({"labels": [["b/1.png", 10], ["b/c/2.png", 9], ["a/3.png", 10]]}))
+    assert labels.read(str(tmp_path / "t.json"), NAMES) == (["9", "10"], [1, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("t.csv", "b/1.png,cat\n", "2 of 3 images are not in it, as 'b/c/2.png'"),
+        ("t.csv", "b/1.png,cat\nb/1.png,dog\n", "'b/1.png' has two labels, 'cat' and 'dog'"),
+        ("t.csv", "".join(f"{name},x\n" for name in NAMES), "all images have the label 'x'"),
+        ("t.csv", "file,label\na,b,c\n", "entry 1 is not a file and a label"),
+        ("t.json", "{", "not a table of files and labels"),
+        ("t.json", '[{"name": "b/1.png"}]', "not a table of files and labels"),
+        ("t.json", "7", "not a table of files and labels"),
+    ],
+)
+def test_bad_tables(tmp_path: Path, file: str, text: str, message: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(UserError, match=message):
+        labels.read(str(tmp_path / file), NAMES)
+
+
+def test_a_missing_table() -> None:
+    with pytest.raises(UserError, match=r"data\.labels=absent\.csv: No such file"):
+        labels.read("absent.csv", NAMES)

@@ -1,0 +1,72 @@
+"""What belongs together stays together, whatever the order and the company."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from gan.data.split import validation
+from gan.errors import UserError
+
+CROPS = [f"{photo:03}_{x}_{y}.jpg" for photo in range(60) for x in range(3) for y in range(3)]
+
+
+def split(kind: str, names: list[str], fraction: float = 0.2) -> dict[str, bool]:
+    return dict(zip(names, validation(kind, names, [], fraction).tolist(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "group"),
+    [
+        ("prefix", CROPS, lambda name: name[:3]),
+        ("prefix", [f"a/{n}-{c}.png" for n in range(40) for c in "xyz"], lambda name: name.split("-")[0]),
+        ("folder", [f"{n}/{c}.png" for n in range(40) for c in "xyz"], lambda name: name.split("/")[0]),
+        ("file", CROPS, lambda name: name),
+    ],
+)
+def test_groups_are_not_cut(kind, names, group):
+    chosen = split(kind, names)
+    assert 0.05 < np.mean(list(chosen.values())) < 0.4
+    for one in names:
+        assert all(chosen[one] == chosen[name] for name in names if group(name) == group(one))
+
+
+def test_files_alone_would_leak():
+    """The test above can fail: by file, crops of one photograph fall on both sides."""
+    chosen = split("file", CROPS)
+    assert any(len({chosen[name] for name in CROPS[at : at + 9]}) == 2 for at in range(0, len(CROPS), 9))
+
+
+def test_the_order_and_the_others_do_not_matter():
+    shuffled = random.Random(0).sample(CROPS, len(CROPS))
+    assert split("prefix", shuffled) == split("prefix", CROPS)
+    more = split("prefix", [*CROPS, "new_0_0.jpg"])
+    assert {name: more[name] for name in CROPS} == split("prefix", CROPS)
+
+
+def test_duplicates_stay_together():
+    pictures = [np.full((2, 2, 3), index // 2, np.uint8) for index in range(200)]
+    chosen = validation("content", [str(index) for index in range(200)], pictures, 0.3)
+    assert (chosen[::2] == chosen[1::2]).all() and 0.15 < chosen.mean() < 0.45
+
+
+@pytest.mark.parametrize("fraction", [0.0001, 0.9999])
+def test_neither_side_is_empty(fraction):
+    chosen = list(split("file", ["a", "b", "c"], fraction).values())
+    assert sum(chosen) == (1 if fraction < 0.5 else 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fraction", "message"),
+    [
+        ("deck", 0.1, "data.split=deck: not known"),
+        ("file", 0.0, "data.validation=0.0"),
+        ("file", 1, "data.validation=1"),
+        ("folder", 0.1, "all images belong together"),
+    ],
+)
+def test_refused(kind, fraction, message):
+    with pytest.raises(UserError, match=message):
+        validation(kind, ["a.png", "b.png"], [], fraction)
