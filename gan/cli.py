@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 from gan.errors import UserError
 
-COMMANDS = {"generate": "draw images from a trained run"}
+COMMANDS = {
+    "generate": "draw images from a trained run",
+    "data": "look at a folder of images before training; list or clear the cache",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

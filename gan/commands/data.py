@@ -1,0 +1,192 @@
+"""Look at a folder of images before training on it, and at the cache of decoded images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from gan.errors import UserError
+from gan.progress import counting
+
+SHOWN = 10  # lines of each list in the printed report; --json has all
+SHEET = 64  # pictures on the contact sheet
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
+    check = parts.add_parser("check", help="report on a folder and suggest options; changes nothing in it")
+    check.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
+    check.add_argument("--size", help="training size, 64 or 96x64 (height x width); default: what suits the images")
+    check.add_argument("--sheet", type=Path, metavar="PNG", help="contact sheet of what a training would see")
+    check.add_argument("--json", action="store_true", help="the whole report as JSON on the standard output")
+    pack = parts.add_parser("pack", help="write images as shards for data=stream")
+    pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
+    pack.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the shards; new or empty")
+    pack.add_argument("--size", default="64", help="64 or 96x64 (height x width; default: %(default)s)")
+    pack.add_argument("--channels", type=int, default=3, help="1, 3 or 4 (default: %(default)s)")
+    pack.add_argument("--fit", default="crop", help="crop, pad or stretch (default: %(default)s)")
+    pack.add_argument("--resample", default="auto", help="as data.resample (default: %(default)s)")
+    pack.add_argument("--frames", default="first", help="first or all (default: %(default)s)")
+    pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
+                      help="take sub-folders for classes, or a CSV or JSON file of files and labels")  # fmt: skip
+    cache = parts.add_parser("cache", help="list or remove decoded images")
+    what = cache.add_mutually_exclusive_group(required=True)
+    what.add_argument("--list", action="store_true", help="sets of decoded images, the last used first")
+    what.add_argument("--clear", action="store_true", help="remove all; they are made again when needed")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.part == "check":
+        check(arguments)
+    elif arguments.part == "pack":
+        pack_shards(arguments)
+    elif arguments.list:
+        list_cache()
+    else:
+        clear_cache()
+
+
+def check(arguments: argparse.Namespace) -> None:
+    from gan.data.files import find
+    from gan.data.report import command, look_at_all, others, summarise
+
+    size = parse_size(arguments.size) if arguments.size else None
+    if arguments.sheet and arguments.sheet.exists():
+        raise UserError(f"--sheet {arguments.sheet}: exists already; give another name")
+    with redirect_stdout(sys.stderr):  # so that the standard output is the report
+        files = find(arguments.roots)
+        with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
+            facts = look_at_all(files, advance)
+        report = {"folder": arguments.roots, "others": others(arguments.roots)} | summarise(files, facts, size)
+        if "suggestion" in report:
+            report["suggestion"]["command"] = command(arguments.roots, report["suggestion"])
+            if arguments.sheet:
+                draw_sheet(files, facts, report["suggestion"], arguments.sheet)
+    print(json.dumps(report, indent=2) if arguments.json else in_words(report))
+
+
+def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
+    """Pictures spread evenly over the set, as the suggested options make them, four channels on a checkerboard."""
+    from io import BytesIO
+
+    import numpy as np
+    import torch
+
+    from gan.data.decode import Decoder
+    from gan.data.files import content
+    from gan.images import grid, save_png
+
+    options = {name: suggestion[name] for name in ("channels", "fit", "resample")}
+    decoder = Decoder(tuple(suggestion["size"]), **options)
+    good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
+    chosen = [good[int(place)] for place in np.linspace(0, len(good) - 1, min(SHEET, len(good))).round()]
+    pictures = np.stack([next(decoder(BytesIO(content(file)))).pixels for file in chosen])  # (N, C, H, W)
+    if decoder.channels == 4:
+        rows, columns = np.indices(pictures.shape[2:])
+        board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
+        pictures = (pictures[:, :3] + board * (255 - pictures[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
+    save_png(grid(torch.from_numpy(pictures)), path)
+    print(f"contact sheet: {path}")
+
+
+def in_words(report: dict[str, Any]) -> str:
+    """The report for people."""
+    lines = [f"{', '.join(report['folder'])}: {report['files']:,} images, {report['readable']:,} readable"]
+    lines += listed("cannot be read", [f"{path!r}: {reason}" for path, reason in report["unreadable"].items()])
+    if report["others"]:
+        lines += [f"other files, not looked at: {counts(report['others'])}"]
+    if "suggestion" not in report:
+        return "\n".join(lines)
+    sides, shape = report["sides"], report["height_to_width"]
+    lines += [
+        f"formats: {counts(report['formats'])}",
+        f"modes: {counts(report['modes'])}",
+        f"sizes (width x height): {counts(report['sizes'])}",
+        "width {least:g} to {greatest:g}, median {median:g}".format(**sides["width"])
+        + "; height {least:g} to {greatest:g}, median {median:g}".format(**sides["height"]),
+        "height to width: " + ", ".join(f"{value:g} at {share}" for share, value in shape.items()),
+        f"{report['transparent']:,} have transparent pixels, {report['grey']:,} are grey, "
+        f"{report['sprites']:,} are pixel art",
+    ]
+    if report["animations"]:
+        lines += [f"{len(report['animations']):,} have several pictures, {report['pictures']:,} with data.frames=all"]
+    if len(report["classes"]) > 1:
+        lines += [f"class folders (data.labels=true): {counts(report['classes'])}"]
+    for kind, meaning in (("exact", "equal pixel for pixel"), ("near", "nearly alike")):
+        alike = report["duplicates"][kind]
+        more = sum(map(len, alike)) - len(alike)
+        title = f"groups are {meaning}, {more:,} images beyond the first of each"
+        lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in alike], len(alike))
+    suggestion = report["suggestion"]
+    height, width = suggestion["size"]
+    lines += listed(f"smaller than {height}x{width} (height x width)", [repr(path) for path in report["smaller"]])
+    lines += ["suggested:"]
+    shown = suggestion | {"size": f"[{height},{width}]", "flip": str(suggestion["flip"]).lower()}
+    lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
+    return "\n".join([*lines, "", suggestion["command"]])
+
+
+def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[str]:
+    if not lines:
+        return []
+    more = [f"  and {len(lines) - SHOWN:,} more (--json has all)"] if len(lines) > SHOWN else []
+    return [f"{len(lines) if count is None else count:,} {title}:", *(f"  {line}" for line in lines[:SHOWN]), *more]
+
+
+def counts(table: dict[str, int]) -> str:
+    """As in "PNG 12, JPEG 3"; the rest of a long table as a number."""
+    shown = list(table.items())[:SHOWN]
+    rest = [f"{len(table) - SHOWN:,} more"] if len(table) > SHOWN else []
+    return ", ".join([*(f"{name} {count:,}" for name, count in shown), *rest])
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "64" or "96x64", height first."""
+    sides = [int(side) for side in text.lower().split("x") if side.isdecimal() and int(side) > 0]
+    if len(sides) != len(text.split("x")) or len(sides) not in (1, 2):
+        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
+    return sides[0], sides[-1]
+
+
+def pack_shards(arguments: argparse.Namespace) -> None:
+    from gan.data.decode import Decoder
+    from gan.data.pack import pack
+    from gan.data.pool import cores
+    from gan.data.report import quoted, train_command
+
+    size = parse_size(arguments.size)
+    options = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
+    written = pack(arguments.roots, arguments.out, Decoder(size, **options), arguments.labels, cores())
+    words = [f"data.root={quoted(str(arguments.out))}", f"data.size=[{size[0]},{size[1]}]"]
+    words += [f"data.channels={arguments.channels}"]
+    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command("stream", words))
+
+
+def list_cache() -> None:
+    from gan.data import cache
+
+    entries = cache.listing()
+    print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB in {len(entries)} sets")
+    for entry in entries:
+        options = entry.about.get("options", {})
+        height, width = options.get("size", (0, 0))
+        where = ", ".join(map(str, entry.about.get("source", ["unfinished"])))
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        print(
+            f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{options.get('channels', 0)}"
+            f"  last used {day}  {where}"
+        )
+
+
+def clear_cache() -> None:
+    from gan.data import cache
+
+    size = sum(entry.size for entry in cache.listing())
+    cache.clear()
+    print(f"{cache.folder()}: {size / 1e6:,.1f} MB removed")

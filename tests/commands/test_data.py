@@ -1,0 +1,147 @@
+"""`gan data`: what it says of a messy folder, that it changes nothing, and that its suggestion works."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan.commands.data import parse_size
+from gan.data.report import Facts, best_size, quoted, share_mirrored
+from gan.errors import UserError
+
+from ..conftest import TINY, Train
+
+
+def noise(height: int, width: int, seed: int) -> Image.Image:
+    """A picture that is like no other and has large shapes, which perceptual hashes see."""
+    small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+@pytest.fixture
+def messy(tmp_path: Path) -> Path:
+    folder = tmp_path / "my images"
+    for index in range(12):
+        path = folder / f"class {index % 2}" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        noise(96, 64, index).save(path)
+    noise(96, 64, 0).save(folder / "class 0" / "copy.bmp")  # equal pixels in another format
+    noise(96, 64, 1).save(folder / "class 1" / "near.jpg", quality=60)
+    noise(20, 16, 99).convert("L").save(folder / "class 0" / "small.gif")
+    (folder / "class 0" / "empty.png").touch()
+    (folder / "class 0" / "page.jpg").write_text("<html>")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
+
+
+def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: Train, tmp_path: Path) -> None:
+    before = snapshot(messy)
+    words = ["data", "check", str(messy), "--sheet", str(tmp_path / "sheet.png")]
+    report = json.loads(gan_command(*words, "--json").stdout)
+    assert snapshot(messy) == before
+    assert (report["files"], report["readable"]) == (17, 15)
+    assert report["unreadable"].keys() == {"class 0/empty.png", "class 0/page.jpg"}
+    assert report["formats"] == {"PNG": 12, "BMP": 1, "GIF": 1, "JPEG": 1}
+    assert report["others"] == {".txt": 1}
+    assert report["sizes"] == {"64x96": 14, "16x20": 1}
+    assert report["classes"] == {"class 0": 8, "class 1": 7}
+    assert report["duplicates"]["exact"] == [["class 0/0.png", "class 0/copy.bmp"]]
+    assert report["duplicates"]["near"] == [["class 1/1.png", "class 1/near.jpg"]]
+    assert report["smaller"] == ["class 0/small.gif"]
+    suggestion = report["suggestion"]
+    assert (suggestion["size"], suggestion["channels"], suggestion["fit"]) == ([96, 64], 3, "crop")
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (4 * 66 + 2, 4 * 98 + 2)
+
+    command = shlex.split(suggestion["command"])
+    assert command[:3] == ["python", "train.py", "data=folder"]
+    tiny = [option for option in TINY if not option.startswith(("data.size", "data.images"))]
+    said = train(*command[2:], *tiny, "images=8", tiny=False).stdout
+    assert "2 of 17 images" in said
+
+    assert "exists already" in gan_command(*words, check=2).stderr
+
+
+def test_the_report_in_words(messy: Path, gan_command: Train) -> None:
+    said = gan_command("data", "check", str(messy), "--size", "24").stdout
+    assert "17 images, 15 readable" in said
+    assert "'class 0/empty.png': the file is empty" in said
+    assert "1 groups are equal pixel for pixel" in said
+    assert "1 smaller than 24x24" in said
+    assert said.rstrip().splitlines()[-1].startswith("python train.py data=folder")
+
+
+def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "a.png").touch()
+    assert "1 images, 0 readable" in gan_command("data", "check", "images").stdout
+    assert "there is no folder" in gan_command("data", "check", "absent", check=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda i: noise(32, 32, i).quantize(16).convert("RGBA").resize((32, 32)), {"channels": 3, "size": [32, 32]}),
+        (lambda i: noise(64, 64, i).convert("L"), {"channels": 1, "size": [64, 64]}),
+        (lambda i: Image.merge("RGBA", (*noise(32, 32, i).split(), Image.radial_gradient("L").resize((32, 32)))),
+         {"channels": 4, "size": [32, 32]}),
+        (lambda i: noise((40, 400)[i % 2], (400, 40)[i % 2], i), {"size": [64, 64], "fit": "pad"}),
+        (lambda i: noise(24, 24, i).quantize(8), {"resample": "nearest", "size": [16, 16]}),
+        (lambda i: noise(16, 16, i).quantize(8), {"resample": "auto", "size": [16, 16]}),
+        (lambda i: noise(32, 32, i // 2).transpose(Image.Transpose.FLIP_LEFT_RIGHT) if i % 2 else noise(32, 32, i // 2),
+         {"flip": True}),
+        (lambda i: noise(32, 32, i), {"flip": False}),
+    ],
+)  # fmt: skip
+def test_what_is_suggested(make, expected, tmp_path: Path) -> None:
+    from gan.data.files import find
+    from gan.data.report import look_at_all, summarise
+
+    for index in range(10):
+        make(index).save(tmp_path / f"{index}.png")
+    files = find([str(tmp_path)])
+    suggestion = summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
+    assert {name: suggestion[name] for name in expected} == expected
+
+
+def test_sizes() -> None:
+    def of(*sizes: tuple[int, int]) -> tuple[int, int]:
+        heights, widths = np.array(sizes).T
+        return best_size(heights, widths)
+
+    assert of((120, 80)) == (96, 64)
+    assert of((60, 40)) == (48, 32)
+    assert of((700, 500)) in ((64, 48), (96, 64))
+    assert of((1080, 1920)) == (64, 128)
+    assert of((8, 8)) == (16, 16)
+    assert of((1000, 300), (300, 1000), (500, 500)) == (64, 64)
+    assert parse_size("64") == (64, 64) and parse_size("96x64") == (96, 64)
+    for wrong in ("", "x", "0", "64x", "1x2x3", "big"):
+        with pytest.raises(UserError, match="--size"):
+            parse_size(wrong)
+
+
+def test_symmetric_images_are_no_mirrored_pairs() -> None:
+    assert share_mirrored([Facts(hash=5, mirrored=5), Facts(hash=7, mirrored=6)]) == 0
+
+
+def test_paths_are_quoted_for_hydra() -> None:
+    assert quoted("../a_b/c-d.zip") == "../a_b/c-d.zip"
+    assert quoted('a "b", c=d') == '"a \\"b\\", c=d"'
+
+
+def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train: Train, cache: Path) -> None:
+    train("data=folder", f'data.root="{messy}"', "images=4")
+    listed = gan_command("data", "cache", "--list").stdout
+    assert str(messy) in listed and "17 images  16x16x3" in listed
+    assert "removed" in gan_command("data", "cache", "--clear").stdout
+    assert "in 0 sets" in gan_command("data", "cache", "--list").stdout
