@@ -29,7 +29,11 @@ COMMANDS = [
     for line in block.splitlines()
     if re.match(r"(python|gan |torchrun|srun|tensorboard)", line)
 ]
-TRAIN = [line for line in COMMANDS if line.startswith("python train.py") and "-m " not in line and "resume" not in line]
+TRAIN = [
+    line
+    for line in COMMANDS
+    if line.startswith("python train.py") and not any(word in line for word in ("-m ", "resume", "data=stream"))
+]
 
 
 def test_two_commands_stand_at_the_top() -> None:
@@ -43,7 +47,9 @@ def test_two_commands_stand_at_the_top() -> None:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
     for index in range(6):
-        Image.new("RGB", (40, 40), (40 * index, 0, 0)).save(tmp_path / "images" / f"{index}.png")
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), (40 * index, 0, 0)).save(path)
     return tmp_path / "images"
 
 
@@ -63,7 +69,7 @@ def test_resume_generate_and_python(
     assert len(resumes) == 2
     train(*shlex.split(resumes[0])[2:], tiny=False)
     train(*shlex.split(resumes[1].replace("300000", "24"))[2:], tiny=False)
-    for line in (line for line in COMMANDS if line.startswith("gan ")):
+    for line in (line for line in COMMANDS if line.startswith("gan generate")):
         gan_command(*shlex.split(line)[1:])
     assert len(list((tmp_path / "images").iterdir())) == 18
     monkeypatch.chdir(tmp_path)
@@ -71,6 +77,28 @@ def test_resume_generate_and_python(
     scope: dict[str, object] = {}
     exec(python, scope)
     assert scope["images"].shape == (16, 3, 16, 16)  # type: ignore[attr-defined]
+
+
+def test_the_way_from_a_messy_folder(folder: Path, gan_command: Train, tmp_path: Path) -> None:
+    (line,) = (line for line in COMMANDS if line.startswith("gan data check"))
+    said = gan_command(*shlex.split(line.replace("PATH", str(folder)))[1:]).stdout
+    assert said.rstrip().splitlines()[-1].startswith("python train.py data=folder data.root=")
+    assert (tmp_path / "sheet.png").exists()
+    for words in re.findall(r"`gan (data cache .*?)`", README):
+        gan_command(*words.split())
+
+
+def test_packing_and_streaming(folder: Path, gan_command: Train, train: Train) -> None:
+    (pack,) = (line for line in COMMANDS if line.startswith("gan data pack"))
+    gan_command(*shlex.split(pack.replace("PATH", str(folder)))[1:])
+    (stream,) = (line for line in COMMANDS if "data=stream" in line)
+    small = [option for option in TINY if not option.startswith(("data.size", "data.images"))]
+    train(*shlex.split(stream)[2:], *small, "images=8", tiny=False)
+
+
+def test_other_data_compose() -> None:
+    for words in re.findall(r"`(data=(?:cifar10|fashion_mnist|huggingface).*?)`", README):
+        compose(words.split())
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,255 @@
+"""The data engine against what people use now, side by side in one run.
+
+    python tests/benchmarks/data.py [--photos FOLDER] [--tiles FOLDER] [--blocks 5] [--seconds 4] [--files 200000]
+
+1. images/s of batches after the cache, against torchvision's ImageFolder and a DataLoader of 2 workers that decodes,
+   resizes and crops to the same size; photographs and tiles, 64 and 256 pixels.
+2. Making the cache, against Pillow's decode and resize alone in a pool on all cores.
+3. The share of a DCGAN's training step at 32 pixels that is spent in waiting for data.
+4. A folder of very many small files: scan with a cold and a warm file system, setup with a warm cache, memory.
+
+Without folders of one's own, photographs are drawn scenes of 256 pixels as JPEG, and tiles drawn sprites of 32 pixels
+as PNG with alpha. Prints medians, spreads and the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import itertools
+import multiprocessing
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader
+from torchvision.datasets import ImageFolder
+from torchvision.transforms import v2
+
+from gan.data import retro
+from gan.data.files import find
+from gan.data.module import Images
+from gan.data.pool import cores
+
+BATCH = 64
+
+
+def draw_photographs(folder: Path, count: int) -> Path:
+    for index in range(count):
+        picture = Image.fromarray(retro.draw(1, 4 * (index % 200) + 2, 256, 256))
+        path = folder / str(index % 10) / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path, quality=90)
+    return folder
+
+
+def draw_tiles(folder: Path, count: int) -> Path:
+    for index in range(count):
+        picture = Image.fromarray(retro.draw(1, 4 * (index % 500) + 1, 32, 32)).convert("RGBA")
+        picture.putalpha(picture.convert("L").point(lambda level: 255 * (level > 60)))
+        path = folder / str(index % 10) / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        picture.save(path)
+    return folder
+
+
+def images_a_second(batches: Iterator[Any], seconds: float) -> float:
+    """After the first batch, which waits for workers to start."""
+    next(batches)
+    started, seen = time.perf_counter(), 0
+    while time.perf_counter() - started < seconds:
+        batch = next(batches)
+        seen += len(batch["image"] if isinstance(batch, dict) else batch[0])
+    return seen / (time.perf_counter() - started)
+
+
+def endless(loader: Iterable[Any]) -> Iterator[Any]:
+    while True:
+        yield from loader
+
+
+def compare_loaders(folder: Path, size: int, blocks: int, seconds: float) -> None:
+    data = Images(str(folder), size=size, batch_size=BATCH, resample="lanczos")
+    data.setup("fit")
+    steps = [v2.Resize(size, v2.InterpolationMode.LANCZOS), v2.CenterCrop(size), v2.PILToTensor()]
+    plain = DataLoader(
+        ImageFolder(str(folder), v2.Compose(steps)),
+        BATCH,
+        shuffle=True,
+        num_workers=2,
+        drop_last=True,
+        persistent_workers=True,
+    )
+    ours, theirs = [], []
+    for _ in range(blocks):
+        ours.append(images_a_second(iter(data.train_dataloader()), seconds))
+        theirs.append(images_a_second(endless(plain), seconds))
+    ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+    print(
+        f"  {size} px: {statistics.median(ours):,.0f} against {statistics.median(theirs):,.0f} images/s, "
+        f"{statistics.median(ratios):.1f} times ({ratios[0]:.1f} to {ratios[-1]:.1f})",
+        flush=True,
+    )
+
+
+def bare(path: str, size: int) -> np.ndarray:
+    """Decode, crop to a square and resize, as a few lines of Pillow do it."""
+    with Image.open(path) as image:
+        image = image.convert("RGB")
+        side = min(image.size)
+        left, top = (image.width - side) / 2, (image.height - side) / 2
+        box = (left, top, left + side, top + side)
+        return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
+
+
+def bare_all(paths: list[str], size: int) -> None:
+    with multiprocessing.get_context("fork").Pool(cores()) as pool:
+        for _ in pool.imap(_Bare(size), paths, chunksize=64):
+            pass
+
+
+class _Bare:
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def __call__(self, path: str) -> int:
+        return int(bare(path, self.size)[0, 0, 0])
+
+
+def compare_building(folder: Path, size: int, blocks: int) -> None:
+    paths = [file.path for file in find([str(folder)])]
+    ours, theirs = [], []
+    for _ in range(blocks):
+        with tempfile.TemporaryDirectory() as temporary:
+            os.environ["RETRO_GAN_CACHE"] = temporary
+            data = Images(str(folder), size=size, resample="lanczos")
+            ours.append(timed(lambda data=data: data.setup("fit")))  # type: ignore[misc]
+        theirs.append(timed(lambda: bare_all(paths, size)))
+    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
+    print(
+        f"  {len(paths):,} files to {size} px: {statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} "
+        f"s, {statistics.median(ratios):.2f} of its speed ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+        flush=True,
+    )
+
+
+def timed(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+WAIT = """
+import sys, time
+import torch
+from hydra.utils import instantiate
+from gan.config import compose
+from gan.data.module import Images
+waited = 0.0
+class Timed:
+    def __init__(self, batches): self.batches = iter(batches)
+    def __iter__(self): return self
+    def __next__(self):
+        global waited
+        started = time.perf_counter()
+        batch = next(self.batches)
+        waited += time.perf_counter() - started
+        return batch
+original = Images.train_dataloader
+Images.train_dataloader = lambda self: Timed(original(self))
+from lightning import Trainer
+cfg = compose(["data.size=32", f"data.root={sys.argv[1]}", "data.batch_size=64", "images=60000"])
+data, model = instantiate(cfg.data), instantiate(cfg.model)
+trainer = Trainer(max_steps=600, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+                  enable_model_summary=False, accelerator="cpu", precision=cfg.trainer.precision)
+data.setup("fit")
+started = time.perf_counter()
+trainer.fit(model, data)
+print(f"{waited / (time.perf_counter() - started):.2%}")
+"""
+
+
+def measure_waiting(folder: Path) -> None:
+    words = [sys.executable, "-W", "ignore", "-c", WAIT, str(folder)]
+    result = subprocess.run(words, capture_output=True, text=True, check=True)
+    print(f"  {result.stdout.strip().splitlines()[-1]} of the step", flush=True)
+
+
+MANY = """
+import resource, sys, time
+from gan.data.files import find
+from gan.data.module import Images
+def memory():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+before, started = memory(), time.perf_counter()
+if sys.argv[2] == "scan":
+    count = len(find([sys.argv[1]]))
+else:
+    data = Images(sys.argv[1], size=16)
+    data.setup("fit")
+    count = len(data)
+print(f"  {sys.argv[2]}: {count:,} files in {time.perf_counter() - started:.1f} s, "
+      f"{memory() - before:.0f} MB more memory")
+"""
+
+
+def measure_many(folder: Path, count: int) -> None:
+    encoded = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(encoded, "PNG")
+    for index in range(count):
+        if index % 1000 == 0:
+            (folder / str(index // 1000)).mkdir()
+        picture = encoded.getvalue() + index.to_bytes(4, "big")  # all different, and read as if they were not
+        (folder / str(index // 1000) / f"{index}.png").write_bytes(picture)
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("3")
+    except OSError:
+        print("  (the file system's own cache can't be dropped here: the first scan is as warm as the second)")
+    for what in ("scan", "scan", "setup", "setup"):
+        words = [sys.executable, "-W", "ignore", "-c", MANY, str(folder), what]
+        lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+        print(lines[-1], flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path)
+    parser.add_argument("--tiles", type=Path)
+    parser.add_argument("--blocks", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=4.0)
+    parser.add_argument("--files", type=int, default=200_000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(cores())
+    with tempfile.TemporaryDirectory() as temporary:
+        os.environ["RETRO_GAN_CACHE"] = f"{temporary}/cache"
+        photos = arguments.photos or draw_photographs(Path(temporary, "photos"), 2000)
+        tiles = arguments.tiles or draw_tiles(Path(temporary, "tiles"), 8000)
+        sets = {"photographs": photos, "tiles": tiles}
+        for (name, folder), size in itertools.product(sets.items(), (64, 256)):
+            print(f"loader, {name}")
+            compare_loaders(folder, size, arguments.blocks, arguments.seconds)
+        print("waiting for data, DCGAN at 32 px, batch 64")
+        measure_waiting(tiles)
+        for (name, folder), size in itertools.product(sets.items(), (64, 256)):
+            print(f"making the cache, {name}")
+            compare_building(folder, size, arguments.blocks)
+        os.environ["RETRO_GAN_CACHE"] = f"{temporary}/cache"
+        print(f"{arguments.files:,} files")
+        Path(temporary, "many").mkdir()
+        measure_many(Path(temporary, "many"), arguments.files)
+    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
