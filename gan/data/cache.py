@@ -37,7 +37,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from filelock import FileLock
@@ -199,6 +199,7 @@ class Pixels:
         self.path = path
         self.base = base
         self.shape = _shape(0, decoder)[1:]
+        self.file: BinaryIO | None = None
 
     def reserve(self, rows: int) -> None:
         """Take the blocks of the disk now: one that fills up under a memory map ends the process without a word."""
@@ -210,13 +211,22 @@ class Pixels:
                 file.truncate((self.base + rows) * size)
 
     def write(self, row: int, picture: np.ndarray) -> None:
-        with open(self.path, "r+b", buffering=0) as file:
-            file.seek(row * picture.size)
-            file.write(np.ascontiguousarray(picture.transpose(1, 2, 0)).data)
+        if self.file is None:
+            self.file = open(self.path, "r+b", buffering=0)  # noqa: SIM115 (close)
+        self.file.seek(row * picture.size)
+        self.file.write(np.ascontiguousarray(picture.transpose(1, 2, 0)).data)
 
     def flush(self) -> None:
         with open(self.path, "r+b") as file:
             os.fsync(file.fileno())
+
+    def close(self) -> None:
+        if self.file is not None:
+            self.file.close()
+            self.file = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"file": None}  # each process opens its own
 
 
 def _make(
@@ -243,20 +253,21 @@ def _make(
     work = Work(source, decoder, pixels, known)
     with counting(source.title, len(tasks)) as advance:
         for results in spread(work, tasks, work.crashed):
-            made.update((source.keys[number], item) for number, item in results)
+            made.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
             advance(len(results))
             if time.monotonic() > due and pixels:
                 pixels.flush()
                 save(made, rows)
                 due = time.monotonic() + SAVE_EVERY
     if pixels:
+        pixels.close()
         pixels.flush()
     save(made, rows)
     return made
 
 
 class Work:
-    """Decode one item into its rows; what a process of the pool does."""
+    """Decode one item into its rows; what a process of the pool does. The item's stamp is left to others."""
 
     def __init__(self, source: Any, decoder: Decoder, pixels: Pixels | None, known: dict[str, Item]) -> None:
         self.source = source
@@ -266,12 +277,12 @@ class Work:
 
     def __call__(self, task: tuple[int, int, int]) -> tuple[int, Item]:
         number, first, count = task
-        stamp, digest = self.source.stamps[number], ""
+        digest = ""
         try:
             content = self.source.content(number)
             digest = hashlib.blake2b(content, digest_size=16).hexdigest()
             if digest in self.known:
-                return number, self.known[digest]._replace(stamp=stamp)
+                return number, self.known[digest]
             found = sharp = 0
             for found, picture in enumerate(self.source.pictures(content, self.decoder), 1):
                 sharp += picture.sharp
@@ -280,11 +291,11 @@ class Work:
             if found != count:
                 raise ImageError(f"changed while it was read: {found} pictures where there were {count}")
         except ImageError as error:
-            return number, Item(stamp, digest, 0, 0, str(error))
-        return number, Item(stamp, digest, first, count, "", sharp)
+            return number, Item(None, digest, 0, 0, str(error))
+        return number, Item(None, digest, first, count, "", sharp)
 
     def crashed(self, task: tuple[int, int, int]) -> tuple[int, Item]:
-        return task[0], Item(self.source.stamps[task[0]], "", 0, 0, "the decoder crashed or ran out of memory on it")
+        return task[0], Item(None, "", 0, 0, "the decoder crashed or ran out of memory on it")
 
 
 def _count(source: Any, decoder: Decoder, number: int) -> int:

@@ -20,8 +20,10 @@ upper eight. Of an animation or a file of several pages the first picture counts
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+import threading
 import warnings
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -45,6 +47,7 @@ KERNELS = {
 }
 RESAMPLES = ("auto", *KERNELS)
 FRAMES = ("first", "all")
+EXIF_KEYS = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))  # where Pillow finds one
 
 Source = str | os.PathLike[str] | BinaryIO
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
@@ -95,7 +98,7 @@ class Decoder:
                 known = ", ".join(map(str, allowed))
                 raise UserError(f"{name}={getattr(self, name)!r} is not known: use one of {known}")
         at_least("max_pixels", self.max_pixels, 1)
-        _paper(self.background)
+        _colour(self.background)
 
     def __call__(self, source: Source) -> Iterator[Fitted]:
         """The pictures of a file; ImageError where it can't be read, whether at its first or a later one."""
@@ -103,32 +106,30 @@ class Decoder:
 
     def fitted(self, image: Image.Image) -> Fitted:
         """An upright RGB or straight RGBA picture at the size and with the channels asked for."""
-        if image.mode == "RGBA":
-            image = image.convert("RGBa")  # premultiplied, or the resize mixes hidden colours into the edges
-        resized, sharp = self._resized(image)
-        return Fitted(self._composited(np.array(resized)), sharp)
-
-    def _composited(self, pixels: np.ndarray) -> np.ndarray:
-        """Premultiplied (h, w, 3 or 4), inside (H, W) -> (C, H, W)."""
-        height, width = self.size
-        if self.channels == 3 and pixels.shape == (height, width, 3):
-            return pixels.transpose(2, 0, 1)  # nothing to composite
-
-        top, left = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
-        canvas = np.zeros((height, width, 4), np.uint8)
-        inside = canvas[top : top + pixels.shape[0], left : left + pixels.shape[1]]
-        inside[..., 3] = 255
-        inside[..., : pixels.shape[2]] = pixels
-        colour, alpha = canvas[..., :3], canvas[..., 3:]
-        np.minimum(colour, alpha, out=colour)  # Lanczos overshoots, but no premultiplied colour exceeds its alpha
-
-        if self.channels == 4:
-            return canvas.transpose(2, 0, 1)  # (4, H, W)
-        behind = (_paper(self.background) * (255 - alpha.astype(np.uint16)) + 127) // 255
-        opaque = colour + behind.astype(np.uint8)  # (H, W, 3), at most alpha + (255 - alpha)
+        if self.channels == 4:  # premultiplied, or the resize mixes hidden colours into the edges
+            image = image.convert("RGBA").convert("RGBa")
+        else:
+            image = _composited(image, _colour(self.background))
         if self.channels == 1:
-            return np.array(Image.fromarray(opaque).convert("L"))[None]  # (1, H, W)
-        return opaque.transpose(2, 0, 1)  # (3, H, W)
+            image = image.convert("L")
+        resized, sharp = self._resized(image)
+        pixels = np.array(self._padded(resized))  # (H, W, C), or (H, W)
+        if self.channels == 4:  # Lanczos overshoots, but no premultiplied colour exceeds its alpha
+            for channel in range(3):
+                np.minimum(pixels[..., channel], pixels[..., 3], out=pixels[..., channel])
+        return Fitted(pixels.reshape(*self.size, self.channels).transpose(2, 0, 1), sharp)
+
+    def _padded(self, image: Image.Image) -> Image.Image:
+        """A picture of at most the size in the middle of the background, which is transparent with four channels."""
+        height, width = self.size
+        if image.size == (width, height):
+            return image
+        if self.channels == 4:
+            canvas = Image.new("RGBa", (width, height))
+        else:
+            canvas = Image.new("RGB", (width, height), _colour(self.background)).convert(image.mode)
+        canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
+        return canvas
 
     def _resized(self, image: Image.Image) -> tuple[Image.Image, bool]:
         width, height, box = self._geometry(*image.size)
@@ -294,6 +295,8 @@ def _turned(image: Image.Image, in_place: bool) -> Image.Image:
 
     Not in place, the result is a copy: turning a file's own image confuses its seek to the next picture.
     """
+    if image.format != "TIFF" and image.info.keys().isdisjoint(EXIF_KEYS):
+        return image if in_place else image.copy()
     with suppress(Exception):  # a parser of foreign bytes raises nearly anything
         if not in_place:
             return ImageOps.exif_transpose(image)
@@ -311,13 +314,25 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     else:
         colour = plain.convert("L" if ImageMode.getmode(image.mode).basemode == "L" else "RGB")
     try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
-        converted = ImageCms.profileToProfile(colour, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        profile = image.info["icc_profile"]
+        undated = profile[:24] + bytes(12) + profile[36:]  # programs write the time into each file's profile
+        convert = _conversion(undated, colour.mode, threading.get_ident())
+        converted = ImageCms.applyTransform(colour, convert)
     except (ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):
         return plain  # a broken profile, or one of another colour space, or a Pillow without LittleCMS
     if converted is not None and plain.mode == "RGBA":
         converted.putalpha(plain.getchannel("A"))
     return plain if converted is None else converted
+
+
+@functools.lru_cache(maxsize=32)
+def _conversion(profile: bytes, mode: str, thread: int) -> ImageCms.ImageCmsTransform:
+    """From a profile to sRGB; the files of a folder mostly share one, and it takes longer to build than to apply.
+
+    Each thread has its own: a transform remembers the last pixel.
+    """
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
 
 
 def _straight(image: Image.Image) -> Image.Image:
@@ -351,11 +366,22 @@ def _deep_grey(values: np.ndarray, key: int | None) -> Image.Image:
     return Image.merge("RGBA", (grey, grey, grey, alpha))
 
 
-def _paper(background: str) -> np.ndarray:
-    """The background as uint16 (3,); UserError where it is no colour."""
+def _composited(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
+    """RGB, or straight RGBA on a background -> RGB."""
+    if image.mode == "RGB":
+        return image
+    paper = Image.new("RGB", image.size, colour)
+    paper.paste(image, mask=image.getchannel("A"))
+    return paper
+
+
+@functools.cache
+def _colour(background: str) -> tuple[int, ...]:
+    """Red, green, blue in 0..255; UserError where it is no colour."""
     try:
-        return np.array(ImageColor.getrgb(background), np.uint16).reshape(3)  # a colour with alpha has four numbers
-    except (TypeError, ValueError) as error:
-        raise UserError(
-            f"background={background!r} is not a colour: use a name such as white or a code such as #f4ecd8"
-        ) from error
+        colour = ImageColor.getrgb(background)
+        if len(colour) == 3:  # one with alpha has four numbers
+            return colour
+    except (AttributeError, TypeError, ValueError):
+        pass
+    raise UserError(f"background={background!r} is not a colour: use a name such as white or a code such as #f4ecd8")

@@ -8,7 +8,7 @@ import posixpath
 import zipfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gan.data import labels
 from gan.data.decode import Decoder, Fitted, ImageError, header
@@ -58,7 +58,7 @@ def content(file: File) -> bytes:
     try:
         if not file.archived:
             with open(file.path, "rb") as opened:
-                return opened.read(MAX_BYTES + 1)
+                return opened.read()
         if posixpath.normpath(file.name) != file.name or file.name.startswith(("/", "..")):
             raise ImageError("its name leads out of the archive")
         return _archive(file.root, os.stat(file.root).st_mtime_ns, os.getpid()).read(file.name)
@@ -113,6 +113,9 @@ class Files:
         self.keys = [os.path.abspath(file.root) + "/" + file.name for file in self.files]
         self.names = [file.name for file in self.files]
         self.stamps = [list(file.stamp) for file in self.files]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files}  # what processes need
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
         return labels.read(option, self.names)

@@ -61,7 +61,7 @@ class Packed:
         try:
             found = list(self.source.pictures(self.source.content(item), self.decoder))
         except ImageError as error:
-            print(f"left out: {self.source.names[item]!r}: {error}", file=sys.stderr, flush=True)
+            print(f"left out: {self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
             return
         for picture in found:
             image = np.ascontiguousarray(picture.pixels.transpose(1, 2, 0))  # (H, W, C)

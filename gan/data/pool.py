@@ -8,14 +8,15 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 CHUNK = 64  # tasks sent to a process at a time
-ALONE = 0.5  # seconds of work done before processes are started, which takes about as long
+ALONE = 0.2  # seconds of work done here before processes are started, which takes about as long; 0: none is
 
 
 def spread(
@@ -33,17 +34,20 @@ def spread(
     started = time.monotonic()
     while waiting and (processes == 1 or time.monotonic() - started < ALONE):
         yield [work(task) for task in waiting.popleft()]
+    crash = False
     while waiting:
-        pool = _start(processes, work)
-        try:
-            for future in [pool.submit(_work_on, chunk) for chunk in waiting]:
-                yield future.result()
-                waiting.popleft()
-        except BrokenProcessPool:  # one of the chunks at the head did it
-            for _ in range(min(2 * processes, len(waiting))):
-                yield list(_one_by_one(work, waiting.popleft(), crashed))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        with _processes(processes, work) as pool, ThreadPoolExecutor(1) as starter:
+            ready = starter.submit(_boot, pool)
+            while waiting and ALONE and not crash and not ready.done():  # meanwhile this process goes on
+                yield [work(task) for task in waiting.popleft()]
+            try:
+                for future in [pool.submit(_work_on, chunk) for chunk in waiting]:
+                    yield future.result()
+                    waiting.popleft()
+            except BrokenProcessPool:
+                crash = True
+        for _ in range(min(2 * processes, len(waiting))):  # one of the chunks at the head did it
+            yield list(_one_by_one(work, waiting.popleft(), crashed))
 
 
 def cores() -> int:
@@ -54,22 +58,31 @@ def cores() -> int:
 def _one_by_one(
     work: Callable[[Task], Result], chunk: Sequence[Task], crashed: Callable[[Task], Result]
 ) -> Iterator[Result]:
-    pool = _start(1, work)
-    try:
-        for task in chunk:
+    left = deque(chunk)
+    while left:
+        with _processes(1, work) as pool:
             try:
-                yield from pool.submit(_work_on, [task]).result()
+                while left:
+                    yield from pool.submit(_work_on, [left[0]]).result()
+                    left.popleft()
             except BrokenProcessPool:
-                yield crashed(task)
-                pool = _start(1, work)
-    finally:
-        pool.shutdown(cancel_futures=True)
+                yield crashed(left.popleft())
 
 
-def _start(processes: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
+def _boot(pool: ProcessPoolExecutor) -> None:
+    """Wait until the processes are there: each has to import what it works with."""
+    pool.submit(_work_on, ()).result()
+
+
+@contextmanager
+def _processes(count: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
     # spawn: a fork would copy the locks of torch's and the progress bar's threads
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(processes, context, initializer=_receive, initargs=(work,))
+    pool = ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work,))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 _received: Callable[[Any], Any]  # of this process: sent once, not with each chunk

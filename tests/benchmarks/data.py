@@ -4,7 +4,8 @@
 
 1. images/s of batches after the cache, against torchvision's ImageFolder and a DataLoader of 2 workers that decodes,
    resizes and crops to the same size; photographs and tiles, 64 and 256 pixels.
-2. Making the cache, against Pillow's decode and resize alone in a pool on all cores.
+2. Making the cache, which is kept on disk, against Pillow's decode and resize alone in a pool on all cores, its pixels
+   thrown away or kept in memory.
 3. The share of a DCGAN's training step at 32 pixels that is spent in waiting for data.
 4. A folder of very many small files: scan with a cold and a warm file system, setup with a warm cache, memory.
 
@@ -17,19 +18,16 @@ from __future__ import annotations
 import argparse
 import io
 import itertools
-import multiprocessing
 import os
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader
@@ -37,7 +35,6 @@ from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
 from gan.data import retro
-from gan.data.files import find
 from gan.data.module import Images
 from gan.data.pool import cores
 
@@ -102,51 +99,64 @@ def compare_loaders(folder: Path, size: int, blocks: int, seconds: float) -> Non
     )
 
 
-def bare(path: str, size: int) -> np.ndarray:
-    """Decode, crop to a square and resize, as a few lines of Pillow do it."""
+BUILD = """
+import mmap, multiprocessing, os, sys, tempfile, time
+import numpy as np
+from PIL import Image
+from gan.data import cache
+from gan.data.decode import Decoder
+from gan.data.files import Files
+from gan.data.pool import cores
+folder, size = sys.argv[1], int(sys.argv[2])
+def bare(task):
+    row, path = task
     with Image.open(path) as image:
         image = image.convert("RGB")
         side = min(image.size)
         left, top = (image.width - side) / 2, (image.height - side) / 2
         box = (left, top, left + side, top + side)
-        return np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
-
-
-def bare_all(paths: list[str], size: int) -> None:
+        pixels = np.asarray(image.resize((size, size), Image.Resampling.LANCZOS, box))
+    if kept is None:
+        return int(pixels[0, 0, 0])
+    kept[row] = pixels
+def timed():
+    started = time.perf_counter()
     with multiprocessing.get_context("fork").Pool(cores()) as pool:
-        for _ in pool.imap(_Bare(size), paths, chunksize=64):
-            pass
-
-
-class _Bare:
-    def __init__(self, size: int) -> None:
-        self.size = size
-
-    def __call__(self, path: str) -> int:
-        return int(bare(path, self.size)[0, 0, 0])
+        list(pool.imap(bare, enumerate(paths), chunksize=64))
+    return time.perf_counter() - started
+source = Files([folder])
+paths = [file.path for file in source.files]
+for path in paths:
+    open(path, "rb").read()
+kept = None
+thrown = timed()
+kept = np.frombuffer(mmap.mmap(-1, len(paths) * size * size * 3), np.uint8).reshape(-1, size, size, 3)
+stored = timed()
+kept = None
+with tempfile.TemporaryDirectory() as temporary:
+    os.environ["RETRO_GAN_CACHE"] = temporary
+    started = time.perf_counter()
+    cache.decoded(source, Decoder((size, size), resample="lanczos"))
+    ours = time.perf_counter() - started
+print(ours, thrown, stored, len(paths))
+"""
 
 
 def compare_building(folder: Path, size: int, blocks: int) -> None:
-    paths = [file.path for file in find([str(folder)])]
-    ours, theirs = [], []
+    ours, thrown, kept, count = [], [], [], "0"
     for _ in range(blocks):
-        with tempfile.TemporaryDirectory() as temporary:
-            os.environ["RETRO_GAN_CACHE"] = temporary
-            data = Images(str(folder), size=size, resample="lanczos")
-            ours.append(timed(lambda data=data: data.setup("fit")))  # type: ignore[misc]
-        theirs.append(timed(lambda: bare_all(paths, size)))
-    ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
-    print(
-        f"  {len(paths):,} files to {size} px: {statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} "
-        f"s, {statistics.median(ratios):.2f} of its speed ({ratios[0]:.2f} to {ratios[-1]:.2f})",
-        flush=True,
-    )
-
-
-def timed(work: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
+        words = [sys.executable, "-W", "ignore", "-c", BUILD, str(folder), str(size)]
+        lines = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+        *times, count = lines[-1].split()
+        for seconds, among in zip(map(float, times), (ours, thrown, kept), strict=True):
+            among.append(seconds)
+    for theirs, what in ((thrown, "thrown away"), (kept, "kept in shared memory")):
+        ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
+        print(
+            f"  {count} files to {size} px: {statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} s "
+            f"with pixels {what}, {statistics.median(ratios):.2f} of its speed ({ratios[0]:.2f} to {ratios[-1]:.2f})",
+            flush=True,
+        )
 
 
 WAIT = """
@@ -186,13 +196,13 @@ def measure_waiting(folder: Path) -> None:
 
 
 MANY = """
-import resource, sys, time
-from gan.data.files import find
+import sys, time
 from gan.data.module import Images
-def memory():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def memory():  # the most so far, MB
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 before, started = memory(), time.perf_counter()
 if sys.argv[2] == "scan":
+    from gan.data.files import find
     count = len(find([sys.argv[1]]))
 else:
     data = Images(sys.argv[1], size=16)
@@ -233,11 +243,11 @@ def main() -> None:
     torch.set_num_threads(cores())
     with tempfile.TemporaryDirectory() as temporary:
         os.environ["RETRO_GAN_CACHE"] = f"{temporary}/cache"
-        photos = arguments.photos or draw_photographs(Path(temporary, "photos"), 2000)
-        tiles = arguments.tiles or draw_tiles(Path(temporary, "tiles"), 8000)
+        photos = arguments.photos or draw_photographs(Path(temporary, "photos"), 6000)
+        tiles = arguments.tiles or draw_tiles(Path(temporary, "tiles"), 20000)
         sets = {"photographs": photos, "tiles": tiles}
         for (name, folder), size in itertools.product(sets.items(), (64, 256)):
-            print(f"loader, {name}")
+            print(f"batches, {name}")
             compare_loaders(folder, size, arguments.blocks, arguments.seconds)
         print("waiting for data, DCGAN at 32 px, batch 64")
         measure_waiting(tiles)
@@ -248,7 +258,6 @@ def main() -> None:
         print(f"{arguments.files:,} files")
         Path(temporary, "many").mkdir()
         measure_many(Path(temporary, "many"), arguments.files)
-    print(f"peak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
 
 
 if __name__ == "__main__":
