@@ -16,6 +16,9 @@ What each Pillow mode becomes, before the resize:
 
 An embedded ICC profile is applied where it fits the mode and can be read, else ignored. Colour PNG of 16 bits keeps the
 upper eight. Of an animation or a file of several pages the first picture counts, or each with frames="all".
+
+A JPEG of at least four times the size asked for is decoded at a part of its own (`_reduce`): after the resize that
+makes less of a difference than another filter would, and takes half the time or less.
 """
 
 from __future__ import annotations
@@ -102,7 +105,11 @@ class Decoder:
 
     def __call__(self, source: Source) -> Iterator[Fitted]:
         """The pictures of a file; ImageError where it can't be read, whether at its first or a later one."""
-        return map(self.fitted, pictures(source, self.frames, self.max_pixels))
+        return map(self.fitted, pictures(source, self.frames, self.max_pixels, self._least()))
+
+    def _least(self) -> int:
+        """The side in pixels above which more detail changes nothing: a filter then still averages over two pixels."""
+        return 0 if self.resample == "nearest" else 2 * max(self.size)
 
     def fitted(self, image: Image.Image) -> Fitted:
         """An upright RGB or straight RGBA picture at the size and with the channels asked for."""
@@ -157,7 +164,7 @@ class Decoder:
 def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
     """The first picture of a file, uint8 (C, H, W); `options` are those of `Decoder`."""
     decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
-    with closing(pictures(source, max_pixels=decoder.max_pixels)) as found:
+    with closing(pictures(source, "first", decoder.max_pixels, decoder._least())) as found:
         return decoder.fitted(next(found)).pixels
 
 
@@ -198,13 +205,18 @@ def open_upright(source: Source) -> Image.Image:
         return next(found)
 
 
-def pictures(source: Source, frames: str = "first", max_pixels: int = MAX_PIXELS) -> Generator[Image.Image, None, None]:
-    """The pictures of a file at their own size, upright and in sRGB: mode RGB, or RGBA with straight alpha.
+def pictures(
+    source: Source, frames: str = "first", max_pixels: int = MAX_PIXELS, least: int = 0
+) -> Generator[Image.Image, None, None]:
+    """The pictures of a file, upright and in sRGB: mode RGB, or RGBA with straight alpha.
 
-    Safe to call in threads. Raises ImageError.
+    They have their own size, or with `least` a JPEG's may be a half, a quarter or an eighth of it, with no side below
+    `least`. Safe to call in threads. Raises ImageError.
     """
     with _image_errors(max_pixels), _opened(source) as file:
         image = _headed(file, max_pixels)
+        if least:
+            _reduce(image, least)
         _match_transparent_colour(image)
         many = frames == "all" and _frames(image) > 1
         for frame in range(_frames(image) if many else 1):
@@ -288,6 +300,18 @@ def _match_transparent_colour(image: ImageFile.ImageFile) -> None:
         image.info["transparency"] = key * (85 if raw == "L;2" else 17)
     elif key is not None and raw == "RGB;16B":
         image.info["transparency"] = tuple(value >> 8 for value in key)
+
+
+def _reduce(image: ImageFile.ImageFile, least: int) -> None:
+    """Leave out the high frequencies of a JPEG, which takes a fraction of the time; does nothing to other formats.
+
+    Only by factors that divide both sides: a part of a pixel at the edge would move all others.
+    """
+    width, height = image.size
+    for factor in (8, 4, 2):
+        if width % factor == height % factor == 0 and min(width, height) >= factor * least:
+            image.draft(None, (width // factor, height // factor))
+            return
 
 
 def _turned(image: Image.Image, in_place: bool) -> Image.Image:

@@ -8,6 +8,7 @@ import threading
 import time
 import warnings
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from gan.data import decode as module
-from gan.data.decode import Decoder, ImageError, decode, open_upright, unpremultiply
+from gan.data.decode import Decoder, ImageError, decode, open_upright, pictures, unpremultiply
 from gan.errors import UserError
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
@@ -654,3 +655,26 @@ def test_threads_agree():
 def test_needs_no_torch():
     code = "import sys; sys.modules['torch'] = None; import gan.data.decode, gan.data.folder"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():
+    rng = np.random.default_rng(0)
+    scene = Image.fromarray(rng.integers(0, 256, (16, 24, 3), np.uint8)).resize((384, 256), Image.Resampling.BICUBIC)
+    file = encoded(scene, "JPEG", quality=95)
+    with closing(pictures(file, least=64)) as found:
+        assert next(found).size == (96, 64)
+    whole = Decoder((32, 32)).fitted(open_upright(file)).pixels.astype(float)
+    error = decode(file, (32, 32)).astype(float) - whole
+    assert 0 < (error**2).mean() < 255**2 / 10**4  # 40 dB
+
+
+@pytest.mark.parametrize(("size", "least", "left"), [((384, 256), 129, 1), ((386, 258), 64, 2), ((385, 256), 64, 1)])
+def test_a_jpeg_is_reduced_only_by_what_divides_its_sides_and_leaves_detail(size, least, left):
+    with closing(pictures(encoded(Image.new("RGB", size), "JPEG"), least=least)) as found:
+        assert next(found).size == (size[0] // left, size[1] // left)
+
+
+def test_nearest_takes_its_pixels_from_the_whole_jpeg():
+    file = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)), "JPEG")
+    whole = np.asarray(Image.open(file).resize((32, 32), Image.Resampling.NEAREST)).transpose(2, 0, 1)
+    assert (decode(file, (32, 32), resample="nearest") == whole).all()
