@@ -325,7 +325,7 @@ def _read(entry: Path) -> Index | None:
 def _write(entry: Path, index: Index) -> None:
     temporary = entry / f"index-{os.getpid()}.json"
     with open(temporary, "w") as file:
-        json.dump(index._asdict(), file)
+        file.write(json.dumps(index._asdict()))  # json.dump to a file is written in Python and slow
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, entry / "index.json")

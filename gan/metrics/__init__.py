@@ -1,1 +1,10 @@
 """Distances over feature matrices, and the networks that give the features."""
+
+from gan.metrics.copies import copy_rate
+from gan.metrics.frechet import frechet_distance
+from gan.metrics.kernel import kernel_distance, squared_mmd
+from gan.metrics.manifold import prdc
+from gan.metrics.neighbours import nearest
+from gan.metrics.vendi import vendi_score
+
+__all__ = ["copy_rate", "frechet_distance", "kernel_distance", "nearest", "prdc", "squared_mmd", "vendi_score"]

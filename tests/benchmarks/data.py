@@ -58,6 +58,11 @@ def draw_photographs(folder: Path, count: int) -> Path:
     return write_copies(folder, scenes, count, "JPEG", quality=90)
 
 
+def draw_large_photographs(folder: Path, count: int) -> Path:
+    scenes = [Image.fromarray(retro.draw(1, 4 * index + 2, 256, 256)).resize((1024, 1024)) for index in range(50)]
+    return write_copies(folder, scenes, count, "JPEG", quality=90)
+
+
 def draw_tiles(folder: Path, count: int) -> Path:
     tiles = []
     for index in range(500):
@@ -261,6 +266,8 @@ def main() -> None:
         for (name, folder), size in itertools.product(sets.items(), (64, 256)):
             print(f"making the cache, {name}")
             compare_building(folder, size, arguments.blocks)
+        print("making the cache, photographs of 1024 pixels")
+        compare_building(draw_large_photographs(Path(temporary, "large"), 2000), 256, arguments.blocks)
         os.environ["RETRO_GAN_CACHE"] = f"{temporary}/cache"
         print(f"{arguments.files:,} files")
         Path(temporary, "many").mkdir()

@@ -20,7 +20,7 @@ from gan.data.decode import Decoder
 from gan.data.drawn import Drawn
 from gan.data.module import RETRO_IMAGES
 from gan.data.size import pair
-from gan.metrics.kernel_distance import kernel_distance
+from gan.metrics import squared_mmd
 from gan.metrics.random_conv import RandomConv
 
 
@@ -66,8 +66,8 @@ def main() -> None:
     print(f"probe: {right:.1%} right on 1,000 held-out real images")
     for index, kind in enumerate(retro.KINDS):
         print(f"  {kind:<12} {(found == index).float().mean():.1%} of 1,000 samples")
-    print(f"kid_random_conv to 1,000 held-out real images: {kernel_distance(features[1000:], fakes):.5f}")
-    print(f"  of two halves of real images: {kernel_distance(features[1000:], features[:1000]):.5f}")
+    print(f"kid_random_conv to 1,000 held-out real images: {squared_mmd(features[1000:], fakes):.5f}")
+    print(f"  of two halves of real images: {squared_mmd(features[1000:], features[:1000]):.5f}")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import torch
 
 from gan.data.retro import draw
 from gan.errors import UserError
-from gan.metrics.kernel_distance import KernelDistance, kernel_distance
+from gan.metrics.kernel import KernelDistance, kernel_distance, squared_mmd
 from gan.metrics.random_conv import RandomConv
 
 
@@ -25,21 +25,21 @@ def definition(x: np.ndarray, y: np.ndarray) -> float:
 def test_it_is_the_definition() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(9, 5)), random.normal(0.5, 1.2, size=(7, 5))
-    assert kernel_distance(torch.tensor(x), torch.tensor(y)) == pytest.approx(definition(x, y), rel=1e-12)
+    assert squared_mmd(torch.tensor(x), torch.tensor(y)) == pytest.approx(definition(x, y), rel=1e-12)
 
 
 def test_it_is_unbiased() -> None:
     random = torch.Generator().manual_seed(0)
-    values = [kernel_distance(*torch.randn(2, 20, 4, generator=random)) for _ in range(400)]
+    values = [squared_mmd(*torch.randn(2, 20, 4, generator=random)) for _ in range(400)]
     assert abs(np.mean(values)) < 3 * np.std(values) / 20
     assert min(values) < 0
 
 
 def test_too_few_and_not_finite_are_refused() -> None:
     with pytest.raises(UserError, match="at least 2"):
-        kernel_distance(torch.zeros(1, 3), torch.zeros(5, 3))
+        squared_mmd(torch.zeros(1, 3), torch.zeros(5, 3))
     with pytest.raises(UserError, match="not finite"):
-        kernel_distance(torch.full((3, 3), float("nan")), torch.zeros(5, 3))
+        squared_mmd(torch.full((3, 3), float("nan")), torch.zeros(5, 3))
 
 
 def test_with_random_convolutions_it_grows_with_damage() -> None:
@@ -63,3 +63,14 @@ def test_features_do_not_depend_on_the_batch() -> None:
     assert features.shape == (70, extract.dimension)
     torch.testing.assert_close(extract(images[65:]), features[65:], rtol=1e-4, atol=1e-5)
     assert extract(images[:, :1]).shape == extract(images[:, :3]).shape
+
+
+def test_the_mean_over_subsets_is_that_of_other_programs(golden: tuple[torch.Tensor, torch.Tensor]) -> None:
+    mean, deviation = kernel_distance(*golden, subsets=100, subset_size=100, seed=2020)
+    assert mean == pytest.approx(0.03903047202, abs=1e-10)
+    assert deviation == pytest.approx(0.01712273221, abs=1e-10)
+
+
+def test_a_subset_larger_than_a_set_is_refused() -> None:
+    with pytest.raises(UserError, match="subset_size=20 of 30 and 10"):
+        kernel_distance(torch.zeros(30, 3), torch.zeros(10, 3), subset_size=20)

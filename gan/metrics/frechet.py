@@ -1,0 +1,47 @@
+"""The Fréchet distance (FD; FID where the features are Inception's) between two sets of features."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from gan.metrics.features import checked
+
+
+def frechet_distance(x: Tensor, y: Tensor) -> float:
+    """Squared distance of the normal distributions fitted to two sets: |m - m'|^2 + tr(S + S' - 2 (S S')^1/2), >= 0.
+
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, arXiv:1706.08500, equation 6. Biased upwards,
+    the more the fewer images there are, and by an amount that depends on the model: compare at equal counts only.
+    Float64 throughout, on the CPU.
+
+    Args:
+        x, y: features (N, D) and (M, D).
+
+    Raises:
+        UserError: fewer than two rows, or features that are not finite.
+    """
+    x, y = (features.cpu() for features in checked("Fréchet distance", x, y))
+    difference = x.mean(0) - y.mean(0)  # (D,)
+    x, y = x - x.mean(0), y - y.mean(0)
+    n, m, d = len(x), len(y), x.shape[1]
+    spread = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)  # the traces of both covariances
+    if min(n, m) < d:
+        common = torch.linalg.svdvals(x @ y.T).sum() / ((n - 1) * (m - 1)) ** 0.5  # the root's trace without a D x D
+    else:
+        root = _root(x.T @ x / (n - 1))
+        product = root @ (y.T @ y / (m - 1)) @ root  # symmetric, with the eigenvalues of S S'
+        common = torch.linalg.eigvalsh(product).clamp_min(0).sqrt().sum()
+    return max(0.0, float(difference.square().sum() + spread - 2 * common))
+
+
+def _root(covariance: Tensor) -> Tensor:
+    values, vectors = torch.linalg.eigh(covariance)
+    return (vectors * values.clamp_min(0).sqrt()) @ vectors.T  # (D, D)
+
+
+class FrechetDistance:
+    """The metric `fd` for the Evaluate callback."""
+
+    def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
+        return {"fd": frechet_distance(real_features, fake_features)}

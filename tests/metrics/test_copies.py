@@ -1,0 +1,45 @@
+"""The copy rate: 1 for copies, its floor for what is as new as held-out images, 0 for noise; and nearest neighbours."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan.errors import UserError
+from gan.metrics import copy_rate, features, nearest
+
+
+@pytest.fixture
+def real() -> Tensor:
+    return torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
+
+
+def test_copies_and_held_out_images_and_noise(real: Tensor) -> None:
+    train, held_out, others = real[:1000], real[1000:1500], real[1500:]
+    random = torch.Generator().manual_seed(1)
+    assert copy_rate(train, held_out, train[:300]) == 1
+    assert copy_rate(train, held_out, train[:300] + 0.01 * torch.randn(300, 8, generator=random)) == 1
+    assert copy_rate(train, held_out, others) == pytest.approx(0.05, abs=0.03)
+    assert copy_rate(train, held_out, 20 * torch.randn(300, 8, generator=random)) == 0
+
+
+def test_nearest_are_those_of_all_pairs(real: Tensor, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = real[:100].double(), real[100:300].double()
+    expected = (x[:, None] - y).norm(dim=2).min(1)
+    monkeypatch.setattr(features, "ROWS", 33)
+    found, which = nearest(x, y)
+    assert torch.allclose(found, expected.values, atol=1e-12)
+    assert torch.equal(which, expected.indices)
+
+
+def test_an_image_is_at_no_distance_from_itself(real: Tensor) -> None:
+    x = 1000 + real[:50].double()
+    found, which = nearest(x, x)
+    assert torch.equal(found, torch.zeros(50, dtype=torch.float64))
+    assert torch.equal(which, torch.arange(50))
+
+
+def test_features_that_are_not_finite_are_refused(real: Tensor) -> None:
+    with pytest.raises(UserError, match="not finite"):
+        copy_rate(real, real, real.log())

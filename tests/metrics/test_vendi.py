@@ -1,0 +1,20 @@
+"""The Vendi score against known values and its two ends."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan.metrics import vendi_score
+
+
+def test_golden_values(golden: tuple[Tensor, Tensor]) -> None:
+    assert vendi_score(golden[0][:300]) == pytest.approx(57.80049967, abs=1e-7)
+    assert vendi_score(golden[1][:250]) == pytest.approx(56.01761333, abs=1e-7)
+
+
+def test_all_alike_are_one_and_all_apart_are_all() -> None:
+    assert vendi_score(torch.ones(7, 3)) == pytest.approx(1)
+    assert vendi_score(torch.eye(6, 9)) == pytest.approx(6)
+    assert vendi_score(torch.eye(3).repeat(5, 1)) == pytest.approx(3)
