@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, interpolate, relu_
+from torch.nn.functional import adaptive_avg_pool2d, relu_
+
+from gan.metrics.pixels import resized
 
 
 class RandomConv(nn.Module):
@@ -33,20 +35,10 @@ class RandomConv(nn.Module):
         return torch.cat([self.features(part) for part in images.split(self.chunk)])
 
     def features(self, images: Tensor) -> Tensor:
-        x = interpolate(rgb(images), (self.side, self.side), mode="bilinear", antialias=True)  # (N, 3, 64, 64)
+        x = resized(images, self.side) / 127.5 - 1  # (N, 3, 64, 64)
         x = x.contiguous(memory_format=torch.channels_last)
         pooled = []
         for weight in self.filters:
             x = relu_(nn.functional.conv2d(x, weight, stride=2, padding=weight.shape[-1] // 2))  # (N, C, h/2, w/2)
             pooled.append(adaptive_avg_pool2d(x, 2).flatten(1))
         return torch.cat(pooled, 1)
-
-
-def rgb(images: Tensor) -> Tensor:
-    """Grey, RGB or premultiplied RGBA bytes -> float RGB in [-1, 1], transparent pixels on mid-grey."""
-    x = images.float()
-    if images.shape[1] == 1:
-        x = x.expand(-1, 3, -1, -1)
-    elif images.shape[1] == 4:
-        x = x[:, :3] + (255 - x[:, 3:]) * 0.5
-    return x / 127.5 - 1

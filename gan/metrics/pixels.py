@@ -1,0 +1,19 @@
+"""Images of any size and number of channels -> what networks that give features expect."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, side, side), bilinear with anti-aliasing.
+
+    Grey is repeated; premultiplied RGBA is laid on mid-grey.
+    """
+    x = images.float()
+    if images.shape[1] == 1:
+        x = x.expand(-1, 3, -1, -1)
+    elif images.shape[1] == 4:
+        x = x[:, :3] + (255 - x[:, 3:]) * 0.5
+    return interpolate(x, (side, side), mode="bilinear", antialias=True)

