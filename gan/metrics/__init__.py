@@ -1,5 +1,6 @@
 """Distances over feature matrices, and the networks that give the features."""
 
+from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.copies import copy_rate
 from gan.metrics.frechet import frechet_distance
 from gan.metrics.kernel import kernel_distance, squared_mmd
@@ -7,4 +8,13 @@ from gan.metrics.manifold import prdc
 from gan.metrics.neighbours import nearest
 from gan.metrics.vendi import vendi_score
 
-__all__ = ["copy_rate", "frechet_distance", "kernel_distance", "nearest", "prdc", "squared_mmd", "vendi_score"]
+__all__ = [
+    "clipped_density_coverage",
+    "copy_rate",
+    "frechet_distance",
+    "kernel_distance",
+    "nearest",
+    "prdc",
+    "squared_mmd",
+    "vendi_score",
+]
