@@ -1,0 +1,96 @@
+"""How far images are from the ones they should be: for translation and reconstruction. uint8 (N, C, H, W) -> (N,)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from skimage.color import deltaE_ciede2000, rgb2lab
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
+
+from gan.errors import UserError
+from gan.metrics.pixels import resized
+from gan.networks.lite0 import pretrained
+
+WINDOW = 11  # pixels, of SSIM's Gaussian
+
+
+def psnr(x: Tensor, y: Tensor) -> Tensor:
+    """Peak signal-to-noise ratio in dB, infinite for equal images.
+
+    Raises:
+        UserError: shapes differ.
+    """
+    _same_shape(x, y)
+    return peak_signal_noise_ratio(x.float(), y.float(), data_range=255.0, dim=(1, 2, 3), reduction="none")
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Structural similarity, 1 for equal images (Wang et al., 2004: 11 x 11 Gaussian of deviation 1.5).
+
+    Raises:
+        UserError: shapes differ, or a side is below 11 pixels.
+    """
+    _same_shape(x, y)
+    if min(x.shape[2:]) < WINDOW:
+        raise UserError(f"SSIM of {x.shape[3]}x{x.shape[2]} pixels: no side may be below {WINDOW}")
+    x, y = x.double(), y.double()  # variances are differences of squares
+    values = structural_similarity_index_measure(x, y, data_range=255.0, reduction="none")
+    assert isinstance(values, Tensor)  # no tuple with the map, which was not asked for
+    return values.float()
+
+
+def colour_difference(x: Tensor, y: Tensor) -> Tensor:
+    """CIEDE2000 averaged over the pixels of RGB images: about 1 is just seen, 100 is black against white.
+
+    Raises:
+        UserError: shapes differ, or not three channels.
+    """
+    _same_shape(x, y)
+    if x.shape[1] != 3:
+        raise UserError(f"a colour difference needs RGB images; these have {x.shape[1]} channels")
+    return torch.tensor([float(np.mean(deltaE_ciede2000(_lab(a), _lab(b)))) for a, b in zip(x, y, strict=True)])
+
+
+class PerceptualDistance(nn.Module):
+    """How different two images look, 0 for equal ones: LPIPS with Lite0 in place of VGG, and all channels alike.
+
+    Features at five depths are brought to unit length at each place; squared differences are summed over channels and
+    averaged over places and depths (Zhang et al., 2018, arXiv:1801.03924, equation 1 with w = 1). Numbers from it are
+    no LPIPS and compare with nothing else.
+
+    Raises:
+        UserError: shapes differ; the weights are not there or not the known ones.
+    """
+
+    depths = (0, 2, 4, 10, 15)  # blocks
+    side = 128  # pixels: every image is brought to 128x128
+    chunk = 32  # images a pass
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = pretrained()
+
+    @torch.no_grad()
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        _same_shape(x, y)
+        pairs = zip(x.split(self.chunk), y.split(self.chunk), strict=True)
+        return torch.cat([self._distance(a, b) for a, b in pairs])
+
+    def _distance(self, x: Tensor, y: Tensor) -> Tensor:
+        taps = zip(self._taps(x), self._taps(y), strict=True)
+        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in taps]).mean(0)
+
+    def _taps(self, images: Tensor) -> list[Tensor]:
+        found = self.network.features(resized(images, self.side))
+        return [normalize(found[depth], dim=1, eps=1e-6) for depth in self.depths]
+
+
+def _same_shape(x: Tensor, y: Tensor) -> None:
+    if x.shape != y.shape:
+        raise UserError(f"pairs of images of shape {tuple(x.shape)} and {tuple(y.shape)}: they must be alike")
+
+
+def _lab(image: Tensor) -> np.ndarray:
+    return rgb2lab(image.permute(1, 2, 0).cpu().numpy())  # (H, W, 3), from sRGB at D65

@@ -1,0 +1,80 @@
+"""Measures of pairs of images against closed forms, and in the order in which people see differences."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import gaussian_blur
+
+from gan.data.retro import draw
+from gan.errors import UserError
+from gan.metrics.pairs import PerceptualDistance, colour_difference, psnr, ssim
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return torch.from_numpy(np.stack([draw(0, i, 48, 32).transpose(2, 0, 1) for i in range(12)]))
+
+
+@pytest.fixture(scope="module")
+def perceptual() -> PerceptualDistance:
+    return PerceptualDistance()
+
+
+def flat(*colours: tuple[int, int, int]) -> Tensor:
+    return torch.tensor(colours, dtype=torch.uint8)[:, :, None, None].expand(-1, -1, 16, 16)
+
+
+def test_equal_images(images: Tensor, perceptual: PerceptualDistance) -> None:
+    assert psnr(images, images).isinf().all()
+    assert ssim(images, images).tolist() == pytest.approx([1] * len(images))
+    assert colour_difference(images, images).eq(0).all()
+    assert perceptual(images, images).eq(0).all()
+
+
+def test_psnr_of_one_level() -> None:
+    x, y = flat((10, 20, 30), (0, 0, 0)), flat((11, 21, 31), (255, 255, 255))
+    assert psnr(x, y).tolist() == pytest.approx([20 * math.log10(255), 0])
+
+
+def test_colour_differences() -> None:
+    """Black against white is 100 by definition; red against green as published converters have it."""
+    x = flat((0, 0, 0), (255, 0, 0))
+    y = flat((255, 255, 255), (0, 255, 0))
+    assert colour_difference(x, y).tolist() == pytest.approx([100, 86.6], abs=0.05)
+
+
+def test_ssim_sees_structure_where_psnr_sees_none(images: Tensor) -> None:
+    brighter = images.clamp(max=225) + 30
+    noisy = (images.float() + 30 * torch.randn(images.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 255)
+    noisy = noisy.to(torch.uint8)
+    assert psnr(images, brighter).mean() < psnr(images, noisy).mean()
+    assert ssim(images, brighter).mean() > ssim(images, noisy).mean() + 0.2
+
+
+def test_blur_and_another_image_are_ever_farther(images: Tensor, perceptual: PerceptualDistance) -> None:
+    little, much, others = gaussian_blur(images, 9, 0.7), gaussian_blur(images, 9, 2.0), images.roll(1, 0)
+    distances = [perceptual(images, changed).mean() for changed in (little, much, others)]
+    assert 0 < distances[0] < distances[1] < distances[2]
+
+
+def test_a_distance_does_not_depend_on_the_batch(images: Tensor, perceptual: PerceptualDistance) -> None:
+    others = images.roll(1, 0)
+    torch.testing.assert_close(perceptual(images[9:], others[9:]), perceptual(images, others)[9:], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("measure", [psnr, ssim, colour_difference])
+def test_shapes_must_be_alike(measure, images: Tensor) -> None:
+    with pytest.raises(UserError, match="they must be alike"):
+        measure(images, images[:1])
+
+
+def test_what_cannot_be_measured_is_refused(images: Tensor) -> None:
+    with pytest.raises(UserError, match="no side may be below 11"):
+        ssim(images[..., :10], images[..., :10])
+    with pytest.raises(UserError, match="needs RGB images; these have 1"):
+        colour_difference(images[:, :1], images[:, :1])
