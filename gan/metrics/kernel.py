@@ -10,6 +10,7 @@ from gan.errors import UserError
 from gan.metrics.features import blocks, checked
 
 SUBSET = 1000  # images
+WHOLE = 4096  # images up to which the kernel of all pairs is made once for all subsets, 128 MB each of three
 
 
 def squared_mmd(x: Tensor, y: Tensor) -> float:
@@ -25,7 +26,7 @@ def squared_mmd(x: Tensor, y: Tensor) -> float:
     """
     x, y = checked("kernel distance", x, y)
     n, m = len(x), len(y)
-    within_x = (_sum(x, x) - _own(x)) / (n * (n - 1))  # pairs of an image with itself are left out
+    within_x = (_sum(x, x) - _own(x)) / (n * (n - 1))
     within_y = (_sum(y, y) - _own(y)) / (m * (m - 1))
     return float(within_x + within_y - 2 * _sum(x, y) / (n * m))
 
@@ -52,18 +53,35 @@ def kernel_distance(
         raise UserError(
             f"kernel distance: subset_size={size} of {len(x)} and {len(y)} images; 2 to the smaller of them"
         )
+    whole = max(len(x), len(y)) <= WHOLE
+    if whole:
+        xx, yy, xy = _kernel(x, x), _kernel(y, y), _kernel(x, y)
     random = np.random.RandomState(seed)  # as in other programs, so that the same seed draws the same images
     values = []
     for _ in range(subsets):
-        of_x = random.choice(len(x), size, replace=False)
-        of_y = random.choice(len(y), size, replace=False)
-        values.append(squared_mmd(x[torch.from_numpy(of_x)], y[torch.from_numpy(of_y)]))
+        i = torch.from_numpy(random.choice(len(x), size, replace=False)).to(x.device)
+        j = torch.from_numpy(random.choice(len(y), size, replace=False)).to(x.device)
+        if whole:
+            values.append(_estimate(xx[i][:, i], yy[j][:, j], xy[i][:, j]))
+        else:
+            values.append(_estimate(_kernel(x[i], x[i]), _kernel(y[j], y[j]), _kernel(x[i], y[j])))
     return float(np.mean(values)), float(np.std(values))
+
+
+def _kernel(x: Tensor, y: Tensor) -> Tensor:
+    return (x @ y.T / x.shape[1] + 1) ** 3  # (N, M)
+
+
+def _estimate(xx: Tensor, yy: Tensor, xy: Tensor) -> float:
+    n, m = xy.shape
+    within_x = (xx.sum() - xx.trace()) / (n * (n - 1))  # pairs of an image with itself are left out
+    within_y = (yy.sum() - yy.trace()) / (m * (m - 1))
+    return float(within_x + within_y - 2 * xy.mean())
 
 
 def _sum(x: Tensor, y: Tensor) -> Tensor:
     """Of the kernel over all pairs."""
-    return torch.stack([((part @ y.T / x.shape[1] + 1) ** 3).sum() for part in blocks(x)]).sum()
+    return torch.stack([_kernel(part, y).sum() for part in blocks(x)]).sum()
 
 
 def _own(x: Tensor) -> Tensor:

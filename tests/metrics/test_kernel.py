@@ -8,6 +8,7 @@ import torch
 
 from gan.data.retro import draw
 from gan.errors import UserError
+from gan.metrics import kernel
 from gan.metrics.kernel import KernelDistance, kernel_distance, squared_mmd
 from gan.metrics.random_conv import RandomConv
 
@@ -69,6 +70,12 @@ def test_the_mean_over_subsets_is_that_of_other_programs(golden: tuple[torch.Ten
     mean, deviation = kernel_distance(*golden, subsets=100, subset_size=100, seed=2020)
     assert mean == pytest.approx(0.03903047202, abs=1e-10)
     assert deviation == pytest.approx(0.01712273221, abs=1e-10)
+
+
+def test_many_images_give_the_same_without_the_kernel_of_all_pairs(golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = kernel_distance(*golden, subsets=5, subset_size=100)
+    monkeypatch.setattr(kernel, "WHOLE", 999)
+    assert kernel_distance(*golden, subsets=5, subset_size=100) == pytest.approx(whole, rel=1e-9)
 
 
 def test_a_subset_larger_than_a_set_is_refused() -> None:
