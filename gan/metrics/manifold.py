@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 from gan.metrics.features import ROWS, checked
 from gan.metrics.neighbours import distances, radii
 
@@ -46,10 +46,14 @@ def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, flo
 
 
 class PrecisionRecall:
-    """The metrics `precision` and `recall` for the Evaluate callback."""
+    """The metrics `precision` and `recall` for the Evaluate callback.
+
+    Args:
+        k: neighbours that an image's ball reaches to; as many images and one more are needed.
+    """
 
     def __init__(self, k: int = 5) -> None:
-        self.k = k
+        self.k = at_least("metric.precision_recall.k", k, 1)
 
     def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
         values = prdc(real_features, fake_features, self.k)
