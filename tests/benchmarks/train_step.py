@@ -80,7 +80,8 @@ def plain_loop(model: Any, data: Any, precision: str) -> Iterator[None]:
         torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999), fused=True) for n in (generator, discriminator)
     )
     softplus = nn.functional.softplus
-    images, batch = torch.from_numpy(data.images.copy()), model.batch_size
+    images = torch.from_numpy(data.pixels[data.rows]).permute(0, 3, 1, 2)  # (N, C, H, W), channels last in memory
+    batch = model.batch_size
     g_params, d_params = list(generator.parameters()), list(discriminator.parameters())
     for step in itertools.count():
         rows = torch.randint(0, len(images), (batch,))
