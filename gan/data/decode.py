@@ -116,7 +116,7 @@ class Decoder:
         if self.channels == 4:  # premultiplied, or the resize mixes hidden colours into the edges
             image = image.convert("RGBA").convert("RGBa")
         else:
-            image = _composited(image, _colour(self.background))
+            image = composited(image, _colour(self.background))
         if self.channels == 1:
             image = image.convert("L")
         resized, sharp = self._resized(image)
@@ -390,7 +390,7 @@ def _deep_grey(values: np.ndarray, key: int | None) -> Image.Image:
     return Image.merge("RGBA", (grey, grey, grey, alpha))
 
 
-def _composited(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
+def composited(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
     """RGB, or straight RGBA on a background -> RGB."""
     if image.mode == "RGB":
         return image

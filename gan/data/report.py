@@ -15,7 +15,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from gan.data.decode import MAX_PIXELS, ImageError, header, pictures
+from gan.data.decode import MAX_PIXELS, ImageError, composited, header, pictures
 from gan.data.files import File, content
 from gan.data.folder import CLUTTER, SUFFIXES
 from gan.data.near import groups
@@ -54,10 +54,7 @@ def look(file: File, max_pixels: int = MAX_PIXELS) -> Facts:
     except ImageError as error:
         return Facts(error=str(error))
     alpha = first.getchannel("A") if first.mode == "RGBA" else None
-    seen = first
-    if alpha is not None:  # what is hidden under transparent pixels counts for nothing
-        seen = Image.new("RGB", first.size, "white")
-        seen.paste(first, mask=alpha)
+    seen = composited(first, (255, 255, 255))  # what is hidden under transparent pixels counts for nothing
     red, green, blue = (np.asarray(band, np.int16) for band in seen.split())
     return Facts(
         "",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
-from gan.metrics.features import ROWS, checked
+from gan.errors import at_least
+from gan.metrics.features import blocks, checked
 from gan.metrics.neighbours import distances, radii
 
 
@@ -27,14 +27,12 @@ def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, floa
     Raises:
         UserError: not more than k rows, or features that are not finite.
     """
-    if k < 1:
-        raise UserError(f"clipped density and coverage: k={k} neighbours; at least 1")
-    x, y = checked("clipped density and coverage", x, y, least=k + 1)
+    x, y = checked("clipped density and coverage", x, y, least=at_least("k", k, 1) + 1)
     whole = radii(x, k)
     clipped = whole.clamp(max=torch.quantile(whole, 0.5))
     generated, real = torch.zeros(len(y)).to(x), torch.zeros(len(x)).to(x)  # in how many clipped balls each is
     covered = torch.zeros(()).to(x)
-    for part, reach, limit in zip(x.split(ROWS), whole.split(ROWS), clipped.split(ROWS), strict=True):
+    for part, reach, limit in zip(blocks(x), blocks(whole), blocks(clipped), strict=True):
         between = distances(part, y)  # (rows, M)
         generated += (between <= limit[:, None]).sum(0)
         real += (distances(part, x) <= limit[:, None]).sum(0)

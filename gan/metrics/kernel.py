@@ -25,10 +25,7 @@ def squared_mmd(x: Tensor, y: Tensor) -> float:
         UserError: fewer than two rows, or features that are not finite.
     """
     x, y = checked("kernel distance", x, y)
-    n, m = len(x), len(y)
-    within_x = (_sum(x, x) - _own(x)) / (n * (n - 1))
-    within_y = (_sum(y, y) - _own(y)) / (m * (m - 1))
-    return float(within_x + within_y - 2 * _sum(x, y) / (n * m))
+    return _estimate(_sum(x, x) - _own(x), _sum(y, y) - _own(y), _sum(x, y), len(x), len(y))
 
 
 def kernel_distance(
@@ -62,9 +59,11 @@ def kernel_distance(
         i = torch.from_numpy(random.choice(len(x), size, replace=False)).to(x.device)
         j = torch.from_numpy(random.choice(len(y), size, replace=False)).to(x.device)
         if whole:
-            values.append(_estimate(xx[i][:, i], yy[j][:, j], xy[i][:, j]))
+            within_x, within_y, between = xx[i][:, i], yy[j][:, j], xy[i][:, j]
         else:
-            values.append(_estimate(_kernel(x[i], x[i]), _kernel(y[j], y[j]), _kernel(x[i], y[j])))
+            within_x, within_y, between = _kernel(x[i], x[i]), _kernel(y[j], y[j]), _kernel(x[i], y[j])
+        sums = within_x.sum() - within_x.trace(), within_y.sum() - within_y.trace(), between.sum()
+        values.append(_estimate(*sums, size, size))
     return float(np.mean(values)), float(np.std(values))
 
 
@@ -72,11 +71,9 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T / x.shape[1] + 1) ** 3  # (N, M)
 
 
-def _estimate(xx: Tensor, yy: Tensor, xy: Tensor) -> float:
-    n, m = xy.shape
-    within_x = (xx.sum() - xx.trace()) / (n * (n - 1))  # pairs of an image with itself are left out
-    within_y = (yy.sum() - yy.trace()) / (m * (m - 1))
-    return float(within_x + within_y - 2 * xy.mean())
+def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: int, m: int) -> float:
+    """From sums of the kernel over pairs, those of an image with itself left out."""
+    return float(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m))
 
 
 def _sum(x: Tensor, y: Tensor) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.errors import UserError, at_least
-from gan.metrics.features import ROWS, checked
+from gan.errors import at_least
+from gan.metrics.features import blocks, checked
 from gan.metrics.neighbours import distances, radii
 
 
@@ -25,14 +25,12 @@ def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, flo
     Raises:
         UserError: not more than k rows, or features that are not finite.
     """
-    if k < 1:
-        raise UserError(f"precision and recall: k={k} neighbours; at least 1")
-    x, y = checked("precision and recall", x, y, least=k + 1)
+    x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
     of_x, of_y = radii(x, k), radii(y, k)
     within = torch.lt if strict else torch.le
     balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # of x, that hold each image of y
     recalled = covered = 0
-    for part, radius in zip(x.split(ROWS), of_x.split(ROWS), strict=True):
+    for part, radius in zip(blocks(x), blocks(of_x), strict=True):
         between = distances(part, y)  # (rows, M)
         balls += within(between, radius[:, None]).sum(0)
         recalled += int(within(between, of_y).any(1).sum())

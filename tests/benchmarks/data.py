@@ -82,6 +82,12 @@ def images_a_second(batches: Iterator[Any], seconds: float) -> float:
     return seen / (time.perf_counter() - started)
 
 
+def quotient(above: list[float], below: list[float]) -> str:
+    """Median and range over blocks that were measured side by side."""
+    ratios = sorted(a / b for a, b in zip(above, below, strict=True))
+    return f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
+
+
 def endless(loader: Iterable[Any]) -> Iterator[Any]:
     while True:
         yield from loader
@@ -103,12 +109,8 @@ def compare_loaders(folder: Path, size: int, blocks: int, seconds: float) -> Non
     for _ in range(blocks):
         ours.append(images_a_second(iter(data.train_dataloader()), seconds))
         theirs.append(images_a_second(endless(plain), seconds))
-    ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
-    print(
-        f"  {size} px: {statistics.median(ours):,.0f} against {statistics.median(theirs):,.0f} images/s, "
-        f"{statistics.median(ratios):.1f} times ({ratios[0]:.1f} to {ratios[-1]:.1f})",
-        flush=True,
-    )
+    rates = f"{statistics.median(ours):,.0f} against {statistics.median(theirs):,.0f} images/s"
+    print(f"  {size} px: {rates}, times {quotient(ours, theirs)}", flush=True)
 
 
 BUILD = """
@@ -163,12 +165,8 @@ def compare_building(folder: Path, size: int, blocks: int) -> None:
         for seconds, among in zip(map(float, times), (ours, thrown, kept), strict=True):
             among.append(seconds)
     for theirs, what in ((thrown, "thrown away"), (kept, "kept in shared memory")):
-        ratios = sorted(b / a for a, b in zip(ours, theirs, strict=True))
-        print(
-            f"  {count} files to {size} px: {statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} s "
-            f"with pixels {what}, {statistics.median(ratios):.2f} of its speed ({ratios[0]:.2f} to {ratios[-1]:.2f})",
-            flush=True,
-        )
+        times = f"{statistics.median(ours):.1f} s against {statistics.median(theirs):.1f} s with pixels {what}"
+        print(f"  {count} files to {size} px: {times}, of its speed {quotient(theirs, ours)}", flush=True)
 
 
 WAIT = """
