@@ -20,7 +20,7 @@ class Lite0Features(nn.Module):
     dimension = 1280
     side = 128  # pixels: every image is brought to 128x128
     weights = SHA256
-    chunk = 32  # images a pass
+    chunk = 16  # images a pass
 
     def __init__(self) -> None:
         super().__init__()

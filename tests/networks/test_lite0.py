@@ -15,11 +15,21 @@ from gan.networks.lite0 import Convolution, Lite0, pretrained
     ("kernel", "stride", "before", "after"), [(3, 1, 1, 1), (3, 2, 0, 1), (5, 1, 2, 2), (5, 2, 1, 2)]
 )
 def test_it_pads_as_tensorflow_does(kernel: int, stride: int, before: int, after: int) -> None:
-    layer = Convolution(2, 3, kernel, stride, linear=True).eval()
+    layer = Convolution(2, 3, kernel, stride, linear=True)
     x = torch.randn(1, 2, 8, 8)
-    weight = next(layer.parameters())
-    expected = conv2d(torch.nn.functional.pad(x, (before, after, before, after)), weight, stride=stride)
-    torch.testing.assert_close(layer(x), expected / (1 + 1e-3) ** 0.5)
+    weight, bias = layer.parameters()
+    expected = conv2d(torch.nn.functional.pad(x, (before, after, before, after)), weight, bias, stride)
+    torch.testing.assert_close(layer(x), expected)
+
+
+def test_batch_norm_is_folded_into_the_convolution() -> None:
+    convolution, norm = torch.nn.Conv2d(2, 3, 3, bias=False), torch.nn.BatchNorm2d(3, eps=lite0.EPSILON)
+    norm(torch.randn(64, 3, 4, 4) * 3 + 1)  # statistics
+    torch.nn.init.normal_(norm.weight)
+    torch.nn.init.normal_(norm.bias)
+    x = torch.randn(2, 2, 8, 8)
+    layers = convolution.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var, norm.num_batches_tracked
+    torch.testing.assert_close(conv2d(x, *lite0._folded(*layers)), norm.eval()(convolution(x)))
 
 
 def test_taps_shrink_to_a_32nd() -> None:
@@ -36,7 +46,7 @@ def test_taps_shrink_to_a_32nd() -> None:
 def test_the_weights_are_trained_and_frozen() -> None:
     network = pretrained()
     assert not network.training and not any(p.requires_grad for p in network.parameters())
-    assert float(network.stem[-2].running_var.max()) != 1
+    assert float(network.stem[1].bias.abs().max()) > 0.1
 
 
 def test_a_file_that_is_not_the_known_one_is_not_read(tmp_path, monkeypatch) -> None:
