@@ -2,7 +2,8 @@
 
     python tests/benchmarks/kinds.py RUN [--checkpoint last]
 
-The probe is a logistic regression on standardised features of EfficientNet-Lite0, fitted to `data=retro` images that are not in the training set; its accuracy on held-out real ones stands beside the shares.
+The probe is a logistic regression on standardised features of EfficientNet-Lite0, fitted to `data=retro` images that
+are not in the training set; its accuracy on held-out real ones stands beside the shares.
 """
 
 from __future__ import annotations
