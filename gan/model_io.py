@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gan.errors import UserError
 from gan.sampling import generate, latents, reestimate_batch_norm
 
 LARGEST_SEED = 2**63 - 1
+DATA = ("gan.data.module.Images", "gan.data.stream.Stream", "gan.data.hub.images", "gan.data.downloaded.Downloaded")
 
 
 class Model:
@@ -79,22 +81,65 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
 
 def build(config: Any, path: Path) -> Any:
     """The generator that a checkpoint's configuration names, if it is one of gan.networks."""
+    return construct(section(config, ("model", "generator"), path), network, "generator", path)
+
+
+def data(config: Any, path: Path) -> Any:
+    """The DataModule that a run's configuration names, set up.
+
+    Raises:
+        UserError: as `construct`, or its images are no longer there.
+    """
+    module = construct(section(config, ("data",), path), dataset, "data", path)
+    module.setup("fit")
+    return module
+
+
+def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
     try:
-        node = dict(config["model"]["generator"])
-        target = str(node.pop("_target_"))
-    except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: holds no configuration of a generator") from error
-    # A name may lead through a module's own imports to anything, so what counts is where the class was written.
-    network = locate(target) if target.startswith("gan.networks.") else None
-    ours = (
-        isinstance(network, type) and issubclass(network, nn.Module) and network.__module__.startswith("gan.networks.")
-    )
-    if not ours:
-        raise UserError(f"{path}: names {target} as its generator; only networks of gan.networks are built")
+        for name in names:
+            config = config[name]
+        return dict(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: holds no configuration of {names[-1]}") from error
+
+
+def construct(node: dict[str, Any], allowed: Callable[[str], Any], what: str, path: Path) -> Any:
+    """What a configuration's `_target_` and options describe.
+
+    Args:
+        allowed: the object of a name, None where it is not to be called.
+
+    Raises:
+        UserError: it is not allowed, or cannot be built with these options.
+    """
+    options = {
+        name: construct(value, allowed, f"{what}.{name}", path) if isinstance(value, dict) else value
+        for name, value in node.items()
+        if not name.startswith("_")
+    }
+    target = str(node.get("_target_"))
+    found = allowed(target)
+    if found is None:
+        raise UserError(f"{path}: names {target} as its {what}; only what gan itself has is built")
     try:
-        return network(**node)  # type: ignore[misc]
+        return found(**options)
+    except UserError:
+        raise
     except Exception as error:
-        raise UserError(f"{path}: its generator cannot be built: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: its {what} cannot be built: {' '.join(str(error).split())}") from error
+
+
+def network(target: str) -> Any:
+    """A network of gan.networks. A name may lead through a module's own imports to anything, so what counts is where
+    the class was written."""
+    found = locate(target) if target.startswith("gan.networks.") else None
+    ours = isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith("gan.networks.")
+    return found if ours else None
+
+
+def dataset(target: str) -> Any:
+    return locate(target) if target in DATA else None
 
 
 def locate(target: str) -> Any:

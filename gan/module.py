@@ -248,9 +248,9 @@ class GAN(LightningModule):
         """The n pictures that callbacks draw: fixed latents, uint8 (n, C, H, W)."""
         return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n))
 
-    def fakes(self, n: int) -> Tensor:
-        """The n pictures that callbacks measure, uint8 (n, C, H, W)."""
-        return self.draw(range(FAKES_SEED, FAKES_SEED + n))
+    def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
+        """Of the n pictures that callbacks measure those of a rank: rank, rank + ranks, ...; uint8 (share, C, H, W)."""
+        return self.draw(range(FAKES_SEED + rank, FAKES_SEED + n, ranks))
 
     def draw(self, seeds: range) -> Tensor:
         return generate(self.averaged_generator(), latents(seeds, self.generator.latent))

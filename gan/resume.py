@@ -7,7 +7,6 @@ import math
 import os
 import platform
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -168,7 +167,7 @@ def record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": sys.argv,
-        "git": revision(),
+        "git": runs.revision(),
         "python": platform.python_version(),
         "packages": {name: packages.get(name) for name in wanted},
         "machine": platform.platform(),
@@ -176,16 +175,6 @@ def record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     }
     with open(run / runs.ENVIRONMENT, "a") as file:
         file.write(json.dumps(line) + "\n")
-
-
-def revision() -> str | None:
-    """Git revision of this checkout, with "-dirty" where it was changed; None outside of git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def claim(folder: Path, named: bool) -> Path:

@@ -4,6 +4,7 @@ runs/NAME/  config.yaml          the resolved configuration
             overrides.yaml       what was typed
             environment.jsonl    one line a start: git revision, package versions, machine
             metrics.jsonl        one line a logged step, against images seen; beside TensorBoard's events
+            evaluation.jsonl     one line a number that gan evaluate has measured
             samples/             reals.png, and a grid of fixed latents by images seen
             checkpoints/         images-000012800.ckpt with its .json (SHA-256, images), and best.json
 """
@@ -14,6 +15,7 @@ import hashlib
 import json
 import math
 import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +28,16 @@ ENVIRONMENT = "environment.jsonl"
 METRICS = "metrics.jsonl"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
+
+
+def revision() -> str | None:
+    """Git revision of this checkout, with "-dirty" where it was changed; None outside of git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -27,6 +27,8 @@ TINY = [
     "callback.samples.n=4",
     "callback.evaluate.every=16",
     "callback.evaluate.n=8",
+    "callback.evaluate.extractors=[random_conv]",
+    "objective=eval/kid_random_conv",
     "callback.checkpoint.every=8",
     "callback.progress.plain_every=0",
 ]  # seconds a run

@@ -1,60 +1,128 @@
-"""Scores while training, of the averaged generator against the training images."""
+"""Scores while training, of the averaged generator against real images."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
 from gan.callbacks.interrupt import due
-from gan.errors import UserError, at_least
+from gan.data.features import place, read, write
+from gan.errors import at_least
+from gan.evaluation import FEWEST, NEIGHBOURS, TRUSTED
+from gan.metrics import copy_rate, prdc
+from gan.metrics.extractors import checked, extractor, features
 from gan.module import GAN
+from gan.weights import MissingWeights
+
+
+class Reals(NamedTuple):
+    """Features of real images in one extractor."""
+
+    train: Tensor  # (N, D), of images that are trained on
+    mirrored: Tensor  # (N, D), of their mirror images, or (0, D) where none are seen in training
+    held_out: Tensor  # (H, D), or (0, D) where there are too few
+
+    @property
+    def reference(self) -> Tensor:
+        """What generated images are compared with: held-out images, since likeness to the others rewards copying."""
+        return self.held_out if len(self.held_out) else self.train
 
 
 class Evaluate(Callback):
-    """Log eval/NAME_EXTRACTOR for each value of each metric.
+    """Log eval/NAME_EXTRACTOR for each value of each metric, and eval/copies, at the start, now and then, at the end.
 
     Args:
         metrics: by name, each `compute(real_features, fake_features) -> {name: float}`.
-        extractor: uint8 (N, C, H, W) -> features (N, D), with a `name`.
-        every: images from one evaluation to the next; there is one at the end as well.
-        n: real and generated images each.
+        extractors: names known to gan.metrics.extractors, or module.Class, or instances; copies are looked for in the
+            first. One whose weights are missing is left out, which is said.
+        every: images from one evaluation to the next.
+        n: generated images.
+        reals: real images, at most, of those trained on and of those held out each.
     """
 
-    def __init__(self, metrics: Mapping[str, Any], extractor: Callable[[Tensor], Tensor], every: int, n: int) -> None:
+    def __init__(self, metrics: Mapping[str, Any], extractors: Sequence[Any], every: int, n: int, reals: int) -> None:
         self.metrics = dict(metrics)
-        self.extractor = extractor
+        self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.every = at_least("callback.evaluate.every", every, 1)
         self.n = at_least("callback.evaluate.n", n, 2)
-        self.real_features: Tensor | None = None
+        self.reals = at_least("callback.evaluate.reals", reals, 2)
+        self.loaded: list[tuple[Any, Reals]] = []
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        if len(trainer.datamodule) < 2:  # type: ignore[attr-defined]
-            raise UserError("one image cannot be evaluated against: add callback=[progress,samples,checkpoint]")
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
+        if len(train) <= NEIGHBOURS:
+            say(trainer, f"evaluate: {len(train)} images are too few to compare with; there are no scores")
+            return
+        if 0 < len(held_out) < FEWEST:
+            say(trainer, f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
+            held_out = held_out[:0]
+        mirrored = train.flip(3) if data.flips else train[:0]
+        for given in self.extractors:
+            found = self.load(trainer, pl_module, given)
+            if found is not None:
+                parts = [self.features(trainer, pl_module, found, part) for part in (train, mirrored, held_out)]
+                self.loaded.append((found, Reals(*parts)))
+        if pl_module.images_seen == 0:
+            self.score(trainer, pl_module)
+
+    def load(self, trainer: Trainer, pl_module: GAN, given: Any) -> Any:
+        """An extractor on the device that trains; None, on all ranks, where its weights are missing."""
+        missing = ""
+        try:
+            found = extractor(given) if isinstance(given, str) else checked(given, str(type(given)))
+        except MissingWeights as error:
+            missing = str(error)
+        if trainer.strategy.reduce_boolean_decision(bool(missing), all=False):
+            say(trainer, f"evaluate: {missing or given}; training goes on without these scores")
+            return None
+        return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
+
+    def features(self, trainer: Trainer, pl_module: GAN, found: Any, images: Tensor) -> Tensor:
+        """Of real images: from the cache, or each rank makes its share, and rank 0 keeps them all."""
+        path = place(found, images)
+        kept = read(path) if trainer.is_global_zero else None
+        if trainer.strategy.broadcast(kept is not None):
+            return torch.empty(0) if kept is None else kept
+        started = time.monotonic()
+        made = gathered(features(found, share(images, trainer)), len(images), trainer, pl_module)
+        if trainer.is_global_zero and len(images):
+            write(path, made)
+            took = time.monotonic() - started
+            say(trainer, f"evaluate: features of {len(images):,} real images in {found.name}, made in {took:.1f} s")
+        return made
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.every):
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
-        pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
-        values = self.measure(trainer, pl_module) if trainer.is_global_zero else {}
+        if not self.loaded:
+            return
+        started = time.monotonic()
+        fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size)  # this rank's share
+        values: dict[str, float] = {}
+        for index, (found, reals) in enumerate(self.loaded):
+            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+            if trainer.is_global_zero:
+                values |= self.measure(found.name, reals, generated)
+                values |= copies(reals, generated) if index == 0 else {}
         # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
-        pl_module.log_scalars(self.scores)
+        pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
 
-    def measure(self, trainer: Trainer, pl_module: GAN) -> dict[str, float]:
-        if self.real_features is None:
-            self.real_features = self.extractor(trainer.datamodule.preview(self.n))  # type: ignore[attr-defined]
-        fake_features = self.extractor(pl_module.fakes(self.n))
+    def measure(self, name: str, reals: Reals, generated: Tensor) -> dict[str, float]:
         return {
-            f"eval/{name}_{self.extractor.name}": value  # type: ignore[attr-defined]
+            f"eval/{value}_{name}": number
             for metric in self.metrics.values()
-            for name, value in metric.compute(self.real_features, fake_features).items()
+            for value, number in metric.compute(reals.reference, generated).items()
         }
 
     def state_dict(self) -> dict[str, Any]:
@@ -62,6 +130,35 @@ class Evaluate(Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at, self.scores = state_dict["scored_at"], state_dict["scores"]
+
+
+def copies(reals: Reals, generated: Tensor) -> dict[str, float]:
+    """The rate of copies; nothing where generated images resemble none."""
+    if prdc(reals.reference, generated, NEIGHBOURS)["precision"] < TRUSTED:
+        return {}
+    seen = torch.cat([reals.train, reals.mirrored]) if len(reals.mirrored) else reals.train
+    held_out = reals.held_out if len(reals.held_out) else None
+    return {"eval/copies": copy_rate(seen, held_out, generated, views=len(seen) // len(reals.train))}
+
+
+def share(images: Tensor, trainer: Trainer) -> Tensor:
+    """This rank's images."""
+    return images[trainer.global_rank :: trainer.world_size]
+
+
+def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
+    """The rows (n, D) of all ranks in the order of the images, of which rank r made r, r + ranks, ..."""
+    ranks = trainer.world_size
+    if ranks == 1:
+        return own
+    padding = own.new_zeros(-(-n // ranks) - len(own), own.shape[1])
+    rows: Any = pl_module.all_gather(torch.cat([own, padding]).to(pl_module.device))  # (ranks, share, D)
+    return rows.transpose(0, 1).flatten(0, 1)[:n].cpu()
+
+
+def say(trainer: Trainer, line: str) -> None:
+    if trainer.is_global_zero:
+        print(line, flush=True)
 
 
 def last_scores(trainer: Trainer) -> dict[str, float]:

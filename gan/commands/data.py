@@ -172,7 +172,7 @@ def list_cache() -> None:
     from gan.data import cache
 
     entries = cache.listing()
-    print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB in {len(entries)} sets")
+    print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
     for entry in entries:
         options = entry.about.get("options", {})
         height, width = options.get("size", (0, 0))
@@ -182,11 +182,12 @@ def list_cache() -> None:
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{options.get('channels', 0)}"
             f"  last used {day}  {where}"
         )
+    print(f"  {cache.features_size() / 1e6:10,.1f} MB  features of real images")
 
 
 def clear_cache() -> None:
     from gan.data import cache
 
-    size = sum(entry.size for entry in cache.listing())
+    size = sum(entry.size for entry in cache.listing()) + cache.features_size()
     cache.clear()
     print(f"{cache.folder()}: {size / 1e6:,.1f} MB removed")

@@ -83,6 +83,7 @@ class Decoded(NamedTuple):
     counts: np.ndarray  # (items,): its number of rows, 0 where it could not be read
     errors: dict[int, str]  # the reason, by item
     sharp: int  # pictures that resample=auto took for pixel art
+    digests: np.ndarray  # (items,): of each item's content, empty where that could not be read
 
     def rows(self) -> np.ndarray:
         """The rows of all items, in their order."""
@@ -124,6 +125,7 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
         np.array([item.rows for item in items], np.int64),
         {number: item.error for number, item in enumerate(items) if not item.rows},
         sum(item.sharp for item in items),
+        np.array([item.digest for item in items], "S32"),
     )
 
 
@@ -364,6 +366,12 @@ def listing() -> list[Entry]:
     return sorted(entries, key=lambda entry: -entry.used)
 
 
+def features_size() -> int:
+    """Bytes of the features of real images."""
+    return sum(file.stat().st_blocks * 512 for file in (folder() / "features").glob("*"))
+
+
 def clear() -> None:
     """Remove all of it; runs that are going on keep what they have mapped."""
-    shutil.rmtree(folder() / "images", ignore_errors=True)
+    for part in ("images", "features"):
+        shutil.rmtree(folder() / part, ignore_errors=True)

@@ -104,6 +104,7 @@ class Images(LightningDataModule):
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
         self.rows = np.empty(0, np.int64)  # of `pixels`, those to train on
         self.validation_rows = np.empty(0, np.int64)
+        self.digests = self.validation_digests = np.empty(0, "S32")  # of the contents that those rows come from
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
         self.fingerprint = ""
@@ -123,17 +124,17 @@ class Images(LightningDataModule):
         if found.sharp:
             say(f"data.resample=auto: nearest for {found.sharp} of {found.counts.sum()} images, which are pixel art")
         items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each picture
-        self.rows = np.arange(len(items)) + np.repeat(
-            found.first - (found.counts.cumsum() - found.counts), found.counts
-        )
+        self.rows = found.rows()
         self.pixels = found.pixels
         self.labels = np.zeros(self.rows.max() + 1, np.int64)
         self.labels[self.rows] = np.array(labels, np.int64)[items]
+        self.digests = found.digests[items]
         if self.split is not None:
             names = [source.names[item] for item in items]
             pictures = (self.pixels[self.rows[at : at + 1]] for at in range(len(items)))
             chosen = split.validation(self.split, names, pictures, self.validation)
             self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
+            self.digests, self.validation_digests = self.digests[~chosen], self.digests[chosen]
         if self.keep != "disk":
             self._take_into_memory()
         self.fingerprint = fingerprint(source.names, found.counts)
@@ -148,15 +149,34 @@ class Images(LightningDataModule):
         if self.keep == "device" and self.trainer is not None:
             self.pixels = torch.as_tensor(self.pixels).to(self.trainer.strategy.root_device)
         order = EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start)
-        batches = Batches(self.pixels, self.labels, self.rows, order, self.variation)
+        batches = self._batches(order)
         if not self.workers and (self.keep == "device" or not torch.cuda.is_available()):
             return batches  # a loader that neither pins nor has workers costs time and adds nothing
         return loader(batches, self.workers)
 
+    def _batches(self, order: EndlessBatches) -> Batches:
+        return Batches(self.pixels, self.labels, self.rows, order, self.variation)
+
     def preview(self, n: int) -> Tensor:
-        """The first n images of the stream, uint8 (n, C, H, W): what reals.png shows and metrics compare with."""
+        """The first n images of the stream, uint8 (n, C, H, W), fewer where there are not so many."""
         order = EndlessBatches(len(self), min(n, len(self)), self.seed)
-        return next(iter(Batches(self.pixels, self.labels, self.rows, order, self.variation)))["image"].cpu()
+        return next(iter(self._batches(order)))["image"].cpu()
+
+    def reals(self, n: int, held_out: bool = False) -> Tensor:
+        """n images to measure with, uint8 (n, C, H, W), of those trained on or of those for validation.
+
+        Fewer where there are not so many. Which they are, and their order, depends on the contents of the files alone:
+        neither on the seed nor on names.
+        """
+        rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
+        chosen = rows[np.argsort(digests, kind="stable")[:n]]
+        images = torch.as_tensor(self.pixels[chosen]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
+        return self.variation(images, 0) if self.variation and len(images) else images.contiguous()
+
+    @property
+    def flips(self) -> bool:
+        """Whether images are mirrored at random."""
+        return self.variation is not None and self.variation.flip
 
     def __len__(self) -> int:
         """Images to train on."""

@@ -173,8 +173,19 @@ class Stream(LightningDataModule):
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W)."""
         n = min(n, len(self))
+        if n == 0:
+            return torch.empty(0, self.channels, *self.size, dtype=torch.uint8)
         needed = itertools.islice(self._batches(0, 1, 0), -(-n // self.batch_size))
         return torch.cat([batch["image"] for batch in needed])[:n]
+
+    def reals(self, n: int, held_out: bool = False) -> Tensor:
+        """As `Images.reals`; there are none for validation."""
+        return self.preview(0 if held_out else n)
+
+    @property
+    def flips(self) -> bool:
+        """Whether images are mirrored at random."""
+        return self.variation is not None
 
     def __len__(self) -> int:
         """Images in all shards."""

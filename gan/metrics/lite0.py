@@ -18,18 +18,12 @@ class Lite0Features(nn.Module):
 
     name = "lite0"
     dimension = 1280
-    side = 128  # pixels: every image is brought to 128x128
+    resize = "bilinear, antialiased, 128x128"
     weights = SHA256
-    chunk = 16  # images a pass
 
     def __init__(self) -> None:
         super().__init__()
         self.network = pretrained().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        return torch.cat([self._pooled(part) for part in images.split(self.chunk)])
-
-    def _pooled(self, images: Tensor) -> Tensor:
-        x = resized(images, self.side).contiguous(memory_format=torch.channels_last)
-        return self.network(x).mean((2, 3))
+        return self.network(resized(images, 128).contiguous(memory_format=torch.channels_last)).mean((2, 3))

@@ -6,14 +6,14 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 
-def resized(images: Tensor, side: int) -> Tensor:
-    """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, side, side), bilinear with anti-aliasing.
-
-    Grey is repeated; premultiplied RGBA is laid on mid-grey.
-    """
+def rgb(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, H, W): grey repeated, premultiplied RGBA on mid-grey."""
     x = images.float()
     if images.shape[1] == 1:
-        x = x.expand(-1, 3, -1, -1)
-    elif images.shape[1] == 4:
-        x = x[:, :3] + (255 - x[:, 3:]) * 0.5
-    return interpolate(x, (side, side), mode="bilinear", antialias=True)
+        return x.expand(-1, 3, -1, -1)
+    return x[:, :3] + (255 - x[:, 3:]) * 0.5 if images.shape[1] == 4 else x
+
+
+def resized(images: Tensor, side: int) -> Tensor:
+    """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, side, side), bilinear with anti-aliasing."""
+    return interpolate(rgb(images), (side, side), mode="bilinear", antialias=True)

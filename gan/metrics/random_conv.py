@@ -18,8 +18,8 @@ class RandomConv(nn.Module):
 
     name = "random_conv"
     dimension = 4 * (32 + 64 + 128)
-    side = 64  # pixels, of every image
-    chunk = 64  # images a pass
+    resize = "bilinear, antialiased, 64x64"
+    weights = ""
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()
@@ -28,14 +28,13 @@ class RandomConv(nn.Module):
         filters = [
             torch.randn(shape, generator=random) * (2 / (shape[1] * shape[2] * shape[3])) ** 0.5 for shape in shapes
         ]  # He et al., 2015: activations keep their scale
-        self.filters = [weight.contiguous(memory_format=torch.channels_last) for weight in filters]
+        self.filters = nn.ParameterList(
+            nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
+            for weight in filters
+        )
 
-    @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        return torch.cat([self.features(part) for part in images.split(self.chunk)])
-
-    def features(self, images: Tensor) -> Tensor:
-        x = resized(images, self.side) / 127.5 - 1  # (N, 3, 64, 64)
+        x = resized(images, 64) / 127.5 - 1  # (N, 3, 64, 64)
         x = x.contiguous(memory_format=torch.channels_last)
         pooled = []
         for weight in self.filters:

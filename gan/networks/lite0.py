@@ -107,9 +107,10 @@ def pretrained() -> Lite0:
         raise UserError(f"{path}: not the weights that are known (sha256 {SHA256[:8]}...); reinstall the package")
     stored = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in stored.items() if not name.startswith("_fc.")]  # in the order of the layers
-    network = Lite0()
+    with torch.device("meta"):  # no random numbers are drawn for what is replaced at once
+        network = Lite0()
     folded = [part for layer in zip(*[iter(values)] * 6, strict=True) for part in _folded(*layer)]
-    network.load_state_dict(dict(zip(network.state_dict(), folded, strict=True)))
+    network.load_state_dict(dict(zip(network.state_dict(), folded, strict=True)), assign=True)
     return network.eval().requires_grad_(False)
 
 

@@ -1,0 +1,278 @@
+"""Measure how good and how original the images of a run, or of a folder, are."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from contextlib import redirect_stdout
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gan import runs, weights
+from gan.commands.data import parse_size
+from gan.commands.generate import checked_device
+from gan.errors import UserError, at_least
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan.evaluation import Row, Sets
+
+SEED = 2**32  # of the first image: training measures with the same ones
+RECORDS = "evaluation.jsonl"
+PAIRS = 24  # most copied images that are shown
+BATCH = 256  # images drawn at a time
+DECODING = ("size", "channels", "fit", "resample", "background")  # of a run's images, and so of what they are held to
+COLUMNS = (  # value, heading, width, factor, digits
+    ("kid", "KIDx1000", 10, 1000, 2),
+    ("fd", "FD", 8, 1, 1),
+    ("precision", "precis.", 9, 1, 3),
+    ("recall", "recall", 8, 1, 3),
+    ("clipped_density", "density", 9, 1, 3),
+    ("clipped_coverage", "coverage", 10, 1, 3),
+    ("copies", "copies", 8, 1, 3),
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="RUN_OR_FOLDER", help="run folder, checkpoint file, or folder of images")
+    parser.add_argument("--against", metavar="FOLDER", help="real images: a folder, or RUN:train or RUN:val (default: "
+                        "those that the run has held out, or else was trained on)")  # fmt: skip
+    parser.add_argument("--extractor", default="lite0", help="lite0, random_conv, inception, dinov2 or your own as "
+                        "module.Class, several with commas (default: %(default)s)")  # fmt: skip
+    parser.add_argument(
+        "--images", type=int, default=5000, help="generated and real ones at most (default: %(default)s)"
+    )
+    parser.add_argument("--originals", type=int, default=20_000,
+                        help="training images at most to look for copies of (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--size", help="of two folders: bring images to 64 or 96x64 (height x width); default: that of "
+                        "the first image")  # fmt: skip
+    parser.add_argument(
+        "--looks", action="store_true", help="also colours, grid and alpha of pixel art, tone and grain"
+    )
+    parser.add_argument("--pairs", type=Path, metavar="PNG", help="the images most like one trained on, beside it "
+                        "(default for a run: in its samples/)")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="a JSON object a number instead of the table")
+    parser.add_argument("--weights", metavar="PATH", help="file of an extractor's weights, or the folder of it")
+    parser.add_argument("--download", action="store_true", help="fetch weights that are missing")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    at_least("--images", arguments.images, 2)
+    at_least("--originals", arguments.originals, 1)
+    names = arguments.extractor.split(",")
+    for name in names:  # before anything that takes time
+        if name in weights.KNOWN:
+            weights.find(name, arguments.weights, arguments.download)
+    with redirect_stdout(sys.stderr):  # so that the standard output is the table, or JSON
+        found = gather(arguments)
+        results = [score(name, found, arguments, first=name == names[0]) for name in names]
+    lines = [line for result in results for line in result.records]
+    if found.run:
+        append(found.run / RECORDS, lines)
+    if arguments.json:
+        print("\n".join(map(json.dumps, lines)))
+        return
+    print(found.title)
+    for result in results:
+        print_table(result)
+    if arguments.looks:
+        print_looks(found.sets)
+
+
+class Found(NamedTuple):
+    """What is to be measured, and what every number of it says."""
+
+    title: str
+    sets: Sets
+    protocol: dict[str, Any]
+    run: Path | None
+    pairs: Path | None
+
+
+class Result(NamedTuple):
+    extractor: Any
+    rows: list[Row]
+    records: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def gather(arguments: argparse.Namespace) -> Found:
+    """Images of all sets, and the protocol."""
+    from gan.evaluation import digest
+
+    if arguments.pairs and arguments.pairs.exists():
+        raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
+    source, pairs = Path(arguments.source), arguments.pairs
+    folder = source if (source / runs.CONFIG).is_file() else None
+    sets, protocol = of_run(source, arguments) if is_run(source) else of_folder(source, arguments)
+    if folder and not pairs:
+        pairs = folder / runs.SAMPLES / f"copies-{protocol['images_seen']:09d}.png"
+    protocol |= {
+        "against_sha256": digest(sets.reference),
+        "size": list(sets.generated.shape[2:]),
+        "channels": sets.generated.shape[1],
+        "copies_among": len(sets.train),
+        "flips": sets.flips,
+        "code": runs.revision(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    title = (
+        f"{protocol['source']}: {len(sets.generated):,} images against {len(sets.reference):,} of {protocol['against']}"
+    )
+    return Found(title, sets, protocol, folder, pairs)
+
+
+def is_run(path: Path) -> bool:
+    return path.suffix == ".ckpt" or (path / runs.CONFIG).is_file()
+
+
+def of_run(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
+    """A run's images against real ones."""
+    import torch
+
+    from gan import model_io
+    from gan.progress import counting
+
+    checkpoint = runs.find(source, arguments.checkpoint)
+    model = model_io.load(checkpoint).to(checked_device(arguments.device))
+    against, n = arguments.against, arguments.images
+    if against is None or against == f"{source}:val" or against == f"{source}:train":
+        data = model_io.data(model.config, checkpoint)
+        part = against.rpartition(":")[2] if against else "val" if len(data.reals(2, held_out=True)) == 2 else "train"
+        sets, against = real_sets(data, part, arguments), f"{source}:{part}"
+    else:
+        options = {name: model.config["data"][name] for name in DECODING if name in model.config["data"]}
+        sets = real_sets(folder(against, **options), "train", arguments)._replace(
+            train=trained_on(model, checkpoint, arguments.originals)
+        )
+    with counting("drawing", n) as advance:
+        drawn = []
+        for first in range(0, n, BATCH):
+            drawn.append(model.draw(list(range(SEED + first, SEED + min(first + BATCH, n)))))
+            advance(len(drawn[-1]))
+    return sets._replace(generated=torch.cat(drawn)), {
+        "source": str(source),
+        "checkpoint": checkpoint.name,
+        "images_seen": model.images,
+        "generator": "averaged (EMA), BatchNorm statistics re-estimated",
+        "seeds": [SEED, SEED + n - 1],
+        "against": against,
+    }
+
+
+def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
+    """The images of one folder against those of another."""
+    from gan.data.decode import ImageError, open_upright
+    from gan.data.files import content, find
+
+    if arguments.against is None:
+        raise UserError(f"{source}: is no run; say which real images it is to be compared with: --against FOLDER")
+    try:
+        first = open_upright(BytesIO(content(find([str(source)])[0])))
+    except ImageError as error:
+        raise UserError(f"{source}: its first image cannot be read ({error})") from error
+    size = parse_size(arguments.size) if arguments.size else (first.height, first.width)
+    options = {"size": size, "channels": 4 if first.mode == "RGBA" else 3}
+    generated = folder(str(source), **options).reals(arguments.images)
+    sets = real_sets(folder(arguments.against, **options), "train", arguments)
+    return sets._replace(generated=generated), {"source": str(source), "against": arguments.against}
+
+
+def real_sets(data: Any, part: str, arguments: argparse.Namespace) -> Sets:
+    """The real images of a DataModule, to be compared with those of a part; generated ones are still to come."""
+    from gan.evaluation import Sets
+
+    train, held_out = data.reals(arguments.originals), data.reals(arguments.images, held_out=True)
+    if part == "val" and not len(held_out):
+        raise UserError("--against RUN:val: the run has held no images out; take RUN:train")
+    reference = held_out if part == "val" else data.reals(arguments.images)
+    return Sets(reference[:0], reference, train, part == "val", data.flips)
+
+
+def trained_on(model: Any, checkpoint: Path, n: int) -> Tensor:
+    """The images that a run was trained on, at most n; none, which is said, where they are no longer there."""
+    import torch
+
+    from gan import model_io
+
+    try:
+        return model_io.data(model.config, checkpoint).reals(n)
+    except UserError as error:
+        print(f"copies are not looked for: {error}")
+        return torch.empty(0, 3, 1, 1, dtype=torch.uint8)
+
+
+def folder(path: str, **options: Any) -> Any:
+    """The DataModule of a folder of images, set up."""
+    from gan.data.module import Images
+
+    data = Images(path, **options)
+    data.setup("fit")
+    return data
+
+
+def score(name: str, found: Found, arguments: argparse.Namespace, first: bool) -> Result:
+    """All numbers in one extractor; the first also shows what is most like a training image."""
+    import torch
+
+    from gan import evaluation
+    from gan.data.features import remembered
+    from gan.images import grid, save_png
+    from gan.metrics.extractors import extractor, features
+    from gan.progress import counting
+
+    options = {"weights": arguments.weights, "download": arguments.download} if name in weights.KNOWN else {}
+    made = extractor(name, **options)
+    if isinstance(made, torch.nn.Module):
+        made.to(checked_device(arguments.device))
+    with counting(f"features in {made.name}", evaluation.count(found.sets)) as advance:
+        rows, copied = evaluation.evaluate(
+            found.sets,
+            lambda images: features(made, images, advance),
+            lambda images: remembered(made, images, advance),
+        )
+    if first and copied and found.pairs:
+        save_png(grid(evaluation.pairs(found.sets, copied, PAIRS), columns=8), found.pairs)
+        print(f"the images most like one trained on, each beside it: {found.pairs}")
+    dimension = getattr(made, "dimension", 0)
+    return Result(made, rows, evaluation.records(rows, made, found.protocol), evaluation.warnings(rows[0], dimension))
+
+
+def append(path: Path, lines: list[dict[str, Any]]) -> None:
+    try:
+        with open(path, "a") as file:
+            file.writelines(json.dumps(line) + "\n" for line in lines)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def print_table(result: Result) -> None:
+    print(f"\n{result.extractor.name} ({getattr(result.extractor, 'resize', 'its own resize')})")
+    print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _, _ in COLUMNS))
+    for row in result.rows:
+        cells = [
+            f"{row.values[value] * factor:.{digits}f}" if value in row.values else "-"
+            for value, _, _, factor, digits in COLUMNS
+        ]
+        numbers = "".join(f"{cell:>{column[2]}}" for cell, column in zip(cells, COLUMNS, strict=True))
+        print(f"{row.name:<22}{row.images:>7}{row.real:>7}{numbers}")
+    for line in result.warnings:
+        print(f"note: {line}")
+
+
+def print_looks(sets: Sets) -> None:
+    """Numbers of retro looks, of generated and of real images side by side."""
+    from gan.metrics.looks import palette_distance, photograph_statistics, pixel_art_statistics
+
+    print(f"{'looks':<24}{'generated':>12}{'real':>12}")
+    for statistics in (pixel_art_statistics, photograph_statistics):
+        generated, real = statistics(sets.generated), statistics(sets.reference)
+        for name, value in generated.items():
+            print(f"{name:<24}{value:>12.4g}{real[name]:>12.4g}")
+    print(f"{'palette distance':<24}{palette_distance(sets.reference, sets.generated):>12.4g}")

@@ -1,0 +1,52 @@
+"""Features of real images, kept in the cache: they are the same for all runs on a set."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan.data.cache import folder
+from gan.metrics.extractors import features, source
+from gan.runs import write_atomically
+
+
+def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
+    """`features(extractor, images, advance)`, from the cache where they are in it."""
+    path = place(extractor, images)
+    found = read(path)
+    if found is None:
+        found = features(extractor, images, advance)
+        write(path, found)
+    else:
+        advance(len(images))
+    return found
+
+
+def place(extractor: Any, images: Tensor) -> Path:
+    """Their file, named by all that they depend on: the pixels, the extractor, its code, its weights, its device."""
+    key = hashlib.blake2b(digest_size=12)
+    key.update(repr((extractor.name, tuple(images.shape), *source(extractor))).encode())
+    key.update(images.contiguous().numpy().data)
+    return folder() / "features" / f"{key.hexdigest()}.npy"
+
+
+def read(path: Path) -> Tensor | None:
+    try:
+        return torch.from_numpy(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def write(path: Path, found: Tensor) -> None:
+    """Keep features; where the disk is full they are made anew the next time, which is said."""
+    try:
+        write_atomically(path, lambda file: np.save(file, found.numpy(), allow_pickle=False))
+    except OSError as error:
+        print(f"cache: {path.parent} cannot be written ({error.strerror}): features are made anew", file=sys.stderr)

@@ -1,0 +1,66 @@
+"""Features of DINOv2, which agree with people's judgement of images better than Inception's (Stein et al., 2023)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from gan import weights as files
+from gan.errors import UserError
+from gan.metrics.pixels import rgb
+
+SIDE = 224
+PATCH = 14
+MEAN = (0.485, 0.456, 0.406)  # of ImageNet
+DEVIATION = (0.229, 0.224, 0.225)
+
+
+class DINOv2(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 1024): the class token of ViT-L/14 (Oquab et al., 2023, arXiv:2304.07193).
+
+    Args, Raises: as `Inception`, with timm.
+    """
+
+    name = "dinov2"
+    dimension = 1024
+    resize = f"bicubic, antialiased, {SIDE}x{SIDE}"
+    mean: Tensor
+    deviation: Tensor
+    weights = files.KNOWN["dinov2"].sha256
+
+    def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:
+        super().__init__()
+        path = files.find("dinov2", weights, download)
+        try:
+            import timm
+            from timm.models.vision_transformer import checkpoint_filter_fn
+        except ImportError as error:
+            raise UserError("dinov2 needs timm: pip install 'retro-gan[dinov2]'") from error
+        with torch.device("meta"):
+            network: Any = timm.create_model("vit_large_patch14_dinov2", img_size=SIDE, num_classes=0)
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        stored["pos_embed"] = at_side(stored["pos_embed"], SIDE // PATCH)
+        network.load_state_dict(checkpoint_filter_fn(stored, network), assign=True)
+        self.network = network.eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255, persistent=False)
+        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None] * 255, persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = interpolate(rgb(images), (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 255)
+        return self.network((x - self.mean) / self.deviation)
+
+
+def at_side(positions: Tensor, side: int) -> Tensor:
+    """Position embeddings (1, 1 + s^2, D) of a larger image -> (1, 1 + side^2, D).
+
+    As DINOv2's own code does it: bicubic without anti-aliasing, with a scale a little too large.
+    """
+    own, grid = positions[:, :1], positions[:, 1:]
+    old = round(grid.shape[1] ** 0.5)
+    grid = grid.reshape(1, old, old, -1).permute(0, 3, 1, 2)  # (1, D, s, s)
+    grid = interpolate(grid, scale_factor=(side + 0.1) / old, mode="bicubic")
+    return torch.cat([own, grid.flatten(2).transpose(1, 2)], 1)

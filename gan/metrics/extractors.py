@@ -1,0 +1,101 @@
+"""Feature extractors: the contract, those known by name, and how one is run.
+
+An extractor is called with uint8 (N, C, H, W) and gives (N, dimension). Its attributes:
+
+name        goes into the name of each number: eval/kid_lite0
+dimension   numbers an image
+resize      what is done to images first, in words
+weights     SHA-256 of its file of weights, empty where there is none
+
+Only the name must be there on one of the user's own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan.errors import UserError
+
+CHUNK = 16  # images a pass: with other numbers, kernels round otherwise
+KNOWN = {
+    "lite0": "gan.metrics.lite0.Lite0Features",
+    "random_conv": "gan.metrics.random_conv.RandomConv",
+    "inception": "gan.metrics.inception.Inception",
+    "dinov2": "gan.metrics.dinov2.DINOv2",
+}
+
+
+def extractor(name: str, **options: Any) -> Any:
+    """A known extractor, or the user's own as module.Class, looked for from the current folder too.
+
+    Raises:
+        UserError: there is none of that name, or it does not fit the contract.
+        MissingWeights: its weights are not there.
+    """
+    target = KNOWN.get(name, name)
+    module, _, attribute = target.rpartition(".")
+    if not module:
+        raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}, or your own as module.Class")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    try:
+        made = getattr(importlib.import_module(module), attribute)(**options)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"extractor {name}: cannot be loaded ({error})") from error
+    return checked(made, name)
+
+
+def checked(made: Any, name: str) -> Any:
+    if not callable(made) or not isinstance(getattr(made, "name", None), str):
+        raise UserError(f"extractor {name}: must be callable and have a `name`")
+    return made
+
+
+@torch.no_grad()
+def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
+    """uint8 (N, C, H, W) -> float32 (N, D) on the CPU, the same for an image whatever it is given together with.
+
+    Args:
+        advance: told of how many more images are done.
+
+    Raises:
+        UserError: what the extractor gives is not a row for each image.
+    """
+    device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
+    rows = []
+    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
+        for part in images.split(CHUNK) if len(images) else ():
+            padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
+            found = extractor(padded.to(device))
+            if found.ndim != 2 or len(found) != CHUNK:
+                raise UserError(
+                    f"extractor {extractor.name}: gave {tuple(found.shape)} for {CHUNK} images; a row each is needed"
+                )
+            rows.append(found[: len(part)].float().cpu())
+            advance(len(part))
+    return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
+
+
+def source(extractor: Any) -> tuple[str, ...]:
+    """What tells its features from those of another of that name: weights, resize, code and device."""
+    kind = type(extractor)
+    try:
+        code = hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # defined in a notebook
+        code = f"{kind.__module__}.{kind.__qualname__}"
+    device = next((p.device.type for p in parameters(extractor)), "cpu")
+    return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device
+
+
+def parameters(extractor: Any) -> Any:
+    return extractor.parameters() if isinstance(extractor, torch.nn.Module) else ()

@@ -1,0 +1,42 @@
+"""Features of the Inception network that FID is published with, in torch-fidelity's conversion."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from torch import Tensor, nn
+
+from gan import weights as files
+from gan.errors import UserError
+from gan.metrics.pixels import rgb
+
+
+class Inception(nn.Module):
+    """uint8 (N, C, H, W) -> float32 (N, 2048): the pooled layer (Heusel et al., 2017), after TensorFlow 1's resize.
+
+    Args:
+        weights: the file of weights or its folder; None looks in torch.hub's.
+        download: fetch it where it is missing.
+
+    Raises:
+        UserError: torch-fidelity is not installed, or the file is not the known one.
+        MissingWeights: the file is not there.
+    """
+
+    name = "inception"
+    dimension = 2048
+    resize = "TensorFlow 1 bilinear, not antialiased, 299x299"
+    weights = files.KNOWN["inception"].sha256
+
+    def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:
+        super().__init__()
+        path = files.find("inception", weights, download)
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise UserError("inception needs torch-fidelity: pip install 'retro-gan[fid]'") from error
+        self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network(rgb(images).round().to(torch.uint8))[0]
