@@ -12,6 +12,7 @@ from gan.errors import UserError
 
 COMMANDS = {
     "generate": "draw images from a trained run",
+    "compare": "compare runs: a table of options and scores, curves of metrics",
     "evaluate": "measure how good and how original the images of a run or of a folder are",
     "data": "look at a folder of images before training; list or clear the cache",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard.summary import hparams
 
 from gan.runs import METRICS, cut_metrics
 
@@ -28,6 +30,7 @@ class TensorBoard(TensorBoardLogger):
         purge: dict[str, Any] = {} if resumed_at is None else {"purge_step": resumed_at + 1}
         super().__init__(save_dir=run, name="", version="", default_hp_metric=False, flush_secs=10, **purge)
         self.failed = False
+        self.ending: Summary | None = None  # of the choices under HPARAMS
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
@@ -45,11 +48,21 @@ class TensorBoard(TensorBoardLogger):
         """Show markdown under TEXT."""
         self.attempt(lambda: self.experiment.add_text(name, text))
 
+    @rank_zero_only
+    def add_choices(self, choices: Mapping[str, str | float | bool], score: str) -> None:
+        """Show a run's choices under HPARAMS, with the scalar `score` beside them."""
+        experiment, start, end = hparams(dict(choices), {score: math.nan})
+        self.ending = end
+        for summary in (experiment, start):
+            self.attempt(functools.partial(self.experiment.file_writer.add_summary, summary))
+
     def save(self) -> None:
         """Nothing: the writer's thread flushes by itself, and waiting for one that a full disk has ended never ends."""
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
+        if self.ending is not None:
+            self.attempt(functools.partial(self.experiment.file_writer.add_summary, self.ending))
         self.attempt(lambda: self.experiment.close())
 
     def attempt(self, write: Callable[[], object]) -> None:

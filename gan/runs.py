@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+import yaml
+
 from gan.errors import UserError
 
 CONFIG = "config.yaml"
@@ -145,6 +147,16 @@ def images_of(checkpoint: Path) -> int:
     return int(json.loads(sidecar(checkpoint).read_text())["images"])
 
 
+def choices(run: Path) -> dict[str, str | float | bool]:
+    """What was typed for a run and makes it differ from the defaults, by option."""
+    words = yaml.safe_load((run / OVERRIDES).read_text()) if (run / OVERRIDES).exists() else None
+    pairs = (word.lstrip("+~").partition("=") for word in words or [])
+    typed = {
+        name: yaml.safe_load(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
+    }
+    return {name: value if isinstance(value, int | float | str) else str(value) for name, value in typed.items()}
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics.jsonl; a torn last line is passed over."""
     lines = []
@@ -163,7 +175,8 @@ def cut_metrics(path: Path, images: int) -> None:
 
 
 def objective(run: Path, name: str, mode: str) -> float:
-    """The "best" (smallest) or "last" logged value of `name`; inf where there is none or it is not finite."""
-    values = [line[name] for line in read_metrics(run / METRICS) if name in line]
+    """The "best" (smallest) or "last" logged value of `name` since training began; inf where there is none, or where it
+    is not finite."""
+    values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] > 0]
     finite = [value if math.isfinite(value) else math.inf for value in values] or [math.inf]
     return min(finite) if mode == "best" else finite[-1]

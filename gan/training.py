@@ -22,7 +22,7 @@ from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan import runs
-from gan.callbacks.checkpoint import Checkpoint
+from gan.callbacks.checkpoint import Checkpoint, best_of
 from gan.callbacks.interrupt import Interrupt
 from gan.checkpoint_io import AtomicCheckpointIO, load
 from gan.config import global_rank, images_at, is_child, plain
@@ -64,7 +64,7 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     announce(trainer, model, data, run)
     prepare(trainer, data)
     if trainer.is_global_zero and not cfg.resume:
-        show_config(trainer, model.config)
+        show_config(trainer, model.config, runs.choices(run))
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged as error:
@@ -132,11 +132,12 @@ def callbacks(configured: DictConfig) -> list[Any]:
     return [instantiate(callback) for callback in configured.values()]
 
 
-def show_config(trainer: Trainer, config: dict[str, Any]) -> None:
-    """The whole configuration under TensorBoard's TEXT."""
+def show_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]) -> None:
+    """The whole configuration under TensorBoard's TEXT, and what differs from the defaults under HPARAMS."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard):
             logger.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```")
+            logger.add_choices(choices, best_of(config["objective"]))
 
 
 def prepare(trainer: Trainer, data: Images) -> None:

@@ -73,8 +73,8 @@ def find(name: str, given: str | os.PathLike[str] | None = None, download: bool 
         if not download:
             raise MissingWeights(
                 f"{name} needs {weights.file} ({weights.size:,} bytes, sha256 {weights.sha256}), which is not in "
-                f"{path.parent}: put it there, say where it is (--weights PATH), or fetch it from {weights.url} "
-                "(--download)"
+                f"{path.parent}: put it there; gan evaluate also takes --weights PATH, or --download to fetch "
+                f"{weights.url}"
             )
         _download(weights, path)
     with open(path, "rb") as file:

@@ -18,6 +18,7 @@ TINY = [
     "data.size=16",
     "data.batch_size=4",
     "data.images=24",
+    "data.split=null",
     "model.generator.width=4",
     "model.discriminator.width=4",
     "model.generator.latent=8",

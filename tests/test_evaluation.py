@@ -40,7 +40,6 @@ def test_collapse_is_given_away_by_recall_and_copies_by_their_rate(images: Tenso
         found, _ = rows(Sets(generated, reference, train, held_out, flips=False))
         assert low <= found["generated"]["copies"] <= high
         assert found["20 repeated"]["recall"] < 0.05 < 0.5 < found["other real images"]["recall"]
-        assert found["other real images"]["kid"] < found["blurred 4x"]["kid"]
 
 
 def test_noise_has_no_rate_of_copies(images: Tensor) -> None:
@@ -48,6 +47,7 @@ def test_noise_has_no_rate_of_copies(images: Tensor) -> None:
     sets = Sets(noise, images[:100], images[:100], held_out=False, flips=False)
     found, copied = rows(sets, Lite0Features())
     assert "copies" not in found["generated"] and copied is not None
+    assert found["other real images"]["kid"] < found["blurred 4x"]["kid"] < found["generated"]["kid"]
     lines = evaluation.warnings(evaluation.Row("generated", 60, 100, found["generated"]), 896)
     assert len(lines) == 2 and "bias" in lines[0] and "precision is below" in lines[1]
 

@@ -65,6 +65,7 @@ class Checkpoint(LightningCheckpoint):
         before = self.best_score, self.best
         if self.better(scores := last_scores(trainer)):  # before saving, since it is part of what is saved
             self.best_score, self.best = scores[str(self.monitor)], path.name
+            pl_module.log_scalars({best_of(str(self.monitor)): self.best_score})
         trainer.save_checkpoint(path)
         if not trainer.is_global_zero:
             return
@@ -95,6 +96,11 @@ class Checkpoint(LightningCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score, self.best = state_dict["best_score"], state_dict["best"]
+
+
+def best_of(name: str) -> str:
+    """What the best value so far of a logged one is logged as."""
+    return f"best/{name.removeprefix('eval/')}"
 
 
 def refuse_non_finite(pl_module: GAN) -> None:

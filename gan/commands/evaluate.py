@@ -111,6 +111,8 @@ def gather(arguments: argparse.Namespace) -> Found:
     source, pairs = Path(arguments.source), arguments.pairs
     folder = source if (source / runs.CONFIG).is_file() else None
     sets, protocol = of_run(source, arguments) if is_run(source) else of_folder(source, arguments)
+    if min(len(sets.generated), len(sets.reference)) < 2:
+        raise UserError(f"{source}: at least two images, and as many to compare with, are needed")
     if folder and not pairs:
         pairs = folder / runs.SAMPLES / f"copies-{protocol['images_seen']:09d}.png"
     protocol |= {

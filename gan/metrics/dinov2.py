@@ -13,6 +13,7 @@ from gan import weights as files
 from gan.errors import UserError
 from gan.metrics.pixels import rgb
 
+MODEL = "vit_large_patch14_dinov2"
 SIDE = 224
 PATCH = 14
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet
@@ -41,7 +42,7 @@ class DINOv2(nn.Module):
         except ImportError as error:
             raise UserError("dinov2 needs timm: pip install 'retro-gan[dinov2]'") from error
         with torch.device("meta"):
-            network: Any = timm.create_model("vit_large_patch14_dinov2", img_size=SIDE, num_classes=0)
+            network: Any = timm.create_model(MODEL, img_size=SIDE, num_classes=0)
         stored = torch.load(path, map_location="cpu", weights_only=True)
         stored["pos_embed"] = at_side(stored["pos_embed"], SIDE // PATCH)
         network.load_state_dict(checkpoint_filter_fn(stored, network), assign=True)

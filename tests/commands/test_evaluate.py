@@ -1,0 +1,103 @@
+"""`gan evaluate`: runs and folders, all rows, records with their protocol, and a clear no."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan.data.retro import draw
+
+from ..conftest import Train, command
+
+
+@pytest.fixture
+def run(train: Train, tmp_path: Path) -> Path:
+    train("images=16", "hydra.run.dir=run", "data.images=160", "data.split=file", "data.validation=0.4")
+    return tmp_path / "run"
+
+
+def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:
+    folder.mkdir()
+    for i in range(first, first + n):
+        Image.fromarray(draw(0, i, 32, 32)).save(folder / f"{prefix}{i}.png")
+    return folder
+
+
+def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
+    out = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--looks").stdout
+    names = [line[:22].strip() for line in out.splitlines()]
+    for name in ("generated", "other real images", "blurred 4x", "20 repeated"):
+        assert names.count(name) == 2  # one a table
+    assert "40 images against 40 of run:val" in out and "palette distance" in out
+    assert (run / "samples" / "copies-000000016.png").exists()
+    lines = [json.loads(line) for line in (run / "evaluation.jsonl").read_text().splitlines()]
+    record = next(line for line in lines if line["metric"] == "kid" and line["extractor"] == "lite0")
+    assert record["row"] == "generated" and record["images"] == record["real"] == 40
+    assert record["images_seen"] == 16 and record["checkpoint"] == "images-000000016.ckpt"
+    assert record["weights_sha256"] and record["resize"] and record["against_sha256"] and record["seeds"]
+    before = len(lines)
+    again = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv", "--json").stdout
+    values = [json.loads(line)["value"] for line in again.splitlines()]
+    assert values == [line["value"] for line in lines if line["extractor"] == "random_conv"]
+    assert len((run / "evaluation.jsonl").read_text().splitlines()) == before + len(values)
+
+
+def test_a_run_against_other_images(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    assert "of run:train" in gan_command("evaluate", "run", "--images", "20", "--against", "run:train").stdout
+    images(tmp_path / "others", 1000, 12)
+    out = gan_command("evaluate", "run", "--images", "20", "--against", "others", "--json").stdout
+    record = json.loads(out.splitlines()[0])
+    assert record["against"] == "others" and record["real"] == 12 and record["copies_among"] > 0
+
+
+def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_path: Path) -> None:
+    images(tmp_path / "real", 0, 60)
+    images(tmp_path / "a", 30, 60)  # half of them copies
+    images(tmp_path / "b", 30, 60).rename(tmp_path / "c")
+    for number, path in enumerate(sorted((tmp_path / "c").iterdir())):
+        path.rename(path.with_name(f"{np.random.default_rng(number).integers(1 << 30)}.png"))
+    found = []
+    for folder in ("a", "c"):
+        out = gan_command("evaluate", folder, "--against", "real", "--json", "--pairs", f"{folder}.png").stdout
+        found.append({(line["row"], line["metric"]): line["value"] for line in map(json.loads, out.splitlines())})
+    assert found[0] == found[1]
+    assert 0.4 < found[0]["generated", "copies"] < 0.7
+    with Image.open(tmp_path / "a.png") as picture:
+        assert picture.size[0] > picture.size[1] / 2
+
+
+def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    images(tmp_path / "real", 0, 3)
+    (tmp_path / "one").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
+    (tmp_path / "text.png").write_text("no image")
+    for words, said in (
+        (["nowhere"], "--against FOLDER"),
+        (["nowhere", "--against", "real"], "nowhere"),
+        (["real", "--against", "nowhere"], "nowhere"),
+        (["one", "--against", "real"], "at least two images, and as many"),
+        (["real", "--against", "real", "--extractor", "lite1"], "not known"),
+        (["real", "--against", "real", "--images", "1"], "at least 2"),
+        (["real", "--against", "real", "--pairs", "text.png"], "exists already"),
+        (["real", "--against", "real", "--size", "x"], "--size"),
+        (["run", "--device", "nonsense"], "--device"),
+    ):
+        error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
+        assert said in error, error
+
+
+def test_missing_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images(tmp_path / "real", 0, 3)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    started = time.monotonic()
+    result = command(
+        ["-m", "gan.cli", "evaluate", "real", "--against", "real", "--extractor", "inception"], tmp_path, 2
+    )
+    assert time.monotonic() - started < 2
+    assert "weights-inception-2015-12-05-6726825d.pth" in result.stderr and "sha256" in result.stderr
+    assert len(result.stderr.splitlines()) == 1

@@ -1,0 +1,126 @@
+"""Extractors by name, the user's own, and features that depend on nothing but their image."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan import weights
+from gan.errors import UserError
+from gan.metrics.extractors import KNOWN, extractor, features, source
+from gan.weights import MissingWeights, Weights
+
+IMAGES = torch.randint(0, 256, (37, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", ["lite0", "random_conv"])
+def test_features_depend_on_their_image_alone(name: str) -> None:
+    extract = extractor(name)
+    found = features(extract, IMAGES)
+    assert found.shape == (37, extract.dimension) and found.dtype == torch.float32
+    order = torch.randperm(37, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(features(extract, IMAGES[order]), found[order])
+    assert torch.equal(features(extract, IMAGES[30:]), found[30:])
+    assert features(extract, IMAGES[:0]).shape == (0, extract.dimension)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(features(extract, IMAGES), found)
+
+
+def test_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_features.py").write_text(
+        "class Means:\n"
+        "    name = 'means'\n"
+        "    def __call__(self, images): return images.float().mean((2, 3))\n"
+        "class Nameless: pass\n"
+    )
+    made = extractor("my_features.Means")
+    torch.testing.assert_close(features(made, IMAGES), IMAGES.float().mean((2, 3)))
+    for name, message in (
+        ("my_features.Nameless", "must be callable and have a `name`"),
+        ("my_features.Nothing", "cannot be loaded"),
+        ("no_such_module.Thing", "cannot be loaded"),
+        ("lite1", "not known; use lite0, random_conv, inception, dinov2"),
+    ):
+        with pytest.raises(UserError, match=message):
+            extractor(name)
+
+
+def test_one_that_gives_no_row_an_image() -> None:
+    class Wrong(nn.Module):
+        name = "wrong"
+
+        def forward(self, images: Tensor) -> Tensor:
+            return images.float().mean()[None]
+
+    with pytest.raises(UserError, match="a row each is needed"):
+        features(Wrong(), IMAGES)
+
+
+def test_what_tells_features_apart() -> None:
+    assert source(extractor("lite0")) == source(extractor("lite0")) != source(extractor("random_conv"))
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Random weights in the place of those that are known."""
+
+    def replace(name: str, network: nn.Module) -> None:
+        path = tmp_path / weights.KNOWN[name].file
+        torch.save(network.state_dict(), path)
+        content = path.read_bytes()
+        known = Weights(path.name, "", hashlib.sha256(content).hexdigest(), len(content), "", "")
+        monkeypatch.setitem(weights.KNOWN, name, known)
+
+    return replace
+
+
+def test_inception(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    monkeypatch.setattr(torch, "load", lambda *a, **k: {})
+    bare = module.FeatureExtractorInceptionV3.__new__(module.FeatureExtractorInceptionV3)
+    monkeypatch.setattr(module.FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+    torch.manual_seed(0)
+    bare.__init__("inception", ["2048"], feature_extractor_weights_path="x")
+    monkeypatch.undo()
+    stand_in("inception", bare)
+    extract = extractor("inception", weights=tmp_path)
+    found = features(extract, IMAGES[:2])
+    assert found.shape == (2, 2048) == (2, extract.dimension)
+    torch.testing.assert_close(found, bare(IMAGES[:2])[0], rtol=1e-4, atol=1e-5)
+    grey = IMAGES[:2, :1]
+    assert torch.equal(features(extract, grey), features(extract, grey.repeat(1, 3, 1, 1)))
+
+
+def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    timm = pytest.importorskip("timm")
+    small = "vit_small_patch14_dinov2"
+    monkeypatch.setattr("gan.metrics.dinov2.MODEL", small)
+    stand_in("dinov2", timm.create_model(small, num_classes=0))
+    found = features(extractor("dinov2", weights=tmp_path), IMAGES[:1])
+    assert found.shape == (1, 384)
+    assert float(found.std()) > 0.1
+
+
+def test_position_embeddings_come_down_as_in_their_own_code() -> None:
+    from gan.metrics.dinov2 import at_side
+
+    positions = torch.cat([torch.full((1, 1, 1), 7.0), torch.arange(37.0).repeat(37)[None, :, None]], 1)
+    found = at_side(positions, 16)
+    assert found.shape == (1, 1 + 16 * 16, 1) and found[0, 0, 0] == 7
+    columns = found[0, 1:, 0].reshape(16, 16)
+    scale = 37 / 16.1  # a ramp is kept by bicubic interpolation, at the scale that is given
+    expected = (torch.arange(16) + 0.5) * scale - 0.5
+    torch.testing.assert_close(columns[5, 2:14], expected[2:14], rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("name", ["inception", "dinov2"])
+def test_without_weights(name: str, tmp_path: Path) -> None:
+    assert name in KNOWN
+    with pytest.raises(MissingWeights, match=weights.KNOWN[name].sha256):
+        extractor(name, weights=tmp_path)
