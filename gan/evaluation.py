@@ -16,19 +16,16 @@ from torch.nn.functional import avg_pool2d
 
 from gan.metrics import (
     clipped_density_coverage,
-    copy_rate,
     frechet_distance,
     kernel_distance,
-    nearest,
     prdc,
     squared_mmd,
     vendi_score,
 )
+from gan.originality import TRUSTED, Originality
 
 NEIGHBOURS = 5  # as in Naeem et al., 2020
 SUBSETS = 100
-FEWEST = 50  # held-out images: fewer are no sample
-TRUSTED = 0.3  # precision below which images are too far from all real ones for a rate of copies to mean anything
 REPEATED = (20, 100)  # real images, of the rows that show collapse
 BLUR = 4  # pixels a side that are averaged
 ENOUGH = 2048  # images, below which the Fréchet distance is mostly bias whatever the features
@@ -44,14 +41,6 @@ class Sets(NamedTuple):
     flips: bool  # whether training mirrors images
 
 
-class Copied(NamedTuple):
-    """What the rate of copies is made of, by generated image."""
-
-    distance: Tensor  # (N,) to the nearest training image
-    source: Tensor  # (N,) which that is
-    mirrored: Tensor  # (N,) whether it is its mirror image that is near
-
-
 class Row(NamedTuple):
     name: str
     images: int
@@ -60,43 +49,38 @@ class Row(NamedTuple):
 
 
 def evaluate(
-    sets: Sets, features: Callable[[Tensor], Tensor], remembered: Callable[[Tensor], Tensor]
-) -> tuple[list[Row], Copied | None]:
-    """All rows in the features of one extractor, the generated images' first, and what each of these is nearest to.
+    sets: Sets,
+    features: Callable[[Tensor], Tensor],
+    remembered: Callable[[Tensor], Tensor],
+    copies: float | None = None,
+) -> list[Row]:
+    """All rows in the features of one extractor, the generated images' first.
 
     Args:
         features: uint8 (N, C, H, W) -> (N, D).
         remembered: the same for real images, which are asked for at each evaluation.
+        copies: their rate, for the first row; left out where precision is so low that it says nothing.
     """
-    train = remembered(sets.train)
-    first = sets.train[: len(sets.reference)]
-    reference = train[: len(first)] if torch.equal(first, sets.reference) else remembered(sets.reference)
-    generated = features(sets.generated)
-    values, copied = measure(reference, generated), None
-    if len(train):
-        seen = torch.cat([train, remembered(sets.train.flip(3))]) if sets.flips else train
-        copied = nearest_originals(seen, generated, len(train))
-        if values.get("precision", 0.0) >= TRUSTED:
-            held_out = reference if sets.held_out and len(reference) >= FEWEST else None
-            values["copies"] = copy_rate(seen, held_out, generated, len(seen) // len(train))
+    reference, generated = remembered(sets.reference), features(sets.generated)
+    values = measure(reference, generated)
+    if copies is not None and values.get("precision", 0.0) >= TRUSTED:
+        values["copies"] = copies
     values["vendi"] = vendi_score(generated)
     rows = [Row("generated", len(generated), len(reference), values)]
-    if sets.held_out:
-        images, own, real = sets.train[: len(reference)], train[: len(reference)], reference
-    else:
-        images, own, real = sets.reference[::2], reference[::2], reference[1::2]
+    images = sets.train[: len(sets.reference)] if sets.held_out else sets.reference[::2]
+    own = remembered(images) if sets.held_out else reference[::2]
+    real = reference if sets.held_out else reference[1::2]
     for name, made in controls(images, own, features):
         if min(len(made), len(real)) > 1:
             rows.append(Row(name, len(made), len(real), measure(real, made)))
-    return rows, copied
+    return rows
 
 
 def count(sets: Sets) -> int:
     """Images of which `evaluate` needs features."""
-    own = len(sets.train) * (2 if sets.flips else 1)
-    reference = 0 if torch.equal(sets.train[: len(sets.reference)], sets.reference) else len(sets.reference)
-    blurry = min(len(sets.train), len(sets.reference)) if sets.held_out else -(-len(sets.reference) // 2)
-    return len(sets.generated) + own + reference + blurry
+    real = len(sets.reference)
+    others = 2 * min(len(sets.train), real) if sets.held_out else -(-real // 2)  # as they are and blurred, or blurred
+    return len(sets.generated) + real + others
 
 
 def controls(images: Tensor, own: Tensor, features: Callable[[Tensor], Tensor]) -> Iterator[tuple[str, Tensor]]:
@@ -131,17 +115,11 @@ def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
     return values
 
 
-def nearest_originals(seen: Tensor, generated: Tensor, originals: int) -> Copied:
-    """`seen` holds features of the originals and, where training mirrors, after them those of their mirror images."""
-    distance, row = nearest(generated.double(), seen.double())
-    return Copied(distance, row % originals, row >= originals)
-
-
-def pairs(sets: Sets, copied: Copied, n: int) -> Tensor:
+def pairs(sets: Sets, found: Originality, n: int) -> Tensor:
     """The n generated images nearest to a training image, each followed by that one; uint8 (2n, C, H, W)."""
-    chosen = copied.distance.argsort(stable=True)[:n]
-    sources = sets.train[copied.source[chosen]]
-    mirrored = copied.mirrored[chosen][:, None, None, None]
+    chosen = found.distance.argsort(stable=True)[:n]
+    sources = sets.train[found.source[chosen]]
+    mirrored = found.mirrored[chosen][:, None, None, None]
     sources = torch.where(mirrored, sources.flip(3), sources)
     return torch.stack([sets.generated[chosen], sources], 1).flatten(0, 1)
 
@@ -155,8 +133,8 @@ def warnings(row: Row, dimension: int) -> list[str]:
             f"fd of {row.images:,} and {row.real:,} images in {dimension:,} dimensions is mostly bias: "
             "compare it at equal counts alone, and take kid"
         )
-    if "copies" not in row.values and "precision" in row.values and row.values["precision"] < TRUSTED:
-        found.append(f"copies: precision is below {TRUSTED}, the images are too far from all real ones to be copies")
+    if "copies" not in row.values and "precision" in row.values:
+        found.append("copies: the images resemble real ones too little for a rate, or it is not known what was copied")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
@@ -13,24 +13,11 @@ from torch import Tensor
 from gan.callbacks.interrupt import due
 from gan.data.features import place, read, write
 from gan.errors import at_least
-from gan.evaluation import FEWEST, NEIGHBOURS, TRUSTED
-from gan.metrics import copy_rate, prdc
+from gan.evaluation import NEIGHBOURS
 from gan.metrics.extractors import checked, extractor, features
 from gan.module import GAN
+from gan.originality import FEWEST, TRUSTED, Originals
 from gan.weights import MissingWeights
-
-
-class Reals(NamedTuple):
-    """Features of real images in one extractor."""
-
-    train: Tensor  # (N, D), of images that are trained on
-    mirrored: Tensor  # (N, D), of their mirror images, or (0, D) where none are seen in training
-    held_out: Tensor  # (H, D), or (0, D) where there are too few
-
-    @property
-    def reference(self) -> Tensor:
-        """What generated images are compared with: held-out images, since likeness to the others rewards copying."""
-        return self.held_out if len(self.held_out) else self.train
 
 
 class Evaluate(Callback):
@@ -38,8 +25,8 @@ class Evaluate(Callback):
 
     Args:
         metrics: by name, each `compute(real_features, fake_features) -> {name: float}`.
-        extractors: names known to gan.metrics.extractors, or module.Class, or instances; copies are looked for in the
-            first. One whose weights are missing is left out, which is said.
+        extractors: names known to gan.metrics.extractors, or module.Class, or instances. One whose weights are missing
+            is left out, which is said.
         every: images from one evaluation to the next.
         n: generated images.
         reals: real images, at most, of those trained on and of those held out each.
@@ -51,7 +38,8 @@ class Evaluate(Callback):
         self.every = at_least("callback.evaluate.every", every, 1)
         self.n = at_least("callback.evaluate.n", n, 2)
         self.reals = at_least("callback.evaluate.reals", reals, 2)
-        self.loaded: list[tuple[Any, Reals]] = []
+        self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
+        self.originals: Originals | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
 
@@ -64,12 +52,14 @@ class Evaluate(Callback):
         if 0 < len(held_out) < FEWEST:
             say(trainer, f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
             held_out = held_out[:0]
-        mirrored = train.flip(3) if data.flips else train[:0]
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)
             if found is not None:
-                parts = [self.features(trainer, pl_module, found, part) for part in (train, mirrored, held_out)]
-                self.loaded.append((found, Reals(*parts)))
+                # Held-out images where there are some: likeness to those trained on rewards copying.
+                real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
+                self.loaded.append((found, real))
+        if self.loaded and trainer.is_global_zero:
+            self.originals = Originals(train, held_out, data.flips)
         if pl_module.images_seen == 0:
             self.score(trainer, pl_module)
 
@@ -109,21 +99,27 @@ class Evaluate(Callback):
         started = time.monotonic()
         fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size)  # this rank's share
         values: dict[str, float] = {}
-        for index, (found, reals) in enumerate(self.loaded):
+        for found, real in self.loaded:
             generated = gathered(features(found, fakes), self.n, trainer, pl_module)
             if trainer.is_global_zero:
-                values |= self.measure(found.name, reals, generated)
-                values |= copies(reals, generated) if index == 0 else {}
+                values |= self.measure(found.name, real, generated)
+        values |= self.copies(gathered(fakes, self.n, trainer, pl_module), values)
         # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
         pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
 
-    def measure(self, name: str, reals: Reals, generated: Tensor) -> dict[str, float]:
+    def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
         return {
             f"eval/{value}_{name}": number
             for metric in self.metrics.values()
-            for value, number in metric.compute(reals.reference, generated).items()
+            for value, number in metric.compute(real, generated).items()
         }
+
+    def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
+        """The rate of copies; nothing where the images resemble real ones too little for one."""
+        precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
+        rate = self.originals.compare(fakes).rate if self.originals and precision >= TRUSTED else None
+        return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
         return {"scored_at": self.scored_at, "scores": self.scores}
@@ -132,27 +128,18 @@ class Evaluate(Callback):
         self.scored_at, self.scores = state_dict["scored_at"], state_dict["scores"]
 
 
-def copies(reals: Reals, generated: Tensor) -> dict[str, float]:
-    """The rate of copies; nothing where generated images resemble none."""
-    if prdc(reals.reference, generated, NEIGHBOURS)["precision"] < TRUSTED:
-        return {}
-    seen = torch.cat([reals.train, reals.mirrored]) if len(reals.mirrored) else reals.train
-    held_out = reals.held_out if len(reals.held_out) else None
-    return {"eval/copies": copy_rate(seen, held_out, generated, views=len(seen) // len(reals.train))}
-
-
 def share(images: Tensor, trainer: Trainer) -> Tensor:
     """This rank's images."""
     return images[trainer.global_rank :: trainer.world_size]
 
 
 def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
-    """The rows (n, D) of all ranks in the order of the images, of which rank r made r, r + ranks, ..."""
+    """The rows (n, ...) of all ranks in the order of the images, of which rank r made r, r + ranks, ..."""
     ranks = trainer.world_size
     if ranks == 1:
         return own
-    padding = own.new_zeros(-(-n // ranks) - len(own), own.shape[1])
-    rows: Any = pl_module.all_gather(torch.cat([own, padding]).to(pl_module.device))  # (ranks, share, D)
+    padding = own.new_zeros(-(-n // ranks) - len(own), *own.shape[1:])
+    rows: Any = pl_module.all_gather(torch.cat([own, padding]).to(pl_module.device))  # (ranks, share, ...)
     return rows.transpose(0, 1).flatten(0, 1)[:n].cpu()
 
 

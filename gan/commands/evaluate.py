@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--images", type=int, default=5000, help="generated and real ones at most (default: %(default)s)"
     )
-    parser.add_argument("--originals", type=int, default=20_000,
+    parser.add_argument("--originals", type=int, default=10_000,
                         help="training images at most to look for copies of (default: %(default)s)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--size", help="of two folders: bring images to 64 or 96x64 (height x width); default: that of "
@@ -71,7 +71,8 @@ def run(arguments: argparse.Namespace) -> None:
             weights.find(name, arguments.weights, arguments.download)
     with redirect_stdout(sys.stderr):  # so that the standard output is the table, or JSON
         found = gather(arguments)
-        results = [score(name, found, arguments, first=name == names[0]) for name in names]
+        copies = look_for_copies(found) if len(found.sets.train) else None
+        results = [score(name, found, arguments, copies) for name in names]
     lines = [line for result in results for line in result.records]
     if found.run:
         append(found.run / RECORDS, lines)
@@ -219,13 +220,26 @@ def folder(path: str, **options: Any) -> Any:
     return data
 
 
-def score(name: str, found: Found, arguments: argparse.Namespace, first: bool) -> Result:
-    """All numbers in one extractor; the first also shows what is most like a training image."""
+def look_for_copies(found: Found) -> float | None:
+    """Their rate, and a picture of what is most like a training image."""
+    from gan import evaluation
+    from gan.images import grid, save_png
+    from gan.originality import Originals
+
+    sets = found.sets
+    result = Originals(sets.train, sets.reference if sets.held_out else None, sets.flips).compare(sets.generated)
+    if found.pairs:
+        save_png(grid(evaluation.pairs(sets, result, PAIRS), columns=8), found.pairs)
+        print(f"the images most like one trained on, each beside it: {found.pairs}")
+    return result.rate
+
+
+def score(name: str, found: Found, arguments: argparse.Namespace, copies: float | None) -> Result:
+    """All numbers in one extractor."""
     import torch
 
     from gan import evaluation
     from gan.data.features import remembered
-    from gan.images import grid, save_png
     from gan.metrics.extractors import extractor, features
     from gan.progress import counting
 
@@ -234,14 +248,12 @@ def score(name: str, found: Found, arguments: argparse.Namespace, first: bool) -
     if isinstance(made, torch.nn.Module):
         made.to(checked_device(arguments.device))
     with counting(f"features in {made.name}", evaluation.count(found.sets)) as advance:
-        rows, copied = evaluation.evaluate(
+        rows = evaluation.evaluate(
             found.sets,
             lambda images: features(made, images, advance),
             lambda images: remembered(made, images, advance),
+            copies,
         )
-    if first and copied and found.pairs:
-        save_png(grid(evaluation.pairs(found.sets, copied, PAIRS), columns=8), found.pairs)
-        print(f"the images most like one trained on, each beside it: {found.pairs}")
     dimension = getattr(made, "dimension", 0)
     return Result(made, rows, evaluation.records(rows, made, found.protocol), evaluation.warnings(rows[0], dimension))
 

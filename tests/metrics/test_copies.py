@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan.errors import UserError
 from gan.metrics import copy_rate, features, nearest
+from gan.metrics.copies import to_others
 
 
 @pytest.fixture
@@ -43,3 +44,17 @@ def test_an_image_is_at_no_distance_from_itself(real: Tensor) -> None:
 def test_features_that_are_not_finite_are_refused(real: Tensor) -> None:
     with pytest.raises(UserError, match="not finite"):
         copy_rate(real, real, real.log())
+
+
+def test_without_held_out_images_each_is_taken_against_the_others() -> None:
+    generator = torch.Generator().manual_seed(0)
+    train, other = torch.randn(400, 3, generator=generator), torch.randn(400, 3, generator=generator)
+    assert copy_rate(train, None, train[:50]) == 1
+    assert copy_rate(train, None, other) == pytest.approx(0.05, abs=0.03)
+
+
+def test_an_image_and_its_mirror_image_are_one() -> None:
+    train = torch.tensor([[0.0], [1.0], [10.0]])
+    mirrored = torch.tensor([[0.1], [1.3], [7.0]])
+    found = to_others(torch.cat([train, mirrored]), views=2)
+    torch.testing.assert_close(found, torch.tensor([1.0, 0.9, 8.7]))
