@@ -72,6 +72,11 @@ def test_resume_generate_and_python(
     for line in (line for line in COMMANDS if line.startswith("gan generate")):
         gan_command(*shlex.split(line)[1:])
     assert len(list((tmp_path / "images").iterdir())) == 18
+    shutil.copytree(tmp_path / "runs" / "NAME", tmp_path / "runs" / "OTHER")
+    for line in (line for line in COMMANDS if line.startswith(("gan evaluate", "gan compare"))):
+        words = shlex.split(line.replace("FOLDER", "images").replace("PATH", "images"))[1:]
+        gan_command(*words, *["--images", "12"] * ("evaluate" in line))
+    assert (tmp_path / "copies.png").exists() and (tmp_path / "curves.png").exists()
     monkeypatch.chdir(tmp_path)
     (python,) = (block for kind, block in BLOCKS if kind == "python" and "gan.load" in block)
     scope: dict[str, object] = {}
@@ -92,7 +97,7 @@ def test_packing_and_streaming(folder: Path, gan_command: Train, train: Train) -
     (pack,) = (line for line in COMMANDS if line.startswith("gan data pack"))
     gan_command(*shlex.split(pack.replace("PATH", str(folder)))[1:])
     (stream,) = (line for line in COMMANDS if "data=stream" in line)
-    small = [option for option in TINY if not option.startswith(("data.size", "data.images"))]
+    small = [option for option in TINY if not option.startswith(("data.size", "data.images", "data.split"))]
     train(*shlex.split(stream)[2:], *small, "images=8", tiny=False)
 
 
