@@ -20,6 +20,7 @@ TINY = [
     "data.images=24",
     "data.split=null",
     "model.generator.width=4",
+    "model.generator.detail=0",
     "model.discriminator.width=4",
     "model.generator.latent=8",
     "model.log_every=8",

@@ -19,10 +19,11 @@ def test_parameter_counts_are_the_papers() -> None:
 
 
 @pytest.mark.parametrize("size", [16, 24, 32, 48, 64, 96, 128, 256, (64, 96), (96, 64), (80, 112), (24, 64)])
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_every_size_goes_there_and_back(size: int | tuple[int, int], channels: int) -> None:
+@pytest.mark.parametrize(("channels", "detail"), [(1, 0), (3, 0), (4, 0), (3, 5)])
+def test_every_size_goes_there_and_back(size: int | tuple[int, int], channels: int, detail: int) -> None:
     size = (size, size) if isinstance(size, int) else size
-    generator, discriminator = Generator(size, channels, width=2, latent=5), Discriminator(size, channels, width=2)
+    generator = Generator(size, channels, width=2, latent=5, detail=detail)
+    discriminator = Discriminator(size, channels, width=2)
     images = generator(torch.randn(2, 5))
     assert images.shape == (2, channels, *size)
     assert images.abs().max() <= 1
