@@ -104,6 +104,6 @@ def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None
     ],
 )
 def test_objective(values: list[float], mode: str, expected: float, tmp_path: Path) -> None:
-    lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate(values)]
+    lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
     (tmp_path / runs.METRICS).write_text("".join(line + "\n" for line in lines))
     assert runs.objective(tmp_path, "eval/kid", mode) == expected

@@ -140,7 +140,8 @@ class OnTheFly:
         self.first = np.array([item.first for item in items if item.rows], np.int64)  # rising
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        return np.stack([self._row(int(row)) for row in rows])
+        empty = np.empty((0, *self.decoder.size, self.decoder.channels), np.uint8)
+        return np.stack([self._row(int(row)) for row in rows]) if len(rows) else empty
 
     def _row(self, row: int) -> np.ndarray:
         place = int(np.searchsorted(self.first, row, side="right")) - 1

@@ -1,0 +1,1 @@
+"""Mirrors gan/. A package, since torch-fidelity installs one of this name."""
