@@ -260,17 +260,7 @@ def options() -> list[str]:
     """Every key of the default configuration, dotted."""
     container = OmegaConf.to_container(compose([]), resolve=False)
     assert isinstance(container, dict)
-    return [key for key in flatten(container) if not key.startswith("hydra.")]
-
-
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """{"data.size": 64, ...} of nested dicts; an empty dict is a leaf."""
-    if not isinstance(tree, dict) or not tree:
-        return {prefix: tree}
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
-    return leaves
+    return [key for key in runs.flatten(container) if not key.startswith("hydra.")]
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

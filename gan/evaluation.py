@@ -22,9 +22,8 @@ from gan.metrics import (
     squared_mmd,
     vendi_score,
 )
-from gan.originality import TRUSTED, Originality
+from gan.originality import NEIGHBOURS, TRUSTED, Originality
 
-NEIGHBOURS = 5  # as in Naeem et al., 2020
 SUBSETS = 100
 REPEATED = (20, 100)  # real images, of the rows that show collapse
 BLUR = 4  # pixels a side that are averaged

@@ -35,11 +35,10 @@ from gan.clock import crosses, seed_of
 from gan.ema import EMA
 from gan.errors import Diverged, UserError, at_least
 from gan.images import to_float
-from gan.sampling import generate, latents, reestimate_batch_norm
+from gan.sampling import FAKES_SEED, generate, latents, reestimate_batch_norm
 from gan.step import Step
 
 PREVIEW_SEED = 0  # previews show the pictures that `gan generate --seeds 0-63` draws
-FAKES_SEED = 2**32  # what is measured is not what is looked at
 
 
 class GAN(LightningModule):

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gan.metrics import clipped_density_coverage, copy_rate, nearest
+from gan.metrics import clipped_density_coverage, nearest
+from gan.metrics.copies import chance
 from gan.metrics.extractors import features
 from gan.metrics.random_conv import RandomConv
 from gan.metrics.thumbnails import thumbnails
 
-NEIGHBOURS = 5
+NEIGHBOURS = 5  # as in Naeem et al., 2020
 FEWEST = 50  # held-out images: fewer are no sample
 TRUSTED = 0.3  # of resemblance and of precision, below which a rate of copies says nothing
 
@@ -37,9 +38,10 @@ class Originals:
 
     def __init__(self, train: Tensor, held_out: Tensor | None, flips: bool) -> None:
         self.count = len(train)
-        self.views = 2 if flips else 1
-        self.seen = thumbnails(torch.cat([train, train.flip(3)]) if flips else train)
-        self.held_out = None if held_out is None or len(held_out) < FEWEST else thumbnails(held_out)
+        views = 2 if flips else 1
+        self.seen = thumbnails(torch.cat([train, train.flip(3)]) if flips else train).double()
+        others = None if held_out is None or len(held_out) < FEWEST else thumbnails(held_out)
+        self.limit = chance(self.seen, others, views)
         self.extract = RandomConv()
         self.textures = self._textures(train[:2000])
 
@@ -49,9 +51,8 @@ class Originals:
 
     def compare(self, generated: Tensor) -> Originality:
         """uint8 (M, C, H, W)."""
-        small = thumbnails(generated)
-        distance, row = nearest(small.double(), self.seen.double())
-        rate = copy_rate(self.seen, self.held_out, small, self.views) if self.resembled_by(generated) else None
+        distance, row = nearest(thumbnails(generated).double(), self.seen)
+        rate = float((distance < self.limit).double().mean()) if self.resembled_by(generated) else None
         return Originality(rate, row % self.count, row >= self.count, distance)
 
     def resembled_by(self, generated: Tensor) -> bool:

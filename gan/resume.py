@@ -21,7 +21,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from gan import runs
-from gan.config import compose, flatten, global_rank, is_child, isolate_job, plain
+from gan.config import compose, global_rank, is_child, isolate_job, plain
 from gan.errors import UserError, at_least
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
@@ -264,7 +264,7 @@ def difference(run: Path, cfg: DictConfig) -> list[str]:
         stored = yaml.safe_load((run / runs.CONFIG).read_text())
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{run / runs.CONFIG}: cannot be read ({' '.join(str(error).split())})") from error
-    old, new = flatten(stored), flatten(plain(now))
+    old, new = runs.flatten(stored), runs.flatten(plain(now))
     keys = [key for key in sorted({*old, *new}) if not under(key, (*FREE, *FOLLOWS))]
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
 

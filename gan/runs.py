@@ -28,6 +28,7 @@ CONFIG = "config.yaml"
 OVERRIDES = "overrides.yaml"
 ENVIRONMENT = "environment.jsonl"
 METRICS = "metrics.jsonl"
+EVALUATION = "evaluation.jsonl"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 
@@ -145,6 +146,16 @@ def find(run: str | os.PathLike[str], checkpoint: str = "best", say: Callable[[s
 def images_of(checkpoint: Path) -> int:
     """Images seen at a checkpoint, from the file beside it."""
     return int(json.loads(sidecar(checkpoint).read_text())["images"])
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """{"data.size": 64, ...} of nested dicts; an empty dict is a leaf."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+    return leaves
 
 
 def choices(run: Path) -> dict[str, str | float | bool]:

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan.images import to_uint8
 
 CHUNK = 16  # images a forward pass: other batch sizes take other kernels, which round otherwise
+FAKES_SEED = 2**32  # of the first image that is measured: others than are looked at
 ESTIMATION_IMAGES = 512
 ESTIMATION_SEED = 2**40  # far from the seeds that people type
 

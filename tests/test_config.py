@@ -14,7 +14,8 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gan import help as help_page
-from gan.config import CONF, compose, did_you_mean, flatten, readable
+from gan import runs
+from gan.config import CONF, compose, did_you_mean, readable
 from gan.errors import UserError
 
 MULTI = ("penalty", "metric", "callback", "logger")
@@ -92,7 +93,7 @@ def test_help_gives_every_option_a_meaning() -> None:
         ("model/dcgan", "model."),
     ):
         tree = yaml.safe_load((CONF / f"{file}.yaml").read_text())
-        for key, value in flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
+        for key, value in runs.flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
             if key.split(".")[-1][0] == "_" or value == {} or key.split(".")[-1] in derived | fixed or key == "augment":
                 continue
             assert f"  {prefix}{key}=" in page, key

@@ -18,9 +18,7 @@ CONTENT = b"weights"
 def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     (tmp_path / "served").write_bytes(CONTENT)
-    made = Weights(
-        "w.pth", (tmp_path / "served").as_uri(), hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), "some", "extra"
-    )
+    made = Weights("w.pth", (tmp_path / "served").as_uri(), hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
     monkeypatch.setitem(weights.KNOWN, "net", made)
     return made
 

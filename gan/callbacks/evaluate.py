@@ -12,11 +12,11 @@ from torch import Tensor
 
 from gan.callbacks.interrupt import due
 from gan.data.features import place, read, write
+from gan.data.module import say
 from gan.errors import at_least
-from gan.evaluation import NEIGHBOURS
 from gan.metrics.extractors import checked, extractor, features
 from gan.module import GAN
-from gan.originality import FEWEST, TRUSTED, Originals
+from gan.originality import FEWEST, NEIGHBOURS, TRUSTED, Originals
 from gan.weights import MissingWeights
 
 
@@ -47,10 +47,10 @@ class Evaluate(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
         if len(train) <= NEIGHBOURS:
-            say(trainer, f"evaluate: {len(train)} images are too few to compare with; there are no scores")
+            say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
             return
         if 0 < len(held_out) < FEWEST:
-            say(trainer, f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
+            say(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
             held_out = held_out[:0]
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)
@@ -71,7 +71,7 @@ class Evaluate(Callback):
         except MissingWeights as error:
             missing = str(error)
         if trainer.strategy.reduce_boolean_decision(bool(missing), all=False):
-            say(trainer, f"evaluate: {missing or given}; training goes on without these scores")
+            say(f"evaluate: {missing or given}; training goes on without these scores")
             return None
         return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
 
@@ -83,10 +83,10 @@ class Evaluate(Callback):
             return torch.empty(0) if kept is None else kept
         started = time.monotonic()
         made = gathered(features(found, share(images, trainer)), len(images), trainer, pl_module)
-        if trainer.is_global_zero and len(images):
+        if trainer.is_global_zero:
             write(path, made)
             took = time.monotonic() - started
-            say(trainer, f"evaluate: features of {len(images):,} real images in {found.name}, made in {took:.1f} s")
+            say(f"evaluate: features of {len(images):,} real images in {found.name}, made in {took:.1f} s")
         return made
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
@@ -141,11 +141,6 @@ def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
     padding = own.new_zeros(-(-n // ranks) - len(own), *own.shape[1:])
     rows: Any = pl_module.all_gather(torch.cat([own, padding]).to(pl_module.device))  # (ranks, share, ...)
     return rows.transpose(0, 1).flatten(0, 1)[:n].cpu()
-
-
-def say(trainer: Trainer, line: str) -> None:
-    if trainer.is_global_zero:
-        print(line, flush=True)
 
 
 def last_scores(trainer: Trainer) -> dict[str, float]:

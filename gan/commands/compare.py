@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out and arguments.out.exists() and not arguments.force:
         raise UserError(f"--out {arguments.out}: exists already; --force writes over it")
     found = [load(folder) for folder in folders(arguments.runs)]
-    table = [summary(one, differing(found)) for one in found]
+    options = differing(found)
+    table = [summary(one, options) for one in found]
     if arguments.out:
         plot(found, arguments.out)
     if arguments.json:
@@ -87,16 +88,7 @@ def load(folder: Path) -> Run:
         config = yaml.safe_load((folder / runs.CONFIG).read_text())
     except (OSError, yaml.YAMLError) as error:
         raise UserError(f"{folder / runs.CONFIG}: cannot be read ({' '.join(str(error).split())})") from error
-    return Run(folder, flat(config or {}), runs.read_metrics(folder / runs.METRICS))
-
-
-def flat(node: Any, name: str = "") -> dict[str, Any]:
-    """{"a": {"b": 1}} -> {"a.b": 1}."""
-    if not isinstance(node, dict) or not node:
-        return {name: node} if name else {}
-    return {
-        key: value for part, child in node.items() for key, value in flat(child, f"{name}.{part}".strip(".")).items()
-    }
+    return Run(folder, runs.flatten(config or {}), runs.read_metrics(folder / runs.METRICS))
 
 
 def differing(found: list[Run]) -> list[str]:

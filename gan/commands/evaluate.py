@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from gan.evaluation import Row, Sets
 
-SEED = 2**32  # of the first image: training measures with the same ones
-RECORDS = "evaluation.jsonl"
 PAIRS = 24  # most copied images that are shown
 BATCH = 256  # images drawn at a time
 DECODING = ("size", "channels", "fit", "resample", "background")  # of a run's images, and so of what they are held to
@@ -75,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
         results = [score(name, found, arguments, copies) for name in names]
     lines = [line for result in results for line in result.records]
     if found.run:
-        append(found.run / RECORDS, lines)
+        append(found.run / runs.EVALUATION, lines)
     if arguments.json:
         print("\n".join(map(json.dumps, lines)))
         return
@@ -141,11 +139,12 @@ def of_run(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str,
 
     from gan import model_io
     from gan.progress import counting
+    from gan.sampling import FAKES_SEED
 
     checkpoint = runs.find(source, arguments.checkpoint)
     model = model_io.load(checkpoint).to(checked_device(arguments.device))
     against, n = arguments.against, arguments.images
-    if against is None or against == f"{source}:val" or against == f"{source}:train":
+    if against in (None, f"{source}:train", f"{source}:val"):
         data = model_io.data(model.config, checkpoint)
         part = against.rpartition(":")[2] if against else "val" if len(data.reals(2, held_out=True)) == 2 else "train"
         sets, against = real_sets(data, part, arguments), f"{source}:{part}"
@@ -157,14 +156,14 @@ def of_run(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str,
     with counting("drawing", n) as advance:
         drawn = []
         for first in range(0, n, BATCH):
-            drawn.append(model.draw(list(range(SEED + first, SEED + min(first + BATCH, n)))))
+            drawn.append(model.draw(list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))))
             advance(len(drawn[-1]))
     return sets._replace(generated=torch.cat(drawn)), {
         "source": str(source),
         "checkpoint": checkpoint.name,
         "images_seen": model.images,
         "generator": "averaged (EMA), BatchNorm statistics re-estimated",
-        "seeds": [SEED, SEED + n - 1],
+        "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "against": against,
     }
 

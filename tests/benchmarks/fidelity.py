@@ -28,6 +28,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from gan.data import retro
 from gan.data.pool import cores
 from gan.metrics import frechet_distance, kernel_distance, prdc
+from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features
 
 SUBSET = 500
@@ -95,9 +96,9 @@ def main() -> None:
     options |= {"kid_subset_size": SUBSET, "rng_seed": SEED, "cuda": False, "cache": False, "verbose": False}
     result, whole = timed(lambda: calculate_metrics(input1=Images(fake), input2=Images(real), **options))
     extract = Lite0Features()
-    features, ours = timed(lambda: (extract(fake).double(), extract(real).double()))
-    _, apart = timed(lambda: distances_of_theirs(*features))
-    values, distances = timed(lambda: distances_of_ours(*features))
+    found, ours = timed(lambda: (features(extract, fake).double(), features(extract, real).double()))
+    _, apart = timed(lambda: distances_of_theirs(*found))
+    values, distances = timed(lambda: distances_of_ours(*found))
 
     names = {
         "fid": "frechet_inception_distance",

@@ -21,6 +21,7 @@ from gan.data.drawn import Drawn
 from gan.data.module import RETRO_IMAGES
 from gan.data.size import pair
 from gan.metrics import prdc, squared_mmd
+from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features
 from gan.metrics.random_conv import RandomConv
 
@@ -57,21 +58,21 @@ def main() -> None:
     arguments = parser.parse_args()
     model, extract = gan.model_io.load(arguments.run, arguments.checkpoint), Lite0Features()
     images, labels = real_images(model, 2000)
-    features = extract(images)
-    mean, deviation = features[:1000].mean(0), features[:1000].std(0) + 1e-6
-    standardised = (features - mean) / deviation
+    real = features(extract, images)
+    mean, deviation = real[:1000].mean(0), real[:1000].std(0) + 1e-6
+    standardised = (real - mean) / deviation
     linear = probe(standardised[:1000], labels[:1000])
     right = (linear(standardised[1000:]).argmax(1) == labels[1000:]).float().mean()
     samples = model.sample(1000, seed=10_000)
-    fakes = extract(samples)
+    fakes = features(extract, samples)
     found = linear((fakes - mean) / deviation).argmax(1)
     print(f"probe: {right:.1%} right on 1,000 held-out real images")
     for index, kind in enumerate(retro.KINDS):
         print(f"  {kind:<12} {(found == index).float().mean():.1%} of 1,000 samples")
-    manifold = prdc(features[1000:], fakes)
+    manifold = prdc(real[1000:], fakes)
     print(", ".join(f"{name} {value:.3f}" for name, value in manifold.items()))
     for extractor in (extract, RandomConv()):
-        halves, drawn = extractor(images).split(1000), extractor(samples)
+        halves, drawn = features(extractor, images).split(1000), features(extractor, samples)
         print(f"kid_{extractor.name} to 1,000 held-out real images: {squared_mmd(halves[1], drawn):.5f}")
         print(f"  of two halves of real images: {squared_mmd(halves[1], halves[0]):.5f}")
 

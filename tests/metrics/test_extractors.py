@@ -74,7 +74,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         path = tmp_path / weights.KNOWN[name].file
         torch.save(network.state_dict(), path)
         content = path.read_bytes()
-        known = Weights(path.name, "", hashlib.sha256(content).hexdigest(), len(content), "", "")
+        known = Weights(path.name, "", hashlib.sha256(content).hexdigest(), len(content))
         monkeypatch.setitem(weights.KNOWN, name, known)
 
     return replace
