@@ -55,7 +55,7 @@ class Registered(FeatureExtractorBase):
         return False
 
     def forward(self, images: Tensor) -> tuple[Tensor]:
-        return (self.extract(images).double(),)
+        return (features(self.extract, images).double(),)
 
 
 class Images(TensorDataset):
