@@ -10,6 +10,18 @@ def crosses(before: int, after: int, every: int) -> bool:
     return after // every > before // every
 
 
+def widens(before: int, after: int, first: int, every: int) -> bool:
+    """Whether first, 2 first, 4 first ... below `every`, or a multiple of `every`, lies in (before, after].
+
+    What is learnt in so many images again and again doubles them: soon at first, seldom later.
+    """
+    while first < every:
+        if before < first <= after:
+            return True
+        first *= 2
+    return crosses(before, after, every)
+
+
 def seed_of(*key: object) -> int:
     """A seed in 0..2^63-1 that is a function of the key alone, the same in every process and on every machine."""
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1

@@ -205,7 +205,8 @@ def readable(error: BaseException) -> str | None:
     for cause in chain:
         if isinstance(cause, UserError):
             return one_line(str(cause).rpartition("UserError: ")[2])  # what stands before it, a worker process added
-        if "DataLoader worker" in str(cause):
+        # Whoever takes a tensor from a process that has just died finds its socket closed, before PyTorch sees the end.
+        if "DataLoader worker" in str(cause) or isinstance(cause, ConnectionError | EOFError):
             died = f"a process that gathers batches died ({one_line(str(cause))})"
             return f"{died}; if memory was short, take fewer data.workers; go on with resume="
     for cause in chain:

@@ -28,6 +28,7 @@ TINY = [
     "callback.samples.first=16",
     "callback.samples.n=4",
     "callback.evaluate.every=16",
+    "callback.evaluate.first=16",
     "callback.evaluate.n=8",
     "callback.evaluate.extractors=[random_conv]",
     "objective=eval/kid_random_conv",

@@ -124,6 +124,8 @@ def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> Non
 
 def test_faults_of_the_program_are_not_hidden() -> None:
     assert readable(ValueError("a bug")) is None
+    for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
+        assert str(readable(lost)).startswith("a process that gathers batches died")
 
 
 def test_did_you_mean() -> None:

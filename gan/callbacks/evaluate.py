@@ -28,14 +28,18 @@ class Evaluate(Callback):
         extractors: names known to gan.metrics.extractors, or module.Class, or instances. One whose weights are missing
             is left out, which is said.
         every: images from one evaluation to the next.
+        first: images of the first one after the start; the interval doubles from there to `every`.
         n: generated images.
         reals: real images, at most, of those trained on and of those held out each.
     """
 
-    def __init__(self, metrics: Mapping[str, Any], extractors: Sequence[Any], every: int, n: int, reals: int) -> None:
+    def __init__(
+        self, metrics: Mapping[str, Any], extractors: Sequence[Any], every: int, first: int, n: int, reals: int
+    ) -> None:
         self.metrics = dict(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.every = at_least("callback.evaluate.every", every, 1)
+        self.first = at_least("callback.evaluate.first", first, 1)
         self.n = at_least("callback.evaluate.n", n, 2)
         self.reals = at_least("callback.evaluate.reals", reals, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
@@ -90,7 +94,7 @@ class Evaluate(Callback):
         return made
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.every):
+        if due(trainer, pl_module, self.every, self.first):
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:

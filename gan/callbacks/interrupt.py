@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 
-from gan.clock import crosses
+from gan.clock import widens
 from gan.module import GAN
 
 
@@ -59,9 +59,12 @@ class Interrupt(Callback):
         self.previous.clear()
 
 
-def due(trainer: Trainer, pl_module: GAN, every: int) -> bool:
-    """After a batch: whether something periodic is due, at the end of the run too but not at an interruption."""
+def due(trainer: Trainer, pl_module: GAN, every: int, first: int | None = None) -> bool:
+    """After a batch: whether something periodic is due, at the end of the run too but not at an interruption.
+
+    From `first` images on, if given, the interval doubles until it is `every`.
+    """
     seen = pl_module.images_seen
     interrupted = any(isinstance(c, Interrupt) and c.signal for c in trainer.callbacks)  # type: ignore[attr-defined]
     ends = trainer.global_step == trainer.max_steps or (trainer.should_stop and not interrupted)
-    return crosses(seen - pl_module.batch_size, seen, every) or ends
+    return widens(seen - pl_module.batch_size, seen, first or every, every) or ends

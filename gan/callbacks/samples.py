@@ -20,7 +20,7 @@ class Samples(Callback):
     Args:
         run: the run folder.
         every: images from one grid to the next; there is one at the end as well.
-        first: images of an early one, to see soon that something is learnt.
+        first: images of the first one, the interval doubles from there to `every`.
         n: pictures a grid.
     """
 
@@ -36,8 +36,7 @@ class Samples(Callback):
             write(to_png(grid(trainer.datamodule.preview(self.n))), self.folder / "reals.png")  # type: ignore[attr-defined]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        seen = pl_module.images_seen
-        if due(trainer, pl_module, self.every) or seen - pl_module.batch_size < self.first <= seen:
+        if due(trainer, pl_module, self.every, self.first):
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: Trainer, pl_module: GAN) -> None:

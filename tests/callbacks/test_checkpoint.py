@@ -26,7 +26,7 @@ class Scores(Evaluate):
     """An evaluation that gives the scores it is told to, one after the other."""
 
     def __init__(self, scores: list[float], every: int) -> None:
-        super().__init__({}, [], every, n=2, reals=2)
+        super().__init__({}, [], every, first=every, n=2, reals=2)
         self.script = iter(scores)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
