@@ -3,14 +3,16 @@
     python tests/benchmarks/train_step.py [--blocks 9] [--seconds 5]
 
 The plain loop has the same batch, precision, memory format and data in memory, and does what any GAN loop must: one
-pass of G for both updates, fused Adam, EMA. Both run in turn, in blocks in one process; a pair of blocks gives a ratio.
-Prints the median and the spread, and bf16 against fp32 of the plain loop.
+pass of G for both updates, fused Adam, EMA. Both run in one process and in turn, half a second each, so that what else
+the machine does hits both. Blocks of several seconds of each give a ratio, in which evaluations, grids and checkpoints
+count where they fall. Prints the median and the spread, and bf16 against fp32 of the plain loop.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import statistics
 import tempfile
 import time
@@ -31,6 +33,8 @@ from gan.config import compose
 from gan.loggers import JSONLines
 
 CASES = [("64 px, width 64", 64, 64, 0.97), ("32 px, width 16", 32, 16, 0.90)]  # name, size, width, least ratio
+SLICE = 0.5  # seconds that one loop runs before the other has its turn
+WARM_UP = 6  # slices of each that do not count
 
 
 def configured(size: int, width: int, precision: str, run: Path) -> Any:
@@ -52,25 +56,25 @@ def configured(size: int, width: int, precision: str, run: Path) -> Any:
     return OmegaConf.create(text)
 
 
-class Blocks(Callback):
-    """Hand control to the other loop after each block of batches, in the middle of `fit`."""
+class Slices(Callback):
+    """Hand control to the other loop after each slice of time, in the middle of `fit`."""
 
-    def __init__(self, seconds: float, between: Callable[[int], bool]) -> None:
-        self.seconds = seconds
+    def __init__(self, between: Callable[[], bool]) -> None:
         self.between = between
-        self.rates: list[float] = []
+        self.done: list[tuple[int, float]] = []  # images and seconds of each slice
         self.batches = 0
         self.started = 0.0
 
+    def on_train_start(self, *_: object) -> None:
+        self.started = time.perf_counter()
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:
         self.batches += 1
-        if self.batches == 1:
-            self.started = time.perf_counter()
         elapsed = time.perf_counter() - self.started
-        if elapsed >= self.seconds and self.batches > 1:
-            self.rates.append((self.batches - 1) * pl_module.batch_size / elapsed)
-            trainer.should_stop = self.between(len(self.rates))
-            self.batches = 0
+        if elapsed >= SLICE:
+            self.done.append((self.batches * pl_module.batch_size, elapsed))
+            trainer.should_stop = self.between()
+            self.batches, self.started = 0, time.perf_counter()
 
 
 def plain_loop(model: Any, data: Any, precision: str) -> Iterator[None]:
@@ -107,13 +111,21 @@ def plain_loop(model: Any, data: Any, precision: str) -> Iterator[None]:
         yield
 
 
-def block(loop: Iterator[None], batch: int, seconds: float) -> float:
-    next(loop)
-    started, batches = time.perf_counter(), 0
-    while time.perf_counter() - started < seconds:
+def run_slice(loop: Iterator[None], batch: int) -> tuple[int, float]:
+    """Images and seconds of a slice of the plain loop."""
+    started, batches, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < SLICE:
         next(loop)
         batches += 1
-    return batches * batch / (time.perf_counter() - started)
+        elapsed = time.perf_counter() - started
+    return batches * batch, elapsed
+
+
+def rates(slices: list[tuple[int, float]], blocks: int) -> list[float]:
+    """images/s of each of `blocks` blocks of consecutive slices."""
+    each = len(slices) // blocks
+    parts = [slices[block * each : (block + 1) * each] for block in range(blocks)]
+    return [sum(images for images, _ in part) / sum(seconds for _, seconds in part) for part in parts]
 
 
 def compare(size: int, width: int, precision: str, blocks: int, seconds: float) -> tuple[list[float], list[float]]:
@@ -124,13 +136,14 @@ def compare(size: int, width: int, precision: str, blocks: int, seconds: float) 
         data = instantiate(cfg.data)
         data.setup("fit")
         loop = plain_loop(instantiate(cfg.model), data, precision)
-        rates: list[float] = []
+        theirs: list[tuple[int, float]] = []
+        wanted = blocks * math.ceil(seconds / SLICE) + WARM_UP
 
-        def other(done: int) -> bool:
-            rates.append(block(loop, data.batch_size, seconds))
-            return done > blocks  # the first pair warms up
+        def other() -> bool:
+            theirs.append(run_slice(loop, data.batch_size))
+            return len(theirs) == wanted
 
-        ours = Blocks(seconds, other)
+        ours = Slices(other)
         trainer = instantiate(cfg.trainer)(
             max_steps=-1,
             callbacks=[Interrupt(), *(instantiate(c) for c in cfg.callback.values()), ours],
@@ -139,7 +152,7 @@ def compare(size: int, width: int, precision: str, blocks: int, seconds: float) 
             default_root_dir=folder,
         )
         trainer.fit(instantiate(cfg.model), data)
-        return ours.rates[1:], rates[1:]
+        return rates(ours.done[WARM_UP:], blocks), rates(theirs[WARM_UP:], blocks)
 
 
 def spread(values: list[float]) -> str:
