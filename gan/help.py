@@ -26,8 +26,11 @@ def text() -> str:
     parts = [USAGE, "GROUPS\n", *(describe_group(group) for group in groups)]
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
     for group in groups:
+        if group.name == "model":
+            parts.append(describe_options(CONF / "gan.yaml", "model.", "every model, where it sets nothing else"))
         if group.name not in ("search", "experiment"):  # these set options of the others
-            parts += [describe_options(file, f"{group.name}.") for file in sorted(group.glob("*.yaml"))]
+            files = sorted(group.glob("*.yaml"))
+            parts += [describe_options(file, f"{group.name}.", f"{group.name}={file.stem}") for file in files]
     return "\n".join(part for part in parts if part)
 
 
@@ -44,8 +47,8 @@ def headline(file: Path) -> str:
     return next(comments, "")
 
 
-def describe_options(file: Path, prefix: str) -> str:
-    """`name: default   meaning` for each line of a file that ends in a comment."""
+def describe_options(file: Path, prefix: str, title: str = "") -> str:
+    """`name: default   meaning` for each line of a file that ends in a comment, under a title."""
     rows, parents = [], dict[int, str]()
     for line in file.read_text().splitlines():
         found = re.match(r"^( *)([a-z_0-9]+):\s*(.*?)\s*(?:# (.*))?$", line)
@@ -58,4 +61,4 @@ def describe_options(file: Path, prefix: str) -> str:
         if meaning:
             path = prefix + ".".join(parents.values())
             rows.append(f"  {path + '=' + value:<58} {meaning}")
-    return "\n".join(rows) + "\n" if rows else ""
+    return "\n".join([title] * bool(title) + rows) + "\n" if rows else ""

@@ -14,40 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
+from gan.networks.grid import base_grid
 
-CELLS = range(3, 9)  # sides that the base grid may have
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
-
-
-def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
-    """Return (rows, columns, doublings) with rows * 2^doublings = height, and the same for the width.
-
-    The most doublings that leave a grid of at least 4 cells a side are taken, as in the paper (64 = 4 * 2^4), else the
-    most that leave 3.
-
-    Raises:
-        UserError: no grid of 3 to 8 cells fits; the message names the nearest sizes that work.
-    """
-    height, width = size
-    fits = [
-        (height >> n, width >> n, n)
-        for n in range(1, 13)
-        if height % 2**n == width % 2**n == 0 and height >> n in CELLS and width >> n in CELLS
-    ]
-    if not fits:
-        near = " and ".join(f"{h}x{w}" for h, w in _nearest_sizes(height, width))
-        raise UserError(
-            f"size {height}x{width}: DCGAN needs a grid of 3 to 8 cells a side times a power of two; "
-            f"the nearest that work are {near} (data.size=[height,width])"
-        )
-    return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
-
-
-def _nearest_sizes(height: int, width: int) -> list[tuple[int, int]]:
-    possible = {(rows << n, columns << n) for n in range(1, 8) for rows in CELLS for columns in CELLS}
-    if height == width:
-        possible = {(h, w) for h, w in possible if h == w}
-    return sorted(possible, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), s))[:2]
 
 
 def channels_at(width: int, doublings: int) -> list[int]:

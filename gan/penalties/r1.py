@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
-from gan.losses.heads import over_heads
+from gan.penalties.gradients import squared_norm
 from gan.step import Step
 
 
@@ -30,18 +28,4 @@ class R1(nn.Module):
         self.every = every
 
     def forward(self, step: Step) -> Tensor:
-        refuse_batch_norm(step.discriminator, "r1")
-        real = step.real.detach().float().requires_grad_(True)
-        with torch.autocast(real.device.type, enabled=False):  # squares of half-precision gradients underflow
-            value = over_heads(lambda logit: logit.sum(0), step.critic(real))
-            (gradient,) = torch.autograd.grad(value, real, create_graph=True)
-            return self.weight / 2 * gradient.square().sum((1, 2, 3)).mean()  # (N, C, H, W) -> (N,) -> ()
-
-
-def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
-    """Raise UserError where D(x) depends on the other images of the batch, which leaves grad_x D(x) undefined."""
-    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
-        raise UserError(
-            f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "
-            "add model.discriminator.norm=spectral (or none)"
-        )
+        return self.weight / 2 * squared_norm(step, step.real, "r1").mean()

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from gan.errors import UserError
 from gan.losses.hinge import Hinge
 from gan.losses.least_squares import LeastSquares
 from gan.losses.minimax import Minimax
 from gan.losses.nonsaturating import Nonsaturating
+from gan.losses.relativistic import Relativistic
+from gan.losses.wasserstein import Wasserstein
 
 
 def log_sigmoid(x: np.ndarray) -> np.ndarray:
@@ -21,10 +24,12 @@ def log_sigmoid(x: np.ndarray) -> np.ndarray:
 
 REFERENCE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     # -E log D(x) - E log(1 - D(G(z))), and -E log D(G(z))
-    Nonsaturating: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda f: -log_sigmoid(f).mean()),
-    Minimax: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda f: log_sigmoid(-f).mean()),
-    Hinge: (lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(), lambda f: -f.mean()),
-    LeastSquares: (lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2, lambda f: ((f - 1) ** 2).mean() / 2),
+    Nonsaturating: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda r, f: -log_sigmoid(f).mean()),
+    Minimax: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda r, f: log_sigmoid(-f).mean()),
+    Hinge: (lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(), lambda r, f: -f.mean()),
+    LeastSquares: (lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2, lambda r, f: ((f - 1) ** 2).mean() / 2),
+    Wasserstein: (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
+    Relativistic: (lambda r, f: -log_sigmoid(r - f).mean(), lambda r, f: -log_sigmoid(f - r).mean()),
 }
 LOG2 = float(np.log(2))
 BY_HAND = [  # real and fake logit, D's loss, G's loss
@@ -35,6 +40,9 @@ BY_HAND = [  # real and fake logit, D's loss, G's loss
     (Hinge, 2.0, -3.0, 0.0, 3.0),
     (LeastSquares, 0.0, 1.0, 0.5 + 0.5, 0.0),
     (LeastSquares, 3.0, -1.0, 2.0 + 0.5, 2.0),
+    (Wasserstein, 2.0, -3.0, -5.0, 3.0),
+    (Relativistic, 5.0, 5.0, LOG2, LOG2),
+    (Relativistic, 1e4, -1e4, 0.0, 2e4),
 ]
 
 
@@ -42,7 +50,7 @@ BY_HAND = [  # real and fake logit, D's loss, G's loss
 def test_values_by_hand(loss: type, real: float, fake: float, discriminator: float, generator: float) -> None:
     r, f = torch.tensor([real]), torch.tensor([fake])
     assert float(loss().discriminator(r, f)) == pytest.approx(discriminator)
-    assert float(loss().generator(None, f)) == pytest.approx(generator)
+    assert float(loss().generator(r, f)) == pytest.approx(generator)
 
 
 @pytest.mark.parametrize("loss", REFERENCE)
@@ -51,13 +59,13 @@ def test_values_and_gradients_agree_with_the_formula(loss: type) -> None:
     r, f = random.normal(0, 2, (2, 7))
     real, fake = (torch.tensor(x, requires_grad=True) for x in (r, f))
     of_discriminator, of_generator = REFERENCE[loss]
-    discriminator, generator = loss().discriminator(real, fake), loss().generator(None, fake)
+    discriminator, generator = loss().discriminator(real, fake), loss().generator(real, fake)
     assert discriminator.item() == pytest.approx(of_discriminator(r, f), rel=1e-12)
-    assert generator.item() == pytest.approx(of_generator(f), rel=1e-12)
+    assert generator.item() == pytest.approx(of_generator(r, f), rel=1e-12)
     for value, reference, x, at in (
         (discriminator, lambda x: of_discriminator(x, f), real, r),
         (discriminator, lambda x: of_discriminator(r, x), fake, f),
-        (generator, of_generator, fake, f),
+        (generator, lambda x: of_generator(r, x), fake, f),
     ):
         (gradient,) = torch.autograd.grad(value, x, retain_graph=True)
         assert gradient.numpy() == pytest.approx(central_differences(reference, at), abs=1e-6)
@@ -81,4 +89,15 @@ def test_heads_are_averaged_within_and_summed_over(loss: type) -> None:
 def test_half_precision_logits_are_summed_in_fp32(loss: type) -> None:
     logits = torch.full((4096,), 0.1, dtype=torch.bfloat16)
     assert loss().discriminator(logits, logits).dtype == torch.float32
-    assert loss().generator(None, logits).dtype == torch.float32
+    assert loss().generator(logits, logits).dtype == torch.float32
+
+
+def test_least_squares_has_the_papers_other_choice() -> None:
+    loss, real, fake = LeastSquares(a=-1, b=1, c=0), torch.tensor([3.0]), torch.tensor([1.0])
+    assert float(loss.discriminator(real, fake)) == 2.0 + 2.0
+    assert float(loss.generator(None, fake)) == 0.5
+
+
+def test_a_paired_loss_asks_for_the_real_logits() -> None:
+    with pytest.raises(UserError, match="real images' logits"):
+        Relativistic().generator(None, torch.zeros(1))

@@ -1,0 +1,38 @@
+"""The small grid that a network starts or ends with, for any size that is such a grid times a power of two."""
+
+from __future__ import annotations
+
+from gan.errors import UserError
+
+CELLS = range(3, 9)  # sides that the grid may have
+
+
+def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
+    """Return (rows, columns, doublings) with rows * 2^doublings = height, and the same for the width.
+
+    The most doublings that leave a grid of at least 4 cells a side are taken, as in the papers (64 = 4 * 2^4), else the
+    most that leave 3. So portrait, landscape and odd sizes need no resampling.
+
+    Raises:
+        UserError: no grid of 3 to 8 cells fits; the message names the nearest sizes that work.
+    """
+    height, width = size
+    fits = [
+        (height >> n, width >> n, n)
+        for n in range(1, 13)
+        if height % 2**n == width % 2**n == 0 and height >> n in CELLS and width >> n in CELLS
+    ]
+    if not fits:
+        near = " and ".join(f"{h}x{w}" for h, w in _nearest_sizes(height, width))
+        raise UserError(
+            f"size {height}x{width}: the networks need a grid of 3 to 8 cells a side times a power of two; "
+            f"the nearest that work are {near} (data.size=[height,width])"
+        )
+    return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
+
+
+def _nearest_sizes(height: int, width: int) -> list[tuple[int, int]]:
+    possible = {(rows << n, columns << n) for n in range(1, 8) for rows in CELLS for columns in CELLS}
+    if height == width:
+        possible = {(h, w) for h, w in possible if h == w}
+    return sorted(possible, key=lambda s: (abs(s[0] - height) + abs(s[1] - width), s))[:2]

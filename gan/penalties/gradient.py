@@ -1,0 +1,35 @@
+"""The gradient penalty of WGAN-GP."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan.penalties.gradients import squared_norm
+from gan.step import Step
+
+TINY = 1e-12  # the square root has no slope at 0
+
+
+class Gradient(nn.Module):
+    """weight * E (|grad_x D(x)| - 1)^2 at x = u real + (1 - u) fake, u from U(0, 1) an image; the norm over C, H, W.
+
+    Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028, equation 3 (two-sided).
+
+    Args:
+        weight: lambda.
+        every: batches from one evaluation to the next; the module multiplies the term by it.
+    """
+
+    of = "discriminator"
+
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__()
+        self.weight = weight
+        self.every = every
+
+    def forward(self, step: Step) -> Tensor:
+        u = torch.rand(len(step.real), 1, 1, 1, device=step.real.device)
+        between = u * step.real + (1 - u) * step.fake.detach().float()
+        norm = (squared_norm(step, between, "gradient") + TINY).sqrt()
+        return self.weight * (norm - 1).square().mean()

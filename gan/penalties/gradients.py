@@ -1,0 +1,42 @@
+"""The gradient of the critic with respect to images, as gradient penalties need it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.losses.heads import at_least_fp32
+from gan.step import Step
+
+
+def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
+    """|grad_x D(x)|^2 at `images` (N, C, H, W), summed over C, H, W: (N,) in fp32 or better, differentiable once more.
+
+    The gradient is that of the image before augmentation; heads are averaged within and summed over.
+
+    Raises:
+        UserError: the discriminator has BatchNorm.
+    """
+    refuse_batch_norm(step.discriminator, name)
+    images = at_least_fp32(images.detach()).requires_grad_(True)
+    with torch.autocast(images.device.type, enabled=False):  # squares of half-precision gradients underflow
+        (gradient,) = torch.autograd.grad(per_image(step.critic(images)).sum(), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3))
+
+
+def per_image(logits: Tensor | Sequence[Tensor]) -> Tensor:
+    """What D says of each image, (N,) in fp32 or better: averaged within a head and summed over the heads."""
+    heads = (logits,) if isinstance(logits, Tensor) else logits
+    return torch.stack([at_least_fp32(head).reshape(len(head), -1).mean(1) for head in heads]).sum(0)
+
+
+def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
+    """Raise UserError where D(x) depends on the other images of the batch, which leaves grad_x D(x) undefined."""
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
+        raise UserError(
+            f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "
+            "add model.discriminator.norm=spectral (or none)"
+        )

@@ -1,0 +1,20 @@
+"""R2, the gradient penalty on generated images."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from gan.penalties.gradients import squared_norm
+from gan.penalties.r1 import R1
+from gan.step import Step
+
+
+class R2(R1):
+    """weight / 2 * E |grad_x D(x)|^2 over generated x, summed over C, H, W.
+
+    Mescheder et al., 2018, arXiv:1801.04406, equation 10; beside R1 what keeps the relativistic loss stable (R3GAN,
+    Huang et al., 2024, arXiv:2501.05441, section 3). Arguments as for R1.
+    """
+
+    def forward(self, step: Step) -> Tensor:
+        return self.weight / 2 * squared_norm(step, step.fake, "r2").mean()

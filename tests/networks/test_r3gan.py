@@ -1,0 +1,37 @@
+"""R3GAN: the paper's parameter counts and start, and blocks that begin as nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gan.errors import UserError
+from gan.networks.r3gan import Block, Discriminator, Generator
+
+
+def millions(network: nn.Module) -> float:
+    return round(sum(parameter.numel() for parameter in network.parameters()) / 1e6, 1)
+
+
+@pytest.mark.parametrize(("size", "generator", "discriminator"), [(64, 22.4, 22.4), (256, 23.1, 23.0)])
+def test_parameter_counts_are_the_papers(size: int, generator: float, discriminator: float) -> None:
+    assert millions(Generator((size, size))) == generator
+    assert millions(Discriminator((size, size))) == discriminator
+
+
+def test_a_block_starts_as_nothing_and_keeps_the_size_of_what_passes() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4, 64, 8, 8)
+    assert torch.equal(Block(64, 16, 8)(x), x)
+    block = Block(64, 16, blocks=1)
+    inside = nn.functional.leaky_relu(block.expand(x), 0.2)
+    assert inside.square().mean().item() == pytest.approx(1, rel=0.05)
+    assert block.mix.groups == 8
+    fixup = Block(64, 16, blocks=16).expand.weight.std() / block.expand.weight.std()
+    assert fixup.item() == pytest.approx(16 ** (-1 / 4), rel=0.02)
+
+
+def test_a_width_that_cannot_be_grouped_is_named() -> None:
+    with pytest.raises(UserError, match="groups of 16"):
+        Generator((16, 16), width=25)

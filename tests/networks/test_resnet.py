@@ -1,0 +1,40 @@
+"""The residual networks of SNGAN: channels of its tables, blocks that do what they are drawn as, bounded layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gan.networks.resnet import Discriminator, Down, Generator, Up
+
+
+def test_channels_are_the_papers_at_64_px() -> None:
+    generator, discriminator = Generator((64, 64)), Discriminator((64, 64))
+    assert [block.second.out_channels for block in generator.blocks] == [512, 256, 128, 64]
+    assert generator.stem.out_features == 1024 * 4 * 4
+    assert [block.second.out_channels for block in discriminator.blocks] == [64, 128, 256, 512, 1024]
+
+
+def test_up_is_what_it_would_be_with_the_shortcut_after_doubling() -> None:
+    block, x = Up(6, 4), torch.randn(3, 6, 4, 4)
+    doubled = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    inside = block.second(F.relu(block.norms[1](block.first(F.relu(block.norms[0](doubled))))))
+    torch.testing.assert_close(block(x), inside + block.shortcut(doubled))
+
+
+def test_down_is_what_it_would_be_with_the_shortcut_before_halving() -> None:
+    x = torch.randn(3, 6, 8, 8)
+    for first in (True, False):
+        block = Down(6, 4, first)
+        inside = block.second(F.relu(block.first(x if first else F.relu(x))))
+        torch.testing.assert_close(block(x), F.avg_pool2d(inside + block.shortcut(x), 2))
+    assert Down(6, 6, halve=False)(x).shape == x.shape
+
+
+def test_every_layer_of_the_discriminator_is_bounded() -> None:
+    discriminator = Discriminator((16, 16), width=4)
+    layers = [module for module in discriminator.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    assert len(layers) == 3 * 3 + 1
+    assert all(nn.utils.parametrize.is_parametrized(layer, "weight") for layer in layers)
+    assert not any(nn.utils.parametrize.is_parametrized(m) for m in Discriminator((16, 16), norm="none").modules())

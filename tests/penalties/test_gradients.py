@@ -1,0 +1,152 @@
+"""R1, R2, WGAN-GP's and the approximate penalties in closed form, against float64 formulas, under autocast, refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.penalties.approximate import ApproximateR1, ApproximateR2
+from gan.penalties.gradient import Gradient
+from gan.penalties.gradients import per_image
+from gan.penalties.r1 import R1
+from gan.penalties.r2 import R2
+from gan.step import Step
+
+PENALTIES = (R1, R2, Gradient, ApproximateR1, ApproximateR2)
+SHAPE = (3, 4, 5)
+
+
+class Linear(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(SHAPE))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x * self.weight).sum((1, 2, 3))
+
+
+class Quadratic(nn.Module):
+    """D(x) = x'Ax/2 with a symmetric A, whose gradient is Ax: known at every x, other at each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        root = torch.randn(60, 60) / 8
+        self.weight = nn.Parameter(root + root.T)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.flatten(1)
+        return ((flat @ self.weight) * flat).sum(1) / 2
+
+
+def step(discriminator: nn.Module, critic: Callable[[Tensor], Tensor] | None = None, n: int = 6) -> Step:
+    real, fake = torch.randn(2, n, *SHAPE, dtype=next(discriminator.parameters()).dtype)
+    return Step(0, real, None, torch.randn(n, 2), nn.Identity(), discriminator, critic or discriminator, fake)
+
+
+@pytest.mark.parametrize("penalty", [R1, R2])
+def test_linear_discriminator_has_half_weight_times_squared_norm(penalty: type) -> None:
+    discriminator = Linear()
+    value = penalty(weight=3.0)(step(discriminator))
+    assert value.item() == pytest.approx(1.5 * discriminator.weight.square().sum().item(), rel=1e-6)
+    value.backward()
+    torch.testing.assert_close(discriminator.weight.grad, 3.0 * discriminator.weight.detach())
+
+
+@pytest.mark.parametrize(("penalty", "of"), [(R1, "real"), (R2, "fake")])
+def test_each_looks_at_its_own_images(penalty: type, of: str) -> None:
+    torch.manual_seed(0)
+    discriminator = Quadratic()
+    at = step(discriminator)
+    value = penalty(weight=2.0)(at)
+    images, weight = getattr(at, of).flatten(1).double().numpy(), discriminator.weight.detach().double().numpy()
+    assert value.item() == pytest.approx(((images @ weight) ** 2).sum(1).mean(), rel=1e-5)
+    value.backward()
+    expected = torch.from_numpy(2 * images.T @ (images @ weight) / len(images))  # of mean |xA|^2, every entry its own
+    half = expected + expected.T
+    gradient = discriminator.weight.grad
+    assert gradient is not None
+    torch.testing.assert_close(gradient + gradient.T, half.float(), rtol=1e-4, atol=1e-5)
+
+
+def test_wgan_gp_is_the_papers_between_the_images() -> None:
+    discriminator = Quadratic()
+    at = step(discriminator)
+    torch.manual_seed(3)
+    value = Gradient(weight=7.0)(at)
+    torch.manual_seed(3)
+    u = torch.rand(6, 1, 1, 1)
+    between = (u * at.real + (1 - u) * at.fake).flatten(1).double().numpy()
+    norm = np.sqrt(((between @ discriminator.weight.detach().double().numpy()) ** 2).sum(1))
+    assert value.item() == pytest.approx(7 * ((norm - 1) ** 2).mean(), rel=1e-5)
+    linear = Linear()
+    value = Gradient()(step(linear))
+    assert value.item() == pytest.approx(10 * (linear.weight.norm().item() - 1) ** 2, rel=1e-5)
+
+
+def test_wgan_gp_has_a_finite_slope_where_the_critic_has_none() -> None:
+    linear = Linear()
+    nn.init.zeros_(linear.weight)
+    Gradient()(step(linear)).backward()
+    assert linear.weight.grad is not None and torch.isfinite(linear.weight.grad).all()
+
+
+@pytest.mark.parametrize(("approximate", "exact"), [(ApproximateR1, R1), (ApproximateR2, R2)])
+def test_approximations_tend_to_the_exact_ones(approximate: type, exact: type) -> None:
+    torch.manual_seed(0)
+    discriminator = Quadratic().double()
+    at = step(discriminator, n=2)
+    wanted = exact(weight=2.0)(at).item()
+    many = Step(**{**at.__dict__, "real": at.real.repeat(4000, 1, 1, 1), "fake": at.fake.repeat(4000, 1, 1, 1)})
+
+    def error(sigma: float) -> float:
+        torch.manual_seed(1)
+        return abs(float(approximate(weight=2.0, sigma=sigma)(many).item()) / wanted - 1)
+
+    assert error(1.0) > 0.2 > error(1e-4)
+    assert error(1e-4) < 0.05  # 8,000 probes of relative deviation sqrt(2)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_gradient_is_of_the_image_before_augmentation(penalty: type) -> None:
+    discriminator = Linear()
+    torch.manual_seed(0)
+    at = step(discriminator)
+    torch.manual_seed(1)
+    plain = penalty()(at)
+    torch.manual_seed(1)
+    tripled = penalty()(Step(**{**at.__dict__, "critic": lambda x: discriminator(3 * x)}))
+    if penalty is Gradient:
+        norm = discriminator.weight.norm().item()
+        assert tripled.item() == pytest.approx(10 * (3 * norm - 1) ** 2, rel=1e-4)
+    else:
+        assert tripled.item() == pytest.approx(9 * plain.item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_values_are_fp32_under_autocast(penalty: type) -> None:
+    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(60, 1), nn.Flatten(0))
+    at = step(discriminator)
+    at.fake = at.fake.bfloat16()  # as a generator under autocast leaves it
+    torch.manual_seed(0)
+    plain = penalty()(at)
+    torch.manual_seed(0)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(penalty()(at), plain)
+    assert plain.dtype == torch.float32
+
+
+def test_heads_are_averaged_within_and_summed_over() -> None:
+    patches, whole = torch.randn(4, 1, 3, 3), torch.randn(4)
+    torch.testing.assert_close(per_image((patches, whole)), patches.mean((1, 2, 3)) + whole)
+    torch.testing.assert_close(per_image(whole), whole)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_batch_norm_is_refused_with_the_remedy(penalty: type) -> None:
+    with pytest.raises(UserError, match="norm=spectral"):
+        penalty()(step(nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(60, 1))))

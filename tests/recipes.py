@@ -1,0 +1,62 @@
+"""Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
+
+Run as a script it trains all of them on so many ranks, and saves each rank's weights.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import instantiate
+from lightning import Trainer
+
+from gan.config import CONF, compose
+from gan.training import EXPECTED_WARNINGS
+
+RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+TINY = {"r3gan": ["model.generator.width=16", "model.discriminator.width=16"]}
+OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]
+BATCH = 4
+
+
+def build(recipe: str, *options: str) -> tuple[Any, Any]:
+    """The module and its data, of 24 built-in images of 16 px."""
+    given = [f"model={recipe}", "data.size=16", f"data.batch_size={BATCH}", "data.images=24", "data.split=null"]
+    cfg = compose([*given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])
+    torch.manual_seed(0)
+    return instantiate(cfg.model), instantiate(cfg.data)
+
+
+def fit(
+    recipe: str, batches: int, *options: str, resume: Path | None = None, save: Path | None = None, **more: Any
+) -> Any:
+    """Train to so many batches, and return the module."""
+    module, data = build(recipe, *options)
+    silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
+    settings = {"accelerator": "cpu", "max_steps": batches, "max_epochs": -1, "use_distributed_sampler": False}
+    trainer = Trainer(**settings, **silent, **more)  # type: ignore[arg-type]
+    trainer.fit(module, data, ckpt_path=None if resume is None else str(resume), weights_only=True)
+    if save is not None:
+        trainer.save_checkpoint(save)
+    return module
+
+
+def main(out: Path, ranks: int) -> None:
+    for message in EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    for recipe in RECIPES:
+        for precision in ("32-true", "bf16-mixed"):
+            for channels in (1, 3, 4):
+                options = f"data.channels={channels}", f"trainer.precision={precision}"
+                ddp = {"devices": ranks, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
+                module = fit(recipe, 4, *options, **ddp)
+                rank = module.trainer.global_rank
+                torch.save(module.state_dict(), out / f"{recipe}-{precision}-{channels}-{rank}.pt")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,62 @@
+"""Every recipe of conf/model: some batches in each precision, with each number of channels, on one rank and two."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from .conftest import command
+from .recipes import BATCH, RECIPES, build, fit
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:.*does not have many workers.*",
+    "ignore:.*in eval mode at the start of training.*",
+    "ignore:.*no pre-optimization state.*",
+    "ignore:.*isinstance\\(treespec, LeafSpec\\).*",
+)
+
+
+def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
+    """Which networks' weights have changed."""
+    return {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_one_rank(recipe: str, channels: int, precision: str) -> None:
+    options = f"data.channels={channels}", f"trainer.precision={precision}"
+    batches = 2 * build(recipe, *options)[0].n_critic
+    module = fit(recipe, batches, *options, precision=precision)
+    assert moved(build(recipe, *options)[0].state_dict(), module.state_dict()) >= {"generator", "discriminator", "ema"}
+    assert module.pending and all(math.isfinite(float(x)) for terms in module.pending.values() for x in terms)
+    pictures = module.preview(3)
+    assert pictures.shape == (3, channels, 16, 16) and pictures.dtype == torch.uint8
+
+
+def test_two_ranks_keep_the_same_weights(tmp_path: Path) -> None:
+    command([str(Path(__file__).parent / "recipes.py"), str(tmp_path), "2"], tmp_path)
+    for recipe in RECIPES:
+        for first in tmp_path.glob(f"{recipe}-*-0.pt"):
+            one = torch.load(first, weights_only=True)
+            other = torch.load(first.with_name(first.name.replace("-0.pt", "-1.pt")), weights_only=True)
+            for name, value in one.items():
+                if "running_" not in name and "num_batches" not in name:  # BatchNorm's are each rank's own on a CPU
+                    assert torch.equal(value, other[name]), (first.name, name)
+    assert len(list(tmp_path.glob("*.pt"))) == len(RECIPES) * 2 * 3 * 2
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
+    whole = fit(recipe, 9)
+    fit(recipe, 4, save=tmp_path / "half.ckpt")
+    resumed = fit(recipe, 9, resume=tmp_path / "half.ckpt")
+    assert moved(whole.state_dict(), resumed.state_dict()) == set()
+    assert whole.images_seen == resumed.images_seen == 9 * BATCH
+    assert {k: list(map(float, v)) for k, v in whole.pending.items()} == {
+        k: list(map(float, v)) for k, v in resumed.pending.items()
+    }
