@@ -79,6 +79,11 @@ def unless(given: Any, otherwise: Any) -> Any:
     return otherwise if given is None else None
 
 
+def shorter(images: int, run: Any) -> int:
+    """The length of a published schedule, or of the run where that is shorter and known."""
+    return images if run is None else min(images, run)
+
+
 def strategy(devices: Any) -> str:
     """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
     externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
@@ -106,7 +111,7 @@ def images_at(checkpoint: str | None) -> int | None:
     return runs.images_of(Path(checkpoint)) if checkpoint else None
 
 
-for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at, unless):
+for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at, unless, shorter):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 

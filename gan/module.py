@@ -25,6 +25,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from lightning import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
@@ -35,6 +36,7 @@ from gan.clock import crosses, seed_of
 from gan.ema import EMA
 from gan.errors import Diverged, UserError, at_least
 from gan.images import to_float
+from gan.runs import flatten
 from gan.sampling import FAKES_SEED, generate, latents, reestimate_batch_norm
 from gan.step import Step
 
@@ -52,6 +54,8 @@ class GAN(LightningModule):
         ema_half_life: in images.
         ema_warmup: the half-life is at most this share of the images seen.
         log_every: images from one line of losses to the next; they are averaged over it.
+        schedules: `images seen -> value` for an option of an optimizer, {"generator_optimizer": {"lr": ...}}, or for an
+            attribute of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
 
     Raises:
         UserError: a count is less than 1; the optimizers do not take their options.
@@ -79,6 +83,7 @@ class GAN(LightningModule):
         log_every: int = 1_000,
         penalties: Mapping[str, nn.Module] | None = None,
         augment: nn.Module | None = None,
+        schedules: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -88,6 +93,7 @@ class GAN(LightningModule):
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
+        self.schedules: dict[str, Callable[[int], Any]] = flatten(schedules) if schedules else {}
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size = batch_size
         self.seed = seed
@@ -119,6 +125,7 @@ class GAN(LightningModule):
         # D moves in every batch and G in some: let D alone be counted, so that global_step is the number of batches
         # (Lightning #17958). The loop sets both hooks anew before each batch.
         generator_optimizer._on_before_step = generator_optimizer._on_after_step = lambda: None
+        self.follow_schedules()
         step = self.begin(batch)
         one_pass = self.n_critic == 1  # then one pass of G serves both updates
         with torch.set_grad_enabled(one_pass):
@@ -134,6 +141,27 @@ class GAN(LightningModule):
             self.ema.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
             self.log_losses()
+
+    def follow_schedules(self) -> None:
+        """Give each scheduled value what it has at this count of images.
+
+        Raises:
+            UserError: there is no such value.
+        """
+        named = zip(("generator_optimizer", "discriminator_optimizer"), self.lightning_optimizers(), strict=True)
+        options = {name: optimizer.param_groups[0] for name, optimizer in named}
+        for path, schedule in self.schedules.items():
+            where, _, name = path.rpartition(".")
+            if where.startswith("penalties.") and where.split(".")[1] not in self.penalties:
+                continue  # a recipe's, for a penalty that was left out
+            value = schedule(self.images_seen)
+            try:
+                owner = options[where] if where in options else vars(self.get_submodule(where))
+                if np.shape(owner[name]) != np.shape(value):
+                    raise KeyError(name)
+                owner[name] = value
+            except (AttributeError, KeyError) as error:
+                raise UserError(f"model.schedules: {path}: there is no such value, or it is of another kind") from error
 
     def begin(self, batch: dict[str, Tensor]) -> Step:
         """Gather what the updates need; every draw of this batch is a function of (seed, batch), so resume is exact."""
