@@ -1,10 +1,12 @@
 """Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
 
-Run as a script it trains all of them on so many ranks, and saves each rank's weights.
+python -m tests.recipes FOLDER 2     train all of them on two ranks, and save each rank's weights
+python -m tests.recipes golden       write the golden files anew, after a change that is meant to move losses
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import warnings
 from pathlib import Path
@@ -21,6 +23,7 @@ RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {"r3gan": ["model.generator.width=16", "model.discriminator.width=16"]}
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]
 BATCH = 4
+GOLDEN = Path(__file__).parent / "golden"
 
 
 def build(recipe: str, *options: str) -> tuple[Any, Any]:
@@ -45,9 +48,12 @@ def fit(
     return module
 
 
-def main(out: Path, ranks: int) -> None:
-    for message in EXPECTED_WARNINGS:
-        warnings.filterwarnings("ignore", message)
+def first_losses(recipe: str) -> dict[str, list[float]]:
+    """Every term of the first 20 batches, in fp32; of penalties those that were due."""
+    return {name: [round(float(x), 6) for x in terms] for name, terms in fit(recipe, 20).pending.items()}
+
+
+def on_ranks(out: Path, ranks: int) -> None:
     for recipe in RECIPES:
         for precision in ("32-true", "bf16-mixed"):
             for channels in (1, 3, 4):
@@ -59,4 +65,10 @@ def main(out: Path, ranks: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    for message in EXPECTED_WARNINGS:
+        warnings.filterwarnings("ignore", message)
+    if sys.argv[1] == "golden":
+        for name in RECIPES:
+            (GOLDEN / f"{name}.json").write_text(json.dumps(first_losses(name), indent=1) + "\n")
+    else:
+        on_ranks(Path(sys.argv[1]), int(sys.argv[2]))
