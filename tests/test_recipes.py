@@ -69,4 +69,4 @@ def test_the_first_losses_are_those_on_record(recipe: str) -> None:
     assert now.keys() == golden.keys()
     for name, values in golden.items():
         assert len(values) in (20, 20 // 5)
-        assert now[name] == pytest.approx(values, rel=2e-3, abs=2e-4), name  # kernels differ from machine to machine
+        assert now[name] == pytest.approx(values, rel=2e-2, abs=1e-3), name  # kernels differ from machine to machine
