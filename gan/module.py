@@ -36,6 +36,7 @@ from gan.clock import crosses, seed_of
 from gan.ema import EMA
 from gan.errors import Diverged, UserError, at_least
 from gan.images import to_float
+from gan.losses.heads import per_image
 from gan.runs import flatten
 from gan.sampling import FAKES_SEED, generate, latents, reestimate_batch_norm
 from gan.step import Step
@@ -208,8 +209,15 @@ class GAN(LightningModule):
         """Named terms of D's loss; their sum is minimised."""
         step.real_logits = step.critic(step.real)
         step.fake_logits = step.critic(step.fake.detach())
+        self.note_accuracy(step.real_logits, step.fake_logits)
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.penalty_terms("discriminator", step)}
+
+    @torch.no_grad()
+    def note_accuracy(self, real_logits: Tensor, fake_logits: Tensor) -> None:
+        """Remember in which share of pairs D finds the real image more real: the one score that every loss has."""
+        told_apart = per_image(real_logits) > per_image(fake_logits)
+        self.pending["health/accuracy"].append(told_apart.float().mean())
 
     def generator_loss(self, step: Step) -> dict[str, Tensor]:
         """Named terms of G's loss; their sum is minimised."""

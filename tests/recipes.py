@@ -49,8 +49,9 @@ def fit(
 
 
 def first_losses(recipe: str) -> dict[str, list[float]]:
-    """Every term of the first 20 batches, in fp32; of penalties those that were due."""
-    return {name: [round(float(x), 6) for x in terms] for name, terms in fit(recipe, 20).pending.items()}
+    """Every term of the losses of the first 20 batches, in fp32."""
+    terms = {name: values for name, values in fit(recipe, 20).pending.items() if not name.startswith("health/")}
+    return {name: [round(float(x), 6) for x in values] for name, values in terms.items()}
 
 
 def on_ranks(out: Path, ranks: int) -> None:

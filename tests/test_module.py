@@ -30,7 +30,14 @@ def model(**options: Any) -> GAN:
     return GAN(*networks, options.pop("loss", Nonsaturating()), adam, adam, batch_size=BATCH, **options)
 
 
-def fit(module: GAN, batches: int, *callbacks: Callback, precision: Any = "32-true", **options: Any) -> Trainer:
+def fit(
+    module: GAN,
+    batches: int,
+    *callbacks: Callback,
+    precision: Any = "32-true",
+    data: Images | None = None,
+    **options: Any,
+) -> Trainer:
     trainer = Trainer(
         accelerator="cpu",
         max_steps=batches,
@@ -43,7 +50,7 @@ def fit(module: GAN, batches: int, *callbacks: Callback, precision: Any = "32-tr
         **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
         **options,
     )
-    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH))
+    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH) if data is None else data)
     return trainer
 
 

@@ -20,5 +20,11 @@ def over_heads(term: Callable[..., Tensor], *logits: Tensor | Sequence[Tensor]) 
     return functools.reduce(torch.add, [term(*map(at_least_fp32, head)).mean() for head in heads])
 
 
+def per_image(logits: Tensor | Sequence[Tensor]) -> Tensor:
+    """What D says of each image, (N,) in fp32 or better: averaged within a head and summed over the heads."""
+    heads = (logits,) if isinstance(logits, Tensor) else logits
+    return torch.stack([at_least_fp32(head).reshape(len(head), -1).mean(1) for head in heads]).sum(0)
+
+
 def at_least_fp32(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

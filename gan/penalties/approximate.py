@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan.losses.heads import at_least_fp32
-from gan.penalties.gradients import per_image, refuse_batch_norm
+from gan.losses.heads import at_least_fp32, per_image
+from gan.penalties.gradients import refuse_batch_norm
 from gan.step import Step
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
-from gan.losses.heads import at_least_fp32
+from gan.losses.heads import at_least_fp32, per_image
 from gan.step import Step
 
 
@@ -25,12 +23,6 @@ def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
     with torch.autocast(images.device.type, enabled=False):  # squares of half-precision gradients underflow
         (gradient,) = torch.autograd.grad(per_image(step.critic(images)).sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3))
-
-
-def per_image(logits: Tensor | Sequence[Tensor]) -> Tensor:
-    """What D says of each image, (N,) in fp32 or better: averaged within a head and summed over the heads."""
-    heads = (logits,) if isinstance(logits, Tensor) else logits
-    return torch.stack([at_least_fp32(head).reshape(len(head), -1).mean(1) for head in heads]).sum(0)
 
 
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gan.errors import UserError
-from gan.networks import dcgan, r3gan, resnet
+from gan.networks import dcgan, r3gan, resnet, seed
 
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
     "dcgan": (functools.partial(dcgan.Generator, width=2), functools.partial(dcgan.Discriminator, width=2)),
@@ -27,6 +27,7 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
         functools.partial(resnet.Generator, width=2),
         functools.partial(resnet.Discriminator, width=2, norm="none"),
     ),
+    "seed": (functools.partial(seed.Generator, width=2), functools.partial(seed.Discriminator, width=2)),
     "r3gan": (
         functools.partial(r3gan.Generator, width=16, blocks=1, group_width=4),
         functools.partial(r3gan.Discriminator, width=16, blocks=1, group_width=4),

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
+from gan.losses.heads import per_image
 from gan.penalties.approximate import ApproximateR1, ApproximateR2
 from gan.penalties.gradient import Gradient
-from gan.penalties.gradients import per_image
 from gan.penalties.r1 import R1
 from gan.penalties.r2 import R2
 from gan.step import Step

@@ -1,0 +1,84 @@
+"""The network that this project grew from, a tutorial's, mended: its sizes fit, and it goes on to any size.
+
+A dense layer, 5x5 transposed convolutions with strides 1, 1 and 2 against strided 5x5 convolutions with dropout, leaky
+ReLUs of slope .3. On a grid of 7x7 with one doubling it is the tutorial's 14x14; more doublings repeat its last stage.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from gan.networks.grid import base_grid
+
+SLOPE = 0.3  # Keras's leaky ReLU
+MAX_MULTIPLE = 4  # of the width, at the grid
+
+
+class Generator(nn.Module):
+    """Latent (N, latent) -> image (N, C, H, W) in [-1, 1].
+
+    Args:
+        width: channels at the full size's half; four times as many at the grid.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 100) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        self.latent = latent
+        self.grid = (MAX_MULTIPLE * width, rows, columns)
+        inside = MAX_MULTIPLE * width * rows * columns
+        self.stem = nn.Sequential(nn.Linear(latent, inside, bias=False), nn.BatchNorm1d(inside), nn.LeakyReLU(SLOPE))
+        self.blocks = nn.ModuleList(
+            [
+                stage(MAX_MULTIPLE * width, 2 * width, stride=1),
+                stage(2 * width, width, stride=1),
+                *(stage(width, width, stride=2) for _ in range(doublings - 1)),
+            ]
+        )
+        self.to_image = transposed(width, channels, stride=2)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x = self.stem(z).unflatten(1, self.grid)  # (N, latent) -> (N, 4 width, rows, columns)
+        for block in self.blocks:
+            x = block(x)  # (N, width_i, h, w), then (N, width, 2h, 2w)
+        return torch.tanh(self.to_image(x))  # (N, C, H, W)
+
+
+class Discriminator(nn.Module):
+    """Image (N, C, H, W) -> logits (N,), no sigmoid.
+
+    Args:
+        width: channels at half of the full size; up to four times as many below.
+        dropout: share of activations that are dropped.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, dropout: float = 0.3) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        widths = [channels, *(width * min(2**n, MAX_MULTIPLE) for n in range(doublings))]
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(before, after, 5, 2, 2), nn.LeakyReLU(SLOPE), nn.Dropout(dropout))
+            for before, after in pairwise(widths)
+        )
+        self.to_logit = nn.Linear(widths[-1] * rows * columns, 1)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Activations after each stage, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
+        activations = [x]
+        for block in self.blocks:
+            activations.append(block(activations[-1]))
+        return activations[1:]
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.to_logit(self.features(x)[-1].flatten(1)).flatten()  # (N, width_n rows columns) -> (N,)
+
+
+def transposed(before: int, after: int, stride: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(before, after, 5, stride, padding=2, output_padding=stride - 1, bias=False)
+
+
+def stage(before: int, after: int, stride: int) -> nn.Module:
+    return nn.Sequential(transposed(before, after, stride), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE))

@@ -1,0 +1,28 @@
+"""The tutorial's network: its layers at 14x14, and dropout that stops where nothing is learnt."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from gan.networks.seed import Discriminator, Generator
+
+
+def test_at_14_px_it_is_the_tutorials() -> None:
+    generator = Generator((14, 14), channels=1)
+    layers = [m for m in generator.modules() if isinstance(m, nn.ConvTranspose2d)]
+    assert [(m.in_channels, m.out_channels, m.kernel_size, m.stride) for m in layers] == [
+        (256, 128, (5, 5), (1, 1)),
+        (128, 64, (5, 5), (1, 1)),
+        (64, 1, (5, 5), (2, 2)),
+    ]
+    assert generator.stem[0].out_features == 7 * 7 * 256
+    assert generator(torch.randn(2, 100)).shape == (2, 1, 14, 14)
+
+
+def test_dropout_acts_in_training_alone() -> None:
+    discriminator, x = Discriminator((28, 28), channels=1), torch.randn(2, 1, 28, 28)
+    assert [m.out_channels for m in discriminator.modules() if isinstance(m, nn.Conv2d)] == [64, 128]
+    assert not torch.equal(discriminator(x), discriminator(x))
+    discriminator.eval()
+    assert torch.equal(discriminator(x), discriminator(x))
