@@ -242,9 +242,23 @@ class GAN(LightningModule):
         """Zero, backward, step, remember the terms: the one place where weights change."""
         optimizer.zero_grad()
         self.manual_backward(functools.reduce(torch.add, terms.values()))
-        optimizer.step()
+        self.step_if_finite(optimizer)
         for name, term in terms.items():
             self.pending[name].append(term.detach())
+
+    def step_if_finite(self, optimizer: LightningOptimizer) -> None:
+        """Leave the weights alone where a gradient is not finite, and count it; a gradient scaler does so by itself."""
+        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
+            optimizer.step()
+            return
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        skip = 1 - torch.nn.utils.get_total_norm(gradients).isfinite().float()
+        self.pending["health/skipped"].append(skip)
+        if optimizer.defaults.get("fused"):  # its kernel asks on the device, so that nobody waits for the answer
+            optimizer.optimizer.found_inf = skip  # type: ignore[attr-defined]
+        elif skip:
+            optimizer.zero_grad()  # a step without gradients moves nothing, and is counted
+        optimizer.step()
 
     def lightning_optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
         generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
@@ -253,10 +267,12 @@ class GAN(LightningModule):
     def log_losses(self) -> None:
         """Send the averages since the last line to the loggers: the one moment at which the device is waited for.
 
+        A loss that was not finite for once is left out of them.
+
         Raises:
-            Diverged: a loss is not finite.
+            Diverged: a loss has not been finite since the last line.
         """
-        self.losses = {name: float(torch.stack(terms).mean()) for name, terms in self.pending.items()}
+        self.losses = {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
         self.pending.clear()
         now, (then, seen) = time.monotonic(), self.logged
         self.logged = now, self.images_seen
@@ -297,6 +313,11 @@ class GAN(LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.pending = defaultdict(list, {name: list(terms) for name, terms in checkpoint["pending"].items()})
+
+
+def finite_mean(terms: Tensor) -> float:
+    """The mean of what is finite; nan where nothing is."""
+    return float(terms[terms.isfinite()].mean())
 
 
 def seed_global(device: torch.device, seed: int) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -186,8 +188,41 @@ def test_a_loss_that_is_not_finite_ends_the_run() -> None:
         def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
             return fake_logits.mean() * float("nan")
 
-    with pytest.raises(Diverged, match="loss/discriminator is nan, loss/generator is nan at 8 images"):
+    with pytest.raises(Diverged, match="loss/discriminator is nan at 8 images"):
         fit(model(loss=Broken(), log_every=8), 6)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool) -> None:
+    class Once(Nonsaturating):
+        calls = 0
+
+        def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            self.calls += 1
+            return super().discriminator(real_logits, fake_logits) * (float("nan") if self.calls == 2 else 1.0)
+
+    seen: list[Tensor] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            seen.append(pl_module.discriminator.to_logit.weight.detach().clone())
+
+    module = model(loss=Once(), log_every=16)
+    module.optimizer_factories = (functools.partial(torch.optim.Adam, lr=2e-4, fused=fused),) * 2
+    fit(module, 4, Watch())
+    assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, False]
+    assert module.losses["health/skipped"] == 1 / 8
+    assert all(math.isfinite(value) for value in module.losses.values())
+
+
+def test_weights_that_are_not_finite_end_the_run() -> None:
+    class Poison(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            if batch_idx == 4:
+                next(iter(pl_module.generator.parameters())).data.fill_(float("nan"))
+
+    with pytest.raises(Diverged, match=r"loss/discriminator is nan.* at 24 images"):
+        fit(model(log_every=8), 8, Poison())
 
 
 def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> None:

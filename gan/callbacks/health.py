@@ -18,12 +18,17 @@ from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
 from gan.module import GAN
 
+SKIPPED = 0.01  # of the steps; one in a long while is nothing
 WINS = 0.99  # pairs that D tells apart; above it hardly a gradient reaches G
 LOSES = 0.55  # below it D hardly knows real from generated
 OVERFITS = 0.5  # r_v; the ADA paper keeps it near or below .5 (its figure 3)
 ALIKE = 0.3  # distances among samples in units of those among real images
 
 FINDINGS = {  # what is said, and what to try
+    "skipped": (
+        "{skipped:.1%} of the steps were left out, since their gradients were not finite",
+        "lower learning rates, trainer.precision=32-true",
+    ),
     "wins": (
         "the discriminator wins: it tells {accuracy:.0%} of pairs apart, so that the generator learns little",
         "augment=diffaugment, a lower model.discriminator_optimizer.lr, or model.discriminator.norm=none penalty=[r1]",
@@ -47,6 +52,7 @@ FINDINGS = {  # what is said, and what to try
 class Health(Callback):
     """Log health/accuracy, health/overfitting and health/diversity now and then, and say once when one turns bad.
 
+    skipped      share of steps that were left out since the last line, their gradients not being finite
     accuracy     share of pairs in which D finds the real image more real than the generated one, since the last line
     overfitting  r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)), where images are held out;
                  Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676,
@@ -79,8 +85,8 @@ class Health(Callback):
         if len(held_out) == self.n:
             values["overfitting"] = overfitting(*(logits(pl_module, images) for images in (train, held_out, fakes)))
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})
-        if "health/accuracy" in pl_module.losses:  # the module's own, logged with the losses
-            values["accuracy"] = pl_module.losses["health/accuracy"]
+        own = {"accuracy", "skipped"} & {name.removeprefix("health/") for name in pl_module.losses}
+        values |= {name: pl_module.losses[f"health/{name}"] for name in own}  # logged with the losses
         self.tell(trainer, pl_module, values)
 
     def tell(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:
@@ -109,6 +115,8 @@ class Health(Callback):
 
 
 def symptoms(values: dict[str, float]) -> Iterator[str]:
+    if values.get("skipped", 0.0) >= SKIPPED:
+        yield "skipped"
     accuracy = values.get("accuracy", 0.75)
     if accuracy >= WINS:
         yield "wins"

@@ -50,5 +50,8 @@ class LeCam(nn.Module):
         if dist.is_initialized():
             dist.all_reduce(means)
             means /= dist.get_world_size()
+        means = torch.where(
+            means.isfinite(), means, self.averages / self.share.clamp_min(1e-8)
+        )  # one bad batch is over
         self.averages.lerp_(means, 1 - self.decay)
         self.share.lerp_(torch.ones_like(self.share), 1 - self.decay)
