@@ -153,8 +153,9 @@ class GAN(LightningModule):
         options = {name: optimizer.param_groups[0] for name, optimizer in named}
         for path, schedule in self.schedules.items():
             where, _, name = path.rpartition(".")
-            if where.startswith("penalties.") and where.split(".")[1] not in self.penalties:
-                continue  # a recipe's, for a penalty that was left out
+            group, _, part = where.partition(".")
+            if (group == "penalties" and part not in self.penalties) or (group == "augment" and self.augment is None):
+                continue  # a recipe's, for a part that was left out
             value = schedule(self.images_seen)
             try:
                 owner = options[where] if where in options else vars(self.get_submodule(where))

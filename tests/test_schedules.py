@@ -70,8 +70,12 @@ def test_values_are_set_before_each_batch() -> None:
         assert got == pytest.approx(wanted)
 
 
-def test_a_penalty_that_is_left_out_takes_its_schedule_along() -> None:
-    fit(model(schedules={"penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}}}), 1)
+@pytest.mark.parametrize(
+    "owner",
+    [{"penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}}}, {"augment": {"probability": Schedule(0.0, 0.3, 8)}}],
+)
+def test_a_part_that_is_left_out_takes_its_schedule_along(owner: dict[str, Any]) -> None:
+    fit(model(schedules=owner), 1)
 
 
 @pytest.mark.parametrize("path", ["generator_optimizer.rate", "generator_optimizer.betas", "ema.life", "x"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 
 POLICIES = ("color", "translation", "cutout")
 
@@ -20,27 +20,40 @@ class DiffAugment(nn.Module):
 
     Args:
         policy: which of "color", "translation", "cutout", applied in that order.
+        probability: of an image to be changed, by all of the policy; the paper's is 1. It may follow a schedule.
+        cell: pixels a side that stay together: shifts and holes are whole cells, so that enlarged pixel art keeps its grid.
+
+    Raises:
+        UserError: an unknown policy, a probability outside of 0..1, a cell of less than a pixel.
     """
 
-    def __init__(self, policy: Sequence[str] = POLICIES) -> None:
+    def __init__(self, policy: Sequence[str] = POLICIES, probability: float = 1.0, cell: int = 1) -> None:
         super().__init__()
         unknown = set(policy) - set(POLICIES)
         if unknown:
             raise UserError(f"augment.policy: {', '.join(sorted(unknown))} is not one of {', '.join(POLICIES)}")
+        if not 0 <= probability <= 1:
+            raise UserError(f"augment.probability={probability}: from 0 to 1")
         self.policy = [name for name in POLICIES if name in policy]
+        self.probability = probability
+        self.cell = at_least("augment.cell", cell, 1)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Random numbers for n images (U(0, 1), (n, 3) for colours, (n, 2) for places) on the generator's device."""
         widths = {"color": 3, "translation": 2, "cutout": 2}
-        return {name: torch.rand(n, widths[name], generator=generator, device=generator.device) for name in self.policy}
+        names = [*self.policy, *(["chosen"] if self.probability < 1 else [])]
+        return {
+            name: torch.rand(n, widths.get(name, 1), generator=generator, device=generator.device) for name in names
+        }
 
     def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        y = x
         for name in self.policy:
-            x = _TRANSFORMS[name](x, draws[name])  # (N, C, H, W)
-        return x
+            y = _TRANSFORMS[name](y, draws[name], self.cell)  # (N, C, H, W)
+        return torch.where(draws["chosen"][:, :, None, None] < self.probability, y, x) if "chosen" in draws else y
 
 
-def color(x: Tensor, u: Tensor) -> Tensor:
+def color(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     rgb, alpha = x[:, :3], x[:, 3:]
     brightness, saturation, contrast = (u[:, i, None, None, None] for i in range(3))
     rgb = rgb + (brightness - 0.5)
@@ -53,35 +66,37 @@ def color(x: Tensor, u: Tensor) -> Tensor:
     return torch.cat([rgb, alpha], 1)
 
 
-def translation(x: Tensor, u: Tensor) -> Tensor:
+def translation(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     height, width = x.shape[2:]
-    rows, row_inside = _shifted(height, u[:, 0])  # (N, H)
-    columns, column_inside = _shifted(width, u[:, 1])  # (N, W)
+    rows, row_inside = _shifted(height, u[:, 0], cell)  # (N, H)
+    columns, column_inside = _shifted(width, u[:, 1], cell)  # (N, W)
     pixels = (rows[:, :, None] * width + columns[:, None, :]).reshape(len(x), 1, -1).expand(-1, x.shape[1], -1)
     moved = x.flatten(2).gather(2, pixels).reshape(x.shape)  # a gather's backward is twice as fast as an index's
     inside = row_inside[:, :, None] & column_inside[:, None, :]  # (N, H, W)
     return torch.where(inside[:, None], moved, _empty(x))
 
 
-def cutout(x: Tensor, u: Tensor) -> Tensor:
-    rows = _hole(x.shape[2], u[:, 0])  # (N, H)
-    columns = _hole(x.shape[3], u[:, 1])  # (N, W)
+def cutout(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
+    rows = _hole(x.shape[2], u[:, 0], cell)  # (N, H)
+    columns = _hole(x.shape[3], u[:, 1], cell)  # (N, W)
     return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], _empty(x), x)
 
 
-def _shifted(side: int, u: Tensor) -> tuple[Tensor, Tensor]:
-    """Source positions (N, side) of a shift by up to side / 8 cells, clamped, and where they lie inside."""
-    reach = round(side / 8)
-    shift = (u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach
+def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
+    """Source positions (N, side) of a shift by whole cells up to side / 8, clamped, and where they lie inside."""
+    reach = round(side / 8 / cell)
+    shift = cell * ((u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach)
     source = torch.arange(side, device=u.device) - shift[:, None]
     return source.clamp(0, side - 1), (source >= 0) & (source < side)
 
 
-def _hole(side: int, u: Tensor) -> Tensor:
-    """Mask (N, side), true within side / 4 of a centre drawn over the whole side."""
-    centre = (u * side).long().clamp_max(side - 1)
-    position = torch.arange(side, device=u.device)
-    return ((position - centre[:, None]) >= -(side // 4)) & ((position - centre[:, None]) < side // 4)
+def _hole(side: int, u: Tensor, cell: int) -> Tensor:
+    """Mask (N, side), true within side / 4 of a cell drawn over the whole side, in whole cells."""
+    cells = side // cell
+    centre = cell * (u * cells).long().clamp_max(cells - 1)
+    reach = side // 4 // cell * cell
+    distance = torch.arange(side, device=u.device) - centre[:, None]
+    return (distance >= -reach) & (distance < reach)
 
 
 def _empty(x: Tensor) -> Tensor:

@@ -66,3 +66,25 @@ def test_it_can_be_differentiated_twice() -> None:
 def test_unknown_policies_are_named() -> None:
     with pytest.raises(UserError, match="colour is not one of color"):
         DiffAugment(["colour"])
+
+
+def test_some_images_are_left_alone() -> None:
+    x = torch.rand(400, 3, 16, 16)
+    for probability in (0.0, 0.3):
+        augment = DiffAugment(probability=probability)
+        changed = (augment(x, augment.draw(400, (16, 16), random())) != x).flatten(1).any(1).float().mean()
+        assert changed.item() == pytest.approx(probability, abs=0.06)
+
+
+def test_cells_stay_together() -> None:
+    art = torch.rand(8, 3, 8, 8).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    augment = DiffAugment(["translation", "cutout"], cell=4)
+    y = augment(art, augment.draw(8, (32, 32), random()))
+    assert torch.equal(y, y[:, :, ::4, ::4].repeat_interleave(4, 2).repeat_interleave(4, 3))
+    assert not torch.equal(y, art)
+
+
+@pytest.mark.parametrize(("options", "message"), [({"probability": 1.5}, "from 0 to 1"), ({"cell": 0}, "at least 1")])
+def test_bad_options_are_named(options: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        DiffAugment(**options)  # type: ignore[arg-type]
