@@ -21,7 +21,7 @@ class DiffAugment(nn.Module):
     Args:
         policy: which of "color", "translation", "cutout", applied in that order.
         probability: of an image to be changed, by all of the policy; the paper's is 1. It may follow a schedule.
-        cell: pixels a side that stay together: shifts and holes are whole cells, so that enlarged pixel art keeps its grid.
+        cell: pixels a side that stay together: shifts and holes are whole cells, so enlarged pixel art keeps its grid.
 
     Raises:
         UserError: an unknown policy, a probability outside of 0..1, a cell of less than a pixel.
