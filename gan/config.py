@@ -84,6 +84,12 @@ def shorter(images: int, run: Any) -> int:
     return images if run is None else min(images, run)
 
 
+def gamma(size: Any, batch_size: int) -> float:
+    """R1's weight by StyleGAN2-ADA's rule: .0002 x height x width / batch."""
+    height, width = sides(size)
+    return 0.0002 * height * width / batch_size
+
+
 def strategy(devices: Any) -> str:
     """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
     externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
@@ -111,7 +117,7 @@ def images_at(checkpoint: str | None) -> int | None:
     return runs.images_of(Path(checkpoint)) if checkpoint else None
 
 
-for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at, unless, shorter):
+for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at, unless, shorter, gamma):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 

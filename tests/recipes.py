@@ -20,7 +20,10 @@ from gan.config import CONF, compose
 from gan.training import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-TINY = {"r3gan": ["model.generator.width=16", "model.discriminator.width=16"]}
+TINY = {
+    "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
+    "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
+}
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]
 BATCH = 4
 GOLDEN = Path(__file__).parent / "golden"

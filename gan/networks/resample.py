@@ -18,6 +18,11 @@ def upsample(x: Tensor) -> Tensor:
 
 def downsample(x: Tensor) -> Tensor:
     """(N, C, 2h, 2w) -> (N, C, h, w). [1, 3, 3, 1] is [1, 2, 1] and then the mean of two."""
+    return F.avg_pool2d(blur(x), 2)
+
+
+def blur(x: Tensor) -> Tensor:
+    """[1, 2, 1] along both sides; the size is kept."""
     row = torch.tensor([1.0, 2.0, 1.0], device=x.device, dtype=x.dtype)
     kernel = (row[:, None] * row / 16).expand(x.shape[1], 1, 3, 3)
-    return F.avg_pool2d(F.conv2d(x, kernel, padding=1, groups=x.shape[1]), 2)
+    return F.conv2d(x, kernel, padding=1, groups=x.shape[1])

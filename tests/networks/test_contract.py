@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gan.errors import UserError
-from gan.networks import dcgan, r3gan, resnet, seed
+from gan.networks import dcgan, r3gan, resnet, seed, stylegan2
 
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
     "dcgan": (functools.partial(dcgan.Generator, width=2), functools.partial(dcgan.Discriminator, width=2)),
@@ -28,6 +28,10 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
         functools.partial(resnet.Discriminator, width=2, norm="none"),
     ),
     "seed": (functools.partial(seed.Generator, width=2), functools.partial(seed.Discriminator, width=2)),
+    "stylegan2": (
+        functools.partial(stylegan2.Generator, width=2, most=8, latent=4),
+        functools.partial(stylegan2.Discriminator, width=2, most=8, group=1),
+    ),
     "r3gan": (
         functools.partial(r3gan.Generator, width=16, blocks=1, group_width=4),
         functools.partial(r3gan.Discriminator, width=16, blocks=1, group_width=4),

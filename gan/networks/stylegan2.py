@@ -1,0 +1,269 @@
+"""StyleGAN2: a mapping from z to w, convolutions modulated by w, images summed over the stages.
+
+Karras, Laine, Aittala, Hellsten, Lehtinen, Aila, "Analyzing and Improving the Image Quality of StyleGAN", 2020,
+arXiv:1912.04958; widths and the two layers of mapping are those of its ADA paper, 2020, arXiv:2006.06676. No kernels of
+its own: a modulated convolution scales its input and its output, which is what scaling its weights for each image and
+bringing them back to unit norm comes to.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.networks.grid import base_grid
+from gan.networks.resample import blur, downsample, upsample
+
+SLOPE = 0.2  # of the leaky ReLU
+GAIN = math.sqrt(2)  # keeps the variance through it, nearly
+SMALL = 1e-8
+
+
+def channels_at(width: int, most: int, stages: int) -> list[int]:
+    """Channels of each stage from the base grid on: `width` at the full size, twice as many at each halving, `most`."""
+    return [min(most, width << stage) for stage in reversed(range(stages))]
+
+
+class Equalised(nn.Module):
+    """A weight from N(0, 1) that is scaled at each use, so that all layers learn at one pace.
+
+    Karras et al., 2018, arXiv:1710.10196, section 4.1.
+
+    Args:
+        shape: of the weight, outputs first.
+        bias: what biases start at; None has none.
+        pace: learning rate in units of the others'.
+    """
+
+    def __init__(self, *shape: int, bias: float | None = 0.0, pace: float = 1.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(shape) / pace)
+        self.bias = None if bias is None else nn.Parameter(torch.full((shape[0],), bias / pace))
+        self.scale = pace / math.sqrt(math.prod(shape[1:]))
+        self.pace = pace
+
+    def scaled(self) -> tuple[Tensor, Tensor | None]:
+        return self.weight * self.scale, None if self.bias is None else self.bias * self.pace
+
+
+class Linear(Equalised):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, *self.scaled())
+
+
+class Convolution(Equalised):
+    """Of odd kernels, the size kept."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, *self.scaled(), padding=self.weight.shape[-1] // 2)
+
+
+class Modulated(nn.Module):
+    """A convolution whose input channels w scales, and whose outputs are brought back to unit variance: equation 3.
+
+    Args:
+        demodulate: off where an image comes out.
+        doubles: twice the size, through a transposed convolution and the filter [1, 3, 3, 1].
+    """
+
+    def __init__(
+        self, before: int, after: int, kernel: int, latent: int, demodulate: bool = True, doubles: bool = False
+    ) -> None:
+        super().__init__()
+        self.style = Linear(before, latent, bias=1.0)
+        self.convolution = Convolution(after, before, kernel, kernel, bias=None)
+        self.demodulate = demodulate
+        self.doubles = doubles
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        style = self.style(w)  # (N, before)
+        weight = self.convolution.scaled()[0]  # (after, before, k, k)
+        x = x * style[:, :, None, None].to(x.dtype)
+        if self.doubles:
+            y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, after, 2h + 1, 2w + 1)
+            y = 4 * blur(F.avg_pool2d(y, 2, stride=1))  # (N, after, 2h, 2w)
+        else:
+            y = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+        if not self.demodulate:
+            return y
+        with torch.autocast(x.device.type, enabled=False):  # squares of many small weights
+            power = style.float().square() @ weight.float().square().sum((2, 3)).T  # (N, after)
+        return y * (power + SMALL).rsqrt()[:, :, None, None].to(y.dtype)
+
+
+class StyledLayer(nn.Module):
+    """Modulated 3x3, noise, bias, leaky ReLU. In eval mode all images have the same noise, so that w is one image."""
+
+    noise: Tensor
+
+    def __init__(self, before: int, after: int, size: tuple[int, int], latent: int, doubles: bool) -> None:
+        super().__init__()
+        self.modulated = Modulated(before, after, 3, latent, doubles=doubles)
+        self.noise_gain = nn.Parameter(torch.zeros(()))
+        self.bias = nn.Parameter(torch.zeros(after))
+        self.register_buffer("noise", torch.randn(1, 1, *size))
+
+    def forward(self, x: Tensor, w: Tensor) -> Tensor:
+        y = self.modulated(x, w)
+        noise = torch.randn(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.noise
+        y = y + (self.noise_gain * noise).to(y.dtype) + self.bias[:, None, None].to(y.dtype)
+        return GAIN * F.leaky_relu(y, SLOPE)
+
+
+class Stage(nn.Module):
+    """Two layers, the first doubling the size (at the grid one, and no doubling), and an image of what they make."""
+
+    def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, latent: int) -> None:
+        super().__init__()
+        doubling = [StyledLayer(before, after, size, latent, doubles=True)] if before else []
+        self.layers = nn.ModuleList([*doubling, StyledLayer(after, after, size, latent, doubles=False)])
+        self.to_image = Modulated(after, channels, 1, latent, demodulate=False)
+        self.image_bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor, image: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
+        """w is (layers + 1, N, latent): one for each layer, and one for the image."""
+        for layer, own in zip(self.layers, w, strict=False):
+            x = layer(x, own)
+        own_image = self.to_image(x, w[-1]) + self.image_bias[:, None, None]
+        return x, own_image if image is None else upsample(image) + own_image
+
+
+class Mapping(nn.Module):
+    """z (N, latent) -> w (N, latent): normalised, then dense layers that learn at a hundredth of the pace."""
+
+    def __init__(self, latent: int, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(Linear(latent, latent, pace=0.01) for _ in range(layers))
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        x = z * (z.square().mean(1, keepdim=True) + SMALL).rsqrt()
+        for layer in self.layers:
+            x = GAIN * F.leaky_relu(layer(x), SLOPE)
+        return x
+
+
+class Generator(nn.Module):
+    """Latent (N, latent) -> image (N, C, H, W), nominally in [-1, 1]: there is no tanh.
+
+    Args:
+        width: channels at the full size; twice as many at each halving.
+        most: channels, at most.
+        layers: of the mapping.
+        mixing: share of images whose coarse and fine layers have different z in training (section 3.1 of
+            arXiv:1812.04948).
+    """
+
+    def __init__(
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 256,
+        latent: int = 512,
+        most: int = 512,
+        layers: int = 2,
+        mixing: float = 0.9,
+    ) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        widths = channels_at(width, most, doublings + 1)
+        self.latent = latent
+        self.mixing = mixing
+        self.mapping = Mapping(latent, layers)
+        self.constant = nn.Parameter(torch.randn(widths[0], rows, columns))
+        self.stages = nn.ModuleList(
+            Stage(before, after, (rows << n, columns << n), channels, latent)
+            for n, (before, after) in enumerate(pairwise([0, *widths]))
+        )
+        self.styles = 2 * len(widths)  # layers, and the last image
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        w = self.mapping(z, label)[None].expand(self.styles, -1, -1)  # (styles, N, latent)
+        if self.training and self.mixing:
+            w = self.mix(w, label)
+        return self.synthesis(w)
+
+    def mix(self, w: Tensor, label: Tensor | None) -> Tensor:
+        """From a layer on that is drawn for each image, the w of another z."""
+        n = w.shape[1]
+        other = self.mapping(torch.randn(n, self.latent, device=w.device), label)
+        first = torch.randint(1, self.styles, (n,), device=w.device)
+        first = torch.where(torch.rand(n, device=w.device) < self.mixing, first, self.styles)
+        return torch.where(torch.arange(self.styles, device=w.device)[:, None, None] < first[:, None], w, other)
+
+    def synthesis(self, w: Tensor) -> Tensor:
+        """w (styles, N, latent), one a layer -> image (N, C, H, W)."""
+        x, image = self.constant.expand(w.shape[1], -1, -1, -1), None
+        at = 0
+        for stage, layers in zip(self.stages, [1] + [2] * (len(self.stages) - 1), strict=True):
+            x, image = stage(x, image, w[at : at + layers + 1])  # (N, width_i, 2h, 2w), (N, C, 2h, 2w)
+            at += layers  # the image's w is that of the next stage's first layer
+        assert image is not None
+        return image
+
+
+class Residual(nn.Module):
+    """Two 3x3, the second halving, beside a 1x1: (N, C, 2h, 2w) -> (N, C', h, w), variance kept."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.first = Convolution(before, before, 3, 3)
+        self.second = Convolution(after, before, 3, 3)
+        self.shortcut = Convolution(after, before, 1, 1, bias=None)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = GAIN * F.leaky_relu(self.first(x), SLOPE)
+        y = GAIN * F.leaky_relu(self.second(downsample(y)), SLOPE)
+        return (y + self.shortcut(downsample(x))) / GAIN
+
+
+class Discriminator(nn.Module):
+    """Image (N, C, H, W) -> logits (N,), residual, with the deviation within groups of a batch as one more channel.
+
+    Args:
+        width: channels at the full size; twice as many at each halving.
+        most: channels, at most.
+        group: images whose deviation is taken together (Karras et al., 2018, arXiv:1710.10196, section 3); 1: none.
+    """
+
+    def __init__(
+        self, size: tuple[int, int], channels: int = 3, width: int = 256, most: int = 512, group: int = 4
+    ) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        widths = channels_at(width, most, doublings + 1)[::-1]
+        self.group = group
+        self.from_image = Convolution(widths[0], channels, 1, 1)
+        self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
+        self.last = Convolution(widths[-1], widths[-1] + (group > 1), 3, 3)
+        self.dense = Linear(widths[-1], widths[-1] * rows * columns)
+        self.to_logit = Linear(1, widths[-1])
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
+        activations = [GAIN * F.leaky_relu(self.from_image(x), SLOPE)]
+        for block in self.blocks:
+            activations.append(block(activations[-1]))
+        return activations[1:]
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        y = self.features(x)[-1]
+        if self.group > 1:
+            y = torch.cat([y, deviation(y, self.group)], 1)
+        y = GAIN * F.leaky_relu(self.last(y), SLOPE)
+        y = GAIN * F.leaky_relu(self.dense(y.flatten(1)), SLOPE)  # (N, width_n)
+        return self.to_logit(y).flatten()  # (N,)
+
+
+def deviation(x: Tensor, group: int) -> Tensor:
+    """(N, C, h, w) -> (N, 1, h, w): within groups of images the mean deviation, the same for all places of a group.
+
+    The largest group up to `group` is taken that N can be cut into.
+    """
+    n = next(size for size in range(min(group, len(x)), 0, -1) if len(x) % size == 0)
+    groups = x.float().reshape(n, -1, *x.shape[1:])  # (n, N/n, C, h, w)
+    spread = (groups.var(0, correction=0) + SMALL).sqrt().mean((1, 2, 3))  # (N/n,)
+    return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])

@@ -1,0 +1,91 @@
+"""StyleGAN2: the paper's parameter count, demodulation against its formula, variances, deviation, mixing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from gan.networks.resample import blur
+from gan.networks.stylegan2 import Discriminator, Generator, Linear, Modulated, deviation
+
+
+def test_parameter_count_is_that_of_the_cifar_configuration() -> None:
+    count = sum(parameter.numel() for parameter in Generator((32, 32), width=512).parameters())
+    assert round(count / 1e6, 1) == 19.9
+
+
+@pytest.mark.parametrize("doubles", [False, True])
+def test_modulation_is_that_of_the_weights_of_each_image(doubles: bool) -> None:
+    layer = Modulated(6, 5, 3, latent=4, doubles=doubles).double()
+    x, w = torch.randn(3, 6, 8, 8, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
+    weight, style = layer.convolution.scaled()[0], layer.style(w)
+    expected = []
+    for one, scales in zip(x, style, strict=True):
+        own = weight * scales[None, :, None, None]
+        own = own / (own.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()  # equations 1 and 3
+        if doubles:
+            y = F.conv_transpose2d(one[None], own.transpose(0, 1), stride=2)
+            expected.append(4 * blur(F.avg_pool2d(y, 2, stride=1)))
+        else:
+            expected.append(F.conv2d(one[None], own, padding=1))
+    torch.testing.assert_close(layer(x, w), torch.cat(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution() -> None:
+    layer = Modulated(2, 3, 3, latent=4, demodulate=False, doubles=True)
+    x, w = torch.randn(1, 2, 8, 8), torch.randn(1, 4)
+    spread = torch.zeros(1, 2, 16, 16)
+    spread[:, :, ::2, ::2] = x * layer.style(w)[:, :, None, None]
+    row = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    kernel = (row[:, None] * row / 16).expand(2, 1, 4, 4)
+    smooth = F.conv2d(F.pad(spread, (2, 1, 2, 1)), kernel, groups=2)
+    flipped = layer.convolution.scaled()[0].flip(2, 3)  # a transposed convolution turns its kernel round
+    expected = F.conv2d(smooth, flipped, padding=1)
+    torch.testing.assert_close(layer(x, w)[:, :, 3:-3, 3:-3], expected[:, :, 3:-3, 3:-3], rtol=1e-4, atol=1e-5)
+
+
+def test_demodulation_gives_unit_variance_whatever_the_style() -> None:
+    torch.manual_seed(0)
+    layer, x = Modulated(64, 64, 3, latent=8), torch.randn(16, 64, 16, 16)
+    for size in (0.1, 1.0, 30.0):
+        y = layer(x, size * torch.randn(16, 8))[:, :, 1:-1, 1:-1]
+        assert y.var().item() == pytest.approx(1, rel=0.05)
+
+
+def test_equalised_layers_keep_variance_and_learn_at_their_pace() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(512, 256)
+    for pace in (1.0, 0.01):
+        layer = Linear(128, 256, pace=pace)
+        assert layer(x).var().item() == pytest.approx(1, rel=0.05)
+        assert layer.weight.std().item() == pytest.approx(1 / pace, rel=0.02)
+
+
+def test_deviation_is_taken_within_groups() -> None:
+    x = torch.randn(8, 3, 2, 2)
+    groups = x.reshape(4, 2, 3, 2, 2)  # image n is in group n mod 2
+    expected = groups.std(0, correction=0).mean((1, 2, 3))
+    found = deviation(x, 4)
+    assert found.shape == (8, 1, 2, 2)
+    torch.testing.assert_close(found[:, 0, 0, 0], expected.repeat(4), rtol=1e-4, atol=1e-5)
+    assert deviation(x[:5], 4).abs().max() < 1e-3  # five images have no group but each alone
+    torch.testing.assert_close(deviation(x[:6], 4), deviation(x[:6], 3))
+
+
+def test_styles_are_mixed_from_a_layer_on() -> None:
+    torch.manual_seed(0)
+    generator = Generator((16, 16), width=4, most=8, latent=8, mixing=1.0)
+    w = torch.zeros(generator.styles, 64, 8)
+    mixed = (generator.mix(w, None) != 0).any(2)  # (styles, images), true where it is of the other z
+    assert not mixed[0].any() and mixed[-1].all()
+    assert (mixed[1:] >= mixed[:-1]).all()
+    assert 0 < mixed[1].float().mean() < 1
+
+
+def test_the_discriminator_sees_groups_alone() -> None:
+    discriminator, x = Discriminator((16, 16), width=4, most=8), torch.randn(8, 3, 16, 16)
+    changed = x.clone()
+    changed[0] = 0
+    same = discriminator(x) == discriminator(changed)
+    assert same.tolist() == [n % 2 == 1 for n in range(8)]
