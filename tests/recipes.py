@@ -37,11 +37,9 @@ def build(recipe: str, *options: str) -> tuple[Any, Any]:
     return instantiate(cfg.model), instantiate(cfg.data)
 
 
-def fit(
-    recipe: str, batches: int, *options: str, resume: Path | None = None, save: Path | None = None, **more: Any
-) -> Any:
+def fit(built: tuple[Any, Any], batches: int, resume: Path | None = None, save: Path | None = None, **more: Any) -> Any:
     """Train to so many batches, and return the module."""
-    module, data = build(recipe, *options)
+    module, data = built
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     settings = {"accelerator": "cpu", "max_steps": batches, "max_epochs": -1, "use_distributed_sampler": False}
     trainer = Trainer(**settings, **silent, **more)  # type: ignore[arg-type]
@@ -53,7 +51,7 @@ def fit(
 
 def first_losses(recipe: str) -> dict[str, list[float]]:
     """Every term of the losses of the first 20 batches, in fp32."""
-    terms = {name: values for name, values in fit(recipe, 20).pending.items() if not name.startswith("health/")}
+    terms = {name: values for name, values in fit(build(recipe), 20).pending.items() if not name.startswith("health/")}
     return {name: [round(float(x), 6) for x in values] for name, values in terms.items()}
 
 
@@ -63,7 +61,7 @@ def on_ranks(out: Path, ranks: int) -> None:
             for channels in (1, 3, 4):
                 options = f"data.channels={channels}", f"trainer.precision={precision}"
                 ddp = {"devices": ranks, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
-                module = fit(recipe, 4, *options, **ddp)
+                module = fit(build(recipe, *options), 4, **ddp)
                 rank = module.trainer.global_rank
                 torch.save(module.state_dict(), out / f"{recipe}-{precision}-{channels}-{rank}.pt")
 

@@ -31,9 +31,10 @@ def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_one_rank(recipe: str, channels: int, precision: str) -> None:
     options = f"data.channels={channels}", f"trainer.precision={precision}"
-    batches = 2 * build(recipe, *options)[0].n_critic
-    module = fit(recipe, batches, *options, precision=precision)
-    assert moved(build(recipe, *options)[0].state_dict(), module.state_dict()) >= {"generator", "discriminator", "ema"}
+    module, data = build(recipe, *options)
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    fit((module, data), 2 * module.n_critic, precision=precision)
+    assert moved(before, module.state_dict()) >= {"generator", "discriminator", "ema"}
     assert module.pending and all(math.isfinite(float(x)) for terms in module.pending.values() for x in terms)
     pictures = module.preview(3)
     assert pictures.shape == (3, channels, 16, 16) and pictures.dtype == torch.uint8
@@ -53,9 +54,9 @@ def test_two_ranks_keep_the_same_weights(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
-    whole = fit(recipe, 9)
-    fit(recipe, 4, save=tmp_path / "half.ckpt")
-    resumed = fit(recipe, 9, resume=tmp_path / "half.ckpt")
+    whole = fit(build(recipe), 9)
+    fit(build(recipe), 4, save=tmp_path / "half.ckpt")
+    resumed = fit(build(recipe), 9, resume=tmp_path / "half.ckpt")
     assert moved(whole.state_dict(), resumed.state_dict()) == set()
     assert whole.images_seen == resumed.images_seen == 9 * BATCH
     assert {k: list(map(float, v)) for k, v in whole.pending.items()} == {

@@ -15,6 +15,7 @@ from gan.augment.diffaugment import DiffAugment
 from gan.data.module import Images
 from gan.losses.nonsaturating import Nonsaturating
 from gan.module import GAN
+from gan.penalties.lecam import LeCam
 from gan.penalties.r1 import R1
 
 
@@ -59,7 +60,7 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         adam,
         batch_size=8,
         n_critic=n_critic,
-        penalties={"r1": R1(weight=1.0, every=2)},
+        penalties={"r1": R1(weight=1.0, every=2), "lecam": LeCam(weight=0.1)},
         augment=DiffAugment(["translation", "cutout"]),
     )
     record = Record()
