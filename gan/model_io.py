@@ -37,22 +37,25 @@ class Model:
         self.generator.to(device)
         return self
 
-    def sample(self, n: int, seed: int = 0) -> Tensor:
+    def sample(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
         """The pictures of seeds `seed` to `seed + n - 1`, uint8 (n, C, H, W); four channels are premultiplied RGBA."""
-        return self.draw(list(range(seed, seed + n)))
+        return self.draw(list(range(seed, seed + n)), truncation)
 
-    def draw(self, seeds: list[int]) -> Tensor:
+    def draw(self, seeds: list[int], truncation: float = 1.0) -> Tensor:
         """One picture a seed, uint8 (N, C, H, W), the same whatever it is drawn together with.
 
+        Args:
+            truncation: less than 1 trades variety for likeness, with generators that have a mapping.
+
         Raises:
-            UserError: a seed is not in 0..2^63-1.
+            UserError: a seed is not in 0..2^63-1; truncation is asked for, and the generator has no mapping.
         """
         for seed in seeds:
             if not 0 <= seed <= LARGEST_SEED:
                 raise UserError(f"seed {seed}: seeds go from 0 to 2^63-1")
         if not seeds:
             raise UserError("no seeds: give at least one")
-        return generate(self.generator, latents(seeds, self.generator.latent))
+        return generate(self.generator, latents(seeds, self.generator.latent), truncation)
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:

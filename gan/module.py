@@ -7,6 +7,7 @@ batch          {"image": uint8 (N, C, H, W), "label": int64 (N,)} from the DataM
 generator      `latent: int`; `forward(z, label=None) -> (N, C, H, W)`, nominally in [-1, 1].
 discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, ...) or a tuple of such, one a head;
                `features(x)` -> list of its layers' activations. Real and fake go through it in separate passes.
+               Optional: `auxiliary(real, fake, label) -> {name: scalar}`, what it learns beside, of augmented images.
 loss           `discriminator(real_logits, fake_logits)` and `generator(real_logits or None, fake_logits)` -> scalars;
                `paired = True` where the generator needs the real logits too.
 penalty        `of = "discriminator" or "generator"`; `every: int`, in batches, multiplied into the term;
@@ -178,7 +179,7 @@ class GAN(LightningModule):
             z=self.latents(batches, stream="discriminator"),
             generator=self.generator,
             discriminator=self.discriminator,
-            critic=self.critic(batches, real, batch.get("label")),
+            augmented=self.augmented(batches, (real.shape[2], real.shape[3])),
             fake=real,
         )
 
@@ -197,14 +198,14 @@ class GAN(LightningModule):
     def random(self, stream: str, batch: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed_of(self.seed, stream, batch))
 
-    def critic(self, batch: int, real: Tensor, label: Tensor | None) -> Callable[[Tensor], Tensor]:
-        """D(augment(x)), with the same draws at each call."""
+    def augmented(self, batch: int, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:
+        """x -> augment(x), with the same draws at each call."""
         augment = self.augment
         if augment is None:
-            return functools.partial(self.discriminator, label=label)
-        drawn = augment.draw(self.batch_size, tuple(real.shape[2:]), self.random("augment", batch))
+            return lambda x: x
+        drawn = augment.draw(self.batch_size, size, self.random("augment", batch))
         draws = {name: self.rows(draw) for name, draw in drawn.items()}
-        return lambda x: self.discriminator(augment(x, draws), label)
+        return lambda x: augment(x, draws)
 
     def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
         """Named terms of D's loss; their sum is minimised."""
@@ -212,7 +213,14 @@ class GAN(LightningModule):
         step.fake_logits = step.critic(step.fake.detach())
         self.note_accuracy(step.real_logits, step.fake_logits)
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
-        return {"loss/discriminator": loss, **self.penalty_terms("discriminator", step)}
+        return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
+
+    def auxiliary(self, step: Step) -> dict[str, Tensor]:
+        """What the discriminator learns beside its game, such as to redraw what it sees."""
+        if not hasattr(self.discriminator, "auxiliary"):
+            return {}
+        terms = self.discriminator.auxiliary(step.augmented(step.real), step.augmented(step.fake.detach()), step.label)
+        return {f"loss/{name}": term for name, term in terms.items()}
 
     @torch.no_grad()
     def note_accuracy(self, real_logits: Tensor, fake_logits: Tensor) -> None:

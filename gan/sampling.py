@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan.errors import UserError
 from gan.images import to_uint8
 
 CHUNK = 16  # images a forward pass: other batch sizes take other kernels, which round otherwise
 FAKES_SEED = 2**32  # of the first image that is measured: others than are looked at
 ESTIMATION_IMAGES = 512
+MEAN_LATENTS = 4096  # whose w are averaged
 ESTIMATION_SEED = 2**40  # far from the seeds that people type
 
 
@@ -27,14 +30,32 @@ def latents(seeds: Sequence[int], size: int) -> Tensor:
 
 
 @torch.no_grad()
-def generate(generator: nn.Module, z: Tensor) -> Tensor:
-    """Latents (N, latent) -> uint8 (N, C, H, W) on the CPU, in fp32 and in chunks padded to one size."""
+def generate(generator: nn.Module, z: Tensor, truncation: float = 1.0) -> Tensor:
+    """Latents (N, latent) -> uint8 (N, C, H, W) on the CPU, in fp32 and in chunks padded to one size.
+
+    Args:
+        truncation: how far w goes from its mean, in units of how far it would: 0 draws the mean image alone, 1 all
+            that was learnt (Karras et al., 2019, arXiv:1812.04948, section 2.1).
+
+    Raises:
+        UserError: truncation is asked for, and the generator has no mapping.
+    """
     device = next(generator.parameters()).device
+    draw = generator if truncation == 1 else truncated(generator, truncation)
     pictures = []
     for part in z.split(CHUNK):
         padded = torch.cat([part, part.new_zeros(CHUNK - len(part), z.shape[1])]).to(device)
-        pictures.append(to_uint8(generator(padded))[: len(part)].cpu())
+        pictures.append(to_uint8(draw(padded))[: len(part)].cpu())
     return torch.cat(pictures)
+
+
+def truncated(generator: Any, truncation: float) -> Callable[[Tensor], Tensor]:
+    """z -> image, with w drawn towards its mean over fixed latents."""
+    if not hasattr(generator, "mapping"):
+        raise UserError("truncation: this generator has no mapping; only such as model=stylegan2 can be truncated")
+    z = np.random.default_rng(ESTIMATION_SEED).standard_normal((MEAN_LATENTS, generator.latent), np.float32)
+    mean = generator.mapping(torch.from_numpy(z).to(next(generator.parameters()).device)).mean(0)
+    return lambda z: generator.synthesis(mean + truncation * (generator.mapping(z) - mean))
 
 
 @torch.no_grad()

@@ -18,7 +18,12 @@ class Step:
     z: Tensor  # (N, latent)
     generator: nn.Module
     discriminator: nn.Module
-    critic: Callable[[Tensor], Tensor]  # D(augment(x)), the same draws at each call of this step
+    augmented: Callable[[Tensor], Tensor]  # x -> augment(x), the same draws at each call of this step
     fake: Tensor
     real_logits: Tensor | None = None
     fake_logits: Tensor | None = None
+
+    def critic(self, x: Tensor) -> Tensor:
+        """D(augment(x))."""
+        logits: Tensor = self.discriminator(self.augmented(x), self.label)
+        return logits

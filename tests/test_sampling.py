@@ -7,6 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from gan.errors import UserError
+from gan.networks import stylegan2
 from gan.networks.dcgan import Generator
 from gan.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, generate, latents, reestimate_batch_norm
 
@@ -53,3 +55,15 @@ def test_batch_norm_gets_the_plain_average_of_fixed_latents() -> None:
     before = norm.running_var.clone()  # type: ignore[union-attr]
     reestimate_batch_norm(generator, 3)
     assert torch.equal(norm.running_var, before)  # type: ignore[arg-type]
+
+
+def test_truncation_goes_from_the_mean_image_to_what_was_learnt() -> None:
+    torch.manual_seed(0)
+    network = stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval()
+    z = latents(range(6), 8)
+    none, half, whole = (generate(network, z, truncation).float() for truncation in (0.0, 0.5, 1.0))
+    assert torch.equal(none, none[:1].expand_as(none))
+    assert torch.equal(whole, generate(network, z).float())
+    assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
+    with pytest.raises(UserError, match="no mapping"):
+        generate(Generator((16, 16), width=4).eval(), latents(range(2), 100), 0.5)

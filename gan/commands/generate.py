@@ -17,6 +17,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", default="0-15", help="as in 0-15,42 (default: %(default)s)")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for SEED.png; made if missing")
     parser.add_argument("--grid", action="store_true", help="also write grid.png with all of them")
+    parser.add_argument(
+        "--truncation",
+        type=float,
+        default=1.0,
+        help="below 1 likelier and less varied images, of models with a mapping",
+    )
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="write over files that exist")
@@ -44,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
         with counting(f"drawing into {out}", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
-                for seed, picture in zip(part, model.draw(part), strict=True):
+                for seed, picture in zip(part, model.draw(part, arguments.truncation), strict=True):
                     save_png(picture, out / f"{seed}.png")
                     if arguments.grid:
                         pictures.append(picture)

@@ -181,21 +181,20 @@ class Generator(nn.Module):
         self.styles = 2 * len(widths)  # layers, and the last image
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        w = self.mapping(z, label)[None].expand(self.styles, -1, -1)  # (styles, N, latent)
-        if self.training and self.mixing:
-            w = self.mix(w, label)
-        return self.synthesis(w)
+        w = self.mapping(z, label)  # (N, latent)
+        return self.synthesis(self.mix(w, label) if self.training and self.mixing else w)
 
     def mix(self, w: Tensor, label: Tensor | None) -> Tensor:
-        """From a layer on that is drawn for each image, the w of another z."""
-        n = w.shape[1]
+        """w (N, latent) -> (styles, N, latent): from a layer on that is drawn for each image, the w of another z."""
+        n = len(w)
         other = self.mapping(torch.randn(n, self.latent, device=w.device), label)
         first = torch.randint(1, self.styles, (n,), device=w.device)
         first = torch.where(torch.rand(n, device=w.device) < self.mixing, first, self.styles)
         return torch.where(torch.arange(self.styles, device=w.device)[:, None, None] < first[:, None], w, other)
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """w (styles, N, latent), one a layer -> image (N, C, H, W)."""
+        """w (N, latent), or (styles, N, latent) with one a layer -> image (N, C, H, W)."""
+        w = w.expand(self.styles, -1, -1) if w.ndim == 2 else w
         x, image = self.constant.expand(w.shape[1], -1, -1, -1), None
         at = 0
         for stage, layers in zip(self.stages, [1] + [2] * (len(self.stages) - 1), strict=True):

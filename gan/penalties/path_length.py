@@ -44,7 +44,7 @@ class PathLength(nn.Module):
         n = max(1, int(len(step.z) * self.share))
         label = None if step.label is None else step.label[:n]
         with torch.autocast(step.z.device.type, enabled=False):  # squares of half-precision gradients underflow
-            w = generator.mapping(step.z[:n], label)[None].expand(generator.styles, -1, -1)  # (styles, n, latent)
+            w = generator.mapping(step.z[:n], label).expand(generator.styles, -1, -1)  # (styles, n, latent)
             images = generator.synthesis(w)
             noise = torch.randn_like(images) / images[0, 0].numel() ** 0.5
             (gradient,) = torch.autograd.grad((images * noise).sum(), w, create_graph=True)

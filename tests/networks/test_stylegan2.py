@@ -76,7 +76,7 @@ def test_deviation_is_taken_within_groups() -> None:
 def test_styles_are_mixed_from_a_layer_on() -> None:
     torch.manual_seed(0)
     generator = Generator((16, 16), width=4, most=8, latent=8, mixing=1.0)
-    w = torch.zeros(generator.styles, 64, 8)
+    w = torch.zeros(64, 8)
     mixed = (generator.mix(w, None) != 0).any(2)  # (styles, images), true where it is of the other z
     assert not mixed[0].any() and mixed[-1].all()
     assert (mixed[1:] >= mixed[:-1]).all()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -26,7 +24,7 @@ class Linear(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(SHAPE))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return (x * self.weight).sum((1, 2, 3))
 
 
@@ -38,14 +36,19 @@ class Quadratic(nn.Module):
         root = torch.randn(60, 60) / 8
         self.weight = nn.Parameter(root + root.T)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         flat = x.flatten(1)
         return ((flat @ self.weight) * flat).sum(1) / 2
 
 
-def step(discriminator: nn.Module, critic: Callable[[Tensor], Tensor] | None = None, n: int = 6) -> Step:
+class Layers(nn.Sequential):
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return super().forward(x)
+
+
+def step(discriminator: nn.Module, n: int = 6) -> Step:
     real, fake = torch.randn(2, n, *SHAPE, dtype=next(discriminator.parameters()).dtype)
-    return Step(0, real, None, torch.randn(n, 2), nn.Identity(), discriminator, critic or discriminator, fake)
+    return Step(0, real, None, torch.randn(n, 2), nn.Identity(), discriminator, lambda x: x, fake)
 
 
 @pytest.mark.parametrize("penalty", [R1, R2])
@@ -119,7 +122,7 @@ def test_gradient_is_of_the_image_before_augmentation(penalty: type) -> None:
     torch.manual_seed(1)
     plain = penalty()(at)
     torch.manual_seed(1)
-    tripled = penalty()(Step(**{**at.__dict__, "critic": lambda x: discriminator(3 * x)}))
+    tripled = penalty()(Step(**{**at.__dict__, "augmented": lambda x: 3 * x}))
     if penalty is Gradient:
         norm = discriminator.weight.norm().item()
         assert tripled.item() == pytest.approx(10 * (3 * norm - 1) ** 2, rel=1e-4)
@@ -129,7 +132,7 @@ def test_gradient_is_of_the_image_before_augmentation(penalty: type) -> None:
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_values_are_fp32_under_autocast(penalty: type) -> None:
-    discriminator = nn.Sequential(nn.Flatten(), nn.Linear(60, 1), nn.Flatten(0))
+    discriminator = Layers(nn.Flatten(), nn.Linear(60, 1), nn.Flatten(0))
     at = step(discriminator)
     at.fake = at.fake.bfloat16()  # as a generator under autocast leaves it
     torch.manual_seed(0)

@@ -1,0 +1,193 @@
+"""FastGAN: a light generator with skip-layer excitation, and a discriminator that must also redraw what it sees.
+
+Liu, Zhu, Song, Elgammal, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", 2021,
+arXiv:2101.04775. The generator has one output, as in Projected GAN (Sauer et al., 2021, arXiv:2111.01007). Stages are
+counted from the small grid, 4x4 in the paper.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gan.networks.grid import base_grid
+
+MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)  # of the width, from the grid on: 4, 8, ... 1024 px in the paper
+SKIP = 4  # stages that an excitation skips: 4 to 64 px in the paper
+SLOPE = 0.2  # of the discriminator's leaky ReLU
+WINDOW = 7  # pixels a side
+C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for values from -1 to 1
+
+
+def channels_at(width: int, stages: int) -> list[int]:
+    return [max(4, int(width * multiple)) for multiple in MULTIPLES[:stages]]
+
+
+class Noise(nn.Module):
+    """x + gain * N(0, 1), one draw a pixel in training, none in eval mode so that a latent is one image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        return x + self.gain * torch.randn(len(x), 1, *x.shape[2:], device=x.device, dtype=x.dtype)
+
+
+class Up(nn.Sequential):
+    """Nearest neighbour doubling, 3x3, BatchNorm, gated linear unit; `twice` adds a second 3x3, and noise to both."""
+
+    def __init__(self, before: int, after: int, twice: bool) -> None:
+        layers: list[nn.Module] = [nn.Upsample(scale_factor=2)]
+        for channels in (before, after) if twice else (before,):
+            layers.append(convolution(channels, 2 * after, 3, padding=1))
+            layers += [Noise()] * twice
+            layers += [nn.BatchNorm2d(2 * after), nn.GLU(1)]
+        super().__init__(*layers)
+
+
+class Excitation(nn.Module):
+    """Gates (N, C', 1, 1) in 0..1 for a large feature map, read off a small one (N, C, h, w): figure 3 of the paper."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.squeeze = convolution(before, after, 4)
+        self.excite = convolution(after, after, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.squeeze(F.adaptive_avg_pool2d(x, 4))  # (N, C, h, w) -> (N, C', 1, 1)
+        return torch.sigmoid(self.excite(F.silu(y)))
+
+
+class Generator(nn.Module):
+    """Latent (N, latent) -> image (N, C, H, W) in [-1, 1].
+
+    Args:
+        width: channels of the sixth stage; up to 16 times as many below.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 256) -> None:
+        super().__init__()
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        widths = channels_at(width, doublings + 1)
+        self.latent = latent
+        self.stem = nn.Sequential(
+            spectral_norm(nn.ConvTranspose2d(latent, 2 * widths[0], (rows, columns), bias=False)),
+            nn.BatchNorm2d(2 * widths[0]),
+            nn.GLU(1),
+        )
+        self.blocks = nn.ModuleList(
+            Up(before, after, twice=stage % 2 == 0) for stage, (before, after) in enumerate(pairwise(widths))
+        )
+        self.excitations = nn.ModuleList(
+            Excitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
+        )
+        self.to_image = convolution(widths[-1], channels, 3, padding=1)
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        z = F.normalize(z) * self.latent**0.5
+        maps = [self.stem(z[:, :, None, None])]  # (N, latent) -> (N, width_0, rows, columns)
+        for stage, block in enumerate(self.blocks, start=1):
+            x = block(maps[-1])  # (N, width_i, 2h, 2w)
+            if stage >= SKIP:
+                x = x * self.excitations[stage - SKIP](maps[stage - SKIP])
+            maps.append(x)
+        return torch.tanh(self.to_image(maps[-1]))  # (N, C, H, W)
+
+
+class Down(nn.Module):
+    """The mean of two ways to half the size, 4x4 and 3x3 beside mean and 1x1: (N, C, 2h, 2w) -> (N, C', h, w)."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.main = nn.Sequential(
+            *activated(before, after, 4, stride=2, padding=1), *activated(after, after, 3, padding=1)
+        )
+        self.direct = nn.Sequential(nn.AvgPool2d(2), *activated(before, after, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.main(x) + self.direct(x)) / 2
+
+
+class Decoder(nn.Sequential):
+    """Features (N, C, h, w) -> image in [-1, 1], so many times doubled: what is left of an image can be redrawn."""
+
+    def __init__(self, before: int, channels: int, doublings: int) -> None:
+        widths = [before, *(max(8, before >> (n + 1)) for n in range(doublings))]
+        blocks = [Up(wide, narrow, twice=False) for wide, narrow in pairwise(widths)]
+        super().__init__(*blocks, convolution(widths[-1], channels, 3, padding=1), nn.Tanh())
+
+
+class Discriminator(nn.Module):
+    """Image (N, C, H, W) -> logits (N, 1, h, w), one a patch; its features are also decoded back into the image.
+
+    Args:
+        width: channels of the sixth stage from the grid, as for the generator; at most 8 times as many at the end.
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64) -> None:
+        super().__init__()
+        doublings = base_grid((size[0], size[1]))[2]
+        widths = [min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]]  # down to twice the grid
+        self.from_image = nn.Sequential(
+            convolution(channels, widths[0], 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            convolution(widths[0], widths[0], 3, padding=1),
+        )
+        self.blocks = nn.ModuleList(Down(before, after) for before, after in pairwise(widths))
+        self.excitations = nn.ModuleList(
+            Excitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
+        )
+        self.to_logits = nn.Sequential(*activated(widths[-1], widths[-1], 1), convolution(widths[-1], 1, 4))
+        self.whole = Decoder(widths[-1], channels, len(widths) - 1)
+        self.part = Decoder(widths[-2], channels, len(widths) - 2)
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Activations after each stage, from (N, width_0, H, W) to (N, width_n, 2 rows, 2 columns)."""
+        maps = [self.from_image(x)]
+        for stage, block in enumerate(self.blocks, start=1):
+            y = block(maps[-1])
+            maps.append(y * self.excitations[stage - SKIP](maps[stage - SKIP]) if stage >= SKIP else y)
+        return maps
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.to_logits(self.features(x)[-1])
+
+    def auxiliary(self, real: Tensor, fake: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
+        """How badly real images are redrawn, whole from the last features, a quarter from those before: section 3.2."""
+        *_, before, last = self.features(real)
+        rows, columns = before.shape[2] // 2, before.shape[3] // 2
+        top, left = (int(torch.randint(side + 1, ())) for side in (rows, columns))
+        scale = real.shape[2] // before.shape[2]
+        quarter = real[:, :, top * scale :, left * scale :][:, :, : rows * scale, : columns * scale]
+        part = self.part(before[:, :, top : top + rows, left : left + columns])
+        return {"reconstruction": dissimilarity(self.whole(last), real) + dissimilarity(part, quarter)}
+
+
+def dissimilarity(x: Tensor, y: Tensor) -> Tensor:
+    """Mean absolute difference, and 1 - SSIM over windows of 7x7: in the place of LPIPS, whose weights are a download.
+
+    Wang et al., "Image Quality Assessment", 2004, equation 13, with equal weights within a window.
+    """
+    x, y = x.float(), y.float()
+    mean_x, mean_y = F.avg_pool2d(x, WINDOW, 1), F.avg_pool2d(y, WINDOW, 1)
+    variance_x = F.avg_pool2d(x * x, WINDOW, 1) - mean_x.square()
+    variance_y = F.avg_pool2d(y * y, WINDOW, 1) - mean_y.square()
+    covariance = F.avg_pool2d(x * y, WINDOW, 1) - mean_x * mean_y
+    likeness = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
+    likeness = likeness / ((mean_x.square() + mean_y.square() + C1) * (variance_x + variance_y + C2))
+    return (x - y).abs().mean() + 1 - likeness.mean()
+
+
+def activated(before: int, after: int, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+    return [convolution(before, after, kernel, stride, padding), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
+
+
+def convolution(before: int, after: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
+    return spectral_norm(nn.Conv2d(before, after, kernel, stride, padding, bias=False))
