@@ -215,11 +215,32 @@ def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool)
     assert all(math.isfinite(value) for value in module.losses.values())
 
 
-def test_weights_that_are_not_finite_end_the_run() -> None:
+def test_a_bad_batch_is_left_out() -> None:
+    class Poison(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            pl_module.bad = batch_idx == 1
+
+    class Module(GAN):
+        bad = False
+
+        def begin(self, batch: dict[str, Tensor]) -> Any:
+            step = super().begin(batch)
+            step.real = step.real * float("nan") if self.bad else step.real
+            return step
+
+    module = model(norm="none", log_every=16)
+    module.__class__ = Module
+    fit(module, 4, Poison())
+    assert module.losses["health/skipped"] == 1 / 8  # of D alone: G's update does not see real images
+    assert all(bool(torch.isfinite(p).all()) for p in module.parameters())
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_weights_that_are_not_finite_end_the_run(network: str) -> None:
     class Poison(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
             if batch_idx == 4:
-                next(iter(pl_module.generator.parameters())).data.fill_(float("nan"))
+                next(iter(getattr(pl_module, network).parameters())).data.fill_(float("nan"))
 
     with pytest.raises(Diverged, match=r"loss/discriminator is nan.* at 24 images"):
         fit(model(log_every=8), 8, Poison())
