@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan import runs
 from gan.callbacks.evaluate import last_scores
@@ -60,6 +61,7 @@ class Checkpoint(LightningCheckpoint):
         return score < self.best_score if self.mode == "min" else score > self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
+        mend_statistics(pl_module)
         refuse_non_finite(pl_module)
         path = runs.checkpoint_path(self.run, pl_module.images_seen)
         before = self.best_score, self.best
@@ -103,10 +105,21 @@ def best_of(name: str) -> str:
     return f"best/{name.removeprefix('eval/')}"
 
 
+def mend_statistics(pl_module: GAN) -> None:
+    """Begin BatchNorm's averages anew where a batch that was left out has spoilt them for good."""
+    for module in pl_module.modules():
+        if (
+            isinstance(module, _BatchNorm)
+            and module.running_var is not None
+            and not module.running_var.isfinite().all()
+        ):
+            module.reset_running_stats()
+
+
 def refuse_non_finite(pl_module: GAN) -> None:
     """Raise Diverged rather than save weights that nothing can be made of."""
-    for name, parameter in pl_module.named_parameters():
-        if not torch.isfinite(parameter).all():
+    for name, value in pl_module.state_dict().items():
+        if not torch.isfinite(value).all():
             raise Diverged(
                 f"training diverged: {name} is not finite at {pl_module.images_seen} images; nothing was saved over "
                 "the last good checkpoint; lower the learning rate"

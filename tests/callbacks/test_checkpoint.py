@@ -12,7 +12,7 @@ import torch
 from lightning import Callback, Trainer
 
 from gan import runs
-from gan.callbacks.checkpoint import Checkpoint
+from gan.callbacks.checkpoint import Checkpoint, mend_statistics, refuse_non_finite
 from gan.callbacks.evaluate import Evaluate
 from gan.checkpoint_io import AtomicCheckpointIO, load
 from gan.data.module import Images
@@ -94,3 +94,17 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     assert all(
         bool(torch.isfinite(value).all()) for value in load(runs.checkpoints(tmp_path)[0])["state_dict"].values()
     )
+
+
+def test_statistics_that_a_bad_batch_has_spoilt_begin_anew(tmp_path: Path) -> None:
+    module = fit(tmp_path, 1, Checkpoint(str(tmp_path), every=8))
+    good, bad = (block[1] for block in (module.generator.blocks[0], module.discriminator.blocks[0]))
+    good.running_mean.fill_(3.0)
+    bad.running_mean.fill_(float("nan"))
+    bad.running_var.fill_(float("nan"))
+    mend_statistics(module)
+    refuse_non_finite(module)
+    assert good.running_mean.eq(3).all() and bad.running_mean.eq(0).all() and bad.running_var.eq(1).all()
+    module.discriminator.to_logit.weight.data[0] = float("inf")
+    with pytest.raises(Diverged, match="to_logit"):
+        refuse_non_finite(module)
