@@ -127,7 +127,7 @@ class GAN(LightningModule):
         # D moves in every batch and G in some: let D alone be counted, so that global_step is the number of batches
         # (Lightning #17958). The loop sets both hooks anew before each batch.
         generator_optimizer._on_before_step = generator_optimizer._on_after_step = lambda: None
-        self.follow_schedules()
+        self.follow_schedules(generator_optimizer, discriminator_optimizer)
         step = self.begin(batch)
         one_pass = self.n_critic == 1  # then one pass of G serves both updates
         with torch.set_grad_enabled(one_pass):
@@ -144,14 +144,16 @@ class GAN(LightningModule):
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
             self.log_losses()
 
-    def follow_schedules(self) -> None:
+    def follow_schedules(self, generator: LightningOptimizer, discriminator: LightningOptimizer) -> None:
         """Give each scheduled value what it has at this count of images.
 
         Raises:
             UserError: there is no such value.
         """
-        named = zip(("generator_optimizer", "discriminator_optimizer"), self.lightning_optimizers(), strict=True)
-        options = {name: optimizer.param_groups[0] for name, optimizer in named}
+        options = {
+            "generator_optimizer": generator.param_groups[0],
+            "discriminator_optimizer": discriminator.param_groups[0],
+        }
         for path, schedule in self.schedules.items():
             where, _, name = path.rpartition(".")
             group, _, part = where.partition(".")

@@ -53,9 +53,14 @@ def truncated(generator: Any, truncation: float) -> Callable[[Tensor], Tensor]:
     """z -> image, with w drawn towards its mean over fixed latents."""
     if not hasattr(generator, "mapping"):
         raise UserError("truncation: this generator has no mapping; only such as model=stylegan2 can be truncated")
-    z = np.random.default_rng(ESTIMATION_SEED).standard_normal((MEAN_LATENTS, generator.latent), np.float32)
-    mean = generator.mapping(torch.from_numpy(z).to(next(generator.parameters()).device)).mean(0)
+    z = fixed_latents(MEAN_LATENTS, generator.latent)
+    mean = generator.mapping(z.to(next(generator.parameters()).device)).mean(0)
     return lambda z: generator.synthesis(mean + truncation * (generator.mapping(z) - mean))
+
+
+def fixed_latents(n: int, size: int) -> Tensor:
+    """The n latents (n, size) that statistics are taken over."""
+    return torch.from_numpy(np.random.default_rng(ESTIMATION_SEED).standard_normal((n, size), np.float32))
 
 
 @torch.no_grad()
@@ -75,8 +80,7 @@ def reestimate_batch_norm(generator: nn.Module, size: int) -> None:
         generator.eval()
         for norm in norms:
             norm.train()
-        z = np.random.default_rng(ESTIMATION_SEED).standard_normal((ESTIMATION_IMAGES, size), np.float32)
-        for part in torch.from_numpy(z).split(64):
+        for part in fixed_latents(ESTIMATION_IMAGES, size).split(64):
             generator(part.to(device))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum

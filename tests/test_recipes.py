@@ -10,15 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from gan.training import EXPECTED_WARNINGS
+
 from .conftest import ROOT, command
 from .recipes import BATCH, GOLDEN, RECIPES, build, first_losses, fit
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*does not have many workers.*",
-    "ignore:.*in eval mode at the start of training.*",
-    "ignore:.*no pre-optimization state.*",
-    "ignore:.*isinstance\\(treespec, LeafSpec\\).*",
-)
+pytestmark = pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))
 
 
 def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:

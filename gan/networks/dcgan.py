@@ -14,14 +14,10 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
-from gan.networks.grid import base_grid
+from gan.networks.features import activations
+from gan.networks.grid import base_grid, channels_at
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
-
-
-def channels_at(width: int, doublings: int) -> list[int]:
-    """Channels of the feature maps from the base grid to half of the full size."""
-    return [width * min(2**n, MAX_MULTIPLE) for n in reversed(range(doublings))]
 
 
 class Generator(nn.Module):
@@ -38,7 +34,7 @@ class Generator(nn.Module):
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         self.latent = latent
-        widths = channels_at(width, doublings) + [detail] * bool(detail)
+        widths = channels_at(width, MAX_MULTIPLE * width, doublings) + [detail] * bool(detail)
         self.stem = nn.Sequential(
             nn.ConvTranspose2d(latent, widths[0], (rows, columns), bias=False),
             nn.BatchNorm2d(widths[0]),
@@ -79,7 +75,7 @@ class Discriminator(nn.Module):
         if norm not in ("batch", "spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: batch, spectral or none")
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, doublings)[::-1]
+        widths = channels_at(width, MAX_MULTIPLE * width, doublings)[::-1]
         self.from_image = nn.Sequential(nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
         self.blocks = nn.ModuleList(
             nn.Sequential(
@@ -98,10 +94,7 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
-        activations = [self.from_image(x)]
-        for block in self.blocks:
-            activations.append(block(activations[-1]))
-        return activations
+        return activations(x, [self.from_image, *self.blocks])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.to_logit(self.features(x)[-1]).flatten()  # (N, 1, 1, 1) -> (N,)

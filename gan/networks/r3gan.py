@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.errors import UserError
+from gan.networks.features import activations
 from gan.networks.grid import base_grid
 from gan.networks.resample import downsample, upsample
 
@@ -80,6 +81,17 @@ class Down(nn.Module):
         return self.convolution(downsample(x))
 
 
+def stages(resample: type[Up | Down], widths: list[int], blocks: int, group_width: int) -> nn.ModuleList:
+    """So many blocks of each width, and between two widths a change of size."""
+    total = blocks * len(widths)
+    return nn.ModuleList(
+        nn.Sequential(
+            *([resample(before, after)] if before else []), *(Block(after, group_width, total) for _ in range(blocks))
+        )
+        for before, after in pairwise([0, *widths])
+    )
+
+
 class Generator(nn.Module):
     """Latent (N, latent) -> image (N, C, H, W), nominally in [-1, 1]: there is no tanh.
 
@@ -101,16 +113,10 @@ class Generator(nn.Module):
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
-        total = blocks * len(widths)
         self.latent = latent
         self.basis = nn.Parameter(torch.randn(widths[0], rows, columns))
         self.modulate = nn.Linear(latent, widths[0], bias=False)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                *([Up(before, after)] if before else []), *(Block(after, group_width, total) for _ in range(blocks))
-            )
-            for before, after in pairwise([0, *widths])
-        )
+        self.stages = stages(Up, widths, blocks, group_width)
         self.to_image = nn.Conv2d(widths[-1], channels, 1, bias=False)
         initialise(self.modulate)
         initialise(self.to_image)
@@ -131,14 +137,8 @@ class Discriminator(nn.Module):
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)[::-1]
-        total = blocks * len(widths)
         self.from_image = nn.Conv2d(channels, widths[0], 1, bias=False)
-        self.stages = nn.ModuleList(
-            nn.Sequential(
-                *([Down(before, after)] if before else []), *(Block(after, group_width, total) for _ in range(blocks))
-            )
-            for before, after in pairwise([0, *widths])
-        )
+        self.stages = stages(Down, widths, blocks, group_width)
         self.pool = nn.Conv2d(widths[-1], widths[-1], (rows, columns), groups=widths[-1], bias=False)
         self.to_logit = nn.Linear(widths[-1], 1, bias=False)
         for layer in (self.from_image, self.pool, self.to_logit):
@@ -146,10 +146,7 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
-        activations = [self.from_image(x)]
-        for stage in self.stages:
-            activations.append(stage(activations[-1]))
-        return activations[1:]
+        return activations(self.from_image(x), self.stages)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = self.pool(self.features(x)[-1]).flatten(1)  # (N, width_n, rows, columns) -> (N, width_n)

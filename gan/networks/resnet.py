@@ -15,15 +15,11 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
-from gan.networks.grid import base_grid
+from gan.networks.features import activations
+from gan.networks.grid import base_grid, channels_at
 
 MAX_MULTIPLE = 16  # channels stop growing at 16 x width, as in the paper's networks from 64 px on
 INSIDE, SHORTCUT = math.sqrt(2), 1.0  # gains of Xavier's initialisation within a block and beside it
-
-
-def channels_at(width: int, doublings: int) -> list[int]:
-    """Channels of the feature maps from the base grid to the full size."""
-    return [width * min(2**n, MAX_MULTIPLE) for n in reversed(range(doublings + 1))]
 
 
 class Up(nn.Module):
@@ -73,7 +69,7 @@ class Generator(nn.Module):
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 128) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, doublings)
+        widths = channels_at(width, MAX_MULTIPLE * width, doublings + 1)
         self.latent = latent
         self.grid = (widths[0], rows, columns)
         self.stem = nn.Linear(latent, widths[0] * rows * columns)
@@ -102,7 +98,7 @@ class Discriminator(nn.Module):
         if norm not in ("spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: spectral or none")
         doublings = base_grid((size[0], size[1]))[2]
-        widths = [channels, *reversed(channels_at(width, doublings))]
+        widths = [channels, *reversed(channels_at(width, MAX_MULTIPLE * width, doublings + 1))]
         self.blocks = nn.ModuleList(
             Down(before, after, first=place == 0, halve=place < doublings)
             for place, (before, after) in enumerate(pairwise(widths))
@@ -116,10 +112,7 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each block, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
-        activations = [x]
-        for block in self.blocks:
-            activations.append(block(activations[-1]))
-        return activations[1:]
+        return activations(x, self.blocks)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = F.relu(self.features(x)[-1]).sum((2, 3))  # (N, width_n, rows, columns) -> (N, width_n)

@@ -11,7 +11,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.networks.grid import base_grid
+from gan.networks.features import activations
+from gan.networks.grid import base_grid, channels_at
 
 SLOPE = 0.3  # Keras's leaky ReLU
 MAX_MULTIPLE = 4  # of the width, at the grid
@@ -58,7 +59,7 @@ class Discriminator(nn.Module):
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, dropout: float = 0.3) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = [channels, *(width * min(2**n, MAX_MULTIPLE) for n in range(doublings))]
+        widths = [channels, *reversed(channels_at(width, MAX_MULTIPLE * width, doublings))]
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(before, after, 5, 2, 2), nn.LeakyReLU(SLOPE), nn.Dropout(dropout))
             for before, after in pairwise(widths)
@@ -67,10 +68,7 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each stage, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
-        activations = [x]
-        for block in self.blocks:
-            activations.append(block(activations[-1]))
-        return activations[1:]
+        return activations(x, self.blocks)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.to_logit(self.features(x)[-1].flatten(1)).flatten()  # (N, width_n rows columns) -> (N,)

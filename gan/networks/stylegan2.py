@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.grid import base_grid
+from gan.networks.features import activations
+from gan.networks.grid import base_grid, channels_at
 from gan.networks.resample import blur, downsample, upsample
 
 SLOPE = 0.2  # of the leaky ReLU
@@ -23,9 +24,8 @@ GAIN = math.sqrt(2)  # keeps the variance through it, nearly
 SMALL = 1e-8
 
 
-def channels_at(width: int, most: int, stages: int) -> list[int]:
-    """Channels of each stage from the base grid on: `width` at the full size, twice as many at each halving, `most`."""
-    return [min(most, width << stage) for stage in reversed(range(stages))]
+def activate(x: Tensor) -> Tensor:
+    return GAIN * F.leaky_relu(x, SLOPE)
 
 
 class Equalised(nn.Module):
@@ -111,7 +111,7 @@ class StyledLayer(nn.Module):
         y = self.modulated(x, w)
         noise = torch.randn(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.noise
         y = y + (self.noise_gain * noise).to(y.dtype) + self.bias[:, None, None].to(y.dtype)
-        return GAIN * F.leaky_relu(y, SLOPE)
+        return activate(y)
 
 
 class Stage(nn.Module):
@@ -142,7 +142,7 @@ class Mapping(nn.Module):
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = z * (z.square().mean(1, keepdim=True) + SMALL).rsqrt()
         for layer in self.layers:
-            x = GAIN * F.leaky_relu(layer(x), SLOPE)
+            x = activate(layer(x))
         return x
 
 
@@ -214,8 +214,8 @@ class Residual(nn.Module):
         self.shortcut = Convolution(after, before, 1, 1, bias=None)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = GAIN * F.leaky_relu(self.first(x), SLOPE)
-        y = GAIN * F.leaky_relu(self.second(downsample(y)), SLOPE)
+        y = activate(self.first(x))
+        y = activate(self.second(downsample(y)))
         return (y + self.shortcut(downsample(x))) / GAIN
 
 
@@ -243,17 +243,14 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
-        activations = [GAIN * F.leaky_relu(self.from_image(x), SLOPE)]
-        for block in self.blocks:
-            activations.append(block(activations[-1]))
-        return activations[1:]
+        return activations(activate(self.from_image(x)), self.blocks)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = self.features(x)[-1]
         if self.group > 1:
             y = torch.cat([y, deviation(y, self.group)], 1)
-        y = GAIN * F.leaky_relu(self.last(y), SLOPE)
-        y = GAIN * F.leaky_relu(self.dense(y.flatten(1)), SLOPE)  # (N, width_n)
+        y = activate(self.last(y))
+        y = activate(self.dense(y.flatten(1)))  # (N, width_n)
         return self.to_logit(y).flatten()  # (N,)
 
 

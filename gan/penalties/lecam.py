@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from gan.errors import UserError
 from gan.losses.heads import at_least_fp32
+from gan.penalties.averages import over_ranks
 from gan.step import Step
 
 
@@ -47,11 +47,8 @@ class LeCam(nn.Module):
 
     @torch.no_grad()
     def remember(self, means: Tensor) -> None:
-        if dist.is_initialized():
-            dist.all_reduce(means)
-            means /= dist.get_world_size()
-        means = torch.where(
-            means.isfinite(), means, self.averages / self.share.clamp_min(1e-8)
-        )  # one bad batch is over
+        means = over_ranks(means)
+        before = self.averages / self.share.clamp_min(1e-8)
+        means = torch.where(means.isfinite(), means, before)  # a bad batch leaves no trace
         self.averages.lerp_(means, 1 - self.decay)
         self.share.lerp_(torch.ones_like(self.share), 1 - self.decay)

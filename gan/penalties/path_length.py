@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
 from gan.errors import UserError
+from gan.penalties.averages import over_ranks
 from gan.step import Step
 
 
@@ -54,7 +54,5 @@ class PathLength(nn.Module):
 
     @torch.no_grad()
     def remember(self, mean: Tensor) -> None:
-        if dist.is_initialized():
-            dist.all_reduce(mean)
-            mean = mean / dist.get_world_size()
+        mean = over_ranks(mean)
         self.average.lerp_(torch.where(mean.isfinite(), mean, self.average), self.decay)
