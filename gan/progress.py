@@ -7,9 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -20,6 +17,9 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
         yield lambda done: None
         print(f"{title}: {total} in {time.monotonic() - started:.1f} s", flush=True)
         return
+    from rich.console import Console  # slow to import, and not needed by those who do the work
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console()) as progress:
         task = progress.add_task(title, total=total)

@@ -44,10 +44,11 @@ from filelock import FileLock
 
 from gan.data import decode, pen, retro
 from gan.data.decode import Decoder, ImageError
-from gan.data.pool import spread
+from gan.data.pool import check_main, spread
 from gan.errors import UserError
 from gan.progress import counting
 
+FLUSH_EVERY = 2.0  # seconds between two times that pixels are sent to the disk, while others decode
 SAVE_EVERY = 20.0  # seconds of decoding between two writings of the index
 
 
@@ -102,6 +103,7 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
     try:
         index = _read(entry)
         if index is None or _missing(index, source):
+            check_main()
             entry.mkdir(parents=True, exist_ok=True)
             with FileLock(entry / "lock"):
                 index = _fill(entry, source, decoder)
@@ -177,16 +179,17 @@ def _fill(entry: Path, source: Any, decoder: Decoder) -> Index:
     path.touch()
     kept = {key: index.items[key] for key in source.keys if key in index.items}
     rows = index.rows
+    filled = index
 
     def save(made: dict[str, Item], new_rows: int) -> None:
-        _write(entry, Index(path.name, rows + new_rows, kept | made, about))
+        nonlocal filled
+        filled = Index(path.name, rows + new_rows, kept | made, about)
+        _write(entry, filled)
 
     _make(Pixels(path, rows, decoder), source, decoder, _missing(index, source), index.items, save)
     for old in (*entry.glob("pixels-*"), *entry.glob("index-*.json")):  # of former generations and torn writings
         if old != path:
             old.unlink()
-    filled = _read(entry)
-    assert filled is not None
     return filled
 
 
@@ -252,16 +255,18 @@ def _make(
     if pixels:
         pixels.reserve(rows)
     made: dict[str, Item] = {}
-    due = time.monotonic() + SAVE_EVERY
+    flushed = saved = time.monotonic()
     work = Work(source, decoder, pixels, known)
     with counting(source.title, len(tasks)) as advance:
         for results in spread(work, tasks, work.crashed):
             made.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
             advance(len(results))
-            if time.monotonic() > due and pixels:
+            if pixels and time.monotonic() > flushed + FLUSH_EVERY:
                 pixels.flush()
-                save(made, rows)
-                due = time.monotonic() + SAVE_EVERY
+                flushed = time.monotonic()
+                if flushed > saved + SAVE_EVERY:
+                    save(made, rows)
+                    saved = flushed
     if pixels:
         pixels.close()
         pixels.flush()
@@ -283,7 +288,7 @@ class Work:
         digest = ""
         try:
             content = self.source.content(number)
-            digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+            digest = hashlib.sha256(content).hexdigest()[:32]
             if digest in self.known:
                 return number, self.known[digest]
             found = sharp = 0

@@ -395,7 +395,7 @@ def composited(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
     if image.mode == "RGB":
         return image
     paper = Image.new("RGB", image.size, colour)
-    paper.paste(image, mask=image.getchannel("A"))
+    paper.paste(image, mask=image)
     return paper
 
 

@@ -57,7 +57,7 @@ def content(file: File) -> bytes:
         raise ImageError(f"{file.stamp[0]:,} bytes are more than the limit of {MAX_BYTES:,}")
     try:
         if not file.archived:
-            with open(file.path, "rb") as opened:
+            with open(file.path, "rb", buffering=0) as opened:
                 return opened.read()
         if posixpath.normpath(file.name) != file.name or file.name.startswith(("/", "..")):
             raise ImageError("its name leads out of the archive")
