@@ -13,6 +13,7 @@ loss           `discriminator(real_logits, fake_logits)` and `generator(real_log
 penalty        `of = "discriminator" or "generator"`; `every: int`, in batches, multiplied into the term;
                `forward(step: Step) -> scalar`.
 augment        `draw(n, size, generator) -> draws`; `forward(x, draws)`, shape kept, differentiable twice.
+               Optional: `feedback(step) -> probability`, with which it follows what D says of real images.
 
 A change of formula is another part. A change in who moves when is a subclass of GAN.
 """
@@ -154,10 +155,11 @@ class GAN(LightningModule):
             "generator_optimizer": generator.param_groups[0],
             "discriminator_optimizer": discriminator.param_groups[0],
         }
+        steers_itself = self.augment is None or hasattr(self.augment, "feedback")
         for path, schedule in self.schedules.items():
             where, _, name = path.rpartition(".")
             group, _, part = where.partition(".")
-            if (group == "penalties" and part not in self.penalties) or (group == "augment" and self.augment is None):
+            if (group == "penalties" and part not in self.penalties) or (group == "augment" and steers_itself):
                 continue  # a recipe's, for a part that was left out
             value = schedule(self.images_seen)
             try:
@@ -214,6 +216,8 @@ class GAN(LightningModule):
         step.real_logits = step.critic(step.real)
         step.fake_logits = step.critic(step.fake.detach())
         self.note_accuracy(step.real_logits, step.fake_logits)
+        if hasattr(self.augment, "feedback"):
+            self.pending["health/augment"].append(self.augment.feedback(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
 

@@ -42,6 +42,10 @@ FINDINGS = {  # what is said, and what to try
         "trained on to generated ones",
         "augment=diffaugment, more images, or a smaller width",
     ),
+    "capped": (
+        "augmentation is at its cap of {augment:.0%}, and the discriminator still knows the images too well",
+        "more images, a smaller width, or penalty=[r1] with a larger weight",
+    ),
     "alike": (
         "samples grow alike (mode collapse): they differ {diversity:.0%} as much as real images do",
         "init_from= the best checkpoint, lower learning rates, augment=diffaugment, another seed",
@@ -54,6 +58,7 @@ class Health(Callback):
 
     skipped      share of steps that were left out since the last line, their gradients not being finite
     accuracy     share of pairs in which D finds the real image more real than the generated one, since the last line
+    augment      probability of an augmentation that adapts, since the last line
     overfitting  r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)), where images are held out;
                  Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676,
                  equation 1; the same for D + c and c D
@@ -85,8 +90,9 @@ class Health(Callback):
         if len(held_out) == self.n:
             values["overfitting"] = overfitting(*(logits(pl_module, images) for images in (train, held_out, fakes)))
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})
-        own = {"accuracy", "skipped"} & {name.removeprefix("health/") for name in pl_module.losses}
+        own = {"accuracy", "skipped", "augment"} & {name.removeprefix("health/") for name in pl_module.losses}
         values |= {name: pl_module.losses[f"health/{name}"] for name in own}  # logged with the losses
+        values["cap"] = getattr(pl_module.augment, "most", 1.0)
         self.tell(trainer, pl_module, values)
 
     def tell(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:
@@ -124,6 +130,8 @@ def symptoms(values: dict[str, float]) -> Iterator[str]:
         yield "loses"
     if values.get("overfitting", 0.0) >= OVERFITS:
         yield "overfits"
+    if values.get("augment", 0.0) >= values.get("cap", 1.0):
+        yield "capped"
     if values["diversity"] <= ALIKE:
         yield "alike"
 

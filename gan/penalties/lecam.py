@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from gan.averages import over_ranks
 from gan.errors import UserError
 from gan.losses.heads import at_least_fp32
-from gan.penalties.averages import over_ranks
 from gan.step import Step
 
 

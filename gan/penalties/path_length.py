@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan.averages import over_ranks
 from gan.errors import UserError
-from gan.penalties.averages import over_ranks
 from gan.step import Step
 
 

@@ -1,4 +1,4 @@
-"""Averages over the ranks, for penalties that remember what they have seen."""
+"""Averages over the ranks, for parts that remember what they have seen."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from torch import Tensor
 
 def over_ranks(value: Tensor) -> Tensor:
     """The mean over all ranks of what each has, without gradients; the value itself where there is one rank."""
-    if not dist.is_initialized():
+    if ranks() == 1:
         return value
     total = value.clone()
     dist.all_reduce(total)
-    return total / dist.get_world_size()
+    return total / ranks()
+
+
+def ranks() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1

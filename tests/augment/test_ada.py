@@ -1,0 +1,141 @@
+"""ADA: each transformation against its definition, shares, transparency, second derivatives."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gan.augment import ada
+from gan.augment.ada import ADA, recoloured
+from gan.errors import UserError
+
+
+def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
+    """Draws in which one transformation alone, or each, is chosen for every image."""
+    draws = ADA().draw(n, size, torch.Generator().manual_seed(seed))
+    draws["chosen"] = torch.ones_like(draws["chosen"]) if only is not None else torch.zeros_like(draws["chosen"])
+    if only is not None:
+        draws["chosen"][:, only] = 0
+    return {name: draw.double() for name, draw in draws.items()}
+
+
+def test_geometry_is_the_inverse_of_the_published_order() -> None:
+    """In plain NumPy, from the transformations as they move pixels, first to last."""
+    n, draws = 6, draws_of(6)
+    source = ADA().source(draws, (16, 16)).numpy()
+    u, g = draws["uniform"].numpy(), draws["normal"].numpy()
+
+    def turn(a: float) -> np.ndarray:
+        return np.array([[math.cos(a), -math.sin(a), 0], [math.sin(a), math.cos(a), 0], [0, 0, 1]])
+
+    def move(x: float, y: float) -> np.ndarray:
+        return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
+
+    for i in range(n):
+        zoom, stretch = 2 ** (0.2 * g[i, 0, ada.ZOOM]), 2 ** (0.2 * g[i, 0, ada.STRETCH])
+        steps = [
+            np.diag([-1.0 if u[i, 0, ada.FLIP] >= 0.5 else 1.0, 1, 1]),
+            turn(math.floor(4 * u[i, 0, ada.TURN]) * math.pi / 2),
+            move(*np.round((2 * u[i, :, ada.SHIFT] - 1) * 2)),
+            np.diag([zoom, zoom, 1]),
+            turn((2 * u[i, 0, ada.FIRST_ROTATION] - 1) * math.pi),
+            np.diag([stretch, 1 / stretch, 1]),
+            turn((2 * u[i, 0, ada.SECOND_ROTATION] - 1) * math.pi),
+            move(*(2 * g[i, :, ada.DRIFT])),
+        ]
+        forward = np.linalg.multi_dot(steps[::-1])
+        np.testing.assert_allclose(source[i], np.linalg.inv(forward)[:2], atol=1e-5)
+
+
+def test_colours_are_the_published_ones() -> None:
+    """Step by step on straight colours in NumPy, hue and saturation by their geometric meaning."""
+    x = torch.rand(5, 3, 4, 4, dtype=torch.float64) * 2 - 1
+    draws = draws_of(5)
+    y = ADA({"color": 1.0})(x, draws).numpy()
+    u, g = draws["uniform"].numpy()[:, 0], draws["normal"].numpy()[:, 0]
+    grey = np.ones(3) / math.sqrt(3)
+    for i in range(5):
+        c = x[i].reshape(3, -1).numpy()
+        c = (c + 0.2 * g[i, ada.BRIGHTNESS]) * 2 ** (0.5 * g[i, ada.CONTRAST])
+        if u[i, ada.INVERSION] >= 0.5:
+            c = c - 2 * np.outer(grey, grey @ c)
+        angle, along = (2 * u[i, ada.HUE] - 1) * math.pi, np.outer(grey, grey @ c)
+        c = along + math.cos(angle) * (c - along) + math.sin(angle) * np.cross(grey, c.T).T
+        c = along + 2 ** g[i, ada.SATURATION] * (c - along)
+        np.testing.assert_allclose(y[i].reshape(3, -1), c, atol=1e-9)
+
+
+def test_premultiplied_colours_change_as_straight_ones_do() -> None:
+    straight, alpha = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 1, 4, 4).double()  # in [0, 1]
+    linear, added = ADA({"color": 1.0}).colours(draws_of(3))
+    changed = (recoloured(2 * straight - 1, linear, added) + 1) / 2
+    x = torch.cat([straight * alpha, alpha], 1) * 2 - 1
+    expected = torch.cat([changed * alpha, alpha], 1) * 2 - 1
+    torch.testing.assert_close(recoloured(x, linear, added), expected)
+    assert (recoloured(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
+
+
+def test_grey_is_what_grey_in_colour_becomes() -> None:
+    x = torch.rand(4, 1, 4, 4, dtype=torch.float64) * 2 - 1
+    linear, added = ADA({"color": 1.0}).colours(draws_of(4))
+    in_colour = recoloured(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
+    torch.testing.assert_close(recoloured(x, linear, added), in_colour)
+
+
+@pytest.mark.parametrize("only", [ada.FLIP, ada.TURN, ada.SHIFT])
+def test_what_moves_whole_pixels_invents_no_colours(only: int) -> None:
+    x = torch.rand(8, 3, 16, 16, dtype=torch.float64)
+    y = ADA()(x, draws_of(8, only))
+    if only == ada.SHIFT:
+        assert all(any(torch.dist(y[i, :, 5:9, 5:9], x[i, :, 5 + a : 9 + a, 5 + b : 9 + b]) < 1e-3
+                   for a in range(-2, 3) for b in range(-2, 3)) for i in range(8))  # fmt: skip
+    assert (y - x).flatten(1).norm(dim=1).gt(1).any()
+
+
+def test_other_sides_turn_by_halves() -> None:
+    turns = ADA().source(draws_of(32, ada.TURN), (16, 24))
+    assert {round(float(t), 3) for t in turns[:, 0, 0]} == {1.0, -1.0} and not turns[:, 0, 1].any()
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.2])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_shares(channels: int, probability: float) -> None:
+    x = torch.rand(300, channels, 8, 8) * 2 - 1
+    augment = ADA({"cutout": 0.5, "geometry": 1.0}, probability)
+    y = augment(x, augment.draw(300, (8, 8), torch.Generator().manual_seed(0)))
+    expected = 1 - (1 - probability) ** 4 * (1 - probability / 2)  # zoom, stretch, drift, two rotations as one, a hole
+    assert (y != x).flatten(1).any(1).float().mean().item() == pytest.approx(expected, abs=0.06)
+
+
+def test_it_can_be_differentiated_twice() -> None:
+    augment = ADA({"blit": 1.0, "geometry": 1.0, "color": 1.0, "cutout": 1.0})
+    draws = draws_of(2, size=(6, 6))
+    draws["chosen"][1, 5:] = 1
+    for channels in (1, 4):
+        x = torch.rand(2, channels, 6, 6, dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradgradcheck(lambda x: augment(x, draws).square(), x)
+
+
+def test_half_precision_around_it_changes_nothing() -> None:
+    augment, x = ADA(), torch.rand(4, 3, 16, 16)
+    draws = augment.draw(4, (16, 16), torch.Generator().manual_seed(0))
+    with torch.autocast("cpu", torch.bfloat16):
+        inside = augment(x, draws)
+    assert torch.equal(inside, augment(x, draws))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"policy": {"noise": 1.0}}, "noise is not one of blit"),
+        ({"policy": {"blit": -1.0}}, "at least 0"),
+        ({"probability": 1.5}, "0..1"),
+    ],
+)
+def test_bad_options_are_named(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        ADA(**options)  # type: ignore[arg-type]

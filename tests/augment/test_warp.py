@@ -1,0 +1,66 @@
+"""Warps: the filter, what must come out exactly, edges, derivatives."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gan.augment.warp import SYM6, warp
+
+
+def affine(*rows: list[float]) -> Tensor:
+    return torch.tensor([rows], dtype=torch.float64)
+
+
+def pictures(channels: int = 3) -> Tensor:
+    return torch.rand(1, channels, 16, 24, dtype=torch.float64) * 2 - 1
+
+
+def test_the_filter_is_orthogonal_to_its_shifts_by_two() -> None:
+    taps = torch.tensor(SYM6, dtype=torch.float64)
+    overlaps = [float(taps[2 * k :] @ taps[: 12 - 2 * k]) for k in range(6)]
+    assert overlaps == pytest.approx([1, 0, 0, 0, 0, 0], abs=1e-9)
+    assert float(taps.sum()) == pytest.approx(2**0.5)
+    moments = [(taps * (-1) ** torch.arange(12) * torch.arange(12.0) ** k).sum() for k in range(6)]
+    assert max(map(abs, moments)) < 1e-6  # six vanishing moments: what makes it this wavelet or a relative
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_nothing_changes_nothing_even_at_the_edges(channels: int) -> None:
+    x = pictures(channels)
+    torch.testing.assert_close(warp(x, affine([1, 0, 0], [0, 1, 0])), x, atol=1e-5, rtol=0)
+
+
+def test_whole_pixels_and_quarter_turns() -> None:
+    x = pictures()
+    moved = warp(x, affine([1, 0, 3], [0, 1, -2]))  # three to the left, two down
+    torch.testing.assert_close(moved[:, :, 2:, :-3], x[:, :, :-2, 3:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(moved[:, :, 4:, -3:], x[:, :, 2:-2, -3:].flip(3), atol=0.1, rtol=0)  # mirrored there
+    square = F.interpolate(torch.rand(1, 3, 4, 4, dtype=torch.float64), size=(16, 16), mode="bicubic")
+    torch.testing.assert_close(warp(square, affine([0, -1, 0], [1, 0, 0])), square.rot90(1, (2, 3)), atol=0.03, rtol=0)
+
+
+def test_the_edge_of_rgba_is_transparent() -> None:
+    x = torch.ones(1, 4, 16, 24, dtype=torch.float64)
+    assert (warp(x, affine([1, 0, 12], [0, 1, 0]))[..., -9:] < -0.8).all()
+    torch.testing.assert_close(warp(x, affine([1, 0, 90], [0, 1, 0])), -x)
+
+
+def test_a_smaller_picture_has_no_aliases() -> None:
+    stripes = torch.cos(math.pi * 0.9 * torch.arange(64.0)).expand(1, 1, 64, 64).double()
+    reduced = warp(stripes, affine([2, 0, 0], [0, 1, 0]))[..., 24:-24]  # 1.8 pi a pixel: beyond what pixels can show
+    sampled = F.grid_sample(
+        stripes, F.affine_grid(affine([2, 0, 0], [0, 1, 0]), [1, 1, 64, 64], False), align_corners=False
+    )
+    assert reduced.std() < 0.6 * sampled[..., 24:-24].std()
+
+
+def test_derivatives_of_both_orders() -> None:
+    x = torch.rand(1, 4, 4, 6, dtype=torch.float64, requires_grad=True)
+    for part in (x[:, :1], x):
+        assert torch.autograd.gradcheck(lambda x: warp(x, affine([0.8, 0.3, 0.7], [-0.2, 1.1, 0.1])), part)
+        assert torch.autograd.gradgradcheck(lambda x: warp(x, affine([0.8, 0.3, 0.7], [-0.2, 1.1, 0.1])) ** 2, part)
