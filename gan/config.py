@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import os
 import re
 import sys
@@ -90,6 +91,19 @@ def gamma(size: Any, batch_size: int) -> float:
     return 0.0002 * height * width / batch_size
 
 
+def classes(*, _root_: DictConfig) -> int:
+    """How many classes the networks are told of: those of data.labels, 0 without."""
+    return _classes_in(OmegaConf.to_yaml(_root_.data, resolve=True)) if _root_.data.get("labels") else 0
+
+
+@functools.lru_cache(maxsize=8)
+def _classes_in(data: str) -> int:
+    """Of a data module, given as YAML: it looks through the folder."""
+    from hydra.utils import instantiate
+
+    return len(instantiate(OmegaConf.create(data)).class_names())
+
+
 def strategy(devices: Any) -> str:
     """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
     externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
@@ -117,7 +131,19 @@ def images_at(checkpoint: str | None) -> int | None:
     return runs.images_of(Path(checkpoint)) if checkpoint else None
 
 
-for resolver in (by_device, precision, strategy, sync_batchnorm, fused, sides, images_at, unless, shorter, gamma):
+for resolver in (
+    by_device,
+    precision,
+    strategy,
+    sync_batchnorm,
+    fused,
+    sides,
+    images_at,
+    unless,
+    shorter,
+    gamma,
+    classes,
+):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 
 

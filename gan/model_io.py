@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
-from gan.sampling import generate, latents, reestimate_batch_norm
+from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 
 LARGEST_SEED = 2**63 - 1
 DATA = ("gan.data.module.Images", "gan.data.stream.Stream", "gan.data.hub.images", "gan.data.downloaded.Downloaded")
@@ -26,36 +27,61 @@ class Model:
         generator: the averaged network in eval mode, on the CPU until moved.
         images: images seen in training.
         config: the run's configuration.
+        classes: names of the classes that the generator was trained with, in the order of labels; else empty.
+        class_counts: (classes,), images of each.
     """
 
-    def __init__(self, generator: Any, images: int, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        generator: Any,
+        images: int,
+        config: dict[str, Any],
+        classes: Sequence[str] = (),
+        class_counts: Tensor = NO_CLASSES,
+    ) -> None:
         self.generator = generator
         self.images = images
         self.config = config
+        self.classes = list(classes)
+        self.class_counts = class_counts
 
     def to(self, device: str) -> Model:
         self.generator.to(device)
         return self
 
-    def sample(self, n: int, seed: int = 0, truncation: float = 1.0) -> Tensor:
+    def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Tensor:
         """The pictures of seeds `seed` to `seed + n - 1`, uint8 (n, C, H, W); four channels are premultiplied RGBA."""
-        return self.draw(list(range(seed, seed + n)), truncation)
+        return self.draw(list(range(seed, seed + n)), truncation, label)
 
-    def draw(self, seeds: list[int], truncation: float = 1.0) -> Tensor:
+    def draw(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Tensor:
         """One picture a seed, uint8 (N, C, H, W), the same whatever it is drawn together with.
 
         Args:
             truncation: less than 1 trades variety for likeness, with generators that have a mapping.
+            label: name of a class; without, each seed has its own, as frequent as in the images trained on.
 
         Raises:
-            UserError: a seed is not in 0..2^63-1; truncation is asked for, and the generator has no mapping.
+            UserError: a seed is not in 0..2^63-1; there is no such class; truncation is asked for, and the generator
+                has no mapping.
         """
         for seed in seeds:
             if not 0 <= seed <= LARGEST_SEED:
                 raise UserError(f"seed {seed}: seeds go from 0 to 2^63-1")
         if not seeds:
             raise UserError("no seeds: give at least one")
-        return generate(self.generator, latents(seeds, self.generator.latent), truncation)
+        labels = classes_of(seeds, self.class_counts)
+        if label is not None:
+            labels = torch.full((len(seeds),), self.label_of(label))
+        return generate(self.generator, latents(seeds, self.generator.latent), labels, truncation)
+
+    def label_of(self, name: str) -> int:
+        if not self.classes:
+            raise UserError(
+                f"class {name}: the generator was trained without classes; data.labels=true trains with them"
+            )
+        if name not in self.classes:
+            raise UserError(f"class {name}: there are {', '.join(self.classes)}")
+        return self.classes.index(name)
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
@@ -78,8 +104,9 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
-    reestimate_batch_norm(generator, generator.latent)
-    return Model(generator, int(state["images"]), state["config"])
+    counts = state["state_dict"].get("class_counts", NO_CLASSES)
+    reestimate_batch_norm(generator, generator.latent, counts)
+    return Model(generator, int(state["images"]), state["config"], state.get("classes", ()), counts)
 
 
 def build(config: Any, path: Path) -> Any:

@@ -40,7 +40,7 @@ from gan.errors import Diverged, UserError, at_least
 from gan.images import to_float
 from gan.losses.heads import per_image
 from gan.runs import flatten
-from gan.sampling import FAKES_SEED, generate, latents, reestimate_batch_norm
+from gan.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.step import Step
 
 PREVIEW_SEED = 0  # previews show the pictures that `gan generate --seeds 0-63` draws
@@ -69,6 +69,7 @@ class GAN(LightningModule):
     loss: Any
     penalties: Any
     augment: Any
+    class_counts: Tensor
 
     def __init__(
         self,
@@ -100,6 +101,8 @@ class GAN(LightningModule):
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size = batch_size
         self.seed = seed
+        counts = torch.zeros(getattr(generator, "classes", 0))
+        self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
         self.n_critic = at_least("model.n_critic", n_critic, 1)
         self.log_every = at_least("model.log_every", log_every, 1)
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line
@@ -117,6 +120,11 @@ class GAN(LightningModule):
             ]
         except (TypeError, ValueError) as error:
             raise UserError(f"model.generator_optimizer or discriminator_optimizer: {error}") from error
+
+    def on_fit_start(self) -> None:
+        if len(self.class_counts):
+            data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
+            self.class_counts.copy_(data.class_counts())
 
     @property
     def images_seen(self) -> int:
@@ -306,24 +314,40 @@ class GAN(LightningModule):
     def averaged_generator(self) -> nn.Module:
         """The EMA generator in eval mode, its BatchNorm statistics estimated for the weights it has now."""
         if self.estimated_at != self.images_seen:
-            reestimate_batch_norm(self.ema.module, self.generator.latent)
+            reestimate_batch_norm(self.ema.module, self.generator.latent, self.class_counts)
             self.estimated_at = self.images_seen
         return self.ema.module
 
     def preview(self, n: int) -> Tensor:
-        """The n pictures that callbacks draw: fixed latents, uint8 (n, C, H, W)."""
-        return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n))
+        """The n pictures that callbacks draw: fixed latents, uint8 (n, C, H, W).
+
+        With classes as many of each as go into n, one class after the other, and the same latents for all.
+        """
+        classes = len(self.class_counts)
+        if not classes:
+            return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n))
+        each = max(1, n // classes)
+        label = torch.arange(min(n, classes)).repeat_interleave(each)
+        z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent).repeat(min(n, classes), 1)
+        return generate(self.averaged_generator(), z, label)
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
         """Of the n pictures that callbacks measure those of a rank: rank, rank + ranks, ...; uint8 (share, C, H, W)."""
         return self.draw(range(FAKES_SEED + rank, FAKES_SEED + n, ranks))
 
+    def fake_labels(self, n: int) -> Tensor | None:
+        """The classes (n,) of all of `fakes`; None without classes."""
+        return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
+
     def draw(self, seeds: range) -> Tensor:
-        return generate(self.averaged_generator(), latents(seeds, self.generator.latent))
+        label = classes_of(seeds, self.class_counts)
+        return generate(self.averaged_generator(), latents(seeds, self.generator.latent), label)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config
         checkpoint["images"] = self.images_seen
+        if len(self.class_counts):
+            checkpoint["classes"] = self.trainer.datamodule.classes  # type: ignore[attr-defined]
         checkpoint["pending"] = {name: torch.stack(terms) for name, terms in self.pending.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

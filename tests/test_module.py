@@ -15,8 +15,9 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
 from gan.data.module import Images
-from gan.errors import Diverged
+from gan.errors import Diverged, UserError
 from gan.losses.nonsaturating import Nonsaturating
+from gan.model_io import Model
 from gan.module import GAN
 from gan.networks.dcgan import Discriminator, Generator
 from gan.penalties.r1 import R1
@@ -255,6 +256,11 @@ def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> 
     assert torch.equal(previews, module.preview(9)[:5])
     assert not torch.equal(previews, module.fakes(5))
     assert all(torch.equal(value, live[name]) for name, value in module.generator.state_dict().items())
+
+
+def test_without_classes_a_class_is_refused() -> None:
+    with pytest.raises(UserError, match="without classes"):
+        Model(model().generator, 0, {}).draw([1], label="poster")
 
 
 def test_parts_are_saved_with_the_module_and_metrics_are_not(tmp_path: Path) -> None:

@@ -54,11 +54,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("line", TRAIN)
-def test_training_commands(line: str, train: Train, folder: Path) -> None:
+def test_training_commands(line: str, train: Train, gan_command: Train, folder: Path) -> None:
     words = shlex.split(line.replace("PATH", str(folder)))[2:]
     small = [option for option in TINY if not ("size" in option and "size" in line) and "data.images" not in option]
     small += [] if "data.root" in line else ["data.images=24"]
     train(*words, *(option for option in small if option.split("=")[0] not in line), "images=8", tiny=False)
+    if "data.labels" in line:
+        (draw,) = (line for line in COMMANDS if "--class" in line)
+        gan_command(*shlex.split(draw.replace("NAME", "a"))[1:])
 
 
 def test_resume_generate_and_python(
@@ -69,7 +72,7 @@ def test_resume_generate_and_python(
     assert len(resumes) == 2
     train(*shlex.split(resumes[0])[2:], tiny=False)
     train(*shlex.split(resumes[1].replace("300000", "24"))[2:], tiny=False)
-    for line in (line for line in COMMANDS if line.startswith("gan generate")):
+    for line in (line for line in COMMANDS if line.startswith("gan generate") and "--class" not in line):
         gan_command(*shlex.split(line)[1:])
     assert len(list((tmp_path / "images").iterdir())) == 18
     shutil.copytree(tmp_path / "runs" / "NAME", tmp_path / "runs" / "OTHER")

@@ -10,7 +10,7 @@ from torch import nn
 from gan.errors import UserError
 from gan.networks import stylegan2
 from gan.networks.dcgan import Generator
-from gan.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, generate, latents, reestimate_batch_norm
+from gan.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, classes_of, generate, latents, reestimate_batch_norm
 
 
 def test_a_latent_is_a_function_of_its_seed() -> None:
@@ -35,7 +35,7 @@ def test_every_forward_pass_has_the_same_size() -> None:
             super().__init__()
             self.scale = nn.Parameter(torch.ones(1))
 
-        def forward(self, z: torch.Tensor) -> torch.Tensor:
+        def forward(self, z: torch.Tensor, label: torch.Tensor | None = None) -> torch.Tensor:
             return (self.scale * len(z) / 255).expand(len(z), 1, 2, 2)
 
     for count in (1, 15, 16, 17, 50):
@@ -61,9 +61,31 @@ def test_truncation_goes_from_the_mean_image_to_what_was_learnt() -> None:
     torch.manual_seed(0)
     network = stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval()
     z = latents(range(6), 8)
-    none, half, whole = (generate(network, z, truncation).float() for truncation in (0.0, 0.5, 1.0))
+    none, half, whole = (generate(network, z, truncation=truncation).float() for truncation in (0.0, 0.5, 1.0))
     assert torch.equal(none, none[:1].expand_as(none))
     assert torch.equal(whole, generate(network, z).float())
     assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
     with pytest.raises(UserError, match="no mapping"):
-        generate(Generator((16, 16), width=4).eval(), latents(range(2), 100), 0.5)
+        generate(Generator((16, 16), width=4).eval(), latents(range(2), 100), truncation=0.5)
+
+
+def test_each_class_is_truncated_towards_its_own_mean() -> None:
+    torch.manual_seed(0)
+    network = stylegan2.Generator((16, 16), width=4, most=8, latent=8, classes=3).eval()
+    z, label = latents(range(6), 8), torch.tensor([0, 1, 2, 0, 1, 2])
+    none = generate(network, z, label, truncation=0.0)
+    assert torch.equal(none[:3], none[3:]) and not torch.equal(none[0], none[1])
+    near = generate(network, z, label, truncation=0.999).float()
+    assert (near - generate(network, z, label).float()).abs().mean() < 1
+
+
+def test_classes_are_functions_of_the_seed_and_as_frequent_as_in_the_images() -> None:
+    counts = torch.tensor([300, 0, 100])
+    labels = classes_of(range(2000), counts)
+    assert labels is not None
+    shares = torch.bincount(labels, minlength=3) / 2000
+    assert shares.tolist() == pytest.approx([0.75, 0, 0.25], abs=0.03)
+    assert torch.equal(classes_of([5, 1999], counts), labels[[5, 1999]])  # type: ignore[arg-type]
+    alike = torch.bincount(classes_of(range(2000), torch.zeros(4)))  # type: ignore[arg-type]
+    assert alike.min() > 400
+    assert classes_of([1], torch.empty(0)) is None

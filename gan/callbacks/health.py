@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -88,7 +89,16 @@ class Health(Callback):
         train, held_out = data.reals(self.n), data.reals(self.n, held_out=True)
         values = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}
         if len(held_out) == self.n:
-            values["overfitting"] = overfitting(*(logits(pl_module, images) for images in (train, held_out, fakes)))
+            labels: list[Any] = [None] * 3
+            if len(pl_module.class_counts):
+                labels = [
+                    data.real_labels(self.n),
+                    data.real_labels(self.n, held_out=True),
+                    pl_module.fake_labels(self.n),
+                ]
+            values["overfitting"] = overfitting(
+                *map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
+            )
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})
         own = {"accuracy", "skipped", "augment"} & {name.removeprefix("health/") for name in pl_module.losses}
         values |= {name: pl_module.losses[f"health/{name}"] for name in own}  # logged with the losses
@@ -137,11 +147,12 @@ def symptoms(values: dict[str, float]) -> Iterator[str]:
 
 
 @torch.no_grad()
-def logits(pl_module: GAN, images: Tensor) -> Tensor:
+def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:
     """What D says of images (N, C, H, W) in uint8 without augmentation, one number each, in fp32."""
+    label = None if label is None else label.to(pl_module.device)
     discriminator = pl_module.discriminator.eval()
     try:
-        return per_image(discriminator(to_float(images.to(pl_module.device))))
+        return per_image(discriminator(to_float(images.to(pl_module.device)), label))
     finally:
         discriminator.train()
 

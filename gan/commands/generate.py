@@ -23,6 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         help="below 1 likelier and less varied images, of models with a mapping",
     )
+    parser.add_argument(
+        "--class", dest="label", metavar="NAME", help="of models trained with data.labels; else of each seed"
+    )
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="write over files that exist")
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         with counting(f"drawing into {out}", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
-                for seed, picture in zip(part, model.draw(part, arguments.truncation), strict=True):
+                for seed, picture in zip(part, model.draw(part, arguments.truncation, arguments.label), strict=True):
                     save_png(picture, out / f"{seed}.png")
                     if arguments.grid:
                         pictures.append(picture)

@@ -113,10 +113,24 @@ class Images(LightningDataModule):
         """Fill the cache, on one process a machine."""
         self.setup("fit")
 
+    def origin(self) -> Any:
+        """The source of pictures, with its list of what there is."""
+        self.source = self.source or (Drawn(self.count) if self.roots is None else Files(self.roots))
+        return self.source
+
+    def class_names(self) -> list[str]:
+        """What `classes` will be, without a picture decoded."""
+        names: list[str] = self.origin().classes(self.label_option)[0]
+        return names
+
+    def class_counts(self) -> Tensor:
+        """(classes,): images to train on of each class."""
+        return torch.from_numpy(np.bincount(self.labels[self.rows], minlength=len(self.classes)))
+
     def setup(self, stage: str) -> None:
         if len(self.rows):
             return
-        source = self.source or (Drawn(self.count) if self.roots is None else Files(self.roots))
+        source = self.origin()
         self.classes, labels = source.classes(self.label_option)
         found = cache.decoded(source, self.decoder)
         if found.errors:
@@ -168,10 +182,16 @@ class Images(LightningDataModule):
         Fewer where there are not so many. Which they are, and their order, depends on the contents of the files alone:
         neither on the seed nor on names.
         """
-        rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
-        chosen = rows[np.argsort(digests, kind="stable")[:n]]
-        images = torch.as_tensor(self.pixels[chosen]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
+        images = torch.as_tensor(self.pixels[self._chosen(n, held_out)]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
         return self.variation(images, 0) if self.variation and len(images) else images.contiguous()
+
+    def real_labels(self, n: int, held_out: bool = False) -> Tensor:
+        """The classes (n,) of `reals`."""
+        return torch.from_numpy(self.labels[self._chosen(n, held_out)])
+
+    def _chosen(self, n: int, held_out: bool) -> np.ndarray:
+        rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
+        return rows[np.argsort(digests, kind="stable")[:n]]
 
     @property
     def flips(self) -> bool:

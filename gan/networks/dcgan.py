@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
+from gan.networks.conditional import ClassBatchNorm, Projection, batch_norm, through
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 
@@ -26,24 +27,32 @@ class Generator(nn.Module):
     Args:
         detail: channels of one more stage, at the full size, before a convolution gives the image; 0 is the paper's
             generator, whose last stage is at half of it. Short runs draw sharper edges with it.
+        classes: each with its own scales and shifts after BatchNorm; 0 takes no labels.
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 100, detail: int = 0
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 64,
+        latent: int = 100,
+        detail: int = 0,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         self.latent = latent
+        self.classes = classes
         widths = channels_at(width, MAX_MULTIPLE * width, doublings) + [detail] * bool(detail)
         self.stem = nn.Sequential(
             nn.ConvTranspose2d(latent, widths[0], (rows, columns), bias=False),
-            nn.BatchNorm2d(widths[0]),
+            batch_norm(widths[0], classes),
             nn.ReLU(inplace=True),
         )
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
-                nn.BatchNorm2d(after),
+                batch_norm(after, classes),
                 nn.ReLU(inplace=True),
             )
             for before, after in pairwise(widths)
@@ -56,9 +65,9 @@ class Generator(nn.Module):
         self.apply(initialise)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = self.stem(z[:, :, None, None])  # (N, latent) -> (N, width_0, rows, columns)
+        x = through(self.stem, z[:, :, None, None], label)  # (N, latent) -> (N, width_0, rows, columns)
         for block in self.blocks:
-            x = block(x)  # (N, width_i, 2h, 2w)
+            x = through(block, x, label)  # (N, width_i, 2h, 2w)
         return torch.tanh(self.to_image(x))  # (N, C, H, W)
 
 
@@ -68,9 +77,12 @@ class Discriminator(nn.Module):
     Args:
         norm: "batch" is the paper's; "spectral" (Miyato et al., 2018) and "none" allow gradient penalties, which are
             not defined for a discriminator that sees the batch.
+        classes: whose fit adds to the logit (`Projection`); 0 takes no labels.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "batch") -> None:
+    def __init__(
+        self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "batch", classes: int = 0
+    ) -> None:
         super().__init__()
         if norm not in ("batch", "spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: batch, spectral or none")
@@ -86,10 +98,11 @@ class Discriminator(nn.Module):
             for before, after in pairwise(widths)
         )
         self.to_logit = nn.Conv2d(widths[-1], 1, (rows, columns), bias=False)
+        self.projection = Projection(widths[-1], classes) if classes else None
         self.apply(initialise)
         if norm == "spectral":
             for module in list(self.modules()):
-                if isinstance(module, nn.Conv2d):
+                if isinstance(module, nn.Conv2d | nn.Linear):
                     spectral_norm(module)
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -97,14 +110,18 @@ class Discriminator(nn.Module):
         return activations(x, [self.from_image, *self.blocks])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.to_logit(self.features(x)[-1]).flatten()  # (N, 1, 1, 1) -> (N,)
+        y = self.features(x)[-1]  # (N, width_n, rows, columns)
+        logit = self.to_logit(y).flatten()  # (N, 1, 1, 1) -> (N,)
+        return logit if self.projection is None else logit + self.projection(y.sum((2, 3)), label)
 
 
 def initialise(module: nn.Module) -> None:
     """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), biases 0 (section 3 of the paper)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, nn.BatchNorm2d):
+    elif isinstance(module, ClassBatchNorm):
+        nn.init.normal_(module.scale, 1.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)
     if isinstance(getattr(module, "bias", None), Tensor):
         nn.init.zeros_(module.bias)  # type: ignore[arg-type]

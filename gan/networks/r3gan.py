@@ -19,6 +19,7 @@ from gan.networks.grid import base_grid
 from gan.networks.resample import downsample, upsample
 
 EXPANSION = 2  # of the channels inside a block
+CLASS_WIDTH = 64  # numbers that a class adds to the latent
 FULL_STAGES = 4  # from the base grid up to here all stages have the whole width; each further one has half
 SLOPE = 0.2  # of the leaky ReLU
 LEAKY_GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through it (He et al., 2015)
@@ -99,6 +100,7 @@ class Generator(nn.Module):
         width: channels of the four lowest stages; each further one has half.
         blocks: residual blocks a stage.
         group_width: channels of a group of the 3x3 convolutions.
+        classes: whose embedding follows the latent; 0 takes no labels.
     """
 
     def __init__(
@@ -109,19 +111,24 @@ class Generator(nn.Module):
         latent: int = 64,
         blocks: int = 2,
         group_width: int = 16,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
         self.latent = latent
+        self.classes = classes
         self.basis = nn.Parameter(torch.randn(widths[0], rows, columns))
-        self.modulate = nn.Linear(latent, widths[0], bias=False)
+        self.modulate = nn.Linear(latent + bool(classes) * CLASS_WIDTH, widths[0], bias=False)
         self.stages = stages(Up, widths, blocks, group_width)
         self.to_image = nn.Conv2d(widths[-1], channels, 1, bias=False)
         initialise(self.modulate)
         initialise(self.to_image)
+        self.embedding = embedding(classes, CLASS_WIDTH)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        if self.embedding is not None:
+            z = torch.cat([z, self.embedding(label).to(z.dtype)], 1)  # (N, latent + 64)
         x = self.basis * self.modulate(z)[:, :, None, None]  # (N, latent) -> (N, width, rows, columns)
         for stage in self.stages:
             x = stage(x)  # (N, width_i, 2h, 2w)
@@ -129,10 +136,19 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Image (N, C, H, W) -> logits (N,), the generator mirrored. Arguments as there."""
+    """Image (N, C, H, W) -> logits (N,), the generator mirrored. Arguments as there.
+
+    With classes the logit is the product of so many features with the embedding of the class.
+    """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 768, blocks: int = 2, group_width: int = 16
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 768,
+        blocks: int = 2,
+        group_width: int = 16,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
@@ -140,9 +156,10 @@ class Discriminator(nn.Module):
         self.from_image = nn.Conv2d(channels, widths[0], 1, bias=False)
         self.stages = stages(Down, widths, blocks, group_width)
         self.pool = nn.Conv2d(widths[-1], widths[-1], (rows, columns), groups=widths[-1], bias=False)
-        self.to_logit = nn.Linear(widths[-1], 1, bias=False)
+        self.to_logit = nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False)
         for layer in (self.from_image, self.pool, self.to_logit):
             initialise(layer)
+        self.embedding = embedding(classes, widths[-1])
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
@@ -150,7 +167,17 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = self.pool(self.features(x)[-1]).flatten(1)  # (N, width_n, rows, columns) -> (N, width_n)
-        return self.to_logit(y).flatten()  # (N,)
+        logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
+        return logit.flatten() if self.embedding is None else (logit * self.embedding(label).to(logit.dtype)).sum(1)
+
+
+def embedding(classes: int, width: int) -> nn.Embedding | None:
+    """Vectors of about length 1, one a class."""
+    if not classes:
+        return None
+    layer = nn.Embedding(classes, width)
+    nn.init.normal_(layer.weight, 0.0, 1 / math.sqrt(width))
+    return layer
 
 
 def convolution(before: int, after: int) -> nn.Module:

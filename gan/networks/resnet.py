@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
+from gan.networks.conditional import Projection, batch_norm, through
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 
@@ -25,16 +26,16 @@ INSIDE, SHORTCUT = math.sqrt(2), 1.0  # gains of Xavier's initialisation within 
 class Up(nn.Module):
     """BatchNorm, ReLU, twice the size, 3x3, BatchNorm, ReLU, 3x3, beside a 1x1: (N, C, h, w) -> (N, C', 2h, 2w)."""
 
-    def __init__(self, before: int, after: int) -> None:
+    def __init__(self, before: int, after: int, classes: int = 0) -> None:
         super().__init__()
-        self.norms = nn.ModuleList([nn.BatchNorm2d(before), nn.BatchNorm2d(after)])
+        self.norms = nn.ModuleList([batch_norm(before, classes), batch_norm(after, classes)])
         self.first = convolution(before, after, 3, INSIDE)
         self.second = convolution(after, after, 3, INSIDE)
         self.shortcut = convolution(before, after, 1, SHORTCUT)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.first(double(F.relu(self.norms[0](x))))
-        y = self.second(F.relu(self.norms[1](y)))
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        y = self.first(double(F.relu(through(self.norms[:1], x, label))))
+        y = self.second(F.relu(through(self.norms[1:], y, label)))
         return y + double(self.shortcut(x))  # a 1x1 before doubling gives what one after it does, at a quarter the cost
 
 
@@ -64,24 +65,28 @@ class Generator(nn.Module):
 
     Args:
         width: channels at the full size; up to 16 times as many below.
+        classes: each with its own scales and shifts after BatchNorm; 0 takes no labels.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 128) -> None:
+    def __init__(
+        self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 128, classes: int = 0
+    ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, MAX_MULTIPLE * width, doublings + 1)
         self.latent = latent
+        self.classes = classes
         self.grid = (widths[0], rows, columns)
         self.stem = nn.Linear(latent, widths[0] * rows * columns)
         initialise(self.stem, SHORTCUT)
-        self.blocks = nn.ModuleList(Up(before, after) for before, after in pairwise(widths))
+        self.blocks = nn.ModuleList(Up(before, after, classes) for before, after in pairwise(widths))
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = convolution(widths[-1], channels, 3, SHORTCUT)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = self.stem(z).unflatten(1, self.grid)  # (N, latent) -> (N, width_0, rows, columns)
         for block in self.blocks:
-            x = block(x)  # (N, width_i, 2h, 2w)
+            x = block(x, label)  # (N, width_i, 2h, 2w)
         return torch.tanh(self.to_image(F.relu(self.norm(x))))  # (N, C, H, W)
 
 
@@ -91,9 +96,12 @@ class Discriminator(nn.Module):
     Args:
         width: channels at half of the full size; up to 16 times as many below.
         norm: "spectral" is SNGAN's; "none" WGAN-GP's, for gradient penalties.
+        classes: whose fit adds to the logit (`Projection`); 0 takes no labels.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "spectral") -> None:
+    def __init__(
+        self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "spectral", classes: int = 0
+    ) -> None:
         super().__init__()
         if norm not in ("spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: spectral or none")
@@ -105,6 +113,9 @@ class Discriminator(nn.Module):
         )
         self.to_logit = nn.Linear(widths[-1], 1)
         initialise(self.to_logit, SHORTCUT)
+        self.projection = Projection(widths[-1], classes) if classes else None
+        if self.projection:
+            initialise(self.projection.embedding, SHORTCUT)
         if norm == "spectral":
             for module in list(self.modules()):
                 if isinstance(module, nn.Conv2d | nn.Linear):
@@ -116,7 +127,8 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = F.relu(self.features(x)[-1]).sum((2, 3))  # (N, width_n, rows, columns) -> (N, width_n)
-        return self.to_logit(y).flatten()  # (N,)
+        logit = self.to_logit(y).flatten()  # (N,)
+        return logit if self.projection is None else logit + self.projection(y, label)
 
 
 def double(x: Tensor) -> Tensor:

@@ -133,17 +133,35 @@ class Stage(nn.Module):
 
 
 class Mapping(nn.Module):
-    """z (N, latent) -> w (N, latent): normalised, then dense layers that learn at a hundredth of the pace."""
+    """z (N, latent) -> w (N, latent): normalised, then dense layers that learn at a hundredth of the pace.
 
-    def __init__(self, latent: int, layers: int) -> None:
+    With classes, the normalised embedding of the label follows z into the first layer.
+    """
+
+    def __init__(self, latent: int, layers: int, classes: int = 0) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(Linear(latent, latent, pace=0.01) for _ in range(layers))
+        inputs = [latent * (2 if classes else 1), *[latent] * (layers - 1)]
+        self.layers = nn.ModuleList(Linear(latent, before, pace=0.01) for before in inputs)
+        self.embedding = Linear(latent, classes) if classes else None
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = z * (z.square().mean(1, keepdim=True) + SMALL).rsqrt()
+        x = normalised(z)
+        if self.embedding is not None:
+            x = torch.cat([x, normalised(embedded(self.embedding, label)).to(x.dtype)], 1)  # (N, 2 latent)
         for layer in self.layers:
             x = activate(layer(x))
         return x
+
+
+def normalised(x: Tensor) -> Tensor:
+    """(N, C) of mean square 1 in each row."""
+    return x * (x.square().mean(1, keepdim=True) + SMALL).rsqrt()
+
+
+def embedded(layer: Linear, label: Tensor | None) -> Tensor:
+    """What a layer makes of one-hot labels (N,)."""
+    assert label is not None
+    return layer(F.one_hot(label, layer.weight.shape[1]).to(layer.weight.dtype))
 
 
 class Generator(nn.Module):
@@ -155,6 +173,7 @@ class Generator(nn.Module):
         layers: of the mapping.
         mixing: share of images whose coarse and fine layers have different z in training (section 3.1 of
             arXiv:1812.04948).
+        classes: that the mapping is told; 0 takes no labels.
     """
 
     def __init__(
@@ -166,13 +185,15 @@ class Generator(nn.Module):
         most: int = 512,
         layers: int = 2,
         mixing: float = 0.9,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, most, doublings + 1)
         self.latent = latent
+        self.classes = classes
         self.mixing = mixing
-        self.mapping = Mapping(latent, layers)
+        self.mapping = Mapping(latent, layers, classes)
         self.constant = nn.Parameter(torch.randn(widths[0], rows, columns))
         self.stages = nn.ModuleList(
             Stage(before, after, (rows << n, columns << n), channels, latent)
@@ -226,10 +247,18 @@ class Discriminator(nn.Module):
         width: channels at the full size; twice as many at each halving.
         most: channels, at most.
         group: images whose deviation is taken together (Karras et al., 2018, arXiv:1710.10196, section 3); 1: none.
+        classes: with them the logit is the product of so many features with the normalised embedding of the class;
+            the paper's authors put eight dense layers between the two. 0 takes no labels.
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 256, most: int = 512, group: int = 4
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 256,
+        most: int = 512,
+        group: int = 4,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
@@ -239,7 +268,8 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
         self.last = Convolution(widths[-1], widths[-1] + (group > 1), 3, 3)
         self.dense = Linear(widths[-1], widths[-1] * rows * columns)
-        self.to_logit = Linear(1, widths[-1])
+        self.to_logit = Linear(widths[-1] if classes else 1, widths[-1])
+        self.embedding = Linear(widths[-1], classes) if classes else None
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
@@ -251,7 +281,11 @@ class Discriminator(nn.Module):
             y = torch.cat([y, deviation(y, self.group)], 1)
         y = activate(self.last(y))
         y = activate(self.dense(y.flatten(1)))  # (N, width_n)
-        return self.to_logit(y).flatten()  # (N,)
+        logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
+        if self.embedding is None:
+            return logit.flatten()
+        fit = normalised(embedded(self.embedding, label)).to(logit.dtype)
+        return (logit * fit).sum(1) / math.sqrt(fit.shape[1])
 
 
 def deviation(x: Tensor, group: int) -> Tensor:

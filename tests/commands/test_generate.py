@@ -7,6 +7,7 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -21,7 +22,7 @@ from ..conftest import Train
 
 @pytest.fixture
 def run(train: Train, tmp_path: Path) -> Path:
-    train("images=16", "hydra.run.dir=run", "data.channels=4")
+    train("images=16", "hydra.run.dir=run", "data.channels=4", "data.labels=true")
     return tmp_path / "run"
 
 
@@ -44,6 +45,22 @@ def test_the_same_bytes_for_a_seed_in_any_company(run: Path, gan_command: Train,
     previews = gan.load(run).sample(4, seed=0)
     assert previews.shape == (4, 4, 16, 16) and previews.dtype == torch.uint8
     assert torch.equal(gan.load(run, "last").sample(1, seed=3)[0], previews[3])
+
+
+def test_a_class_can_be_asked_for(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
+    model = gan.load(run)
+    assert model.classes == ["poster", "sprite", "photograph", "neon"] and model.class_counts.tolist() == [6, 6, 6, 6]
+    pictures = model.draw([3, 5], label="sprite")
+    assert not torch.equal(pictures, model.draw([3, 5], label="neon"))
+    with Image.open(tmp_path / "sprites" / "5.png") as picture:
+        assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
+    assert (
+        "there are poster, sprite, photograph, neon"
+        in gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
+    )
+    with Image.open(run / "samples" / "000000016.png") as grid:
+        assert grid.size == (2 + 18, 2 + 4 * 18)  # a row a class
 
 
 def test_what_exists_is_not_written_over(run: Path, gan_command: Train, tmp_path: Path) -> None:

@@ -16,8 +16,21 @@ def millions(network: nn.Module) -> float:
 
 @pytest.mark.parametrize(("size", "generator", "discriminator"), [(64, 22.4, 22.4), (256, 23.1, 23.0)])
 def test_parameter_counts_are_the_papers(size: int, generator: float, discriminator: float) -> None:
-    assert millions(Generator((size, size))) == generator
-    assert millions(Discriminator((size, size))) == discriminator
+    with torch.device("meta"):
+        assert millions(Generator((size, size))) == generator
+        assert millions(Discriminator((size, size))) == discriminator
+
+
+@pytest.mark.parametrize(
+    ("classes", "width", "group", "counts"), [(10, 768, 16, (20.8, 21.3)), (1000, 1536, 32, (82.9, 86.5))]
+)
+def test_so_are_those_with_classes(classes: int, width: int, group: int, counts: tuple[float, float]) -> None:
+    """CIFAR-10 and ImageNet-32."""
+    with torch.device("meta"):
+        networks = [
+            part((32, 32), width=width, group_width=group, classes=classes) for part in (Generator, Discriminator)
+        ]
+    assert tuple(map(millions, networks)) == counts
 
 
 def test_a_block_starts_as_nothing_and_keeps_the_size_of_what_passes() -> None:

@@ -10,9 +10,12 @@ from gan.networks.resample import blur
 from gan.networks.stylegan2 import Discriminator, Generator, Linear, Modulated, deviation
 
 
-def test_parameter_count_is_that_of_the_cifar_configuration() -> None:
-    count = sum(parameter.numel() for parameter in Generator((32, 32), width=512).parameters())
-    assert round(count / 1e6, 1) == 19.9
+@pytest.mark.parametrize(("classes", "millions"), [(0, 19.9), (10, 20.2)])
+def test_parameter_count_is_that_of_the_cifar_configuration(classes: int, millions: float) -> None:
+    with torch.device("meta"):
+        network = Generator((32, 32), width=512, classes=classes)
+    count = sum(parameter.numel() for parameter in network.parameters())
+    assert round(count / 1e6, 1) == millions
 
 
 @pytest.mark.parametrize("doubles", [False, True])

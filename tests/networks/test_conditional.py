@@ -1,0 +1,74 @@
+"""Classes in networks: normalisation and projection by their formulas, and every network that knows classes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from gan.networks import dcgan, r3gan, resnet, stylegan2
+from gan.networks.conditional import ClassBatchNorm, Projection
+
+NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
+    "dcgan": (functools.partial(dcgan.Generator, width=4), functools.partial(dcgan.Discriminator, width=4)),
+    "dcgan-spectral": (
+        functools.partial(dcgan.Generator, width=4),
+        functools.partial(dcgan.Discriminator, width=4, norm="spectral"),
+    ),
+    "resnet": (functools.partial(resnet.Generator, width=4), functools.partial(resnet.Discriminator, width=4)),
+    "stylegan2": (
+        functools.partial(stylegan2.Generator, width=4, most=8, latent=6),
+        functools.partial(stylegan2.Discriminator, width=4, most=8, group=1),
+    ),
+    "r3gan": (
+        functools.partial(r3gan.Generator, width=16, blocks=1, group_width=4),
+        functools.partial(r3gan.Discriminator, width=16, blocks=1, group_width=4),
+    ),
+}
+
+
+def test_each_class_has_its_own_scale_and_shift() -> None:
+    layer, x, label = ClassBatchNorm(3, 2), torch.randn(6, 3, 4, 4), torch.tensor([0, 1, 1, 0, 0, 1])
+    nn.init.normal_(layer.scale)
+    nn.init.normal_(layer.shift)
+    mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)
+    plain = (x - mean) / (var + 1e-5).sqrt()
+    expected = [plain[i] * layer.scale[c][:, None, None] + layer.shift[c][:, None, None] for i, c in enumerate(label)]
+    torch.testing.assert_close(layer(x, label), torch.stack(expected))
+
+
+def test_projection_is_the_product_with_the_class() -> None:
+    layer, x, label = Projection(5, 3), torch.randn(4, 5), torch.tensor([2, 0, 1, 2])
+    embedding = layer.embedding.weight.T  # (classes, channels)
+    expected = torch.stack([embedding[c] @ row for row, c in zip(x, label, strict=True)])
+    torch.testing.assert_close(layer(x, label), expected)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_are_told_of_classes(name: str) -> None:
+    torch.manual_seed(0)
+    generator, discriminator = (network((16, 24), classes=3) for network in NETWORKS[name])
+    assert generator.classes == 3
+    z, label = torch.randn(1, generator.latent).repeat(3, 1), torch.tensor([0, 1, 2])
+    for _ in range(30):  # networks that start alike for all classes learn to tell them apart
+        images = generator(torch.randn(6, generator.latent), label.repeat(2))
+        target = torch.linspace(-0.5, 0.5, 3).repeat(2)
+        (
+            (images.mean((1, 2, 3)) - target).square().sum() + discriminator(images, label.repeat(2)).square().sum()
+        ).backward()
+        with torch.no_grad():
+            for parameter in generator.parameters():
+                assert parameter.grad is not None
+                parameter -= 0.01 * parameter.grad.sign()
+                parameter.grad = None
+    assert all(parameter.grad is not None for parameter in discriminator.parameters())
+    generator.eval()
+    first, second, third = generator(z, label)
+    assert not torch.allclose(first, second, atol=1e-3) and not torch.allclose(second, third, atol=1e-3)
+    same = generator(z[:1], label[:1])[0]
+    same = same.expand(3, -1, -1, -1)
+    logits = discriminator.eval()(same, label)
+    assert logits.shape == (3,) and logits.unique().numel() == 3
