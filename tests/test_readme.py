@@ -59,7 +59,7 @@ def test_training_commands(line: str, train: Train, gan_command: Train, folder: 
     small = [option for option in TINY if not ("size" in option and "size" in line) and "data.images" not in option]
     small += [] if "data.root" in line else ["data.images=24"]
     train(*words, *(option for option in small if option.split("=")[0] not in line), "images=8", tiny=False)
-    if "data.labels" in line:
+    if "runs/kinds" in line:
         (draw,) = (line for line in COMMANDS if "--class" in line)
         gan_command(*shlex.split(draw.replace("NAME", "a"))[1:])
 
