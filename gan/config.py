@@ -104,6 +104,11 @@ def _classes_in(data: str) -> int:
     return len(instantiate(OmegaConf.create(data)).class_names())
 
 
+def loss_is(name: str, *, _root_: DictConfig) -> bool:
+    """Whether the loss is that class, for networks that have a head for it."""
+    return str((_root_.get("loss") or {}).get("_target_")).endswith(f".{name}")
+
+
 def strategy(devices: Any) -> str:
     """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
     externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
@@ -143,6 +148,7 @@ for resolver in (
     shorter,
     gamma,
     classes,
+    loss_is,
 ):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 

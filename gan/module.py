@@ -7,6 +7,7 @@ batch          {"image": uint8 (N, C, H, W), "label": int64 (N,)} from the DataM
 generator      `latent: int`; `forward(z, label=None) -> (N, C, H, W)`, nominally in [-1, 1].
 discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, ...) or a tuple of such, one a head;
                `features(x)` -> list of its layers' activations. Real and fake go through it in separate passes.
+               SAN's head gives `Sliced` logits, says so in `sliced = True`, and goes with a loss that says it too.
                Optional: `auxiliary(real, fake, label) -> {name: scalar}`, what it learns beside, of augmented images.
 loss           `discriminator(real_logits, fake_logits)` and `generator(real_logits or None, fake_logits)` -> scalars;
                `paired = True` where the generator needs the real logits too.
@@ -90,6 +91,13 @@ class GAN(LightningModule):
         schedules: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        sliced = getattr(discriminator, "sliced", False)
+        if sliced != getattr(loss, "sliced", False):
+            raise UserError(
+                "model.discriminator.san=true needs loss=san"
+                if sliced
+                else "loss=san: this discriminator has no such head; those of dcgan, sngan, stylegan2 and r3gan have"
+            )
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator

@@ -21,8 +21,10 @@ from gan.training import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {
+    "projected": ["model.generator.width=4", "model.discriminator.width=4", "model.discriminator.side=32"],
     "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
+    "stylegan2_ada": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
 }
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]
 BATCH = 4

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
+from gan.losses.heads import Sliced
 from gan.networks.conditional import ClassBatchNorm, Projection, batch_norm, through
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
+from gan.networks.san import SlicedHead
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
 
@@ -78,10 +80,17 @@ class Discriminator(nn.Module):
         norm: "batch" is the paper's; "spectral" (Miyato et al., 2018) and "none" allow gradient penalties, which are
             not defined for a discriminator that sees the batch.
         classes: whose fit adds to the logit (`Projection`); 0 takes no labels.
+        san: `SlicedHead` in place of the last layer.
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "batch", classes: int = 0
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 64,
+        norm: str = "batch",
+        classes: int = 0,
+        san: bool = False,
     ) -> None:
         super().__init__()
         if norm not in ("batch", "spectral", "none"):
@@ -97,8 +106,13 @@ class Discriminator(nn.Module):
             )
             for before, after in pairwise(widths)
         )
-        self.to_logit = nn.Conv2d(widths[-1], 1, (rows, columns), bias=False)
-        self.projection = Projection(widths[-1], classes) if classes else None
+        self.sliced = san
+        self.to_logit = (
+            SlicedHead(widths[-1] * rows * columns, classes)
+            if san
+            else nn.Conv2d(widths[-1], 1, (rows, columns), bias=False)
+        )
+        self.projection = Projection(widths[-1], classes) if classes and not san else None
         self.apply(initialise)
         if norm == "spectral":
             for module in list(self.modules()):
@@ -109,8 +123,10 @@ class Discriminator(nn.Module):
         """Activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(x, [self.from_image, *self.blocks])
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
         y = self.features(x)[-1]  # (N, width_n, rows, columns)
+        if self.sliced:
+            return self.to_logit(y.flatten(1), label)
         logit = self.to_logit(y).flatten()  # (N, 1, 1, 1) -> (N,)
         return logit if self.projection is None else logit + self.projection(y.sum((2, 3)), label)
 

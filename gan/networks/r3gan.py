@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.errors import UserError
+from gan.losses.heads import Sliced
 from gan.networks.features import activations
 from gan.networks.grid import base_grid
 from gan.networks.resample import downsample, upsample
+from gan.networks.san import SlicedHead
 
 EXPANSION = 2  # of the channels inside a block
 CLASS_WIDTH = 64  # numbers that a class adds to the latent
@@ -139,6 +141,9 @@ class Discriminator(nn.Module):
     """Image (N, C, H, W) -> logits (N,), the generator mirrored. Arguments as there.
 
     With classes the logit is the product of so many features with the embedding of the class.
+
+    Args:
+        san: `SlicedHead` in place of the last layer.
     """
 
     def __init__(
@@ -149,6 +154,7 @@ class Discriminator(nn.Module):
         blocks: int = 2,
         group_width: int = 16,
         classes: int = 0,
+        san: bool = False,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
@@ -156,17 +162,23 @@ class Discriminator(nn.Module):
         self.from_image = nn.Conv2d(channels, widths[0], 1, bias=False)
         self.stages = stages(Down, widths, blocks, group_width)
         self.pool = nn.Conv2d(widths[-1], widths[-1], (rows, columns), groups=widths[-1], bias=False)
-        self.to_logit = nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False)
+        self.sliced = san
+        self.to_logit = (
+            SlicedHead(widths[-1], classes) if san else nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False)
+        )
         for layer in (self.from_image, self.pool, self.to_logit):
-            initialise(layer)
-        self.embedding = embedding(classes, widths[-1])
+            if not isinstance(layer, SlicedHead):
+                initialise(layer)
+        self.embedding = None if san else embedding(classes, widths[-1])
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
         return activations(self.from_image(x), self.stages)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
         y = self.pool(self.features(x)[-1]).flatten(1)  # (N, width_n, rows, columns) -> (N, width_n)
+        if self.sliced:
+            return self.to_logit(y, label)
         logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
         return logit.flatten() if self.embedding is None else (logit * self.embedding(label).to(logit.dtype)).sum(1)
 

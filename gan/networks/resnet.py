@@ -15,9 +15,11 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
+from gan.losses.heads import Sliced
 from gan.networks.conditional import Projection, batch_norm, through
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
+from gan.networks.san import SlicedHead
 
 MAX_MULTIPLE = 16  # channels stop growing at 16 x width, as in the paper's networks from 64 px on
 INSIDE, SHORTCUT = math.sqrt(2), 1.0  # gains of Xavier's initialisation within a block and beside it
@@ -97,10 +99,17 @@ class Discriminator(nn.Module):
         width: channels at half of the full size; up to 16 times as many below.
         norm: "spectral" is SNGAN's; "none" WGAN-GP's, for gradient penalties.
         classes: whose fit adds to the logit (`Projection`); 0 takes no labels.
+        san: `SlicedHead` in place of the last layer.
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 64, norm: str = "spectral", classes: int = 0
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 64,
+        norm: str = "spectral",
+        classes: int = 0,
+        san: bool = False,
     ) -> None:
         super().__init__()
         if norm not in ("spectral", "none"):
@@ -111,9 +120,11 @@ class Discriminator(nn.Module):
             Down(before, after, first=place == 0, halve=place < doublings)
             for place, (before, after) in enumerate(pairwise(widths))
         )
-        self.to_logit = nn.Linear(widths[-1], 1)
-        initialise(self.to_logit, SHORTCUT)
-        self.projection = Projection(widths[-1], classes) if classes else None
+        self.sliced = san
+        self.to_logit = SlicedHead(widths[-1], classes) if san else nn.Linear(widths[-1], 1)
+        if isinstance(self.to_logit, nn.Linear):
+            initialise(self.to_logit, SHORTCUT)
+        self.projection = Projection(widths[-1], classes) if classes and not san else None
         if self.projection:
             initialise(self.projection.embedding, SHORTCUT)
         if norm == "spectral":
@@ -125,8 +136,10 @@ class Discriminator(nn.Module):
         """Activations after each block, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(x, self.blocks)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
         y = F.relu(self.features(x)[-1]).sum((2, 3))  # (N, width_n, rows, columns) -> (N, width_n)
+        if self.sliced:
+            return self.to_logit(y, label)
         logit = self.to_logit(y).flatten()  # (N,)
         return logit if self.projection is None else logit + self.projection(y, label)
 

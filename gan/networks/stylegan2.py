@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan.losses.heads import Sliced
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.resample import blur, downsample, upsample
+from gan.networks.san import SlicedHead
 
 SLOPE = 0.2  # of the leaky ReLU
 GAIN = math.sqrt(2)  # keeps the variance through it, nearly
@@ -249,6 +251,7 @@ class Discriminator(nn.Module):
         group: images whose deviation is taken together (Karras et al., 2018, arXiv:1710.10196, section 3); 1: none.
         classes: with them the logit is the product of so many features with the normalised embedding of the class;
             the paper's authors put eight dense layers between the two. 0 takes no labels.
+        san: `SlicedHead` in place of the last layer.
     """
 
     def __init__(
@@ -259,6 +262,7 @@ class Discriminator(nn.Module):
         most: int = 512,
         group: int = 4,
         classes: int = 0,
+        san: bool = False,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
@@ -268,19 +272,22 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
         self.last = Convolution(widths[-1], widths[-1] + (group > 1), 3, 3)
         self.dense = Linear(widths[-1], widths[-1] * rows * columns)
-        self.to_logit = Linear(widths[-1] if classes else 1, widths[-1])
-        self.embedding = Linear(widths[-1], classes) if classes else None
+        self.sliced = san
+        self.to_logit = SlicedHead(widths[-1], classes) if san else Linear(widths[-1] if classes else 1, widths[-1])
+        self.embedding = Linear(widths[-1], classes) if classes and not san else None
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(activate(self.from_image(x)), self.blocks)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
         y = self.features(x)[-1]
         if self.group > 1:
             y = torch.cat([y, deviation(y, self.group)], 1)
         y = activate(self.last(y))
         y = activate(self.dense(y.flatten(1)))  # (N, width_n)
+        if self.sliced:
+            return self.to_logit(y, label)
         logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
         if self.embedding is None:
             return logit.flatten()

@@ -8,7 +8,7 @@ from torch.nn.functional import relu
 
 from gan.averages import over_ranks
 from gan.errors import UserError
-from gan.losses.heads import at_least_fp32
+from gan.losses.heads import at_least_fp32, heads
 from gan.step import Step
 
 
@@ -38,9 +38,11 @@ class LeCam(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where the discriminator has several heads, for which it is not derived."""
-        if not isinstance(step.real_logits, Tensor) or not isinstance(step.fake_logits, Tensor):
+        assert step.real_logits is not None and step.fake_logits is not None
+        both = *heads(step.real_logits), *heads(step.fake_logits)
+        if len(both) != 2:
             raise UserError("penalty=lecam: needs a discriminator with one head")
-        real, fake = at_least_fp32(step.real_logits), at_least_fp32(step.fake_logits)
+        real, fake = map(at_least_fp32, both)
         self.remember(torch.stack([real.detach().mean(), fake.detach().mean()]).float())
         average_real, average_fake = (self.averages / self.share).unbind()
         return self.weight * (relu(real - average_fake).square().mean() + relu(average_real - fake).square().mean())

@@ -1,0 +1,61 @@
+"""The projected discriminator: what it sees, what is frozen, scales, and images that stay apart."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from gan.errors import UserError
+from gan.networks.projected import Discriminator, opaque
+
+LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]
+
+
+@pytest.fixture(scope="module")
+def network() -> Discriminator:
+    torch.manual_seed(0)
+    return Discriminator((16, 16), width=8, side=64)
+
+
+def test_four_scales_and_every_size(network: Discriminator) -> None:
+    x = torch.rand(2, 3, 16, 16) * 2 - 1
+    assert [tuple(logits.shape) for logits in network(x)] == [(2, 1, *size) for size in LOGITS]
+    assert [y.shape[-1] for y in network.features(x)] == [16, 8, 4, 2]
+    wide = Discriminator((64, 96), width=8, side=64)
+    assert wide.seen == (64, 96) and len(wide(torch.rand(1, 3, 64, 96))) == 4
+    with pytest.raises(UserError, match="multiple of 32"):
+        Discriminator((64, 64), side=100)
+
+
+def test_only_the_heads_learn_and_images_have_gradients(network: Discriminator) -> None:
+    x = (torch.rand(2, 3, 16, 16) * 2 - 1).requires_grad_()
+    sum(logits.mean() for logits in network(x)).backward()  # type: ignore[union-attr]
+    learning = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
+    assert learning == {"heads"}
+    assert all(p.grad is not None for p in network.heads.parameters())
+    assert x.grad is not None and x.grad.abs().sum(1).gt(0).float().mean() > 0.9
+
+
+def test_an_image_does_not_depend_on_the_others(network: Discriminator) -> None:
+    x = torch.rand(3, 3, 16, 16) * 2 - 1
+    network.eval()
+    for all_of_them, first in zip(network(x), network(x[:1]), strict=True):
+        torch.testing.assert_close(all_of_them[:1], first, rtol=1e-3, atol=1e-4)
+
+
+def test_finer_scales_are_told_of_coarser_ones(network: Discriminator) -> None:
+    """Mixed from the coarsest down: the finest projection sees the whole image, the coarsest itself alone."""
+    x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
+    (gradient,) = torch.autograd.grad(network.features(x)[0][..., :1, :1].sum(), x)
+    assert gradient[..., -2:, -2:].abs().sum() > 0
+
+
+def test_transparency_looks_like_nothing_else() -> None:
+    clear = -torch.ones(1, 4, 32, 32)
+    ground = opaque(clear)
+    assert ground.shape == (1, 3, 32, 32) and ground.unique().numel() == 2 and ground.abs().max() <= 0.4001
+    solid = torch.cat([torch.rand(1, 3, 32, 32) * 2 - 1, torch.ones(1, 1, 32, 32)], 1)
+    torch.testing.assert_close(opaque(solid), solid[:, :3])
+    half = torch.full((1, 4, 32, 32), 0.0)  # premultiplied white at half
+    torch.testing.assert_close(opaque(half), 0.5 + 0.5 * ground)
+    assert opaque(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
