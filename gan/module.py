@@ -25,7 +25,7 @@ import functools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ from gan.images import to_float
 from gan.losses.heads import per_image
 from gan.runs import flatten
 from gan.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
-from gan.step import Step
+from gan.step import Augmented, Step
 
 PREVIEW_SEED = 0  # previews show the pictures that `gan generate --seeds 0-63` draws
 
@@ -58,6 +58,8 @@ class GAN(LightningModule):
         ema_half_life: in images.
         ema_warmup: the half-life is at most this share of the images seen.
         log_every: images from one line of losses to the next; they are averaged over it.
+        micro_batch: images a device takes through the networks at a time, their gradients added up: a large batch on a
+            small device, for more passes of G. BatchNorm and minibatch deviation see a part of the batch.
         schedules: `images seen -> value` for an option of an optimizer, {"generator_optimizer": {"lr": ...}}, or for an
             attribute of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
 
@@ -89,6 +91,7 @@ class GAN(LightningModule):
         penalties: Mapping[str, nn.Module] | None = None,
         augment: nn.Module | None = None,
         schedules: Mapping[str, Any] | None = None,
+        micro_batch: int | None = None,
     ) -> None:
         super().__init__()
         sliced = getattr(discriminator, "sliced", False)
@@ -112,6 +115,7 @@ class GAN(LightningModule):
         counts = torch.zeros(getattr(generator, "classes", 0))
         self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
         self.n_critic = at_least("model.n_critic", n_critic, 1)
+        self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
         self.log_every = at_least("model.log_every", log_every, 1)
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line
         self.losses: dict[str, float] = {}  # the last line
@@ -146,17 +150,21 @@ class GAN(LightningModule):
         generator_optimizer._on_before_step = generator_optimizer._on_after_step = lambda: None
         self.follow_schedules(generator_optimizer, discriminator_optimizer)
         step = self.begin(batch)
-        one_pass = self.n_critic == 1  # then one pass of G serves both updates
-        with torch.set_grad_enabled(one_pass):
+        parts = step.split(self.micro_batch)
+        one_pass = self.n_critic == 1 and len(parts) == 1  # then one pass of G serves both updates
+        if one_pass:
             step.fake = self.generator(step.z, step.label)
         with self.toggled_optimizer(discriminator_optimizer):
-            self.move(discriminator_optimizer, self.discriminator_loss(step))
+            drawn = parts if one_pass else (self.redraw(part, train=False) for part in parts)
+            self.move(discriminator_optimizer, map(self.discriminator_loss, drawn), len(parts))
+        self.note_logits(step, parts)
         if (step.batch + 1) % self.n_critic == 0:
+            if self.n_critic > 1:
+                step.z = self.latents(step.batch, stream="generator")
+                parts = step.split(self.micro_batch)
             with self.toggled_optimizer(generator_optimizer):
-                if not one_pass:
-                    step.z = self.latents(step.batch, stream="generator")
-                    step.fake = self.generator(step.z, step.label)
-                self.move(generator_optimizer, self.generator_loss(step))
+                drawn = parts if one_pass else (self.redraw(part, train=True) for part in parts)
+                self.move(generator_optimizer, map(self.generator_loss, drawn), len(parts))
             self.ema.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
             self.log_losses()
@@ -203,6 +211,12 @@ class GAN(LightningModule):
             fake=real,
         )
 
+    def redraw(self, step: Step, train: bool) -> Step:
+        """Draw the step's images anew, for a generator that trains on them or one that does not."""
+        with torch.set_grad_enabled(train):
+            step.fake = self.generator(step.z, step.label)
+        return step
+
     def latents(self, batch: int, stream: str) -> Tensor:
         """This rank's rows of the global batch's latents (N, latent): two ranks see together what one would."""
         z = torch.randn(
@@ -218,22 +232,17 @@ class GAN(LightningModule):
     def random(self, stream: str, batch: int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(seed_of(self.seed, stream, batch))
 
-    def augmented(self, batch: int, size: tuple[int, int]) -> Callable[[Tensor], Tensor]:
-        """x -> augment(x), with the same draws at each call."""
-        augment = self.augment
-        if augment is None:
-            return lambda x: x
-        drawn = augment.draw(self.batch_size, size, self.random("augment", batch))
-        draws = {name: self.rows(draw) for name, draw in drawn.items()}
-        return lambda x: augment(x, draws)
+    def augmented(self, batch: int, size: tuple[int, int]) -> Augmented:
+        """What augments this batch, the same for real and generated images."""
+        if self.augment is None:
+            return Augmented(None, {})
+        drawn = self.augment.draw(self.batch_size, size, self.random("augment", batch))
+        return Augmented(self.augment, {name: self.rows(draw) for name, draw in drawn.items()})
 
     def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
         """Named terms of D's loss; their sum is minimised."""
         step.real_logits = step.critic(step.real)
         step.fake_logits = step.critic(step.fake.detach())
-        self.note_accuracy(step.real_logits, step.fake_logits)
-        if hasattr(self.augment, "feedback"):
-            self.pending["health/augment"].append(self.augment.feedback(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
 
@@ -245,10 +254,14 @@ class GAN(LightningModule):
         return {f"loss/{name}": term for name, term in terms.items()}
 
     @torch.no_grad()
-    def note_accuracy(self, real_logits: Tensor, fake_logits: Tensor) -> None:
-        """Remember in which share of pairs D finds the real image more real: the one score that every loss has."""
-        told_apart = per_image(real_logits) > per_image(fake_logits)
-        self.pending["health/accuracy"].append(told_apart.float().mean())
+    def note_logits(self, step: Step, parts: list[Step]) -> None:
+        """Keep what D said of each image, show it to the augmentation, and remember in which share of pairs D finds
+        the real image more real: the one score that every loss has."""
+        real, fake = ([getattr(part, name) for part in parts] for name in ("real_logits", "fake_logits"))
+        step.real_logits, step.fake_logits = (torch.cat([per_image(part) for part in each]) for each in (real, fake))
+        self.pending["health/accuracy"].append((step.real_logits > step.fake_logits).float().mean())
+        if hasattr(self.augment, "feedback"):
+            self.pending["health/augment"].append(self.augment.feedback(step))
 
     def generator_loss(self, step: Step) -> dict[str, Tensor]:
         """Named terms of G's loss; their sum is minimised."""
@@ -269,13 +282,21 @@ class GAN(LightningModule):
             if penalty.of == of
         }
 
-    def move(self, optimizer: LightningOptimizer, terms: dict[str, Tensor]) -> None:
-        """Zero, backward, step, remember the terms: the one place where weights change."""
+    def move(self, optimizer: LightningOptimizer, losses: Iterable[dict[str, Tensor]], parts: int) -> None:
+        """Zero, backward through the mean over the parts, step, remember the terms: the one place where weights change.
+
+        Args:
+            losses: named terms of each part, made when they are asked for, so that one part's graph is there at a time.
+        """
         optimizer.zero_grad()
-        self.manual_backward(functools.reduce(torch.add, terms.values()))
+        means: dict[str, Tensor] = {}
+        for terms in losses:
+            self.manual_backward(functools.reduce(torch.add, terms.values()) / parts)
+            for name, term in terms.items():
+                means[name] = means.get(name, 0) + term.detach() / parts
         self.step_if_finite(optimizer)
-        for name, term in terms.items():
-            self.pending[name].append(term.detach())
+        for name, mean in means.items():
+            self.pending[name].append(mean)
 
     def step_if_finite(self, optimizer: LightningOptimizer) -> None:
         """Leave the weights alone where a gradient is not finite, and count it; a gradient scaler does so by itself."""

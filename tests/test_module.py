@@ -14,11 +14,15 @@ from lightning import Callback, Trainer
 from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 
+from gan.augment.ada import ADA
+from gan.augment.adaptive import Adaptive
 from gan.data.module import Images
 from gan.errors import Diverged, UserError
 from gan.losses.nonsaturating import Nonsaturating
+from gan.losses.relativistic import Relativistic
 from gan.model_io import Model
 from gan.module import GAN
+from gan.networks import r3gan
 from gan.networks.dcgan import Discriminator, Generator
 from gan.penalties.r1 import R1
 
@@ -76,7 +80,8 @@ def test_each_update_gives_gradients_to_its_network_alone(n_critic: int) -> None
     moves: list[str] = []
 
     class Watched(GAN):
-        def move(self, optimizer: Any, terms: dict[str, Tensor]) -> None:
+        def move(self, optimizer: Any, losses: Any, parts: int) -> None:
+            (terms,) = losses
             for network in (self.generator, self.discriminator):
                 network.zero_grad()
             self.manual_backward(torch.stack(list(terms.values())).sum(), retain_graph=True)
@@ -85,7 +90,7 @@ def test_each_update_gives_gradients_to_its_network_alone(n_critic: int) -> None
                 for network in (self.generator, self.discriminator)
             )
             moves.append("G" * generator + "D" * discriminator)
-            super().move(optimizer, terms)
+            super().move(optimizer, [terms], parts)
 
     module = model(n_critic=n_critic)
     module.__class__ = Watched
@@ -173,10 +178,11 @@ def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
     terms: list[float] = []
 
     class Watched(GAN):
-        def move(self, optimizer: Any, terms_now: dict[str, Tensor]) -> None:
+        def move(self, optimizer: Any, losses: Any, parts: int) -> None:
+            (terms_now,) = losses
             if "penalty/r1" in terms_now:
                 terms.append(terms_now["penalty/r1"].item())
-            super().move(optimizer, terms_now)
+            super().move(optimizer, [terms_now], parts)
 
     module = model(norm="none", penalties={"r1": R1(weight=2.0, every=3)})
     module.__class__ = Watched
@@ -256,6 +262,39 @@ def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> 
     assert torch.equal(previews, module.preview(9)[:5])
     assert not torch.equal(previews, module.fakes(5))
     assert all(torch.equal(value, live[name]) for name, value in module.generator.state_dict().items())
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
+    """Networks whose images do not see each other, with what is drawn for each image: augmentation and latents."""
+
+    def trained(micro_batch: int | None) -> GAN:
+        torch.manual_seed(0)
+        size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
+        options = {"width": 8, "blocks": 1, "group_width": 4}
+        networks = r3gan.Generator(size, latent=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
+        parts = {"penalties": {"r1": R1(0.1, every=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
+        module = GAN(
+            *networks,
+            Relativistic(),
+            descent,
+            descent,
+            batch_size=BATCH,
+            n_critic=n_critic,
+            micro_batch=micro_batch,
+            **parts,  # type: ignore[arg-type]
+        )
+        fit(module, 6)
+        return module
+
+    whole, halves, uneven = (trained(micro_batch) for micro_batch in (None, 2, 4))
+    assert float(whole.augment.probability) > 0
+    for name, value in whole.state_dict().items():
+        torch.testing.assert_close(halves.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+        assert torch.equal(uneven.state_dict()[name], value)
+    assert halves.pending.keys() == whole.pending.keys()
+    for name, terms in whole.pending.items():
+        torch.testing.assert_close(torch.stack(halves.pending[name]), torch.stack(terms), rtol=1e-3, atol=1e-4)
 
 
 def test_without_classes_a_class_is_refused() -> None:

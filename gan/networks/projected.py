@@ -2,8 +2,9 @@
 
 Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007, section 3 and appendix: fixed
 random convolutions mix the channels of EfficientNet-Lite0's features, and those of neighbouring scales; a small
-discriminator a scale learns on top. Here the heads have GroupNorm where the paper has BatchNorm, so that no image's
-logit depends on another, and fewer layers where the frozen network sees less than 224 pixels.
+discriminator a scale learns on top. Here the heads have fewer layers where the frozen network sees less than 224
+pixels, but one at least: with heads that were linear in the features, or GroupNorm in place of BatchNorm, all samples
+became alike within 3,000 images.
 """
 
 from __future__ import annotations
@@ -78,14 +79,12 @@ def opaque(x: Tensor) -> Tensor:
 
 
 def head(width: int, side: int) -> nn.Sequential:
-    """Features of a scale (N, width, side, side) -> logits: halved to 8 x 8 at most, then a 4x4 convolution."""
+    """Features of a scale (N, width, side, side) -> logits: halved to 8x8, or filtered once, then a 4x4 convolution."""
     layers: list[nn.Module] = []
-    while side > 8:
+    while side > 8 or not layers:
+        kernel, stride = (4, 2) if side > 8 else (3, 1)
         after = min(2 * width, MOST)
-        layers += [
-            spectral_norm(nn.Conv2d(width, after, 4, 2, 1, bias=False)),
-            nn.GroupNorm(4, after),
-            nn.LeakyReLU(0.2),
-        ]
-        width, side = after, side // 2
+        convolution = nn.Conv2d(width, after, kernel, stride, 1, bias=False)
+        layers += [spectral_norm(convolution), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
+        width, side = after, side // stride
     return nn.Sequential(*layers, spectral_norm(nn.Conv2d(width, 1, min(4, side), bias=False)))

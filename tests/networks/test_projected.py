@@ -1,4 +1,4 @@
-"""The projected discriminator: what it sees, what is frozen, scales, and images that stay apart."""
+"""The projected discriminator: what it sees, what is frozen, scales, and what transparency looks like."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from gan.errors import UserError
 from gan.networks.projected import Discriminator, opaque
 
-LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]
+LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]  # of 16, 8, 4 and 2 cells a side
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +34,6 @@ def test_only_the_heads_learn_and_images_have_gradients(network: Discriminator) 
     assert learning == {"heads"}
     assert all(p.grad is not None for p in network.heads.parameters())
     assert x.grad is not None and x.grad.abs().sum(1).gt(0).float().mean() > 0.9
-
-
-def test_an_image_does_not_depend_on_the_others(network: Discriminator) -> None:
-    x = torch.rand(3, 3, 16, 16) * 2 - 1
-    network.eval()
-    for all_of_them, first in zip(network(x), network(x[:1]), strict=True):
-        torch.testing.assert_close(all_of_them[:1], first, rtol=1e-3, atol=1e-4)
 
 
 def test_finer_scales_are_told_of_coarser_ones(network: Discriminator) -> None:
