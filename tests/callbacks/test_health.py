@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan.augment.adaptive import Adaptive
+from gan.augment.diffaugment import DiffAugment
 from gan.callbacks.health import Health, diversity, overfitting, symptoms
 from gan.data.module import Images
 
@@ -32,6 +34,8 @@ def test_diversity_is_nothing_among_equals() -> None:
         ({"diversity": 0.9, "accuracy": 0.8, "overfitting": 0.1}, []),
         ({"diversity": 0.9, "accuracy": 0.995}, ["wins"]),
         ({"diversity": 0.9, "accuracy": 0.5}, ["loses"]),
+        ({"diversity": 0.9, "augment": 0.8, "cap": 0.8}, ["capped"]),
+        ({"diversity": 0.9, "augment": 0.7, "cap": 0.8}, []),
         ({"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7}, ["wins", "overfits", "alike"]),
     ],
 )
@@ -91,3 +95,10 @@ def test_overfitting_needs_images_held_out() -> None:
         logged.clear()
         fit(module, 2, Health(every=4, first=4, n=4), data=Images(size=16, images=24, batch_size=4, **options))
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
+
+
+def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    module = model(augment=Adaptive(DiffAugment(), target=-1.0, images=20, every=1), log_every=8)  # rises at any logits
+    fit(module, 8, Health(every=16, first=16, n=4))
+    assert module.losses["health/augment"] == pytest.approx(0.8)
+    assert "augmentation is at its cap of 80%" in capsys.readouterr().out

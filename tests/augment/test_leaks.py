@@ -1,0 +1,58 @@
+"""What augments images must not show in samples: holes, after a short run, and that the count would find them."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+import torch
+from lightning import Trainer
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.augment.ada import ADA
+from gan.augment.diffaugment import DiffAugment
+from gan.data.module import Images
+from gan.losses.nonsaturating import Nonsaturating
+from gan.module import GAN
+from gan.networks.dcgan import Discriminator, Generator
+from gan.step import Step
+from gan.training import EXPECTED_WARNINGS
+
+
+class Leaky(GAN):
+    """Augments real images alone, as an augmentation of the data does."""
+
+    def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
+        step.real, step.augmented = step.augmented(step.real), lambda x: x
+        return super().discriminator_loss(step)
+
+
+def holed(images: Tensor) -> float:
+    """Share of images with a square of half a side that is mid-grey nearly all over."""
+    grey = ((images.float() / 127.5 - 1).abs().amax(1, keepdim=True) < 0.25).float()
+    return (F.avg_pool2d(grey, images.shape[2] // 2, 1).amax((1, 2, 3)) > 0.9).float().mean().item()
+
+
+@pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))
+@pytest.mark.parametrize(
+    ("kind", "augment", "leaks"),
+    [
+        (GAN, DiffAugment(), False),
+        (GAN, ADA({"blit": 1.0, "cutout": 1.0}, probability=0.6), False),
+        (Leaky, DiffAugment(), True),
+    ],
+)
+def test_holes_do_not_leak_into_samples(kind: type[GAN], augment: nn.Module, leaks: bool) -> None:
+    torch.manual_seed(0)
+    adam: Any = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
+    networks = Generator((16, 16), width=8, latent=16), Discriminator((16, 16), width=8)
+    module = kind(*networks, Nonsaturating(), adam, adam, batch_size=32, augment=augment, ema_half_life=500)
+    names = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    trainer = Trainer(accelerator="cpu", max_steps=350, max_epochs=-1, **dict.fromkeys(names, False))  # type: ignore[arg-type]
+    data = Images(size=16, images=256, batch_size=32)
+    trainer.fit(module, data)
+    assert holed(data.reals(256)) == 0
+    share = holed(module.fakes(256))
+    assert share > 0.2 if leaks else share < 0.05
