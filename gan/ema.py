@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from gan.errors import UserError
 
 
 class EMA(nn.Module):
@@ -49,3 +52,33 @@ class EMA(nn.Module):
     def _apply(self, *args: Any, **kwargs: Any) -> EMA:
         self.tensors = None  # moving to another device makes new ones
         return super()._apply(*args, **kwargs)
+
+
+class PowerEMA(EMA):
+    """An average whose memory grows with the run: its weights lie over the images seen as t^gamma does.
+
+    Karras et al., "Analyzing and Improving the Training Dynamics of Diffusion Models", 2024, arXiv:2312.02696, section
+    3.1: beta(t) = (1 - images / t)^(gamma + 1). Several widths at once cost a copy of the network each, and which is
+    best is seen after the run.
+
+    Args:
+        width: sigma_rel, the standard deviation of the weights as a share of the run; published: .05 and .10.
+
+    Raises:
+        UserError: a width that is not above 0 and below .28, that of a plain mean.
+    """
+
+    def __init__(self, model: nn.Module, width: float) -> None:
+        super().__init__(model, 0.0)
+        self.gamma = exponent(width)
+
+    def decay(self, images: int, seen: int) -> float:
+        return (1 - images / seen) ** (self.gamma + 1)
+
+
+def exponent(width: float) -> float:
+    """The gamma whose profile has that width: sigma^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))."""
+    if not 0 < width < 12**-0.5:
+        raise UserError(f"model.power_averages: {width} is not a width between 0 and .28; published: [0.05,0.1]")
+    t = width**-2  # gamma^3 + 7 gamma^2 + (16 - t) gamma + 12 - t = 0
+    return float(np.roots([1, 7, 16 - t, 12 - t]).real.max())

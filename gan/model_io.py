@@ -84,11 +84,12 @@ class Model:
         return self.classes.index(name)
 
 
-def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
+def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float | None = None) -> Model:
     """The averaged generator of a run folder or a checkpoint file.
 
     Args:
         checkpoint: "best", "last" or the path of a file.
+        average: width of one of model.power_averages, in place of the first average.
 
     Raises:
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
@@ -96,7 +97,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     path = runs.find(run, checkpoint)
     state = load_checkpoint(path)
     generator = build(state["config"], path)
-    prefix = "ema.module."
+    prefix = prefix_of(average, state["config"], path)
     weights = {
         name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)
     }
@@ -107,6 +108,17 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best") -> Model:
     counts = state["state_dict"].get("class_counts", NO_CLASSES)
     reestimate_batch_norm(generator, generator.latent, counts)
     return Model(generator, int(state["images"]), state["config"], state.get("classes", ()), counts)
+
+
+def prefix_of(average: float | None, config: Any, path: Path) -> str:
+    """Where a checkpoint has the weights of an average."""
+    if average is None:
+        return "ema.module."
+    widths = list(section(config, ("model",), path).get("power_averages", ()))
+    if average not in widths:
+        there = ", ".join(map(str, widths)) or "none; model.power_averages=[0.05,0.1] keeps some"
+        raise UserError(f"{path}: has no average of width {average}; there are {there}")
+    return f"averages.{widths.index(average)}.module."
 
 
 def build(config: Any, path: Path) -> Any:

@@ -25,7 +25,7 @@ import functools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan.clock import crosses, seed_of
-from gan.ema import EMA
+from gan.ema import EMA, PowerEMA
 from gan.errors import Diverged, UserError, at_least
 from gan.images import to_float
 from gan.losses.heads import per_image
@@ -58,6 +58,7 @@ class GAN(LightningModule):
         ema_half_life: in images.
         ema_warmup: the half-life is at most this share of the images seen.
         log_every: images from one line of losses to the next; they are averaged over it.
+        power_averages: widths of further averages of the generator (`PowerEMA`), compared with the first at the end.
         micro_batch: images a device takes through the networks at a time, their gradients added up: a large batch on a
             small device, for more passes of G. BatchNorm and minibatch deviation see a part of the batch.
         schedules: `images seen -> value` for an option of an optimizer, {"generator_optimizer": {"lr": ...}}, or for an
@@ -92,6 +93,7 @@ class GAN(LightningModule):
         augment: nn.Module | None = None,
         schedules: Mapping[str, Any] | None = None,
         micro_batch: int | None = None,
+        power_averages: Sequence[float] = (),
     ) -> None:
         super().__init__()
         sliced = getattr(discriminator, "sliced", False)
@@ -105,6 +107,8 @@ class GAN(LightningModule):
         self.generator = generator
         self.discriminator = discriminator
         self.ema = EMA(generator, ema_half_life, ema_warmup)
+        self.averages = nn.ModuleList(PowerEMA(generator, width) for width in power_averages)
+        self.widths = list(power_averages)
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
@@ -165,7 +169,8 @@ class GAN(LightningModule):
             with self.toggled_optimizer(generator_optimizer):
                 drawn = parts if one_pass else (self.redraw(part, train=True) for part in parts)
                 self.move(generator_optimizer, map(self.generator_loss, drawn), len(parts))
-            self.ema.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
+            for average in (self.ema, *self.averages):
+                average.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
             self.log_losses()
 
@@ -354,23 +359,30 @@ class GAN(LightningModule):
         """
         classes = len(self.class_counts)
         if not classes:
-            return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n))
+            return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n), self.averaged_generator())
         each = max(1, n // classes)
         label = torch.arange(min(n, classes)).repeat_interleave(each)
         z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent).repeat(min(n, classes), 1)
         return generate(self.averaged_generator(), z, label)
 
-    def fakes(self, n: int, rank: int = 0, ranks: int = 1) -> Tensor:
-        """Of the n pictures that callbacks measure those of a rank: rank, rank + ranks, ...; uint8 (share, C, H, W)."""
-        return self.draw(range(FAKES_SEED + rank, FAKES_SEED + n, ranks))
+    def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
+        """Of the n pictures that callbacks measure those of a rank: rank, rank + ranks, ...; uint8 (share, C, H, W).
+
+        average: one of `averages` in place of the first.
+        """
+        seeds = range(FAKES_SEED + rank, FAKES_SEED + n, ranks)
+        if average is None:
+            return self.draw(seeds, self.averaged_generator())
+        reestimate_batch_norm(average.module, self.generator.latent, self.class_counts)
+        return self.draw(seeds, average.module)
 
     def fake_labels(self, n: int) -> Tensor | None:
         """The classes (n,) of all of `fakes`; None without classes."""
         return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
 
-    def draw(self, seeds: range) -> Tensor:
+    def draw(self, seeds: range, network: nn.Module) -> Tensor:
         label = classes_of(seeds, self.class_counts)
-        return generate(self.averaged_generator(), latents(seeds, self.generator.latent), label)
+        return generate(network, latents(seeds, self.generator.latent), label)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config

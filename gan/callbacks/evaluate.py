@@ -15,6 +15,7 @@ from gan.data.features import place, read, write
 from gan.data.module import say
 from gan.errors import at_least
 from gan.metrics.extractors import checked, extractor, features
+from gan.metrics.kernel import squared_mmd
 from gan.module import GAN
 from gan.originality import FEWEST, NEIGHBOURS, TRUSTED, Originals
 from gan.weights import MissingWeights
@@ -111,6 +112,24 @@ class Evaluate(Callback):
         # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
         pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Compare the further averages of the generator with the first, in the first extractor."""
+        if not self.loaded or not len(pl_module.averages):
+            return
+        found, real = self.loaded[0]
+        rows = []
+        for width, average in zip([None, *pl_module.widths], [None, *pl_module.averages], strict=True):
+            fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size, average)
+            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+            if trainer.is_global_zero:
+                rows.append((squared_mmd(real, generated), width))
+        if rows:
+            pl_module.log_scalars({f"average/kid_{found.name}_{width}": kid for kid, width in rows if width})
+            listed = ", ".join(f"{width or 'the first'} {kid:.4f}" for kid, width in rows)
+            best = min(rows)[1]
+            how = f"--checkpoint last --average {best}" if best else "the first, as without options"
+            say(f"averages: KID ({found.name}) {listed}; draw from {how}")
 
     def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
         return {

@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--originals", type=int, default=10_000,
                         help="training images at most to look for copies of (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of the run's model.power_averages")
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--size", help="of two folders: bring images to 64 or 96x64 (height x width); default: that of "
                         "the first image")  # fmt: skip
@@ -142,7 +143,7 @@ def of_run(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str,
     from gan.sampling import FAKES_SEED
 
     checkpoint = runs.find(source, arguments.checkpoint)
-    model = model_io.load(checkpoint).to(checked_device(arguments.device))
+    model = model_io.load(checkpoint, average=arguments.average).to(checked_device(arguments.device))
     against, n = arguments.against, arguments.images
     if against in (None, f"{source}:train", f"{source}:val"):
         data = model_io.data(model.config, checkpoint)

@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class", dest="label", metavar="NAME", help="of models trained with data.labels; else of each seed"
     )
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--force", action="store_true", help="write over files that exist")
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     import gan
     from gan.images import grid, save_png
 
-    model = gan.load(arguments.run, arguments.checkpoint).to(checked_device(arguments.device))
+    model = gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
     pictures = []
     try:
         with counting(f"drawing into {out}", len(seeds)) as advance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,17 @@ from gan import runs
 from gan.commands.generate import parse_seeds
 from gan.errors import UserError
 
-from ..conftest import Train
+from ..conftest import ROOT, TINY, Train, command
 
 
-@pytest.fixture
-def run(train: Train, tmp_path: Path) -> Path:
-    train("images=16", "hydra.run.dir=run", "data.channels=4", "data.labels=true")
-    return tmp_path / "run"
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """With an alpha channel, classes and a further average."""
+    folder = tmp_path_factory.mktemp("trained")
+    options = ["images=16", "data.channels=4", "data.labels=true", "model.power_averages=[0.1]", "hydra.run.dir=run"]
+    said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
+    assert re.search(r"averages: KID \(random_conv\) the first \d.*, 0.1 .*; draw from", said)
+    return folder / "run"
 
 
 def test_seeds_are_read_as_written() -> None:
@@ -59,6 +64,9 @@ def test_a_class_can_be_asked_for(run: Path, gan_command: Train, tmp_path: Path)
         "there are poster, sprite, photograph, neon"
         in gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
     )
+    gan_command("generate", str(run), "--seeds", "3", "--average", "0.1", "--checkpoint", "last", "--out", "other")
+    assert (tmp_path / "other" / "3.png").read_bytes() != (tmp_path / "sprites" / "3.png").read_bytes()
+    assert "there are 0.1" in gan_command("generate", str(run), "--average", "0.2", "--out", "no", check=2).stderr
     with Image.open(run / "samples" / "000000016.png") as grid:
         assert grid.size == (2 + 18, 2 + 4 * 18)  # a row a class
 
