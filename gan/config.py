@@ -104,6 +104,28 @@ def _classes_in(data: str) -> int:
     return len(instantiate(OmegaConf.create(data)).class_names())
 
 
+def cubic(at_64: float, size: Any) -> float:
+    """A weight that grows as the cube of the side, from what it is at 64 pixels: near R3GAN's published gammas."""
+    height, width = sides(size)
+    return at_64 * (height * width) ** 1.5 / 64**3
+
+
+RULES = {  # what the papers leave to a table, said where it is used
+    "gamma": ".0002 x height x width / batch, StyleGAN2-ADA's rule",
+    "cubic": "(side / 64)^3 x the value published for 64 pixels, a heuristic: try a quarter to four times as much",
+}
+
+
+def rules(cfg: DictConfig) -> list[str]:
+    """Lines about the values in a configuration that follow a rule."""
+    found: dict[str, str] = {}
+    for path, value in runs.flatten(OmegaConf.to_container(cfg, resolve=False)).items():
+        rule = re.match(r"\$\{(\w+):", value) if isinstance(value, str) else None
+        if rule and rule[1] in RULES:
+            found.setdefault(value, f"{path}={OmegaConf.select(cfg, path):.4g}: {RULES[rule[1]]}")
+    return list(found.values())
+
+
 def loss_is(name: str, *, _root_: DictConfig) -> bool:
     """Whether the loss is that class, for networks that have a head for it."""
     return str((_root_.get("loss") or {}).get("_target_")).endswith(f".{name}")
@@ -149,6 +171,7 @@ for resolver in (
     gamma,
     classes,
     loss_is,
+    cubic,
 ):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from gan import help as help_page
 from gan import runs
-from gan.config import CONF, compose, did_you_mean, readable
+from gan.config import CONF, compose, did_you_mean, readable, rules
 from gan.errors import UserError
 
 MULTI = ("penalty", "metric", "callback", "logger")
@@ -137,3 +137,11 @@ def test_by_device_takes_what_was_measured() -> None:
     assert (cfg.model.generator.width, cfg.trainer.strategy) == (32, "auto")
     assert cfg.trainer.precision in ("bf16-mixed", "32-true")
     assert compose(["trainer.devices=2"]).trainer.strategy == "ddp_find_unused_parameters_true"
+
+
+def test_rules_say_what_they_give() -> None:
+    assert rules(compose([])) == []
+    r3gan = rules(compose(["model=r3gan", "data.size=128"]))
+    assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
+    (line,) = rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
+    assert line.startswith("penalty.r1.weight=0.1536: .0002 x height x width / batch")

@@ -220,7 +220,7 @@ class Pixels:
         if self.file is None:
             self.file = open(self.path, "r+b", buffering=0)  # noqa: SIM115 (close)
         self.file.seek(row * picture.size)
-        self.file.write(np.ascontiguousarray(picture.transpose(1, 2, 0)).data)
+        self.file.write(picture.transpose(1, 2, 0).data)  # channels last in memory already
 
     def flush(self) -> None:
         with open(self.path, "r+b") as file:

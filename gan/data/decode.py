@@ -29,7 +29,7 @@ import re
 import threading
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
@@ -213,18 +213,30 @@ def pictures(
     They have their own size, or with `least` a JPEG's may be a half, a quarter or an eighth of it, with no side below
     `least`. Safe to call in threads. Raises ImageError.
     """
-    with _image_errors(max_pixels), _opened(source) as file:
-        image = _headed(file, max_pixels)
-        if least:
-            _reduce(image, least)
-        _match_transparent_colour(image)
-        many = frames == "all" and _frames(image) > 1
-        for frame in range(_frames(image) if many else 1):
-            if frame:
-                image.seek(frame)
-                _check_pixels(image, max_pixels)
-            image.load()
-            yield _to_srgb(_turned(image, in_place=not many))
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            with open(source, "rb") as file:
+                yield from _pictures(file, frames, max_pixels, least)
+        else:
+            yield from _pictures(source, frames, max_pixels, least)
+    except ImageError:
+        raise
+    except Exception as error:  # damaged files make Pillow raise nearly anything, not only OSError
+        raise _image_error(error, max_pixels) from error
+
+
+def _pictures(file: BinaryIO, frames: str, max_pixels: int, least: int) -> Generator[Image.Image, None, None]:
+    image = _headed(file, max_pixels)
+    if least:
+        _reduce(image, least)
+    _match_transparent_colour(image)
+    many = frames == "all" and _frames(image) > 1
+    for frame in range(_frames(image) if many else 1):
+        if frame:
+            image.seek(frame)
+            _check_pixels(image, max_pixels)
+        image.load()
+        yield _to_srgb(_turned(image, in_place=not many))
 
 
 class Header(NamedTuple):
@@ -235,9 +247,14 @@ class Header(NamedTuple):
 
 def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     """What a file says of itself; ImageError where it can't be read at its start."""
-    with _image_errors(max_pixels), _opened(source) as file:
-        image = _headed(file, max_pixels)
-        return Header(image.format or "", image.mode, _frames(image))
+    try:
+        with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
+            image = _headed(file, max_pixels)
+            return Header(image.format or "", image.mode, _frames(image))
+    except ImageError:
+        raise
+    except Exception as error:
+        raise _image_error(error, max_pixels) from error
 
 
 def _headed(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
@@ -251,10 +268,6 @@ def _headed(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     return image
 
 
-def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
-    return open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source)
-
-
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise ImageError(f"{image.width}x{image.height} is more than the limit of {max_pixels:,} pixels")
@@ -265,22 +278,15 @@ def _frames(image: ImageFile.ImageFile) -> int:
     return 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
 
 
-@contextmanager
-def _image_errors(max_pixels: int) -> Iterator[None]:
-    """Whatever goes wrong in reading an image becomes an ImageError."""
-    try:
-        yield
-    except ImageError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"the image is larger than the limit of {max_pixels:,} pixels") from error
-    except UnidentifiedImageError as error:
-        raise ImageError("not a PNG, JPEG, WebP, GIF, BMP or TIFF image, or damaged at its start") from error
-    except Exception as error:  # damaged files make Pillow raise nearly anything, not only OSError
-        if isinstance(error, OSError) and error.strerror:
-            raise ImageError(error.strerror) from error  # no such file, permission denied: without the path
-        detail = " ".join(str(error).split()) or type(error).__name__
-        raise ImageError(f"damaged, cut short or not supported ({detail})") from error
+def _image_error(error: Exception, max_pixels: int) -> ImageError:
+    """Whatever goes wrong in reading an image, as an ImageError."""
+    if isinstance(error, Image.DecompressionBombError):
+        return ImageError(f"the image is larger than the limit of {max_pixels:,} pixels")
+    if isinstance(error, UnidentifiedImageError):
+        return ImageError("not a PNG, JPEG, WebP, GIF, BMP or TIFF image, or damaged at its start")
+    if isinstance(error, OSError) and error.strerror:
+        return ImageError(error.strerror)  # no such file, permission denied: without the path
+    return ImageError(f"damaged, cut short or not supported ({' '.join(str(error).split()) or type(error).__name__})")
 
 
 def _silence_pillow() -> None:

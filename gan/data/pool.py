@@ -23,6 +23,7 @@ Result = TypeVar("Result")
 CHUNK = 0.05  # seconds of work sent to a process at a time
 TRIAL = 0.05  # seconds of work done here to see how long it all takes
 ALONE = 0.5  # seconds of work left for which starting processes is not worth it; 0: all work is theirs
+PLUGINS = [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
 UNGUARDED = (
     "no process can be started to share the work: in a script of your own, what it does belongs below "
     'if __name__ == "__main__":'
@@ -108,7 +109,7 @@ def _processes(count: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolEx
     # no plain fork, which would copy the locks of torch's and the progress bar's threads
     clean = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(clean)
-    context.set_forkserver_preload(["gan.data.cache"])  # imported once for all
+    context.set_forkserver_preload(["gan.data.cache", *PLUGINS])  # imported once for all
     pool = ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work,))
     try:
         yield pool
