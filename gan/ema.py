@@ -70,6 +70,7 @@ class PowerEMA(EMA):
 
     def __init__(self, model: nn.Module, width: float) -> None:
         super().__init__(model, 0.0)
+        self.width = width
         self.gamma = exponent(width)
 
     def decay(self, images: int, seen: int) -> float:

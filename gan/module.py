@@ -108,7 +108,6 @@ class GAN(LightningModule):
         self.discriminator = discriminator
         self.ema = EMA(generator, ema_half_life, ema_warmup)
         self.averages = nn.ModuleList(PowerEMA(generator, width) for width in power_averages)
-        self.widths = list(power_averages)
         self.loss = loss
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment

@@ -112,11 +112,10 @@ def reestimate_batch_norm(generator: nn.Module, size: int, counts: Tensor = NO_C
         generator.eval()
         for norm in norms:
             norm.train()
-        label = classes_of(range(ESTIMATION_IMAGES), counts)
-        for first in range(0, ESTIMATION_IMAGES, 64):
-            rows = slice(first, first + 64)
-            z = fixed_latents(ESTIMATION_IMAGES, size)[rows].to(device)
-            generator(z) if label is None else generator(z, label[rows].to(device))
+        z, label = fixed_latents(ESTIMATION_IMAGES, size), classes_of(range(ESTIMATION_IMAGES), counts)
+        for rows in (slice(first, first + 64) for first in range(0, ESTIMATION_IMAGES, 64)):
+            part = z[rows].to(device)
+            generator(part) if label is None else generator(part, label[rows].to(device))
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
     generator.eval()

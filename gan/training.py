@@ -26,7 +26,7 @@ from gan.callbacks.checkpoint import Checkpoint, best_of
 from gan.callbacks.interrupt import Interrupt
 from gan.checkpoint_io import AtomicCheckpointIO, load
 from gan.config import global_rank, images_at, is_child, plain, rules
-from gan.data.module import Images
+from gan.data.module import Images, say
 from gan.data.sampler import share_of
 from gan.errors import Diverged, UserError
 from gan.loggers import JSONLines, TensorBoard
@@ -62,8 +62,8 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     if cfg.init_from and not cfg.resume:
         initialise(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
-    if trainer.is_global_zero and rules(cfg):
-        print("\n".join(rules(cfg)), flush=True)
+    for line in rules(cfg):
+        say(line)
     prepare(trainer, data)
     if trainer.is_global_zero and not cfg.resume:
         show_config(trainer, model.config, runs.choices(run))

@@ -24,8 +24,8 @@ TINY = {
     "projected": ["model.generator.width=4", "model.discriminator.width=4", "model.discriminator.side=32"],
     "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
-    "stylegan2_ada": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
 }
+TINY["stylegan2_ada"] = TINY["stylegan2"]
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]
 BATCH = 4
 GOLDEN = Path(__file__).parent / "golden"

@@ -119,11 +119,11 @@ class Evaluate(Callback):
             return
         found, real = self.loaded[0]
         rows = []
-        for width, average in zip([None, *pl_module.widths], [None, *pl_module.averages], strict=True):
+        for average in (None, *pl_module.averages):
             fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size, average)
             generated = gathered(features(found, fakes), self.n, trainer, pl_module)
             if trainer.is_global_zero:
-                rows.append((squared_mmd(real, generated), width))
+                rows.append((squared_mmd(real, generated), average.width if average else None))
         if rows:
             pl_module.log_scalars({f"average/kid_{found.name}_{width}": kid for kid, width in rows if width})
             listed = ", ".join(f"{width or 'the first'} {kid:.4f}" for kid, width in rows)

@@ -29,7 +29,7 @@ import re
 import threading
 import warnings
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO, NamedTuple
@@ -214,11 +214,8 @@ def pictures(
     `least`. Safe to call in threads. Raises ImageError.
     """
     try:
-        if isinstance(source, (str, os.PathLike)):
-            with open(source, "rb") as file:
-                yield from _pictures(file, frames, max_pixels, least)
-        else:
-            yield from _pictures(source, frames, max_pixels, least)
+        with _opened(source) as file:
+            yield from _pictures(file, frames, max_pixels, least)
     except ImageError:
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything, not only OSError
@@ -248,7 +245,7 @@ class Header(NamedTuple):
 def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     """What a file says of itself; ImageError where it can't be read at its start."""
     try:
-        with open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source) as file:
+        with _opened(source) as file:
             image = _headed(file, max_pixels)
             return Header(image.format or "", image.mode, _frames(image))
     except ImageError:
@@ -266,6 +263,10 @@ def _headed(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
     image = Image.open(file, formats=FORMATS)
     _check_pixels(image, max_pixels)
     return image
+
+
+def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
+    return open(source, "rb") if isinstance(source, (str, os.PathLike)) else nullcontext(source)
 
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:

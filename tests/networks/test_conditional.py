@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import nn
 
-from gan.networks import dcgan, r3gan, resnet, stylegan2
 from gan.networks.conditional import ClassBatchNorm, Projection
 
-NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
-    "dcgan": (functools.partial(dcgan.Generator, width=4), functools.partial(dcgan.Discriminator, width=4)),
-    "dcgan-spectral": (
-        functools.partial(dcgan.Generator, width=4),
-        functools.partial(dcgan.Discriminator, width=4, norm="spectral"),
-    ),
-    "resnet": (functools.partial(resnet.Generator, width=4), functools.partial(resnet.Discriminator, width=4)),
-    "stylegan2": (
-        functools.partial(stylegan2.Generator, width=4, most=8, latent=6),
-        functools.partial(stylegan2.Discriminator, width=4, most=8, group=1),
-    ),
-    "r3gan": (
-        functools.partial(r3gan.Generator, width=16, blocks=1, group_width=4),
-        functools.partial(r3gan.Discriminator, width=16, blocks=1, group_width=4),
-    ),
-}
+from .test_contract import NETWORKS
+
+CONDITIONAL = ("dcgan", "dcgan-spectral", "resnet", "stylegan2", "r3gan")
 
 
 def test_each_class_has_its_own_scale_and_shift() -> None:
@@ -47,7 +30,7 @@ def test_projection_is_the_product_with_the_class() -> None:
     torch.testing.assert_close(layer(x, label), expected)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CONDITIONAL)
 def test_networks_are_told_of_classes(name: str) -> None:
     torch.manual_seed(0)
     generator, discriminator = (network((16, 24), classes=3) for network in NETWORKS[name])
