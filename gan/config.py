@@ -324,8 +324,10 @@ def unknown_option(message: str) -> str | None:
 
 
 def options() -> list[str]:
-    """Every key of the default configuration, dotted."""
-    container = OmegaConf.to_container(compose([]), resolve=False)
+    """Every key of the configuration that the command line's groups choose, dotted."""
+    chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
+    groups = [word[0] for word in chosen if word and (CONF / word[1]).is_dir()]
+    container = OmegaConf.to_container(compose(groups), resolve=False)
     assert isinstance(container, dict)
     return [key for key in runs.flatten(container) if not key.startswith("hydra.")]
 

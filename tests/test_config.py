@@ -122,6 +122,13 @@ def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> Non
     assert line is not None and line.startswith(said) and "\n" not in line
 
 
+def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["model=seed", "penalty=[r1]", "model.generator.detail=3"]
+    monkeypatch.setattr("sys.argv", ["train.py", *typed])
+    line = message(*typed)
+    assert line is not None and "did you mean model.generator.size" in line and "or model.generator.detail" not in line
+
+
 def test_faults_of_the_program_are_not_hidden() -> None:
     assert readable(ValueError("a bug")) is None
     for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):

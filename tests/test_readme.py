@@ -29,10 +29,11 @@ COMMANDS = [
     for line in block.splitlines()
     if re.match(r"(python|gan |torchrun|srun|tensorboard)", line)
 ]
+ADDED = "model=enlarging loss=exponential augment=mirror"  # parts that the README shows how to write
 TRAIN = [
     line
     for line in COMMANDS
-    if line.startswith("python train.py") and not any(word in line for word in ("-m ", "resume", "data=stream"))
+    if line.startswith("python train.py") and not any(word in line for word in ("-m ", "resume", "data=stream", ADDED))
 ]
 
 
@@ -144,16 +145,22 @@ def test_tensorboard_starts() -> None:
     assert subprocess.run(words, capture_output=True, timeout=120).returncode == 0
 
 
-def test_adding_a_loss_takes_the_two_files(tmp_path: Path) -> None:
+def test_adding_parts_takes_the_files_shown(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "gan", tmp_path / "gan")
     shutil.copytree(ROOT / "conf", tmp_path / "conf")
     shutil.copy(ROOT / "train.py", tmp_path)
-    (python,) = (block for kind, block in BLOCKS if kind == "python" and "class Exponential" in block)
-    (yaml,) = (block for kind, block in BLOCKS if kind == "yaml")
-    (tmp_path / "gan" / "losses" / "exponential.py").write_text(python)
-    (tmp_path / "conf" / "loss" / "exponential.yaml").write_text(yaml)
-    command(["train.py", *TINY, "images=8", "loss=exponential", "hydra.run.dir=run"], tmp_path)
-    assert "exponential" in (tmp_path / "run" / "config.yaml").read_text()
+    section = README[README.index("## Add a loss") : README.index("## Layout")]
+    for path, text in zip(
+        re.findall(r"`((?:gan|conf)/\w+/\w+\.(?:py|yaml))`", section),
+        re.findall(r"```(?:python|yaml)\n(.*?)```", section, re.S),
+        strict=True,
+    ):
+        (tmp_path / path).write_text(text)
+    (line,) = (line for line in COMMANDS if line.endswith(ADDED))
+    small = [option for option in TINY if "detail" not in option]
+    command([*shlex.split(line)[1:], *small, "images=8", "hydra.run.dir=run"], tmp_path)
+    config = (tmp_path / "run" / "config.yaml").read_text()
+    assert all(name in config for name in ("enlarging", "exponential", "mirror"))
 
 
 def test_the_quickstart_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,10 @@
 """What only a GPU can show; ends at once where there is none.
 
-    python tests/benchmarks/gpu.py [--images 100000]
+    python tests/benchmarks/gpu.py [--minutes 1] [RECIPE ...]
 
-Trains the default recipe with 16-mixed (gradient scaler, two optimizers) and bf16-mixed through train.py, on one
-GPU and, where there are two, on both; prints images/s and the card, and checks that the losses are finite.
+Trains each recipe through train.py in bf16 at the size that its paper has figures for, with the recipe's own width and
+batch, and `dcgan` in each precision and on two devices, where there are two. Prints the card, images/s over the second
+half of the run and the most memory that tensors took on a device, and stops where a loss is not finite.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import subprocess
+import multiprocessing
+import os
+import runpy
 import sys
 import tempfile
 from pathlib import Path
@@ -19,12 +22,26 @@ from pathlib import Path
 import torch
 
 ROOT = Path(__file__).parents[2]
+SIZES = {
+    "dcgan": 64,
+    "seed": 28,
+    "lsgan": 112,
+    "wgan_gp": 64,
+    "sngan": 32,
+    "fastgan": 256,
+    "stylegan2": 256,
+    "stylegan2_ada": 256,
+    "r3gan": 64,
+    "projected": 256,
+}
 
 
-def train(images: int, folder: str, *options: str) -> list[dict[str, float]]:
-    words = [sys.executable, str(ROOT / "train.py"), f"images={images}", "hydra.run.dir=run", *options]
-    subprocess.run(words, cwd=folder, check=True)
-    return [json.loads(line) for line in (Path(folder) / "run" / "metrics.jsonl").read_text().splitlines()]
+def train(folder: Path, options: list[str]) -> None:
+    """What `python train.py` does, and then a note of the memory it took; the work of a process of its own."""
+    os.chdir(folder)
+    sys.argv = ["train.py", "hydra.run.dir=run", "callback=[progress,health]", *options]
+    runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    (folder / "memory").write_text(str(torch.cuda.max_memory_allocated()))
 
 
 def rate(lines: list[dict[str, float]]) -> float:
@@ -34,20 +51,39 @@ def rate(lines: list[dict[str, float]]) -> float:
     return (last["images"] - first["images"]) / (last["time"] - first["time"])
 
 
+def report(recipe: str, *options: str) -> None:
+    """Train, and print a line."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        words = [f"model={recipe}", f"data.size={SIZES[recipe]}", "model.log_every=500", *options]
+        process = multiprocessing.get_context("spawn").Process(target=train, args=(folder, words))
+        process.start()
+        process.join()
+        if not (folder / "memory").exists():
+            print(f"{' '.join(words)}: ended with {process.exitcode}", flush=True)
+            return
+        lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+        memory = int((folder / "memory").read_text()) / 2**30
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+    print(f"{' '.join(words)}: {rate(lines):,.0f} images/s, {memory:.1f} GiB", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=100_000)
-    images = parser.parse_args().images
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=list(SIZES), help=", ".join(SIZES))
+    parser.add_argument("--minutes", type=float, default=1, help="of training, for each line")
+    given = parser.parse_args()
     if not torch.cuda.is_available():
         print("no CUDA device: nothing to do")
         return
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, CUDA {torch.version.cuda}")
-    for devices in range(1, min(torch.cuda.device_count(), 2) + 1):
-        for precision in ("16-mixed", "bf16-mixed", "32-true"):
-            with tempfile.TemporaryDirectory() as folder:
-                lines = train(images, folder, f"trainer.precision={precision}", f"trainer.devices={devices}")
-            assert all(math.isfinite(value) for line in lines for value in line.values())
-            print(f"{devices} x {precision}: {rate(lines):,.0f} images/s", flush=True)
+    length = "images=null", f"minutes={given.minutes}"
+    for recipe in given.recipes:
+        report(recipe, "trainer.precision=bf16-mixed", *length)
+    for precision in ("16-mixed", "32-true"):
+        report("dcgan", f"trainer.precision={precision}", *length)
+    if torch.cuda.device_count() > 1:
+        report("dcgan", "trainer.devices=2", *length)
 
 
 if __name__ == "__main__":
