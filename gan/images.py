@@ -15,6 +15,8 @@ from torchvision.utils import make_grid
 from gan.data.decode import unpremultiply
 from gan.runs import write_atomically
 
+CELL = 64  # pixels that an image takes in a grid, at least about
+
 
 def to_float(image: Tensor) -> Tensor:
     """uint8 (N, C, H, W) -> float32 in [-1, 1]; channels last, which convolutions like best."""
@@ -27,7 +29,12 @@ def to_uint8(image: Tensor) -> Tensor:
 
 
 def grid(images: Tensor, columns: int | None = None) -> Tensor:
-    """uint8 (N, C, H, W) -> one picture (C, H', W'), as near to a square as N allows."""
+    """uint8 (N, C, H, W) -> one picture (C, H', W'), as near to a square as N allows.
+
+    Images of half of `CELL` pixels or less are enlarged by a whole factor, so that eyes can see them.
+    """
+    factor = max(1, CELL // max(images.shape[2:]))
+    images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     return make_grid(images, nrow=columns or max(1, round(len(images) ** 0.5)), padding=2, pad_value=0)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -9,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from gan.cli import main
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: threads of several workers that wait for one core crawl
 
@@ -76,6 +80,15 @@ def train(tmp_path: Path) -> Train:
 
 
 @pytest.fixture
-def gan_command(tmp_path: Path) -> Train:
-    """Run the `gan` command in an empty folder."""
-    return lambda *words, check=0: command(["-m", "gan.cli", *words], tmp_path, check)
+def gan_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
+    """The `gan` command in an empty folder and in this process, which has torch already."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:
+        out, error = io.StringIO(), io.StringIO()
+        with contextlib.chdir(tmp_path), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            code = main(words)
+        assert code == check, f"exit {code}\n{out.getvalue()}\n{error.getvalue()}"
+        return subprocess.CompletedProcess(words, code, out.getvalue(), error.getvalue())
+
+    return run

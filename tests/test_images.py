@@ -42,5 +42,13 @@ def test_premultiplied_colours_are_divided_again(tmp_path: Path) -> None:
 
 
 def test_a_grid_is_nearly_square() -> None:
-    assert grid(torch.zeros(64, 3, 8, 8, dtype=torch.uint8)).shape == (3, 82, 82)
+    assert grid(torch.zeros(64, 3, 64, 64, dtype=torch.uint8)).shape == (3, 8 * 66 + 2, 8 * 66 + 2)
     assert grid(torch.zeros(1, 4, 8, 8, dtype=torch.uint8)).shape[0] == 4
+
+
+def test_small_images_are_enlarged_in_a_grid_pixel_by_pixel() -> None:
+    images = torch.randint(0, 256, (2, 3, 24, 16), dtype=torch.uint8)
+    picture = grid(images, columns=2)
+    assert picture.shape == (3, 48 + 4, 2 * 32 + 6)
+    assert torch.equal(picture[:, 2:50:2, 2:34:2], images[0])
+    assert torch.equal(picture[:, 3:50:2, 37:68:2], images[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -13,13 +14,20 @@ from PIL import Image
 from gan.cli import main
 from gan.data.retro import draw
 
-from ..conftest import Train, command
+from ..conftest import ROOT, TINY, Train, command
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    options = ["images=16", "hydra.run.dir=run", "data.images=160", "data.split=file", "data.validation=0.4"]
+    command([str(ROOT / "train.py"), *TINY, *options], folder)
+    return folder / "run"
 
 
 @pytest.fixture
-def run(train: Train, tmp_path: Path) -> Path:
-    train("images=16", "hydra.run.dir=run", "data.images=160", "data.split=file", "data.validation=0.4")
-    return tmp_path / "run"
+def run(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "run")
 
 
 def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:

@@ -80,7 +80,7 @@ def test_a_class_can_be_asked_for(run: Path, refused: Callable[..., str], tmp_pa
     assert (tmp_path / "other" / "3.png").read_bytes() != (tmp_path / "sprites" / "3.png").read_bytes()
     assert "there are 0.1" in refused(str(run), "--average", "0.2", "--out", "no")
     with Image.open(run / "samples" / "000000016.png") as grid:
-        assert grid.size == (2 + 18, 2 + 4 * 18)  # a row a class
+        assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 
 
 def test_what_exists_is_not_written_over(run: Path, gan_command: Train, tmp_path: Path) -> None:
