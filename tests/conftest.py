@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import io
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +21,7 @@ from gan.cli import main
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: threads of several workers that wait for one core crawl
 
 ROOT = Path(__file__).parent.parent
+TRAIN = ROOT / "train.py"
 
 TINY = [
     "data.size=16",
@@ -53,15 +58,42 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
+def environment() -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
+    return kept | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+
+
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
-    environment |= {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    result = subprocess.run(
-        [sys.executable, *script], cwd=folder, env=environment, capture_output=True, text=True, timeout=300
-    )
+    """Run Python in a process of its own; train.py in a fork of one that has torch already."""
+    if script[0] == str(TRAIN):
+        result = forked(script, folder)
+    else:
+        result = subprocess.run(
+            [sys.executable, *script], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+        )
     if check is not None:
         assert result.returncode == check, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     return result
+
+
+def forked(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryDirectory() as name:
+        out, error = Path(name, "out"), Path(name, "error")
+        request = {"words": words, "folder": str(folder), "stdout": str(out), "stderr": str(error)}
+        server = warm()
+        assert server.stdin and server.stdout
+        print(json.dumps(request | {"environment": environment()}), file=server.stdin, flush=True)
+        code = int(server.stdout.readline())
+        return subprocess.CompletedProcess(words, code, out.read_text(), error.read_text())
+
+
+@functools.cache
+def warm() -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "tests.warm"]
+    pipe = subprocess.PIPE
+    server = subprocess.Popen(words, cwd=ROOT, env=environment(), text=True, stdin=pipe, stdout=pipe)
+    atexit.register(server.communicate)  # closes its stdin, and waits for the end that this brings
+    return server
 
 
 @pytest.fixture
@@ -74,7 +106,7 @@ def train(tmp_path: Path) -> Train:
         settings = TINY if tiny else []
         if "data=folder" in rest:
             settings = [setting for setting in settings if not setting.startswith("data.images")]
-        return command([str(ROOT / "train.py"), *flags, *settings, *rest], tmp_path, check)
+        return command([str(TRAIN), *flags, *settings, *rest], tmp_path, check)
 
     return run
 

@@ -14,14 +14,14 @@ from PIL import Image
 from gan.cli import main
 from gan.data.retro import draw
 
-from ..conftest import ROOT, TINY, Train, command
+from ..conftest import TINY, TRAIN, Train, command
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "hydra.run.dir=run", "data.images=160", "data.split=file", "data.validation=0.4"]
-    command([str(ROOT / "train.py"), *TINY, *options], folder)
+    command([str(TRAIN), *TINY, *options], folder)
     return folder / "run"
 
 

@@ -19,7 +19,7 @@ from gan import cli, runs
 from gan.commands.generate import parse_seeds
 from gan.errors import UserError
 
-from ..conftest import ROOT, TINY, Train, command
+from ..conftest import TINY, TRAIN, Train, command
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With an alpha channel, classes and a further average."""
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "data.channels=4", "data.labels=true", "model.power_averages=[0.1]", "hydra.run.dir=run"]
-    said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
+    said = command([str(TRAIN), *TINY, *options], folder).stdout
     assert re.search(r"averages: KID \(random_conv\) the first \d.*, 0.1 .*; draw from", said)
     return folder / "run"
 
