@@ -33,8 +33,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def build(recipe: str, *options: str) -> tuple[Any, Any]:
     """The module and its data, of 24 built-in images of 16 px."""
-    given = [f"model={recipe}", "data.size=16", f"data.batch_size={BATCH}", "data.images=24", "data.split=null"]
-    cfg = compose([*given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])
+    given = ["data.size=16", f"data.batch_size={BATCH}", "data.images=24", "data.split=null", "data.labels=false"]
+    cfg = compose([f"model={recipe}", *given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])
     torch.manual_seed(0)
     return instantiate(cfg.model), instantiate(cfg.data)
 
