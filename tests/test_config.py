@@ -141,7 +141,7 @@ def test_did_you_mean() -> None:
 
 def test_by_device_takes_what_was_measured() -> None:
     cfg = compose(["trainer.accelerator=cpu"])
-    assert (cfg.model.generator.width, cfg.trainer.strategy) == (32, "auto")
+    assert (cfg.model.generator.width, cfg.trainer.strategy) == (48, "auto")
     assert cfg.trainer.precision in ("bf16-mixed", "32-true")
     assert compose(["trainer.devices=2"]).trainer.strategy == "ddp_find_unused_parameters_true"
 
