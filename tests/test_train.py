@@ -119,7 +119,7 @@ def test_resume_auto_finds_the_newest_unfinished_run_and_else_starts_one(train: 
 
 
 def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_path: Path) -> None:
-    train("images=16", "hydra.run.dir=a")
+    train("images=16", "model.generator_optimizer.lr=8e-4", "hydra.run.dir=a")
     before = snapshot(tmp_path / "a")
     error = train("resume=a", "images=32", "model.generator_optimizer.lr=1e-3", check=2).stderr
     assert "model.generator_optimizer.lr: 0.0008 -> 0.001" in error and error.count("\n") == 1
