@@ -64,8 +64,8 @@ def environment() -> dict[str, str]:
 
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own; train.py in a fork of one that has torch already."""
-    if script[0] == str(TRAIN):
+    """Run Python in a process of its own; train.py in a fork of one that has torch already, where a fork is safe."""
+    if script[0] == str(TRAIN) and sys.platform == "linux":
         result = forked(script, folder)
     else:
         result = subprocess.run(
