@@ -21,7 +21,6 @@ from gan.cli import main
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch: threads of several workers that wait for one core crawl
 
 ROOT = Path(__file__).parent.parent
-TRAIN = ROOT / "train.py"
 
 TINY = [
     "data.size=16",
@@ -65,7 +64,7 @@ def environment() -> dict[str, str]:
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own; train.py in a fork of one that has torch already, where a fork is safe."""
-    if script[0] == str(TRAIN) and sys.platform == "linux":
+    if script[0] == str(ROOT / "train.py") and sys.platform == "linux":
         result = forked(script, folder)
     else:
         result = subprocess.run(
@@ -106,7 +105,7 @@ def train(tmp_path: Path) -> Train:
         settings = TINY if tiny else []
         if "data=folder" in rest:
             settings = [setting for setting in settings if not setting.startswith("data.images")]
-        return command([str(TRAIN), *flags, *settings, *rest], tmp_path, check)
+        return command([str(ROOT / "train.py"), *flags, *settings, *rest], tmp_path, check)
 
     return run
 

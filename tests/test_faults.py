@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .conftest import ROOT, TINY
+from .conftest import ROOT, TINY, environment
 
 LONG = [option for option in TINY if not option.startswith("data.images")] + ["images=1000000"]
 
@@ -36,13 +36,12 @@ def children(pid: int) -> list[int]:
 @contextmanager
 def running(folder: Path, *options: str, cache: str = "") -> Iterator[subprocess.Popen[str]]:
     """A run that has saved its first checkpoint."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | ({"RETRO_GAN_CACHE": cache} if cache else {})
     words = [sys.executable, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
     run = folder.parent / "run"
     process = subprocess.Popen(
         [*words, f"hydra.run.dir={run}"],
         cwd=folder.parent,
-        env=environment,
+        env=environment() | ({"RETRO_GAN_CACHE": cache} if cache else {}),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -69,12 +68,12 @@ def ending(process: subprocess.Popen[str]) -> str:
 
 
 def resume(folder: Path, cache: str = "") -> str:
-    environment = os.environ | {"OMP_NUM_THREADS": "1"} | ({"RETRO_GAN_CACHE": cache} if cache else {})
     saved = max(
         int(re.findall(r"\d+", path.stem)[0]) for path in (folder.parent / "run" / "checkpoints").glob("*.ckpt")
     )
     words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 400}"]
-    result = subprocess.run(words, cwd=folder.parent, env=environment, capture_output=True, text=True, timeout=120)
+    kept = environment() | ({"RETRO_GAN_CACHE": cache} if cache else {})
+    result = subprocess.run(words, cwd=folder.parent, env=kept, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 

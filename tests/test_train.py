@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from gan import runs
 from gan.checkpoint_io import load
 
-from .conftest import ROOT, TINY, Train
+from .conftest import ROOT, TINY, Train, environment
 
 
 def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
@@ -340,10 +340,9 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
 
 def start(*overrides: str, folder: Path) -> subprocess.Popen[bytes]:
     words = [sys.executable, str(ROOT / "train.py"), *TINY, *overrides]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     with open(folder / "out", "w") as out:
         return subprocess.Popen(
-            words, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT, start_new_session=True
+            words, cwd=folder, env=environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
 
 

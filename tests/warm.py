@@ -18,7 +18,7 @@ import sys
 import traceback
 from typing import Any
 
-HEAVY = ("torch", "lightning", "hydra", "torchvision", "gan.training", "gan.resume", "gan.callbacks.samples")
+HEAVY = ("gan.training", "gan.resume", "gan.callbacks.samples")  # with torch, lightning, hydra and torchvision
 LONGEST = 300  # seconds that a run may take
 
 
@@ -31,7 +31,6 @@ def become(request: dict[str, Any]) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = request["words"]
-    sys.path[0] = os.path.dirname(sys.argv[0])
     code: object = 0
     try:
         runpy.run_path(sys.argv[0], run_name="__main__")

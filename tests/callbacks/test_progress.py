@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gan.progress import counting, duration
 
-from ..conftest import ROOT, TINY
+from ..conftest import ROOT, TINY, environment
 
 
 def test_durations() -> None:
@@ -26,9 +26,9 @@ def test_counting_without_a_terminal_is_two_lines(capsys: object) -> None:
 
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
     parent, child = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "OMP_NUM_THREADS": "1"}
+    terminal = environment() | {"TERM": "xterm", "COLUMNS": "160"}
     words = [sys.executable, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=a"]
-    process = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=child, stderr=child)
+    process = subprocess.Popen(words, cwd=tmp_path, env=terminal, stdout=child, stderr=child)
     os.close(child)
     shown = b""
     while True:

@@ -11,17 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.cli import main
 from gan.data.retro import draw
 
-from ..conftest import TINY, TRAIN, Train, command
+from ..conftest import ROOT, TINY, Train, command
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "hydra.run.dir=run", "data.images=160", "data.split=file", "data.validation=0.4"]
-    command([str(TRAIN), *TINY, *options], folder)
+    command([str(ROOT / "train.py"), *TINY, *options], folder)
     return folder / "run"
 
 
@@ -80,10 +79,7 @@ def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_pat
         assert picture.size[0] > picture.size[1] / 2
 
 
-def test_bad_input_is_one_line(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
     images(tmp_path / "real", 0, 3)
     (tmp_path / "one").mkdir()
     Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
@@ -99,8 +95,7 @@ def test_bad_input_is_one_line(
         (["real", "--against", "real", "--size", "x"], "--size"),
         (["run", "--device", "nonsense"], "--device"),
     ):
-        assert main(["evaluate", *words]) == 2
-        error = capsys.readouterr().err.splitlines()[-1]
+        error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
         assert error.startswith("error: ") and said in error, error
 
 

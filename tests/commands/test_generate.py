@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ import torch
 from PIL import Image
 
 import gan
-from gan import cli, runs
+from gan import runs
 from gan.commands.generate import parse_seeds
 from gan.errors import UserError
 
-from ..conftest import TINY, TRAIN, Train, command
+from ..conftest import ROOT, TINY, Train, command
 
 
 @pytest.fixture(scope="module")
@@ -27,21 +26,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With an alpha channel, classes and a further average."""
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "data.channels=4", "data.labels=true", "model.power_averages=[0.1]", "hydra.run.dir=run"]
-    said = command([str(TRAIN), *TINY, *options], folder).stdout
+    said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
     assert re.search(r"averages: KID \(random_conv\) the first \d.*, 0.1 .*; draw from", said)
     return folder / "run"
-
-
-@pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What `gan generate` says where it ends with exit code 2; in this process, which has torch already."""
-
-    def run(*words: str) -> str:
-        monkeypatch.chdir(tmp_path)
-        assert cli.main(["generate", *words]) == 2
-        return capsys.readouterr().err
-
-    return run
 
 
 def test_seeds_are_read_as_written() -> None:
@@ -65,20 +52,19 @@ def test_the_same_bytes_for_a_seed_in_any_company(run: Path, gan_command: Train,
     assert torch.equal(gan.load(run, "last").sample(1, seed=3)[0], previews[3])
 
 
-def test_a_class_can_be_asked_for(run: Path, refused: Callable[..., str], tmp_path: Path) -> None:
-    sprites, other = str(tmp_path / "sprites"), str(tmp_path / "other")
-    assert cli.main(["generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", sprites]) == 0
+def test_a_class_can_be_asked_for(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
     model = gan.load(run)
     assert model.classes == ["poster", "sprite", "photograph", "neon"] and model.class_counts.tolist() == [6, 6, 6, 6]
     pictures = model.draw([3, 5], label="sprite")
     assert not torch.equal(pictures, model.draw([3, 5], label="neon"))
     with Image.open(tmp_path / "sprites" / "5.png") as picture:
         assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
-    assert "there are poster, sprite, photograph, neon" in refused(str(run), "--class", "map", "--out", "none")
-    average = ["--average", "0.1", "--checkpoint", "last"]
-    assert cli.main(["generate", str(run), "--seeds", "3", *average, "--out", other]) == 0
+    unknown = gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
+    assert "there are poster, sprite, photograph, neon" in unknown
+    gan_command("generate", str(run), "--seeds", "3", "--average", "0.1", "--checkpoint", "last", "--out", "other")
     assert (tmp_path / "other" / "3.png").read_bytes() != (tmp_path / "sprites" / "3.png").read_bytes()
-    assert "there are 0.1" in refused(str(run), "--average", "0.2", "--out", "no")
+    assert "there are 0.1" in gan_command("generate", str(run), "--average", "0.2", "--out", "no", check=2).stderr
     with Image.open(run / "samples" / "000000016.png") as grid:
         assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 
@@ -92,7 +78,7 @@ def test_what_exists_is_not_written_over(run: Path, gan_command: Train, tmp_path
     assert (tmp_path / "out" / "3.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_bad_input_is_one_line(run: Path, refused: Callable[..., str], tmp_path: Path) -> None:
+def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for words, said in (
         (["nowhere", "--out", "o"], "nowhere"),
@@ -101,7 +87,7 @@ def test_bad_input_is_one_line(run: Path, refused: Callable[..., str], tmp_path:
         ([str(run), "--out", "o", "--checkpoint", "none.ckpt"], "none.ckpt"),
         ([str(run), "--out", "o", "--device", "cuda:77"], "cuda:77"),
     ):
-        error = refused(*words)
+        error = gan_command("generate", *words, check=2).stderr
         assert said in error and error.startswith("error: ") and error.count("\n") == 1
 
 
