@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from PIL import Image
 
 from gan.data import retro
 from gan.data.decode import Decoder, Fitted
+from gan.errors import UserError
 
 SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
 
 
 class Drawn:
-    """The first `count` images of `retro.draw`, drawn at the size asked for; their classes are its kinds."""
+    """The first `count` images of `retro.draw` of the given kinds, at the size asked for; they are its classes."""
 
     where = "data=retro"
     title = "drawing retro images"
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, kinds: Sequence[str] = retro.KINDS) -> None:
+        unknown = [kind for kind in kinds if kind not in retro.KINDS]
+        if unknown or not kinds or len(set(kinds)) < len(kinds):
+            raise UserError(f"data.kinds={list(kinds)}: a list of some of {', '.join(retro.KINDS)}, each once")
+        self.kinds = list(kinds)
+        numbers = [retro.KINDS.index(kind) for kind in self.kinds]
         self.identity = ["retro", SEED]
-        self.keys = self.names = [str(index) for index in range(count)]
+        self.keys = self.names = [
+            str(index // len(numbers) * len(retro.KINDS) + numbers[index % len(numbers)]) for index in range(count)
+        ]
         self.stamps = [0] * count
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
-        return list(retro.KINDS), [index % len(retro.KINDS) for index in range(len(self.keys))]
+        return self.kinds, [index % len(self.kinds) for index in range(len(self.keys))]
 
     def content(self, index: int) -> bytes:
-        return str(index).encode()
+        return self.keys[index].encode()
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1

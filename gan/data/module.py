@@ -15,7 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from gan.data import cache, split
+from gan.data import cache, retro, split
 from gan.data.decode import MAX_PIXELS, Decoder
 from gan.data.drawn import Drawn
 from gan.data.files import Files
@@ -47,6 +47,7 @@ class Images(LightningDataModule):
         keep: pixels stay on the "disk" as a memory map, in "memory", or on the "device" that trains.
         workers: processes that gather batches; 0 is best while the set fits in memory.
         images: how many built-in images to draw.
+        kinds: which of them, some of `retro.KINDS`.
 
     Raises:
         UserError: no such folder, no image in it, or a size, count or name out of range.
@@ -72,6 +73,7 @@ class Images(LightningDataModule):
         keep: str = "disk",
         workers: int = 0,
         images: int = RETRO_IMAGES,
+        kinds: Sequence[str] = retro.KINDS,
     ) -> None:
         super().__init__()
         self.roots = [root] if isinstance(root, str) else None if root is None else list(root)
@@ -101,6 +103,7 @@ class Images(LightningDataModule):
         if self.workers and keep == "device":
             raise UserError(f"data.workers={workers}: cannot gather from data.keep=device; take 0 workers")
         self.count = at_least("data.images", images, 1)
+        self.kinds = list(kinds)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
         self.rows = np.empty(0, np.int64)  # of `pixels`, those to train on
         self.validation_rows = np.empty(0, np.int64)
@@ -115,7 +118,7 @@ class Images(LightningDataModule):
 
     def origin(self) -> Any:
         """The source of pictures, with its list of what there is."""
-        self.source = self.source or (Drawn(self.count) if self.roots is None else Files(self.roots))
+        self.source = self.source or (Drawn(self.count, self.kinds) if self.roots is None else Files(self.roots))
         return self.source
 
     def class_names(self) -> list[str]:

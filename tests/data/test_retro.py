@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gan.data.decode import Decoder
+from gan.data.drawn import Drawn
 from gan.data.retro import KINDS, draw
 from gan.errors import UserError
 
@@ -89,3 +91,17 @@ def test_near_duplicates_are_rare() -> None:
     np.fill_diagonal(distance, np.inf)
     nearest = np.sqrt(distance.min(1) / pictures.shape[1])  # root mean square, pixels in [0, 1]
     assert (nearest < 0.05).mean() <= 0.01
+
+
+def test_kinds_can_be_chosen_and_draw_the_same_pictures() -> None:
+    source, decoder = Drawn(5, ["neon", "sprite"]), Decoder((32, 32), 3)
+    assert source.keys == ["3", "1", "7", "5", "11"]
+    assert source.classes(True) == (["neon", "sprite"], [0, 1, 0, 1, 0])
+    (picture,) = source.pictures(source.content(2), decoder)
+    assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
+
+
+@pytest.mark.parametrize("kinds", [["car"], [], ["neon", "neon"]])
+def test_kinds_that_there_are_not_are_refused(kinds: list[str]) -> None:
+    with pytest.raises(UserError, match="some of poster, sprite, photograph, neon, each once"):
+        Drawn(5, kinds)
