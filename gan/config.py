@@ -34,6 +34,12 @@ def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
     return cpu if device_of(str(_root_.trainer.accelerator)) == "cpu" else gpu
 
 
+def by_size(at_32: int, *, _root_: DictConfig) -> int:
+    """Channels for a CPU: as given up to 32 pixels, fewer above, so that time an image grows with the side alone."""
+    height, width = sides(_root_.data.size)
+    return min(at_32, 8 * round(at_32 * (32 * 32 / (height * width)) ** 0.25 / 8))
+
+
 def device_of(accelerator: str) -> str:
     """ "cuda", "mps" or "cpu" for trainer.accelerator.
 
@@ -160,6 +166,7 @@ def images_at(checkpoint: str | None) -> int | None:
 
 for resolver in (
     by_device,
+    by_size,
     precision,
     strategy,
     sync_batchnorm,

@@ -55,6 +55,7 @@ def describe_options(file: Path, prefix: str, title: str = "") -> str:
         if not found or found.group(2) == "defaults":
             continue
         indent, name, value, meaning = len(found.group(1)), found.group(2), found.group(3), found.group(4)
+        value = re.sub(r"\$\{by_size:(\d+)\}", r"\1 at 32 pixels", value)
         value = re.sub(r"\$\{by_device:([^,}]+),([^}]+)\}", r"\1 (CPU) or \2 (GPU)", value)
         value = re.sub(r"\$\{unless:[^,]*,(.*)\}", r"\1", value)
         parents = {depth: parent for depth, parent in parents.items() if depth < indent} | {indent: name}

@@ -146,6 +146,14 @@ def test_by_device_takes_what_was_measured() -> None:
     assert compose(["trainer.devices=2"]).trainer.strategy == "ddp_find_unused_parameters_true"
 
 
+@pytest.mark.parametrize(
+    ("size", "width", "detail"), [("16", 48, 24), ("64", 32, 16), ("[96,64]", 32, 16), ("256", 16, 8)]
+)
+def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detail: int) -> None:
+    generator = compose(["trainer.accelerator=cpu", f"data.size={size}"]).model.generator
+    assert (generator.width, generator.detail) == (width, detail)
+
+
 def test_rules_say_what_they_give() -> None:
     assert rules(compose([])) == []
     r3gan = rules(compose(["model=r3gan", "data.size=128"]))
