@@ -98,7 +98,7 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
     An item is known by its key and stamp, then by its content: one that was touched, renamed or copied is not decoded
     again. Where the cache can't be written, pictures are decoded each time they are asked for, which is said.
     """
-    key = [source.identity, asdict(decoder), _version(decode, retro, pen)]
+    key = [source.identity, asdict(decoder), version(decode, retro, pen)]
     entry = folder() / "images" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
         index = _read(entry)
@@ -346,7 +346,7 @@ def _touch(entry: Path) -> None:
 
 
 @functools.cache
-def _version(*modules: ModuleType) -> str:
+def version(*modules: ModuleType) -> str:
     """Hash of the code that makes pixels: what older code has made is not reused."""
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()
 

@@ -105,9 +105,9 @@ class Decoder:
 
     def __call__(self, source: Source) -> Iterator[Fitted]:
         """The pictures of a file; ImageError where it can't be read, whether at its first or a later one."""
-        return map(self.fitted, pictures(source, self.frames, self.max_pixels, self._least()))
+        return map(self.fitted, pictures(source, self.frames, self.max_pixels, self.least()))
 
-    def _least(self) -> int:
+    def least(self) -> int:
         """The side in pixels above which more detail changes nothing: a filter then still averages over two pixels."""
         return 0 if self.resample == "nearest" else 2 * max(self.size)
 
@@ -164,7 +164,7 @@ class Decoder:
 def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
     """The first picture of a file, uint8 (C, H, W); `options` are those of `Decoder`."""
     decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
-    with closing(pictures(source, "first", decoder.max_pixels, decoder._least())) as found:
+    with closing(pictures(source, "first", decoder.max_pixels, decoder.least())) as found:
         return decoder.fitted(next(found)).pixels
 
 

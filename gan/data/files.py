@@ -109,7 +109,7 @@ class Files:
         self.files = find(roots)
         self.where = ", ".join(roots)
         self.title = f"decoding {self.where}"
-        self.identity = sorted(os.path.abspath(root) for root in roots)
+        self.identity: Any = sorted(os.path.abspath(root) for root in roots)
         self.keys = [os.path.abspath(file.root) + "/" + file.name for file in self.files]
         self.names = [file.name for file in self.files]
         self.stamps = [list(file.stamp) for file in self.files]

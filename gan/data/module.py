@@ -148,13 +148,21 @@ class Images(LightningDataModule):
         self.digests = found.digests[items]
         if self.split is not None:
             names = [source.names[item] for item in items]
-            pictures = (self.pixels[self.rows[at : at + 1]] for at in range(len(items)))
-            chosen = split.validation(self.split, names, pictures, self.validation)
+            chosen = self._held_out(names)
             self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
             self.digests, self.validation_digests = self.digests[~chosen], self.digests[chosen]
         if self.keep != "disk":
             self._take_into_memory()
         self.fingerprint = fingerprint(source.names, found.counts)
+
+    def _held_out(self, names: list[str]) -> np.ndarray:
+        """bool (rows,): which to keep for validation; `names` are those of the rows."""
+        return self._share(names, self.validation)
+
+    def _share(self, names: list[str], fraction: float) -> np.ndarray:
+        """bool (rows,): a fraction of the rows, with what `split` says belongs together on one side."""
+        pictures = (self.pixels[self.rows[at : at + 1]] for at in range(len(names)))
+        return split.validation(str(self.split), names, pictures, fraction)
 
     def _take_into_memory(self) -> None:
         used = np.concatenate([self.rows, self.validation_rows])
@@ -162,16 +170,20 @@ class Images(LightningDataModule):
         self.rows, self.validation_rows = np.split(np.arange(len(used)), [len(self.rows)])
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
-        rank, ranks, start = position(self.trainer)
-        if self.keep == "device" and self.trainer is not None:
-            self.pixels = torch.as_tensor(self.pixels).to(self.trainer.strategy.root_device)
-        order = EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start)
-        batches = self._batches(order)
-        if not self.workers and (self.keep == "device" or not torch.cuda.is_available()):
-            return batches  # a loader that neither pins nor has workers costs time and adds nothing
-        return loader(batches, self.workers)
+        if self.trainer is not None:
+            self.place(self.trainer.strategy.root_device)
+        return served(self.stream(*position(self.trainer)), self.workers, self.keep)
 
-    def _batches(self, order: EndlessBatches) -> Batches:
+    def place(self, device: torch.device) -> None:
+        """Move the pixels there, with keep="device"."""
+        if self.keep == "device":
+            self.pixels = torch.as_tensor(self.pixels).to(device)
+
+    def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
+        """One rank's batches from batch `start` on."""
+        return self._batches(EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start))
+
+    def _batches(self, order: EndlessBatches) -> IterableDataset[dict[str, Tensor]]:
         return Batches(self.pixels, self.labels, self.rows, order, self.variation)
 
     def preview(self, n: int) -> Tensor:
@@ -240,6 +252,13 @@ class Batches(IterableDataset[dict[str, Tensor]]):
 def position(trainer: Trainer | None) -> tuple[int, int, int]:
     """Rank, number of ranks, and the batch that comes next."""
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
+
+
+def served(batches: IterableDataset[dict[str, Tensor]], workers: int, keep: str) -> Iterable[dict[str, Tensor]]:
+    """Batches as the trainer takes them: itself, where a loader would neither pin nor have workers, but cost time."""
+    if not workers and (keep == "device" or not torch.cuda.is_available()):
+        return batches
+    return loader(batches, workers)
 
 
 def loader(batches: IterableDataset[dict[str, Tensor]], workers: int) -> DataLoader[dict[str, Tensor]]:

@@ -10,6 +10,8 @@ from torch.utils.data import Sampler
 
 from gan.errors import UserError
 
+OTHER = 1 << 32  # seeds of runs are smaller
+
 
 class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
     """One rank's share of each global batch, for ever: its first image's place in the stream, and indices (share,).
@@ -32,7 +34,12 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
+        self.ranks = ranks
         self.start = start
+
+    def other(self, length: int) -> EndlessBatches:
+        """The same batches' share of another set, in an order of its own."""
+        return EndlessBatches(length, self.batch_size, self.seed + OTHER, self.rank, self.ranks, self.start)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         epoch, order = -1, np.empty(0, np.int64)

@@ -1,0 +1,163 @@
+"""Sources of pairs: two pictures as one of twice the channels, so that cache, crops and flips treat them alike.
+
+`a` is the picture to translate, `b` what it shall look like: two files of one name in two folders, the halves of one
+file, or a photograph and the same photograph with a look that is known (`looks`).
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from gan.data import looks
+from gan.data.cache import version
+from gan.data.decode import Decoder, Fitted, ImageError, pictures, unpremultiply
+from gan.data.files import File, Files, content, find
+from gan.errors import UserError
+
+NAMED = 5  # files without a partner that a message names
+LENGTH = 8  # bytes that say how long the first file of two is
+
+
+@dataclass(frozen=True)
+class PairDecoder:
+    """Two pictures -> uint8 (2C, H, W), each decoded by the same rules; picklable, and its fields are its key."""
+
+    each: Decoder
+    frames = "first"
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.each.size
+
+    @property
+    def channels(self) -> int:
+        return 2 * self.each.channels
+
+    @property
+    def max_pixels(self) -> int:
+        return self.each.max_pixels
+
+    def opened(self, data: bytes, least: int | None = None) -> Image.Image:
+        """The first picture of a file, upright; ImageError where it can't be read."""
+        least = self.each.least() if least is None else least
+        with closing(pictures(BytesIO(data), "first", self.max_pixels, least)) as found:
+            return next(found)
+
+    def fitted(self, a: Image.Image, b: Image.Image) -> Fitted:
+        first, second = self.each.fitted(a), self.each.fitted(b)
+        return Fitted(stacked(first.pixels, second.pixels), first.sharp or second.sharp)
+
+
+def stacked(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(C, H, W) twice -> (2C, H, W), with the channels last in memory."""
+    return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
+
+
+class Matched(Files):
+    """Files of folder a, each with the file of folder b whose name is the same but for its ending.
+
+    Files without a partner are left out, which is said.
+
+    Raises:
+        UserError: a folder is missing or has no image, two of its files go by one name, or no file has a partner.
+    """
+
+    def __init__(self, a: str, b: str) -> None:
+        first, second = by_name(a), by_name(b)
+        names = [name for name in first if name in second]
+        alone = sorted(set(first) ^ set(second))
+        if not names:
+            raise UserError(f"no image in {a!r} has the name of one in {b!r}: {shortened(alone)}")
+        if alone:
+            print(f"{len(alone)} images in {a} or {b} have no partner of their name: {shortened(alone)}", flush=True)
+        self.files, self.partners = [first[name] for name in names], [second[name] for name in names]
+        self.where = f"{a} and {b}"
+        self.title = f"decoding {self.where}"
+        self.identity = [os.path.abspath(a), os.path.abspath(b)]
+        self.keys = self.names = [file.name for file in self.files]
+        self.stamps = [[*one.stamp, *two.stamp] for one, two in zip(self.files, self.partners, strict=True)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files, "partners": self.partners}
+
+    def content(self, index: int) -> bytes:
+        first = content(self.files[index])
+        return len(first).to_bytes(LENGTH, "big") + first + content(self.partners[index])
+
+    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
+        end = LENGTH + int.from_bytes(data[:LENGTH], "big")
+        a, b = decoder.opened(data[LENGTH:end]), decoder.opened(data[end:])
+        if abs(a.width * b.height - b.width * a.height) > max(a.width * b.height, b.width * a.height) / 50:
+            raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, not of one proportion")
+        yield decoder.fitted(a, b)
+
+
+class Halves(Files):
+    """Files whose left half is a and whose right half is b, as in the pix2pix sets."""
+
+    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
+        image = decoder.opened(data)
+        if image.width % 2:
+            raise ImageError(f"it is {image.width} pixels wide, which has no halves")
+        middle = image.width // 2
+        yield decoder.fitted(
+            image.crop((0, 0, middle, image.height)), image.crop((middle, 0, image.width, image.height))
+        )
+
+
+class Filtered(Files):
+    """Photographs, each with the same photograph in a style of `looks`, which is given at the size trained at."""
+
+    def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
+        super().__init__(roots)
+        looks.look(style)  # is known
+        self.style = style if isinstance(style, str) else list(style)
+        self.identity = [self.identity, self.style, version(looks)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"files": self.files, "style": self.style}
+
+    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
+        pixels, sharp = decoder.each.fitted(decoder.opened(data))
+        colours = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
+        styled = looks.look(self.style)(
+            colours.transpose(1, 2, 0), zlib.crc32(data)
+        )  # its grain is that of the photograph
+        yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
+
+
+def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """RGB (H, W, 3) with the channels of `pixels` (C, H, W): grey, or with its alpha."""
+    if len(pixels) == 1:
+        return np.asarray(Image.fromarray(styled).convert("L"))[None]
+    if len(pixels) == 4:
+        alpha = pixels[3:]
+        premultiplied = np.rint(styled.transpose(2, 0, 1) * (alpha / 255)).astype(np.uint8)
+        return np.concatenate([premultiplied, alpha])
+    return styled.transpose(2, 0, 1)
+
+
+def by_name(root: str) -> dict[str, File]:
+    """The images below a folder by their names without ending."""
+    found: dict[str, File] = {}
+    for file in find([root]):
+        name = posixpath.splitext(file.name)[0]
+        if name in found:
+            raise UserError(f"{root!r}: {found[name].name!r} and {file.name!r} go by one name, so pairs are not clear")
+        found[name] = file
+    return found
+
+
+def shortened(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(map(repr, names[:NAMED])) + more

@@ -1,0 +1,191 @@
+"""DataModules for translators: batches {"a": uint8 (N, C, H, W), "b": ...}, pictures to translate and the target's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import IterableDataset
+
+from gan.data.module import Batches, Images, position, served
+from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
+from gan.data.sampler import OTHER, EndlessBatches
+from gan.errors import UserError
+
+PAIRINGS = ("disjoint", "shared", "paired")
+
+
+class Sides(IterableDataset[dict[str, Tensor]]):
+    """The first channels of one stream as a and the last of another as b; of one stream both, where they are pairs."""
+
+    def __init__(self, streams: Sequence[IterableDataset[dict[str, Tensor]]], channels: int) -> None:
+        self.streams = streams
+        self.channels = channels
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        for batches in zip(*self.streams, strict=True):
+            yield {"a": batches[0]["image"][:, : self.channels], "b": batches[-1]["image"][:, -self.channels :]}
+
+
+class Paired(Images):
+    """Pairs: two folders with files of the same names, or one of files whose halves are a and b.
+
+    Args:
+        a, b: the folders, or
+        root: the folder or folders of files of which the left half is a and the right half b.
+        options: those of `Images`, but for its labels. Crops and flips are the same on both sides.
+
+    Raises:
+        UserError: neither or both are given; and what `Matched` and `Images` raise.
+    """
+
+    def __init__(
+        self, a: str | None = None, b: str | None = None, root: str | Sequence[str] | None = None, **options: Any
+    ) -> None:
+        if (a is None) != (b is None) or (a is None) == (root is None):
+            raise UserError("data=paired: give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER of side-by-side images")
+        super().__init__(root=root, **options)
+        if self.decoder.frames != "first":
+            raise UserError(f"data.frames={self.decoder.frames}: of pairs the first picture is taken")
+        self.folders = a, b
+        self.decoder: Any = PairDecoder(self.decoder)
+
+    def origin(self) -> Any:
+        if self.source is None:
+            a, b = self.folders
+            self.source = Halves(self.roots or []) if a is None or b is None else Matched(a, b)
+        return self.source
+
+    def _batches(self, order: EndlessBatches) -> Sides:
+        return Sides([super()._batches(order)], self.channels)
+
+    def inputs(self, n: int, held_out: bool = False) -> Tensor:
+        """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
+        return super().reals(n, held_out)[:, : self.channels]
+
+    def truths(self, n: int, held_out: bool = False) -> Tensor | None:
+        """What `inputs` shall become."""
+        return super().reals(n, held_out)[:, self.channels :]
+
+    def reals(self, n: int, held_out: bool = False) -> Tensor:
+        """n pictures of the target."""
+        return super().reals(n, held_out)[:, self.channels :]
+
+    def preview(self, n: int) -> Tensor:
+        return self.reals(n)
+
+
+class Styled(Paired):
+    """Photographs and the same with a known look, so that what a translator has learnt can be measured.
+
+    Args:
+        root: photographs.
+        style: a look of `gan.data.looks`, one of pilgram's filters, or a list of pieces.
+        pairing: what training sees of the pairs. "disjoint": a and b are different photographs, as in a user's two
+            folders; "shared": the same ones in different orders; "paired": each with its own.
+        split: as for `Images`, and what must stay together when photographs are divided between a and b.
+    """
+
+    def __init__(
+        self, root: str | Sequence[str], style: str | Sequence[str], pairing: str = "disjoint", **options: Any
+    ) -> None:
+        if pairing not in PAIRINGS:
+            raise UserError(f"data.pairing={pairing}: not known; use one of {', '.join(PAIRINGS)}")
+        super().__init__(root=root, **options)
+        self.style = style
+        self.pairing = pairing
+        self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
+
+    def origin(self) -> Any:
+        self.source = self.source or Filtered(self.roots or [], self.style)
+        return self.source
+
+    def _held_out(self, names: list[str]) -> np.ndarray:
+        chosen = super()._held_out(names)
+        self.of_b = self._share(names, (1 + self.validation) / 2)[~chosen]
+        return chosen
+
+    def _batches(self, order: EndlessBatches) -> Sides:
+        if self.pairing == "paired":
+            return super()._batches(order)
+        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.variation)
+        b = Batches(self.pixels, self.labels, self.rows_of("b"), order.other(len(self.rows_of("b"))), self.variation)
+        return Sides([a, b], self.channels)
+
+    def rows_of(self, side: str) -> np.ndarray:
+        """The rows that training sees that side of."""
+        return self.rows[self.of_b == (side == "b")] if self.pairing == "disjoint" else self.rows
+
+    def __len__(self) -> int:
+        return len(self.rows_of("a"))
+
+
+class Unpaired(LightningDataModule):
+    """Pictures to translate and pictures of the target, which have nothing to do with each other.
+
+    Args:
+        a, b: folders or zip archives, or several each.
+        options: those of `Images`, for both; the batch has as many of each side.
+
+    Raises:
+        UserError: a side has fewer than two pictures to train on; and what `Images` raises.
+    """
+
+    def __init__(self, a: str | Sequence[str], b: str | Sequence[str], seed: int = 0, **options: Any) -> None:
+        super().__init__()
+        self.sides = Images(a, seed=seed, **options), Images(b, seed=seed + OTHER, **options)
+        self.a, self.b = self.sides
+        self.size, self.channels, self.batch_size = self.a.size, self.a.channels, self.a.batch_size
+        self.classes: list[str] = []
+
+    def prepare_data(self) -> None:
+        self.setup("fit")
+
+    def setup(self, stage: str) -> None:
+        for name, side in zip("ab", self.sides, strict=True):
+            side.setup(stage)
+            if len(side) < 2:
+                raise UserError(f"data.{name}={side.source.where}: {len(side)} image to train on, and two are needed")
+
+    def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
+        if self.trainer is not None:
+            for side in self.sides:
+                side.place(self.trainer.strategy.root_device)
+        streams = [side.stream(*position(self.trainer)) for side in self.sides]
+        return served(Sides(streams, self.channels), self.a.workers, self.a.keep)
+
+    def inputs(self, n: int, held_out: bool = False) -> Tensor:
+        """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
+        return self.a.reals(n, held_out)
+
+    def truths(self, n: int, held_out: bool = False) -> Tensor | None:
+        """What `inputs` shall become is not known."""
+        return None
+
+    def reals(self, n: int, held_out: bool = False) -> Tensor:
+        """n pictures of the target."""
+        return self.b.reals(n, held_out)
+
+    def preview(self, n: int) -> Tensor:
+        return self.b.preview(n)
+
+    @property
+    def flips(self) -> bool:
+        return self.b.flips
+
+    @property
+    def fingerprint(self) -> str:
+        return self.a.fingerprint + self.b.fingerprint
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: side.state_dict() for name, side in zip("ab", self.sides, strict=True)}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        for name, side in zip("ab", self.sides, strict=True):
+            side.load_state_dict(state_dict[name])
