@@ -1,0 +1,117 @@
+"""The residual image-to-image network of CycleGAN, and a form of it that keeps tone.
+
+Johnson et al., "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", 2016, arXiv:1603.08155, as in
+Zhu, Park, Isola, Efros, "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
+arXiv:1703.10593, section 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.networks.features import activations
+from gan.networks.normalise import initialise, normalise
+from gan.networks.resample import downsample, upsample
+
+MULTIPLE = 4  # of which both sides must be: the size is halved twice
+
+
+class Down(nn.Module):
+    """3x3, norm, ReLU, half the size; `antialias` blurs before it leaves pixels out (Zhang, 2019, arXiv:1904.11486)."""
+
+    def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(before, after, 3, 1 if antialias else 2, 1)
+        self.norm = normalise(norm, after)
+        self.antialias = antialias
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.convolution(x)))
+        return downsample(x) if self.antialias else x  # (N, C, h, w) -> (N, C', h/2, w/2)
+
+
+class Up(nn.Module):
+    """Twice the size, 3x3, norm, ReLU; without `antialias` a transposed convolution does the first two in one."""
+
+    def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
+        super().__init__()
+        self.convolution = (
+            nn.Conv2d(before, after, 3, 1, 1)
+            if antialias
+            else nn.ConvTranspose2d(before, after, 3, 2, 1, output_padding=1)
+        )
+        self.norm = normalise(norm, after)
+        self.antialias = antialias
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.convolution(upsample(x) if self.antialias else x)  # (N, C, h, w) -> (N, C', 2h, 2w)
+        return F.relu(self.norm(y))
+
+
+class Residual(nn.Module):
+    """x + norm(3x3(ReLU(norm(3x3(x))))), edges padded by reflection: (N, C, h, w) -> the same."""
+
+    def __init__(self, channels: int, norm: str) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            normalise(norm, channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            normalise(norm, channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.layers(x)
+        return y
+
+
+class Generator(nn.Module):
+    """Picture (N, C, H, W) -> picture of the same size, nominally in [-1, 1]; sides are multiples of 4, at least 16.
+
+    Args:
+        width: channels at the full size; four times as many at a quarter of it.
+        blocks: residual ones; the paper has 6 at 128 pixels and 9 from 256 on.
+        norm: "instance" is the paper's; "none" keeps absolute tone.
+        residual: what the network says is added to the picture, and nothing at first, in place of tanh at the end.
+        antialias: sizes change with a blur, as in CUT.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        blocks: int = 9,
+        norm: str = "instance",
+        residual: bool = False,
+        antialias: bool = False,
+    ) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"),
+            normalise(norm, width),
+            nn.ReLU(inplace=True),
+        )
+        self.down = nn.ModuleList(Down(width * m, width * m * 2, norm, antialias) for m in (1, 2))
+        self.blocks = nn.ModuleList(Residual(4 * width, norm) for _ in range(blocks))
+        self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
+        self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
+        self.residual = residual
+        if norm != "none":
+            self.apply(initialise)
+        if residual:
+            nn.init.zeros_(self.to_image.weight)
+            nn.init.zeros_(self.to_image.bias)  # type: ignore[arg-type]
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """The picture, and what stem, both halvings and each block make of it; CUT compares patches of some."""
+        return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
+        for up in self.up:
+            y = up(y)
+        y = self.to_image(y)  # (N, C, H, W)
+        return x + y if self.residual else torch.tanh(y)

@@ -1,0 +1,102 @@
+"""The U-Net of pix2pix: an encoder, a decoder, and a way across at each size.
+
+Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
+section 6.1.1. The paper halves 256 pixels eight times, down to one.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.networks.normalise import initialise, normalise
+
+MAX_MULTIPLE = 8  # channels stop growing at 8 x width
+DROPPED = 3  # decoder stages with dropout, after the innermost
+
+
+class Down(nn.Module):
+    """LeakyReLU but at the image, 4x4 with stride 2, norm but at either end: (N, C, 2h, 2w) -> (N, C', h, w)."""
+
+    def __init__(self, before: int, after: int, norm: str, outermost: bool, innermost: bool) -> None:
+        super().__init__()
+        self.activation = nn.Identity() if outermost else nn.LeakyReLU(0.2)
+        self.convolution = nn.Conv2d(before, after, 4, 2, 1, bias=norm != "batch")
+        self.norm = normalise("none" if outermost or innermost else norm, after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.convolution(self.activation(x)))
+        return y
+
+
+class Up(nn.Module):
+    """ReLU, transposed 4x4 with stride 2, norm, dropout: (N, C, h, w) -> (N, C', 2h, 2w)."""
+
+    def __init__(self, before: int, after: int, norm: str, dropout: float) -> None:
+        super().__init__()
+        self.convolution = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm != "batch")
+        self.norm = normalise(norm, after)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.convolution(F.relu(x)))
+        return F.dropout(y, self.dropout, self.training) if self.dropout else y
+
+
+class Generator(nn.Module):
+    """Picture (N, C, H, W) -> picture of the same size, nominally in [-1, 1]; sides are multiples of 2^depth.
+
+    Args:
+        width: channels at half of the size.
+        depth: halvings.
+        norm: "batch" is the paper's; "none" keeps absolute tone.
+        dropout: in three stages of the decoder, .5 in the paper, which leaves it on when drawing; here it is a way to
+            train alone, so that one picture has one translation.
+        residual: what the network says is added to the picture, and nothing at first, in place of tanh at the end.
+    """
+
+    def __init__(
+        self,
+        channels: int = 3,
+        width: int = 64,
+        depth: int = 8,
+        norm: str = "batch",
+        dropout: float = 0.5,
+        residual: bool = False,
+    ) -> None:
+        super().__init__()
+        self.depth = depth
+        widths = [min(2**stage, MAX_MULTIPLE) * width for stage in range(depth)]
+        self.down = nn.ModuleList(
+            Down(before, after, norm, stage == 0, stage == depth - 1)
+            for stage, (before, after) in enumerate(pairwise([channels, *widths]))
+        )
+        outside = widths[-2::-1]  # from the innermost stage outwards
+        self.up = nn.ModuleList(
+            Up(before * (1 if stage == 0 else 2), after, norm, dropout if 0 < stage <= DROPPED and deep else 0.0)
+            for stage, (before, after, deep) in enumerate(
+                (before, after, before == after) for before, after in pairwise([widths[-1], *outside])
+            )
+        )
+        self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
+        self.residual = residual
+        if norm != "none":
+            self.apply(initialise)
+        if residual:
+            nn.init.zeros_(self.to_image.weight)
+            nn.init.zeros_(self.to_image.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = []
+        y = x
+        for down in self.down:
+            y = down(y)  # (N, width_i, H / 2^i, W / 2^i)
+            maps.append(y)
+        maps.pop()
+        for up in self.up:
+            y = torch.cat([maps.pop(), up(y)], 1)
+        y = self.to_image(F.relu(y))  # (N, C, H, W)
+        return x + y if self.residual else torch.tanh(y)

@@ -1,0 +1,89 @@
+"""The networks that translate pictures: published parameter counts, sizes, and what each option is for."""
+
+import pytest
+import torch
+from torch import nn
+
+from gan.errors import UserError
+from gan.networks import patch, resnet_translator, unet
+
+
+def count(module: nn.Module) -> int:
+    return sum(weight.numel() for weight in module.parameters())
+
+
+def test_parameter_counts_are_those_of_the_papers() -> None:
+    """In millions, as the authors' programs print them: 11.378 and 2.765 for CycleGAN, 54.414 and 2.769 for pix2pix."""
+    assert count(resnet_translator.Generator()) == 11_378_179
+    assert count(patch.Discriminator()) == 2_764_737
+    assert count(unet.Generator()) == 54_413_955
+    assert count(patch.Discriminator(6, norm="batch")) == 2_768_705
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.parametrize("size", [(32, 32), (48, 80)])
+def test_pictures_keep_their_size(channels: int, norm: str, size: tuple[int, int]) -> None:
+    x = torch.rand(2, channels, *size) * 2 - 1
+    for generator in (
+        resnet_translator.Generator(channels, 8, 2, norm),
+        resnet_translator.Generator(channels, 8, 1, norm, antialias=True),
+        unet.Generator(channels, 8, 4, norm),
+    ):
+        y = generator(x)
+        assert y.shape == x.shape and y.abs().max() <= 1
+        y.square().sum().backward()
+        assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in generator.parameters())
+
+
+@pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
+def test_a_residual_translator_begins_with_the_picture_itself(build: type[nn.Module]) -> None:
+    options = {"depth": 3} if build is unet.Generator else {"blocks": 1}
+    x = torch.rand(1, 3, 32, 32) * 2 - 1
+    for norm in ("none", "instance"):
+        assert torch.equal(build(3, 8, norm=norm, residual=True, **options)(x), x)
+
+
+def test_instance_normalisation_loses_tone_and_none_keeps_it() -> None:
+    torch.manual_seed(0)
+    x = torch.rand(1, 3, 32, 32) * 0.5 - 0.5
+    moved = {}
+    for norm in ("instance", "none"):
+        generator = resnet_translator.Generator(3, 8, 2, norm)
+        moved[norm] = (generator(x) - generator(x + 0.4)).abs().max().item()
+    assert moved["instance"] < 1e-5 < 1e-4 < moved["none"]
+
+
+def test_patches_see_what_they_should() -> None:
+    for layers, field in ((1, 16), (2, 34), (3, 70)):
+        critic = patch.Discriminator(3, 4, layers, "none").double()
+        x = torch.rand(1, 3, 128, 128, dtype=torch.double, requires_grad=True)
+        logits = critic(x)
+        middle = logits.shape[1] // 2
+        (gradient,) = torch.autograd.grad(logits[0, middle, middle], x)
+        seen = gradient.abs().sum((0, 1)).nonzero()
+        assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [field, field]
+    with pytest.raises(UserError, match="norm=layer: one of instance, batch, none"):
+        patch.Discriminator(norm="layer")
+
+
+def test_spectral_patches_and_features() -> None:
+    critic = patch.Discriminator(3, 8, 2, "spectral")
+    features = critic.features(torch.rand(2, 3, 64, 64))
+    assert [each.shape[1] for each in features] == [8, 16, 32]
+    assert any("parametrizations" in name for name, _ in critic.named_parameters())
+
+
+def test_features_are_the_picture_stem_halvings_and_blocks() -> None:
+    shapes = [tuple(each.shape[1:]) for each in resnet_translator.Generator(3, 8, 2).features(torch.rand(1, 3, 32, 32))]
+    assert shapes == [(3, 32, 32), (8, 32, 32), (16, 16, 16), (32, 8, 8), (32, 8, 8), (32, 8, 8)]
+
+
+def test_dropout_is_for_training_alone() -> None:
+    generator = unet.Generator(3, 8, 6, "instance", dropout=0.5)
+    x = torch.rand(1, 3, 64, 64)
+    assert [up.dropout for up in generator.up] == [0, 0.5, 0, 0, 0]
+    generator.train()
+    assert not torch.equal(generator(x), generator(x))
+    generator.eval()
+    assert torch.equal(generator(x), generator(x))
