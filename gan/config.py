@@ -35,7 +35,7 @@ def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
 
 
 def by_size(at_32: int, *, _root_: DictConfig) -> int:
-    """Channels, or images a batch, for a CPU: as given up to 32 pixels; above, fewer by the root of the side."""
+    """Channels for a CPU: as given up to 32 pixels; above, fewer by the root of the side."""
     height, width = sides(_root_.data.size)
     return min(at_32, 8 * round(at_32 * (32 * 32 / (height * width)) ** 0.25 / 8))
 
