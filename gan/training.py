@@ -56,6 +56,8 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of devices, `announce` says shorter
     child = is_child()  # asked now: Lightning makes the parent's environment look like a child's
+    if hasattr(data, "truths"):
+        raise UserError("this data has pictures to translate, and the model draws from noise: take data=folder")
     model.config = plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build(cfg, data, run, make_trainer, storage, interrupt)
