@@ -95,6 +95,8 @@ class Styled(Paired):
         if pairing not in PAIRINGS:
             raise UserError(f"data.pairing={pairing}: not known; use one of {', '.join(PAIRINGS)}")
         super().__init__(root=root, **options)
+        if pairing == "disjoint" and self.split is None:
+            raise UserError("data.pairing=disjoint: data.split says what stays together; take file, prefix or folder")
         self.style = style
         self.pairing = pairing
         self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
@@ -102,6 +104,15 @@ class Styled(Paired):
     def origin(self) -> Any:
         self.source = self.source or Filtered(self.roots or [], self.style)
         return self.source
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        for side in "ab":
+            if (n := len(self.rows_of(side))) < 2:
+                raise UserError(
+                    f"data.pairing={self.pairing}: {n} photographs for {side}, and two are needed: "
+                    f"data.split={self.split} leaves too few groups"
+                )
 
     def _held_out(self, names: list[str]) -> np.ndarray:
         chosen = super()._held_out(names)

@@ -121,6 +121,14 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
         Styled(str(tmp_path), "film", "both")
 
 
+def test_too_few_groups_to_divide_are_said(tmp_path: Path) -> None:
+    photographs(tmp_path, 4)  # of two prefixes
+    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], and two are needed"):
+        Styled(str(tmp_path), "film", size=32, split="prefix").setup("fit")
+    with pytest.raises(UserError, match=r"data\.split says what stays together"):
+        Styled(str(tmp_path), "film", split=None)
+
+
 def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path) -> None:
     for side in ("a", "b"):
         photographs(tmp_path / side, 12)
