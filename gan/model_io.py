@@ -97,6 +97,8 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
     path = runs.find(run, checkpoint)
     state = load_checkpoint(path)
     generator = build(state["config"], path)
+    if not hasattr(generator, "latent"):
+        raise UserError(f"{path}: it translates pictures, and draws none from seeds")
     prefix = prefix_of(average, state["config"], path)
     weights = {
         name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)

@@ -74,6 +74,9 @@ class GAN(LightningModule):
     penalties: Any
     augment: Any
     class_counts: Tensor
+    target = "image"  # of a batch, what D takes for real
+    judges_alone = True  # D sees a picture and nothing beside it
+    step_type = Step
 
     def __init__(
         self,
@@ -163,7 +166,7 @@ class GAN(LightningModule):
         self.note_logits(step, parts)
         if (step.batch + 1) % self.n_critic == 0:
             if self.n_critic > 1:
-                step.z = self.latents(step.batch, stream="generator")
+                step.z = self.source(batch, step.batch, "generator")
                 parts = step.split(self.micro_batch)
             with self.toggled_optimizer(generator_optimizer):
                 drawn = parts if one_pass else (self.redraw(part, train=True) for part in parts)
@@ -203,12 +206,12 @@ class GAN(LightningModule):
         batches = self.trainer.global_step
         # Dropout and the like draw from the global state, which each rank sets anew.
         seed_global(self.device, seed_of(self.seed, "global", batches, self.global_rank))
-        real = to_float(batch["image"])
-        return Step(
+        real = to_float(batch[self.target])
+        return self.step_type(
             batch=batches,
             real=real,
             label=batch.get("label"),
-            z=self.latents(batches, stream="discriminator"),
+            z=self.source(batch, batches, "discriminator"),
             generator=self.generator,
             discriminator=self.discriminator,
             augmented=self.augmented(batches, (real.shape[2], real.shape[3])),
@@ -221,10 +224,11 @@ class GAN(LightningModule):
             step.fake = self.generator(step.z, step.label)
         return step
 
-    def latents(self, batch: int, stream: str) -> Tensor:
-        """This rank's rows of the global batch's latents (N, latent): two ranks see together what one would."""
+    def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
+        """What G draws from: this rank's rows of the latents (N, latent) of global batch `number`, so that two ranks
+        see together what one would."""
         z = torch.randn(
-            self.batch_size, self.generator.latent, generator=self.random(stream, batch), device=self.device
+            self.batch_size, self.generator.latent, generator=self.random(stream, number), device=self.device
         )
         return self.rows(z)
 
@@ -363,6 +367,11 @@ class GAN(LightningModule):
         label = torch.arange(min(n, classes)).repeat_interleave(each)
         z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent).repeat(min(n, classes), 1)
         return generate(self.averaged_generator(), z, label)
+
+    def columns(self, n: int) -> int | None:
+        """Pictures in a row of a grid of `preview`: a class; None is as many as make it square."""
+        classes = len(self.class_counts)
+        return n // classes if classes else None
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         """Of the n pictures that callbacks measure those of a rank: rank, rank + ranks, ...; uint8 (share, C, H, W).

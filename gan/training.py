@@ -31,6 +31,7 @@ from gan.data.sampler import share_of
 from gan.errors import Diverged, UserError
 from gan.loggers import JSONLines, TensorBoard
 from gan.module import GAN
+from gan.translation import Pix2Pix, Translator
 
 # What Lightning says of every run of this kind, and what it does not know.
 EXPECTED_WARNINGS = (
@@ -56,8 +57,7 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of devices, `announce` says shorter
     child = is_child()  # asked now: Lightning makes the parent's environment look like a child's
-    if hasattr(data, "truths"):
-        raise UserError("this data has pictures to translate, and the model draws from noise: take data=folder")
+    check_match(model, data)
     model.config = plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build(cfg, data, run, make_trainer, storage, interrupt)
@@ -89,6 +89,17 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
         print(f"stopped at {model.images_seen:,} images; go on with: python train.py resume={run}", flush=True)
         sys.exit(128 + interrupt.signal)
     return objective(run, cfg)
+
+
+def check_match(model: GAN, data: Any) -> None:
+    """UserError where the data is not of the kind that the model learns from."""
+    translates, pairs = isinstance(model, Translator), hasattr(data, "truths")
+    if pairs and not translates:
+        raise UserError("this data has pictures to translate, and the model draws from noise: take data=folder")
+    if translates and not pairs:
+        raise UserError("a translator needs data=unpaired, data=paired or data=retro_filter")
+    if isinstance(model, Pix2Pix) and not data.aligned:
+        raise UserError("pix2pix learns from pairs: take data=paired, or data=retro_filter data.pairing=paired")
 
 
 def build(

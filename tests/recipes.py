@@ -6,8 +6,10 @@ python -m tests.recipes golden       write the golden files anew, after a change
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,14 +17,17 @@ from typing import Any
 import torch
 from hydra.utils import instantiate
 from lightning import Trainer
+from PIL import Image
 
 from gan.config import CONF, compose
+from gan.data.retro import draw
 from gan.training import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {
     "projected": ["model.generator.width=4", "model.discriminator.width=4", "model.discriminator.side=32"],
     "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
+    "pix2pix": ["model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
 }
 TINY["stylegan2_ada"] = TINY["stylegan2"]
@@ -31,9 +36,24 @@ BATCH = 4
 GOLDEN = Path(__file__).parent / "golden"
 
 
+TRANSLATORS = {"pix2pix": "paired"}  # and how their data is paired
+
+
+@functools.cache
+def photographs() -> str:
+    """A folder of 24 built-in images of 32 px."""
+    folder = tempfile.mkdtemp()
+    for index in range(24):
+        Image.fromarray(draw(0, index, 32, 32)).save(f"{folder}/{index:02}.png")
+    return folder
+
+
 def build(recipe: str, *options: str) -> tuple[Any, Any]:
-    """The module and its data, of 24 built-in images of 16 px."""
-    given = ["data.size=16", f"data.batch_size={BATCH}", "data.images=24", "data.split=null", "data.labels=false"]
+    """The module and its data, of 24 built-in images of 16 px, or for translators of 32."""
+    given = [f"data.batch_size={BATCH}", "data.size=16", "data.images=24", "data.split=null", "data.labels=false"]
+    if recipe in TRANSLATORS:
+        given = [given[0], "data=retro_filter", f"data.root={photographs()}", f"data.pairing={TRANSLATORS[recipe]}"]
+        given += ["data.size=32", "data.split=file"]
     cfg = compose([f"model={recipe}", *given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])
     torch.manual_seed(0)
     return instantiate(cfg.model), instantiate(cfg.data)

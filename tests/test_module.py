@@ -107,7 +107,7 @@ def test_one_step_is_what_a_plain_loop_does() -> None:
 
     class Record(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
-            drawn.append((batch["image"].clone(), pl_module.latents(batch_idx, stream="discriminator")))
+            drawn.append((batch["image"].clone(), pl_module.source(batch, batch_idx, stream="discriminator")))
 
     fit(module, 3, Record())
     average = [p.detach().clone() for p in plain.generator.parameters()]
@@ -157,7 +157,7 @@ def test_latents_are_functions_of_seed_batch_and_stream() -> None:
     def latents(seed: int, batch: int, stream: str) -> Tensor:
         module = model(seed=seed)
         module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-        return module.latents(batch, stream)
+        return module.source({}, batch, stream)
 
     assert torch.equal(latents(3, 5, "generator"), latents(3, 5, "generator"))
     keys = [(3, 5, "generator"), (3, 6, "generator"), (3, 5, "discriminator"), (4, 5, "generator")]

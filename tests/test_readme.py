@@ -33,8 +33,10 @@ ADDED = "model=enlarging loss=exponential augment=mirror"  # parts that the READ
 TRAIN = [
     line
     for line in COMMANDS
-    if line.startswith("python train.py") and not any(word in line for word in ("-m ", "resume", "data=stream", ADDED))
+    if line.startswith("python train.py")
+    and not any(word in line for word in ("-m ", "resume", "data=stream", "model=pix2pix", ADDED))
 ]
+TRANSLATE = [line for line in COMMANDS if "model=pix2pix" in line]
 
 
 def test_two_commands_stand_at_the_top() -> None:
@@ -63,6 +65,15 @@ def test_training_commands(line: str, train: Train, gan_command: Train, folder: 
     if "runs/kinds" in line:
         (draw,) = (line for line in COMMANDS if "--class" in line)
         gan_command(*shlex.split(draw.replace("NAME", "a"))[1:])
+
+
+@pytest.mark.parametrize("line", TRANSLATE)
+def test_translators(line: str, train: Train, folder: Path) -> None:
+    small = ["data.size=32", "model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"]
+    few = ["data.split=file", "data.validation=0.4"] if "retro_filter" in line else []
+    train(
+        *shlex.split(line.replace("PATH", str(folder)))[2:], *small, *few, "images=8", "callback=[samples]", tiny=False
+    )
 
 
 def test_resume_generate_and_python(

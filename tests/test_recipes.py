@@ -34,7 +34,7 @@ def test_one_rank(recipe: str, channels: int, precision: str) -> None:
     assert moved(before, module.state_dict()) >= {"generator", "discriminator", "ema"}
     assert module.pending and all(math.isfinite(float(x)) for terms in module.pending.values() for x in terms)
     pictures = module.preview(3)
-    assert pictures.shape == (3, channels, 16, 16) and pictures.dtype == torch.uint8
+    assert pictures.shape == (3, channels, *data.size) and pictures.dtype == torch.uint8
 
 
 def test_two_ranks_keep_the_same_weights(tmp_path: Path) -> None:

@@ -301,12 +301,6 @@ def test_bad_input_is_one_line_and_exit_2(typed: list[str], said: str, train: Tr
     assert snapshot(tmp_path / "full") == before
 
 
-def test_pictures_to_translate_are_not_for_a_model_that_draws(train: Train) -> None:
-    small = [option for option in TINY if not option.startswith("data.images")]
-    error = train("data=unpaired", "data.a=a", "data.b=b", *small, "images=8", check=2, tiny=False).stderr
-    assert error == "error: this data has pictures to translate, and the model draws from noise: take data=folder\n"
-
-
 def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> None:
     train("images=16", "hydra.run.dir=a")
     last = runs.checkpoint_path(tmp_path / "a", 16)

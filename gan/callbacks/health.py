@@ -88,7 +88,7 @@ class Health(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         train, held_out = data.reals(self.n), data.reals(self.n, held_out=True)
         values = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}
-        if len(held_out) == self.n:
+        if len(held_out) == self.n and pl_module.judges_alone:
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
                 labels = [

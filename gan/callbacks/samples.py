@@ -43,8 +43,7 @@ class Samples(Callback):
         pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
         if not trainer.is_global_zero:
             return
-        classes = len(pl_module.class_counts)  # a row each
-        picture = to_png(grid(pl_module.preview(self.n), self.n // classes if classes else None))
+        picture = to_png(grid(pl_module.preview(self.n), pl_module.columns(self.n)))
         self.last = self.path(pl_module)
         write(picture, self.last)
         for logger in trainer.loggers:

@@ -174,12 +174,11 @@ def list_cache() -> None:
     entries = cache.listing()
     print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
     for entry in entries:
-        options = entry.about.get("options", {})
-        height, width = options.get("size", (0, 0))
+        height, width, channels = entry.about.get("shape", (0, 0, 0))
         where = ", ".join(map(str, entry.about.get("source", ["unfinished"])))
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         print(
-            f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{options.get('channels', 0)}"
+            f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
             f"  last used {day}  {where}"
         )
     print(f"  {cache.features_size() / 1e6:10,.1f} MB  features of real images")

@@ -170,7 +170,7 @@ def _missing(index: Index, source: Any) -> list[int]:
 
 def _fill(entry: Path, source: Any, decoder: Decoder) -> Index:
     """Bring an entry up to date; under its lock."""
-    about = {"source": source.identity, "options": asdict(decoder)}
+    about = {"source": source.identity, "options": asdict(decoder), "shape": _shape(0, decoder)[1:]}
     index = _read(entry)
     if index is None or _mostly_gone(index, source):  # a file of another name: the old one may be mapped by a run
         index = Index(f"pixels-{time.time_ns()}", 0, {}, about)
@@ -322,8 +322,7 @@ def _read(entry: Path) -> Index | None:
     try:
         table = json.loads((entry / "index.json").read_text())
         items = {name: Item(*values) for name, values in table["items"].items()}
-        size = int(np.prod(_shape(table["rows"], Decoder(**table["about"]["options"]))))
-        if (entry / table["file"]).stat().st_size < size:
+        if (entry / table["file"]).stat().st_size < table["rows"] * np.prod(table["about"]["shape"]):
             return None
         return Index(table["file"], table["rows"], items, table["about"])
     except (OSError, ValueError, KeyError, TypeError):

@@ -170,7 +170,7 @@ def look(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
     Raises:
         UserError: there is none of that name.
     """
-    words = [style] if isinstance(style, str) else list(style)
+    words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]  # 1977 is one
     names = LOOKS[words[0]] if len(words) == 1 and words[0] in LOOKS else words
     pieces = [PIECES.get(name) or photograph_filter(name) for name in names]
 

@@ -121,7 +121,7 @@ class Filtered(Files):
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
         looks.look(style)  # is known
-        self.style = style if isinstance(style, str) else list(style)
+        self.style = str(style) if isinstance(style, str | int) else list(map(str, style))
         self.identity = [self.identity, self.style, version(looks)]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -42,6 +42,8 @@ class Paired(Images):
         UserError: neither or both are given; and what `Matched` and `Images` raise.
     """
 
+    aligned = True  # a and b of a batch belong together
+
     def __init__(
         self, a: str | None = None, b: str | None = None, root: str | Sequence[str] | None = None, **options: Any
     ) -> None:
@@ -99,6 +101,7 @@ class Styled(Paired):
             raise UserError("data.pairing=disjoint: data.split says what stays together; take file, prefix or folder")
         self.style = style
         self.pairing = pairing
+        self.aligned = pairing == "paired"
         self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
 
     def origin(self) -> Any:
@@ -144,6 +147,8 @@ class Unpaired(LightningDataModule):
     Raises:
         UserError: a side has fewer than two pictures to train on; and what `Images` raises.
     """
+
+    aligned = False
 
     def __init__(self, a: str | Sequence[str], b: str | Sequence[str], seed: int = 0, **options: Any) -> None:
         super().__init__()

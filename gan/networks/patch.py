@@ -18,20 +18,23 @@ MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 
 
 class Discriminator(nn.Module):
-    """Picture (N, C, H, W) -> logits (N, h, w), no sigmoid.
+    """Picture (N, C, H, W), or with another beside it -> logits (N, h, w), no sigmoid.
 
     Args:
-        channels: of the picture, or of picture and input together where it judges pairs.
+        channels: of the picture.
+        beside: further channels, of what it sees beside the picture.
         layers: halvings; 3 see 70x70 pixels, 2 see 34x34, 1 sees 16x16.
         norm: "instance" is CycleGAN's, "batch" pix2pix's; "spectral" and "none" allow gradient penalties.
     """
 
-    def __init__(self, channels: int = 3, width: int = 64, layers: int = 3, norm: str = "instance") -> None:
+    def __init__(
+        self, channels: int = 3, width: int = 64, layers: int = 3, norm: str = "instance", beside: int = 0
+    ) -> None:
         super().__init__()
         widths = [min(2**layer, MAX_MULTIPLE) * width for layer in range(layers + 1)]
         strides = [2] * (layers - 1) + [1]
         plain = norm if norm in NORMS else "none"
-        self.from_image = nn.Sequential(nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2, True))
+        self.from_image = nn.Sequential(nn.Conv2d(channels + beside, width, 4, 2, 1), nn.LeakyReLU(0.2, True))
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, stride, 1, bias=norm != "batch"),

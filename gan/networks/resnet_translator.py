@@ -109,7 +109,7 @@ class Generator(nn.Module):
         """The picture, and what stem, both halvings and each block make of it; CUT compares patches of some."""
         return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
         for up in self.up:
             y = up(y)

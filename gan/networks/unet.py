@@ -89,7 +89,7 @@ class Generator(nn.Module):
             nn.init.zeros_(self.to_image.weight)
             nn.init.zeros_(self.to_image.bias)  # type: ignore[arg-type]
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         maps = []
         y = x
         for down in self.down:

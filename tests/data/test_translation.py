@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from gan.data.looks import look
+from gan.data.pairs import Filtered
 from gan.data.retro import draw
 from gan.data.translation import Paired, Styled, Unpaired
 from gan.errors import UserError
@@ -80,11 +81,14 @@ def test_what_does_not_pair_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_look_is_the_truth_of_each_photograph(tmp_path: Path, channels: int) -> None:
+def test_a_look_is_the_truth_of_each_photograph(tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     photographs(tmp_path, 6)
     data = Styled(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
     (batch,) = first(data, 1)
     assert batch["a"].shape == batch["b"].shape == (4, channels, 32, 32)
+    again = Styled(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
+    monkeypatch.setattr(Filtered, "content", None)  # the cache has all of it
+    assert torch.equal(first(again, 1)[0]["b"], batch["b"])
     if channels == 3:
         for a, b in zip(batch["a"], batch["b"], strict=True):
             assert np.array_equal(look("film")(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())

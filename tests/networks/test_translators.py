@@ -17,7 +17,7 @@ def test_parameter_counts_are_those_of_the_papers() -> None:
     assert count(resnet_translator.Generator()) == 11_378_179
     assert count(patch.Discriminator()) == 2_764_737
     assert count(unet.Generator()) == 54_413_955
-    assert count(patch.Discriminator(6, norm="batch")) == 2_768_705
+    assert count(patch.Discriminator(3, norm="batch", beside=3)) == 2_768_705
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])

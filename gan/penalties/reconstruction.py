@@ -1,0 +1,29 @@
+"""Reconstruction: a translation is to be near the truth, pixel by pixel, where pairs are known."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan.step import Step
+
+
+class Reconstruction(nn.Module):
+    """weight * E |b - G(a)|, the mean over pixels and channels, in fp32.
+
+    Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
+    equation 3.
+
+    Args:
+        weight: lambda.
+        every: batches from one evaluation to the next; the module multiplies the term by it.
+    """
+
+    of = "generator"
+
+    def __init__(self, weight: float = 100.0, every: int = 1) -> None:
+        super().__init__()
+        self.weight = weight
+        self.every = every
+
+    def forward(self, step: Step) -> Tensor:
+        return self.weight * (step.real.float() - step.fake.float()).abs().mean()

@@ -1,0 +1,111 @@
+"""Translators: pictures in the place of latents, a D that sees pairs, and what callbacks draw and measure."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.images import to_float, to_uint8
+from gan.penalties.reconstruction import Reconstruction
+from gan.step import Augmented
+from gan.translation import PairStep, translate
+
+from .conftest import Train
+from .recipes import build, fit, photographs
+
+
+class Seen(nn.Module):
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        self.x = x
+        return x.mean((1, 2, 3))
+
+
+class Shift(nn.Module):
+    def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        return x + draws["by"][:, None, None, None]
+
+
+def pair_step(a: Tensor, b: Tensor, fake: Tensor, by: Tensor) -> PairStep:
+    augmented = Augmented(Shift(), {"by": by})
+    return PairStep(0, b, None, a, nn.Identity(), Seen(), augmented, fake)
+
+
+def test_d_sees_input_and_picture_augmented_alike() -> None:
+    a, b, fake = torch.rand(3, 2, 3, 4, 4)
+    step = pair_step(a, b, fake, torch.tensor([1.0, -1.0]))
+    step.critic(b)
+    moved = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
+    assert torch.equal(step.discriminator.x, torch.cat([a + moved, b + moved], 1))  # type: ignore[arg-type]
+    (part, _) = step.split(1)
+    assert isinstance(part, PairStep) and torch.equal(part.z, a[:1])
+
+
+def test_reconstruction_is_the_mean_absolute_difference_in_fp32() -> None:
+    a, b, fake = torch.rand(3, 2, 3, 4, 4)
+    step = pair_step(a, b, fake.bfloat16().requires_grad_(), torch.zeros(2))
+    term = Reconstruction(10.0)(step)
+    assert term.dtype == torch.float32
+    assert term.item() == pytest.approx(10 * (b - fake.bfloat16().float()).abs().double().mean().item(), rel=1e-5)
+    term.backward()
+    assert step.fake.grad is not None
+
+
+def test_it_learns_a_look_from_pairs_and_shows_input_translation_and_truth() -> None:
+    built = build("pix2pix", "data.style=fade", "data.validation=0.2", "model.generator.width=8", "data.flip=false")
+    module, data = built
+    fit(built, 150)
+    first, truth = data.inputs(3, held_out=True), data.truths(3, held_out=True)
+    shown = module.preview(10)
+    assert len(shown) == 9 and module.columns(64) == 9
+    assert torch.equal(shown[::3], first) and torch.equal(shown[2::3], truth)
+    apart = [(to_float(each) - to_float(truth)).abs().mean().item() for each in (first, shown[1::3])]
+    assert apart[1] < 0.6 * apart[0]
+    held = data.inputs(99, held_out=True)
+    whole = module.fakes(2 * len(held) + 1)
+    assert torch.equal(whole[: len(held)], whole[len(held) : -1])  # over again
+    shares = [module.fakes(7, rank, 2) for rank in (0, 1)]
+    assert torch.equal(torch.stack([shares[0][1], shares[1][1]]), module.fakes(7)[2:4])
+
+
+def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
+    module, data = build("pix2pix")
+    data.setup("fit")
+    nn.init.normal_(module.generator.to_image.weight, 0, 0.05)
+    pictures = data.inputs(4)
+    together = translate(module.generator, pictures)
+    assert torch.equal(translate(module.generator, pictures[2:3]), together[2:3])
+    assert torch.equal(together[:1], to_uint8(module.generator(to_float(pictures[:1]))))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "the model draws from noise: take data=folder"),
+        (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
+        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "pix2pix learns from pairs: take data=paired"),
+        (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> None:
+    words = [word.replace("PHOTOS", photographs()) for word in typed]
+    error = train(*words, "images=8", check=2, tiny=False).stderr
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
+    options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
+    small = ["data.size=32", "model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"]
+    often = [
+        "callback.samples.first=8",
+        "callback.health.first=8",
+        "callback.health.n=2",
+        "data.validation=0.2",
+        "callback.evaluate.extractors=[random_conv]",
+        "callback.evaluate.n=8",
+    ]
+    train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
+    assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
+    error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
+    assert "it translates pictures, and draws none from seeds" in error and error.count("\n") == 1
