@@ -164,8 +164,7 @@ class Decoder:
 def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
     """The first picture of a file, uint8 (C, H, W); `options` are those of `Decoder`."""
     decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
-    with closing(pictures(source, "first", decoder.max_pixels, decoder.least())) as found:
-        return decoder.fitted(next(found)).pixels
+    return decoder.fitted(open_upright(source, decoder.max_pixels, decoder.least())).pixels
 
 
 def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
@@ -199,9 +198,9 @@ def unpremultiply(image: np.ndarray) -> np.ndarray:
     return np.concatenate([straight.astype(np.uint8), image[3:]])
 
 
-def open_upright(source: Source) -> Image.Image:
+def open_upright(source: Source, max_pixels: int = MAX_PIXELS, least: int = 0) -> Image.Image:
     """The first of `pictures`."""
-    with closing(pictures(source)) as found:
+    with closing(pictures(source, "first", max_pixels, least)) as found:
         return next(found)
 
 

@@ -10,7 +10,6 @@ import os
 import posixpath
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -20,7 +19,7 @@ from PIL import Image
 
 from gan.data import looks
 from gan.data.cache import version
-from gan.data.decode import Decoder, Fitted, ImageError, pictures, unpremultiply
+from gan.data.decode import Decoder, Fitted, ImageError, open_upright, unpremultiply
 from gan.data.files import File, Files, content, find
 from gan.errors import UserError
 
@@ -47,11 +46,9 @@ class PairDecoder:
     def max_pixels(self) -> int:
         return self.each.max_pixels
 
-    def opened(self, data: bytes, least: int | None = None) -> Image.Image:
+    def opened(self, data: bytes) -> Image.Image:
         """The first picture of a file, upright; ImageError where it can't be read."""
-        least = self.each.least() if least is None else least
-        with closing(pictures(BytesIO(data), "first", self.max_pixels, least)) as found:
-            return next(found)
+        return open_upright(BytesIO(data), self.max_pixels, self.each.least())
 
     def fitted(self, a: Image.Image, b: Image.Image) -> Fitted:
         first, second = self.each.fitted(a), self.each.fitted(b)
@@ -106,7 +103,7 @@ class Halves(Files):
     """Files whose left half is a and whose right half is b, as in the pix2pix sets."""
 
     def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
-        image = decoder.opened(data)
+        image = open_upright(BytesIO(data), decoder.max_pixels)  # a reduced JPEG could lose its middle
         if image.width % 2:
             raise ImageError(f"it is {image.width} pixels wide, which has no halves")
         middle = image.width // 2
@@ -121,18 +118,17 @@ class Filtered(Files):
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
         looks.look(style)  # is known
-        self.style = str(style) if isinstance(style, str | int) else list(map(str, style))
-        self.identity = [self.identity, self.style, version(looks)]
+        self.pieces = looks.names(style)
+        self.identity = [self.identity, self.pieces, version(looks)]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "style": self.style}
+        return {"files": self.files, "pieces": self.pieces}
 
     def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
         pixels, sharp = decoder.each.fitted(decoder.opened(data))
         colours = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-        styled = looks.look(self.style)(
-            colours.transpose(1, 2, 0), zlib.crc32(data)
-        )  # its grain is that of the photograph
+        seed = zlib.crc32(data)  # so that a photograph always has the same grain
+        styled = looks.look(self.pieces)(colours.transpose(1, 2, 0), seed)
         yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
 
 

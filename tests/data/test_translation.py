@@ -59,6 +59,14 @@ def test_halves_of_one_file(tmp_path: Path) -> None:
     assert torch.equal(batch["a"], 255 - batch["b"])
 
 
+def test_halves_of_a_large_photograph_have_no_odd_width(tmp_path: Path) -> None:
+    (tmp_path / "pairs").mkdir()
+    for name in "xy":
+        Image.new("RGB", (1032, 1024), (90, 60, 30)).save(tmp_path / "pairs" / f"{name}.jpg")  # an eighth is 129 wide
+    (batch,) = first(Paired(root=str(tmp_path / "pairs"), size=32, batch_size=2, fit="stretch"), 1)
+    assert torch.equal(batch["a"], batch["b"])
+
+
 def test_what_does_not_pair_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photographs(tmp_path / "a", 2)
     save(tmp_path / "b" / "other.png", draw(0, 0, 32, 32))
