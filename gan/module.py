@@ -3,7 +3,7 @@
 The parts are duck-typed; there is no registry and no base class. What each must offer:
 
 batch          {"image": uint8 (N, C, H, W), "label": int64 (N,)} from the DataModule; floats in [-1, 1] are made here,
-               on the device.
+               on the device. For translators (`gan.translation`) {"a": ..., "b": ...}.
 generator      `latent: int`; `forward(z, label=None) -> (N, C, H, W)`, nominally in [-1, 1].
 discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, ...) or a tuple of such, one a head;
                `features(x)` -> list of its layers' activations. Real and fake go through it in separate passes.

@@ -41,29 +41,28 @@ class Translator(GAN):
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
         return to_float(batch["a"])
 
-    def on_fit_start(self) -> None:
-        """No classes."""
-
     def averaged_generator(self) -> nn.Module:
+        """The EMA generator in eval mode; BatchNorm's statistics, where a network has it, are the live one's."""
         return self.ema.module
 
     @property
     def data(self) -> Any:
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
-    def chosen(self, pictures: Callable[[int, bool], Tensor | None], n: int) -> Tensor | None:
+    def chosen(self, pictures: Callable[[int, bool], Tensor], n: int) -> Tensor:
         """n of `data.inputs` or `data.truths`: held out where there are some, over again where there are too few."""
         found = pictures(n, True)
-        found = pictures(n, False) if found is not None and not len(found) else found
-        return None if found is None else found[torch.arange(n) % len(found)]
+        found = found if len(found) else pictures(n, False)
+        return found[torch.arange(n) % len(found)]
 
     def preview(self, n: int) -> Tensor:
         """Pictures, each followed by its translation and the truth where it is known: uint8 (n or less, C, H, W)."""
         each = self.pictures_each()
         pictures = self.chosen(self.data.inputs, max(1, n // each))
-        assert pictures is not None
-        rows = [pictures, translate(self.averaged_generator(), pictures), self.chosen(self.data.truths, len(pictures))]
-        return torch.stack(rows[:each], 1).flatten(0, 1)  # type: ignore[arg-type]
+        shown = [pictures, translate(self.averaged_generator(), pictures)]
+        if each == 3:
+            shown.append(self.chosen(self.data.truths, len(pictures)))
+        return torch.stack(shown, 1).flatten(0, 1)
 
     def pictures_each(self) -> int:
         return 2 if self.data.truths(1) is None else 3
@@ -74,9 +73,7 @@ class Translator(GAN):
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         network = self.averaged_generator() if average is None else average.module
-        pictures = self.chosen(self.data.inputs, n)
-        assert pictures is not None
-        return translate(network, pictures[rank::ranks])
+        return translate(network, self.chosen(self.data.inputs, n)[rank::ranks])
 
 
 class Pix2Pix(Translator):

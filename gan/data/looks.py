@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from gan.data.pen import inks
+from gan.data.pen import inks, toned
 from gan.errors import UserError
 
 Light = np.ndarray  # (H, W, 3), float32 in 0..1
@@ -30,7 +30,7 @@ PICO8 = (
 def sepia(light: Light, rng: np.random.Generator) -> Light:
     """A silver print toned brown: luminance alone is left, from dark brown to warm white."""
     tones = np.array([(0.13, 0.08, 0.05), (0.58, 0.45, 0.32), (0.98, 0.93, 0.82)])
-    return np.stack([np.interp(luminance(light), (0, 0.5, 1), tone) for tone in tones.T], -1).astype(np.float32)
+    return toned(luminance(light), tones).astype(np.float32)
 
 
 def fade(light: Light, rng: np.random.Generator) -> Light:
@@ -127,7 +127,7 @@ def pixels(light: Light, rng: np.random.Generator) -> Light:
     """Cells of a 48th of the shorter side, each in the nearest of a fantasy console's 16 colours."""
     height, width = light.shape[:2]
     cell = max(2, round(min(height, width) / 48))
-    small = resized(light, (-(-height // cell), -(-width // cell)), Image.Resampling.BOX)
+    small = resized(light, (-(-height // cell), -(-width // cell)))
     colours = palette(PICO8)
     nearest = colours[((small[:, :, None] - colours) ** 2 @ (3 * LUMINANCE + 0.5)).argmin(-1)]
     return nearest.repeat(cell, 0).repeat(cell, 1)[:height, :width]
@@ -170,9 +170,7 @@ def look(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
     Raises:
         UserError: there is none of that name.
     """
-    words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]  # 1977 is one
-    names = LOOKS[words[0]] if len(words) == 1 and words[0] in LOOKS else words
-    pieces = [PIECES.get(name) or photograph_filter(name) for name in names]
+    pieces = [PIECES.get(name) or photograph_filter(name) for name in names(style)]
 
     def apply(picture: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -182,6 +180,12 @@ def look(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
         return np.rint(255 * clipped(light)).astype(np.uint8)
 
     return apply
+
+
+def names(style: str | Sequence[str]) -> list[str]:
+    """The pieces and filters that a style is made of."""
+    words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]  # 1977 is one
+    return LOOKS[words[0]] if len(words) == 1 and words[0] in LOOKS else words
 
 
 def photograph_filter(name: str) -> Piece:
@@ -236,10 +240,10 @@ def blurred(light: np.ndarray, radius: float) -> Light:
     return light
 
 
-def resized(light: Light, size: tuple[int, int], resample: Image.Resampling) -> Light:
-    """To (height, width)."""
+def resized(light: Light, size: tuple[int, int]) -> Light:
+    """To (height, width), by means over what a pixel covers."""
     channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(light, -1, 0)]
-    return np.stack([np.asarray(channel.resize(size[::-1], resample)) for channel in channels], -1)
+    return np.stack([np.asarray(channel.resize(size[::-1], Image.Resampling.BOX)) for channel in channels], -1)
 
 
 def equalised(values: np.ndarray) -> np.ndarray:

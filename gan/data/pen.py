@@ -25,6 +25,11 @@ def mix(a: Colour, b: Colour, amount: float) -> Colour:
     return tuple(round(p + (q - p) * amount) for p, q in zip(a, b, strict=True))
 
 
+def toned(luminance: np.ndarray, tones: np.ndarray) -> np.ndarray:
+    """Luminance (H, W) in 0..1 -> (H, W, 3), along the colours (3, 3) of shadows, middle and lights."""
+    return np.stack([np.interp(luminance, (0, 0.5, 1), tone) for tone in np.transpose(tones)], axis=-1)
+
+
 def vary(rng: Rng, colours: list[Colour], spread: float) -> list[Colour]:
     """Shift each colour, and all of them together, a little, as another printing of the same design would."""
     shift = rng.normal(0, spread, (len(colours), 3)) + rng.normal(0, spread, 3)

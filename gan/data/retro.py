@@ -29,6 +29,7 @@ from gan.data.pen import (
     sports_car,
     steamer,
     striped_sun,
+    toned,
     tree,
     vary,
 )
@@ -358,15 +359,14 @@ def photograph(rng: Rng, height: int, width: int) -> np.ndarray:
     edge = rng.uniform(0.04, 0.08) * min(height, width) * pick(rng, (0, 1, 1, 1))  # pixels
     light = exposed + rng.normal(0, rng.uniform(0.008, 0.024), (height, width, 1))
     if tone == "faded":  # the blue layer goes first, blacks turn brown, light leaks in at one side
-        toned = (51, 36, 33) + light * (195, 183, 135)
-        toned += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
+        coloured = (51, 36, 33) + light * (195, 183, 135)
+        coloured += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
     else:
-        luminance = light @ (0.3, 0.59, 0.11)
-        toned = np.stack([np.interp(luminance, (0, 0.5, 1), ramp) for ramp in np.transpose(inks(tone))], axis=-1)
+        coloured = toned(light @ (0.3, 0.59, 0.11), np.array(inks(tone)))
     if edge:
         border, bottom = max(1, round(edge)), max(1, round(edge * foot))
-        toned[:border] = toned[-bottom:] = toned[:, :border] = toned[:, -border:] = paper
-    return np.asarray(toned.clip(0, 255), np.uint8)
+        coloured[:border] = coloured[-bottom:] = coloured[:, :border] = coloured[:, -border:] = paper
+    return np.asarray(coloured.clip(0, 255), np.uint8)
 
 
 # Neon: a striped sun over a glowing grid, on a screen with scan lines.

@@ -11,7 +11,6 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
 from gan.losses.heads import Sliced
@@ -19,6 +18,7 @@ from gan.networks.conditional import ClassBatchNorm, Projection, batch_norm, thr
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.san import SlicedHead
+from gan.networks.spectral import spectrally
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
 
@@ -115,9 +115,7 @@ class Discriminator(nn.Module):
         self.projection = Projection(widths[-1], classes) if classes and not san else None
         self.apply(initialise)
         if norm == "spectral":
-            for module in list(self.modules()):
-                if isinstance(module, nn.Conv2d | nn.Linear):
-                    spectral_norm(module)
+            spectrally(self)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""

@@ -1,8 +1,9 @@
-"""The normalisations that translators choose among, by name."""
+"""What translators share: their normalisations by name, how they begin, and how they end."""
 
 from __future__ import annotations
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from gan.errors import UserError
 
@@ -29,3 +30,17 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def begin(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool) -> None:
+    """The published weights, or torch's own where there is no norm; with `residual` the picture itself comes out."""
+    if norm != "none":
+        translator.apply(initialise)
+    if residual:
+        for weight in to_image.parameters():
+            nn.init.zeros_(weight)
+
+
+def end(x: Tensor, y: Tensor, residual: bool) -> Tensor:
+    """What becomes of picture x, where the network says y: x + y, or what is published, tanh y."""
+    return x + y if residual else torch.tanh(y)

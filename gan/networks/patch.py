@@ -9,10 +9,10 @@ from __future__ import annotations
 from itertools import pairwise
 
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.networks.features import activations
-from gan.networks.normalise import NORMS, initialise, normalise
+from gan.networks.normalise import initialise, normalise
+from gan.networks.spectral import spectrally
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 
@@ -33,12 +33,11 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [min(2**layer, MAX_MULTIPLE) * width for layer in range(layers + 1)]
         strides = [2] * (layers - 1) + [1]
-        plain = norm if norm in NORMS else "none"
         self.from_image = nn.Sequential(nn.Conv2d(channels + beside, width, 4, 2, 1), nn.LeakyReLU(0.2, True))
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, stride, 1, bias=norm != "batch"),
-                normalise(plain if norm == "spectral" else norm, after),
+                normalise("none" if norm == "spectral" else norm, after),
                 nn.LeakyReLU(0.2, True),
             )
             for (before, after), stride in zip(pairwise(widths), strides, strict=True)
@@ -46,9 +45,7 @@ class Discriminator(nn.Module):
         self.to_logit = nn.Conv2d(widths[-1], 1, 4, 1, 1)
         self.apply(initialise)
         if norm == "spectral":
-            for module in list(self.modules()):
-                if isinstance(module, nn.Conv2d):
-                    spectral_norm(module)
+            spectrally(self)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each LeakyReLU."""

@@ -12,7 +12,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.errors import UserError
 from gan.losses.heads import Sliced
@@ -20,6 +19,7 @@ from gan.networks.conditional import Projection, batch_norm, through
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.san import SlicedHead
+from gan.networks.spectral import spectrally
 
 MAX_MULTIPLE = 16  # channels stop growing at 16 x width, as in the paper's networks from 64 px on
 INSIDE, SHORTCUT = math.sqrt(2), 1.0  # gains of Xavier's initialisation within a block and beside it
@@ -128,9 +128,7 @@ class Discriminator(nn.Module):
         if self.projection:
             initialise(self.projection.embedding, SHORTCUT)
         if norm == "spectral":
-            for module in list(self.modules()):
-                if isinstance(module, nn.Conv2d | nn.Linear):
-                    spectral_norm(module)
+            spectrally(self)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Activations after each block, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""

@@ -7,12 +7,11 @@ arXiv:1703.10593, section 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.features import activations
-from gan.networks.normalise import initialise, normalise
+from gan.networks.normalise import begin, end, normalise
 from gan.networks.resample import downsample, upsample
 
 MULTIPLE = 4  # of which both sides must be: the size is halved twice
@@ -99,11 +98,7 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
         self.residual = residual
-        if norm != "none":
-            self.apply(initialise)
-        if residual:
-            nn.init.zeros_(self.to_image.weight)
-            nn.init.zeros_(self.to_image.bias)  # type: ignore[arg-type]
+        begin(self, self.to_image, norm, residual)
 
     def features(self, x: Tensor) -> list[Tensor]:
         """The picture, and what stem, both halvings and each block make of it; CUT compares patches of some."""
@@ -113,5 +108,4 @@ class Generator(nn.Module):
         y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
         for up in self.up:
             y = up(y)
-        y = self.to_image(y)  # (N, C, H, W)
-        return x + y if self.residual else torch.tanh(y)
+        return end(x, self.to_image(y), self.residual)  # (N, C, H, W)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.normalise import initialise, normalise
+from gan.networks.normalise import begin, end, normalise
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # decoder stages with dropout, after the innermost
@@ -68,7 +68,6 @@ class Generator(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
-        self.depth = depth
         widths = [min(2**stage, MAX_MULTIPLE) * width for stage in range(depth)]
         self.down = nn.ModuleList(
             Down(before, after, norm, stage == 0, stage == depth - 1)
@@ -76,18 +75,17 @@ class Generator(nn.Module):
         )
         outside = widths[-2::-1]  # from the innermost stage outwards
         self.up = nn.ModuleList(
-            Up(before * (1 if stage == 0 else 2), after, norm, dropout if 0 < stage <= DROPPED and deep else 0.0)
-            for stage, (before, after, deep) in enumerate(
-                (before, after, before == after) for before, after in pairwise([widths[-1], *outside])
+            Up(
+                before * (1 if stage == 0 else 2),  # beside what comes across
+                after,
+                norm,
+                dropout if 0 < stage <= DROPPED and before == after else 0.0,
             )
+            for stage, (before, after) in enumerate(pairwise([widths[-1], *outside]))
         )
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
         self.residual = residual
-        if norm != "none":
-            self.apply(initialise)
-        if residual:
-            nn.init.zeros_(self.to_image.weight)
-            nn.init.zeros_(self.to_image.bias)  # type: ignore[arg-type]
+        begin(self, self.to_image, norm, residual)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         maps = []
@@ -98,5 +96,4 @@ class Generator(nn.Module):
         maps.pop()
         for up in self.up:
             y = torch.cat([maps.pop(), up(y)], 1)
-        y = self.to_image(F.relu(y))  # (N, C, H, W)
-        return x + y if self.residual else torch.tanh(y)
+        return end(x, self.to_image(F.relu(y)), self.residual)  # (N, C, H, W)
