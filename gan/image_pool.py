@@ -10,26 +10,36 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan.clock import seed_of
 from gan.errors import at_least
 
 
 class ImagePool(nn.Module):
-    """Up to `size` pictures, which are part of a checkpoint; 0 keeps none and gives back what comes."""
+    """Up to `size` pictures; 0 keeps none and gives back what comes.
 
-    def __init__(self, size: int) -> None:
+    What is stored is part of a checkpoint, and the draws are a function of the seed and of how many pictures came.
+    """
+
+    seen: Tensor
+
+    def __init__(self, size: int, seed: int = 0) -> None:
         super().__init__()
-        self.size = at_least("pool", size, 0)
+        self.size = at_least("model.pool", size, 0)
+        self.seed = seed
         self.stored: list[Tensor] = []  # (C, H, W) each
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
 
     @torch.no_grad()
-    def forward(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """(N, C, H, W) -> as many, each itself or an older one; `generator` decides, a function of the batch."""
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> as many, each itself or an older one."""
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", int(self.seen)))
+        self.seen += len(images)
         returned = []
         for image in images.detach():
             if len(self.stored) < self.size:
                 self.stored.append(image.clone())
             elif self.size:
-                swap, place = torch.rand(2, generator=generator, device=generator.device).tolist()
+                swap, place = torch.rand(2, generator=generator).tolist()
                 if swap < 0.5:
                     index = int(place * self.size)
                     image, self.stored[index] = self.stored[index], image.clone()
@@ -40,4 +50,4 @@ class ImagePool(nn.Module):
         return torch.stack(self.stored) if self.stored else torch.empty(0)
 
     def set_extra_state(self, state: Tensor) -> None:
-        self.stored = list(state)
+        self.stored = list(state.to(self.seen.device))

@@ -12,7 +12,7 @@ discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, 
 loss           `discriminator(real_logits, fake_logits)` and `generator(real_logits or None, fake_logits)` -> scalars;
                `paired = True` where the generator needs the real logits too.
 penalty        `of = "discriminator" or "generator"`; `every: int`, in batches, multiplied into the term;
-               `forward(step: Step) -> scalar`.
+               `forward(step: Step) -> scalar`; parameters of its own are trained with that network's.
 augment        `draw(n, size, generator) -> draws`; `forward(x, draws)`, shape kept, differentiable twice.
                Optional: `feedback(step) -> probability`, with which it follows what D says of real images.
 
@@ -133,11 +133,16 @@ class GAN(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         try:
             return [
-                make(network.parameters())
-                for make, network in zip(self.optimizer_factories, (self.generator, self.discriminator), strict=True)
+                make(self.trained(of))
+                for make, of in zip(self.optimizer_factories, ("generator", "discriminator"), strict=True)
             ]
         except (TypeError, ValueError) as error:
             raise UserError(f"model.generator_optimizer or discriminator_optimizer: {error}") from error
+
+    def trained(self, of: str) -> list[nn.Parameter]:
+        """The parameters of a network, and what its penalties learn with it."""
+        penalties = [penalty for penalty in self.penalties.values() if penalty.of == of]
+        return [p for part in (getattr(self, of), *penalties) for p in part.parameters()]
 
     def on_fit_start(self) -> None:
         if len(self.class_counts):
@@ -159,7 +164,7 @@ class GAN(LightningModule):
         parts = step.split(self.micro_batch)
         one_pass = self.n_critic == 1 and len(parts) == 1  # then one pass of G serves both updates
         if one_pass:
-            step.fake = self.generator(step.z, step.label)
+            self.redraw(step, train=True)
         with self.toggled_optimizer(discriminator_optimizer):
             drawn = parts if one_pass else (self.redraw(part, train=False) for part in parts)
             self.move(discriminator_optimizer, map(self.discriminator_loss, drawn), len(parts))
@@ -221,8 +226,12 @@ class GAN(LightningModule):
     def redraw(self, step: Step, train: bool) -> Step:
         """Draw the step's images anew, for a generator that trains on them or one that does not."""
         with torch.set_grad_enabled(train):
-            step.fake = self.generator(step.z, step.label)
+            step.fake = step.generator(step.z, step.label)
         return step
+
+    def shown(self, step: Step) -> Tensor:
+        """The generated images that D learns from."""
+        return step.fake.detach()
 
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
         """What G draws from: this rank's rows of the latents (N, latent) of global batch `number`, so that two ranks
@@ -250,15 +259,16 @@ class GAN(LightningModule):
     def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
         """Named terms of D's loss; their sum is minimised."""
         step.real_logits = step.critic(step.real)
-        step.fake_logits = step.critic(step.fake.detach())
+        step.fake_logits = step.critic(self.shown(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
 
     def auxiliary(self, step: Step) -> dict[str, Tensor]:
         """What the discriminator learns beside its game, such as to redraw what it sees."""
-        if not hasattr(self.discriminator, "auxiliary"):
+        if not hasattr(step.discriminator, "auxiliary"):
             return {}
-        terms = self.discriminator.auxiliary(step.augmented(step.real), step.augmented(step.fake.detach()), step.label)
+        discriminator: Any = step.discriminator
+        terms = discriminator.auxiliary(step.augmented(step.real), step.augmented(step.fake.detach()), step.label)
         return {f"loss/{name}": term for name, term in terms.items()}
 
     @torch.no_grad()

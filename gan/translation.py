@@ -1,19 +1,21 @@
 """Translators: what differs where pictures take the place of latents.
 
 `step.z` is the picture a to translate and `step.real` is b; everything else is GAN's, so losses, penalties,
-augmentation, averages and schedules are those of any recipe.
+augmentation, averages and schedules are those of any recipe. What a translation has to keep of a picture is a penalty:
+`reconstruction`, where pairs are known, `patch_nce` (CUT), `cycle` and `identity` (CycleGAN).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gan.ema import EMA
+from gan.image_pool import ImagePool
 from gan.images import to_float, to_uint8
 from gan.module import GAN
 from gan.step import Step
@@ -55,20 +57,23 @@ class Translator(GAN):
         found = found if len(found) else pictures(n, False)
         return found[torch.arange(n) % len(found)]
 
-    def preview(self, n: int) -> Tensor:
-        """Pictures, each followed by its translation and the truth where it is known: uint8 (n or less, C, H, W)."""
-        each = self.pictures_each()
-        pictures = self.chosen(self.data.inputs, max(1, n // each))
-        shown = [pictures, translate(self.averaged_generator(), pictures)]
-        if each == 3:
-            shown.append(self.chosen(self.data.truths, len(pictures)))
-        return torch.stack(shown, 1).flatten(0, 1)
+    def translations(self, pictures: Tensor) -> list[Tensor]:
+        """What grids show beside pictures, uint8 (N, C, H, W) each: their translations."""
+        return [translate(self.averaged_generator(), pictures)]
 
-    def pictures_each(self) -> int:
-        return 2 if self.data.truths(1) is None else 3
+    def beside(self, n: int) -> list[Tensor]:
+        """n pictures, their `translations`, and the truth where it is known."""
+        pictures = self.chosen(self.data.inputs, n)
+        truths = [] if self.data.truths(1) is None else [self.chosen(self.data.truths, n)]
+        return [pictures, *self.translations(pictures), *truths]
+
+    def preview(self, n: int) -> Tensor:
+        """Pictures, each followed by what `beside` gives: uint8 (n or less, C, H, W)."""
+        each = len(self.beside(1))
+        return torch.stack(self.beside(max(1, n // each)), 1).flatten(0, 1)[:n]
 
     def columns(self, n: int) -> int | None:
-        each = self.pictures_each()
+        each = len(self.beside(1))
         return each * max(1, round(n**0.5 / each))
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
@@ -81,6 +86,77 @@ class Pix2Pix(Translator):
 
     step_type = PairStep
     judges_alone = False
+
+
+@dataclass
+class CycleStep(Step):
+    """A step of one direction, which knows the step of the other."""
+
+    other: CycleStep = field(init=False, repr=False)
+    pool: ImagePool = field(init=False, repr=False)
+
+    def split(self, size: int | None) -> list[Step]:
+        parts = super().split(size)
+        if len(parts) > 1:
+            for part, other in zip(parts, Step.split(self.other, size), strict=True):
+                meet(part, other)
+        return parts
+
+
+class CycleGAN(Translator):
+    """Two translators, a to b and b to a, that undo each other: each update is the sum of both directions' terms.
+
+    Zhu et al., 2017, arXiv:1703.10593. With penalty=[cycle, identity]; G and D are `gan.networks.both_ways.BothWays`.
+
+    Args:
+        pool: generated pictures of each direction that D learns from again.
+    """
+
+    step_type = CycleStep
+
+    def __init__(self, *args: Any, pool: int = 50, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.pools = nn.ModuleList(ImagePool(pool, self.seed + direction) for direction in range(2))
+
+    def begin(self, batch: dict[str, Tensor]) -> Any:
+        there: Any = super().begin(batch)
+        networks = {"generator": self.generator.back, "discriminator": self.discriminator.back}
+        back = replace(there, real=there.z, z=there.real, fake=there.z, **networks)
+        there.generator, there.discriminator = self.generator.there, self.discriminator.there
+        there.pool, back.pool = self.pools
+        meet(there, back)
+        return there
+
+    def redraw(self, step: Any, train: bool) -> Any:
+        super().redraw(step.other, train)
+        return super().redraw(step, train)
+
+    def shown(self, step: Any) -> Tensor:
+        """Generated pictures of now and of a while ago; the pool is one over all ranks, as there is with one."""
+        fakes: Any = self.all_gather(step.fake.detach())  # (ranks, n, C, H, W), or (n, C, H, W) of one
+        return self.rows(step.pool(fakes.view(-1, *step.fake.shape[1:])))
+
+    def discriminator_loss(self, step: Any) -> dict[str, Tensor]:
+        return summed(map(super().discriminator_loss, (step.other, step)))
+
+    def generator_loss(self, step: Any) -> dict[str, Tensor]:
+        return summed(map(super().generator_loss, (step.other, step)))
+
+    def translations(self, pictures: Tensor) -> list[Tensor]:
+        """Their translations, and these translated back."""
+        (there,) = super().translations(pictures)
+        both: Any = self.averaged_generator()
+        return [there, translate(both.back, there)]
+
+
+def meet(there: Any, back: Any) -> None:
+    there.other, back.other = back, there
+
+
+def summed(each: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Terms by name, added up."""
+    first, second = each
+    return {name: first[name] + second[name] for name in first}
 
 
 @torch.no_grad()

@@ -30,13 +30,22 @@ TINY = {
     "pix2pix": ["model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
 }
+TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
+TINY["fastcut"] = TINY["cut"]
+TINY["cyclegan"] = [
+    "model.generator.there.width=4",
+    "model.generator.there.blocks=1",
+    "model.discriminator.there.width=4",
+    "model.pool=6",
+]
 TINY["stylegan2_ada"] = TINY["stylegan2"]
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]
 BATCH = 4
 GOLDEN = Path(__file__).parent / "golden"
 
 
-TRANSLATORS = {"pix2pix": "paired"}  # and how their data is paired
+# Which of them translate, and how their data is paired.
+TRANSLATORS = {"pix2pix": "paired", "cut": "disjoint", "fastcut": "disjoint", "cyclegan": "disjoint"}
 
 
 @functools.cache

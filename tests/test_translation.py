@@ -109,3 +109,31 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
     error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
     assert "it translates pictures, and draws none from seeds" in error and error.count("\n") == 1
+
+
+def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
+    module, data = build("cyclegan", "data.batch_size=2", "model.pool=3")
+    module = fit((module, data), 2)
+    assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
+    batch = next(iter(data.train_dataloader()))
+    step = module.begin(batch)
+    module.redraw(step, train=True)
+    assert torch.equal(step.z, to_float(batch["a"])) and torch.equal(step.other.z, to_float(batch["b"]))
+    terms = module.generator_loss(step)
+    one = {name: penalty(step) for name, penalty in module.penalties.items()}
+    other = {name: penalty(step.other) for name, penalty in module.penalties.items()}
+    for name in ("cycle", "identity"):
+        assert terms[f"penalty/{name}"].item() == pytest.approx((one[name] + other[name]).item())
+    expected = sum(module.loss.generator(None, each.critic(each.fake)).item() for each in (step, step.other))
+    assert terms["loss/generator"].item() == pytest.approx(expected)
+    shown = module.preview(8)  # input, translation, cycle and truth of two pictures
+    assert len(shown) == 8 and module.columns(64) == 8
+    assert torch.equal(shown[2:3], translate(module.averaged_generator().back, shown[1:2]))
+
+
+def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
+    module, data = build("cut")
+    before = [p.clone() for p in module.penalties.parameters()]
+    fit((module, data), 2)
+    after = list(module.penalties.parameters())
+    assert len(before) == 16 and not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))

@@ -1,0 +1,30 @@
+"""Identity: a picture that is of the target already is to stay as it is."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan.step import Step
+
+
+class Identity(nn.Module):
+    """weight * E |G(b) - b|, the mean over pixels and channels, in fp32: for translators.
+
+    Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
+    arXiv:1703.10593, section 5.2, where the weight is half of the cycle's.
+
+    Args:
+        weight: of the term.
+        every: batches from one evaluation to the next; the module multiplies the term by it.
+    """
+
+    of = "generator"
+
+    def __init__(self, weight: float = 5.0, every: int = 1) -> None:
+        super().__init__()
+        self.weight = weight
+        self.every = every
+
+    def forward(self, step: Step) -> Tensor:
+        same: Tensor = step.generator(step.real)
+        return self.weight * (same.float() - step.real.float()).abs().mean()

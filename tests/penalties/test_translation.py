@@ -1,0 +1,118 @@
+"""What translations have to keep of a picture: each term against a version of its own, in NumPy and float64."""
+
+import copy
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.networks.resnet_translator import Generator
+from gan.penalties.cycle import Cycle
+from gan.penalties.identity import Identity
+from gan.penalties.patch_nce import PatchNCE
+from gan.step import Augmented, Step
+from gan.translation import CycleStep, meet
+
+
+class Times(nn.Module):
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = nn.Parameter(torch.tensor(factor))
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.factor * x
+
+
+def step_of(kind: type[Step], generator: nn.Module, a: Tensor, b: Tensor) -> Any:
+    return kind(0, b, None, a, generator, nn.Identity(), Augmented(None, {}), generator(a))
+
+
+def test_cycle_and_identity_are_mean_absolute_differences_in_both_directions() -> None:
+    a, b = torch.randn(2, 3, 3, 8, 8).unbind()
+    there, back = step_of(CycleStep, Times(2.0), a, b), step_of(CycleStep, Times(0.25), b, a)
+    meet(there, back)
+    both = [(there, a, b), (back, b, a)]
+    for step, source, target in both:
+        assert Cycle(10.0)(step).item() == pytest.approx(10 * 0.5 * source.abs().double().mean().item(), rel=1e-5)
+        factor = step.generator.factor.item()
+        away = abs(factor - 1) * target.abs().double().mean().item()
+        assert Identity(5.0)(step).item() == pytest.approx(5 * away, rel=1e-5)
+    Cycle()(there).backward()
+    assert there.generator.factor.grad is not None and back.generator.factor.grad is not None
+    halves = there.split(2)
+    assert [len(half.z) for half in halves] == [2, 1]
+    for half in halves:
+        assert half.other.other is half and torch.equal(half.other.real, half.z)
+    with pytest.raises(UserError, match="cyclegan alone"):
+        Cycle()(step_of(Step, Times(1.0), a, b))
+
+
+def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Tensor, seed: int, flip: bool) -> float:
+    """Equation 4 one query at a time, at the places that `seed` gives."""
+    torch.manual_seed(seed)
+    if penalty.flip:
+        torch.rand(())
+    terms = []
+    for layer, head in zip(penalty.layers, penalty.heads, strict=True):
+        query = generator.features(translation)[layer]
+        key = generator.features(picture.flip(3) if flip else picture)[layer]
+        query = query.flip(3) if flip else query
+        places = torch.randperm(query.shape[2] * query.shape[3])[: penalty.patches]
+        rows, columns = np.divmod(places.numpy(), query.shape[3])
+        for n in range(len(query)):
+            q, k = (head(m[n, :, rows, columns].T).detach().numpy() for m in (query, key))
+            q, k = (v / np.linalg.norm(v, axis=1, keepdims=True) for v in (q, k))
+            for i, vector in enumerate(q):
+                scores = [float(vector @ other) / penalty.temperature for other in k]
+                terms.append((layer, -scores[i] + np.log(np.sum(np.exp(scores)))))
+    layers = [np.mean([term for at, term in terms if at == layer]) for layer in penalty.layers]
+    return float(np.mean(layers))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictures_places(flip: bool) -> None:
+    generator = Generator(3, 4, 2, norm="none").double()
+    penalty = PatchNCE(3, 4, (0, 2, 5), patches=7, dim=5, weight=3.0, identity=False, flip=flip).double()
+    a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
+    step = step_of(Step, generator, a, b)
+    seen = set()
+    for seed in range(4):
+        torch.manual_seed(seed)
+        mirrored = flip and bool(torch.rand(()) < 0.5)
+        seen.add(mirrored)
+        torch.manual_seed(seed)
+        term = penalty(step).item()
+        expected = 3 * contrast(penalty, generator, a, step.fake, seed, mirrored)
+        assert term == pytest.approx(expected, rel=1e-5)  # lengths are brought to 1 in fp32
+    assert seen == ({False, True} if flip else {False})
+
+
+def test_with_identity_it_is_half_of_each() -> None:
+    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "patches": 16 * 16}
+    both = PatchNCE(3, 4, **options)  # type: ignore[arg-type]
+    one = copy.deepcopy(both)
+    one.identity = False
+    step = step_of(Step, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
+    of_target = step_of(Step, generator, step.real, step.real)
+    assert both(step).item() == pytest.approx((one(step) + one(of_target)).item() / 2, rel=1e-4)  # places are all
+
+
+def test_the_pictures_own_features_are_not_moved_and_its_heads_are() -> None:
+    generator = Generator(3, 4, 1, norm="none")
+    penalty = PatchNCE(3, 4, (0,), identity=False)
+    step = step_of(Step, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
+    step.z, step.fake = step.z.requires_grad_(), step.fake.detach().requires_grad_()
+    penalty(step).backward()
+    assert step.z.grad is None and step.fake.grad is not None
+    assert all(p.grad is not None for p in penalty.parameters())
+
+
+@pytest.mark.parametrize("generator", [nn.Identity(), Generator(3, 4, 1)])
+def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> None:
+    step: Any = SimpleNamespace(generator=generator, z=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
+    with pytest.raises(UserError, match=r"penalty=patch_nce: layers=\[0, 9\]"):
+        PatchNCE(3, 4, (0, 9), identity=False)(step)
