@@ -137,6 +137,11 @@ def loss_is(name: str, *, _root_: DictConfig) -> bool:
     return str((_root_.get("loss") or {}).get("_target_")).endswith(f".{name}")
 
 
+def objective_for(data: str) -> str:
+    """What decides which checkpoint is best, by the class of the data: the truth where it is known, else likeness."""
+    return "eval/ciede2000" if data.rpartition(".")[2] in ("Paired", "Styled") else "eval/kid_lite0"
+
+
 def strategy(devices: Any) -> str:
     """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
     externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
@@ -179,6 +184,7 @@ for resolver in (
     classes,
     loss_is,
     cubic,
+    objective_for,
 ):
     OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
 

@@ -95,10 +95,42 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
     """
     path = runs.find(run, checkpoint)
+    generator, state = network_of(path, average)
+    if not hasattr(generator, "latent"):
+        raise UserError(f"{path}: it translates pictures, and draws none from seeds; gan translate does")
+    counts = state["state_dict"].get("class_counts", NO_CLASSES)
+    reestimate_batch_norm(generator, generator.latent, counts)
+    return Model(generator, int(state["images"]), state["config"], state.get("classes", ()), counts)
+
+
+def load_translator(
+    run: str | os.PathLike[str], checkpoint: str = "best", average: float | None = None, direction: str = "a2b"
+) -> tuple[Any, dict[str, Any]]:
+    """The averaged translator of a run in eval mode, on the CPU, and its configuration.
+
+    Args:
+        direction: "a2b", or "b2a" of one that goes both ways.
+
+    Raises:
+        UserError: as `load`; it draws from seeds and translates nothing, or goes one way only.
+    """
+    path = runs.find(run, checkpoint)
+    network, state = network_of(path, average)
+    if hasattr(network, "latent"):
+        raise UserError(f"{path}: it draws pictures from seeds, and translates none; gan generate does")
+    if hasattr(network, "back"):
+        network = network.there if direction == "a2b" else network.back
+    elif direction != "a2b":
+        raise UserError(
+            f"--direction {direction}: this translator goes from a to b only; model=cyclegan goes both ways"
+        )
+    return network.eval(), state["config"]
+
+
+def network_of(path: Path, average: float | None) -> tuple[Any, dict[str, Any]]:
+    """The generator of a checkpoint with the weights of an average, and what else the checkpoint holds."""
     state = load_checkpoint(path)
     generator = build(state["config"], path)
-    if not hasattr(generator, "latent"):
-        raise UserError(f"{path}: it translates pictures, and draws none from seeds")
     prefix = prefix_of(average, state["config"], path)
     weights = {
         name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)
@@ -107,9 +139,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
-    counts = state["state_dict"].get("class_counts", NO_CLASSES)
-    reestimate_batch_norm(generator, generator.latent, counts)
-    return Model(generator, int(state["images"]), state["config"], state.get("classes", ()), counts)
+    return generator, state
 
 
 def prefix_of(average: float | None, config: Any, path: Path) -> str:

@@ -394,6 +394,14 @@ class GAN(LightningModule):
         reestimate_batch_norm(average.module, self.generator.latent, self.class_counts)
         return self.draw(seeds, average.module)
 
+    def scores(self, fakes: Tensor) -> dict[str, float]:
+        """What else there is to say of all of `fakes`, besides their likeness to real images."""
+        return {}
+
+    def most(self, n: int) -> int:
+        """How many of n pictures there are to measure."""
+        return n
+
     def fake_labels(self, n: int) -> Tensor | None:
         """The classes (n,) of all of `fakes`; None without classes."""
         return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)

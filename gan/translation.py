@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from gan.ema import EMA
 from gan.image_pool import ImagePool
 from gan.images import to_float, to_uint8
+from gan.metrics.translation import kept, nearness
 from gan.module import GAN
 from gan.step import Step
 
@@ -75,6 +76,19 @@ class Translator(GAN):
     def columns(self, n: int) -> int | None:
         each = len(self.beside(1))
         return each * max(1, round(n**0.5 / each))
+
+    def scores(self, fakes: Tensor) -> dict[str, float]:
+        """How near all of `fakes` are to the truth where it is known, and what they have kept of their pictures."""
+        pictures = self.chosen(self.data.inputs, len(fakes))
+        found = kept(pictures, fakes)
+        if self.data.truths(1) is not None:
+            found |= nearness(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
+        return found
+
+    def most(self, n: int) -> int:
+        """n, or as many pictures as there are to measure with."""
+        held_out = len(self.data.inputs(n, True))
+        return held_out or len(self.data.inputs(n, False))
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         network = self.averaged_generator() if average is None else average.module

@@ -31,6 +31,7 @@ TINY = {
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
 }
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
+TINY["lut"] = ["model.generator.points=5", "model.generator.width=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]
 TINY["cyclegan"] = [
     "model.generator.there.width=4",
@@ -45,7 +46,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 # Which of them translate, and how their data is paired.
-TRANSLATORS = {"pix2pix": "paired", "cut": "disjoint", "fastcut": "disjoint", "cyclegan": "disjoint"}
+TRANSLATORS = {"pix2pix": "paired", "cut": "disjoint", "fastcut": "disjoint", "cyclegan": "disjoint", "lut": "disjoint"}
 
 
 @functools.cache

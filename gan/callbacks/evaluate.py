@@ -50,6 +50,7 @@ class Evaluate(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.n = pl_module.most(self.n)
         train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
         if len(train) <= NEIGHBOURS:
             say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
@@ -108,7 +109,10 @@ class Evaluate(Callback):
             generated = gathered(features(found, fakes), self.n, trainer, pl_module)
             if trainer.is_global_zero:
                 values |= self.measure(found.name, real, generated)
-        values |= self.copies(gathered(fakes, self.n, trainer, pl_module), values)
+        everyone = gathered(fakes, self.n, trainer, pl_module)
+        if trainer.is_global_zero:
+            values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
+        values |= self.copies(everyone, values)
         # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
         pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})

@@ -43,7 +43,7 @@ class Images(LightningDataModule):
         resample, background, frames, max_pixels: as in `Decoder`.
         flip: turn every second image left to right, another half each time.
         split: "file", "folder", "prefix" or "content": what must not be cut in two when a `validation` share of the
-            images is left out of training; None trains on all.
+            images is left out of training; None trains on all. Another `split_seed` leaves out others.
         keep: pixels stay on the "disk" as a memory map, in "memory", or on the "device" that trains.
         workers: processes that gather batches; 0 is best while the set fits in memory.
         images: how many built-in images to draw.
@@ -70,6 +70,7 @@ class Images(LightningDataModule):
         flip: bool = False,
         split: str | None = None,
         validation: float = 0.1,
+        split_seed: int = 0,
         keep: str = "disk",
         workers: int = 0,
         images: int = RETRO_IMAGES,
@@ -96,6 +97,7 @@ class Images(LightningDataModule):
         self.variation = Variation(self.size, flip, seed) if window or flip else None
         self.split = split
         self.validation = validation
+        self.split_seed = at_least("data.split_seed", split_seed, 0)
         if keep not in KEEP:
             raise UserError(f"data.keep={keep}: not known; use one of {', '.join(KEEP)}")
         self.keep = keep
@@ -162,7 +164,7 @@ class Images(LightningDataModule):
     def _share(self, names: list[str], fraction: float) -> np.ndarray:
         """bool (rows,): a fraction of the rows, with what `split` says belongs together on one side."""
         pictures = (self.pixels[self.rows[at : at + 1]] for at in range(len(names)))
-        return split.validation(str(self.split), names, pictures, fraction)
+        return split.validation(str(self.split), names, pictures, fraction, self.split_seed)
 
     def _take_into_memory(self) -> None:
         used = np.concatenate([self.rows, self.validation_rows])

@@ -15,7 +15,9 @@ from gan.errors import UserError
 KINDS = ("file", "folder", "prefix", "content")
 
 
-def validation(kind: str, names: Sequence[str], pixels: Iterable[np.ndarray], fraction: float) -> np.ndarray:
+def validation(
+    kind: str, names: Sequence[str], pixels: Iterable[np.ndarray], fraction: float, seed: int = 0
+) -> np.ndarray:
     """bool (N,): True for about `fraction` of the images, with what belongs together on one side.
 
     A group is on the validation side if the hash of its key says so, so an image never changes sides when others come
@@ -24,6 +26,7 @@ def validation(kind: str, names: Sequence[str], pixels: Iterable[np.ndarray], fr
     kind: what belongs together. "file" nothing; "folder" the images in one folder (a deck, a class); "prefix" those of
         one folder whose names agree up to the first "_" or "-" (crops of a photograph, frames of a film); "content"
         those with equal pixels.
+    seed: another one draws another part.
 
     Raises UserError for a kind or fraction that isn't one, or where there is only one group.
     """
@@ -31,7 +34,7 @@ def validation(kind: str, names: Sequence[str], pixels: Iterable[np.ndarray], fr
         raise UserError(f"data.split={kind}: not known; use one of {', '.join(KINDS)}, or null")
     if not 0 < fraction < 1:
         raise UserError(f"data.validation={fraction}: a share between 0 and 1")
-    hashes = np.array([_hash(key) for key in _keys(kind, names, pixels)])
+    hashes = np.array([_hash(key, seed) for key in _keys(kind, names, pixels)])
     groups = np.unique(hashes)
     if len(groups) < 2:
         raise UserError(f"data.split={kind}: all images belong together, take another kind")
@@ -58,6 +61,6 @@ def _prefix(name: str) -> tuple[str, str]:
     return folder, re.split("[_-]", posixpath.splitext(file)[0], maxsplit=1)[0]
 
 
-def _hash(key: bytes) -> float:
+def _hash(key: bytes, seed: int) -> float:
     """Uniform in [0, 1)."""
-    return int.from_bytes(hashlib.blake2b(key, digest_size=6).digest(), "big") / 2**48
+    return int.from_bytes(hashlib.blake2b(key, digest_size=6, salt=seed.to_bytes(16, "big")).digest(), "big") / 2**48

@@ -10,6 +10,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
+from gan.data import looks
 from gan.data.module import Batches, Images, position, served
 from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
 from gan.data.sampler import OTHER, EndlessBatches
@@ -72,6 +73,10 @@ class Paired(Images):
         """What `inputs` shall become."""
         return super().reals(n, held_out)[:, self.channels :]
 
+    def expected(self, n: int, held_out: bool = False) -> Tensor | None:
+        """The truths that translations are measured by."""
+        return self.truths(n, held_out)
+
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures of the target."""
         return super().reals(n, held_out)[:, self.channels :]
@@ -103,6 +108,9 @@ class Styled(Paired):
         self.pairing = pairing
         self.aligned = pairing == "paired"
         self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
+        smooth = [piece for piece in looks.names(style) if piece != looks.grain.__name__]
+        grainy = smooth != looks.names(style)
+        self.without_grain = Styled(root, smooth, pairing, **options) if grainy else None
 
     def origin(self) -> Any:
         self.source = self.source or Filtered(self.roots or [], self.style)
@@ -116,6 +124,13 @@ class Styled(Paired):
                     f"data.pairing={self.pairing}: {n} photographs for {side}, and two are needed: "
                     f"data.split={self.split} leaves too few groups"
                 )
+
+    def expected(self, n: int, held_out: bool = False) -> Tensor | None:
+        """The truths without their grain, which nobody can foresee."""
+        if self.without_grain is None:
+            return self.truths(n, held_out)
+        self.without_grain.setup("fit")
+        return self.without_grain.truths(n, held_out)
 
     def _held_out(self, names: list[str]) -> np.ndarray:
         chosen = super()._held_out(names)

@@ -14,8 +14,6 @@ from gan.networks.features import activations
 from gan.networks.normalise import begin, end, normalise
 from gan.networks.resample import downsample, upsample
 
-MULTIPLE = 4  # of which both sides must be: the size is halved twice
-
 
 class Down(nn.Module):
     """3x3, norm, ReLU, half the size; `antialias` blurs before it leaves pixels out (Zhang, 2019, arXiv:1904.11486)."""
@@ -78,6 +76,8 @@ class Generator(nn.Module):
         antialias: sizes change with a blur, as in CUT.
     """
 
+    multiple = 4  # of which both sides must be: the size is halved twice
+
     def __init__(
         self,
         channels: int = 3,
@@ -98,6 +98,9 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
         self.residual = residual
+        # Pixels around a part that its outcome depends on, but for the statistics of instance normalisation: a residual
+        # block's two layers see one pixel each at a quarter of the size, and 28 are enough for all others.
+        self.reach = 8 * blocks + 28
         begin(self, self.to_image, norm, residual)
 
     def features(self, x: Tensor) -> list[Tensor]:

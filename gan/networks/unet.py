@@ -85,6 +85,8 @@ class Generator(nn.Module):
         )
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
         self.residual = residual
+        self.multiple = 2**depth  # of which both sides must be
+        self.reach = None  # every pixel depends on every other
         begin(self, self.to_image, norm, residual)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:

@@ -33,6 +33,12 @@ def test_groups_are_not_cut(kind, names, group):
         assert all(chosen[one] == chosen[name] for name in names if group(name) == group(one))
 
 
+def test_another_seed_draws_another_part() -> None:
+    first, second, again = (validation("prefix", CROPS, [], 0.2, seed) for seed in (0, 1, 1))
+    assert (second == again).all() and (first != second).any()
+    assert (first == validation("prefix", CROPS, [], 0.2)).all()
+
+
 def test_files_alone_would_leak():
     """The test above can fail: by file, crops of one photograph fall on both sides."""
     chosen = split("file", CROPS)

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
+from gan.networks import lut
 from gan.networks.resnet_translator import Generator
 from gan.penalties.cycle import Cycle
 from gan.penalties.identity import Identity
 from gan.penalties.patch_nce import PatchNCE
+from gan.penalties.table import Table
 from gan.step import Augmented, Step
 from gan.translation import CycleStep, meet
 
@@ -116,3 +118,16 @@ def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> Non
     step: Any = SimpleNamespace(generator=generator, z=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
     with pytest.raises(UserError, match=r"penalty=patch_nce: layers=\[0, 9\]"):
         PatchNCE(3, 4, (0, 9), identity=False)(step)
+
+
+def test_tables_are_to_be_smooth_and_to_rise() -> None:
+    generator = lut.Generator(points=4, tables=2)
+    nn.init.normal_(generator.entries)
+    step: Any = SimpleNamespace(generator=generator)
+    tables = generator.tables.detach().double().numpy()
+    steps = [np.diff(tables, axis=axis) for axis in (2, 3, 4)]
+    smooth, falls = (sum(np.mean(f(each)) for each in steps) for f in (np.square, lambda x: np.maximum(-x, 0)))
+    assert Table(0.5, 3.0)(step).item() == pytest.approx(0.5 * smooth + 3 * falls, rel=1e-5)
+    assert Table(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
+    with pytest.raises(UserError, match="model=lut alone"):
+        Table()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]

@@ -1,0 +1,19 @@
+"""No game: what penalties say is all that is learnt, such as `reconstruction` alone, to compare with."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan.losses.heads import over_heads
+
+
+class Nothing(nn.Module):
+    """0, whatever the logits (N, ...) or one such a head; both methods return a scalar, of which gradients are 0."""
+
+    paired = False
+
+    def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return over_heads(lambda r: 0 * r, real_logits) + over_heads(lambda f: 0 * f, fake_logits)
+
+    def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
+        return over_heads(lambda f: 0 * f, fake_logits)

@@ -1,0 +1,71 @@
+"""Closed forms that give pictures the colours of others: what a learnt translation of colours has to beat.
+
+Each is fitted on two unpaired sets of pictures, uint8 (N, C, H, W), and returns a function of such pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Transfer = Callable[[Tensor], Tensor]
+
+
+def statistics(source: Tensor, target: Tensor) -> Transfer:
+    """Mean and deviation of each channel (Reinhard et al., "Color Transfer between Images", 2001, in RGB)."""
+    x, y = values(source), values(target)
+    scale = y.std(1) / x.std(1).clamp(min=1e-6)
+    return affine(torch.diag(scale), x.mean(1), y.mean(1))
+
+
+def monge_kantorovich(source: Tensor, target: Tensor) -> Transfer:
+    """The linear map that carries one Gaussian of colours to another at the least cost (Pitié and Kokaram, "The linear
+    Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007)."""
+    x, y = values(source), values(target)
+    root, inverse = power(x.cov(), 0.5), power(x.cov(), -0.5)
+    return affine(inverse @ power(root @ y.cov() @ root, 0.5) @ inverse, x.mean(1), y.mean(1))
+
+
+def histogram(source: Tensor, target: Tensor) -> Transfer:
+    """Each channel's quantiles: a level becomes the one below which as large a share of the target lies."""
+    levels = torch.arange(256, dtype=torch.float64)
+    curves = []
+    for x, y in zip(values(source), values(target), strict=True):
+        below_x = torch.bincount(x.long(), minlength=256).double().cumsum(0) / len(x)
+        below_y = torch.bincount(y.long(), minlength=256).double().cumsum(0) / len(y)
+        curves.append(levels[torch.searchsorted(below_y, below_x).clamp(max=255)])
+    table = torch.stack(curves).to(torch.uint8)  # (C, 256)
+
+    def transfer(images: Tensor) -> Tensor:
+        return torch.stack([table[c][images[:, c].long()] for c in range(len(table))], 1)
+
+    return transfer
+
+
+CLOSED_FORMS = {
+    "channel statistics": statistics,
+    "histograms": histogram,
+    "Monge-Kantorovich": monge_kantorovich,
+}
+
+
+def values(images: Tensor) -> Tensor:
+    """(N, C, H, W) -> (C, pixels), float64."""
+    return images.transpose(0, 1).flatten(1).double()
+
+
+def affine(matrix: Tensor, before: Tensor, after: Tensor) -> Transfer:
+    def transfer(images: Tensor) -> Tensor:
+        centred = images.double() - before[:, None, None]
+        moved = torch.einsum("ij,njhw->nihw", matrix, centred) + after[:, None, None]
+        return moved.round().clamp(0, 255).to(torch.uint8)
+
+    return transfer
+
+
+def power(symmetric: Tensor, exponent: float) -> Tensor:
+    """A power of a positive matrix, whose eigenvalues are kept from 0."""
+    eigenvalues, vectors = torch.linalg.eigh(symmetric)
+    return vectors @ torch.diag(eigenvalues.clamp(min=1e-6) ** exponent) @ vectors.mT

@@ -1,0 +1,128 @@
+"""A translator for looks that are mostly colour: tables from colour to colour, mixed for each picture.
+
+Zeng, Cai, Li, Cao, Zhang, "Learning Image-adaptive 3D Lookup Tables for High Performance Photo Enhancement in
+Real-time", 2020, arXiv:2009.14468. What is said of a colour holds at any size and has no seams; a vignette and a small
+network for texture can follow, which the paper has not.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Box = tuple[float, float, float, float]  # top, left, bottom, right of a part of a picture, as shares of its sides
+WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+SMALLEST = 0.5 / 255  # alpha below which a pixel has no colour
+
+
+class Generator(nn.Module):
+    """Picture (N, C, H, W) -> picture of the same size, nominally in [-1, 1]; C is 1, 3 or 4, premultiplied.
+
+    At first the picture itself comes out.
+
+    Args:
+        tables: that are mixed; their weights are read off a thumbnail of the picture.
+        points: a side of a table, 33 in the paper; fewer ask for less data.
+        width: channels of the network that reads the thumbnail.
+        vignette: brightness may also depend on the distance from the centre; for data.fit=crop, pad or stretch, where
+            the centre of what is trained on is that of the picture.
+        texture: channels of a network of three layers whose outcome is added; 0 has none.
+    """
+
+    side = 64  # pixels of the thumbnail
+    multiple = 1  # of which both sides must be
+    reach = 3  # pixels around a part that its outcome depends on
+
+    def __init__(
+        self,
+        channels: int = 3,
+        tables: int = 3,
+        points: int = 33,
+        width: int = 16,
+        vignette: bool = False,
+        texture: int = 0,
+    ) -> None:
+        super().__init__()
+        steps = torch.linspace(-1, 1, points)
+        blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
+        identity = torch.stack([red, green, blue])  # (3, P, P, P), the last axis is red
+        rest = torch.zeros(tables - 1, *identity.shape)
+        # In three axes: those of five cannot be kept with the channels last, as other weights are.
+        self.entries = nn.Parameter(torch.cat([identity[None], rest]).flatten(2))  # (T, 3, P^3)
+        self.points = points
+        widths = [3, width, 2 * width, 4 * width, 4 * width]
+        self.reader = nn.Sequential(
+            *(nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)) for before, after in pairwise(widths))
+        )
+        self.to_weights = nn.Linear(widths[-1], tables)
+        nn.init.ones_(self.to_weights.bias)
+        nn.init.zeros_(self.to_weights.weight[0])
+        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per colour
+        self.texture = residue(texture) if texture else None
+        self.channels = channels
+
+    @property
+    def tables(self) -> Tensor:
+        """(T, 3, P, P, P), in [-1, 1]; the last axis is red, the one before green."""
+        return self.entries.unflatten(2, (self.points,) * 3)
+
+    def view(self, x: Tensor) -> Tensor:
+        """What parts of a picture must know of the whole: the mixture of tables, (N, 3, P, P, P)."""
+        colour, _ = straight(x)
+        small = F.interpolate(colour, (self.side, self.side), mode="bilinear", antialias=True)
+        weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
+        return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
+
+    def part(self, x: Tensor, view: Tensor, box: Box = WHOLE) -> Tensor:
+        """What becomes of the part of a picture that lies in `box`: (N, C, h, w) -> the same."""
+        colour, alpha = straight(x)
+        # The colour is the place in the table, so its [-1, 1] is what grid_sample expects.
+        y = F.grid_sample(view, colour.float().movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
+        y = y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
+        if self.falloff is not None:
+            r2 = radius(box, y)
+            gain = 1 + self.falloff[0, :, None, None] * r2 + self.falloff[1, :, None, None] * r2.square()
+            y = (y + 1) * gain - 1
+        if self.texture is not None:
+            y = y + self.texture(y)
+        if self.channels == 1:
+            return y.mean(1, keepdim=True)
+        return torch.cat([(y + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else y
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.part(x, self.view(x))
+
+
+def straight(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Colour (N, 3, H, W) in [-1, 1], of grey three times the same and of RGBA not premultiplied, and alpha in 0..1."""
+    if x.shape[1] != 4:
+        return x.expand(-1, 3, -1, -1), x.new_ones(())
+    alpha = (x[:, 3:] + 1) / 2
+    colour = (x[:, :3] + 1) / alpha.clamp(min=SMALLEST) - 1
+    return colour.clamp(-1, 1), alpha
+
+
+def radius(box: Box, like: Tensor) -> Tensor:
+    """(h, w), the squared distance of each pixel of a part from the picture's centre; 1 in its corners."""
+    top, left, bottom, right = box
+    height, width = like.shape[2:]
+    rows = torch.arange(height, device=like.device, dtype=like.dtype).add(0.5).mul((bottom - top) / height).add(top)
+    columns = torch.arange(width, device=like.device, dtype=like.dtype).add(0.5).mul((right - left) / width).add(left)
+    return 2 * ((rows[:, None] - 0.5).square() + (columns - 0.5).square())
+
+
+def residue(width: int) -> nn.Module:
+    """Three 3x3 layers, 0 at first: (N, 3, h, w) -> the same."""
+    layers = nn.Sequential(
+        nn.Conv2d(3, width, 3, padding=1, padding_mode="replicate"),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, width, 3, padding=1, padding_mode="replicate"),
+        nn.LeakyReLU(0.2),
+        nn.Conv2d(width, 3, 3, padding=1, padding_mode="replicate"),
+    )
+    nn.init.zeros_(layers[-1].weight)  # type: ignore[arg-type]
+    nn.init.zeros_(layers[-1].bias)  # type: ignore[arg-type]
+    return layers

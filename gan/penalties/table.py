@@ -1,0 +1,40 @@
+"""Colour tables are to be smooth, and more light in is to be more light out: for the generator of model=lut."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import relu
+
+from gan.errors import UserError
+from gan.step import Step
+
+
+class Table(nn.Module):
+    """smooth * mean squared step + monotone * mean decrease, over neighbouring points of all tables.
+
+    Zeng et al., 2020, arXiv:2009.14468, equations 6 and 7, with means in place of sums; the paper's weights of the
+    mixture, which are to be small, are left out.
+
+    Args:
+        smooth, monotone: lambda_s and lambda_m.
+        every: batches from one evaluation to the next; the module multiplies the term by it.
+    """
+
+    of = "generator"
+
+    def __init__(self, smooth: float = 1e-4, monotone: float = 10.0, every: int = 1) -> None:
+        super().__init__()
+        self.smooth = smooth
+        self.monotone = monotone
+        self.every = every
+
+    def forward(self, step: Step) -> Tensor:
+        """Raises UserError where the generator has no tables."""
+        tables = getattr(step.generator, "tables", None)
+        if not isinstance(tables, Tensor):
+            raise UserError("penalty=table: there are colour tables in the generator of model=lut alone")
+        steps = [tables.diff(dim=axis) for axis in (-1, -2, -3)]
+        squares = torch.stack([each.square().mean() for each in steps]).sum()
+        falls = torch.stack([relu(-each).mean() for each in steps]).sum()
+        return self.smooth * squares + self.monotone * falls

@@ -1,0 +1,78 @@
+"""Colour tables: against an interpolation written out, and what is said of parts, alpha and grey."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gan.networks.lut import Generator, radius, straight
+
+
+def interpolated(table: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """Trilinear, by hand: table (3, blue, green, red), colour (red, green, blue) in [-1, 1]."""
+    points = table.shape[1]
+    place = (colour + 1) / 2 * (points - 1)
+    low = np.minimum(np.floor(place).astype(int), points - 2)
+    found = np.zeros(3)
+    for corner in itertools.product((0, 1), repeat=3):
+        share = np.prod(np.where(corner, place - low, 1 - (place - low)))
+        red, green, blue = low + corner
+        found += share * table[:, blue, green, red]
+    return found
+
+
+def random_tables(generator: Generator) -> None:
+    nn.init.normal_(generator.entries, 0, 0.5)
+    nn.init.normal_(generator.to_weights.weight, 0, 0.5)
+
+
+def test_a_colour_is_looked_up_between_the_points_of_the_mixed_table() -> None:
+    generator = Generator(points=5, width=2)
+    random_tables(generator)
+    x = torch.rand(2, 3, 6, 7) * 2 - 1
+    view, y = generator.view(x), generator(x)
+    weights = generator.to_weights(generator.reader(nn.functional.interpolate(
+        x, (64, 64), mode="bilinear", antialias=True)).mean((2, 3)))  # fmt: skip
+    assert torch.allclose(view, sum(weights[:, t, None, None, None, None] * generator.tables[t] for t in range(3)))
+    for n, row, column in ((0, 0, 0), (0, 3, 2), (1, 5, 6)):
+        expected = interpolated(view[n].detach().numpy(), x[n, :, row, column].numpy())
+        assert y[n, :, row, column].detach().numpy() == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_at_first_the_picture_itself_comes_out(channels: int) -> None:
+    x = torch.rand(2, channels, 8, 12) * 2 - 1
+    if channels == 4:
+        x[:, :3] = (x[:, :3] + 1) * (x[:, 3:] + 1) / 2 - 1  # premultiplied
+    y = Generator(channels, vignette=True, texture=4)(x)
+    assert torch.allclose(x, y, atol=1e-5)
+
+
+def test_colour_changes_under_alpha_and_alpha_stays() -> None:
+    generator = Generator(4, points=3)
+    with torch.no_grad():
+        generator.entries[0].neg_()
+    colour, alpha = torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)
+    x = torch.cat([colour * alpha, alpha], 1) * 2 - 1
+    assert torch.allclose(straight(x)[0], colour * 2 - 1, atol=1e-5)
+    expected = torch.cat([(1 - colour) * alpha, alpha], 1) * 2 - 1
+    assert torch.allclose(generator(x), expected, atol=1e-5)
+
+
+def test_parts_of_a_picture_are_parts_of_the_whole() -> None:
+    generator = Generator(points=3, vignette=True, texture=4)
+    random_tables(generator)
+    for parameter in (generator.falloff, *generator.texture.parameters()):  # type: ignore[union-attr]
+        nn.init.normal_(parameter, 0, 0.3)  # type: ignore[arg-type]
+    x = torch.rand(1, 3, 20, 30) * 2 - 1
+    whole, view, reach = generator(x), generator.view(x), generator.reach
+    part = generator.part(x[:, :, 5:, 10:], view, (5 / 20, 10 / 30, 1, 1))
+    assert torch.allclose(part[:, :, reach:, reach:], whole[:, :, 5 + reach :, 10 + reach :], atol=1e-5)
+
+
+def test_the_radius_is_0_in_the_centre_and_1_in_the_corners() -> None:
+    r2 = radius((0, 0, 1, 1), torch.zeros(1, 3, 101, 201))
+    assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
+    assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)
