@@ -12,6 +12,7 @@ from gan.errors import UserError
 
 COMMANDS = {
     "generate": "draw images from a trained run",
+    "translate": "turn pictures into the style of a trained translator",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "evaluate": "measure how good and how original the images of a run or of a folder are",
     "data": "look at a folder of images before training; list or clear the cache",
@@ -19,7 +20,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command; 2 and one line for what a user can mend."""
+    """Run one sub-command and return its exit code; 2 and one line for what a user can mend."""
     parser = argparse.ArgumentParser(prog="gan", description="Work with GANs that train.py has trained.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in COMMANDS.items():
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         subparser.set_defaults(execute=command.run)
     parsed = parser.parse_args(arguments)
     try:
-        parsed.execute(parsed)
+        code: int | None = parsed.execute(parsed)
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    return 0
+    return code or 0
 
 
 if __name__ == "__main__":

@@ -6,17 +6,20 @@ depends on all pixels: its statistics are measured over all parts first, layer a
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn.functional import interpolate
 
 from gan.images import to_float, to_uint8
 
 LEAST = 16  # pixels a side, which every translator takes
+SMALLEST_TILE, LARGEST_TILE = 128, 2048  # pixels a side
+FREE = 2 << 30  # bytes, where the system does not say
 
 
 class Part(NamedTuple):
@@ -33,6 +36,19 @@ class Part(NamedTuple):
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
         top, left, height, width = (side // scale for side in (top, left, height, width))
         return y[..., top : top + height, left : left + width]
+
+
+def fitting_memory(network: Any) -> int:
+    """A side of parts that take half of the memory there is, at most."""
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    elif hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    else:
+        free = FREE
+    side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.reach or 0)
+    return min(max(SMALLEST_TILE, side), LARGEST_TILE)
 
 
 class Measured(Exception):
@@ -70,7 +86,7 @@ def whole(network: Any, picture: Tensor, padded: Tensor, device: torch.device) -
     """The network as a function of parts: one that looks at the whole picture is shown it, small, once."""
     if not hasattr(network, "part"):
         return lambda x, part: network(x)
-    small = F.interpolate(picture[None], (network.side, network.side), mode="bilinear", antialias=True)
+    small = interpolate(picture[None], (network.side, network.side), mode="bilinear", antialias=True)
     view = network.view(to_float(small.to(device)))
     height, width = picture.shape[1:]
 
@@ -85,10 +101,10 @@ def whole(network: Any, picture: Tensor, padded: Tensor, device: torch.device) -
 
 def pad(picture: Tensor, multiple: int) -> Tensor:
     """Repeat the last row and column until both sides are multiples, and large enough."""
-    height, width = (max(LEAST, side) for side in picture.shape[1:])
-    height, width = (-(-side // multiple) * multiple for side in (height, width))
-    below, right = height - picture.shape[1], width - picture.shape[2]
-    return F.pad(picture[None].float(), (0, right, 0, below), mode="replicate")[0].to(picture.dtype)
+    rows, columns = (
+        torch.arange(-(-max(LEAST, side) // multiple) * multiple).clamp(max=side - 1) for side in picture.shape[1:]
+    )
+    return picture if picture.shape[1:] == (len(rows), len(columns)) else picture[:, rows[:, None], columns]
 
 
 def cut(height: int, width: int, tile: int | None, reach: int | None, multiple: int) -> Iterator[Part]:

@@ -63,6 +63,7 @@ class Generator(nn.Module):
         self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per colour
         self.texture = residue(texture) if texture else None
         self.channels = channels
+        self.bytes_per_pixel = 200 + 24 * texture  # of memory, about
 
     @property
     def tables(self) -> Tensor:

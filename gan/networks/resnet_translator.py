@@ -101,6 +101,7 @@ class Generator(nn.Module):
         # Pixels around a part that its outcome depends on, but for the statistics of instance normalisation: a residual
         # block's two layers see one pixel each at a quarter of the size, and 28 are enough for all others.
         self.reach = 8 * blocks + 28
+        self.bytes_per_pixel = 24 * width  # of memory, about
         begin(self, self.to_image, norm, residual)
 
     def features(self, x: Tensor) -> list[Tensor]:

@@ -87,6 +87,7 @@ class Generator(nn.Module):
         self.residual = residual
         self.multiple = 2**depth  # of which both sides must be
         self.reach = None  # every pixel depends on every other
+        self.bytes_per_pixel = 24 * width  # of memory, about
         begin(self, self.to_image, norm, residual)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:

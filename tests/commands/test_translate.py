@@ -1,0 +1,184 @@
+"""`gan translate`: files of all kinds keep size, name, format, alpha, EXIF and frames; it goes on where it ended."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan import picture_files
+from gan.commands.translate import SOME_UNREADABLE
+
+from ..conftest import ROOT, Train, command
+from ..recipes import TINY as RECIPES
+from ..recipes import photographs
+
+ORIENTATION, ARTIST = 0x0112, 0x013B
+
+
+def trained(recipe: str, folder: Path, *options: str) -> Path:
+    data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32", "data.batch_size=4"]
+    words = [f"model={recipe}", *RECIPES[recipe], *data, "images=16", "callback=[checkpoint]", "logger=[]", *options]
+    command([str(ROOT / "train.py"), *words, "hydra.run.dir=run"], folder)
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained("lut", tmp_path_factory.mktemp("lut"), "model.generator_optimizer.lr=0.1")
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return trained("cyclegan", tmp_path_factory.mktemp("cyclegan"), "model.generator_optimizer.lr=0.01")
+
+
+def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
+    """Smooth enough that JPEG keeps it."""
+    generator = np.random.default_rng(width)
+    small = Image.fromarray(generator.integers(0, 256, (4, 4, 4), dtype=np.uint8))
+    return small.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
+
+
+def make_folder(folder: Path) -> dict[str, tuple[int, int]]:
+    """Pictures of all kinds, and the sizes that they are seen at; three of them are broken."""
+    (folder / "a folder" / "deeper").mkdir(parents=True)
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[ARTIST] = 6, "somebody"
+    noise(40, 30).save(folder / "turned.jpg", exif=exif)
+    noise(31, 17, "L").save(folder / "grey.png")
+    noise(33, 20, "CMYK").save(folder / "cmyk.jpg")
+    noise(20, 40, "RGBA").save(folder / "a folder" / "ümläut, #1 %20.png")
+    noise(64, 1).save(folder / "a folder" / "deeper" / "line.bmp")
+    noise(25, 25).save(folder / "no space .webp", quality=100)
+    frames = [noise(18, 22), noise(19, 22).resize((18, 22)), noise(20, 22).resize((18, 22))]
+    frames[0].save(folder / "moves.gif", save_all=True, append_images=frames[1:], duration=[30, 70, 110], loop=3)
+    (folder / "notes.txt").write_text("no picture")
+    (folder / "empty.png").touch()
+    (folder / "cut short.jpg").write_bytes((folder / "turned.jpg").read_bytes()[:500])
+    (folder / "a folder" / "text.png").write_text("hello")
+    return {
+        "turned.jpg": (30, 40),
+        "grey.png": (31, 17),
+        "cmyk.jpg": (33, 20),
+        "a folder/ümläut, #1 %20.png": (20, 40),
+        "a folder/deeper/line.bmp": (64, 1),
+        "no space .webp": (25, 25),
+        "moves.gif": (18, 22),
+    }
+
+
+def files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    sizes = make_folder(tmp_path / "in")
+    result = gan_command("translate", str(run), "in", "out", "--compare", "sheets", check=SOME_UNREADABLE)
+    assert files(tmp_path / "out") == set(sizes)
+    assert files(tmp_path / "sheets") == {f"{name}.png" for name in sizes}
+    lines = result.stderr.splitlines()
+    assert len(lines) == 4 and lines[3] == "3 of 10 files could not be read"
+    assert all(any(name in line for line in lines[:3]) for name in ("empty.png", "cut short.jpg", "text.png"))
+    for name, size in sizes.items():
+        with Image.open(tmp_path / "in" / name) as before, Image.open(tmp_path / "out" / name) as after:
+            assert after.size == size and after.format == before.format, name
+    with Image.open(tmp_path / "out" / "turned.jpg") as turned:
+        exif = turned.getexif()
+        assert exif[ARTIST] == "somebody" and ORIENTATION not in exif
+    with Image.open(tmp_path / "out" / "moves.gif") as moves:
+        durations = []
+        for frame in range(moves.n_frames):  # type: ignore[attr-defined]
+            moves.seek(frame)
+            durations.append(moves.info["duration"])
+        assert durations == [30, 70, 110] and moves.info["loop"] == 3
+    name = "a folder/ümläut, #1 %20.png"
+    with Image.open(tmp_path / "in" / name) as before, Image.open(tmp_path / "out" / name) as after:
+        assert np.array_equal(before.getchannel("A"), after.getchannel("A"))
+        assert not np.array_equal(before.convert("RGB"), after.convert("RGB"))
+    with Image.open(tmp_path / "sheets" / "grey.png.png") as sheet:
+        assert sheet.size == (2 * 31 + 4, 17)
+
+
+def test_it_goes_on_where_it_ended(
+    run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = make_folder(tmp_path / "in")
+    write, left = picture_files.write_atomically, [3]
+
+    def full(path: Path, function: Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(path, function)
+
+    monkeypatch.setattr(picture_files, "write_atomically", full)
+    error = gan_command("translate", str(run), "in", "out", check=2).stderr
+    assert "No space left on device" in error and "the same command goes on" in error and error.count("\n") == 1
+    done = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files(tmp_path / "out")}
+    assert len(done) == 3
+    monkeypatch.undo()
+    said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stdout
+    assert "3 files exist already and stay" in said and files(tmp_path / "out") == set(sizes)
+    assert done == {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
+    gan_command("translate", str(run), "in", "out", "--force", check=SOME_UNREADABLE)
+    assert all((tmp_path / "out" / name).stat().st_mtime_ns > time for name, time in done.items())
+
+
+def test_one_file_and_how_strong(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    noise(30, 20).save(tmp_path / "in.png")
+    pixels = {}
+    for strength in ("0", "0.5", "1"):
+        gan_command("translate", str(run), "in.png", f"{strength}.png", "--strength", strength)
+        pixels[strength] = np.asarray(Image.open(tmp_path / f"{strength}.png"), np.int32)
+    before = np.asarray(Image.open(tmp_path / "in.png"), np.int32)
+    assert np.array_equal(pixels["0"], before) and np.abs(pixels["1"] - before).max() > 3
+    assert np.abs(2 * pixels["0.5"] - before - pixels["1"]).max() <= 2
+    (tmp_path / "folder").mkdir()
+    gan_command("translate", str(run), "in.png", "folder")
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "folder" / "in.png")), pixels["1"])
+
+
+def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) -> None:
+    noise(30, 20).save(tmp_path / "in.png")
+    for direction in ("a2b", "b2a"):
+        gan_command("translate", str(both_ways), "in.png", f"{direction}.png", "--direction", direction)
+    there, back = (np.asarray(Image.open(tmp_path / f"{name}.png"), np.int32) for name in ("a2b", "b2a"))
+    assert np.abs(there - back).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["RUN", "in", "in/out"], "lies in the input folder"),
+        (["RUN", "in", "in"], "lies in the input folder"),
+        (["RUN", "in/grey.png", "in/grey.png"], "is the input itself"),
+        (["RUN", "in", "in/grey.png"], "lies in the input folder"),
+        (["RUN", "in", "notes.txt"], "is a file; a folder becomes a folder"),
+        (["RUN", "nothing", "out"], "nothing"),
+        (["RUN", "hollow", "out"], "no image"),
+        (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
+        (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: from 0 to 1"),
+        (["RUN", "in", "out", "--tile", "3"], "--tile 3: at least 64"),
+        (["nowhere", "in", "out"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_bad_input_is_one_line(words: list[str], said: str, run: Path, gan_command: Train, tmp_path: Path) -> None:
+    make_folder(tmp_path / "in")
+    (tmp_path / "hollow").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    error = gan_command("translate", *[str(run) if word == "RUN" else word for word in words], check=2).stderr
+    assert said in error and error.count("\n") == 1
+    assert (tmp_path / "notes.txt").read_text() == "mine" and not (tmp_path / "out").exists()
+
+
+def test_a_generator_of_pictures_from_seeds_is_refused(train: Train, gan_command: Train, tmp_path: Path) -> None:
+    train("images=8", "hydra.run.dir=drawing")
+    noise(20, 20).save(tmp_path / "in.png")
+    error = gan_command("translate", "drawing", "in.png", "out.png", check=2).stderr
+    assert "draws pictures from seeds, and translates none; gan generate does" in error and error.count("\n") == 1
