@@ -17,7 +17,14 @@ from gan.errors import UserError
 from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 
 LARGEST_SEED = 2**63 - 1
-DATA = ("gan.data.module.Images", "gan.data.stream.Stream", "gan.data.hub.images", "gan.data.downloaded.Downloaded")
+TRANSLATION = ("gan.data.translation.Unpaired", "gan.data.translation.Paired", "gan.data.translation.Styled")
+DATA = (
+    "gan.data.module.Images",
+    "gan.data.stream.Stream",
+    "gan.data.hub.images",
+    "gan.data.downloaded.Downloaded",
+    *TRANSLATION,
+)
 
 
 class Model:
@@ -125,6 +132,11 @@ def load_translator(
             f"--direction {direction}: this translator goes from a to b only; model=cyclegan goes both ways"
         )
     return network.eval(), state["config"]
+
+
+def translates(config: Any) -> bool:
+    """Whether a run's configuration is one of a translator."""
+    return dict(config.get("data", {})).get("_target_") in TRANSLATION
 
 
 def network_of(path: Path, average: float | None) -> tuple[Any, dict[str, Any]]:

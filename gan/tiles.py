@@ -82,6 +82,11 @@ def translate(network: Any, picture: Tensor, tile: int | None = None) -> Tensor:
     return out[:, :height, :width]
 
 
+def translate_each(network: Any, pictures: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> the same, each picture whole and by itself, so that its company changes nothing."""
+    return torch.stack([translate(network, picture) for picture in pictures])
+
+
 def whole(network: Any, picture: Tensor, padded: Tensor, device: torch.device) -> Callable[[Tensor, Part], Tensor]:
     """The network as a function of parts: one that looks at the whole picture is shown it, small, once."""
     if not hasattr(network, "part"):

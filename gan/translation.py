@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from gan.ema import EMA
 from gan.image_pool import ImagePool
-from gan.images import to_float, to_uint8
+from gan.images import to_float
 from gan.metrics.translation import kept, nearness
 from gan.module import GAN
+from gan.originality import NEIGHBOURS
 from gan.step import Step
+from gan.tiles import translate_each
 
 
 @dataclass
@@ -44,9 +46,9 @@ class Translator(GAN):
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
         return to_float(batch["a"])
 
-    def averaged_generator(self) -> nn.Module:
-        """The EMA generator in eval mode; BatchNorm's statistics, where a network has it, are the live one's."""
-        return self.ema.module
+    def averaged_generator(self, average: EMA | None = None) -> nn.Module:
+        """The EMA generator in eval mode, or that of another average; BatchNorm's statistics are the live one's."""
+        return (average or self.ema).module
 
     @property
     def data(self) -> Any:
@@ -60,7 +62,7 @@ class Translator(GAN):
 
     def translations(self, pictures: Tensor) -> list[Tensor]:
         """What grids show beside pictures, uint8 (N, C, H, W) each: their translations."""
-        return [translate(self.averaged_generator(), pictures)]
+        return [translate_each(self.averaged_generator(), pictures)]
 
     def beside(self, n: int) -> list[Tensor]:
         """n pictures, their `translations`, and the truth where it is known."""
@@ -86,13 +88,12 @@ class Translator(GAN):
         return found
 
     def most(self, n: int) -> int:
-        """n, or as many pictures as there are to measure with."""
-        held_out = len(self.data.inputs(n, True))
-        return held_out or len(self.data.inputs(n, False))
+        """n, or as many pictures as there are to measure with; over again, where they are too few for any score."""
+        there = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
+        return max(there, NEIGHBOURS + 1)
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
-        network = self.averaged_generator() if average is None else average.module
-        return translate(network, self.chosen(self.data.inputs, n)[rank::ranks])
+        return translate_each(self.averaged_generator(average), self.chosen(self.data.inputs, n)[rank::ranks])
 
 
 class Pix2Pix(Translator):
@@ -156,11 +157,16 @@ class CycleGAN(Translator):
     def generator_loss(self, step: Any) -> dict[str, Tensor]:
         return summed(map(super().generator_loss, (step.other, step)))
 
+    def averaged_generator(self, average: EMA | None = None) -> nn.Module:
+        both: Any = super().averaged_generator(average)
+        there: nn.Module = both.there
+        return there
+
     def translations(self, pictures: Tensor) -> list[Tensor]:
         """Their translations, and these translated back."""
         (there,) = super().translations(pictures)
-        both: Any = self.averaged_generator()
-        return [there, translate(both.back, there)]
+        both: Any = super().averaged_generator()
+        return [there, translate_each(both.back, there)]
 
 
 def meet(there: Any, back: Any) -> None:
@@ -171,10 +177,3 @@ def summed(each: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Terms by name, added up."""
     first, second = each
     return {name: first[name] + second[name] for name in first}
-
-
-@torch.no_grad()
-def translate(generator: nn.Module, pictures: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> the same, one picture at a time, in fp32."""
-    device = next(generator.parameters()).device
-    return torch.cat([to_uint8(generator(to_float(each[None].to(device)))).cpu() for each in pictures])

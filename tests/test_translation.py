@@ -1,5 +1,6 @@
 """Translators: pictures in the place of latents, a D that sees pairs, and what callbacks draw and measure."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from torch import Tensor, nn
 from gan.images import to_float, to_uint8
 from gan.penalties.reconstruction import Reconstruction
 from gan.step import Augmented
-from gan.translation import PairStep, translate
+from gan.tiles import translate_each
+from gan.translation import PairStep
 
 from .conftest import Train
 from .recipes import build, fit, photographs
@@ -73,8 +75,8 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
     data.setup("fit")
     nn.init.normal_(module.generator.to_image.weight, 0, 0.05)
     pictures = data.inputs(4)
-    together = translate(module.generator, pictures)
-    assert torch.equal(translate(module.generator, pictures[2:3]), together[2:3])
+    together = translate_each(module.generator, pictures)
+    assert torch.equal(translate_each(module.generator, pictures[2:3]), together[2:3])
     assert torch.equal(together[:1], to_uint8(module.generator(to_float(pictures[:1]))))
 
 
@@ -107,6 +109,8 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     ]
     train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
     assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
+    best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
+    assert best["monitor"] == "eval/ciede2000" and best["score"] > 0
     error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
     assert "it translates pictures, and draws none from seeds" in error and error.count("\n") == 1
 
@@ -128,7 +132,7 @@ def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
     assert terms["loss/generator"].item() == pytest.approx(expected)
     shown = module.preview(8)  # input, translation, cycle and truth of two pictures
     assert len(shown) == 8 and module.columns(64) == 8
-    assert torch.equal(shown[2:3], translate(module.averaged_generator().back, shown[1:2]))
+    assert torch.equal(shown[2:3], translate_each(module.ema.module.back, shown[1:2]))
 
 
 def test_what_a_penalty_learns_is_trained_with_its_network() -> None:

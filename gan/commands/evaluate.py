@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from io import BytesIO
 from pathlib import Path
@@ -20,9 +21,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.evaluation import Row, Sets
+    from gan.faithfulness import Pictures
 
 PAIRS = 24  # most copied images that are shown
 BATCH = 256  # images drawn at a time
+FAITHFULNESS = (  # value, heading, width, factor, digits
+    ("gain", "gain", 8, 1, 3),
+    ("ciede2000", "dE00", 8, 1, 2),
+    ("psnr", "PSNR", 8, 1, 2),
+    ("ssim", "SSIM", 8, 1, 3),
+    ("perceptual", "percept.", 10, 1, 4),
+    ("kid_target", "KID target", 12, 1000, 1),
+    ("kid_source", "KID source", 12, 1000, 1),
+    ("luminance_correlation", "lum. corr.", 12, 1, 3),
+    ("luminance_ssim", "lum. SSIM", 11, 1, 3),
+)
 DECODING = ("size", "channels", "fit", "resample", "background")  # of a run's images, and so of what they are held to
 COLUMNS = (  # value, heading, width, factor, digits
     ("kid", "KIDx1000", 10, 1000, 2),
@@ -55,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="the images most like one trained on, beside it "
                         "(default for a run: in its samples/)")  # fmt: skip
+    parser.add_argument("--beside", metavar="RUN,RUN", help="of a translator: others, on the same pictures, "
+                        "such as one that learnt from pairs")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="a JSON object a number instead of the table")
     parser.add_argument("--weights", metavar="PATH", help="file of an extractor's weights, or the folder of it")
     parser.add_argument("--download", action="store_true", help="fetch weights that are missing")
@@ -72,7 +87,12 @@ def run(arguments: argparse.Namespace) -> None:
         found = gather(arguments)
         copies = look_for_copies(found) if len(found.sets.train) else None
         results = [score(name, found, arguments, copies) for name in names]
+        faithful = faithfulness(found, results[0].extractor) if found.translated else []
     lines = [line for result in results for line in result.records]
+    if faithful:
+        from gan.evaluation import records
+
+        lines += records(faithful, results[0].extractor, found.protocol)
     if found.run:
         append(found.run / runs.EVALUATION, lines)
     if arguments.json:
@@ -80,7 +100,11 @@ def run(arguments: argparse.Namespace) -> None:
         return
     print(found.title)
     for result in results:
-        print_table(result)
+        print_table(result.extractor, result.rows, COLUMNS)
+        for line in result.warnings:
+            print(f"note: {line}")
+    if faithful:
+        print_table(results[0].extractor, faithful, FAITHFULNESS)
     if arguments.looks:
         print_looks(found.sets)
 
@@ -93,6 +117,7 @@ class Found(NamedTuple):
     protocol: dict[str, Any]
     run: Path | None
     pairs: Path | None
+    translated: Pictures | None = None
 
 
 class Result(NamedTuple):
@@ -104,13 +129,23 @@ class Result(NamedTuple):
 
 def gather(arguments: argparse.Namespace) -> Found:
     """Images of all sets, and the protocol."""
+    from gan import model_io
+    from gan.checkpoint_io import load
     from gan.evaluation import digest
 
     if arguments.pairs and arguments.pairs.exists():
         raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
     source, pairs = Path(arguments.source), arguments.pairs
     folder = source if (source / runs.CONFIG).is_file() else None
-    sets, protocol = of_run(source, arguments) if is_run(source) else of_folder(source, arguments)
+    translated = None
+    if not is_run(source):
+        sets, protocol = of_folder(source, arguments)
+    else:
+        checkpoint = runs.find(source, arguments.checkpoint)
+        if model_io.translates(load(checkpoint)["config"]):
+            sets, protocol, translated = of_translator(source, checkpoint, arguments)
+        else:
+            sets, protocol = of_run(source, checkpoint, arguments)
     if min(len(sets.generated), len(sets.reference)) < 2:
         raise UserError(f"{source}: at least two images, and as many to compare with, are needed")
     if folder and not pairs:
@@ -127,14 +162,59 @@ def gather(arguments: argparse.Namespace) -> Found:
     title = (
         f"{protocol['source']}: {len(sets.generated):,} images against {len(sets.reference):,} of {protocol['against']}"
     )
-    return Found(title, sets, protocol, folder, pairs)
+    return Found(title, sets, protocol, folder, pairs, translated)
 
 
 def is_run(path: Path) -> bool:
     return path.suffix == ".ckpt" or (path / runs.CONFIG).is_file()
 
 
-def of_run(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
+def of_translator(
+    source: Path, checkpoint: Path, arguments: argparse.Namespace
+) -> tuple[Sets, dict[str, Any], Pictures]:
+    """A translator's pictures against real ones of the target, and what else there is to say of them."""
+    from gan import faithfulness, model_io
+    from gan.checkpoint_io import load
+
+    if arguments.against not in (None, f"{source}:val"):
+        raise UserError(f"--against {arguments.against}: a translator is measured by what its run has held out")
+    device = checked_device(arguments.device)
+    others = arguments.beside.split(",") if arguments.beside else []
+    network, *beside = (
+        model_io.load_translator(run, choice, average)[0].to(device)
+        for run, choice, average in [
+            (checkpoint, "best", arguments.average),
+            *((other, "best", None) for other in others),
+        ]
+    )
+    state = load(checkpoint)
+    data = model_io.data(state["config"], checkpoint)
+    pictures = faithfulness.translated(network, data, arguments.images, dict(zip(others, beside, strict=True)))
+    held_out = len(data.reals(2, held_out=True)) == 2
+    sets = real_sets(data, "val" if held_out else "train", arguments)._replace(generated=pictures.outputs)
+    return (
+        sets,
+        {
+            "source": str(source),
+            "checkpoint": checkpoint.name,
+            "images_seen": int(state["images"]),
+            "generator": "averaged (EMA)",
+            "against": f"{source}:{'val' if held_out else 'train'}",
+        },
+        pictures,
+    )
+
+
+def faithfulness(found: Found, extractor: Any) -> list[Row]:
+    """The rows of what a translator did to pictures."""
+    from gan import faithfulness
+    from gan.metrics.extractors import features
+
+    assert found.translated is not None
+    return faithfulness.evaluate(found.translated, lambda images: features(extractor, images))
+
+
+def of_run(source: Path, checkpoint: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
     """A run's images against real ones."""
     import torch
 
@@ -142,7 +222,6 @@ def of_run(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str,
     from gan.progress import counting
     from gan.sampling import FAKES_SEED
 
-    checkpoint = runs.find(source, arguments.checkpoint)
     model = model_io.load(checkpoint, average=arguments.average).to(checked_device(arguments.device))
     against, n = arguments.against, arguments.images
     if against in (None, f"{source}:train", f"{source}:val"):
@@ -266,18 +345,16 @@ def append(path: Path, lines: list[dict[str, Any]]) -> None:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def print_table(result: Result) -> None:
-    print(f"\n{result.extractor.name} ({getattr(result.extractor, 'resize', 'its own resize')})")
-    print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _, _ in COLUMNS))
-    for row in result.rows:
+def print_table(extractor: Any, rows: list[Row], columns: Sequence[tuple[str, str, int, int, int]]) -> None:
+    print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
+    print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _, _ in columns))
+    for row in rows:
         cells = [
             f"{row.values[value] * factor:.{digits}f}" if value in row.values else "-"
-            for value, _, _, factor, digits in COLUMNS
+            for value, _, _, factor, digits in columns
         ]
-        numbers = "".join(f"{cell:>{column[2]}}" for cell, column in zip(cells, COLUMNS, strict=True))
+        numbers = "".join(f"{cell:>{column[2]}}" for cell, column in zip(cells, columns, strict=True))
         print(f"{row.name:<22}{row.images:>7}{row.real:>7}{numbers}")
-    for line in result.warnings:
-        print(f"note: {line}")
 
 
 def print_looks(sets: Sets) -> None:

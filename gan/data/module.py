@@ -199,7 +199,10 @@ class Images(LightningDataModule):
         Fewer where there are not so many. Which they are, and their order, depends on the contents of the files alone:
         neither on the seed nor on names.
         """
-        images = torch.as_tensor(self.pixels[self._chosen(n, held_out)]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
+        return self._measured(self._chosen(n, held_out))
+
+    def _measured(self, rows: np.ndarray) -> Tensor:
+        images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
         return self.variation(images, 0) if self.variation and len(images) else images.contiguous()
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
@@ -208,7 +211,7 @@ class Images(LightningDataModule):
 
     def _chosen(self, n: int, held_out: bool) -> np.ndarray:
         rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
-        return rows[np.argsort(digests, kind="stable")[:n]]
+        return first(rows, digests, n)
 
     @property
     def flips(self) -> bool:
@@ -304,3 +307,8 @@ def report(source: Any, errors: dict[int, str]) -> None:
 @rank_zero_only
 def say(line: str) -> None:
     print(line, flush=True)
+
+
+def first(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:
+    """n of the rows in the order of their digests."""
+    return rows[np.argsort(digests, kind="stable")[:n]]

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from gan.data import looks
-from gan.data.module import Batches, Images, position, served
+from gan.data.module import Batches, Images, first, position, served
 from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
 from gan.data.sampler import OTHER, EndlessBatches
 from gan.errors import UserError
@@ -67,11 +67,11 @@ class Paired(Images):
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
-        return super().reals(n, held_out)[:, : self.channels]
+        return self.pairs(n, held_out, "a")[:, : self.channels]
 
     def truths(self, n: int, held_out: bool = False) -> Tensor | None:
         """What `inputs` shall become."""
-        return super().reals(n, held_out)[:, self.channels :]
+        return self.pairs(n, held_out, "a")[:, self.channels :]
 
     def expected(self, n: int, held_out: bool = False) -> Tensor | None:
         """The truths that translations are measured by."""
@@ -79,7 +79,11 @@ class Paired(Images):
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures of the target."""
-        return super().reals(n, held_out)[:, self.channels :]
+        return self.pairs(n, held_out, "b")[:, self.channels :]
+
+    def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
+        """n pairs, uint8 (n, 2C, H, W), of which training sees that side."""
+        return super().reals(n, held_out)
 
     def preview(self, n: int) -> Tensor:
         return self.reals(n)
@@ -146,7 +150,16 @@ class Styled(Paired):
 
     def rows_of(self, side: str) -> np.ndarray:
         """The rows that training sees that side of."""
-        return self.rows[self.of_b == (side == "b")] if self.pairing == "disjoint" else self.rows
+        return self.rows[self.on(side)]
+
+    def on(self, side: str) -> np.ndarray:
+        """bool (rows,): whether training sees that side."""
+        return self.of_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
+
+    def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
+        if held_out:
+            return super().pairs(n, held_out, side)
+        return self._measured(first(self.rows_of(side), self.digests[self.on(side)], n))
 
     def __len__(self) -> int:
         return len(self.rows_of("a"))

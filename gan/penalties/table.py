@@ -9,24 +9,29 @@ from torch.nn.functional import relu
 from gan.errors import UserError
 from gan.step import Step
 
+AXES = -1, -2, -3  # of red, green and blue in a table
+
 
 class Table(nn.Module):
-    """smooth * mean squared step + monotone * mean decrease, over neighbouring points of all tables.
+    """smooth * mean squared step + monotone * mean decrease + straight * mean squared change of steps, over neighbours.
 
-    Zeng et al., 2020, arXiv:2009.14468, equations 6 and 7, with means in place of sums; the paper's weights of the
-    mixture, which are to be small, are left out.
+    The first two are Zeng et al., 2020, arXiv:2009.14468, equations 6 and 7, with means in place of sums; the paper's
+    weights of the mixture, which are to be small, are left out. The third is ours: it costs a linear map of colours
+    nothing, and what is between colours that were seen goes straight from one to the other.
 
     Args:
         smooth, monotone: lambda_s and lambda_m.
+        straight: weight of the third; the more, the nearer to a linear map.
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
     of = "generator"
 
-    def __init__(self, smooth: float = 1e-4, monotone: float = 10.0, every: int = 1) -> None:
+    def __init__(self, smooth: float = 1e-4, monotone: float = 10.0, straight: float = 0.0, every: int = 1) -> None:
         super().__init__()
         self.smooth = smooth
         self.monotone = monotone
+        self.straight = straight
         self.every = every
 
     def forward(self, step: Step) -> Tensor:
@@ -34,7 +39,8 @@ class Table(nn.Module):
         tables = getattr(step.generator, "tables", None)
         if not isinstance(tables, Tensor):
             raise UserError("penalty=table: there are colour tables in the generator of model=lut alone")
-        steps = [tables.diff(dim=axis) for axis in (-1, -2, -3)]
-        squares = torch.stack([each.square().mean() for each in steps]).sum()
+        steps = [tables.diff(dim=axis) for axis in AXES]
+        bends = [tables.diff(n=2, dim=axis) for axis in AXES]
+        squares, bent = (torch.stack([each.square().mean() for each in some]).sum() for some in (steps, bends))
         falls = torch.stack([relu(-each).mean() for each in steps]).sum()
-        return self.smooth * squares + self.monotone * falls
+        return self.smooth * squares + self.monotone * falls + self.straight * bent

@@ -14,6 +14,8 @@ from PIL import Image
 from gan.data.retro import draw
 
 from ..conftest import ROOT, TINY, Train, command
+from ..recipes import TINY as RECIPES
+from ..recipes import photographs
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +111,19 @@ def test_missing_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert time.monotonic() - started < 2
     assert "weights-inception-2015-12-05-6726825d.pth" in result.stderr and "sha256" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_path: Path) -> None:
+    data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32", "data.batch_size=4"]
+    words = ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4", "images=8", "callback=[checkpoint]"]
+    command([str(ROOT / "train.py"), *words, "hydra.run.dir=run"], tmp_path)
+    shutil.copytree(tmp_path / "run", tmp_path / "other")
+    out = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "other").stdout
+    names = [line[:22].strip() for line in out.splitlines()]
+    for name in ("generated", "translated", "other", "nothing done", "Monge-Kantorovich", "another's truth"):
+        assert name in names
+    lines = [json.loads(line) for line in (tmp_path / "run" / "evaluation.jsonl").read_text().splitlines()]
+    gains = {line["row"]: line["value"] for line in lines if line["metric"] == "gain"}
+    assert gains["nothing done"] == 0 and gains["translated"] == gains["other"]
+    error = gan_command("evaluate", "run", "--against", "other", check=2).stderr
+    assert "measured by what its run has held out" in error and error.count("\n") == 1

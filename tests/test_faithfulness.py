@@ -1,0 +1,55 @@
+"""The table of a translator: its rows, and what closed forms are fitted to."""
+
+import torch
+from torch import Tensor, nn
+
+from gan.data.translation import Styled, Unpaired
+from gan.faithfulness import evaluate, translated
+
+from .recipes import photographs
+
+
+class Inverts(nn.Module):
+    multiple, reach = 1, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sign = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.sign * x
+
+
+def features(images: Tensor) -> Tensor:
+    return images.float().mean((2, 3)) / 255
+
+
+def test_rows_beside_nothing_closed_forms_and_others() -> None:
+    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data.setup("fit")
+    pictures = translated(Inverts(), data, 10, {"the same": Inverts()})
+    rows = {row.name: row.values for row in evaluate(pictures, features)}
+    assert list(rows) == ["translated", "the same", "nothing done", "channel statistics", "histograms",
+                          "Monge-Kantorovich", "another's truth"]  # fmt: skip
+    assert rows["translated"] == rows["the same"]
+    assert rows["translated"]["luminance_correlation"] < -0.9 < 0.9 < rows["nothing done"]["luminance_correlation"]
+    assert rows["nothing done"]["gain"] == 0 and rows["translated"]["gain"] < 0
+    assert rows["another's truth"]["luminance_ssim"] < rows["channel statistics"]["luminance_ssim"]
+
+
+def test_closed_forms_see_what_training_sees() -> None:
+    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data.setup("fit")
+    inputs, target = data.inputs(99), data.reals(99)
+    assert len(inputs) + len(target) == len(data.rows)
+    truths = data.truths(99)
+    assert truths is not None and len(truths) == len(inputs)
+    assert not {image.numpy().tobytes() for image in truths} & {image.numpy().tobytes() for image in target}
+
+
+def test_without_a_truth_there_is_no_gain() -> None:
+    data = Unpaired(photographs(), photographs(), size=32, fit="crop")
+    data.setup("fit")
+    rows = evaluate(translated(Inverts(), data, 6, {}), features)
+    assert "another's truth" not in [row.name for row in rows]
+    assert not any("gain" in row.values for row in rows) and all("kid_source" in row.values for row in rows)
