@@ -19,6 +19,7 @@ import gan
 from gan.config import compose
 
 from .conftest import ROOT, TINY, Train, command
+from .recipes import TINY as RECIPES
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)
@@ -29,14 +30,15 @@ COMMANDS = [
     for line in block.splitlines()
     if re.match(r"(python|gan |torchrun|srun|tensorboard)", line)
 ]
+TRANSLATION = "data=unpaired", "data=paired", "data=retro_filter"
 ADDED = "model=enlarging loss=exponential augment=mirror"  # parts that the README shows how to write
 TRAIN = [
     line
     for line in COMMANDS
     if line.startswith("python train.py")
-    and not any(word in line for word in ("-m ", "resume", "data=stream", "model=pix2pix", ADDED))
+    and not any(word in line for word in ("-m ", "resume", "data=stream", *TRANSLATION, ADDED))
 ]
-TRANSLATE = [line for line in COMMANDS if "model=pix2pix" in line]
+TRANSLATE = [line for line in COMMANDS if any(word in line for word in TRANSLATION)]
 
 
 def test_two_commands_stand_at_the_top() -> None:
@@ -49,10 +51,10 @@ def test_two_commands_stand_at_the_top() -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "images").mkdir()
-    for index in range(6):
+    for index in range(12):
         path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (40, 40), (40 * index, 0, 0)).save(path)
+        Image.new("RGB", (40, 40), (20 * index, 0, 0)).save(path)
     return tmp_path / "images"
 
 
@@ -68,12 +70,16 @@ def test_training_commands(line: str, train: Train, gan_command: Train, folder: 
 
 
 @pytest.mark.parametrize("line", TRANSLATE)
-def test_translators(line: str, train: Train, folder: Path) -> None:
-    small = ["data.size=32", "model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"]
-    few = ["data.split=file", "data.validation=0.4"] if "retro_filter" in line else []
-    train(
-        *shlex.split(line.replace("PATH", str(folder)))[2:], *small, *few, "images=8", "callback=[samples]", tiny=False
-    )
+def test_translators(line: str, train: Train, gan_command: Train, folder: Path, tmp_path: Path) -> None:
+    words = shlex.split(line.replace("PATH", str(folder)))[2:]
+    recipe = words[0].removeprefix("model=")
+    few = ["data.split=file", "data.validation=0.4", "data.size=32", "images=8", "callback=[samples,checkpoint]"]
+    train(*words, *RECIPES[recipe], *few, tiny=False)
+    if "runs/film" not in line:
+        return
+    for use in (line for line in COMMANDS if line.startswith("gan") and "runs/film" in line):
+        gan_command(*shlex.split(use.replace("PATH", str(folder)))[1:])
+    assert len(list((tmp_path / "out").rglob("*.png"))) == len(list((tmp_path / "sheets").rglob("*.png"))) == 12
 
 
 def test_resume_generate_and_python(
@@ -88,7 +94,7 @@ def test_resume_generate_and_python(
         gan_command(*shlex.split(line)[1:])
     assert len(list((tmp_path / "images").iterdir())) == 18
     shutil.copytree(tmp_path / "runs" / "NAME", tmp_path / "runs" / "OTHER")
-    for line in (line for line in COMMANDS if line.startswith(("gan evaluate", "gan compare"))):
+    for line in (line for line in COMMANDS if line.startswith(("gan evaluate", "gan compare")) and "film" not in line):
         words = shlex.split(line.replace("FOLDER", "images").replace("PATH", "images"))[1:]
         gan_command(*words, *["--images", "12"] * ("evaluate" in line))
     assert (tmp_path / "copies.png").exists() and (tmp_path / "curves.png").exists()
