@@ -10,30 +10,38 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.commands.generate import checked_device
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 from gan.progress import counting
 
 if TYPE_CHECKING:
+    import numpy as np
     from PIL import Image
+    from torch import Tensor
 
     from gan.data.files import File
 
 SOME_UNREADABLE = 3  # exit code
+TARGETS = 500  # pictures of the target that a palette is made of
 LISTED = 20  # unreadable files that are named
 SHEET = 512  # pixels that pictures of a comparison have at most
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="run folder or checkpoint file of a translator")
-    parser.add_argument("input", type=Path, help="picture, or folder with pictures and folders of them")
+    parser.add_argument("input", type=Path, help="picture or video, or folder with pictures and folders of "
+                        "them")  # fmt: skip
     parser.add_argument("output", type=Path, help="file, or folder for files of the same names; made if missing")
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a of model=cyclegan goes back "
                         "from the style to photographs (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="0 leaves pictures as they are, 1 is all of the "
                         "style (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--cell", type=int, default=1, metavar="PIXELS", help="pixel art: a side of the cells of one "
+                        "colour (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--palette", metavar="COLOURS", help="pixel art: so many colours, those that tell most of the "
+                        "target; or a picture, or a text of hexadecimal colours, with the palette")  # fmt: skip
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also write sheets of input and output, side by "
                         "side")  # fmt: skip
     parser.add_argument("--tile", type=int, metavar="PIXELS", help="a side of the parts that large pictures are taken "
@@ -49,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--strength {arguments.strength}: from 0 to 1")
     if arguments.tile is not None and arguments.tile < 64:
         raise UserError(f"--tile {arguments.tile}: at least 64 pixels")
+    at_least("--cell", arguments.cell, 1)
     found = work(arguments.input, arguments.output)
     todo = [(file, target) for file, target in found if arguments.force or not target.exists()]
     if len(todo) < len(found):
@@ -56,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
+    from gan import video
     from gan.data.decode import ImageError
     from gan.data.files import content
     from gan.model_io import load_translator
@@ -63,18 +73,24 @@ def run(arguments: argparse.Namespace) -> int:
 
     network, config = load_translator(arguments.run, arguments.checkpoint, arguments.average, arguments.direction)
     network.to(checked_device(arguments.device))
-    translator = Pictures(network, int(config["data"]["channels"]), arguments.strength, arguments.tile)
+    palette = chosen_palette(arguments.palette, config, Path(arguments.run)) if arguments.palette else None
+    finish = Finish(arguments.cell, palette, arguments.strength)
+    translator = Pictures(network, int(config["data"]["channels"]), arguments.tile, finish)
     broken = []
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance:
             for file, target in todo:
                 try:
+                    if is_video(file.name):
+                        video.convert(Path(file.path), target, translator)
+                        continue
                     before = convert(content(file), target, translator)
                     if arguments.compare:
                         save_sheet(before, target, sheet_of(arguments, target))
                 except ImageError as error:
                     broken.append(f"{file.path}: {error}")
-                advance(1)
+                finally:
+                    advance(1)
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({error.strerror}); what is there is whole, "
@@ -85,6 +101,12 @@ def run(arguments: argparse.Namespace) -> int:
     if broken:
         print(f"{len(broken)} of {len(todo)} files could not be read", file=sys.stderr)
     return SOME_UNREADABLE if broken else 0
+
+
+def is_video(name: str) -> bool:
+    from gan.video import ENDINGS
+
+    return os.path.splitext(name)[1].lower() in ENDINGS
 
 
 def work(source: Path, target: Path) -> list[tuple[File, Path]]:
@@ -108,35 +130,64 @@ def work(source: Path, target: Path) -> list[tuple[File, Path]]:
     return [(file, target / file.name) for file in find([str(source)])]
 
 
+def chosen_palette(given: str, config: dict[str, Any], run: Path) -> np.ndarray:
+    """The palette of a file, or so many colours of the set that was learnt from."""
+    from gan import model_io
+    from gan.metrics.pixels import rgb
+    from gan.pixel_art import MOST, palette_of, read_palette
+
+    if not given.isdecimal():
+        return read_palette(given)
+    if not 2 <= int(given) <= MOST:
+        raise UserError(f"--palette {given}: from 2 to {MOST} colours")
+    return palette_of(rgb(model_io.data(config, run).reals(TARGETS)).round().byte(), int(given))
+
+
+class Finish(NamedTuple):
+    """What is done with a translation: a grid, a palette, and how much of it is seen."""
+
+    cell: int
+    palette: np.ndarray | None
+    strength: float
+
+    def __call__(self, before: Image.Image, after: Tensor) -> Image.Image:
+        """RGB of the picture as it was, and of its translation, uint8 (3, H, W)."""
+        from PIL import Image
+
+        from gan.pixel_art import snap
+
+        if self.cell > 1 or self.palette is not None:
+            after = snap(after, self.cell, self.palette)
+        picture = Image.fromarray(after.permute(1, 2, 0).contiguous().numpy())
+        return Image.blend(before, picture, self.strength) if self.strength < 1 else picture
+
+
 class Pictures:
     """RGB or RGBA picture -> the same translated; alpha stays as it is."""
 
-    def __init__(self, network: Any, channels: int, strength: float, tile: int | None) -> None:
+    def __init__(self, network: Any, channels: int, tile: int | None, finish: Finish) -> None:
         self.network = network
         self.channels = channels
-        self.strength = strength
         self.tile = tile
+        self.finish = finish
 
     def __call__(self, picture: Image.Image) -> Image.Image:
         import numpy as np
         import torch
-        from PIL import Image
 
         from gan.data.decode import unpremultiply
         from gan.tiles import fitting_memory, translate
 
-        alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # the last is premultiplied
-        straight = picture.convert("RGBA") if mode == "RGBa" else picture.convert("RGB")
-        pixels = np.array(straight.convert(mode)).reshape(picture.height, picture.width, -1)
+        given = picture.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
+        pixels = np.array(given).reshape(picture.height, picture.width, -1)
         tile = self.tile or fitting_memory(self.network)
-        done = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), tile).numpy()
-        colour = unpremultiply(done)[:3] if self.channels == 4 else np.repeat(done, 3, 0) if len(done) == 1 else done
-        result = Image.fromarray(np.ascontiguousarray(colour.transpose(1, 2, 0)))
-        if self.strength < 1:
-            result = Image.blend(picture.convert("RGB"), result, self.strength)
-        if alpha is not None:
-            result.putalpha(alpha)
+        done = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), tile)
+        if self.channels == 4:
+            done = torch.from_numpy(unpremultiply(done.numpy())[:3])
+        result = self.finish(picture.convert("RGB"), done.expand(3, -1, -1))
+        if picture.mode == "RGBA":
+            result.putalpha(picture.getchannel("A"))
         return result
 
 

@@ -143,6 +143,57 @@ def test_one_file_and_how_strong(run: Path, gan_command: Train, tmp_path: Path) 
     assert np.array_equal(np.asarray(Image.open(tmp_path / "folder" / "in.png")), pixels["1"])
 
 
+def test_pixel_art_has_cells_and_a_palette(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    noise(30, 21).save(tmp_path / "in.png")
+    (tmp_path / "two.hex").write_text("1b2a41\nf3e6c8\n")
+    for name, palette in (("six", "6"), ("two", "two.hex")):
+        gan_command("translate", str(run), "in.png", f"{name}.png", "--cell", "4", "--palette", palette)
+    six, two = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("six", "two"))
+    assert len(np.unique(six.reshape(-1, 3), axis=0)) <= 6
+    assert {tuple(colour) for colour in two.reshape(-1, 3)} == {(0x1B, 0x2A, 0x41), (0xF3, 0xE6, 0xC8)}
+    assert np.array_equal(six[:20, :28], six[:20:4, :28:4].repeat(4, 0).repeat(4, 1))
+
+
+@pytest.mark.parametrize(("size", "name"), [((64, 48), "clip.mp4"), ((33, 21), "clip.mkv"), ((64, 48), "clip.webm")])
+def test_a_video_keeps_size_rate_and_sound(
+    size: tuple[int, int], name: str, run: Path, gan_command: Train, tmp_path: Path
+) -> None:
+    av = pytest.importorskip("av")
+    width, height = size
+    with av.open(tmp_path / name, "w") as writer:
+        picture = writer.add_stream("libvpx-vp9" if name.endswith("webm") else "libx264", rate=12)
+        picture.width, picture.height = size
+        picture.pix_fmt = "yuv444p" if width % 2 else "yuv420p"
+        sound = writer.add_stream("libopus" if name.endswith("webm") else "aac", rate=48_000)
+        for index in range(9):
+            frame = av.VideoFrame.from_image(Image.new("RGB", size, (20 * index, 120, 200 - 20 * index)))
+            writer.mux(picture.encode(frame))
+            samples = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.float32), "fltp", "mono")
+            samples.sample_rate, samples.pts = 48_000, 4000 * index
+            writer.mux(sound.encode(samples))
+        writer.mux(picture.encode())
+        writer.mux(sound.encode())
+    gan_command("translate", str(run), name, f"out/{name}")
+    found = []
+    for path in (tmp_path / name, tmp_path / "out" / name):
+        with av.open(path) as reader:
+            picture, frames = (
+                reader.streams.video[0],
+                [frame.to_ndarray(format="rgb24") for frame in reader.decode(video=0)],
+            )
+            found.append((picture.average_rate, len(reader.streams.audio), [frame.shape for frame in frames]))
+    assert found[0] == found[1] and found[0][2] == [(height, width, 3)] * 9
+    assert not list((tmp_path / "out").glob(".*"))
+
+
+def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    pytest.importorskip("av")
+    (tmp_path / "no.mp4").write_text("no video")
+    error = gan_command("translate", str(run), "no.mp4", "out.mp4", check=2).stderr
+    assert "no.mp4: no video that can be read" in error and error.count("\n") == 1
+    assert not list(tmp_path.glob("*out*"))
+
+
 def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) -> None:
     noise(30, 20).save(tmp_path / "in.png")
     for direction in ("a2b", "b2a"):
@@ -164,6 +215,10 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
         (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: from 0 to 1"),
         (["RUN", "in", "out", "--tile", "3"], "--tile 3: at least 64"),
+        (["RUN", "in", "out", "--cell", "0"], "--cell=0"),
+        (["RUN", "in", "out", "--palette", "1"], "--palette 1: from 2 to 256"),
+        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colours nor a file"),
+        (["RUN", "in", "out", "--palette", "notes.txt"], "0 colours"),
         (["nowhere", "in", "out"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

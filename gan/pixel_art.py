@@ -1,0 +1,68 @@
+"""Make pixel art of a picture: a grid of cells, each of one colour of a palette. A last step, which learns nothing."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from scipy.cluster.vq import kmeans2
+from scipy.spatial import cKDTree
+from skimage.color import lab2rgb, rgb2lab
+from torch import Tensor
+from torch.nn.functional import avg_pool2d
+
+from gan.data.decode import ImageError, open_upright
+from gan.errors import UserError
+
+SAMPLED = 100_000  # pixels of a set, at most, that its palette is made of
+MOST = 256  # colours of a palette
+
+
+def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None) -> Tensor:
+    """uint8 RGB (3, H, W) -> the same: each cell its mean colour, and each colour the palette's nearest in Lab.
+
+    Args:
+        cell: pixels a side; cells begin in the upper left corner, and are cut at the others.
+        palette: (K, 3), uint8 RGB; None leaves colours as they are.
+    """
+    height, width = picture.shape[1:]
+    small = avg_pool2d(picture[None].float(), cell, ceil_mode=True, count_include_pad=False)[0].round()
+    if palette is not None:
+        colours = rgb2lab(small.permute(1, 2, 0).numpy() / 255)  # (h, w, 3)
+        nearest = cKDTree(rgb2lab(palette / 255.0)).query(colours)[1]
+        small = torch.from_numpy(palette[nearest]).permute(2, 0, 1)
+    large = small.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
+    return large[:, :height, :width].to(torch.uint8)
+
+
+def palette_of(images: Tensor, colours: int) -> np.ndarray:
+    """The centres of k-means in Lab over pixels of uint8 RGB (N, 3, H, W): (K, 3), uint8, from dark to light."""
+    pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
+    pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:SAMPLED]]
+    colours = min(colours, len(np.unique(pixels, axis=0)))
+    centres = kmeans2(rgb2lab(pixels / 255.0), colours, minit="++", seed=0)[0]
+    return np.rint(255 * lab2rgb(centres[np.argsort(centres[:, 0])])).astype(np.uint8)
+
+
+def read_palette(path: str) -> np.ndarray:
+    """A palette from a file: the colours of a picture, or hexadecimal words such as 1b2a41 in a text.
+
+    Raises:
+        UserError: there is no such file, or it holds no colours, or more than 256.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise UserError(f"--palette {path}: neither a number of colours nor a file ({error.strerror})") from error
+    try:
+        pixels = np.asarray(open_upright(BytesIO(data)).convert("RGB")).reshape(-1, 3)
+        found = np.unique(pixels, axis=0)
+    except ImageError:
+        words = re.findall(r"\b#?([0-9a-fA-F]{6})\b", data.decode("utf-8", "replace"))
+        found = np.array([list(bytes.fromhex(word)) for word in words], np.uint8).reshape(-1, 3)
+    if not 0 < len(found) <= MOST:
+        raise UserError(f"--palette {path}: {len(found)} colours, and 1 to {MOST} are possible")
+    return found

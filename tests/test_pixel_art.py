@@ -1,0 +1,45 @@
+"""Cells, palettes and their nearest colours."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan.errors import UserError
+from gan.pixel_art import palette_of, read_palette, snap
+
+INKS = np.array([[10, 10, 10], [200, 40, 40], [240, 230, 200]], np.uint8)
+
+
+def test_a_cell_has_its_mean_and_the_last_are_cut() -> None:
+    picture = torch.arange(3 * 5 * 7, dtype=torch.uint8).reshape(3, 5, 7)
+    done = snap(picture, 2)
+    assert done.shape == picture.shape
+    assert done[0, 0, 0] == done[0, 1, 1] == torch.tensor([0.0, 1, 7, 8]).mean().round()
+    assert done[1, 4, 6] == picture[1, 4, 6]
+    assert torch.equal(snap(picture), picture)
+
+
+def test_each_colour_becomes_the_nearest() -> None:
+    picture = torch.tensor([[[30, 180, 255]], [[0, 60, 255]], [[20, 60, 255]]], dtype=torch.uint8)
+    assert snap(picture, 1, INKS)[:, 0].T.tolist() == INKS.tolist()
+
+
+def test_a_sets_own_colours_are_found() -> None:
+    choice = np.random.default_rng(0).integers(0, 3, (4, 20, 20))
+    images = torch.from_numpy(INKS[choice]).permute(0, 3, 1, 2)
+    for colours in (3, 8):  # no more than there are
+        assert np.abs(palette_of(images, colours).astype(int) - INKS).max() <= 1
+
+
+def test_palettes_from_files(tmp_path: Path) -> None:
+    Image.fromarray(INKS[None]).save(tmp_path / "inks.png")
+    (tmp_path / "inks.hex").write_text("#0a0a0a c82828\nF0E6C8 no colour")
+    for name in ("inks.png", "inks.hex"):
+        assert read_palette(str(tmp_path / name)).tolist() == INKS.tolist()
+    (tmp_path / "empty.txt").touch()
+    for name, said in (("none.png", "No such file"), ("empty.txt", "0 colours")):
+        with pytest.raises(UserError, match=said):
+            read_palette(str(tmp_path / name))
