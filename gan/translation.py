@@ -65,10 +65,14 @@ class Translator(GAN):
         return [translate_each(self.averaged_generator(), pictures)]
 
     def beside(self, n: int) -> list[Tensor]:
-        """n pictures, their `translations`, and the truth where it is known."""
+        """n pictures and their `translations`; then the truth, or where it is not known pictures of the target, which
+        are to stay as they are, and what becomes of them."""
         pictures = self.chosen(self.data.inputs, n)
-        truths = [] if self.data.truths(1) is None else [self.chosen(self.data.truths, n)]
-        return [pictures, *self.translations(pictures), *truths]
+        shown = [pictures, *self.translations(pictures)]
+        if self.data.truths(1) is not None:
+            return [*shown, self.chosen(self.data.truths, n)]
+        target = self.chosen(self.data.reals, n)
+        return [*shown, target, translate_each(self.averaged_generator(), target)]
 
     def preview(self, n: int) -> Tensor:
         """Pictures, each followed by what `beside` gives: uint8 (n or less, C, H, W)."""

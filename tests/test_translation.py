@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan.data.translation import Unpaired
 from gan.images import to_float, to_uint8
 from gan.penalties.reconstruction import Reconstruction
 from gan.step import Augmented
@@ -141,3 +142,14 @@ def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
     fit((module, data), 2)
     after = list(module.penalties.parameters())
     assert len(before) == 16 and not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_without_truths_grids_show_what_becomes_of_the_target() -> None:
+    module, _ = build("cut")
+    folder = photographs()
+    data = Unpaired(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
+    fit((module, data), 1)
+    shown = module.preview(16)
+    assert len(shown) == 16 and module.columns(64) == 8
+    assert torch.equal(shown[::4], data.inputs(4, held_out=True)) and torch.equal(shown[2::4], data.reals(4, True))
+    assert torch.equal(shown[3::4], translate_each(module.averaged_generator(), shown[2::4]))

@@ -20,6 +20,9 @@ import tempfile
 from pathlib import Path
 
 import torch
+from PIL import Image
+
+from gan.data.retro import draw
 
 ROOT = Path(__file__).parents[2]
 SIZES = {
@@ -34,6 +37,8 @@ SIZES = {
     "r3gan": 64,
     "projected": 256,
 }
+TRANSLATORS = {"pix2pix": "paired", "cyclegan": "disjoint", "cut": "disjoint", "fastcut": "disjoint", "lut": "disjoint"}
+TRANSLATED = 256  # pixels a side, of all of them
 
 
 def train(folder: Path, options: list[str]) -> None:
@@ -51,11 +56,23 @@ def rate(lines: list[dict[str, float]]) -> float:
     return (last["images"] - first["images"]) / (last["time"] - first["time"])
 
 
+def data(recipe: str, folder: Path) -> list[str]:
+    """Options of a recipe's data: built-in images, with a look where it translates."""
+    if recipe in SIZES:
+        return [f"data.size={SIZES[recipe]}"]
+    (folder / "pictures").mkdir()
+    for index in range(64):
+        picture = Image.fromarray(draw(0, index, TRANSLATED, TRANSLATED))
+        picture.save(folder / "pictures" / f"{index}.png")
+    pairing = ["data.style=film", f"data.pairing={TRANSLATORS[recipe]}", "data.split=file"]
+    return ["data=retro_filter", f"data.root={folder / 'pictures'}", f"data.size={TRANSLATED}", *pairing]
+
+
 def report(recipe: str, *options: str) -> None:
     """Train, and print a line."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = [f"model={recipe}", f"data.size={SIZES[recipe]}", "model.log_every=500", *options]
+        words = [f"model={recipe}", "model.log_every=500", *data(recipe, folder), *options]
         process = multiprocessing.get_context("spawn").Process(target=train, args=(folder, words))
         process.start()
         process.join()
@@ -70,7 +87,8 @@ def report(recipe: str, *options: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=list(SIZES), help=", ".join(SIZES))
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", default=[*SIZES, *TRANSLATORS],
+                        help=", ".join([*SIZES, *TRANSLATORS]))  # fmt: skip
     parser.add_argument("--minutes", type=float, default=1, help="of training, for each line")
     given = parser.parse_args()
     if not torch.cuda.is_available():
