@@ -38,13 +38,13 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
         features: uint8 (N, C, H, W) -> (N, D), for the kernel distances to the target and to the pictures translated.
     """
     target, inputs = features(pictures.target), features(pictures.inputs)
-    perceptual = PerceptualDistance()
+    perceptual = PerceptualDistance() if pictures.truths is not None else None
     rows = []
     for name, images in candidates(pictures):
         seen = features(images)
         values = {"kid_target": squared_mmd(target, seen), "kid_source": squared_mmd(inputs, seen)}
         values |= kept(pictures.inputs, images)
-        if pictures.truths is not None:
+        if pictures.truths is not None and perceptual is not None:
             values |= nearness(pictures.inputs, images, pictures.truths)
             values["perceptual"] = float(perceptual(images, pictures.truths).mean())
         rows.append(Row(name, len(images), len(target), values))
@@ -62,9 +62,14 @@ def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
         yield "another's truth", pictures.truths.roll(1, 0)
 
 
+def keeps(data: Any) -> bool:
+    """Whether it has held out pictures of both sides to measure with."""
+    return min(len(data.inputs(2, True)), len(data.reals(2, True))) == 2
+
+
 def translated(network: Any, data: Any, n: int, others: Mapping[str, Any]) -> Pictures:
     """What networks make of n pictures that a DataModule has held out, or has trained on where it keeps none."""
-    held_out = len(data.inputs(2, True)) == 2
+    held_out = keeps(data)
     inputs = data.inputs(n, held_out)
     return Pictures(
         inputs,

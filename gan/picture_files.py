@@ -1,4 +1,4 @@
-"""Pictures from files to files that keep what is no pixel: format, alpha, EXIF, frames and their durations."""
+"""Pictures from files to files that keep what is no pixel: format, alpha, EXIF, density, frames and their durations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from PIL import Image
 from gan.data.decode import ImageError, header, pictures
 from gan.runs import write_atomically
 
-ORIENTATION = 0x0112  # of EXIF; pixels are upright when they come here
+MAX_PIXELS = 256_000_000  # of a picture, and of all frames of an animation together
+# Of EXIF what says something of the picture. A TIFF's own tags say how its pixels lie, which changes; so do orientation
+# and sizes: pixels are upright when they come here.
+DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, 34665, 34853)
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
@@ -22,33 +25,50 @@ WITHOUT_ALPHA = ("JPEG", "BMP")
 ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
 
 
-def convert(data: bytes, path: Path, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Write a changed picture, or all frames of an animation, in the format that the file has.
+def convert(
+    data: bytes, path: Path, change: Callable[[Image.Image], Image.Image], kind: str | None = None, **options: Any
+) -> Image.Image:
+    """Write a changed picture, or all frames of an animation.
 
     Args:
         data: the file's bytes.
         path: where to write, whole or not at all.
         change: RGB or RGBA, upright, to a picture of the same mode and size.
+        kind: Pillow's name of the format to write; that of the file where it is None.
+        options: of that format, in place of OPTIONS.
 
     Returns:
         The first picture as it was.
 
     Raises:
-        ImageError: the picture cannot be read.
-        OSError: it cannot be written.
+        ImageError: the picture cannot be read, or not be written in this format.
+        OSError: the file system does not take it.
     """
-    about = header(BytesIO(data))
-    kind = "JPEG" if about.format == "MPO" else about.format
+    about = header(BytesIO(data), MAX_PIXELS)
+    kind = kind or ("JPEG" if about.format == "MPO" else about.format)
     before: list[Image.Image] = []
     after: list[Image.Image] = []
-    for picture in pictures(BytesIO(data), "all"):
+    for picture in pictures(BytesIO(data), "all" if kind in ANIMATED else "first", MAX_PIXELS):
         before = before or [picture.copy()]
         after.append(fitting(change(picture), kind))
-    options = dict(OPTIONS.get(kind, {})) | kept(data)
-    if len(after) > 1 and kind in ANIMATED:
-        options |= {"save_all": True, "append_images": after[1:]} | timing(data, len(after))
-    write_atomically(path, lambda file: after[0].save(file, kind, **options))
+        if len(after) * picture.width * picture.height > MAX_PIXELS:
+            raise ImageError(f"its frames have more than {MAX_PIXELS:,} pixels together")
+    more = {"save_all": True, "append_images": after[1:]} if len(after) > 1 else {}
+    encoded = encode(after[0], kind, OPTIONS.get(kind, {}) | options | more | kept(data, about.format, len(after)))
+    write_atomically(path, lambda file: file.write(encoded))
     return before[0]
+
+
+def encode(picture: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
+    """ImageError where the format does not take it; without EXIF where that is what it does not take."""
+    for given in (options, {name: value for name, value in options.items() if name != "exif"}):
+        try:
+            file = BytesIO()
+            picture.save(file, kind, **given)
+            return file.getvalue()
+        except Exception as error:  # encoders raise nearly anything
+            reason = " ".join(str(error).split())
+    raise ImageError(f"it cannot be written as {kind} ({reason})")
 
 
 def fitting(picture: Image.Image, kind: str) -> Image.Image:
@@ -59,28 +79,30 @@ def fitting(picture: Image.Image, kind: str) -> Image.Image:
     return Image.alpha_composite(ground, picture).convert("RGB")
 
 
-def kept(data: bytes) -> dict[str, Any]:
-    """EXIF without the orientation; none where there is none, or it cannot be read."""
-    try:
-        with Image.open(BytesIO(data)) as image:
-            exif = image.getexif()
-            exif.pop(ORIENTATION, None)
-            return {"exif": exif.tobytes()} if len(exif) else {}
-    except Exception:  # foreign metadata makes its parser raise nearly anything
-        return {}
+def kept(data: bytes, kind: str, frames: int) -> dict[str, Any]:
+    """Options of Pillow's `save` for what a file of that format holds beside pixels, as far as it can be read."""
+    options: dict[str, Any] = {}
+    with Image.open(BytesIO(data), formats=["JPEG" if kind == "MPO" else kind]) as image:
+        if "dpi" in image.info:
+            options["dpi"] = image.info["dpi"]
+        if frames > 1:
+            options |= timing(image, frames)
+        exif = Image.Exif()
+        try:
+            exif.update({tag: value for tag, value in image.getexif().items() if tag in DESCRIPTIVE})
+        except Exception:  # foreign metadata makes its parser raise nearly anything
+            return options
+        return options | ({"exif": exif} if len(exif) else {})
 
 
-def timing(data: bytes, frames: int) -> dict[str, Any]:
-    """How long each frame stays (ms), and how often all are shown."""
-    with Image.open(BytesIO(data)) as image:
-        durations = []
-        for frame in range(frames):
-            image.seek(frame)
-            durations.append(image.info.get("duration", 0))
-        loop = {"loop": image.info["loop"]} if "loop" in image.info else {}
+def timing(image: Any, frames: int) -> dict[str, Any]:
+    """How long each frame stays (ms), how often all are shown, and whether the first is one of them."""
+    durations = []
+    for frame in range(frames):
+        image.seek(frame)
+        image.load()  # WebP says so only now
+        durations.append(image.info.get("duration", 0))
+    options = {name: image.info[name] for name in ("loop", "default_image") if name in image.info}
     if image.format == "GIF":
-        return {"duration": durations, "disposal": 2, **loop}
-    return {"duration": durations, **loop} if any(durations) else {}
-
-
-__all__ = ["ImageError", "convert"]
+        options["disposal"] = 2
+    return options | ({"duration": durations} if any(durations) else {})

@@ -48,7 +48,8 @@ def palette_of(images: Tensor, colours: int) -> np.ndarray:
 
 
 def read_palette(path: str) -> np.ndarray:
-    """A palette from a file: the colours of a picture, or hexadecimal words such as 1b2a41 in a text.
+    """A palette from a file: the colours of a picture, or the lines of a text that begin with a colour, as 1b2a41,
+    #1b2a41 or ff1b2a41 (alpha first), or 27 42 65 as GIMP writes them.
 
     Raises:
         UserError: there is no such file, or it holds no colours, or more than 256.
@@ -61,8 +62,18 @@ def read_palette(path: str) -> np.ndarray:
         pixels = np.asarray(open_upright(BytesIO(data)).convert("RGB")).reshape(-1, 3)
         found = np.unique(pixels, axis=0)
     except ImageError:
-        words = re.findall(r"\b#?([0-9a-fA-F]{6})\b", data.decode("utf-8", "replace"))
-        found = np.array([list(bytes.fromhex(word)) for word in words], np.uint8).reshape(-1, 3)
+        colours = [colour for line in data.decode("utf-8", "replace").splitlines() if (colour := colour_in(line))]
+        found = np.array(colours, np.uint8).reshape(-1, 3)
     if not 0 < len(found) <= MOST:
         raise UserError(f"--palette {path}: {len(found)} colours, and 1 to {MOST} are possible")
     return found
+
+
+def colour_in(line: str) -> list[int] | None:
+    """The colour that a line of a palette begins with."""
+    if word := re.match(r"\s*#?(?:[0-9a-fA-F]{2})?([0-9a-fA-F]{6})\b", line):
+        return list(bytes.fromhex(word[1]))
+    if numbers := re.match(r"\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\b", line):
+        levels = [int(number) for number in numbers.groups()]
+        return levels if max(levels) < 256 else None
+    return None

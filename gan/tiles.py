@@ -6,9 +6,10 @@ depends on all pixels: its statistics are measured over all parts first, layer a
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -41,14 +42,20 @@ class Part(NamedTuple):
 def fitting_memory(network: Any) -> int:
     """A side of parts that take half of the memory there is, at most."""
     device = next(network.parameters()).device
-    if device.type == "cuda":
-        free = torch.cuda.mem_get_info(device)[0]
-    elif hasattr(os, "sysconf") and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    else:
-        free = FREE
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
     side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.reach or 0)
     return min(max(SMALLEST_TILE, side), LARGEST_TILE)
+
+
+def available() -> int:
+    """Bytes of memory that can be taken: what Linux says, within the limit of the container."""
+    try:
+        (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
+        free = 1024 * int(kilobytes)
+        most, now = (Path("/sys/fs/cgroup", f"memory.{name}").read_text().strip() for name in ("max", "current"))
+        return free if most == "max" else min(free, int(most) - int(now))
+    except FileNotFoundError as error:
+        return free if "cgroup" in str(error.filename) else FREE
 
 
 class Measured(Exception):
@@ -76,7 +83,7 @@ def translate(network: Any, picture: Tensor, tile: int | None = None) -> Tensor:
     with ExitStack() as hooks:
         if len(parts) > 1:
             hold_statistics(network, parts, seen, hooks)
-        run = whole(network, picture, padded, device)
+        run = whole(network, picture, device)
         for part in parts:
             out[:, part.rows, part.columns] = to_uint8(part.core(run(seen(part), part)))[0].cpu()
     return out[:, :height, :width]
@@ -87,7 +94,7 @@ def translate_each(network: Any, pictures: Tensor) -> Tensor:
     return torch.stack([translate(network, picture) for picture in pictures])
 
 
-def whole(network: Any, picture: Tensor, padded: Tensor, device: torch.device) -> Callable[[Tensor, Part], Tensor]:
+def whole(network: Any, picture: Tensor, device: torch.device) -> Callable[[Tensor, Part], Tensor]:
     """The network as a function of parts: one that looks at the whole picture is shown it, small, once."""
     if not hasattr(network, "part"):
         return lambda x, part: network(x)

@@ -31,6 +31,7 @@ from gan.data.sampler import share_of
 from gan.errors import Diverged, UserError
 from gan.loggers import JSONLines, TensorBoard
 from gan.module import GAN
+from gan.penalties.reconstruction import Reconstruction
 from gan.translation import Pix2Pix, Translator
 
 # What Lightning says of every run of this kind, and what it does not know.
@@ -98,8 +99,14 @@ def check_match(model: GAN, data: Any) -> None:
         raise UserError("this data has pictures to translate, and the model draws from noise: take data=folder")
     if translates and not pairs:
         raise UserError("a translator needs data=unpaired, data=paired or data=retro_filter")
-    if isinstance(model, Pix2Pix) and not data.aligned:
-        raise UserError("pix2pix learns from pairs: take data=paired, or data=retro_filter data.pairing=paired")
+    needs_pairs = isinstance(model, Pix2Pix) or any(
+        isinstance(part, Reconstruction) for part in model.penalties.values()
+    )
+    if needs_pairs and not getattr(data, "aligned", False):
+        raise UserError(
+            "pix2pix and penalty=reconstruction learn from pairs: take data=paired, or data=retro_filter "
+            "data.pairing=paired"
+        )
 
 
 def build(
@@ -169,6 +176,7 @@ def initialise(model: GAN, source: Path) -> None:
         UserError: there is none, or it comes from another model.
     """
     state = load(runs.find(source))["state_dict"]
+    state |= {name: value for name, value in model.state_dict().items() if name.startswith("pools.")}  # no weights
     try:
         model.load_state_dict(state)
     except RuntimeError as error:

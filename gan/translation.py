@@ -111,8 +111,8 @@ class Pix2Pix(Translator):
 class CycleStep(Step):
     """A step of one direction, which knows the step of the other."""
 
-    other: CycleStep = field(init=False, repr=False)
-    pool: ImagePool = field(init=False, repr=False)
+    other: Any = field(default=None, repr=False)
+    pool: Any = field(default=None, repr=False)
 
     def split(self, size: int | None) -> list[Step]:
         parts = super().split(size)

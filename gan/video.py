@@ -1,7 +1,8 @@
-"""Videos frame by frame, through PyAV: the picture changes, and its size, rate, times and the sound stay."""
+"""Videos frame by frame, through PyAV: the picture changes; size, rate, times and the first sound track stay."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,59 +12,94 @@ from PIL import Image
 from gan.errors import UserError
 
 ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
-QUALITY = "18"  # of x264 and VP9: constant, hardly to be told from the picture
+# Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
+OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 
-def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Write a changed video, whole or not at all; its first frame as it was comes back.
+def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Image]) -> None:
+    """Write a changed video, whole or not at all.
 
     Raises:
-        UserError: PyAV is missing, or the file holds no video that can be read.
-        OSError: it cannot be written.
+        UserError: PyAV is missing, the file holds no video that can be read, or it cannot be written.
     """
     try:
         import av
     except ImportError:
         raise UserError(f"{source}: videos need PyAV: pip install -e '.[video]'") from None
+    if target.suffix.lower() not in ENDINGS:
+        raise UserError(f"{target}: a video becomes a video, {', '.join(ENDINGS)}")
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.tmp{target.suffix}")
+    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
     try:
-        with av.open(str(source)) as reader, av.open(str(temporary), "w") as writer:
-            first = copied(reader, writer, change)
+        with opened(source) as reader:
+            if not reader.streams.video:
+                raise UserError(f"{source}: no video that can be read (it has no pictures)")
+            with av.open(str(temporary), "w") as writer:
+                copy(reader, writer, change)
         temporary.replace(target)
-    except (av.FFmpegError, IndexError) as error:
-        if isinstance(error, OSError) and error.errno == 28:  # no space left
-            raise
-        raise UserError(f"{source}: no video that can be read ({' '.join(str(error).split())})") from error
+    except av.InvalidDataError as error:
+        raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
+    except (av.FFmpegError, ValueError) as error:
+        raise UserError(f"{target}: cannot be written ({' '.join(str(error).split())})") from error
     finally:
         temporary.unlink(missing_ok=True)
-    return first
 
 
-def copied(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image]) -> Image.Image:
+def opened(source: Path) -> Any:
+    import av
+
+    try:
+        return av.open(str(source))
+    except av.FFmpegError as error:
+        raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
+
+
+def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image]) -> None:
+    """All frames changed, all packets of sound as they are, in the order in which they come."""
     picture = reader.streams.video[0]
     sound = reader.streams.audio[0] if reader.streams.audio else None
-    even = picture.width % 2 == picture.height % 2 == 0
-    codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
-    written = writer.add_stream(codec, rate=picture.average_rate, options={"crf": QUALITY, "b": "0"})
-    written.width, written.height = picture.width, picture.height
-    written.pix_fmt = "yuv420p" if even else "yuv444p"  # the former halves colours, and takes even sides alone
-    written.time_base = written.codec_context.time_base = picture.time_base
-    spoken = writer.add_stream_from_template(sound) if sound is not None else None
-    first = None
+    written = spoken = None
+    early = []  # packets of sound before the first frame, whose size the file must know first
     for packet in reader.demux(*filter(None, (picture, sound))):
         if packet.stream is sound:
-            if packet.dts is not None:
-                packet.stream = spoken
-                writer.mux(packet)
-            continue
-        for frame in packet.decode():
-            before = frame.to_image()
-            first = first or before
-            after = type(frame).from_image(change(before))
-            after.pts, after.time_base = frame.pts, frame.time_base
-            writer.mux(written.encode(after))
-    writer.mux(written.encode())
-    if first is None:
-        raise IndexError("no frame")
-    return first
+            early.append(packet)
+        else:
+            for frame in packet.decode():
+                after = changed(frame, change)
+                if written is None:
+                    written = stream_like(picture, after, writer)
+                    spoken = writer.add_stream_from_template(sound) if sound is not None else None
+                writer.mux(written.encode(after))
+        while written is not None and early:
+            heard = early.pop(0)
+            if heard.dts is not None:
+                heard.stream = spoken
+                writer.mux(heard)
+    if written is not None:
+        writer.mux(written.encode())
+
+
+def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
+    """The frame upright and changed, with the time and the colour space that it had."""
+    image = frame.to_image()
+    if frame.rotation:  # anticlockwise, as Pillow turns
+        image = image.rotate(frame.rotation, expand=True)
+    after = type(frame).from_image(change(image))
+    even = after.width % 2 == after.height % 2 == 0
+    kind = "yuv420p" if even else "yuv444p"  # the former halves colours, and takes even sides alone
+    after = after.reformat(format=kind, dst_colorspace=frame.colorspace if frame.colorspace != 2 else None)
+    after.pts, after.time_base = frame.pts, frame.time_base
+    return after
+
+
+def stream_like(picture: Any, frame: Any, writer: Any) -> Any:
+    """A stream for frames like this, with the rate and the tags of another."""
+    codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
+    written = writer.add_stream(codec, rate=picture.average_rate, options=OPTIONS)
+    written.width, written.height, written.pix_fmt = frame.width, frame.height, frame.format.name
+    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        setattr(written.codec_context, name, getattr(picture.codec_context, name))
+    if picture.sample_aspect_ratio and not frame.rotation:
+        written.sample_aspect_ratio = picture.sample_aspect_ratio
+    written.time_base = written.codec_context.time_base = picture.time_base
+    return written

@@ -36,8 +36,9 @@ def test_a_sets_own_colours_are_found() -> None:
 
 def test_palettes_from_files(tmp_path: Path) -> None:
     Image.fromarray(INKS[None]).save(tmp_path / "inks.png")
-    (tmp_path / "inks.hex").write_text("#0a0a0a c82828\nF0E6C8 no colour")
-    for name in ("inks.png", "inks.hex"):
+    (tmp_path / "inks.hex").write_text("; facade\n#0a0a0a\nFFc82828\nF0E6C8 sand\nno colour\n")
+    (tmp_path / "inks.gpl").write_text("GIMP Palette\n# 3\n 10  10 10 black\n200 40 40\n240 230 200\tsand\n")
+    for name in ("inks.png", "inks.hex", "inks.gpl"):
         assert read_palette(str(tmp_path / name)).tolist() == INKS.tolist()
     (tmp_path / "empty.txt").touch()
     for name, said in (("none.png", "No such file"), ("empty.txt", "0 colours")):

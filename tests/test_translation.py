@@ -12,6 +12,7 @@ from gan.images import to_float, to_uint8
 from gan.penalties.reconstruction import Reconstruction
 from gan.step import Augmented
 from gan.tiles import translate_each
+from gan.training import initialise
 from gan.translation import PairStep
 
 from .conftest import Train
@@ -86,7 +87,7 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
     [
         (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "the model draws from noise: take data=folder"),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
-        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "pix2pix learns from pairs: take data=paired"),
+        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "learn from pairs: take data=paired"),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -153,3 +154,26 @@ def test_without_truths_grids_show_what_becomes_of_the_target() -> None:
     assert len(shown) == 16 and module.columns(64) == 8
     assert torch.equal(shown[::4], data.inputs(4, held_out=True)) and torch.equal(shown[2::4], data.reals(4, True))
     assert torch.equal(shown[3::4], translate_each(module.averaged_generator(), shown[2::4]))
+
+
+def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path) -> None:
+    fit(build("cyclegan", "model.micro_batch=2"), 2)
+    fit(build("cyclegan"), 3, save=tmp_path / "some.ckpt")
+    module, _ = build("cyclegan")
+    initialise(module, tmp_path / "some.ckpt")
+    assert not module.pools[0].stored and module.pools[0].seen == 0
+    trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
+    assert all(
+        torch.equal(value, trained[name]) for name, value in module.generator.state_dict(prefix="generator.").items()
+    )
+
+
+def test_penalties_for_others_are_refused(train: Train) -> None:
+    photos = f"data.root={photographs()}"
+    lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
+    for words, said in (
+        (lut, "pix2pix and penalty=reconstruction learn from pairs"),
+        (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "is for translators"),
+    ):
+        error = train(*words, check=2, tiny=False).stderr
+        assert said in error and error.count("\n") == 1

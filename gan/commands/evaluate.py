@@ -174,30 +174,28 @@ def of_translator(
 ) -> tuple[Sets, dict[str, Any], Pictures]:
     """A translator's pictures against real ones of the target, and what else there is to say of them."""
     from gan import faithfulness, model_io
-    from gan.checkpoint_io import load
 
     if arguments.against not in (None, f"{source}:val"):
         raise UserError(f"--against {arguments.against}: a translator is measured by what its run has held out")
     device = checked_device(arguments.device)
     others = arguments.beside.split(",") if arguments.beside else []
-    network, *beside = (
-        model_io.load_translator(run, choice, average)[0].to(device)
-        for run, choice, average in [
-            (checkpoint, "best", arguments.average),
-            *((other, "best", None) for other in others),
-        ]
-    )
-    state = load(checkpoint)
-    data = model_io.data(state["config"], checkpoint)
-    pictures = faithfulness.translated(network, data, arguments.images, dict(zip(others, beside, strict=True)))
-    held_out = len(data.reals(2, held_out=True)) == 2
+    network, config = model_io.load_translator(checkpoint, average=arguments.average)
+    beside = {}
+    for other in others:
+        further, its = model_io.load_translator(other)
+        if its["data"]["channels"] != config["data"]["channels"]:
+            raise UserError(f"--beside {other}: translates pictures of {its['data']['channels']} channels")
+        beside[other] = further.to(device)
+    data = model_io.data(config, checkpoint)
+    pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
+    held_out = faithfulness.keeps(data)
     sets = real_sets(data, "val" if held_out else "train", arguments)._replace(generated=pictures.outputs)
     return (
         sets,
         {
             "source": str(source),
             "checkpoint": checkpoint.name,
-            "images_seen": int(state["images"]),
+            "images_seen": runs.images_of(checkpoint),
             "generator": "averaged (EMA)",
             "against": f"{source}:{'val' if held_out else 'train'}",
         },

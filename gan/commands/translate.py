@@ -7,6 +7,7 @@ What is there already is left out, so that an interrupted command goes on when i
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from pathlib import Path
@@ -33,7 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="run folder or checkpoint file of a translator")
     parser.add_argument("input", type=Path, help="picture or video, or folder with pictures and folders of "
                         "them")  # fmt: skip
-    parser.add_argument("output", type=Path, help="file, or folder for files of the same names; made if missing")
+    parser.add_argument("output", help="folder for files of the same names, made if missing; or of one picture a file, "
+                        "whose ending says the format")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a of model=cyclegan goes back "
                         "from the style to photographs (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="0 leaves pictures as they are, 1 is all of the "
@@ -59,6 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError(f"--tile {arguments.tile}: at least 64 pixels")
     at_least("--cell", arguments.cell, 1)
     found = work(arguments.input, arguments.output)
+    if arguments.compare:
+        refuse_inside(arguments.compare, arguments.input, "--compare ")
     todo = [(file, target) for file, target in found if arguments.force or not target.exists()]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} files exist already and stay; --force writes over them")
@@ -70,12 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
     from gan.data.files import content
     from gan.model_io import load_translator
     from gan.picture_files import convert
+    from gan.tiles import fitting_memory
 
     network, config = load_translator(arguments.run, arguments.checkpoint, arguments.average, arguments.direction)
     network.to(checked_device(arguments.device))
-    palette = chosen_palette(arguments.palette, config, Path(arguments.run)) if arguments.palette else None
+    palette = chosen_palette(arguments, config) if arguments.palette else None
+    exact = {"lossless": True} if palette is not None else {}  # JPEG cannot be
     finish = Finish(arguments.cell, palette, arguments.strength)
-    translator = Pictures(network, int(config["data"]["channels"]), arguments.tile, finish)
+    tile = arguments.tile or fitting_memory(network)
+    translator = Pictures(network, int(config["data"]["channels"]), tile, finish)
     broken = []
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance:
@@ -84,11 +91,16 @@ def run(arguments: argparse.Namespace) -> int:
                     if is_video(file.name):
                         video.convert(Path(file.path), target, translator)
                         continue
-                    before = convert(content(file), target, translator)
+                    kind = format_of(target)
+                    before = convert(content(file), target, translator, kind, **(exact if kind == "WEBP" else {}))
                     if arguments.compare:
-                        save_sheet(before, target, sheet_of(arguments, target))
+                        save_sheet(before, target, sheet_of(arguments, file))
                 except ImageError as error:
                     broken.append(f"{file.path}: {error}")
+                except OSError as error:
+                    if error.errno != errno.ENAMETOOLONG:
+                        raise
+                    broken.append(f"{file.path}: {error.strerror}")
                 finally:
                     advance(1)
     except OSError as error:
@@ -109,7 +121,7 @@ def is_video(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in ENDINGS
 
 
-def work(source: Path, target: Path) -> list[tuple[File, Path]]:
+def work(source: Path, output: str) -> list[tuple[File, Path]]:
     """Which file becomes which.
 
     Raises:
@@ -117,30 +129,52 @@ def work(source: Path, target: Path) -> list[tuple[File, Path]]:
     """
     from gan.data.files import File, find
 
+    target = Path(output)
     if source.is_file():
-        target = target / source.name if target.is_dir() else target
-        if os.path.realpath(target) == os.path.realpath(source):
-            raise UserError(f"{target}: is the input itself; give another file")
-        return [(File(source.name, str(source.parent), False, (source.stat().st_size, 0)), target)]
-    inside = Path(os.path.realpath(target)), Path(os.path.realpath(source))
-    if inside[0] == inside[1] or inside[1] in inside[0].parents:
-        raise UserError(f"{target}: lies in the input folder, where it would be translated in turn; give another")
-    if target.is_file():
-        raise UserError(f"{target}: is a file; a folder becomes a folder")
-    return [(file, target / file.name) for file in find([str(source)])]
+        folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
+        target = target / source.name if folder else target
+        files = [(File(source.name, str(source.parent), False, (source.stat().st_size, 0)), target)]
+    else:
+        refuse_inside(target, source)
+        if target.is_file():
+            raise UserError(f"{target}: is a file; a folder becomes a folder")
+        files = [(file, target / file.name) for file in find([str(source)])]
+    read = {os.path.realpath(file.path) for file, _ in files}
+    for _, path in files:
+        if os.path.realpath(path) in read:
+            raise UserError(f"{path}: is an input itself; give another file or folder")
+    return files
 
 
-def chosen_palette(given: str, config: dict[str, Any], run: Path) -> np.ndarray:
-    """The palette of a file, or so many colours of the set that was learnt from."""
+def refuse_inside(folder: Path, source: Path, option: str = "") -> None:
+    """UserError where a folder is the one that is read, or lies in it."""
+    inside, outside = Path(os.path.realpath(folder)), Path(os.path.realpath(source))
+    if inside == outside or outside in inside.parents:
+        raise UserError(f"{option}{folder}: lies in the input folder, and would be translated in turn; give another")
+
+
+def format_of(path: Path) -> str | None:
+    """Pillow's name of what a file's ending says, None where it says nothing."""
+    from PIL import Image
+
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    return kind if kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") else None
+
+
+def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
+    """The palette of a file, or so many colours of the set whose look is taken on."""
     from gan import model_io
     from gan.metrics.pixels import rgb
     from gan.pixel_art import MOST, palette_of, read_palette
 
+    given = arguments.palette
     if not given.isdecimal():
         return read_palette(given)
     if not 2 <= int(given) <= MOST:
         raise UserError(f"--palette {given}: from 2 to {MOST} colours")
-    return palette_of(rgb(model_io.data(config, run).reals(TARGETS)).round().byte(), int(given))
+    data = model_io.data(config, Path(arguments.run))
+    images = data.reals(TARGETS) if arguments.direction == "a2b" else data.inputs(TARGETS)
+    return palette_of(rgb(images).round().byte(), int(given))
 
 
 class Finish(NamedTuple):
@@ -165,7 +199,7 @@ class Finish(NamedTuple):
 class Pictures:
     """RGB or RGBA picture -> the same translated; alpha stays as it is."""
 
-    def __init__(self, network: Any, channels: int, tile: int | None, finish: Finish) -> None:
+    def __init__(self, network: Any, channels: int, tile: int, finish: Finish) -> None:
         self.network = network
         self.channels = channels
         self.tile = tile
@@ -176,13 +210,14 @@ class Pictures:
         import torch
 
         from gan.data.decode import unpremultiply
-        from gan.tiles import fitting_memory, translate
+        from gan.tiles import translate
 
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # the last is premultiplied
         given = picture.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
+        if picture.mode == "RGBA" and mode != "RGBa":  # colours that nobody sees are not shown to the network
+            given.paste("white", (0, 0), picture.getchannel("A").point(lambda alpha: 255 * (alpha == 0)))
         pixels = np.array(given).reshape(picture.height, picture.width, -1)
-        tile = self.tile or fitting_memory(self.network)
-        done = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), tile)
+        done = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), self.tile)
         if self.channels == 4:
             done = torch.from_numpy(unpremultiply(done.numpy())[:3])
         result = self.finish(picture.convert("RGB"), done.expand(3, -1, -1))
@@ -191,15 +226,13 @@ class Pictures:
         return result
 
 
-def sheet_of(arguments: argparse.Namespace, target: Path) -> Path:
+def sheet_of(arguments: argparse.Namespace, file: File) -> Path:
     """Where the comparison goes: the same name below another folder, as PNG."""
-    inside = arguments.input.is_dir()
-    name = target.relative_to(arguments.output) if inside else Path(target.name)
-    return Path(arguments.compare) / name.with_name(name.name + ".png")
+    return arguments.compare / f"{file.name}.png"
 
 
 def save_sheet(before: Image.Image, target: Path, path: Path) -> None:
-    """Input and output side by side, no larger than is good to look at."""
+    """Input and output side by side, no larger than is good to look at; over the sheet of an earlier output."""
     from PIL import Image
 
     from gan.data.decode import open_upright

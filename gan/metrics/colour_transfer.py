@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 Transfer = Callable[[Tensor], Tensor]
+SAMPLED = 4_000_000  # pixels of a set, at most, that a form is fitted to
 
 
 def statistics(source: Tensor, target: Tensor) -> Transfer:
@@ -22,10 +23,12 @@ def statistics(source: Tensor, target: Tensor) -> Transfer:
 
 def monge_kantorovich(source: Tensor, target: Tensor) -> Transfer:
     """The linear map that carries one Gaussian of colours to another at the least cost (Pitié and Kokaram, "The linear
-    Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007)."""
+    Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007); a level of noise is added, so
+    that what does not vary stays as it is."""
     x, y = values(source), values(target)
-    root, inverse = power(x.cov(), 0.5), power(x.cov(), -0.5)
-    return affine(inverse @ power(root @ y.cov() @ root, 0.5) @ inverse, x.mean(1), y.mean(1))
+    x_cov, y_cov = (torch.atleast_2d(each.cov()) + torch.eye(len(each)) for each in (x, y))
+    root, inverse = power(x_cov, 0.5), power(x_cov, -0.5)
+    return affine(inverse @ power(root @ y_cov @ root, 0.5) @ inverse, x.mean(1), y.mean(1))
 
 
 def histogram(source: Tensor, target: Tensor) -> Transfer:
@@ -52,15 +55,18 @@ CLOSED_FORMS = {
 
 
 def values(images: Tensor) -> Tensor:
-    """(N, C, H, W) -> (C, pixels), float64."""
-    return images.transpose(0, 1).flatten(1).double()
+    """(N, C, H, W) -> (C, pixels), float64; of many pictures every so many pixels."""
+    levels = images.transpose(0, 1).flatten(1)
+    return levels[:, :: -(-levels.shape[1] // SAMPLED)].double()
 
 
 def affine(matrix: Tensor, before: Tensor, after: Tensor) -> Transfer:
-    def transfer(images: Tensor) -> Tensor:
-        centred = images.double() - before[:, None, None]
-        moved = torch.einsum("ij,njhw->nihw", matrix, centred) + after[:, None, None]
+    def one(image: Tensor) -> Tensor:
+        moved = torch.einsum("ij,jhw->ihw", matrix, image.double() - before[:, None, None]) + after[:, None, None]
         return moved.round().clamp(0, 255).to(torch.uint8)
+
+    def transfer(images: Tensor) -> Tensor:
+        return torch.stack([one(image) for image in images])
 
     return transfer
 

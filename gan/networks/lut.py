@@ -75,7 +75,8 @@ class Generator(nn.Module):
         colour, _ = straight(x)
         small = F.interpolate(colour, (self.side, self.side), mode="bilinear", antialias=True)
         weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
-        return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
+        with torch.autocast(x.device.type, enabled=False):  # half a level would be lost
+            return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
 
     def part(self, x: Tensor, view: Tensor, box: Box = WHOLE) -> Tensor:
         """What becomes of the part of a picture that lies in `box`: (N, C, h, w) -> the same."""

@@ -28,7 +28,8 @@ class Cycle(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where there is no other direction."""
-        if not hasattr(step, "other"):
+        other: Step | None = getattr(step, "other", None)
+        if other is None:
             raise UserError("penalty=cycle: there is a generator of the way back in model=cyclegan alone")
-        again: Tensor = step.other.generator(step.fake)
+        again: Tensor = other.generator(step.fake)
         return self.weight * (again.float() - step.z.float()).abs().mean()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan.errors import UserError
 from gan.step import Step
 
 
@@ -26,5 +27,8 @@ class Identity(nn.Module):
         self.every = every
 
     def forward(self, step: Step) -> Tensor:
+        """Raises UserError where the generator draws pictures from noise."""
+        if hasattr(step.generator, "latent"):
+            raise UserError("penalty=identity: is for translators, and this model draws from noise")
         same: Tensor = step.generator(step.real)
         return self.weight * (same.float() - step.real.float()).abs().mean()

@@ -80,7 +80,8 @@ class PatchNCE(nn.Module):
             q = self.told(head, query.flip(3) if flip else query, places)  # (N, S, dim)
             with torch.no_grad():
                 k = self.told(head, key, places)
-            logits = q @ k.mT / self.temperature  # (N, S, S)
+            with torch.autocast(q.device.type, enabled=False):
+                logits = q @ k.mT / self.temperature  # (N, S, S), in fp32
             own = torch.arange(len(places), device=q.device).expand(len(q), -1)
             terms.append(F.cross_entropy(logits.flatten(0, 1), own.flatten()))
         return torch.stack(terms).mean()

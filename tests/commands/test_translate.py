@@ -186,11 +186,35 @@ def test_a_video_keeps_size_rate_and_sound(
     assert not list((tmp_path / "out").glob(".*"))
 
 
+def test_a_turned_video_comes_out_upright(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    picture = Image.new("RGB", (64, 48))
+    picture.paste((250, 250, 250), (0, 0, 64, 12))  # bright above, as stored
+    with av.open(tmp_path / "plain.mp4", "w") as writer:
+        stream = writer.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        writer.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        writer.mux(stream.encode())
+    data = (tmp_path / "plain.mp4").read_bytes()
+    straight = bytes.fromhex("00010000 00000000 00000000 00000000 00010000 00000000 00000000 00000000 40000000")
+    turned = bytes.fromhex("00000000 00010000 00000000 ffff0000 00000000 00000000 00000000 00000000 40000000")
+    at = data.index(straight, data.index(b"tkhd"))  # the track's matrix: to be shown turned clockwise by 90 degrees
+    (tmp_path / "turned.mp4").write_bytes(data[:at] + turned + data[at + len(straight) :])
+    gan_command("translate", str(run), "turned.mp4", "out.mp4", "--strength", "0")
+    with av.open(tmp_path / "out.mp4") as reader:
+        (frame,) = reader.decode(video=0)
+    assert (frame.width, frame.height, frame.rotation) == (48, 64, 0)
+    light = np.asarray(frame.to_image().convert("L"), np.int32)
+    assert light[:, 40:].mean() > 200 > 50 > light[:, :30].mean()  # bright on the right, as it is shown
+
+
 def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
     pytest.importorskip("av")
     (tmp_path / "no.mp4").write_text("no video")
     error = gan_command("translate", str(run), "no.mp4", "out.mp4", check=2).stderr
     assert "no.mp4: no video that can be read" in error and error.count("\n") == 1
+    error = gan_command("translate", str(run), "no.mp4", "out.txt", check=2).stderr
+    assert "out.txt: a video becomes a video" in error and error.count("\n") == 1
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -207,7 +231,8 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
     [
         (["RUN", "in", "in/out"], "lies in the input folder"),
         (["RUN", "in", "in"], "lies in the input folder"),
-        (["RUN", "in/grey.png", "in/grey.png"], "is the input itself"),
+        (["RUN", "in/grey.png", "in/grey.png"], "is an input itself"),
+        (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
         (["RUN", "in", "in/grey.png"], "lies in the input folder"),
         (["RUN", "in", "notes.txt"], "is a file; a folder becomes a folder"),
         (["RUN", "nothing", "out"], "nothing"),
