@@ -7,8 +7,6 @@ probability 1/2 it takes the place of a stored one, which comes back instead.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -22,17 +20,19 @@ class ImagePool(nn.Module):
     What is stored is part of a checkpoint, and the draws are a function of the seed and of how many pictures came.
     """
 
+    seen: Tensor
+
     def __init__(self, size: int, seed: int = 0) -> None:
         super().__init__()
         self.size = at_least("model.pool", size, 0)
         self.seed = seed
         self.stored: list[Tensor] = []  # (C, H, W) each
-        self.seen = 0  # pictures that came
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # pictures that came
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> as many, each itself or an older one."""
-        generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", self.seen))
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", int(self.seen)))
         self.seen += len(images)
         self.stored = [image.to(images.device) for image in self.stored]  # a checkpoint's are read on the CPU
         returned = []
@@ -47,8 +47,8 @@ class ImagePool(nn.Module):
             returned.append(image)
         return torch.stack(returned)
 
-    def get_extra_state(self) -> dict[str, Any]:
-        return {"seen": self.seen, "stored": torch.stack(self.stored) if self.stored else torch.empty(0)}
+    def get_extra_state(self) -> Tensor:
+        return torch.stack(self.stored) if self.stored else torch.empty(0)
 
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.seen, self.stored = state["seen"], list(state["stored"])
+    def set_extra_state(self, state: Tensor) -> None:
+        self.stored = list(state)

@@ -119,7 +119,7 @@ def mend_statistics(pl_module: GAN) -> None:
 def refuse_non_finite(pl_module: GAN) -> None:
     """Raise Diverged rather than save weights that nothing can be made of."""
     for name, value in pl_module.state_dict().items():
-        if isinstance(value, torch.Tensor) and not torch.isfinite(value).all():
+        if not torch.isfinite(value).all():
             raise Diverged(
                 f"training diverged: {name} is not finite at {pl_module.images_seen} images; nothing was saved over "
                 "the last good checkpoint; lower the learning rate"
