@@ -41,7 +41,7 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
     perceptual = PerceptualDistance() if pictures.truths is not None else None
     rows = []
     for name, images in candidates(pictures):
-        seen = features(images)
+        seen = inputs if images is pictures.inputs else features(images)
         values = {"kid_target": squared_mmd(target, seen), "kid_source": squared_mmd(inputs, seen)}
         values |= kept(pictures.inputs, images)
         if pictures.truths is not None and perceptual is not None:

@@ -17,13 +17,14 @@ from gan.errors import UserError
 from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 
 LARGEST_SEED = 2**63 - 1
-TRANSLATION = ("gan.data.translation.Unpaired", "gan.data.translation.Paired", "gan.data.translation.Styled")
 DATA = (
     "gan.data.module.Images",
     "gan.data.stream.Stream",
     "gan.data.hub.images",
     "gan.data.downloaded.Downloaded",
-    *TRANSLATION,
+    "gan.data.translation.Unpaired",
+    "gan.data.translation.Paired",
+    "gan.data.translation.Styled",
 )
 
 
@@ -102,7 +103,11 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
     """
     path = runs.find(run, checkpoint)
-    generator, state = network_of(path, average)
+    return drawing(path, *network_of(path, average))
+
+
+def drawing(path: Path, generator: Any, state: dict[str, Any]) -> Model:
+    """What `load` gives, of a checkpoint that has been read."""
     if not hasattr(generator, "latent"):
         raise UserError(f"{path}: it translates pictures, and draws none from seeds; gan translate does")
     counts = state["state_dict"].get("class_counts", NO_CLASSES)
@@ -123,6 +128,11 @@ def load_translator(
     """
     path = runs.find(run, checkpoint)
     network, state = network_of(path, average)
+    return translating(path, network, direction), state["config"]
+
+
+def translating(path: Path, network: Any, direction: str = "a2b") -> Any:
+    """The network of one direction that `load_translator` gives, of a checkpoint that has been read."""
     if hasattr(network, "latent"):
         raise UserError(f"{path}: it draws pictures from seeds, and translates none; gan generate does")
     if hasattr(network, "back"):
@@ -131,12 +141,7 @@ def load_translator(
         raise UserError(
             f"--direction {direction}: this translator goes from a to b only; model=cyclegan goes both ways"
         )
-    return network.eval(), state["config"]
-
-
-def translates(config: Any) -> bool:
-    """Whether a run's configuration is one of a translator."""
-    return dict(config.get("data", {})).get("_target_") in TRANSLATION
+    return network.eval()
 
 
 def network_of(path: Path, average: float | None) -> tuple[Any, dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image
 
-from gan.data.decode import ImageError, header, pictures
+from gan.data.decode import ImageError, composited, header, pictures
 from gan.runs import write_atomically
 
 MAX_PIXELS = 256_000_000  # of a picture, and of all frames of an animation together
@@ -21,7 +21,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
-WITHOUT_ALPHA = ("JPEG", "BMP")
+WITHOUT_ALPHA = ("JPEG", "BMP")  # pictures lie on white there
+WHITE = (255, 255, 255)
 ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
 
 
@@ -50,7 +51,8 @@ def convert(
     after: list[Image.Image] = []
     for picture in pictures(BytesIO(data), "all" if kind in ANIMATED else "first", MAX_PIXELS):
         before = before or [picture.copy()]
-        after.append(fitting(change(picture), kind))
+        done = change(picture)
+        after.append(composited(done, WHITE) if kind in WITHOUT_ALPHA else done)
         if len(after) * picture.width * picture.height > MAX_PIXELS:
             raise ImageError(f"its frames have more than {MAX_PIXELS:,} pixels together")
     more = {"save_all": True, "append_images": after[1:]} if len(after) > 1 else {}
@@ -69,14 +71,6 @@ def encode(picture: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
         except Exception as error:  # encoders raise nearly anything
             reason = " ".join(str(error).split())
     raise ImageError(f"it cannot be written as {kind} ({reason})")
-
-
-def fitting(picture: Image.Image, kind: str) -> Image.Image:
-    """What the format can hold: on white where it has no alpha."""
-    if picture.mode != "RGBA" or kind not in WITHOUT_ALPHA:
-        return picture
-    ground = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(ground, picture).convert("RGB")
 
 
 def kept(data: bytes, kind: str, frames: int) -> dict[str, Any]:

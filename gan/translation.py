@@ -42,6 +42,7 @@ class Translator(GAN):
     """
 
     target = "b"
+    made = 1  # pictures that `translations` makes of one
 
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
         return to_float(batch["a"])
@@ -69,25 +70,32 @@ class Translator(GAN):
         are to stay as they are, and what becomes of them."""
         pictures = self.chosen(self.data.inputs, n)
         shown = [pictures, *self.translations(pictures)]
-        if self.data.truths(1) is not None:
+        if self.knows_truth:
             return [*shown, self.chosen(self.data.truths, n)]
         target = self.chosen(self.data.reals, n)
         return [*shown, target, translate_each(self.averaged_generator(), target)]
 
+    @property
+    def knows_truth(self) -> bool:
+        return self.data.truths(1) is not None
+
+    @property
+    def each(self) -> int:
+        """Pictures that `beside` gives for one."""
+        return 1 + self.made + (1 if self.knows_truth else 2)
+
     def preview(self, n: int) -> Tensor:
         """Pictures, each followed by what `beside` gives: uint8 (n or less, C, H, W)."""
-        each = len(self.beside(1))
-        return torch.stack(self.beside(max(1, n // each)), 1).flatten(0, 1)[:n]
+        return torch.stack(self.beside(max(1, n // self.each)), 1).flatten(0, 1)[:n]
 
     def columns(self, n: int) -> int | None:
-        each = len(self.beside(1))
-        return each * max(1, round(n**0.5 / each))
+        return self.each * max(1, round(n**0.5 / self.each))
 
     def scores(self, fakes: Tensor) -> dict[str, float]:
         """How near all of `fakes` are to the truth where it is known, and what they have kept of their pictures."""
         pictures = self.chosen(self.data.inputs, len(fakes))
         found = kept(pictures, fakes)
-        if self.data.truths(1) is not None:
+        if self.knows_truth:
             found |= nearness(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
         return found
 
@@ -132,6 +140,7 @@ class CycleGAN(Translator):
     """
 
     step_type = CycleStep
+    made = 2
 
     def __init__(self, *args: Any, pool: int = 50, **options: Any) -> None:
         super().__init__(*args, **options)

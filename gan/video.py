@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,10 @@ from typing import Any
 from PIL import Image
 
 from gan.errors import UserError
+from gan.runs import write_atomically
 
-ENDINGS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi")
+# FFmpeg's names of what a file's ending says.
+KINDS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 # Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
 OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
@@ -26,23 +27,18 @@ def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Im
         import av
     except ImportError:
         raise UserError(f"{source}: videos need PyAV: pip install -e '.[video]'") from None
-    if target.suffix.lower() not in ENDINGS:
-        raise UserError(f"{target}: a video becomes a video, {', '.join(ENDINGS)}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.tmp{target.suffix}")
+    if target.suffix.lower() not in KINDS:
+        raise UserError(f"{target}: a video becomes a video, {', '.join(KINDS)}")
+    kind = KINDS[target.suffix.lower()]
     try:
         with opened(source) as reader:
             if not reader.streams.video:
                 raise UserError(f"{source}: no video that can be read (it has no pictures)")
-            with av.open(str(temporary), "w") as writer:
-                copy(reader, writer, change)
-        temporary.replace(target)
+            write_atomically(target, lambda file: write(reader, file, kind, change))
     except av.InvalidDataError as error:
         raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
     except (av.FFmpegError, ValueError) as error:
         raise UserError(f"{target}: cannot be written ({' '.join(str(error).split())})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def opened(source: Path) -> Any:
@@ -52,6 +48,13 @@ def opened(source: Path) -> Any:
         return av.open(str(source))
     except av.FFmpegError as error:
         raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
+
+
+def write(reader: Any, file: Any, kind: str, change: Callable[[Image.Image], Image.Image]) -> None:
+    import av
+
+    with av.open(file, "w", format=kind) as writer:
+        copy(reader, writer, change)
 
 
 def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image]) -> None:

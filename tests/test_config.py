@@ -109,7 +109,7 @@ def message(*typed: str) -> str | None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan"),
+        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan or cyclegan?"),
         ("loss=hing", "loss=hing: there is no such loss; did you mean hinge?"),
         ("data.sise=32", "data.sise: no such option; did you mean data.size"),
         ("imags=32", "imags: no such option; did you mean images"),

@@ -22,20 +22,10 @@ if TYPE_CHECKING:
 
     from gan.evaluation import Row, Sets
     from gan.faithfulness import Pictures
+    from gan.model_io import Model
 
 PAIRS = 24  # most copied images that are shown
 BATCH = 256  # images drawn at a time
-FAITHFULNESS = (  # value, heading, width, factor, digits
-    ("gain", "gain", 8, 1, 3),
-    ("ciede2000", "dE00", 8, 1, 2),
-    ("psnr", "PSNR", 8, 1, 2),
-    ("ssim", "SSIM", 8, 1, 3),
-    ("perceptual", "percept.", 10, 1, 4),
-    ("kid_target", "KID target", 12, 1000, 1),
-    ("kid_source", "KID source", 12, 1000, 1),
-    ("luminance_correlation", "lum. corr.", 12, 1, 3),
-    ("luminance_ssim", "lum. SSIM", 11, 1, 3),
-)
 DECODING = ("size", "channels", "fit", "resample", "background")  # of a run's images, and so of what they are held to
 COLUMNS = (  # value, heading, width, factor, digits
     ("kid", "KIDx1000", 10, 1000, 2),
@@ -45,6 +35,17 @@ COLUMNS = (  # value, heading, width, factor, digits
     ("clipped_density", "density", 9, 1, 3),
     ("clipped_coverage", "coverage", 10, 1, 3),
     ("copies", "copies", 8, 1, 3),
+)
+FAITHFULNESS = (  # the same, of a translator
+    ("gain", "gain", 8, 1, 3),
+    ("ciede2000", "dE00", 8, 1, 2),
+    ("psnr", "PSNR", 8, 1, 2),
+    ("ssim", "SSIM", 8, 1, 3),
+    ("perceptual", "percept.", 10, 1, 4),
+    ("kid_target", "KID target", 12, 1000, 1),
+    ("kid_source", "KID source", 12, 1000, 1),
+    ("luminance_correlation", "lum. corr.", 12, 1, 3),
+    ("luminance_ssim", "lum. SSIM", 11, 1, 3),
 )
 
 
@@ -130,7 +131,6 @@ class Result(NamedTuple):
 def gather(arguments: argparse.Namespace) -> Found:
     """Images of all sets, and the protocol."""
     from gan import model_io
-    from gan.checkpoint_io import load
     from gan.evaluation import digest
 
     if arguments.pairs and arguments.pairs.exists():
@@ -142,10 +142,12 @@ def gather(arguments: argparse.Namespace) -> Found:
         sets, protocol = of_folder(source, arguments)
     else:
         checkpoint = runs.find(source, arguments.checkpoint)
-        if model_io.translates(load(checkpoint)["config"]):
-            sets, protocol, translated = of_translator(source, checkpoint, arguments)
+        network, state = model_io.network_of(checkpoint, arguments.average)
+        if hasattr(network, "latent"):
+            sets, protocol = of_run(source, checkpoint, model_io.drawing(checkpoint, network, state), arguments)
         else:
-            sets, protocol = of_run(source, checkpoint, arguments)
+            network = model_io.translating(checkpoint, network)
+            sets, protocol, translated = of_translator(source, checkpoint, network, state, arguments)
     if min(len(sets.generated), len(sets.reference)) < 2:
         raise UserError(f"{source}: at least two images, and as many to compare with, are needed")
     if folder and not pairs:
@@ -170,7 +172,7 @@ def is_run(path: Path) -> bool:
 
 
 def of_translator(
-    source: Path, checkpoint: Path, arguments: argparse.Namespace
+    source: Path, checkpoint: Path, network: Any, state: dict[str, Any], arguments: argparse.Namespace
 ) -> tuple[Sets, dict[str, Any], Pictures]:
     """A translator's pictures against real ones of the target, and what else there is to say of them."""
     from gan import faithfulness, model_io
@@ -179,8 +181,7 @@ def of_translator(
         raise UserError(f"--against {arguments.against}: a translator is measured by what its run has held out")
     device = checked_device(arguments.device)
     others = arguments.beside.split(",") if arguments.beside else []
-    network, config = model_io.load_translator(checkpoint, average=arguments.average)
-    beside = {}
+    config, beside = state["config"], {}
     for other in others:
         further, its = model_io.load_translator(other)
         if its["data"]["channels"] != config["data"]["channels"]:
@@ -195,7 +196,7 @@ def of_translator(
         {
             "source": str(source),
             "checkpoint": checkpoint.name,
-            "images_seen": runs.images_of(checkpoint),
+            "images_seen": int(state["images"]),
             "generator": "averaged (EMA)",
             "against": f"{source}:{'val' if held_out else 'train'}",
         },
@@ -212,7 +213,7 @@ def faithfulness(found: Found, extractor: Any) -> list[Row]:
     return faithfulness.evaluate(found.translated, lambda images: features(extractor, images))
 
 
-def of_run(source: Path, checkpoint: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
+def of_run(source: Path, checkpoint: Path, model: Model, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
     """A run's images against real ones."""
     import torch
 
@@ -220,7 +221,7 @@ def of_run(source: Path, checkpoint: Path, arguments: argparse.Namespace) -> tup
     from gan.progress import counting
     from gan.sampling import FAKES_SEED
 
-    model = model_io.load(checkpoint, average=arguments.average).to(checked_device(arguments.device))
+    model.to(checked_device(arguments.device))
     against, n = arguments.against, arguments.images
     if against in (None, f"{source}:train", f"{source}:val"):
         data = model_io.data(model.config, checkpoint)

@@ -10,8 +10,10 @@ import argparse
 import errno
 import os
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from gan.commands.generate import checked_device
 from gan.errors import UserError, at_least
@@ -69,40 +71,17 @@ def run(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
-    from gan import video
-    from gan.data.decode import ImageError
-    from gan.data.files import content
     from gan.model_io import load_translator
-    from gan.picture_files import convert
     from gan.tiles import fitting_memory
 
     network, config = load_translator(arguments.run, arguments.checkpoint, arguments.average, arguments.direction)
     network.to(checked_device(arguments.device))
     palette = chosen_palette(arguments, config) if arguments.palette else None
-    exact = {"lossless": True} if palette is not None else {}  # JPEG cannot be
-    finish = Finish(arguments.cell, palette, arguments.strength)
     tile = arguments.tile or fitting_memory(network)
-    translator = Pictures(network, int(config["data"]["channels"]), tile, finish)
-    broken = []
+    translator = Pictures(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance:
-            for file, target in todo:
-                try:
-                    if is_video(file.name):
-                        video.convert(Path(file.path), target, translator)
-                        continue
-                    kind = format_of(target)
-                    before = convert(content(file), target, translator, kind, **(exact if kind == "WEBP" else {}))
-                    if arguments.compare:
-                        save_sheet(before, target, sheet_of(arguments, file))
-                except ImageError as error:
-                    broken.append(f"{file.path}: {error}")
-                except OSError as error:
-                    if error.errno != errno.ENAMETOOLONG:
-                        raise
-                    broken.append(f"{file.path}: {error.strerror}")
-                finally:
-                    advance(1)
+            broken = convert_all(todo, translator, arguments.compare, advance)
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({error.strerror}); what is there is whole, "
@@ -115,10 +94,40 @@ def run(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if broken else 0
 
 
-def is_video(name: str) -> bool:
-    from gan.video import ENDINGS
+def convert_all(
+    todo: list[tuple[File, Path]], translator: Pictures, sheets: Path | None, advance: Callable[[int], None]
+) -> list[str]:
+    """A line for each file that could not be read, or not be written for a reason of its own."""
+    from gan import video
+    from gan.data.decode import ImageError
+    from gan.data.files import content
+    from gan.picture_files import convert
 
-    return os.path.splitext(name)[1].lower() in ENDINGS
+    broken = []
+    for file, target in todo:
+        kind = format_of(target)
+        exact = {"lossless": True} if kind == "WEBP" and translator.palette is not None else {}  # JPEG cannot be
+        try:
+            if is_video(file.name):
+                video.convert(Path(file.path), target, translator)
+            else:
+                before = convert(content(file), target, translator, kind, **exact)
+                if sheets:
+                    save_sheet(before, target, sheets / f"{file.name}.png")
+        except ImageError as error:
+            broken.append(f"{file.path}: {error}")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            broken.append(f"{file.path}: {error.strerror}")
+        advance(1)
+    return broken
+
+
+def is_video(name: str) -> bool:
+    from gan.video import KINDS
+
+    return os.path.splitext(name)[1].lower() in KINDS
 
 
 def work(source: Path, output: str) -> list[tuple[File, Path]]:
@@ -157,14 +166,16 @@ def format_of(path: Path) -> str | None:
     """Pillow's name of what a file's ending says, None where it says nothing."""
     from PIL import Image
 
+    from gan.data.decode import FORMATS
+
     kind = Image.registered_extensions().get(path.suffix.lower())
-    return kind if kind in ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF") else None
+    return kind if kind in FORMATS else None
 
 
 def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """The palette of a file, or so many colours of the set whose look is taken on."""
     from gan import model_io
-    from gan.metrics.pixels import rgb
+    from gan.metrics.translation import shown
     from gan.pixel_art import MOST, palette_of, read_palette
 
     given = arguments.palette
@@ -174,42 +185,37 @@ def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.
         raise UserError(f"--palette {given}: from 2 to {MOST} colours")
     data = model_io.data(config, Path(arguments.run))
     images = data.reals(TARGETS) if arguments.direction == "a2b" else data.inputs(TARGETS)
-    return palette_of(rgb(images).round().byte(), int(given))
+    return palette_of(shown(images), int(given))
 
 
-class Finish(NamedTuple):
-    """What is done with a translation: a grid, a palette, and how much of it is seen."""
-
-    cell: int
-    palette: np.ndarray | None
-    strength: float
-
-    def __call__(self, before: Image.Image, after: Tensor) -> Image.Image:
-        """RGB of the picture as it was, and of its translation, uint8 (3, H, W)."""
-        from PIL import Image
-
-        from gan.pixel_art import snap
-
-        if self.cell > 1 or self.palette is not None:
-            after = snap(after, self.cell, self.palette)
-        picture = Image.fromarray(after.permute(1, 2, 0).contiguous().numpy())
-        return Image.blend(before, picture, self.strength) if self.strength < 1 else picture
-
-
+@dataclass(frozen=True)
 class Pictures:
     """RGB or RGBA picture -> the same translated; alpha stays as it is."""
 
-    def __init__(self, network: Any, channels: int, tile: int, finish: Finish) -> None:
-        self.network = network
-        self.channels = channels
-        self.tile = tile
-        self.finish = finish
+    network: Any
+    channels: int  # of the network
+    tile: int  # pixels a side of the parts that a picture is taken in
+    cell: int  # pixels a side of pixel art's cells
+    palette: np.ndarray | None
+    strength: float
 
     def __call__(self, picture: Image.Image) -> Image.Image:
+        from PIL import Image
+
+        result = Image.fromarray(self.translated(picture).permute(1, 2, 0).contiguous().numpy())
+        if self.strength < 1:
+            result = Image.blend(picture.convert("RGB"), result, self.strength)
+        if picture.mode == "RGBA":
+            result.putalpha(picture.getchannel("A"))
+        return result
+
+    def translated(self, picture: Image.Image) -> Tensor:
+        """All of the style: RGB, uint8 (3, H, W)."""
         import numpy as np
         import torch
 
         from gan.data.decode import unpremultiply
+        from gan.pixel_art import snap
         from gan.tiles import translate
 
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # the last is premultiplied
@@ -220,15 +226,8 @@ class Pictures:
         done = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), self.tile)
         if self.channels == 4:
             done = torch.from_numpy(unpremultiply(done.numpy())[:3])
-        result = self.finish(picture.convert("RGB"), done.expand(3, -1, -1))
-        if picture.mode == "RGBA":
-            result.putalpha(picture.getchannel("A"))
-        return result
-
-
-def sheet_of(arguments: argparse.Namespace, file: File) -> Path:
-    """Where the comparison goes: the same name below another folder, as PNG."""
-    return arguments.compare / f"{file.name}.png"
+        done = done.expand(3, -1, -1)
+        return snap(done, self.cell, self.palette) if self.cell > 1 or self.palette is not None else done
 
 
 def save_sheet(before: Image.Image, target: Path, path: Path) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from gan.metrics.looks import LUMA
 from gan.metrics.pairs import colour_difference, psnr, ssim
 from gan.metrics.pixels import rgb
-
-LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 
 
 def nearness(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:
@@ -36,7 +35,7 @@ def kept(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
 
 def luminance(images: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, 1, H, W), 0..255."""
-    return torch.einsum("c,nchw->nhw", torch.tensor(LUMINANCE), rgb(images))[:, None]
+    return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), rgb(images))[:, None]
 
 
 def shown(images: Tensor) -> Tensor:
