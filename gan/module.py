@@ -144,6 +144,9 @@ class GAN(LightningModule):
         penalties = [penalty for penalty in self.penalties.values() if penalty.of == of]
         return [p for part in (getattr(self, of), *penalties) for p in part.parameters()]
 
+    def start(self, data: Any) -> None:
+        """Take from the data what a new model begins with."""
+
     def on_fit_start(self) -> None:
         if len(self.class_counts):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]

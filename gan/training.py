@@ -68,6 +68,8 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     for line in rules(cfg):
         say(line)
     prepare(trainer, data)
+    if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
+        model.start(data)  # other ranks get it from this one
     if trainer.is_global_zero and not cfg.resume:
         show_config(trainer, model.config, runs.choices(run))
     try:

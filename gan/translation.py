@@ -15,13 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from gan.ema import EMA
+from gan.errors import UserError
 from gan.image_pool import ImagePool
 from gan.images import to_float
+from gan.metrics.colour_transfer import Affine, opaque
 from gan.metrics.translation import kept, nearness
 from gan.module import GAN
 from gan.originality import NEIGHBOURS
 from gan.step import Step
 from gan.tiles import translate_each
+
+FITTED = 500  # pictures of each side that a closed form is fitted to
 
 
 @dataclass
@@ -39,10 +43,33 @@ class Translator(GAN):
 
     With penalty=[reconstruction], which needs pairs, and `PairStep` this is pix2pix (Isola et al., 2017,
     arXiv:1611.07004, equation 4).
+
+    Args:
+        closed_form: of `gan.metrics.colour_transfer`, which a new generator begins with in place of the picture itself.
     """
 
     target = "b"
     made = 1  # pictures that `translations` makes of one
+
+    def __init__(
+        self, *args: Any, closed_form: Callable[[Tensor, Tensor], Affine] | None = None, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.closed_form = closed_form
+
+    def start(self, data: Any) -> None:
+        """Raises UserError where there are no colours to fit a closed form to."""
+        if self.closed_form is not None:
+            data.setup("fit")
+            a, b = opaque(data.inputs(FITTED)), opaque(data.reals(FITTED))
+            if not a.numel() or not b.numel():
+                raise UserError("model.closed_form: all pictures of a side are transparent")
+            for network in (self.generator, self.ema.module, *(average.module for average in self.averages)):
+                self.begin_with(self.closed_form, network, a, b)
+
+    def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
+        """Let a generator begin with what is fitted to the colours of a and b."""
+        generator.start(*closed_form(a, b).of_units())
 
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
         return to_float(batch["a"])
@@ -145,6 +172,10 @@ class CycleGAN(Translator):
     def __init__(self, *args: Any, pool: int = 50, **options: Any) -> None:
         super().__init__(*args, **options)
         self.pools = nn.ModuleList(ImagePool(pool, self.seed + direction) for direction in range(2))
+
+    def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
+        super().begin_with(closed_form, generator.there, a, b)
+        super().begin_with(closed_form, generator.back, b, a)
 
     def begin(self, batch: dict[str, Tensor]) -> Any:
         there: Any = super().begin(batch)

@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.data.translation import Unpaired
+from gan.data.translation import Styled, Unpaired
 from gan.images import to_float, to_uint8
+from gan.metrics.colour_transfer import monge_kantorovich, statistics
+from gan.metrics.translation import nearness
 from gan.penalties.reconstruction import Reconstruction
 from gan.step import Augmented
 from gan.tiles import translate_each
@@ -135,6 +137,40 @@ def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
     shown = module.preview(8)  # input, translation, cycle and truth of two pictures
     assert len(shown) == 8 and module.columns(64) == 8
     assert torch.equal(shown[2:3], translate_each(module.ema.module.back, shown[1:2]))
+
+
+def first_gain(run: Path) -> float:
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return next(line["eval/gain"] for line in lines if "eval/gain" in line)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
+    options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=fade", "data.split=file"]
+    options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
+    options += ["model.generator.points=17", "model.discriminator.width=4"]
+    options += ["callback.evaluate.extractors=[random_conv]", "images=16"]
+    train(*options, f"trainer.devices={ranks}", "hydra.run.dir=run", tiny=False)
+    state = torch.load(tmp_path / "run" / "checkpoints" / "images-000000016.ckpt", weights_only=True)
+    cfg = state["config"]["data"]
+    data = Styled(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
+    data.setup("fit")
+    pictures, truths = data.inputs(99, held_out=True), data.truths(99, held_out=True)
+    moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
+    assert first_gain(tmp_path / "run") == pytest.approx(nearness(pictures, moved, truths)["gain"], abs=0.02)
+    if ranks == 1:  # what was learnt elsewhere is not fitted again
+        train(*options[:-1], "images=8", "init_from=run", "hydra.run.dir=next", tiny=False)
+        assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
+
+
+def test_both_directions_begin_with_their_own_closed_form() -> None:
+    form = "model.closed_form={_target_: gan.metrics.colour_transfer.statistics, _partial_: true}"
+    module, data = build("cyclegan", form, "model.generator.there.residual=true", "data.style=fade")
+    module.start(data)
+    both = module.ema.module
+    for network, a, b in ((both.there, data.inputs, data.reals), (both.back, data.reals, data.inputs)):
+        expected = statistics(a(99), b(99))(a(4))
+        assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
 
 
 def test_what_a_penalty_learns_is_trained_with_its_network() -> None:

@@ -6,6 +6,7 @@ Each is fitted on two unpaired sets of pictures, uint8 (N, C, H, W), and returns
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,21 +15,45 @@ Transfer = Callable[[Tensor], Tensor]
 SAMPLED = 4_000_000  # pixels of a set, at most, that a form is fitted to
 
 
-def statistics(source: Tensor, target: Tensor) -> Transfer:
+@dataclass(frozen=True)
+class Affine:
+    """Levels x (C,) become matrix @ x + shift, rounded and kept in 0..255; float64."""
+
+    matrix: Tensor
+    shift: Tensor
+
+    def __call__(self, images: Tensor) -> Tensor:
+        return torch.stack([self.one(image) for image in images])
+
+    def one(self, image: Tensor) -> Tensor:
+        moved = torch.einsum("ij,jhw->ihw", self.matrix, image.double()) + self.shift[:, None, None]
+        return moved.round().clamp(0, 255).to(torch.uint8)
+
+    def of_units(self) -> tuple[Tensor, Tensor]:
+        """Matrix and shift of the same map for values in [-1, 1] in place of levels."""
+        return self.matrix, self.matrix.sum(1) + self.shift / 127.5 - 1
+
+
+def between(matrix: Tensor, before: Tensor, after: Tensor) -> Affine:
+    """That which takes the colour `before` to `after`."""
+    return Affine(matrix, after - matrix @ before)
+
+
+def statistics(source: Tensor, target: Tensor) -> Affine:
     """Mean and deviation of each channel (Reinhard et al., "Color Transfer between Images", 2001, in RGB)."""
     x, y = values(source), values(target)
     scale = y.std(1) / x.std(1).clamp(min=1e-6)
-    return affine(torch.diag(scale), x.mean(1), y.mean(1))
+    return between(torch.diag(scale), x.mean(1), y.mean(1))
 
 
-def monge_kantorovich(source: Tensor, target: Tensor) -> Transfer:
+def monge_kantorovich(source: Tensor, target: Tensor) -> Affine:
     """The linear map that carries one Gaussian of colours to another at the least cost (Pitié and Kokaram, "The linear
     Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007); a level of noise is added, so
     that what does not vary stays as it is."""
     x, y = values(source), values(target)
     x_cov, y_cov = (torch.atleast_2d(each.cov()) + torch.eye(len(each)) for each in (x, y))
     root, inverse = power(x_cov, 0.5), power(x_cov, -0.5)
-    return affine(inverse @ power(root @ y_cov @ root, 0.5) @ inverse, x.mean(1), y.mean(1))
+    return between(inverse @ power(root @ y_cov @ root, 0.5) @ inverse, x.mean(1), y.mean(1))
 
 
 def histogram(source: Tensor, target: Tensor) -> Transfer:
@@ -47,28 +72,28 @@ def histogram(source: Tensor, target: Tensor) -> Transfer:
     return transfer
 
 
-CLOSED_FORMS = {
+CLOSED_FORMS: dict[str, Callable[[Tensor, Tensor], Transfer]] = {
     "channel statistics": statistics,
     "histograms": histogram,
     "Monge-Kantorovich": monge_kantorovich,
 }
 
 
+def opaque(images: Tensor) -> Tensor:
+    """The pixels of pictures (N, C, H, W) as one picture, uint8 (1, C, 1, P): of premultiplied RGBA the colours of
+    those that are more than half opaque."""
+    levels = images.transpose(0, 1).flatten(1)
+    levels = levels[:, :: -(-levels.shape[1] // SAMPLED)]
+    if len(levels) == 4:
+        levels = levels[:, levels[3] > 127].float()
+        levels = (levels[:3] / levels[3] * 255).round().clamp(0, 255).to(torch.uint8)
+    return levels[None, :, None]
+
+
 def values(images: Tensor) -> Tensor:
     """(N, C, H, W) -> (C, pixels), float64; of many pictures every so many pixels."""
     levels = images.transpose(0, 1).flatten(1)
     return levels[:, :: -(-levels.shape[1] // SAMPLED)].double()
-
-
-def affine(matrix: Tensor, before: Tensor, after: Tensor) -> Transfer:
-    def one(image: Tensor) -> Tensor:
-        moved = torch.einsum("ij,jhw->ihw", matrix, image.double() - before[:, None, None]) + after[:, None, None]
-        return moved.round().clamp(0, 255).to(torch.uint8)
-
-    def transfer(images: Tensor) -> Tensor:
-        return torch.stack([one(image) for image in images])
-
-    return transfer
 
 
 def power(symmetric: Tensor, exponent: float) -> Tensor:

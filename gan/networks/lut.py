@@ -16,12 +16,13 @@ from torch.nn import functional as F
 Box = tuple[float, float, float, float]  # top, left, bottom, right of a part of a picture, as shares of its sides
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 SMALLEST = 0.5 / 255  # alpha below which a pixel has no colour
+PACE = 20  # Adam moves all parameters alike: a falloff is to get to a half while the tables move by some hundredths
 
 
 class Generator(nn.Module):
     """Picture (N, C, H, W) -> picture of the same size, nominally in [-1, 1]; C is 1, 3 or 4, premultiplied.
 
-    At first the picture itself comes out.
+    At first the picture itself comes out, or what `start` is given.
 
     Args:
         tables: that are mixed; their weights are read off a thumbnail of the picture.
@@ -32,6 +33,7 @@ class Generator(nn.Module):
         texture: channels of a network of three layers whose outcome is added; 0 has none.
     """
 
+    grid: Tensor
     side = 64  # pixels of the thumbnail
     multiple = 1  # of which both sides must be
     reach = 3  # pixels around a part that its outcome depends on
@@ -48,10 +50,9 @@ class Generator(nn.Module):
         super().__init__()
         steps = torch.linspace(-1, 1, points)
         blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
-        identity = torch.stack([red, green, blue])  # (3, P, P, P), the last axis is red
-        rest = torch.zeros(tables - 1, *identity.shape)
         # In three axes: those of five cannot be kept with the channels last, as other weights are.
-        self.entries = nn.Parameter(torch.cat([identity[None], rest]).flatten(2))  # (T, 3, P^3)
+        self.register_buffer("grid", torch.stack([red, green, blue]).flatten(1), persistent=False)  # (3, P^3)
+        self.entries = nn.Parameter(torch.cat([self.grid[None], torch.zeros(tables - 1, *self.grid.shape)]))
         self.points = points
         widths = [3, width, 2 * width, 4 * width, 4 * width]
         self.reader = nn.Sequential(
@@ -60,10 +61,17 @@ class Generator(nn.Module):
         self.to_weights = nn.Linear(widths[-1], tables)
         nn.init.ones_(self.to_weights.bias)
         nn.init.zeros_(self.to_weights.weight[0])
-        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per colour
+        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per colour, by PACE
         self.texture = residue(texture) if texture else None
         self.channels = channels
         self.bytes_per_pixel = 200 + 24 * texture  # of memory, about
+
+    @torch.no_grad()
+    def start(self, matrix: Tensor, shift: Tensor) -> None:
+        """Begin with matrix @ colour + shift, (3, 3) and (3,), or of grey (1, 1) and (1,), of colours in [-1, 1]."""
+        if len(shift) == 1:
+            matrix, shift = matrix * torch.eye(3).to(matrix), shift.expand(3)
+        self.entries[0] = matrix.to(self.entries) @ self.grid + shift.to(self.entries)[:, None]
 
     @property
     def tables(self) -> Tensor:
@@ -86,7 +94,8 @@ class Generator(nn.Module):
         y = y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
         if self.falloff is not None:
             r2 = radius(box, y)
-            gain = 1 + self.falloff[0, :, None, None] * r2 + self.falloff[1, :, None, None] * r2.square()
+            first, second = PACE * self.falloff[..., None, None]  # (3, 1, 1) each
+            gain = 1 + first * r2 + second * r2.square()
             y = (y + 1) * gain - 1
         if self.texture is not None:
             y = y + self.texture(y)

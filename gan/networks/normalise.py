@@ -41,6 +41,39 @@ def begin(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool)
             nn.init.zeros_(weight)
 
 
-def end(x: Tensor, y: Tensor, residual: bool) -> Tensor:
-    """What becomes of picture x, where the network says y: x + y, or what is published, tanh y."""
-    return x + y if residual else torch.tanh(y)
+class Base(nn.Module):
+    """A map of colours that is not trained, at first the identity: pictures (N, C, H, W) in [-1, 1] -> the same.
+
+    What a residual network adds to. Of premultiplied RGBA the colours are mapped, and alpha stays.
+    """
+
+    matrix: Tensor
+    shift: Tensor
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        colours = 1 if channels == 1 else 3
+        self.register_buffer("matrix", torch.eye(colours))
+        self.register_buffer("shift", torch.zeros(colours))
+
+    def start(self, matrix: Tensor, shift: Tensor) -> None:
+        """Map colours in [-1, 1] to matrix @ colour + shift."""
+        self.matrix.copy_(matrix)
+        self.shift.copy_(shift)
+
+    def forward(self, x: Tensor) -> Tensor:
+        colours = len(self.shift)
+        shift = self.shift[:, None, None]
+        with torch.autocast(x.device.type, enabled=False):  # half a level would be lost
+            moved = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colours].float())
+        if x.shape[1] == colours:
+            return moved + shift
+        # Premultiplied is alpha (colour + 1) - 1, before and after.
+        alpha = (x[:, colours:] + 1) / 2
+        moved = moved + self.matrix.sum(1)[:, None, None] * (1 - alpha) + (shift + 1) * alpha - 1
+        return torch.cat([moved, x[:, colours:]], 1)
+
+
+def end(x: Tensor, y: Tensor, base: nn.Module | None) -> Tensor:
+    """What becomes of picture x, where the network says y: base(x) + y, or what is published, tanh y."""
+    return torch.tanh(y) if base is None else base(x) + y

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.features import activations
-from gan.networks.normalise import begin, end, normalise
+from gan.networks.normalise import Base, begin, end, normalise
 from gan.networks.resample import downsample, upsample
 
 
@@ -72,7 +72,8 @@ class Generator(nn.Module):
         width: channels at the full size; four times as many at a quarter of it.
         blocks: residual ones; the paper has 6 at 128 pixels and 9 from 256 on.
         norm: "instance" is the paper's; "none" keeps absolute tone.
-        residual: what the network says is added to the picture, and nothing at first, in place of tanh at the end.
+        residual: what the network says is added to the picture, or to what `start` makes of it, and nothing at first,
+            in place of tanh at the end.
         antialias: sizes change with a blur, as in CUT.
     """
 
@@ -97,7 +98,7 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(Residual(4 * width, norm) for _ in range(blocks))
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
-        self.residual = residual
+        self.base = Base(channels) if residual else None
         # Pixels around a part that its outcome depends on, but for the statistics of instance normalisation: a residual
         # block's two layers see one pixel each at a quarter of the size, and 28 are enough for all others.
         self.reach = 8 * blocks + 28
@@ -108,8 +109,13 @@ class Generator(nn.Module):
         """The picture, and what stem, both halvings and each block make of it; CUT compares patches of some."""
         return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
 
+    def start(self, matrix: Tensor, shift: Tensor) -> None:
+        """Begin with a map of colours, see `Base`; the published form begins with nothing."""
+        if self.base is not None:
+            self.base.start(matrix, shift)
+
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
         for up in self.up:
             y = up(y)
-        return end(x, self.to_image(y), self.residual)  # (N, C, H, W)
+        return end(x, self.to_image(y), self.base)  # (N, C, H, W)

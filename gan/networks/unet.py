@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.normalise import begin, end, normalise
+from gan.networks.normalise import Base, begin, end, normalise
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # decoder stages with dropout, after the innermost
@@ -55,7 +55,8 @@ class Generator(nn.Module):
         norm: "batch" is the paper's; "none" keeps absolute tone.
         dropout: in three stages of the decoder, .5 in the paper, which leaves it on when drawing; here it is a way to
             train alone, so that one picture has one translation.
-        residual: what the network says is added to the picture, and nothing at first, in place of tanh at the end.
+        residual: what the network says is added to the picture, or to what `start` makes of it, and nothing at first,
+            in place of tanh at the end.
     """
 
     def __init__(
@@ -84,11 +85,16 @@ class Generator(nn.Module):
             for stage, (before, after) in enumerate(pairwise([widths[-1], *outside]))
         )
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
-        self.residual = residual
+        self.base = Base(channels) if residual else None
         self.multiple = 2**depth  # of which both sides must be
         self.reach = None  # every pixel depends on every other
         self.bytes_per_pixel = 24 * width  # of memory, about
         begin(self, self.to_image, norm, residual)
+
+    def start(self, matrix: Tensor, shift: Tensor) -> None:
+        """Begin with a map of colours, see `Base`; the published form begins with nothing."""
+        if self.base is not None:
+            self.base.start(matrix, shift)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         maps = []
@@ -99,4 +105,4 @@ class Generator(nn.Module):
         maps.pop()
         for up in self.up:
             y = torch.cat([maps.pop(), up(y)], 1)
-        return end(x, self.to_image(F.relu(y)), self.residual)  # (N, C, H, W)
+        return end(x, self.to_image(F.relu(y)), self.base)  # (N, C, H, W)

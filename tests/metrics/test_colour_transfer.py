@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.metrics.colour_transfer import CLOSED_FORMS, histogram, monge_kantorovich, statistics
+from gan.metrics.colour_transfer import CLOSED_FORMS, histogram, monge_kantorovich, opaque, statistics
 
 
 def pictures(seed: int) -> Tensor:
@@ -55,3 +55,17 @@ def test_pictures_of_one_colour_are_no_obstacle(name: str) -> None:
     flat = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
     moved = CLOSED_FORMS[name](flat, flat + 20)(flat)
     assert moved.dtype == torch.uint8 and (moved.int() - 120).abs().max() <= 1
+
+
+def test_a_map_of_levels_is_one_of_values_in_units() -> None:
+    form = monge_kantorovich(pictures(0), changed(pictures(1), *MIXED))
+    matrix, shift = form.of_units()
+    seen = pictures(2)
+    units = torch.einsum("ij,njhw->nihw", matrix, seen.double() / 127.5 - 1) + shift[:, None, None]
+    assert torch.equal(((units + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), form(seen))
+
+
+def test_colours_are_those_of_what_is_opaque() -> None:
+    rgba = torch.tensor([[100, 50, 0, 255], [60, 30, 0, 150], [9, 9, 9, 20]], dtype=torch.uint8).T[None, :, None]
+    assert opaque(rgba).squeeze().T.tolist() == [[100, 50, 0], [102, 51, 0]]
+    assert torch.equal(opaque(pictures(0))[0, :, 0], pictures(0).transpose(0, 1).flatten(1))

@@ -51,6 +51,19 @@ def test_at_first_the_picture_itself_comes_out(channels: int) -> None:
     assert torch.allclose(x, y, atol=1e-5)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_it_begins_with_a_map_of_colours(channels: int) -> None:
+    colours = min(channels, 3)
+    matrix, shift = torch.rand(colours, colours) / 3, torch.rand(colours)
+    generator = Generator(channels)
+    generator.start(matrix, shift)
+    colour, alpha = torch.rand(2, colours, 8, 12) * 2 - 1, torch.rand(2, 1, 8, 12) * 0.9 + 0.1
+    moved = torch.einsum("ij,njhw->nihw", matrix, colour) + shift[:, None, None]
+    if channels == 4:
+        colour, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (colour, moved))
+    assert torch.allclose(generator(colour), moved, atol=1e-5)
+
+
 def test_colour_changes_under_alpha_and_alpha_stays() -> None:
     generator = Generator(4, points=3)
     with torch.no_grad():
