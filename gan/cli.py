@@ -12,6 +12,7 @@ from gan.errors import UserError
 
 COMMANDS = {
     "generate": "draw images from a trained run",
+    "interpolate": "go from image to image of a trained run, as a GIF or a video",
     "translate": "turn pictures into the style of a trained translator",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "evaluate": "measure how good and how original the images of a run or of a folder are",

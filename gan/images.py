@@ -38,16 +38,17 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
     return make_grid(images, nrow=columns or max(1, round(len(images) ** 0.5)), padding=2, pad_value=0)
 
 
-def to_png(image: Tensor) -> bytes:
-    """Encode uint8 (C, H, W) as PNG: grey, RGB, or RGBA from premultiplied."""
+def to_pillow(image: Tensor) -> Image.Image:
+    """uint8 (C, H, W) -> grey, RGB, or RGBA from premultiplied."""
     pixels = image.cpu().numpy()
     if len(pixels) == 4:
         pixels = unpremultiply(pixels)
-    picture = Image.fromarray(
-        np.squeeze(pixels.transpose(1, 2, 0), 2) if len(pixels) == 1 else pixels.transpose(1, 2, 0)
-    )
+    return Image.fromarray(np.squeeze(pixels.transpose(1, 2, 0), 2) if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+
+def to_png(image: Tensor) -> bytes:
     encoded = io.BytesIO()
-    picture.save(encoded, "PNG")
+    to_pillow(image).save(encoded, "PNG")
     return encoded.getvalue()
 
 

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
+from gan.latent.interpolation import path
+from gan.latent.space import Space
 from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 
 LARGEST_SEED = 2**63 - 1
@@ -72,6 +74,49 @@ class Model:
             UserError: a seed is not in 0..2^63-1; there is no such class; truncation is asked for, and the generator
                 has no mapping.
         """
+        z, labels = self.latents_of(seeds, label)
+        if truncation == 1:
+            return generate(self.generator, z, labels)
+        space = Space(self.generator, "w")
+        return space.draw(space.truncate(space.of(z, labels), truncation, labels))
+
+    def interpolate(
+        self,
+        seeds: list[int],
+        frames: int = 30,
+        loop: bool = False,
+        space: str = "",
+        truncation: float = 1.0,
+        label: str | None = None,
+    ) -> Tensor:
+        """The way from seed to seed, uint8 (F, C, H, W): `frames` from each to the next, then the last.
+
+        Args:
+            loop: from the last on to the first, with which it then does not end.
+            space: "z", along the sphere, or "w" of generators with a mapping, straight; w where there is one.
+            truncation: as for `draw`.
+            label: name of a class; without, it is that of the first seed, for a class has no place in z, and in w each
+                seed has its own.
+
+        Raises:
+            UserError: as `draw`; there is no such space, or there are fewer than two seeds.
+        """
+        if len(seeds) < 2:
+            raise UserError("a way goes from one seed to another: give at least two")
+        z, labels = self.latents_of(seeds, label)
+        place = Space(self.generator, "w" if truncation != 1 and not space else space)
+        if truncation != 1 and place.name == "z":
+            raise UserError("truncation is of w, and the way goes through z")
+        points = place.truncate(place.of(z, labels), truncation, labels)
+        way = path(points, frames, loop, spherical=place.name == "z")
+        return place.draw(way, None if labels is None or place.name == "w" else labels[:1].expand(len(way)))
+
+    def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
+        """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.
+
+        Raises:
+            UserError: a seed is not in 0..2^63-1, there are none, or no such class.
+        """
         for seed in seeds:
             if not 0 <= seed <= LARGEST_SEED:
                 raise UserError(f"seed {seed}: seeds go from 0 to 2^63-1")
@@ -80,7 +125,7 @@ class Model:
         labels = classes_of(seeds, self.class_counts)
         if label is not None:
             labels = torch.full((len(seeds),), self.label_of(label))
-        return generate(self.generator, latents(seeds, self.generator.latent), labels, truncation)
+        return latents(seeds, self.generator.latent), labels
 
     def label_of(self, name: str) -> int:
         if not self.classes:

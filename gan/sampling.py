@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan.errors import UserError
 from gan.images import to_uint8
 
 CHUNK = 16  # images a forward pass: other batch sizes take other kernels, which round otherwise
 FAKES_SEED = 2**32  # of the first image that is measured: others than are looked at
 ESTIMATION_IMAGES = 512
-MEAN_LATENTS = 4096  # whose w are averaged
 CLASS_STREAM = 7  # keeps the classes of seeds apart from their latents
 NO_CLASSES = torch.empty(0)
 ESTIMATION_SEED = 2**40  # far from the seeds that people type
@@ -46,46 +43,29 @@ def classes_of(seeds: Sequence[int], counts: Tensor) -> Tensor | None:
 
 
 @torch.no_grad()
-def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None, truncation: float = 1.0) -> Tensor:
-    """Latents (N, latent) -> uint8 (N, C, H, W) on the CPU, in fp32 and in chunks padded to one size.
+def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Tensor:
+    """Latents (N, latent) -> uint8 (N, C, H, W) on the CPU, in fp32; each the same whatever it is drawn with.
 
     Args:
         label: (N,), of a generator that has classes.
-        truncation: how far w goes from its mean, in units of how far it would: 0 draws the mean image alone, 1 all
-            that was learnt (Karras et al., 2019, arXiv:1812.04948, section 2.1).
-
-    Raises:
-        UserError: truncation is asked for, and the generator has no mapping.
     """
     device = next(generator.parameters()).device
-    draw = generator if truncation == 1 else truncated(generator, truncation)
-    pictures = []
-    for first in range(0, len(z), CHUNK):
+    return in_chunks(lambda *some: to_uint8(generator(*some)), device, z, label)
+
+
+def in_chunks(function: Callable[..., Tensor], device: torch.device, x: Tensor, label: Tensor | None = None) -> Tensor:
+    """What function(x, label) gives for rows of x (N, ...), taken CHUNK by CHUNK on the device; on the CPU."""
+    parts = []
+    for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
-        pictures.append(to_uint8(draw(padded(z, first, device), labels))[: len(z) - first].cpu())
-    return torch.cat(pictures)
+        parts.append(function(padded(x, first, device), labels)[: len(x) - first].cpu())
+    return torch.cat(parts)
 
 
 def padded(x: Tensor, first: int, device: torch.device) -> Tensor:
     """CHUNK rows from `first` on, zeros after the last."""
     part = x[first : first + CHUNK]
-    return torch.cat([part, part.new_zeros(CHUNK - len(part), *x.shape[1:])]).to(device)
-
-
-def truncated(generator: Any, truncation: float) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """(z, label) -> image, with w drawn towards its mean over fixed latents, that of its class where there are some."""
-    if not hasattr(generator, "mapping"):
-        raise UserError("truncation: this generator has no mapping; only such as model=stylegan2 can be truncated")
-    fixed = fixed_latents(MEAN_LATENTS, generator.latent).to(next(generator.parameters()).device)
-    of_each = [fixed.new_full((MEAN_LATENTS,), label, dtype=torch.long) for label in range(generator.classes)]
-    means = [generator.mapping(fixed, label).mean(0) for label in of_each or (None,)]  # (latent,) each
-
-    def draw(z: Tensor, label: Tensor | None) -> Tensor:
-        mean = means[0] if label is None else torch.stack(means)[label]
-        image: Tensor = generator.synthesis(mean + truncation * (generator.mapping(z, label) - mean))
-        return image
-
-    return draw
+    return torch.cat([part, part.new_zeros(CHUNK - len(part), *part.shape[1:])]).to(device)
 
 
 def fixed_latents(n: int, size: int) -> Tensor:

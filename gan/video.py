@@ -1,8 +1,9 @@
-"""Videos frame by frame, through PyAV: the picture changes; size, rate, times and the first sound track stay."""
+"""Videos through PyAV: of pictures, or of another video whose pictures change while all else stays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,12 @@ OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 
 def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Image]) -> None:
-    """Write a changed video, whole or not at all.
+    """Write a video frame by frame changed, whole or not at all: size, rate, times and the first sound track stay.
 
     Raises:
         UserError: PyAV is missing, the file holds no video that can be read, or it cannot be written.
     """
-    try:
-        import av
-    except ImportError:
-        raise UserError(f"{source}: videos need PyAV: pip install -e '.[video]'") from None
+    av = library(source)
     if target.suffix.lower() not in KINDS:
         raise UserError(f"{target}: a video becomes a video, {', '.join(KINDS)}")
     kind = KINDS[target.suffix.lower()]
@@ -38,7 +36,47 @@ def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Im
     except av.InvalidDataError as error:
         raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
     except (av.FFmpegError, ValueError) as error:
-        raise UserError(f"{target}: cannot be written ({' '.join(str(error).split())})") from error
+        raise cannot(target, error) from error
+
+
+def save(pictures: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
+    """Write RGB pictures of one size as a video of so many a second, whole or not at all; its ending is one of KINDS.
+
+    Raises:
+        UserError: PyAV is missing, or cannot write such a video.
+    """
+    av = library(target)
+    kind = KINDS[target.suffix.lower()]
+    try:
+        write_atomically(target, lambda file: encode(pictures, file, kind, rate))
+    except (av.FFmpegError, ValueError) as error:
+        raise cannot(target, error) from error
+
+
+def library(path: Path) -> Any:
+    try:
+        import av
+    except ImportError:
+        raise UserError(f"{path}: videos need PyAV: pip install -e '.[video]'") from None
+    return av
+
+
+def cannot(target: Path, error: Exception) -> UserError:
+    return UserError(f"{target}: cannot be written ({' '.join(str(error).split())})")
+
+
+def encode(pictures: Iterable[Image.Image], file: Any, kind: str, rate: Fraction) -> None:
+    import av
+
+    with av.open(file, "w", format=kind) as writer:
+        stream = None
+        for number, picture in enumerate(pictures):
+            frame = suited(av.VideoFrame.from_image(picture))
+            frame.pts, frame.time_base = number, 1 / rate
+            stream = stream or stream_of(frame, writer, rate)
+            writer.mux(stream.encode(frame))
+        if stream is not None:
+            writer.mux(stream.encode())
 
 
 def opened(source: Path) -> Any:
@@ -87,19 +125,29 @@ def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
     image = frame.to_image()
     if frame.rotation:  # anticlockwise, as Pillow turns
         image = image.rotate(frame.rotation, expand=True)
-    after = type(frame).from_image(change(image))
-    even = after.width % 2 == after.height % 2 == 0
-    kind = "yuv420p" if even else "yuv444p"  # the former halves colours, and takes even sides alone
-    after = after.reformat(format=kind, dst_colorspace=frame.colorspace if frame.colorspace != 2 else None)
+    after = suited(type(frame).from_image(change(image)), frame.colorspace if frame.colorspace != 2 else None)
     after.pts, after.time_base = frame.pts, frame.time_base
     return after
 
 
+def suited(frame: Any, colorspace: Any = None) -> Any:
+    """The frame as players take it."""
+    even = frame.width % 2 == frame.height % 2 == 0
+    kind = "yuv420p" if even else "yuv444p"  # the former halves colours, and takes even sides alone
+    return frame.reformat(format=kind, dst_colorspace=colorspace)
+
+
+def stream_of(frame: Any, writer: Any, rate: Fraction) -> Any:
+    """A stream for frames like this."""
+    codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
+    stream = writer.add_stream(codec, rate=rate, options=OPTIONS)
+    stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
+    return stream
+
+
 def stream_like(picture: Any, frame: Any, writer: Any) -> Any:
     """A stream for frames like this, with the rate and the tags of another."""
-    codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
-    written = writer.add_stream(codec, rate=picture.average_rate, options=OPTIONS)
-    written.width, written.height, written.pix_fmt = frame.width, frame.height, frame.format.name
+    written = stream_of(frame, writer, picture.average_rate)
     for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
         setattr(written.codec_context, name, getattr(picture.codec_context, name))
     if picture.sample_aspect_ratio and not frame.rotation:

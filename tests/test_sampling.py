@@ -7,8 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from gan.errors import UserError
-from gan.networks import stylegan2
 from gan.networks.dcgan import Generator
 from gan.sampling import ESTIMATION_IMAGES, ESTIMATION_SEED, classes_of, generate, latents, reestimate_batch_norm
 
@@ -55,28 +53,6 @@ def test_batch_norm_gets_the_plain_average_of_fixed_latents() -> None:
     before = norm.running_var.clone()  # type: ignore[union-attr]
     reestimate_batch_norm(generator, 3)
     assert torch.equal(norm.running_var, before)  # type: ignore[arg-type]
-
-
-def test_truncation_goes_from_the_mean_image_to_what_was_learnt() -> None:
-    torch.manual_seed(0)
-    network = stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval()
-    z = latents(range(6), 8)
-    none, half, whole = (generate(network, z, truncation=truncation).float() for truncation in (0.0, 0.5, 1.0))
-    assert torch.equal(none, none[:1].expand_as(none))
-    assert torch.equal(whole, generate(network, z).float())
-    assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
-    with pytest.raises(UserError, match="no mapping"):
-        generate(Generator((16, 16), width=4).eval(), latents(range(2), 100), truncation=0.5)
-
-
-def test_each_class_is_truncated_towards_its_own_mean() -> None:
-    torch.manual_seed(0)
-    network = stylegan2.Generator((16, 16), width=4, most=8, latent=8, classes=3).eval()
-    z, label = latents(range(6), 8), torch.tensor([0, 1, 2, 0, 1, 2])
-    none = generate(network, z, label, truncation=0.0)
-    assert torch.equal(none[:3], none[3:]) and not torch.equal(none[0], none[1])
-    near = generate(network, z, label, truncation=0.999).float()
-    assert (near - generate(network, z, label).float()).abs().mean() < 1
 
 
 def test_classes_are_functions_of_the_seed_and_as_frequent_as_in_the_images() -> None:

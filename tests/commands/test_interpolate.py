@@ -1,0 +1,58 @@
+"""`gan interpolate`: it comes by the seeds' own pictures, and says what it cannot do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import gan
+
+from ..conftest import ROOT, TINY, Train, command
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    style = ["model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
+    for name, more in (
+        ("dcgan", ["data.labels=true"]),
+        ("stylegan2", ["data.labels=true", *style, "model.discriminator.width=4", "model.discriminator.most=8"]),
+    ):
+        tiny = TINY if name == "dcgan" else [o for o in TINY if not o.startswith("model.")]
+        command([str(ROOT / "train.py"), f"model={name}", *tiny, *more, "images=16", f"hydra.run.dir={name}"], folder)
+    return folder
+
+
+def test_a_way_comes_by_the_pictures_of_its_seeds(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    said = gan_command(
+        "interpolate", str(runs / "dcgan"), "--class", "neon", "--seeds", "3,9,4", "--frames", "4", "--out", "a.png"
+    ).stdout
+    assert "9 frames" in said
+    with Image.open(tmp_path / "a.png") as file:
+        assert file.n_frames == 9  # type: ignore[attr-defined]
+    model = gan.load(runs / "dcgan")
+    assert torch.equal(model.interpolate([3, 9, 4], 4, label="neon")[::4], model.draw([3, 9, 4], label="neon"))
+    first = model.classes[int(model.latents_of([3])[1])]  # type: ignore[arg-type]
+    assert torch.equal(model.interpolate([3, 9], 2), model.interpolate([3, 9], 2, label=first))
+    mapped = gan.load(runs / "stylegan2")
+    for truncation in (1.0, 0.5):  # of any classes
+        way = mapped.interpolate(list(range(8)), 3, loop=True, truncation=truncation)
+        assert len(way) == 24 and torch.equal(way[::3], mapped.draw(list(range(8)), truncation))
+
+
+def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "there.gif").touch()
+    for run, options, said in (
+        ("dcgan", ["--seeds", "1"], "at least two"),
+        ("dcgan", ["--space", "w"], "no mapping"),
+        ("dcgan", ["--truncation", "0.5"], "no mapping"),
+        ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation is of w"),
+        ("dcgan", ["--frames", "0"], "--frames 0: more than 0"),
+        ("dcgan", ["--out", "a.jpg"], "ends in one of"),
+        ("dcgan", ["--out", "there.gif"], "--force"),
+    ):
+        error = gan_command("interpolate", str(runs / run), "--out", "a.gif", *options, check=2).stderr
+        assert said in error and error.count("\n") == 1

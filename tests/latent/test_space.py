@@ -1,0 +1,65 @@
+"""z and w: what is drawn from a point is what its seed draws, alone or in company."""
+
+import pytest
+import torch
+
+from gan.errors import UserError
+from gan.latent.space import MEASURED, Space
+from gan.networks import dcgan, stylegan2
+from gan.sampling import fixed_latents, generate, latents
+
+
+def mapped(classes: int = 0) -> stylegan2.Generator:
+    torch.manual_seed(0)
+    return stylegan2.Generator((16, 16), width=4, most=8, latent=8, classes=classes).eval()
+
+
+def test_a_seed_is_the_same_picture_in_z_and_in_w() -> None:
+    network, z = mapped(), latents(range(20), 8)
+    for name in ("z", "w"):
+        space = Space(network, name)
+        assert torch.equal(space.draw(space.of(z)), generate(network, z))
+        assert torch.equal(space.of(z)[17:18], space.of(z[17:18]))
+    assert Space(network).name == "w" and Space(dcgan.Generator((16, 16), width=4)).name == "z"
+
+
+def test_each_layer_can_have_its_own_point() -> None:
+    space = Space(mapped())
+    w = space.of(latents(range(2), 8))
+    each = w[:, None].repeat(1, space.layers, 1)  # (N, layers, latent)
+    assert torch.equal(space.draw(each), space.draw(w))
+    each[0, -1] = w[1]
+    assert not torch.equal(space.draw(each)[0], space.draw(w)[0])
+    each.requires_grad_()
+    (slope,) = torch.autograd.grad(space.images(each).sum(), each)
+    assert slope.abs().sum((0, 2)).all()
+
+
+def test_statistics_are_of_each_class() -> None:
+    network = mapped(classes=2)
+    space = Space(network)
+    means, spread = space.statistics
+    label = torch.ones(MEASURED, dtype=torch.long)
+    points = network.mapping(fixed_latents(MEASURED, 8), label).detach()
+    torch.testing.assert_close(means[1], points.mean(0))
+    torch.testing.assert_close(spread[1, 0], (points - points.mean(0)).square().mean().sqrt())
+    z, labels = latents(range(3), 8), torch.tensor([0, 1, 1])
+    points = space.of(z, labels)
+    torch.testing.assert_close(space.truncate(points, 0, labels), means[labels])
+    assert space.truncate(points, 1, labels) is points
+    zeros, ones = Space(network, "z").statistics
+    assert not zeros.any() and ones.item() == 1
+
+
+def test_truncation_goes_from_the_mean_picture_to_what_was_learnt() -> None:
+    space = Space(mapped())
+    points = space.of(latents(range(6), 8))
+    none, half, whole = (space.draw(space.truncate(points, share)).float() for share in (0.0, 0.5, 1.0))
+    assert torch.equal(none, none[:1].expand_as(none))
+    assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
+
+
+def test_spaces_that_are_not_there() -> None:
+    for name, said in (("w", "no mapping"), ("q", "there are z, and w")):
+        with pytest.raises(UserError, match=said):
+            Space(dcgan.Generator((16, 16), width=4), name)
