@@ -12,6 +12,8 @@ from gan.errors import UserError
 
 COMMANDS = {
     "generate": "draw images from a trained run",
+    "directions": "find in which directions of the latents images change",
+    "edit": "change images through their latents",
     "interpolate": "go from image to image of a trained run, as a GIF or a video",
     "translate": "turn pictures into the style of a trained translator",
     "compare": "compare runs: a table of options and scores, curves of metrics",

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
+from gan.latent import directions
 from gan.latent.interpolation import path
 from gan.latent.space import Space
 from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
@@ -110,6 +111,25 @@ class Model:
         points = place.truncate(place.of(z, labels), truncation, labels)
         way = path(points, frames, loop, spherical=place.name == "z")
         return place.draw(way, None if labels is None or place.name == "w" else labels[:1].expand(len(way)))
+
+    def directions(self, space: str = "", sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
+        """Directions by name, (latent,) each as long as images usually lie apart along it: sefa0, ..., pca0, ...
+
+        Args:
+            space: "z", or "w" of generators with a mapping; w where there is one.
+            sefa: how many of `gan.latent.directions.sefa`, of all layers.
+            pca: how many of `ganspace`.
+            label: name of the class whose images are taken; without, the first.
+
+        Raises:
+            UserError: there is no such space or class.
+        """
+        place = Space(self.generator, space)
+        of = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
+        found = {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(place, of).scaled()[:sefa])}
+        if pca:
+            found |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(place, pca, of).scaled())}
+        return found
 
     def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
         """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.

@@ -66,6 +66,11 @@ class Generator(nn.Module):
         )
         self.apply(initialise)
 
+    def inlets(self) -> list[Tensor]:
+        """Weights (outputs, latent) by which z comes in."""
+        weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
+        return [weight.flatten(1).T]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = through(self.stem, z[:, :, None, None], label)  # (N, latent) -> (N, width_0, rows, columns)
         for block in self.blocks:

@@ -102,6 +102,11 @@ class Generator(nn.Module):
         self.excitations = excitations(widths)
         self.to_image = convolution(widths[-1], channels, 3, padding=1)
 
+    def inlets(self) -> list[Tensor]:
+        """Weights (outputs, latent) by which z comes in."""
+        weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
+        return [weight.flatten(1).T]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         z = F.normalize(z) * self.latent**0.5
         x = self.stem(z[:, :, None, None])  # (N, latent) -> (N, width_0, rows, columns)

@@ -128,6 +128,10 @@ class Generator(nn.Module):
         initialise(self.to_image)
         self.embedding = embedding(classes, CLASS_WIDTH)
 
+    def inlets(self) -> list[Tensor]:
+        """Weights (outputs, latent) by which z comes in."""
+        return [self.modulate.weight[:, : self.latent]]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if self.embedding is not None:
             z = torch.cat([z, self.embedding(label).to(z.dtype)], 1)  # (N, latent + 64)

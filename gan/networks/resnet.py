@@ -85,6 +85,10 @@ class Generator(nn.Module):
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = convolution(widths[-1], channels, 3, SHORTCUT)
 
+    def inlets(self) -> list[Tensor]:
+        """Weights (outputs, latent) by which z comes in."""
+        return [self.stem.weight]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = self.stem(z).unflatten(1, self.grid)  # (N, latent) -> (N, width_0, rows, columns)
         for block in self.blocks:

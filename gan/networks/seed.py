@@ -41,6 +41,11 @@ class Generator(nn.Module):
         )
         self.to_image = transposed(width, channels, stride=2)
 
+    def inlets(self) -> list[Tensor]:
+        """Weights (outputs, latent) by which z comes in."""
+        weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
+        return [weight]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = self.stem(z).unflatten(1, self.grid)  # (N, latent) -> (N, 4 width, rows, columns)
         for block in self.blocks:

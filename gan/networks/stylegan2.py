@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -202,6 +203,12 @@ class Generator(nn.Module):
             for n, (before, after) in enumerate(pairwise([0, *widths]))
         )
         self.styles = 2 * len(widths)  # layers, and the last image
+
+    def inlets(self) -> list[Tensor]:
+        """Weights (outputs, latent) by which w comes in: of each layer, and of the last image."""
+        stages: Any = self.stages
+        layers = [layer.modulated for stage in stages for layer in stage.layers]
+        return [each.style.scaled()[0] for each in (*layers, stages[-1].to_image)]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         w = self.mapping(z, label)  # (N, latent)

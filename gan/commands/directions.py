@@ -1,0 +1,63 @@
+"""Find directions of the latents in which a trained run's images change, and draw a sheet of each."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gan.commands.generate import checked_device, parse_seeds
+from gan.errors import UserError
+from gan.progress import counting
+
+FILE = "directions.safetensors"
+STEPS = (-3, -2, -1, 0, 1, 2, 3)  # a sheet's columns, in units of how far images usually lie apart
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="run folder")
+    parser.add_argument("--sefa", type=int, default=8, metavar="N", help="of the weights (default: %(default)s)")
+    parser.add_argument("--pca", type=int, default=8, metavar="N", help="of many images (default: %(default)s)")
+    parser.add_argument("--seeds", default="0-3", help="a sheet's rows (default: %(default)s)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/directions)")
+    parser.add_argument(
+        "--space", default="", metavar="z|w", help="w where the generator has a mapping, if not given; else z"
+    )
+    parser.add_argument("--class", dest="label", metavar="NAME", help="whose images are taken, with data.labels")
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="write over directions that exist")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    seeds = parse_seeds(arguments.seeds)
+    run = Path(arguments.run)
+    if arguments.out is None and not run.is_dir():
+        raise UserError(f"{run}: is a file; say where to with --out DIR")
+    out: Path = arguments.out or run / "directions"
+    if (out / FILE).exists() and not arguments.force:
+        raise UserError(f"{out / FILE}: exists already; --force writes over it")
+    if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
+        raise UserError("--sefa and --pca: nothing to find")
+
+    import torch
+
+    import gan
+    from gan.images import grid, save_png
+    from gan.latent import store
+    from gan.latent.space import Space
+
+    model = gan.load(run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+    space = Space(model.generator, arguments.space)
+    z, labels = model.latents_of(seeds, arguments.label)
+    vectors = model.directions(space.name, arguments.sefa, arguments.pca, arguments.label)
+    points = space.of(z, labels)
+    try:
+        store.write(out / FILE, vectors, space)
+        with counting(f"drawing sheets into {out}", len(vectors)) as advance:
+            for name, vector in vectors.items():
+                moved = [space.draw(points + step * vector, labels) for step in STEPS]  # (rows, C, H, W) a column
+                save_png(grid(torch.stack(moved, 1).flatten(0, 1), len(STEPS)), out / f"{name}.png")
+                advance(1)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror})") from error

@@ -1,0 +1,73 @@
+"""Change images of a trained run through its latents: one PNG a seed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gan.commands.directions import FILE
+from gan.commands.generate import checked_device, parse_seeds
+from gan.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="run folder or checkpoint file")
+    parser.add_argument("--seeds", default="0-15", help="as in 0-15,42 (default: %(default)s)")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="as in sefa0=2 pca3=-1.5",
+    )
+    parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/directions/{FILE})")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for SEED.png; made if missing")
+    parser.add_argument("--class", dest="label", metavar="NAME", help="of models trained with data.labels")
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    parser.add_argument("--force", action="store_true", help="write over files that exist")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    seeds, settings = parse_seeds(arguments.seeds), parse_settings(arguments.settings)
+    out: Path = arguments.out
+    targets = [out / f"{seed}.png" for seed in seeds]
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; give a folder")
+    if not arguments.force and (there := [path for path in targets if path.exists()]):
+        raise UserError(f"{there[0]}: exists already ({len(there)} of {len(targets)} do); --force writes over them")
+    file = arguments.directions or Path(arguments.run) / "directions" / FILE
+    if not file.is_file():
+        raise UserError(f"{file}: there is none; gan directions {arguments.run} finds some")
+
+    import gan
+    from gan.images import save_png
+    from gan.latent import store
+
+    model = gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+    vectors, space = store.read(file, model.generator)
+    if unknown := [name for name in settings if name not in vectors]:
+        raise UserError(f"--set {unknown[0]}: there are {', '.join(vectors)}")
+    z, labels = model.latents_of(seeds, arguments.label)
+    points = space.of(z, labels)
+    for name, value in settings.items():
+        points = points + value * vectors[name]
+    try:
+        for picture, path in zip(space.draw(points, labels), targets, strict=True):
+            save_png(picture, path)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+
+
+def parse_settings(words: list[str]) -> dict[str, float]:
+    """["sefa0=2", "pca1=-.5"] -> {"sefa0": 2.0, "pca1": -0.5}."""
+    settings = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            settings[name] = float(value)
+        except ValueError:
+            raise UserError(f"--set {word}: write it as NAME=VALUE, as in sefa0=2") from None
+    return settings

@@ -1,0 +1,51 @@
+"""Vectors by name in a file, safetensors, which belong to one generator: directions, and points that were found."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.latent.space import Space
+from gan.runs import write_atomically
+
+
+def write(path: Path, vectors: dict[str, Tensor], space: Space) -> None:
+    """Whole or not at all, with the name of the space and the fingerprint of the generator.
+
+    Raises:
+        OSError: the file system does not take it.
+    """
+    about = {"space": space.name, "generator": fingerprint(space.generator)}
+    encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, about)
+    write_atomically(path, lambda file: file.write(encoded))
+
+
+def read(path: Path, generator: nn.Module) -> tuple[dict[str, Tensor], Space]:
+    """What `write` has written, and the space that it is of.
+
+    Raises:
+        UserError: there is no such file, it is damaged, or it is of another generator.
+    """
+    try:
+        with safe_open(str(path), "pt") as file:
+            about = file.metadata() or {}
+            vectors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    if about.get("generator") != fingerprint(generator):
+        raise UserError(f"{path}: is of another model, or of another checkpoint or average of it")
+    return vectors, Space(generator, about["space"])
+
+
+def fingerprint(generator: nn.Module) -> str:
+    """Of all weights, wherever they lie."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, weight in generator.named_parameters():
+        digest.update(name.encode())
+        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

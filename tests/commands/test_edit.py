@@ -1,0 +1,68 @@
+"""`gan directions` and `gan edit`: what is found is saved and drawn, and moves images by as much as is set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import gan
+from gan.latent import store
+
+from ..conftest import ROOT, TINY, Train, command
+
+STYLE = ["model=stylegan2", "model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
+STYLE += ["model.discriminator.width=4", "model.discriminator.most=8"]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    for name, options in (("dcgan", TINY), ("stylegan2", [*(o for o in TINY if not o.startswith("model.")), *STYLE])):
+        command([str(ROOT / "train.py"), *options, "data.labels=true", "images=16", f"hydra.run.dir={name}"], folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
+def test_directions_are_found_drawn_and_set(name: str, runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / name)
+    gan_command("directions", run, "--sefa", "2", "--pca", "3", "--seeds", "0-2", "--class", "neon")
+    made = sorted(path.name for path in (runs / name / "directions").iterdir())
+    assert made == ["directions.safetensors", "pca0.png", "pca1.png", "pca2.png", "sefa0.png", "sefa1.png"]
+    with Image.open(runs / name / "directions" / "pca0.png") as sheet:
+        assert sheet.size == (2 + 7 * 66, 2 + 3 * 66)
+    options = ["--seeds", "0-2", "--class", "neon", "--set"]
+    gan_command("edit", run, "--out", "same", *options, "sefa0=0", "pca1=0")
+    gan_command("edit", run, "--out", "moved", *options, "sefa0=0", "pca1=-2")
+    gan_command("generate", run, "--seeds", "0-2", "--class", "neon", "--out", "plain")
+    model = gan.load(run)
+    vectors, space = store.read(runs / name / "directions" / "directions.safetensors", model.generator)
+    z, labels = model.latents_of([0, 1, 2], "neon")
+    expected = space.draw(space.of(z, labels) - 2 * vectors["pca1"], labels)
+    for seed in range(3):
+        same, moved, plain = (tmp_path / folder / f"{seed}.png" for folder in ("same", "moved", "plain"))
+        assert same.read_bytes() == plain.read_bytes() != moved.read_bytes()
+        with Image.open(moved) as picture:
+            assert picture.tobytes() == expected[seed].permute(1, 2, 0).numpy().tobytes()
+
+
+def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run, other = str(runs / "dcgan"), str(runs / "stylegan2")
+    gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there" / "0.png").touch()
+    found = ["--directions", "found/directions.safetensors"]
+    for words, said in (
+        (["directions", run, "--out", "found"], "--force"),
+        (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "nothing to find"),
+        (["directions", run, "--out", "new", "--space", "w"], "no mapping"),
+        (["edit", run, *found, "--out", "new", "--set", "warmth=1"], "there are sefa0"),
+        (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
+        (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
+        (["edit", run, "--directions", "none", "--out", "new"], "gan directions"),
+        (["edit", run, *found, "--out", "there"], "--force"),
+    ):
+        error = gan_command(*words, check=2).stderr
+        assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "new").exists()

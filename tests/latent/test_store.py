@@ -1,0 +1,29 @@
+"""Vectors come back from their file, to the generator that they are of alone."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from gan.errors import UserError
+from gan.latent import store
+from gan.latent.space import Space
+from gan.networks import stylegan2
+
+
+def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
+    networks = [stylegan2.Generator((16, 16), width=4, most=8, latent=8) for _ in range(2)]
+    path = tmp_path / "v.safetensors"
+    vectors = {"b": torch.randn(8), "a": torch.randn(8, 2).T[0]}
+    for name in ("z", "w"):
+        store.write(path, vectors, Space(networks[0], name))
+        found, space = store.read(path, networks[0])
+        assert space.name == name and space.generator is networks[0]
+        assert found.keys() == vectors.keys() and all(torch.equal(found[key], vectors[key]) for key in vectors)
+    with pytest.raises(UserError, match="of another model"):
+        store.read(path, networks[1])
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(UserError, match="cannot be read"):
+        store.read(path, networks[0])
+    with pytest.raises(UserError, match="cannot be read"):
+        store.read(tmp_path / "none", networks[0])
