@@ -112,19 +112,20 @@ class Model:
         way = path(points, frames, loop, spherical=place.name == "z")
         return place.draw(way, None if labels is None or place.name == "w" else labels[:1].expand(len(way)))
 
-    def directions(self, space: str = "", sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
+    def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
         """Directions by name, (latent,) each as long as images usually lie apart along it: sefa0, ..., pca0, ...
 
+        They are of w where there is a mapping, else of z.
+
         Args:
-            space: "z", or "w" of generators with a mapping; w where there is one.
             sefa: how many of `gan.latent.directions.sefa`, of all layers.
             pca: how many of `ganspace`.
             label: name of the class whose images are taken; without, the first.
 
         Raises:
-            UserError: there is no such space or class.
+            UserError: there is no such class.
         """
-        place = Space(self.generator, space)
+        place = Space(self.generator)
         of = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
         found = {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(place, of).scaled()[:sefa])}
         if pca:

@@ -19,9 +19,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pca", type=int, default=8, metavar="N", help="of many images (default: %(default)s)")
     parser.add_argument("--seeds", default="0-3", help="a sheet's rows (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/directions)")
-    parser.add_argument(
-        "--space", default="", metavar="z|w", help="w where the generator has a mapping, if not given; else z"
-    )
     parser.add_argument("--class", dest="label", metavar="NAME", help="whose images are taken, with data.labels")
     parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
@@ -48,9 +45,9 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.latent.space import Space
 
     model = gan.load(run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
-    space = Space(model.generator, arguments.space)
+    space = Space(model.generator)
     z, labels = model.latents_of(seeds, arguments.label)
-    vectors = model.directions(space.name, arguments.sefa, arguments.pca, arguments.label)
+    vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     points = space.of(z, labels)
     try:
         store.write(out / FILE, vectors, space)

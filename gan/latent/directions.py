@@ -27,11 +27,12 @@ class Directions(NamedTuple):
 
 
 def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None = None) -> Directions:
-    """As many as there are numbers in a point: what moves the layers that points enter most.
+    """As many as there are numbers in a point, of w where there is a mapping: what moves the layers that it enters most.
 
     Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
 
     Args:
+        space: of points that the inlets take.
         label: (1,), the class whose points the spread is of, of generators with classes.
         layers: which of the generator's inlets; all, if not given.
     """

@@ -56,7 +56,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
     for words, said in (
         (["directions", run, "--out", "found"], "--force"),
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "nothing to find"),
-        (["directions", run, "--out", "new", "--space", "w"], "no mapping"),
+        (["directions", run, "--out", "new", "--class", "map"], "there are poster"),
         (["edit", run, *found, "--out", "new", "--set", "warmth=1"], "there are sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
         (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
