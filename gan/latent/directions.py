@@ -27,7 +27,7 @@ class Directions(NamedTuple):
 
 
 def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None = None) -> Directions:
-    """As many as there are numbers in a point, of w where there is a mapping: what moves the layers that it enters most.
+    """As many as a point has numbers, of w where there is a mapping: what moves the layers that it enters most.
 
     Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
 
