@@ -15,6 +15,7 @@ from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
 from gan.latent import directions
+from gan.latent.attributes import PICTURES, moved, spread
 from gan.latent.interpolation import path
 from gan.latent.space import Space
 from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
@@ -131,6 +132,23 @@ class Model:
         if pca:
             found |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(place, pca, of).scaled())}
         return found
+
+    def edit(self, points: Tensor, label: Tensor | None = None, **settings: float) -> Tensor:
+        """Points (N, latent) of w, or of z without a mapping, moved until their pictures have that much more of each
+        attribute: `model.edit(points, brightness=0.5, contrast=0)`.
+
+        Args:
+            label: (N,), of generators with classes.
+            settings: in units of how far images usually differ; 0 holds an attribute while others change. Those of
+                `gan.metrics.attributes.ATTRIBUTES`.
+
+        Raises:
+            UserError: there is no such attribute, or grey images have none.
+        """
+        place = Space(self.generator)
+        units = spread(place, list(settings), classes_of(range(PICTURES), self.class_counts))
+        by = {name: value * float(unit) for (name, value), unit in zip(settings.items(), units, strict=True)}
+        return moved(place, points, by, label)
 
     def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
         """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.

@@ -94,6 +94,7 @@ def test_resume_generate_and_python(
     for line in (line for line in COMMANDS if line.startswith(draws) and "--class" not in line):
         gan_command(*shlex.split(line)[1:])
     assert (tmp_path / "way.gif").exists() and len(list((tmp_path / "edited").iterdir())) == 16
+    assert len(list((tmp_path / "brighter").iterdir())) == 16
     assert len(list((tmp_path / "images").iterdir())) == 18
     shutil.copytree(tmp_path / "runs" / "NAME", tmp_path / "runs" / "OTHER")
     for line in (line for line in COMMANDS if line.startswith(("gan evaluate", "gan compare")) and "film" not in line):

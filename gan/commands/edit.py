@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="settings",
         metavar="NAME=VALUE",
-        help="as in sefa0=2 pca3=-1.5",
+        help="attributes and directions, as in brightness=0.5 sefa0=2",
     )
     parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/directions/{FILE})")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for SEED.png; made if missing")
@@ -39,21 +39,28 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.force and (there := [path for path in targets if path.exists()]):
         raise UserError(f"{there[0]}: exists already ({len(there)} of {len(targets)} do); --force writes over them")
     file = arguments.directions or Path(arguments.run) / "directions" / FILE
-    if not file.is_file():
-        raise UserError(f"{file}: there is none; gan directions {arguments.run} finds some")
+    if arguments.directions and not file.is_file():
+        raise UserError(f"{file}: there is no such file")
 
     import gan
     from gan.images import save_png
     from gan.latent import store
+    from gan.latent.space import Space
+    from gan.metrics.attributes import ATTRIBUTES
 
     model = gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
-    vectors, space = store.read(file, model.generator)
-    if unknown := [name for name in settings if name not in vectors]:
-        raise UserError(f"--set {unknown[0]}: there are {', '.join(vectors)}")
+    vectors = store.read(file, model.generator)[0] if settings.keys() - ATTRIBUTES.keys() and file.is_file() else {}
+    if unknown := [name for name in settings if name not in ATTRIBUTES and name not in vectors]:
+        others = ", ".join(vectors) or f"what gan directions {arguments.run} finds"
+        raise UserError(f"--set {unknown[0]}: there are {', '.join(ATTRIBUTES)}, and {others}")
+    space = Space(model.generator)
     z, labels = model.latents_of(seeds, arguments.label)
     points = space.of(z, labels)
     for name, value in settings.items():
-        points = points + value * vectors[name]
+        if name not in ATTRIBUTES:
+            points = points + value * vectors[name]
+    if attributes := {name: value for name, value in settings.items() if name in ATTRIBUTES}:
+        points = model.edit(points, labels, **attributes)
     try:
         for picture, path in zip(space.draw(points, labels), targets, strict=True):
             save_png(picture, path)

@@ -9,6 +9,7 @@ from PIL import Image
 
 import gan
 from gan.latent import store
+from gan.latent.space import Space
 
 from ..conftest import ROOT, TINY, Train, command
 
@@ -47,6 +48,20 @@ def test_directions_are_found_drawn_and_set(name: str, runs: Path, gan_command: 
             assert picture.tobytes() == expected[seed].permute(1, 2, 0).numpy().tobytes()
 
 
+def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "stylegan2")
+    for folder, setting in (("bright", ["brightness=1", "saturation=0"]), ("same", ["brightness=0"])):
+        gan_command("edit", run, "--out", folder, "--seeds", "4,5", "--set", *setting)
+    model = gan.load(run)
+    z, labels = model.latents_of([4, 5])
+    space = Space(model.generator)
+    points = model.edit(space.of(z, labels), labels, brightness=1, saturation=0)
+    for name, expected in (("bright", space.draw(points, labels)), ("same", model.draw([4, 5]))):
+        for seed, picture in zip((4, 5), expected, strict=True):
+            with Image.open(tmp_path / name / f"{seed}.png") as file:
+                assert file.tobytes() == picture.permute(1, 2, 0).numpy().tobytes()
+
+
 def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
@@ -57,10 +72,10 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["directions", run, "--out", "found"], "--force"),
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "nothing to find"),
         (["directions", run, "--out", "new", "--class", "map"], "there are poster"),
-        (["edit", run, *found, "--out", "new", "--set", "warmth=1"], "there are sefa0"),
+        (["edit", run, *found, "--out", "new", "--set", "zoom=1"], "warmth, sharpness, and sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
         (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
-        (["edit", run, "--directions", "none", "--out", "new"], "gan directions"),
+        (["edit", run, "--directions", "none", "--out", "new"], "no such file"),
         (["edit", run, *found, "--out", "there"], "--force"),
     ):
         error = gan_command(*words, check=2).stderr

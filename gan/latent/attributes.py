@@ -1,0 +1,86 @@
+"""Points moved until pictures have as much more of an attribute as was asked for: colour edited through the latents.
+
+A straight direction moves some pictures much and others hardly, since a generator is not linear; so each point follows
+the slopes of its own picture: Newton's method for the nearest point where the attributes are what they shall be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from gan.errors import UserError
+from gan.latent.directions import points_of
+from gan.latent.space import Space
+from gan.metrics.attributes import ATTRIBUTES, OF_COLOURS
+from gan.sampling import in_chunks
+
+STEPS = 12
+SHARE = 0.5  # of Newton's step that is taken
+LONGEST = 0.15  # step, as a share of how far points usually lie from their mean
+SMALL = 1e-6
+PICTURES = 512  # over which an attribute's spread is taken
+
+
+def spread(space: Space, names: Sequence[str], label: Tensor | None = None) -> Tensor:
+    """(A,), the deviation of each attribute over pictures of fixed latents: the unit of what is set.
+
+    Args:
+        label: (PICTURES,), of generators with classes.
+
+    Raises:
+        UserError: there is no such attribute, or grey pictures have none.
+    """
+    points = points_of(space, PICTURES, label)
+    with torch.no_grad():
+        return in_chunks(lambda *some: measured(space.images(*some), names), space.device, points, label).std(0)
+
+
+def measured(images: Tensor, names: Sequence[str]) -> Tensor:
+    """Pictures (N, C, H, W) in [-1, 1] -> their attributes (N, A)."""
+    for name in names:
+        if name not in ATTRIBUTES:
+            raise UserError(f"attribute {name}: there are {', '.join(ATTRIBUTES)}")
+        if name in OF_COLOURS and images.shape[1] == 1:
+            raise UserError(f"attribute {name}: grey images have none")
+    return torch.stack([ATTRIBUTES[name](images) for name in names], 1)
+
+
+def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label: Tensor | None = None) -> Tensor:
+    """Points (N, latent) near the given ones, whose pictures have more of each attribute, as far as the generator goes.
+
+    Args:
+        by: how much more, in the attribute's own unit; 0 holds it while others change.
+        label: (N,), of generators with classes.
+
+    Raises:
+        UserError: as `spread`.
+    """
+    names = list(by)
+    wanted = torch.tensor([float(by[name]) for name in names], device=space.device)
+    if not wanted.any():
+        return points
+    longest = LONGEST * space.size**0.5 * float(space.statistics[1].mean())
+
+    def follow(start: Tensor, labels: Tensor | None) -> Tensor:
+        q, goal = start, None
+        for _ in range(STEPS):
+            have, slope = slopes(space, q, names, labels)  # (N, A), (N, A, latent)
+            goal = have + wanted if goal is None else goal
+            square = slope @ slope.mT + SMALL * torch.eye(len(names), device=q.device)
+            step = SHARE * (slope.mT @ torch.linalg.solve(square, (goal - have)[..., None]))[..., 0]
+            q = q + step * (longest / step.norm(dim=1, keepdim=True).clamp(min=longest))
+        return q
+
+    return in_chunks(follow, space.device, points, label)
+
+
+def slopes(space: Space, points: Tensor, names: Sequence[str], label: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The attributes (N, A) of points (N, latent), and how they change with them (N, A, latent)."""
+    points = points.detach().requires_grad_()
+    with torch.enable_grad():
+        have = measured(space.images(points, label), names)
+        slope = [torch.autograd.grad(each.sum(), points, retain_graph=True)[0] for each in have.unbind(1)]
+    return have.detach(), torch.stack(slope, 1)

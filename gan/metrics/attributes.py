@@ -1,0 +1,60 @@
+"""What a picture looks like in a number each, differentiable: pictures (N, C, H, W) in [-1, 1] -> (N,).
+
+Light is in 0..1; four channels are premultiplied RGBA, seen before grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
+PAPER = 0.5  # light behind what is transparent
+
+
+def light(x: Tensor) -> Tensor:
+    """(N, 1 or 3, H, W)."""
+    y = (x.clamp(-1, 1) + 1) / 2
+    return y[:, :3] + PAPER * (1 - y[:, 3:]) if x.shape[1] == 4 else y
+
+
+def luminance(x: Tensor) -> Tensor:
+    """(N, H, W)."""
+    y = light(x)
+    return y[:, 0] if y.shape[1] == 1 else torch.einsum("nchw,c->nhw", y, y.new_tensor(LUMINANCE))
+
+
+def brightness(x: Tensor) -> Tensor:
+    """Mean luminance."""
+    return luminance(x).mean((1, 2))
+
+
+def contrast(x: Tensor) -> Tensor:
+    """Deviation of luminance."""
+    return luminance(x).flatten(1).std(1)
+
+
+def saturation(x: Tensor) -> Tensor:
+    """Mean distance of the strongest from the weakest of red, green and blue."""
+    y = light(x)
+    return (y.amax(1) - y.amin(1)).mean((1, 2))
+
+
+def warmth(x: Tensor) -> Tensor:
+    """How much more red there is than blue, in the mean."""
+    y = light(x)
+    return (y[:, 0] - y[:, -1]).mean((1, 2))
+
+
+def sharpness(x: Tensor) -> Tensor:
+    """Mean difference of neighbours' luminance, which grain and edges raise."""
+    y = luminance(x)
+    return y.diff(dim=1).abs().mean((1, 2)) + y.diff(dim=2).abs().mean((1, 2))
+
+
+ATTRIBUTES: dict[str, Callable[[Tensor], Tensor]] = {
+    each.__name__: each for each in (brightness, contrast, saturation, warmth, sharpness)
+}
+OF_COLOURS = (saturation.__name__, warmth.__name__)  # which grey pictures have none of

@@ -1,0 +1,64 @@
+"""Points go to where pictures have as much more of an attribute as was asked for."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.errors import UserError
+from gan.latent.attributes import PICTURES, measured, moved, spread
+from gan.latent.directions import points_of
+from gan.latent.space import Space
+from gan.networks import stylegan2
+from gan.sampling import latents
+
+
+class Painter(nn.Module):
+    """A latent is the logits of the colours of four quarters; the more, the less they change."""
+
+    latent = 12
+    classes = 0
+
+    def __init__(self, channels: int = 3) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.4))
+        self.channels = channels
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        quarters = torch.tanh(self.scale * z).unflatten(1, (3, 2, 2))[:, : self.channels]
+        return quarters.repeat_interleave(4, 2).repeat_interleave(4, 3)
+
+
+def test_the_change_is_what_was_asked_for_and_what_is_held_stays() -> None:
+    space = Space(Painter().eval())
+    points = latents(range(40), 12)
+    names = ["brightness", "saturation", "warmth"]
+    before = measured(space.images(points), names)
+    units = spread(space, names)
+    for value in (-0.8, 0.3):
+        after = measured(space.images(moved(space, points, {"brightness": value * units[0], "warmth": 0})), names)
+        change = ((after - before) / units).detach()
+        assert (change[:, 0] - value).abs().mean() < 0.02 and change[:, 2].abs().mean() < 0.02
+    alone = measured(space.images(moved(space, points, {"brightness": 0.8 * units[0]})), names)
+    assert ((alone - before) / units)[:, 2].abs().mean() > 0.05  # what is not held moves too
+
+
+def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> None:
+    torch.manual_seed(0)
+    space = Space(stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval())
+    points = space.of(latents(range(20), 8))
+    assert moved(space, points, {"brightness": 0.0, "contrast": 0}) is points
+    by = {"brightness": 0.1}
+    assert torch.equal(moved(space, points, by)[17:18], moved(space, points[17:18], by))
+
+
+def test_a_spread_is_the_deviation_over_many_pictures() -> None:
+    space = Space(Painter().eval())
+    values = measured(space.images(points_of(space, PICTURES)), ["contrast", "sharpness"])
+    assert torch.allclose(spread(space, ["contrast", "sharpness"]), values.std(0))
+
+
+def test_attributes_that_are_not_there() -> None:
+    with pytest.raises(UserError, match="there are brightness, contrast"):
+        spread(Space(Painter().eval()), ["zoom"])
+    with pytest.raises(UserError, match="grey images have none"):
+        spread(Space(Painter(1).eval()), ["warmth"])
