@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ from PIL import Image
 from torch import Tensor
 
 from gan import video
-from gan.data.decode import composited
+from gan.data.decode import ImageError, composited
 from gan.errors import UserError
 from gan.images import to_pillow
-from gan.picture_files import WHITE
+from gan.picture_files import WHITE, encode
 from gan.runs import write_atomically
 
 PILLOW = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
@@ -42,7 +41,7 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
         scale: by which each pixel is enlarged.
 
     Raises:
-        UserError: as `check`; PyAV is missing, or cannot write such a video.
+        UserError: as `check`; PyAV is missing, or the format does not take such frames.
         OSError: the file system does not take it.
     """
     check(path)
@@ -52,10 +51,12 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
         video.save(flat, path, Fraction(rate).limit_denominator(1001))
         return
     first, *rest = pictures(frames, scale)
-    encoded = BytesIO()
     options = {"save_all": True, "append_images": rest, "duration": 1000 / rate, "loop": 0, **OPTIONS[kind]}
-    first.save(encoded, PILLOW[kind], **options)
-    write_atomically(path, lambda file: file.write(encoded.getvalue()))
+    try:
+        encoded = encode(first, PILLOW[kind], options)
+    except ImageError as error:
+        raise UserError(f"{path}: {error}") from error
+    write_atomically(path, lambda file: file.write(encoded))
 
 
 def pictures(frames: Tensor, scale: int) -> Iterator[Image.Image]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gan.commands.generate import checked_device, parse_seeds
+from gan.commands.generate import choose_model, chosen_model, parse_seeds
 from gan.errors import UserError
 from gan.progress import counting
 
@@ -20,9 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", default="0-3", help="a sheet's rows (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/directions)")
     parser.add_argument("--class", dest="label", metavar="NAME", help="whose images are taken, with data.labels")
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
-    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over directions that exist")
 
 
@@ -39,12 +37,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     import torch
 
-    import gan
     from gan.images import grid, save_png
     from gan.latent import store
     from gan.latent.space import Space
 
-    model = gan.load(run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+    model = chosen_model(arguments)
     space = Space(model.generator)
     z, labels = model.latents_of(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)

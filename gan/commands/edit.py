@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from gan.commands.directions import FILE
-from gan.commands.generate import checked_device, parse_seeds
+from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError
 
 
@@ -24,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/directions/{FILE})")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for SEED.png; made if missing")
     parser.add_argument("--class", dest="label", metavar="NAME", help="of models trained with data.labels")
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
-    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over files that exist")
 
 
@@ -34,21 +32,17 @@ def run(arguments: argparse.Namespace) -> None:
     seeds, settings = parse_seeds(arguments.seeds), parse_settings(arguments.settings)
     out: Path = arguments.out
     targets = [out / f"{seed}.png" for seed in seeds]
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; give a folder")
-    if not arguments.force and (there := [path for path in targets if path.exists()]):
-        raise UserError(f"{there[0]}: exists already ({len(there)} of {len(targets)} do); --force writes over them")
+    refuse_existing(out, targets, arguments.force)
     file = arguments.directions or Path(arguments.run) / "directions" / FILE
     if arguments.directions and not file.is_file():
         raise UserError(f"{file}: there is no such file")
 
-    import gan
     from gan.images import save_png
     from gan.latent import store
     from gan.latent.space import Space
     from gan.metrics.attributes import ATTRIBUTES
 
-    model = gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+    model = chosen_model(arguments)
     vectors = store.read(file, model.generator)[0] if settings.keys() - ATTRIBUTES.keys() and file.is_file() else {}
     if unknown := [name for name in settings if name not in ATTRIBUTES and name not in vectors]:
         others = ", ".join(vectors) or f"what gan directions {arguments.run} finds"

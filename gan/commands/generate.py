@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan.errors import UserError
 from gan.progress import counting
+
+if TYPE_CHECKING:
+    from gan.model_io import Model
 
 BATCH = 256  # images in memory at a time
 
@@ -26,29 +30,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--class", dest="label", metavar="NAME", help="of models trained with data.labels; else of each seed"
     )
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
-    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over files that exist")
 
 
 def run(arguments: argparse.Namespace) -> None:
     seeds = parse_seeds(arguments.seeds)
     out = arguments.out
-    targets = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
-    if out.exists() and not out.is_dir():
-        raise UserError(f"--out {out}: is a file; give a folder")
-    if not arguments.force and (there := [path for path in targets if path.exists()]):
-        raise UserError(
-            f"{there[0]}: exists already ({len(there)} of {len(targets)} files do); --force writes over them"
-        )
+    refuse_existing(out, [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid, arguments.force)
 
     import torch
 
-    import gan
     from gan.images import grid, save_png
 
-    model = gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+    model = chosen_model(arguments)
     pictures = []
     try:
         with counting(f"drawing into {out}", len(seeds)) as advance:
@@ -63,6 +58,28 @@ def run(arguments: argparse.Namespace) -> None:
             save_png(grid(torch.stack(pictures)), out / "grid.png")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+
+
+def choose_model(parser: argparse.ArgumentParser) -> None:
+    """The options by which a command picks what a run has trained."""
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+
+
+def chosen_model(arguments: argparse.Namespace) -> Model:
+    """What RUN and the options of `choose_model` say, on its device."""
+    import gan
+
+    return gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+
+
+def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
+    """UserError where a folder cannot be made, or one of its files would be written over."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; give a folder")
+    if not force and (there := [path for path in files if path.exists()]):
+        raise UserError(f"{there[0]}: exists already ({len(there)} of {len(files)} files do); --force writes over them")
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gan.commands.generate import checked_device, parse_seeds
+from gan.commands.generate import choose_model, chosen_model, parse_seeds
 from gan.errors import UserError
 
 
@@ -27,9 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="of models trained with data.labels; else in w each seed's own, in z that of the first",
     )
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
-    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over a file that exists")
 
 
@@ -41,11 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
         if getattr(arguments, name) <= 0:
             raise UserError(f"--{name} {getattr(arguments, name)}: more than 0")
 
-    import gan
     from gan import animation
 
     animation.check(arguments.out)
-    model = gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
+    model = chosen_model(arguments)
     frames = model.interpolate(
         seeds, arguments.frames, arguments.loop, arguments.space, arguments.truncation, arguments.label
     )

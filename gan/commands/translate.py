@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.commands.generate import checked_device
+from gan.commands.generate import checked_device, choose_model
 from gan.errors import UserError, at_least
 from gan.progress import counting
 
@@ -50,9 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "side")  # fmt: skip
     parser.add_argument("--tile", type=int, metavar="PIXELS", help="a side of the parts that large pictures are taken "
                         "in; they fit without seams (default: by the memory there is)")  # fmt: skip
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
-    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over files that exist")
 
 

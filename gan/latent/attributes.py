@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from gan.errors import UserError
-from gan.latent.directions import points_of
 from gan.latent.space import Space
 from gan.metrics.attributes import ATTRIBUTES, OF_COLOURS
 from gan.sampling import in_chunks
@@ -33,7 +32,7 @@ def spread(space: Space, names: Sequence[str], label: Tensor | None = None) -> T
     Raises:
         UserError: there is no such attribute, or grey pictures have none.
     """
-    points = points_of(space, PICTURES, label)
+    points = space.fixed(PICTURES, label)
     with torch.no_grad():
         return in_chunks(lambda *some: measured(space.images(*some), names), space.device, points, label).std(0)
 

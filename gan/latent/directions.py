@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from gan.latent.space import Space
-from gan.sampling import fixed_latents
 
 POINTS = 10_000  # of w that its components are taken from
 PICTURES = 1_500  # whose activations they are taken from in z
@@ -38,7 +37,7 @@ def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None
     """
     inlets = space.generator.inlets()
     vectors, _ = factorised([inlets[layer] for layer in range(len(inlets)) if layers is None or layer in layers])
-    return Directions(vectors, (points_of(space, POINTS, label) @ vectors.T).std(0))
+    return Directions(vectors, (space.fixed(POINTS, label) @ vectors.T).std(0))
 
 
 def factorised(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -60,18 +59,13 @@ def ganspace(space: Space, count: int, label: Tensor | None = None) -> Direction
         label: (1,), the class whose points or pictures are taken, of generators with classes.
     """
     if space.name == "w":
-        vectors, spread, _ = components(points_of(space, POINTS, label), count)
+        vectors, spread, _ = components(space.fixed(POINTS, label), count)
         return Directions(signed(vectors).float(), spread.float())
-    z = points_of(space, PICTURES)
+    z = space.fixed(PICTURES)
     _, spread, coordinates = components(activations(space, z, None if label is None else label.expand(PICTURES)), count)
     solved = torch.linalg.lstsq(coordinates, z.double()).solution  # (count, latent)
     length = solved.norm(dim=1)
     return Directions(signed(solved / length[:, None]).float(), (spread * length).float())
-
-
-def points_of(space: Space, n: int, label: Tensor | None = None) -> Tensor:
-    """Points (n, latent) of fixed latents."""
-    return space.of(fixed_latents(n, space.size), None if label is None else label.expand(n))
 
 
 def components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

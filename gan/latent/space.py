@@ -51,6 +51,10 @@ class Space:
         """The points of latents z (N, latent), on the CPU; each the same whatever it is with."""
         return z if self.name == "z" else in_chunks(self.generator.mapping, self.device, z, label)
 
+    def fixed(self, n: int, label: Tensor | None = None) -> Tensor:
+        """Points (n, latent) that statistics are taken over; label is (n,), or (1,) for all."""
+        return self.of(fixed_latents(n, self.size), None if label is None else label.expand(n))
+
     def images(self, points: Tensor, label: Tensor | None = None) -> Tensor:
         """Pictures (N, C, H, W), nominally in [-1, 1], that can be differentiated by their points."""
         if self.name == "z":
@@ -70,9 +74,8 @@ class Space:
         1) a dimension; of z these are 0 and 1."""
         if self.name == "z":
             return torch.zeros(1, self.size), torch.ones(1, 1)
-        fixed = fixed_latents(MEASURED, self.size)
-        of_each = [torch.full((MEASURED,), label) for label in range(self.classes)]
-        points = torch.stack([self.of(fixed, label) for label in of_each or (None,)])  # (classes, MEASURED, latent)
+        of_each = [torch.tensor([label]) for label in range(self.classes)]
+        points = torch.stack([self.fixed(MEASURED, label) for label in of_each or (None,)])  # (classes, n, latent)
         means = points.mean(1, keepdim=True)
         return means[:, 0], (points - means).square().mean((1, 2))[:, None].sqrt()
 

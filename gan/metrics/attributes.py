@@ -10,20 +10,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
-PAPER = 0.5  # light behind what is transparent
+from gan.metrics.looks import LUMA
+from gan.metrics.pixels import rgb
 
 
 def light(x: Tensor) -> Tensor:
-    """(N, 1 or 3, H, W)."""
-    y = (x.clamp(-1, 1) + 1) / 2
-    return y[:, :3] + PAPER * (1 - y[:, 3:]) if x.shape[1] == 4 else y
+    """(N, 3, H, W)."""
+    return rgb((x.clamp(-1, 1) + 1) * 127.5) / 255
 
 
 def luminance(x: Tensor) -> Tensor:
     """(N, H, W)."""
     y = light(x)
-    return y[:, 0] if y.shape[1] == 1 else torch.einsum("nchw,c->nhw", y, y.new_tensor(LUMINANCE))
+    return torch.einsum("nchw,c->nhw", y, y.new_tensor(LUMA))
 
 
 def brightness(x: Tensor) -> Tensor:
@@ -45,7 +44,7 @@ def saturation(x: Tensor) -> Tensor:
 def warmth(x: Tensor) -> Tensor:
     """How much more red there is than blue, in the mean."""
     y = light(x)
-    return (y[:, 0] - y[:, -1]).mean((1, 2))
+    return (y[:, 0] - y[:, 2]).mean((1, 2))
 
 
 def sharpness(x: Tensor) -> Tensor:

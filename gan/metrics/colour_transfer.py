@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gan.metrics.pixels import drawn
+
 Transfer = Callable[[Tensor], Tensor]
 SAMPLED = 4_000_000  # pixels of a set, at most, that a form is fitted to
 
@@ -84,10 +86,7 @@ def opaque(images: Tensor) -> Tensor:
     those that are more than half opaque."""
     levels = images.transpose(0, 1).flatten(1)
     levels = levels[:, :: -(-levels.shape[1] // SAMPLED)]
-    if len(levels) == 4:
-        levels = levels[:, levels[3] > 127].float()
-        levels = (levels[:3] / levels[3] * 255).round().clamp(0, 255).to(torch.uint8)
-    return levels[None, :, None]
+    return drawn(levels).to(torch.uint8)[None, :, None]
 
 
 def values(images: Tensor) -> Tensor:

@@ -9,10 +9,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gan.errors import UserError
+from gan.metrics.pixels import drawn
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 PALETTE = 4096  # the most frequent colours, that is
-SEEN = 128  # alpha from which a pixel counts as drawn
 
 
 def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
@@ -87,11 +87,7 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
 
 def _codes(image: Tensor) -> Tensor:
     """(C, ...) -> straight colours of the drawn pixels, (pixels,): red * 65536 + green * 256 + blue."""
-    x = image.flatten(1).long()
-    if len(x) == 4:
-        colour, alpha = x[:3, x[3] >= SEEN], x[3, x[3] >= SEEN]
-        x = ((colour * 255 + alpha // 2) // alpha).clamp(max=255)
-    red, green, blue = x.expand(3, -1)
+    red, green, blue = drawn(image).expand(3, -1)
     return (red * 256 + green) * 256 + blue
 
 

@@ -1,9 +1,11 @@
-"""Images of any size and number of channels -> what networks that give features expect."""
+"""Images of any size and number of channels -> the colours that networks and statistics expect."""
 
 from __future__ import annotations
 
 from torch import Tensor
 from torch.nn.functional import interpolate
+
+SEEN = 128  # alpha from which a pixel counts as drawn
 
 
 def rgb(images: Tensor) -> Tensor:
@@ -17,3 +19,13 @@ def rgb(images: Tensor) -> Tensor:
 def resized(images: Tensor, side: int) -> Tensor:
     """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, side, side), bilinear with anti-aliasing."""
     return interpolate(rgb(images), (side, side), mode="bilinear", antialias=True)
+
+
+def drawn(image: Tensor) -> Tensor:
+    """uint8 (C, ...) -> (C or 3, pixels), int64; of premultiplied RGBA the straight colours of what is at least half
+    opaque."""
+    x = image.flatten(1).long()
+    if len(x) < 4:
+        return x
+    colour, alpha = x[:3, x[3] >= SEEN], x[3, x[3] >= SEEN]
+    return ((colour * 255 + alpha // 2) // alpha).clamp(max=255)

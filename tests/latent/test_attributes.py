@@ -6,7 +6,6 @@ from torch import Tensor, nn
 
 from gan.errors import UserError
 from gan.latent.attributes import PICTURES, measured, moved, spread
-from gan.latent.directions import points_of
 from gan.latent.space import Space
 from gan.networks import stylegan2
 from gan.sampling import latents
@@ -53,7 +52,7 @@ def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> Non
 
 def test_a_spread_is_the_deviation_over_many_pictures() -> None:
     space = Space(Painter().eval())
-    values = measured(space.images(points_of(space, PICTURES)), ["contrast", "sharpness"])
+    values = measured(space.images(space.fixed(PICTURES)), ["contrast", "sharpness"])
     assert torch.allclose(spread(space, ["contrast", "sharpness"]), values.std(0))
 
 
