@@ -13,6 +13,7 @@ from gan.errors import UserError
 COMMANDS = {
     "generate": "draw images from a trained run",
     "directions": "find in which directions of the latents images change",
+    "project": "find the latents of images",
     "edit": "change images through their latents",
     "interpolate": "go from image to image of a trained run, as a GIF or a video",
     "translate": "turn pictures into the style of a trained translator",

@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
-from gan.latent import directions
+from gan.latent import directions, position, projection
 from gan.latent.attributes import PICTURES, moved, spread
 from gan.latent.interpolation import path
+from gan.latent.position import POSITIONS
+from gan.latent.projection import Projection
+from gan.latent.size import resized
 from gan.latent.space import Space
 from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 
@@ -134,21 +137,65 @@ class Model:
         return found
 
     def edit(self, points: Tensor, label: Tensor | None = None, **settings: float) -> Tensor:
-        """Points (N, latent) of w, or of z without a mapping, moved until their pictures have that much more of each
-        attribute: `model.edit(points, brightness=0.5, contrast=0)`.
+        """Points of w, or of z without a mapping, (N, latent) or (N, layers, latent), moved until their pictures have
+        that much more of each attribute: `model.edit(points, brightness=0.5, contrast=0)`.
 
         Args:
             label: (N,), of generators with classes.
-            settings: in units of how far images usually differ; 0 holds an attribute while others change. Those of
-                `gan.metrics.attributes.ATTRIBUTES`.
+            settings: of `gan.metrics.attributes.ATTRIBUTES` in units of how far images usually differ, where 0 holds
+                an attribute while others change; of `gan.latent.position.POSITIONS` in units that are said there.
 
         Raises:
             UserError: there is no such attribute, or grey images have none.
         """
         place = Space(self.generator)
+        positions = {name: settings.pop(name) for name in POSITIONS if name in settings}
+        points = position.moved(place, points, positions, label)
+        if not settings:
+            return points
         units = spread(place, list(settings), classes_of(range(PICTURES), self.class_counts))
         by = {name: value * float(unit) for (name, value), unit in zip(settings.items(), units, strict=True)}
         return moved(place, points, by, label)
+
+    def drawn(self, points: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
+        """The pictures uint8 (N, C, H, W) of points of w, or of z without a mapping, such as `project` and `edit` give.
+
+        Args:
+            label: (N,), of generators with classes.
+            size: (height, width) of the pictures, if another than in training.
+
+        Raises:
+            UserError: the generator cannot draw that size.
+        """
+        return Space(resized(self.generator, size) if size else self.generator).draw(points, label)
+
+    def project(
+        self,
+        images: Tensor,
+        space: str = "",
+        starts: int = 8,
+        steps: int = 300,
+        label: str | None = None,
+        advance: Callable[[int], None] = lambda done: None,
+    ) -> Projection:
+        """The points whose pictures are nearest to images uint8 (N, C, H, W): `model.project(images).points`.
+
+        Args:
+            space: "z", "w", or "w+" with a point for each layer; w where there is one.
+            starts: points near each image to begin from, of which the best goes on.
+            steps: of Adam.
+            label: name of the class to draw images of; without, that of the best start.
+            advance: told of how many more of `gan.latent.projection.passes` are done.
+
+        Raises:
+            UserError: images are of another shape; there is no such space or class.
+        """
+        place, shape = Space(self.generator, space.removesuffix("+")), self.draw([0]).shape[1:]
+        if images.shape[1:] != shape:
+            raise UserError(f"images of shape {tuple(images.shape[1:])}: this generator draws {tuple(shape)}")
+        labels = None if label is None else torch.full((len(images),), self.label_of(label))
+        options = (starts, steps, space == "w+", labels, self.class_counts, advance)
+        return projection.project(place, images, *options)
 
     def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
         """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.

@@ -90,11 +90,14 @@ def test_resume_generate_and_python(
     assert len(resumes) == 2
     train(*shlex.split(resumes[0])[2:], tiny=False)
     train(*shlex.split(resumes[1].replace("300000", "24"))[2:], tiny=False)
-    draws = ("gan generate", "gan interpolate", "gan directions", "gan edit")
+    draws = ("gan generate", "gan interpolate", "gan directions", "gan edit", "gan project")
     for line in (line for line in COMMANDS if line.startswith(draws) and "--class" not in line):
-        gan_command(*shlex.split(line)[1:])
+        quick = ["--starts", "2", "--steps", "10"] if "project" in line else []
+        gan_command(*shlex.split(line.replace("PATH", "images"))[1:], *quick)
     assert (tmp_path / "way.gif").exists() and len(list((tmp_path / "edited").iterdir())) == 16
-    assert len(list((tmp_path / "brighter").iterdir())) == 16
+    for made in ("brighter", "moved", "mixed", "wide"):
+        assert len(list((tmp_path / made).iterdir())) == 16
+    assert len(list((tmp_path / "faded").iterdir())) == 18
     assert len(list((tmp_path / "images").iterdir())) == 18
     shutil.copytree(tmp_path / "runs" / "NAME", tmp_path / "runs" / "OTHER")
     for line in (line for line in COMMANDS if line.startswith(("gan evaluate", "gan compare")) and "film" not in line):

@@ -157,7 +157,7 @@ def refuse_inside(folder: Path, source: Path, option: str = "") -> None:
     """UserError where a folder is the one that is read, or lies in it."""
     inside, outside = Path(os.path.realpath(folder)), Path(os.path.realpath(source))
     if inside == outside or outside in inside.parents:
-        raise UserError(f"{option}{folder}: lies in the input folder, and would be translated in turn; give another")
+        raise UserError(f"{option}{folder}: lies in the input folder, and would be read in turn; give another")
 
 
 def format_of(path: Path) -> str | None:

@@ -48,7 +48,8 @@ def measured(images: Tensor, names: Sequence[str]) -> Tensor:
 
 
 def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label: Tensor | None = None) -> Tensor:
-    """Points (N, latent) near the given ones, whose pictures have more of each attribute, as far as the generator goes.
+    """Points (N, latent) or (N, layers, latent) near the given ones, whose pictures have more of each attribute, as far
+    as the generator goes.
 
     Args:
         by: how much more, in the attribute's own unit; 0 holds it while others change.
@@ -61,25 +62,25 @@ def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label:
     wanted = torch.tensor([float(by[name]) for name in names], device=space.device)
     if not wanted.any():
         return points
-    longest = LONGEST * space.size**0.5 * float(space.statistics[1].mean())
+    longest = LONGEST * points[0].numel() ** 0.5 * float(space.statistics[1].mean())
 
     def follow(start: Tensor, labels: Tensor | None) -> Tensor:
         q, goal = start, None
         for _ in range(STEPS):
-            have, slope = slopes(space, q, names, labels)  # (N, A), (N, A, latent)
+            have, slope = slopes(space, q, names, labels)  # (N, A), (N, A, numbers of a point)
             goal = have + wanted if goal is None else goal
             square = slope @ slope.mT + SMALL * torch.eye(len(names), device=q.device)
             step = SHARE * (slope.mT @ torch.linalg.solve(square, (goal - have)[..., None]))[..., 0]
-            q = q + step * (longest / step.norm(dim=1, keepdim=True).clamp(min=longest))
+            q = q + (step * (longest / step.norm(dim=1, keepdim=True).clamp(min=longest))).view_as(q)
         return q
 
     return in_chunks(follow, space.device, points, label)
 
 
 def slopes(space: Space, points: Tensor, names: Sequence[str], label: Tensor | None) -> tuple[Tensor, Tensor]:
-    """The attributes (N, A) of points (N, latent), and how they change with them (N, A, latent)."""
+    """The attributes (N, A) of points (N, ...), and how they change with their numbers (N, A, D)."""
     points = points.detach().requires_grad_()
     with torch.enable_grad():
         have = measured(space.images(points, label), names)
-        slope = [torch.autograd.grad(each.sum(), points, retain_graph=True)[0] for each in have.unbind(1)]
+        slope = [torch.autograd.grad(each.sum(), points, retain_graph=True)[0].flatten(1) for each in have.unbind(1)]
     return have.detach(), torch.stack(slope, 1)

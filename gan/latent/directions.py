@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gan.latent.space import Space
+from gan.latent.space import Space, stages
 
 POINTS = 10_000  # of w that its components are taken from
 PICTURES = 1_500  # whose activations they are taken from in z
@@ -88,8 +88,7 @@ def components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 @torch.no_grad()
 def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
     """(N, D), what the first stage makes of latents (N, latent): that is, what the next one convolves first."""
-    stages: Any = getattr(space.generator, "blocks", None) or space.generator.stages
-    after = [*stages, space.generator.to_image][1]
+    after = stages(space.generator)[1]
     convolution = next(each for each in after.modules() if isinstance(each, nn.Conv2d | nn.ConvTranspose2d))
     found: list[Tensor] = []
     handle = convolution.register_forward_pre_hook(lambda module, given: found.append(given[0].flatten(1).cpu()))

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gan.errors import UserError
 from gan.images import to_uint8
@@ -64,6 +64,11 @@ class Space:
         return image
 
     @torch.no_grad()
+    def seen(self, points: Tensor, label: Tensor | None = None) -> Tensor:
+        """`images` on the CPU; each the same whatever it is drawn with."""
+        return in_chunks(self.images, self.device, points, label)
+
+    @torch.no_grad()
     def draw(self, points: Tensor, label: Tensor | None = None) -> Tensor:
         """Pictures uint8 (N, C, H, W) on the CPU; each the same whatever it is drawn with."""
         return in_chunks(lambda *some: to_uint8(self.images(*some)), self.device, points, label)
@@ -89,3 +94,9 @@ class Space:
         means = self.statistics[0]
         mean = means[label] if label is not None and len(means) > 1 else means[:1]
         return mean + share * (points - mean)
+
+
+def stages(generator: Any) -> list[nn.Module]:
+    """What pictures go through, the smallest grid first."""
+    parts = getattr(generator, "blocks", None), getattr(generator, "stages", None), getattr(generator, "to_image", None)
+    return [*(parts[0] or parts[1] or []), *([parts[2]] if parts[2] else [])]

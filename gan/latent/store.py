@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -14,19 +15,27 @@ from gan.latent.space import Space
 from gan.runs import write_atomically
 
 
-def write(path: Path, vectors: dict[str, Tensor], space: Space) -> None:
+class Stored(NamedTuple):
+    """Vectors by name, the space that they are of, and what else was said of them."""
+
+    vectors: dict[str, Tensor]
+    space: Space
+    about: dict[str, str]
+
+
+def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) -> None:
     """Whole or not at all, with the name of the space and the fingerprint of the generator.
 
     Raises:
         OSError: the file system does not take it.
     """
-    about = {"space": space.name, "generator": fingerprint(space.generator)}
+    about = {"space": space.name, "generator": fingerprint(space.generator), **about}
     encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, about)
     write_atomically(path, lambda file: file.write(encoded))
 
 
-def read(path: Path, generator: nn.Module) -> tuple[dict[str, Tensor], Space]:
-    """What `write` has written, and the space that it is of.
+def read(path: Path, generator: nn.Module) -> Stored:
+    """What `write` has written.
 
     Raises:
         UserError: there is no such file, it is damaged, or it is of another generator.
@@ -39,7 +48,7 @@ def read(path: Path, generator: nn.Module) -> tuple[dict[str, Tensor], Space]:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if about.get("generator") != fingerprint(generator):
         raise UserError(f"{path}: is of another model, or of another checkpoint or average of it")
-    return vectors, Space(generator, about["space"])
+    return Stored(vectors, Space(generator, about["space"]), about)
 
 
 def fingerprint(generator: nn.Module) -> str:

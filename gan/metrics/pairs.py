@@ -80,15 +80,17 @@ class PerceptualDistance(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         _same_shape(x, y)
         pairs = zip(x.split(self.chunk), y.split(self.chunk), strict=True)
-        return torch.cat([self._distance(a, b) for a, b in pairs])
+        return torch.cat([self.between(*(self.depicted(resized(each, self.side)) for each in pair)) for pair in pairs])
 
-    def _distance(self, x: Tensor, y: Tensor) -> Tensor:
-        taps = zip(self._taps(x), self._taps(y), strict=True)
-        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in taps]).mean(0)
-
-    def _taps(self, images: Tensor) -> list[Tensor]:
-        found = self.network.features(resized(images, self.side))
+    def depicted(self, colours: Tensor) -> list[Tensor]:
+        """RGB in 0..255, float (N, 3, H, W), of any size -> what is compared, at each depth."""
+        found = self.network.features(colours)
         return [normalize(found[depth], dim=1, eps=1e-6) for depth in self.depths]
+
+    @staticmethod
+    def between(x: list[Tensor], y: list[Tensor]) -> Tensor:
+        """(N,), of two lists of `depicted`."""
+        return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in zip(x, y, strict=True)]).mean(0)
 
 
 def _same_shape(x: Tensor, y: Tensor) -> None:

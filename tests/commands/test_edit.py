@@ -11,18 +11,7 @@ import gan
 from gan.latent import store
 from gan.latent.space import Space
 
-from ..conftest import ROOT, TINY, Train, command
-
-STYLE = ["model=stylegan2", "model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
-STYLE += ["model.discriminator.width=4", "model.discriminator.most=8"]
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    for name, options in (("dcgan", TINY), ("stylegan2", [*(o for o in TINY if not o.startswith("model.")), *STYLE])):
-        command([str(ROOT / "train.py"), *options, "data.labels=true", "images=16", f"hydra.run.dir={name}"], folder)
-    return folder
+from ..conftest import Train
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
@@ -38,7 +27,7 @@ def test_directions_are_found_drawn_and_set(name: str, runs: Path, gan_command: 
     gan_command("edit", run, "--out", "moved", *options, "sefa0=0", "pca1=-2")
     gan_command("generate", run, "--seeds", "0-2", "--class", "neon", "--out", "plain")
     model = gan.load(run)
-    vectors, space = store.read(runs / name / "directions" / "directions.safetensors", model.generator)
+    vectors, space, _ = store.read(runs / name / "directions" / "directions.safetensors", model.generator)
     z, labels = model.latents_of([0, 1, 2], "neon")
     expected = space.draw(space.of(z, labels) - 2 * vectors["pca1"], labels)
     for seed in range(3):
@@ -72,7 +61,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["directions", run, "--out", "found"], "--force"),
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "nothing to find"),
         (["directions", run, "--out", "new", "--class", "map"], "there are poster"),
-        (["edit", run, *found, "--out", "new", "--set", "zoom=1"], "warmth, sharpness, and sefa0"),
+        (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_y, and sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
         (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
         (["edit", run, "--directions", "none", "--out", "new"], "no such file"),

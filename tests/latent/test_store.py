@@ -16,8 +16,9 @@ def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
     path = tmp_path / "v.safetensors"
     vectors = {"b": torch.randn(8), "a": torch.randn(8, 2).T[0]}
     for name in ("z", "w"):
-        store.write(path, vectors, Space(networks[0], name))
-        found, space = store.read(path, networks[0])
+        store.write(path, vectors, Space(networks[0], name), steps="3")
+        found, space, about = store.read(path, networks[0])
+        assert about["steps"] == "3"
         assert space.name == name and space.generator is networks[0]
         assert found.keys() == vectors.keys() and all(torch.equal(found[key], vectors[key]) for key in vectors)
     with pytest.raises(UserError, match="of another model"):

@@ -1,0 +1,184 @@
+"""Find the latents of images: those whose pictures by a trained run are nearest to them.
+
+DIR gets latents.safetensors for gan edit --latents, a picture of each image beside what was found, and scores.csv. An
+interrupted command goes on when it is given again. The exit code is 3 where some files could not be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Callable
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gan.commands.generate import choose_model, chosen_model
+from gan.commands.translate import SOME_UNREADABLE, refuse_inside
+from gan.errors import UserError, at_least
+from gan.progress import counting
+from gan.runs import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan.data.files import File
+    from gan.model_io import Model
+
+FILE = "latents.safetensors"
+SCORES = "scores.csv"
+GROUP = 16  # images that are projected and saved together
+RATE = 15  # frames a second
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", help="run folder or checkpoint file")
+    parser.add_argument("images", type=Path, help="an image, or a folder or zip archive of them")
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="made if missing")
+    parser.add_argument(
+        "--space",
+        default="",
+        metavar="z|w|w+",
+        help="w+ has a point for each layer; w where there is one, if not given",
+    )
+    parser.add_argument("--starts", type=int, default=8, help="points to begin from (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=300, help="of Adam (default: %(default)s)")
+    parser.add_argument("--gif", action="store_true", help="also the way to each image")
+    parser.add_argument("--class", dest="label", metavar="NAME", help="to draw them as; else what fits best")
+    choose_model(parser)
+    parser.add_argument("--force", action="store_true", help="begin anew where DIR has latents")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    at_least("--starts", arguments.starts, 1)
+    at_least("--steps", arguments.steps, 10)
+    out: Path = arguments.out
+    files = of(arguments.images, out)
+
+    from gan.latent.projection import passes
+
+    work = Work(chosen_model(arguments), arguments)
+    images, broken = decoded(files, work.model)
+    todo = [name for name in images if name not in work.points]
+    if len(todo) < len(images):
+        print(f"{len(images) - len(todo)} images have been projected and stay; --force begins anew")
+    try:
+        with counting(f"projecting into {out}", passes(len(todo), arguments.starts, arguments.steps)) as advance:
+            for first in range(0, len(todo), GROUP):
+                work.take({name: images[name] for name in todo[first : first + GROUP]}, advance)
+        if images:
+            work.score(images)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+    for line in broken:
+        print(line, file=sys.stderr)
+    return SOME_UNREADABLE if broken else 0
+
+
+def of(source: Path, out: Path) -> list[File]:
+    """UserError where there is no image, or results would lie among them."""
+    from gan.data.files import File, find
+
+    if source.is_file() and source.suffix.lower() != ".zip":
+        return [File(source.name, str(source.parent), False, (source.stat().st_size, 0))]
+    if source.is_dir():
+        refuse_inside(out, source, "--out ")
+    return find([str(source)])
+
+
+def decoded(files: list[File], model: Model) -> tuple[dict[str, Tensor], list[str]]:
+    """Images uint8 (C, H, W) by name, of the size and channels that the model draws, and what could not be read.
+
+    How many had to be brought to that size is said.
+    """
+    import torch
+
+    from gan.data.decode import FITS, Decoder, ImageError, pictures
+    from gan.data.files import content
+
+    shape = model.draw([0]).shape[1:]
+    data = model.config["data"]
+    fit = data["fit"] if data.get("fit") in FITS else "crop"
+    decoder = Decoder(
+        (shape[1], shape[2]), shape[0], fit, data.get("resample", "auto"), data.get("background", "white")
+    )
+    images, broken, others = {}, [], 0
+    for file in files:
+        try:
+            picture = next(iter(pictures(BytesIO(content(file)))))
+        except ImageError as error:
+            broken.append(f"{file.path}: {error}")
+            continue
+        others += picture.size != (shape[2], shape[1])
+        images[file.name] = torch.from_numpy(decoder.fitted(picture).pixels.copy())
+    if others:
+        print(f"{others} of {len(images)} images are brought to the model's {shape[2]}x{shape[1]} pixels")
+    return images, broken
+
+
+class Work:
+    """What has been found, in the folder that it is written to."""
+
+    def __init__(self, model: Model, arguments: argparse.Namespace) -> None:
+        from gan.latent import store
+        from gan.latent.space import Space
+
+        self.model = model
+        self.arguments = arguments
+        self.out: Path = arguments.out
+        self.space = Space(model.generator, arguments.space.removesuffix("+"))
+        names = ("space", "starts", "steps", "label")
+        self.options = " ".join(f"{name}={getattr(arguments, name) or 'any'}" for name in names)
+        self.points: dict[str, Tensor] = {}
+        self.labels: dict[str, int] = {}
+        if (self.out / FILE).exists() and not arguments.force:
+            self.points, _, about = store.read(self.out / FILE, model.generator)
+            if about.get("options") != self.options:
+                raise UserError(f"{self.out / FILE}: was made with {about.get('options')}; --force begins anew")
+            self.labels = json.loads(about["labels"])
+
+    def take(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
+        """Find the points of some more images and write all that there is of them."""
+        import torch
+
+        from gan import animation
+        from gan.images import grid, save_png
+        from gan.latent import store
+
+        targets, options = torch.stack(list(images.values())), self.arguments
+        found = self.model.project(targets, options.space, options.starts, options.steps, options.label, advance)
+        self.points |= dict(zip(images, found.points, strict=True))
+        if found.labels is not None:
+            self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
+        for n, (name, drawn) in enumerate(zip(images, self.draw(list(images)), strict=True)):
+            save_png(grid(torch.stack([images[name], drawn]), 2), self.out / f"{name}.png")
+            if options.gif:
+                label = None if found.labels is None else found.labels[n].expand(len(found.way))
+                animation.save(self.space.draw(found.way[:, n], label), self.out / f"{name}.gif", RATE)
+        store.write(self.out / FILE, self.points, self.space, labels=json.dumps(self.labels), options=self.options)
+
+    def draw(self, names: list[str]) -> Tensor:
+        """uint8 (N, C, H, W), the pictures of points that were found."""
+        import torch
+
+        labels = torch.tensor([self.labels[name] for name in names]) if self.labels else None
+        return self.space.draw(torch.stack([self.points[name] for name in names]), labels)
+
+    def score(self, images: dict[str, Tensor]) -> None:
+        """Write and sum up how near the pictures found are to the images."""
+        import torch
+
+        from gan.metrics.pairs import PerceptualDistance, psnr, ssim
+
+        pair = torch.stack(list(images.values())), self.draw(list(images))
+        scores = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual": PerceptualDistance()(*pair)}
+        text = StringIO()
+        table = csv.writer(text)
+        table.writerow(["file", *scores])
+        for name, *values in zip(images, *scores.values(), strict=True):
+            table.writerow([name, *(f"{float(value):.4f}" for value in values)])
+        write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+        medians = ", ".join(f"{name} {float(values.median()):.3f}" for name, values in scores.items())
+        print(f"{len(images)} images, medians: {medians}")

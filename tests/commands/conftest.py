@@ -1,0 +1,21 @@
+"""Runs that the commands on latents share: one without a mapping and one with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ..conftest import ROOT, TINY, command
+
+STYLE = ["model=stylegan2", "model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
+STYLE += ["model.discriminator.width=4", "model.discriminator.most=8"]
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the runs dcgan and stylegan2, of the built-in kinds at 16 pixels."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name, options in (("dcgan", TINY), ("stylegan2", [*(o for o in TINY if not o.startswith("model.")), *STYLE])):
+        command([str(ROOT / "train.py"), *options, "data.labels=true", "images=16", f"hydra.run.dir={name}"], folder)
+    return folder

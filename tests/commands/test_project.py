@@ -1,0 +1,105 @@
+"""`gan project`: a folder's latents, pictures beside them, scores; interrupted, and given what is no image."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import torch
+from PIL import Image
+
+import gan
+from gan.images import save_png
+from gan.latent import store
+
+from ..conftest import Train
+
+QUICK = ["--starts", "2", "--steps", "10"]
+
+
+def scores(path: Path) -> dict[str, list[float]]:
+    with path.open(encoding="utf-8") as file:
+        return {name: [float(value) for value in values] for name, *values in list(csv.reader(file))[1:]}
+
+
+def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "dcgan")
+    model = gan.load(run)
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    picture = model.draw([5], label="neon")[0]
+    save_png(picture, tmp_path / "in" / "own.png")
+    Image.radial_gradient("L").resize((30, 50)).save(tmp_path / "in" / "sub" / "grey ü.jpg")
+    (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
+    done = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK, check=3)
+    assert "1 of 2 images are brought to the model's 16x16 pixels" in done.stdout
+    assert done.stderr.count("\n") == 1 and "broken.png: not a PNG" in done.stderr
+    files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
+    names = ["own.png", "sub/grey ü.jpg"]
+    assert files == sorted(["latents.safetensors", "scores.csv", *(f"{n}.{e}" for n in names for e in ("png", "gif"))])
+    found = scores(tmp_path / "out" / "scores.csv")
+    assert found.keys() == set(names) and found["own.png"][0] > 30 > found["sub/grey ü.jpg"][0]
+
+    points, space, about = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    assert space.name == "z" and about["labels"].count(":") == 2
+    gan_command("edit", run, "--latents", "out/latents.safetensors", "--out", "same")
+    with Image.open(tmp_path / "same" / "own.png.png") as file:
+        drawn = torch.frombuffer(bytearray(file.tobytes()), dtype=torch.uint8).view(16, 16, 3).permute(2, 0, 1)
+    assert (drawn.float() - picture.float()).abs().mean() < 8
+
+    before = (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns
+    save_png(picture.flip(2), tmp_path / "in" / "new.png")
+    os.unlink(tmp_path / "in" / "broken.png")
+    again = gan_command("project", run, "in", "--out", "out", *QUICK)
+    assert "2 images have been projected and stay" in again.stdout
+    assert (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns > before
+    later, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    assert later.keys() == {*names, "new.png"} and all(torch.equal(later[name], points[name]) for name in names)
+    assert scores(tmp_path / "out" / "scores.csv").keys() == later.keys()
+
+
+def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "stylegan2")
+    model = gan.load(run)
+    save_png(model.draw([3])[0], tmp_path / "one.png")
+    gan_command("project", run, "one.png", "--out", "out", "--space", "w+", *QUICK)
+    gan_command("project", run, "one.png", "--out", "z", "--space", "z", *QUICK)
+    points, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    assert points["one.png"].shape == (model.generator.styles, 8)
+    latents = ["--latents", "out/latents.safetensors"]
+    gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
+    gan_command("edit", run, *latents, "--out", "wide", "--size", "32x24")
+    gan_command("edit", run, "--latents", "z/latents.safetensors", "--out", "from-z", "--mix", "7:0.25")
+    for folder, size in (("mixed", (16, 16)), ("wide", (24, 32)), ("from-z", (16, 16))):
+        with Image.open(tmp_path / folder / "one.png.png") as file:
+            assert file.size == size
+    error = gan_command("edit", run, *latents, "--out", "new", "--mix", "7:0-9", check=2).stderr
+    assert "layers 0-9: this generator has 0-5" in error and error.count("\n") == 1
+
+
+def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run, other = str(runs / "dcgan"), str(runs / "stylegan2")
+    Image.new("RGB", (16, 16)).save(tmp_path / "one.png")
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "a.txt").touch()
+    gan_command("project", run, "one.png", "--out", "out", *QUICK)
+    latents = ["--latents", "out/latents.safetensors", "--out", "new"]
+    for words, said in (
+        (["project", run, "none", "--out", "new"], "no folder"),
+        (["project", run, "text", "--out", "new"], "no image in"),
+        (["project", run, "text", "--out", "text/new"], "lies in the input folder"),
+        (["project", run, "one.png", "--out", "new", "--starts", "0"], "--starts"),
+        (["project", run, "one.png", "--out", "new", "--space", "w"], "no mapping"),
+        (["project", run, "one.png", "--out", "new", "--space", "w+"], "no mapping"),
+        (["project", run, "one.png", "--out", "new", "--class", "map"], "there are poster"),
+        (["project", run, "one.png", "--out", "out"], "--force begins anew"),
+        (["project", other, "one.png", "--out", "out"], "is of another model"),
+        (["edit", other, *latents], "is of another model"),
+        (["edit", run, *latents, "--mix", "7:0-1"], "mix by a share"),
+        (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
+        (["edit", run, *latents, "--size", "17"], "multiples of"),
+        (["edit", run, *latents, "--set", "hue=1"], "shift_y, and what gan directions"),
+    ):
+        error = gan_command(*words, check=2).stderr
+        assert said in error and error.count("\n") == 1, (words, error)
+    assert not (tmp_path / "new").exists()

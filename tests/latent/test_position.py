@@ -1,0 +1,34 @@
+"""Zoom and shift: what is moved, and points that follow it."""
+
+import torch
+
+from gan.latent.position import moved, warped
+from gan.latent.space import Space
+from gan.networks import dcgan
+from gan.sampling import latents
+
+
+def test_pictures_are_moved_by_so_much() -> None:
+    x = torch.arange(16.0).repeat(1, 1, 16, 1)  # (1, 1, 16, 16), each column its number
+    right = warped(x, shift_x=1)[0, 0]  # an eighth of 16 is two
+    assert torch.allclose(right[:, 2:], x[0, 0, :, :-2], atol=1e-4) and right[:, :2].isnan().all()
+    down = warped(x.mT, shift_y=-2)[0, 0]
+    assert torch.allclose(down[:-4], x[0, 0].T[4:], atol=1e-4) and down[-4:].isnan().all()
+    near = warped(x, zoom=1)[0, 0]
+    assert torch.allclose(near[0, 4:12].diff(), torch.full((7,), 1 / 1.25), atol=1e-4) and near.isfinite().all()
+    far = warped(x, zoom=-1)[0, 0]
+    assert torch.allclose(far[8, 4:12].diff(), torch.full((7,), 1.25), atol=1e-4) and far[0].isnan().all()
+    assert torch.allclose(warped(x), x, atol=1e-4)
+
+
+def test_points_follow_what_is_moved() -> None:
+    torch.manual_seed(0)
+    space = Space(dcgan.Generator((16, 16), width=8, latent=32).eval())
+    points = latents([1, 2, 3], 32)
+    target = warped(space.seen(points), shift_x=1)
+    known = target.isfinite()
+    found = moved(space, points, {"shift_x": 1.0})
+    before, after = ((space.seen(each) - target)[known].square().sum() for each in (points, found))
+    assert after < 0.5 * before
+    assert moved(space, points, {"shift_x": 0.0}) is points
+    assert torch.equal(moved(space, points[1:2], {"shift_x": 1.0})[0], found[1])
