@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
-from gan.latent import directions, position, projection
-from gan.latent.attributes import PICTURES, moved, spread
+from gan.latent import attributes, directions, effects, position, projection
+from gan.latent.attributes import PICTURES
+from gan.latent.effects import Effect
 from gan.latent.interpolation import path
 from gan.latent.position import POSITIONS
 from gan.latent.projection import Projection
@@ -151,11 +153,34 @@ class Model:
         place = Space(self.generator)
         positions = {name: settings.pop(name) for name in POSITIONS if name in settings}
         points = position.moved(place, points, positions, label)
-        if not settings:
-            return points
-        units = spread(place, list(settings), classes_of(range(PICTURES), self.class_counts))
-        by = {name: value * float(unit) for (name, value), unit in zip(settings.items(), units, strict=True)}
-        return moved(place, points, by, label)
+        for name in settings:
+            attributes.check(name, self.units)
+        return attributes.moved(place, points, {n: value * self.units[n] for n, value in settings.items()}, label)
+
+    @cached_property
+    def units(self) -> dict[str, float]:
+        """The attributes of colour that images have, and how far these usually differ in each."""
+        return attributes.spread(Space(self.generator), classes_of(range(PICTURES), self.class_counts))
+
+    def effects(self, samples: int = 256, advance: Callable[[int], None] = lambda done: None) -> dict[str, Effect]:
+        """What setting each attribute does to the images of seeds 0 to samples - 1.
+
+        Args:
+            advance: told after each attribute.
+        """
+        z, labels = self.latents_of(list(range(samples)))
+        place = Space(self.generator)
+        points = place.of(z, labels)
+        pictures = place.seen(points, labels)
+
+        def edited(name: str, value: float) -> Tensor:
+            return place.seen(self.edit(points, labels, **{name: value}), labels)
+
+        made = {}
+        for name in (*self.units, *POSITIONS):
+            made[name] = effects.effect(name, pictures, edited, self.units)
+            advance(1)
+        return made
 
     def drawn(self, points: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
         """The pictures uint8 (N, C, H, W) of points of w, or of z without a mapping, such as `project` and `edit` give.

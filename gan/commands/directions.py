@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan.commands.generate import choose_model, chosen_model, parse_seeds
 from gan.errors import UserError
 from gan.progress import counting
+from gan.runs import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILE = "directions.safetensors"
+ATTRIBUTES = "attributes.json"
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # a sheet's columns, in units of how far images usually lie apart
+SET = (-1.0, -0.5, 0.0, 0.5, 1.0)  # the columns of an attribute's
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", default="0-3", help="a sheet's rows (default: %(default)s)")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/directions)")
     parser.add_argument("--class", dest="label", metavar="NAME", help="whose images are taken, with data.labels")
+    parser.add_argument(
+        "--attributes",
+        type=int,
+        default=0,
+        metavar="N",
+        help="over so many images, as 256, measure what gan edit --set does; also written to attributes.json",
+    )
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over directions that exist")
 
@@ -34,11 +49,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{out / FILE}: exists already; --force writes over it")
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: nothing to find")
+    if arguments.attributes and arguments.attributes < 2:
+        raise UserError(f"--attributes {arguments.attributes}: at least 2 images")
 
-    import torch
-
-    from gan.images import grid, save_png
-    from gan.latent import store
+    from gan.latent import effects, store
+    from gan.latent.position import POSITIONS
     from gan.latent.space import Space
 
     model = chosen_model(arguments)
@@ -50,8 +65,26 @@ def run(arguments: argparse.Namespace) -> None:
         store.write(out / FILE, vectors, space)
         with counting(f"drawing sheets into {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
-                moved = [space.draw(points + step * vector, labels) for step in STEPS]  # (rows, C, H, W) a column
-                save_png(grid(torch.stack(moved, 1).flatten(0, 1), len(STEPS)), out / f"{name}.png")
+                save_sheet(out / f"{name}.png", [space.draw(points + step * vector, labels) for step in STEPS])
                 advance(1)
+        if arguments.attributes:
+            count = len(model.units) + len(POSITIONS)
+            with counting(f"measuring attributes over {arguments.attributes} images", count) as advance:
+                found = model.effects(arguments.attributes, advance)
+            for name in found:
+                changed = [model.edit(points, labels, **{name: value}) for value in SET]
+                save_sheet(out / f"{name}.png", [space.draw(each, labels) for each in changed])
+            text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
+            write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
+            print("\n".join(effects.table(found)))
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def save_sheet(path: Path, columns: list[Tensor]) -> None:
+    """A picture of a sheet whose columns are uint8 (rows, C, H, W)."""
+    import torch
+
+    from gan.images import grid, save_png
+
+    save_png(grid(torch.stack(columns, 1).flatten(0, 1), len(columns)), path)

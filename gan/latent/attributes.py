@@ -6,7 +6,7 @@ the slopes of its own picture: Newton's method for the nearest point where the a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -23,27 +23,27 @@ SMALL = 1e-6
 PICTURES = 512  # over which an attribute's spread is taken
 
 
-def spread(space: Space, names: Sequence[str], label: Tensor | None = None) -> Tensor:
-    """(A,), the deviation of each attribute over pictures of fixed latents: the unit of what is set.
+def spread(space: Space, label: Tensor | None = None) -> dict[str, float]:
+    """The attributes that pictures have, and the deviation of each over those of fixed latents: the unit of a setting.
 
     Args:
         label: (PICTURES,), of generators with classes.
-
-    Raises:
-        UserError: there is no such attribute, or grey pictures have none.
     """
-    points = space.fixed(PICTURES, label)
-    with torch.no_grad():
-        return in_chunks(lambda *some: measured(space.images(*some), names), space.device, points, label).std(0)
+    pictures = space.seen(space.fixed(PICTURES, label), label)
+    names = [name for name in ATTRIBUTES if pictures.shape[1] > 1 or name not in OF_COLOURS]
+    return dict(zip(names, measured(pictures, names).std(0).tolist(), strict=True))
+
+
+def check(name: str, known: Collection[str]) -> None:
+    """UserError where there is no such attribute, or pictures have none."""
+    if name not in ATTRIBUTES:
+        raise UserError(f"attribute {name}: there are {', '.join(ATTRIBUTES)}")
+    if name not in known:
+        raise UserError(f"attribute {name}: grey images have none")
 
 
 def measured(images: Tensor, names: Sequence[str]) -> Tensor:
     """Pictures (N, C, H, W) in [-1, 1] -> their attributes (N, A)."""
-    for name in names:
-        if name not in ATTRIBUTES:
-            raise UserError(f"attribute {name}: there are {', '.join(ATTRIBUTES)}")
-        if name in OF_COLOURS and images.shape[1] == 1:
-            raise UserError(f"attribute {name}: grey images have none")
     return torch.stack([ATTRIBUTES[name](images) for name in names], 1)
 
 
@@ -54,9 +54,6 @@ def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label:
     Args:
         by: how much more, in the attribute's own unit; 0 holds it while others change.
         label: (N,), of generators with classes.
-
-    Raises:
-        UserError: as `spread`.
     """
     names = list(by)
     wanted = torch.tensor([float(by[name]) for name in names], device=space.device)

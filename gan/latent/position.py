@@ -20,6 +20,7 @@ POSITIONS = ("zoom", "shift_x", "shift_y")
 ZOOM = 1.25  # by which 1 enlarges
 SHIFT = 0.125  # of the side, by which 1 moves to the right, or down
 STEPS = 60
+SEARCHED = [step / 10 for step in range(-20, 21)]  # units
 
 
 def warped(images: Tensor, zoom: float = 0.0, shift_x: float = 0.0, shift_y: float = 0.0) -> Tensor:
@@ -42,3 +43,21 @@ def moved(space: Space, points: Tensor, by: Mapping[str, float], label: Tensor |
         return points
     targets = warped(space.seen(points, label), **by)
     return Descent(space, 0, STEPS, STEPS, noise=0.0)(points, targets, label)[0]
+
+
+def found(before: Tensor, after: Tensor, name: str) -> Tensor:
+    """(N,), by how many units pictures (N, C, H, W) have moved: where the ones before, moved, are nearest to them.
+
+    Among SEARCHED, and by a parabola between the nearest and its neighbours.
+    """
+    distances = []
+    for value in SEARCHED:
+        target = warped(before, **{name: value})
+        known = target.isfinite()
+        squares = (after - target.nan_to_num(0)).square() * known
+        distances.append(squares.sum((1, 2, 3)) / known.sum((1, 2, 3)))
+    distance = torch.stack(distances, 1)  # (N, values)
+    at = distance.argmin(1).clamp(1, len(SEARCHED) - 2)
+    left, middle, right = (distance.gather(1, at[:, None] + side)[:, 0] for side in (-1, 0, 1))
+    beyond = (left - right) / (2 * (left - 2 * middle + right)).clamp(min=1e-12)
+    return (at + beyond.clamp(-1, 1)) * (SEARCHED[1] - SEARCHED[0]) + SEARCHED[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
                 assert file.tobytes() == picture.permute(1, 2, 0).numpy().tobytes()
 
 
+def test_what_attributes_do_is_measured_and_drawn(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    said = gan_command(
+        "directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found", "--attributes", "3"
+    ).stdout
+    effects = json.loads((tmp_path / "found" / "attributes.json").read_text())
+    names = ["brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_x", "shift_y"]
+    assert list(effects) == names and set(effects["zoom"]["leakage"]) == set(names[:5])
+    assert effects["brightness"]["slope"] > 0.3 and all(name in said for name in names)
+    with Image.open(tmp_path / "found" / "shift_x.png") as sheet:
+        assert sheet.size == (2 + 5 * 66, 2 + 4 * 66)
+
+
 def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
@@ -61,6 +74,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["directions", run, "--out", "found"], "--force"),
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "nothing to find"),
         (["directions", run, "--out", "new", "--class", "map"], "there are poster"),
+        (["directions", run, "--out", "new", "--attributes", "1"], "at least 2"),
         (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_y, and sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
         (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
-from gan.latent.attributes import PICTURES, measured, moved, spread
+from gan.latent.attributes import PICTURES, check, measured, moved, spread
 from gan.latent.space import Space
 from gan.networks import stylegan2
 from gan.sampling import latents
@@ -32,7 +32,8 @@ def test_the_change_is_what_was_asked_for_and_what_is_held_stays() -> None:
     points = latents(range(40), 12)
     names = ["brightness", "saturation", "warmth"]
     before = measured(space.images(points), names)
-    units = spread(space, names)
+    of_all = spread(space)
+    units = torch.tensor([of_all[name] for name in names])
     for value in (-0.8, 0.3):
         after = measured(space.images(moved(space, points, {"brightness": value * units[0], "warmth": 0})), names)
         change = ((after - before) / units).detach()
@@ -52,12 +53,15 @@ def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> Non
 
 def test_a_spread_is_the_deviation_over_many_pictures() -> None:
     space = Space(Painter().eval())
-    values = measured(space.images(space.fixed(PICTURES)), ["contrast", "sharpness"])
-    assert torch.allclose(spread(space, ["contrast", "sharpness"]), values.std(0))
+    values = measured(space.images(space.fixed(PICTURES)), ["contrast", "sharpness"]).std(0)
+    found = spread(space)
+    assert [found["contrast"], found["sharpness"]] == pytest.approx(values.tolist())
 
 
 def test_attributes_that_are_not_there() -> None:
     with pytest.raises(UserError, match="there are brightness, contrast"):
-        spread(Space(Painter().eval()), ["zoom"])
+        check("zoom", spread(Space(Painter().eval())))
+    grey = spread(Space(Painter(1).eval()))
+    assert list(grey) == ["brightness", "contrast", "sharpness"]
     with pytest.raises(UserError, match="grey images have none"):
-        spread(Space(Painter(1).eval()), ["warmth"])
+        check("warmth", grey)

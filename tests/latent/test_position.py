@@ -1,8 +1,9 @@
 """Zoom and shift: what is moved, and points that follow it."""
 
+import pytest
 import torch
 
-from gan.latent.position import moved, warped
+from gan.latent.position import found, moved, warped
 from gan.latent.space import Space
 from gan.networks import dcgan
 from gan.sampling import latents
@@ -27,8 +28,18 @@ def test_points_follow_what_is_moved() -> None:
     points = latents([1, 2, 3], 32)
     target = warped(space.seen(points), shift_x=1)
     known = target.isfinite()
-    found = moved(space, points, {"shift_x": 1.0})
-    before, after = ((space.seen(each) - target)[known].square().sum() for each in (points, found))
+    followed = moved(space, points, {"shift_x": 1.0})
+    before, after = ((space.seen(each) - target)[known].square().sum() for each in (points, followed))
     assert after < 0.5 * before
     assert moved(space, points, {"shift_x": 0.0}) is points
-    assert torch.equal(moved(space, points[1:2], {"shift_x": 1.0})[0], found[1])
+    assert torch.equal(moved(space, points[1:2], {"shift_x": 1.0})[0], followed[1])
+
+
+@pytest.mark.parametrize("name", ["zoom", "shift_x", "shift_y"])
+def test_how_far_pictures_have_moved_is_found(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1
+    pictures = torch.nn.functional.interpolate(coarse, (48, 48), mode="bicubic")
+    for value in (-1.03, 0.0, 0.55):
+        after = warped(pictures, **{name: value}).nan_to_num(0)
+        assert found(pictures, after, name).tolist() == pytest.approx([value] * 4, abs=0.03)

@@ -1,0 +1,68 @@
+"""What setting an attribute does, measured over many images: how much of it comes, how surely, and what else moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan.latent import position
+from gan.latent.attributes import measured
+from gan.latent.position import POSITIONS
+
+VALUES = (-1.0, -0.5, 0.5, 1.0)  # that are set
+
+
+class Effect(NamedTuple):
+    """Of one attribute.
+
+    Attributes:
+        slope: change a unit set, by least squares over all images and values; 1 is what was asked for.
+        r2: share of the changes' squares about their mean that this line explains.
+        leakage: root mean square change of each other attribute where a whole unit was set, in its own unit.
+    """
+
+    slope: float
+    r2: float
+    leakage: dict[str, float]
+
+
+def effect(name: str, pictures: Tensor, edited: Callable[[str, float], Tensor], units: dict[str, float]) -> Effect:
+    """Measure one attribute.
+
+    Args:
+        pictures: (N, C, H, W) in [-1, 1], as they were.
+        edited: the same with a value of an attribute set.
+        units: of each attribute of colour.
+    """
+    unit = torch.tensor(list(units.values()))
+    before = measured(pictures, list(units)) / unit
+    values, changes, others = [], [], []
+    for value in VALUES:
+        after = edited(name, value)
+        change = measured(after, list(units)) / unit - before  # (N, A)
+        own = position.found(pictures, after, name) if name in POSITIONS else change[:, list(units).index(name)]
+        values.append(torch.full_like(own, value))
+        changes.append(own)
+        if abs(value) == 1:
+            others.append(change)
+    slope, r2 = line(torch.cat(values), torch.cat(changes))
+    moved = torch.cat(others).square().mean(0).sqrt().tolist()
+    return Effect(slope, r2, {other: size for other, size in zip(units, moved, strict=True) if other != name})
+
+
+def line(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Slope of the straight line nearest to the points in squares, and the share of y's variance that it explains."""
+    x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
+    slope = (x @ y) / (x @ x)
+    total = float(y.square().sum())
+    return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
+
+
+def table(effects: dict[str, Effect]) -> Iterator[str]:
+    """Lines of text."""
+    yield f"{'':12}{'slope':>8}{'R2':>8}   what else moves"
+    for name, (slope, r2, leakage) in effects.items():
+        yield f"{name:12}{slope:8.2f}{r2:8.3f}   " + ", ".join(f"{other} {size:.2f}" for other, size in leakage.items())
