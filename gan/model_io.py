@@ -300,6 +300,36 @@ def translating(path: Path, network: Any, direction: str = "a2b") -> Any:
     return network.eval()
 
 
+def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") -> tuple[Any, Any, dict[str, Any], Path]:
+    """The discriminator of a run in eval mode, on the CPU, and one as it could have begun; the run's configuration, and
+    the path of the checkpoint.
+
+    Raises:
+        UserError: as `load`; it has no features of images, as those of translators.
+    """
+    path = runs.find(run, checkpoint)
+    state = load_checkpoint(path)
+    node = section(state["config"], ("model", "discriminator"), path)
+    networks = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        for _ in range(2):
+            networks.append(construct(node, network, "discriminator", path).eval())
+    trained, untrained = networks
+    if not hasattr(build(state["config"], path), "latent"):
+        raise UserError(f"{path}: is of a translator, whose discriminator knows patches alone")
+    weights = {
+        name.removeprefix("discriminator."): value
+        for name, value in state["state_dict"].items()
+        if name.startswith("discriminator.")
+    }
+    try:
+        trained.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
+    return trained, untrained, state["config"], path
+
+
 def network_of(path: Path, average: float | None) -> tuple[Any, dict[str, Any]]:
     """The generator of a checkpoint with the weights of an average, and what else the checkpoint holds."""
     state = load_checkpoint(path)

@@ -67,6 +67,8 @@ def test_training_commands(line: str, train: Train, gan_command: Train, folder: 
     if "runs/kinds" in line:
         (draw,) = (line for line in COMMANDS if "--class" in line)
         gan_command(*shlex.split(draw.replace("NAME", "a"))[1:])
+        for recognise in (line for line in COMMANDS if line.startswith("gan recognise")):
+            gan_command(*shlex.split(recognise.replace("NAME", "kinds").replace("PATH", str(folder)))[1:])
 
 
 @pytest.mark.parametrize("line", TRANSLATE)

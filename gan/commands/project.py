@@ -11,11 +11,12 @@ import csv
 import json
 import sys
 from collections.abc import Callable
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands.generate import choose_model, chosen_model
+from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE, refuse_inside
 from gan.errors import UserError, at_least
 from gan.progress import counting
@@ -24,7 +25,6 @@ from gan.runs import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.data.files import File
     from gan.model_io import Model
 
 FILE = "latents.safetensors"
@@ -55,12 +55,14 @@ def run(arguments: argparse.Namespace) -> int:
     at_least("--starts", arguments.starts, 1)
     at_least("--steps", arguments.steps, 10)
     out: Path = arguments.out
-    files = of(arguments.images, out)
+    if arguments.images.is_dir():
+        refuse_inside(out, arguments.images, "--out ")
+    files = of(arguments.images)
 
     from gan.latent.projection import passes
 
     work = Work(chosen_model(arguments), arguments)
-    images, broken = decoded(files, work.model)
+    images, broken = decoded(files, work.model.config["data"])
     todo = [name for name in images if name not in work.points]
     if len(todo) < len(images):
         print(f"{len(images) - len(todo)} images have been projected and stay; --force begins anew")
@@ -75,47 +77,6 @@ def run(arguments: argparse.Namespace) -> int:
     for line in broken:
         print(line, file=sys.stderr)
     return SOME_UNREADABLE if broken else 0
-
-
-def of(source: Path, out: Path) -> list[File]:
-    """UserError where there is no image, or results would lie among them."""
-    from gan.data.files import File, find
-
-    if source.is_file() and source.suffix.lower() != ".zip":
-        return [File(source.name, str(source.parent), False, (source.stat().st_size, 0))]
-    if source.is_dir():
-        refuse_inside(out, source, "--out ")
-    return find([str(source)])
-
-
-def decoded(files: list[File], model: Model) -> tuple[dict[str, Tensor], list[str]]:
-    """Images uint8 (C, H, W) by name, of the size and channels that the model draws, and what could not be read.
-
-    How many had to be brought to that size is said.
-    """
-    import torch
-
-    from gan.data.decode import FITS, Decoder, ImageError, pictures
-    from gan.data.files import content
-
-    shape = model.draw([0]).shape[1:]
-    data = model.config["data"]
-    fit = data["fit"] if data.get("fit") in FITS else "crop"
-    decoder = Decoder(
-        (shape[1], shape[2]), shape[0], fit, data.get("resample", "auto"), data.get("background", "white")
-    )
-    images, broken, others = {}, [], 0
-    for file in files:
-        try:
-            picture = next(iter(pictures(BytesIO(content(file)))))
-        except ImageError as error:
-            broken.append(f"{file.path}: {error}")
-            continue
-        others += picture.size != (shape[2], shape[1])
-        images[file.name] = torch.from_numpy(decoder.fitted(picture).pixels.copy())
-    if others:
-        print(f"{others} of {len(images)} images are brought to the model's {shape[2]}x{shape[1]} pixels")
-    return images, broken
 
 
 class Work:

@@ -112,6 +112,7 @@ class Images(LightningDataModule):
         self.digests = self.validation_digests = np.empty(0, "S32")  # of the contents that those rows come from
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
+        self.names: list[str] = []  # of the pictures, before some are held out
         self.fingerprint = ""
 
     def prepare_data(self) -> None:
@@ -148,9 +149,9 @@ class Images(LightningDataModule):
         self.labels = np.zeros(self.rows.max() + 1, np.int64)
         self.labels[self.rows] = np.array(labels, np.int64)[items]
         self.digests = found.digests[items]
+        self.names = [source.names[item] for item in items]
         if self.split is not None:
-            names = [source.names[item] for item in items]
-            chosen = self._held_out(names)
+            chosen = self._held_out(self.names)
             self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
             self.digests, self.validation_digests = self.digests[~chosen], self.digests[chosen]
         if self.keep != "disk":

@@ -34,7 +34,7 @@ def validation(
         raise UserError(f"data.split={kind}: not known; use one of {', '.join(KINDS)}, or null")
     if not 0 < fraction < 1:
         raise UserError(f"data.validation={fraction}: a share between 0 and 1")
-    hashes = np.array([_hash(key, seed) for key in _keys(kind, names, pixels)])
+    hashes = np.array([_hash(key, seed) for key in keys(kind, names, pixels)])
     groups = np.unique(hashes)
     if len(groups) < 2:
         raise UserError(f"data.split={kind}: all images belong together, take another kind")
@@ -46,7 +46,8 @@ def validation(
     return chosen
 
 
-def _keys(kind: str, names: Sequence[str], pixels: Iterable[np.ndarray]) -> Iterator[bytes]:
+def keys(kind: str, names: Sequence[str], pixels: Iterable[np.ndarray]) -> Iterator[bytes]:
+    """Of each image, equal where two belong together."""
     if kind == "content":
         return (np.ascontiguousarray(picture).tobytes() for picture in pixels)
     if kind == "folder":

@@ -16,6 +16,8 @@ STYLE += ["model.discriminator.width=4", "model.discriminator.most=8"]
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the runs dcgan and stylegan2, of the built-in kinds at 16 pixels."""
     folder = tmp_path_factory.mktemp("trained")
+    shared = ["data.labels=true", "data.split=file", "images=16"]
     for name, options in (("dcgan", TINY), ("stylegan2", [*(o for o in TINY if not o.startswith("model.")), *STYLE])):
-        command([str(ROOT / "train.py"), *options, "data.labels=true", "images=16", f"hydra.run.dir={name}"], folder)
+        own = [option for option in options if not option.startswith("data.split")]
+        command([str(ROOT / "train.py"), *own, *shared, f"hydra.run.dir={name}"], folder)
     return folder

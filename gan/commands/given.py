@@ -1,0 +1,51 @@
+"""Images that a command is given: a file, a folder or an archive, brought to what a run's networks take."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan.data.files import File
+
+
+def of(source: Path) -> list[File]:
+    """UserError where there is no image."""
+    from gan.data.files import File, find
+
+    if source.is_file() and source.suffix.lower() != ".zip":
+        return [File(source.name, str(source.parent), False, (source.stat().st_size, 0))]
+    return find([str(source)])
+
+
+def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+    """Images uint8 (C, H, W) by name, as a run's configuration of data has them, and what could not be read.
+
+    How many had to be brought to that size is said.
+    """
+    import torch
+
+    from gan.data.decode import FITS, Decoder, ImageError, pictures
+    from gan.data.files import content
+    from gan.data.size import pair
+
+    height, width = pair(data["size"])
+    fit = data["fit"] if data.get("fit") in FITS else "crop"
+    decoder = Decoder(
+        (height, width), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
+    )
+    images, broken, others = {}, [], 0
+    for file in files:
+        try:
+            picture = next(iter(pictures(BytesIO(content(file)))))
+        except ImageError as error:
+            broken.append(f"{file.path}: {error}")
+            continue
+        others += picture.size != (width, height)
+        images[file.name] = torch.from_numpy(decoder.fitted(picture).pixels.copy())
+    if others:
+        print(f"{others} of {len(images)} images are brought to the model's {width}x{height} pixels")
+    return images, broken

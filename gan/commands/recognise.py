@@ -1,0 +1,306 @@
+"""Recognise what images show with the features that a run's discriminator has learnt without labels."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan.commands.generate import choose_model, chosen_model
+from gan.commands.given import decoded, of
+from gan.commands.translate import SOME_UNREADABLE
+from gan.errors import UserError, at_least
+from gan.progress import counting
+from gan.runs import write_atomically
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan.recognition.protocol import Builder, Score, Split
+
+FOLDER = "recognition"
+OWN = "discriminator"
+DECODING = ("size", "channels", "fit", "resample", "background")
+SPLITS = ("file", "folder", "prefix", "content")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
+    fit = parts.add_parser("fit", help="learn to tell classes, and say how well beside what costs nothing")
+    fit.add_argument("run", help="run folder or checkpoint file")
+    fit.add_argument("data", nargs="?", help="folder or zip archive with a sub-folder a class (default: the run's own "
+                     "images, where they have classes)")  # fmt: skip
+    fit.add_argument("--labels", metavar="TABLE", help="CSV or JSON file of files and labels, in place of sub-folders")
+    fit.add_argument("--split", choices=SPLITS, default="file", help="what belongs together and is never both learnt "
+                     "from and tested on (default: %(default)s)")  # fmt: skip
+    fit.add_argument("--folds", type=int, default=5, help="tests, each on another part (default: %(default)s)")
+    fit.add_argument("--components", type=int, default=256, help="that all features are reduced to "
+                     "(default: %(default)s)")  # fmt: skip
+    fit.add_argument("--classifier", choices=("logistic", "svm"), default="logistic", help="(default: %(default)s)")
+    fit.add_argument("--alone", action="store_true", help="without the features that it should be better than")
+    predict = parts.add_parser("predict", help="say what images show; the exit code is 3 where some cannot be read")
+    predict.add_argument("run", help="run folder or checkpoint file")
+    predict.add_argument("images", type=Path, help="an image, or a folder or zip archive of them")
+    score = parts.add_parser("score", help="of a model with classes: learn from its images, test on real ones")
+    score.add_argument("run", help="run folder or checkpoint file")
+    score.add_argument("--images", type=int, default=1000, help="drawn, of all classes together (default: %(default)s)")
+    for part in (fit, predict):
+        part.add_argument("--out", type=Path, metavar="DIR", help=f"of the classifier (default: RUN/{FOLDER})")
+    for part in (fit, predict, score):
+        choose_model(part)
+    fit.add_argument("--force", action="store_true", help="write over a classifier that exists")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    if arguments.part == "fit":
+        learn(arguments)
+        return 0
+    if arguments.part == "predict":
+        return predict(arguments)
+    compare_with_generated(arguments)
+    return 0
+
+
+def scikit_learn() -> None:
+    try:
+        import sklearn  # noqa: F401
+    except ImportError:
+        raise UserError("recognition needs scikit-learn: pip install -e '.[recognise]'") from None
+
+
+def folder_of(arguments: argparse.Namespace) -> Path:
+    run = Path(arguments.run)
+    if arguments.out is None and not run.is_dir():
+        raise UserError(f"{run}: is a file; say where the classifier is with --out DIR")
+    return arguments.out or run / FOLDER
+
+
+def learn(arguments: argparse.Namespace) -> None:
+    at_least("--folds", arguments.folds, 3)
+    at_least("--components", arguments.components, 1)
+    scikit_learn()
+
+    from gan.model_io import load_discriminator
+    from gan.recognition import classifier
+    from gan.recognition.protocol import splits
+
+    out = folder_of(arguments)
+    if (out / classifier.ABOUT).exists() and not arguments.force:
+        raise UserError(f"{out}: holds a classifier already; --force writes over it")
+    network, untrained, config, checkpoint = load_discriminator(arguments.run, arguments.checkpoint)
+    for each in (network, untrained):
+        each.to(arguments.device)
+    with redirect_stdout(sys.stderr):
+        data = labelled(arguments, config, checkpoint)
+    images, labels, groups = rows_of(data, arguments.split)
+    parts = splits(labels, groups, arguments.folds)
+    builders = features(network, untrained, arguments.alone)
+    scores = measured(builders, images, labels, len(data.classes), parts, arguments)
+    saved(out, network, images, labels, data.classes, scores, arguments)
+    print_scores(scores, data.classes, len(images))
+
+
+def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: Path) -> Any:
+    """The DataModule of images with classes, all of them at hand."""
+    from gan import model_io
+    from gan.data.module import Images
+
+    if arguments.data is None:
+        own = dict(config["data"])
+        own |= {"split": None, "labels": arguments.labels or own.get("labels") or True}
+        data = model_io.data({"data": own}, checkpoint)
+    else:
+        options = {name: config["data"][name] for name in DECODING if name in config["data"]}
+        data = Images(arguments.data, labels=arguments.labels or True, **options)
+        data.setup("fit")
+    if len(data.classes) < 2:
+        raise UserError("to learn to tell classes, images of at least two are needed")
+    return data
+
+
+def rows_of(data: Any, split: str) -> tuple[Tensor, Tensor, list[bytes]]:
+    """Images uint8 (N, C, H, W), labels (N,), and of each image what it belongs to."""
+    import torch
+
+    from gan.data.split import keys
+
+    pixels = data.pixels[data.rows]
+    groups = list(keys(split, data.names, pixels))
+    return torch.as_tensor(pixels).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(data.labels[data.rows]), groups
+
+
+def features(network: Any, untrained: Any, alone: bool) -> dict[str, Builder]:
+    """By the names that the table has."""
+    from gan.metrics.extractors import features as extracted
+    from gan.metrics.lite0 import Lite0Features
+    from gan.recognition.features import Layers, Once, colour_histogram, raw_pixels
+    from gan.recognition.patches import Patches
+
+    own: dict[str, Builder] = {OWN: lambda images: Layers(network, images)}
+    if alone:
+        return own
+    lite0 = Lite0Features().eval()
+    seen = Once(lambda images: extracted(lite0, images))
+    return own | {
+        "the same, untrained": lambda images: Layers(untrained, images),
+        "pixels": lambda images: raw_pixels,
+        "colour histogram": lambda images: colour_histogram,
+        "k-means of patches": Patches,
+        "lite0 (ImageNet)": lambda images: seen,
+    }
+
+
+def measured(
+    builders: dict[str, Builder],
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    parts: list[Split],
+    arguments: argparse.Namespace,
+) -> dict[str, Score]:
+    from gan.recognition.protocol import majority, measure
+
+    scores = {}
+    with counting(f"telling {classes} classes in {len(images):,} images", len(builders)) as advance:
+        for name, builder in builders.items():
+            scores[name] = measure(builder, images, labels, classes, parts, arguments.classifier, arguments.components)
+            advance(1)
+    return scores | {"the most frequent class": majority(labels, classes, parts)}
+
+
+def saved(
+    out: Path,
+    network: Any,
+    images: Tensor,
+    labels: Tensor,
+    classes: list[str],
+    scores: dict[str, Score],
+    arguments: argparse.Namespace,
+) -> None:
+    """A classifier fitted to all images, with the middle one of the constants that were chosen, and the scores."""
+    from gan.recognition import classifier, probe
+    from gan.recognition.features import Layers
+
+    layers = Layers(network, images)
+    found = layers(images)
+    reduction = probe.reduction(found, arguments.components)
+    constant = sorted(scores[OWN].constants)[len(scores[OWN].constants) // 2]
+    fitted = probe.fit(reduction(found), labels, len(classes), constant, arguments.classifier)
+    about = {
+        "constant": constant,
+        "classifier": arguments.classifier,
+        "split": arguments.split,
+        "images": len(images),
+        "scores": {name: score._asdict() | {"table": score.table.tolist()} for name, score in scores.items()},
+    }
+    try:
+        classifier.write(out, classifier.Classifier(layers, classifier.joined(reduction, fitted), classes), about)
+        draw_confusion(scores[OWN].table, classes, out / "confusion.png")
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> None:
+    import torch
+
+    from gan.recognition.protocol import SHARES, mean_and_error
+
+    shares = "".join(f"{f'{share:.0%}':>8}" for share in SHARES)
+    print(f"{images:,} images of {len(classes)} classes; per cent, with the standard error over splits")
+    print(f"{'features':24}{'accuracy':>14}{'balanced':>14}   of the labels:{shares}")
+    for name, score in scores.items():
+        cells = [f"{100 * mean:.1f} +- {100 * error:.1f}" for mean, error in map(mean_and_error, score[:2])]
+        of_shares = "".join(f"{100 * value:8.1f}" for value in torch.tensor(score.few).mean(0).tolist())
+        print(f"{name:24}{cells[0]:>14}{cells[1]:>14}{'':17}{of_shares}")
+    table = scores[OWN].table
+    print(f"\n{'class':24}{'images':>8}{'found':>8}{'right':>8}   of {OWN}")
+    for n, name in enumerate(classes):
+        total, taken, right = int(table[n].sum()), int(table[:, n].sum()), int(table[n, n])
+        cells = [f"{100 * right / of:8.1f}" if of else f"{'-':>8}" for of in (total, taken)]
+        print(f"{name[:23]:24}{total:8,}" + "".join(cells))
+
+
+def draw_confusion(table: Tensor, classes: list[str], path: Path) -> None:
+    """A picture of a table (classes, classes), rows in shares of what the images show."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    side = max(4.0, 0.4 * len(classes) + 2)
+    figure, axes = pyplot.subplots(figsize=(side, side), layout="constrained")
+    shares = table / table.sum(1, keepdim=True).clamp(min=1)
+    axes.imshow(shares.numpy(), vmin=0, vmax=1, cmap="Blues")
+    ticks = range(len(classes))
+    axes.set_xticks(ticks, [name[:20] for name in classes], rotation=90)
+    axes.set_yticks(ticks, [name[:20] for name in classes])
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("shows")
+    if len(classes) <= 20:
+        for row, column in ((row, column) for row in ticks for column in ticks):
+            share = float(shares[row, column])
+            axes.text(
+                column, row, f"{100 * share:.0f}", ha="center", va="center", color="white" if share > 0.5 else "black"
+            )
+    try:
+        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
+    finally:
+        pyplot.close(figure)
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    from gan.model_io import load_discriminator
+    from gan.recognition import classifier
+
+    files = of(arguments.images)
+    network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
+    found = classifier.read(folder_of(arguments), network.to(arguments.device))
+    with redirect_stdout(sys.stderr):
+        images, broken = decoded(files, config["data"])
+    text = StringIO()
+    table = csv.writer(text)
+    table.writerow(["file", "class", "probability"])
+    if images:
+        import torch
+
+        for name, row in zip(images, found(torch.stack(list(images.values()))), strict=True):
+            table.writerow([name, found.classes[int(row.argmax())], f"{float(row.max()):.4f}"])
+    print(text.getvalue(), end="")
+    for line in broken:
+        print(line, file=sys.stderr)
+    return SOME_UNREADABLE if broken else 0
+
+
+def compare_with_generated(arguments: argparse.Namespace) -> None:
+    at_least("--images", arguments.images, 10)
+    scikit_learn()
+
+    import torch
+
+    from gan import model_io, runs
+    from gan.metrics.extractors import features as extracted
+    from gan.metrics.lite0 import Lite0Features
+    from gan.recognition.score import classification_accuracy
+    from gan.sampling import FAKES_SEED
+
+    model = chosen_model(arguments)
+    if not model.classes:
+        raise UserError(f"{arguments.run}: was trained without classes; data.labels=true trains with them")
+    with redirect_stdout(sys.stderr):
+        data = model_io.data(model.config, runs.find(arguments.run, arguments.checkpoint))
+    test = data.reals(len(data.validation_rows), held_out=True)
+    if not len(test):
+        raise UserError(f"{arguments.run}: has held no images out to test on; data.split does")
+    lite0, classes = Lite0Features().eval(), len(model.classes)
+    tested = extracted(lite0, test), data.real_labels(len(test), held_out=True)
+    seeds = list(range(FAKES_SEED, FAKES_SEED + arguments.images))
+    drawn = model.draw(seeds), model.latents_of(seeds)[1]
+    real = data.reals(arguments.images), data.real_labels(arguments.images)
+    print(f"{len(test)} images held out, {classes} classes, features of lite0; per cent right after learning from")
+    for name, (images, labels) in ((f"{len(seeds)} generated images", drawn), (f"{len(real[0])} real images", real)):
+        right = classification_accuracy(extracted(lite0, images), torch.as_tensor(labels), *tested, classes)
+        print(f"{name:24}{100 * right:6.1f}")

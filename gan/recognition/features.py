@@ -1,0 +1,101 @@
+"""What a classifier is told of an image: the layers of a discriminator, and what they have to be better than.
+
+uint8 (N, C, H, W) -> float32 (N, D), whatever an image is taken with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_max_pool2d
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan.images import to_float
+from gan.metrics.pixels import SEEN, rgb
+from gan.sampling import in_chunks
+
+CELLS = 4  # a side, to which each layer is pooled
+LEVELS = 8  # of red, green and blue that a histogram has
+BATCH = 64  # images that statistics are taken over at a time
+
+Features = Callable[[Tensor], Tensor]
+
+
+class Layers:
+    """All layers of a discriminator, the largest of each of 4x4 cells, one after the other.
+
+    Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+    Networks", 2015, arXiv:1511.06434, section 5.1.
+
+    Args:
+        discriminator: with `features(x)`, a list of (N, C, H, W).
+        images: uint8 (N, C, H, W), over which BatchNorm's statistics are taken anew: those of training belong to
+            batches of a network that was still moving. None leaves them.
+    """
+
+    def __init__(self, discriminator: Any, images: Tensor | None = None) -> None:
+        self.network = discriminator.eval()
+        if images is not None:
+            reestimate(self.network, images)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        device = next(self.network.parameters()).device
+        with torch.no_grad():
+            return in_chunks(lambda x, label: self.pooled(to_float(x)), device, images)
+
+    def pooled(self, x: Tensor) -> Tensor:
+        layers = self.network.features(x)
+        return torch.cat([adaptive_max_pool2d(each, CELLS).flatten(1) for each in layers], 1).float()
+
+
+@torch.no_grad()
+def reestimate(network: Any, images: Tensor) -> None:
+    """Set BatchNorm's statistics to the plain averages over images, and leave the network in eval mode."""
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    if not norms:
+        return
+    device = next(network.parameters()).device
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+        norm.train()
+    for part in images.split(BATCH):
+        if len(part) == BATCH or len(images) < BATCH:  # a short last batch would count as much as a whole one
+            network.features(to_float(part.to(device)))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()
+
+
+class Once:
+    """Features that look at no other images, so that those of one set are taken once."""
+
+    def __init__(self, features: Features) -> None:
+        self.features = features
+        self.images: Tensor | None = None
+        self.found = torch.empty(0)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        if images is not self.images:
+            self.images, self.found = images, self.features(images)
+        return self.found
+
+
+def raw_pixels(images: Tensor) -> Tensor:
+    return images.flatten(1).float() / 255
+
+
+def colour_histogram(images: Tensor) -> Tensor:
+    """Shares of the pixels that have each of 8x8x8 colours; of RGBA those that are seen, and the share that is not."""
+    rows = []
+    for image, colours in zip(images, rgb(images), strict=True):
+        levels = (colours.flatten(1) * LEVELS / 256).long().clamp(max=LEVELS - 1)
+        codes = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
+        if len(image) == 4:
+            codes = codes.masked_fill(image[3].flatten() < SEEN, LEVELS**3)
+        rows.append(torch.bincount(codes, minlength=LEVELS**3 + 1).float() / len(codes))
+    return torch.stack(rows)

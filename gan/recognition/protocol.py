@@ -1,0 +1,141 @@
+"""How well features tell classes, measured side by side: the same splits, constants and numbers of components for all.
+
+A number alone says nothing: colours give many classes away. So the table has what costs nothing beside the
+discriminator: pixels, colours, patches, the same network before it learnt, and a network that has seen ImageNet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan.errors import UserError
+from gan.recognition.features import Features
+from gan.recognition.probe import COMPONENTS, accuracy, balanced_accuracy, chosen, confusion, fit, reduction
+
+FOLDS = 5
+SHARES = (0.01, 0.1, 1.0)  # of the labels that are learnt from
+
+Builder = Callable[[Tensor], Features]  # of the images uint8 (N, C, H, W) that it may look at, without labels
+
+
+class Split(NamedTuple):
+    """Rows to fit to, to choose the constant on, and to be right on."""
+
+    train: Tensor
+    validation: Tensor
+    test: Tensor
+
+
+class Score(NamedTuple):
+    """Of one set of features.
+
+    Attributes:
+        accuracy: of each split.
+        balanced: the same, the mean over classes.
+        few: accuracy of each split, (splits, shares), where a share of the labels is learnt from.
+        table: (classes, classes), of all splits together; rows are what images show.
+        constants: chosen in each split.
+    """
+
+    accuracy: list[float]
+    balanced: list[float]
+    few: list[list[float]]
+    table: Tensor
+    constants: list[float]
+
+
+def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
+    """As many as there are folds, each of them once to be right on, and of the others one to choose on.
+
+    Each class is in all folds, as far as what belongs to one group allows, which is never cut.
+
+    Raises:
+        UserError: there are fewer groups than folds.
+    """
+    _, numbers = np.unique(np.array(list(groups), object), return_inverse=True)
+    if numbers.max() + 1 < folds:
+        raise UserError(
+            f"{folds} folds need as many groups of images that belong together; there are {numbers.max() + 1}"
+        )
+    parts = _parts(labels.numpy(), numbers, folds, seed)
+    made = []
+    for n, test in enumerate(parts):
+        validation = parts[(n + 1) % folds]
+        train = np.setdiff1d(np.arange(len(labels)), np.concatenate([test, validation]))
+        made.append(Split(*(torch.from_numpy(rows) for rows in (train, validation, test))))
+    return made
+
+
+def _parts(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    alone = groups.max() + 1 == len(groups)
+    kind: Any = StratifiedKFold if alone else StratifiedGroupKFold
+    counts = np.bincount(labels)
+    if alone and counts[counts > 0].min() < folds:
+        raise UserError(f"each class needs at least {folds} images; one has {counts[counts > 0].min()}")
+    cut = kind(folds, shuffle=True, random_state=seed)
+    return [test for _, test in cut.split(np.zeros((len(labels), 1)), labels, None if alone else groups)]
+
+
+def few(rows: Tensor, labels: Tensor, share: float, seed: int = 0) -> Tensor:
+    """A share of the rows of each class, at least one."""
+    rng = np.random.default_rng(seed)
+    kept = []
+    for label in labels[rows].unique():
+        own = rows[labels[rows] == label].numpy()
+        kept.append(rng.choice(own, max(1, round(share * len(own))), replace=False))
+    return torch.from_numpy(np.sort(np.concatenate(kept)))
+
+
+def measure(
+    builder: Builder,
+    images: Tensor,
+    labels: Tensor,
+    classes: int,
+    parts: Sequence[Split],
+    kind: str = "logistic",
+    components: int = COMPONENTS,
+) -> Score:
+    """How well the features of images uint8 (N, C, H, W) tell their labels (N,)."""
+    accuracies, balanced, fews, constants = [], [], [], []
+    table = torch.zeros(classes, classes, dtype=torch.long)
+    for n, (train, validation, test) in enumerate(parts):
+        features = builder(images[train])(images)
+        reduced = reduction(features[train], components)(features)
+        of_shares = []
+        for share in SHARES:
+            rows = train if share == 1 else few(train, labels, share, n)
+            constant = chosen(reduced, labels, rows, validation, classes, kind)
+            logits = fit(reduced[rows], labels[rows], classes, constant, kind)(reduced[test])
+            of_shares.append(accuracy(logits, labels[test]))
+        found = confusion(logits.argmax(1), labels[test], classes)
+        accuracies.append(of_shares[-1])
+        balanced.append(balanced_accuracy(found))
+        fews.append(of_shares)
+        constants.append(constant)
+        table += found
+    return Score(accuracies, balanced, fews, table, constants)
+
+
+def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
+    """Always the most frequent class."""
+    accuracies, balanced = [], []
+    table = torch.zeros(classes, classes, dtype=torch.long)
+    for train, _, test in parts:
+        most = labels[train].bincount(minlength=classes).argmax()
+        found = confusion(most.expand(len(test)), labels[test], classes)
+        accuracies.append(float(found.diagonal().sum() / found.sum()))
+        balanced.append(balanced_accuracy(found))
+        table += found
+    return Score(accuracies, balanced, [[a] * len(SHARES) for a in accuracies], table, [])
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and its standard error."""
+    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0

@@ -1,0 +1,93 @@
+"""`gan recognise`: fit, predict and score on folders of classes, and what cannot be done."""
+
+from __future__ import annotations
+
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from gan.data.retro import KINDS, draw
+
+from ..conftest import Train
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 built-in images of two kinds, in a folder each."""
+    root = tmp_path_factory.mktemp("kinds")
+    for index in range(120):
+        kind = KINDS[index % 4]
+        if kind in ("poster", "neon"):
+            (root / kind).mkdir(exist_ok=True)
+            Image.fromarray(draw(1, index, 16, 16)).save(root / kind / f"{index // 16}_{index}.png")
+    return root
+
+
+def test_classes_are_learnt_and_predicted(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "dcgan")
+    said = gan_command(
+        "recognise", "fit", run, str(kinds), "--split", "prefix", "--folds", "3", "--out", "found"
+    ).stdout
+    for name in (
+        "discriminator",
+        "the same, untrained",
+        "pixels",
+        "colour histogram",
+        "k-means",
+        "lite0",
+        "the most frequent",
+    ):
+        assert f"\n{name}" in said
+    about = json.loads((tmp_path / "found" / "classifier.json").read_bytes())
+    assert about["classes"] == ["neon", "poster"] and about["images"] == 60 and about["split"] == "prefix"
+    table = about["scores"]["discriminator"]["table"]
+    assert sum(map(sum, table)) == 60 and (table[0][0] + table[1][1]) / 60 > 0.8
+    assert {"weight", "bias"} < load_file(tmp_path / "found" / "classifier.safetensors").keys()
+    with Image.open(tmp_path / "found" / "confusion.png") as picture:
+        assert min(picture.size) > 200
+
+    (kinds / "neon" / "broken.png").write_bytes(b"no picture")
+    done = gan_command("recognise", "predict", run, str(kinds), "--out", "found", check=3)
+    (kinds / "neon" / "broken.png").unlink()
+    assert done.stderr.count("broken.png: not a PNG") == 1
+    rows = list(csv.DictReader(StringIO(done.stdout)))
+    right = [row["class"] == row["file"].partition("/")[0] for row in rows]
+    assert len(rows) == 60 and sum(right) > 54 and all(0.5 <= float(row["probability"]) <= 1 for row in rows)
+    one = gan_command("recognise", "predict", run, str(kinds / rows[7]["file"]), "--out", "found").stdout
+    assert next(iter(csv.DictReader(StringIO(one))))["probability"] == rows[7]["probability"]
+
+
+def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "stylegan2")
+    said = gan_command("recognise", "fit", run, "--alone", "--classifier", "svm", "--out", "own", "--folds", "3").stdout
+    assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
+    lines = gan_command("recognise", "score", run, "--images", "24").stdout.splitlines()
+    assert "held out, 4 classes" in lines[0] and lines[1].startswith("24 generated") and "real images" in lines[2]
+    assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
+
+
+def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+    run, data = str(runs / "dcgan"), str(kinds)
+    (tmp_path / "one" / "kind").mkdir(parents=True)
+    Image.new("RGB", (16, 16)).save(tmp_path / "one" / "kind" / "a.png")
+    gan_command("recognise", "fit", run, data, "--alone", "--folds", "3", "--out", "there")
+    for words, said in (
+        (["fit", run, "one"], "there is only one, 'kind'"),
+        (["fit", run, str(kinds / "neon")], "there is none"),
+        (["fit", run, data, "--labels", "none.csv"], "No such file"),
+        (["fit", run, data, "--split", "folder", "--out", "new"], "5 folds need as many groups"),
+        (["fit", run, data, "--folds", "2"], "--folds"),
+        (["fit", run, data, "--out", "there"], "--force writes over it"),
+        (["fit", "nothing", data], "nothing"),
+        (["predict", run, data, "--out", "new"], "gan recognise fit makes one"),
+        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
+        (["predict", run, "none", "--out", "there"], "no folder"),
+    ):
+        error = gan_command("recognise", *words, check=2).stderr
+        assert said in error and error.count("\n") == 1, (words, error)
+    assert not (tmp_path / "new").exists() and not (runs / "dcgan" / "recognition").exists()

@@ -1,0 +1,93 @@
+"""What classifiers are told of images, against plain loops."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan.images import to_float
+from gan.networks import dcgan, r3gan, stylegan2
+from gan.recognition.features import Layers, Once, colour_histogram, raw_pixels
+from gan.recognition.patches import Patches
+
+
+def images(n: int = 20, channels: int = 3, size: int = 16) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=generator)
+
+
+def test_each_layer_is_the_largest_of_sixteen_cells() -> None:
+    torch.manual_seed(0)
+    network = dcgan.Discriminator((32, 32), width=4)
+    some = images(18, size=32)
+    layers = Layers(network, some)
+    found = layers(some)
+    with torch.no_grad():
+        maps = network.features(to_float(some))
+    expected = []
+    for each in maps:
+        cell = each.shape[2] // 4
+        cells = each.unfold(2, cell, cell).unfold(3, cell, cell).amax((4, 5))
+        expected.append(cells.flatten(1))
+    assert torch.allclose(found, torch.cat(expected, 1), atol=1e-5)
+    assert torch.equal(layers(some[3:4])[0], found[3])  # whatever an image is with
+
+
+@pytest.mark.parametrize("make", [stylegan2.Discriminator, r3gan.Discriminator])
+def test_other_discriminators_have_layers_too(make: type) -> None:
+    options = {"width": 8, "most": 16} if make is stylegan2.Discriminator else {"width": 16, "group_width": 4}
+    found = Layers(make((16, 16), **options))(images(3))
+    assert found.shape[0] == 3 and found.isfinite().all() and found.std() > 0
+
+
+def test_statistics_are_those_of_the_images() -> None:
+    torch.manual_seed(0)
+    network = dcgan.Discriminator((32, 32), width=4)
+    norm = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
+    seen: list[torch.Tensor] = []
+    handle = norm.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
+    some = images(40, size=32)
+    layers = Layers(network, some)
+    handle.remove()
+    assert norm.running_mean is not None and norm.running_var is not None
+    assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)
+    assert torch.allclose(norm.running_var, seen[0].var((0, 2, 3)), rtol=1e-4)
+    assert not layers.network.training and norm.momentum == 0.1
+
+
+def test_pixels_and_colours() -> None:
+    some = images(4)
+    assert torch.equal(raw_pixels(some), some.flatten(1) / 255)
+    for row, image in zip(colour_histogram(some), some.numpy(), strict=True):
+        counts, _ = np.histogramdd(image.reshape(3, -1).T, bins=8, range=[(0, 256)] * 3)
+        assert row[:-1].numpy() == pytest.approx(counts.flatten() / 256) and row[-1] == 0
+    seen = images(2, 4)
+    seen[:, 3, :4] = 0
+    seen[:, 3, 4:] = 255
+    seen[:, :3] = seen[:, :3].minimum(seen[:, 3:])
+    assert colour_histogram(seen)[:, -1].tolist() == [0.25, 0.25]
+    assert colour_histogram(images(2, 1)).sum(1).tolist() == pytest.approx([1, 1])
+
+
+def test_patches_are_told_by_how_near_each_mean_is() -> None:
+    many = images(400)
+    some = many[:30]
+    patches = Patches(many)
+    found = patches(some)
+    assert found.shape == (30, 4 * len(patches.means)) and (found >= 0).all()
+    rows = (patches.cut(some[:1]) - patches.mean) @ patches.whiten
+    distances = np.linalg.norm(rows[0, :, None].numpy() - patches.means.numpy(), axis=2)  # (places, means)
+    near = np.maximum(0, distances.mean(1, keepdims=True) - distances).T.reshape(-1, 11, 11)
+    corner = near[:, :6, :6].mean((1, 2))
+    assert found[0].reshape(-1, 4)[:, 0].numpy() == pytest.approx(corner, abs=1e-3)
+    whitened = (patches.cut(many).flatten(0, 1) - patches.mean) @ patches.whiten
+    spread = torch.linalg.eigvalsh(torch.cov(whitened.T))
+    assert spread[-20:].numpy() == pytest.approx(np.ones(20), abs=0.25)
+    assert torch.equal(Patches(many)(some), found)
+
+
+def test_features_of_one_set_are_taken_once() -> None:
+    taken: list[int] = []
+    once = Once(lambda x: (taken.append(len(x)), raw_pixels(x))[1])
+    some = images(4)
+    assert torch.equal(once(some), once(some)) and torch.equal(once(some[:2]), raw_pixels(some[:2]))
+    assert taken == [4, 2]

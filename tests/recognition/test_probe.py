@@ -1,0 +1,73 @@
+"""Linear classifiers of features against scikit-learn and NumPy."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+
+from gan.errors import UserError
+from gan.recognition.classifier import joined
+from gan.recognition.probe import CONSTANTS, KINDS, balanced_accuracy, chosen, confusion, fit, reduction
+
+
+def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) % classes
+    centres = 2 * torch.randn(classes, size, generator=generator)
+    return centres[labels] + torch.randn(n, size, generator=generator), labels
+
+
+def test_components_are_numpys() -> None:
+    features = torch.randn(80, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13) + 5
+    features[:, 4] = 3  # always the same: it tells nothing, and is no division by 0
+    reduced = reduction(features, 5)(features).numpy()
+    x = features.numpy()[:, [n for n in range(12) if n != 4]]
+    x = (x - x.mean(0)) / x.std(0, ddof=1)
+    left, values, _ = np.linalg.svd(x, full_matrices=False)
+    expected = (left * values)[:, :5]
+    expected /= np.sqrt((expected**2).mean())
+    assert np.abs(reduced) == pytest.approx(np.abs(expected), abs=1e-2)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classes_are_told(kind: str, classes: int) -> None:
+    features, labels = clouds(150, classes)
+    probe = fit(features[:100], labels[:100], classes, 0.1, kind)
+    assert (probe(features[100:]).argmax(1) == labels[100:]).float().mean() > 0.9
+    reduced = reduction(features[:100], 8)
+    small = fit(reduced(features[:100]), labels[:100], classes, 0.1, kind)
+    assert torch.allclose(joined(reduced, small)(features), small(reduced(features)), atol=1e-4)
+
+
+def test_a_class_that_is_not_learnt_is_never_the_answer() -> None:
+    features, labels = clouds(90)
+    rows = labels != 1
+    probe = fit(features[rows], labels[rows], 3, 1.0)
+    assert set(probe(features).argmax(1).tolist()) == {0, 2}
+    with pytest.raises(UserError, match="at least two"):
+        fit(features[labels == 1], labels[labels == 1], 3, 1.0)
+
+
+def test_the_constant_is_the_best_on_validation() -> None:
+    """With more features than images, noise is learnt by heart unless weights are held small."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(240) % 2
+    features = torch.randn(240, 200, generator=generator)
+    features[:, 0] += labels * 2.0
+    train, validation = torch.arange(80), torch.arange(80, 240)
+    best = chosen(features, labels, train, validation, 2, "logistic")
+    rights = {
+        c: (fit(features[train], labels[train], 2, c)(features[validation]).argmax(1) == labels[validation]).sum()
+        for c in CONSTANTS
+    }
+    assert rights[best] == max(rights.values()) and best == min(c for c, r in rights.items() if r == rights[best])
+    assert rights[best] > rights[max(CONSTANTS)]
+
+
+def test_tables_are_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    shown, taken = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
+    table = confusion(torch.from_numpy(taken), torch.from_numpy(shown), 5)  # no image shows the fifth
+    assert np.array_equal(table[:4, :4].numpy(), confusion_matrix(shown, taken))
+    assert balanced_accuracy(table) == pytest.approx(balanced_accuracy_score(shown, taken))

@@ -1,0 +1,81 @@
+"""Splits cut no group, labels are few where few are asked for, and scores are what was right."""
+
+import numpy as np
+import pytest
+import torch
+
+from gan.errors import UserError
+from gan.recognition.protocol import SHARES, few, majority, mean_and_error, measure, splits
+from gan.recognition.score import classification_accuracy
+
+
+def test_groups_are_never_cut_and_each_is_tested_once() -> None:
+    labels = torch.arange(120) % 3
+    groups = [bytes([n // 4]) for n in range(120)]
+    parts = splits(labels, groups)
+    tested = torch.cat([part.test for part in parts])
+    assert sorted(tested.tolist()) == list(range(120))
+    for part in parts:
+        sides = [{groups[row] for row in rows} for rows in part]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+        assert sum(map(len, part)) == 120 and all(set(labels[rows].tolist()) == {0, 1, 2} for rows in part)
+    again = splits(labels, groups)
+    assert all(
+        torch.equal(a, b) for one, other in zip(parts, again, strict=True) for a, b in zip(one, other, strict=True)
+    )
+    alone = splits(labels, [str(n).encode() for n in range(120)])
+    assert all(len(part.test) == 24 for part in alone)
+
+
+def test_too_few_to_split() -> None:
+    with pytest.raises(UserError, match=r"5 folds need as many groups .* there are 2"):
+        splits(torch.arange(20) % 2, [bytes([n % 2]) for n in range(20)])
+    with pytest.raises(UserError, match="each class needs at least 5 images; one has 3"):
+        splits(torch.tensor([0] * 20 + [1] * 3), [str(n).encode() for n in range(23)])
+
+
+def test_a_share_of_the_labels_of_each_class() -> None:
+    labels = torch.tensor([0] * 100 + [1] * 30 + [2] * 3)
+    rows = torch.arange(0, 133, 1)
+    kept = few(rows, labels, 0.1)
+    assert labels[kept].bincount().tolist() == [10, 3, 1] and torch.equal(kept, few(rows, labels, 0.1))
+
+
+def test_features_that_tell_are_right_and_others_are_chance() -> None:
+    labels = torch.arange(300) % 3
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 100, (300, 1, 8, 8), dtype=torch.uint8, generator=generator)
+    images[range(300), 0, 0, labels] = 255
+    parts = splits(labels, [str(n).encode() for n in range(300)])
+    seen: list[int] = []
+
+    def builder(some: torch.Tensor) -> object:
+        seen.append(len(some))
+        return lambda x: x.flatten(1).float()
+
+    told = measure(builder, images, labels, 3, parts)  # type: ignore[arg-type]
+    assert np.mean(told.accuracy) > 0.95 and seen == [180] * 5  # nothing is fitted to what is tested
+    assert told.table.sum() == 300 and told.table.diagonal().sum() / 300 == pytest.approx(np.mean(told.accuracy))
+    assert len(told.few[0]) == len(SHARES) and np.mean(told.few, 0)[0] < np.mean(told.few, 0)[2]
+    blind = measure(lambda some: lambda x: x[:, :, 4:].flatten(1).float(), images, labels, 3, parts)
+    assert 0.2 < np.mean(blind.accuracy) < 0.5
+    most = majority(
+        torch.tensor([0] * 60 + [1] * 40),
+        2,
+        splits(torch.tensor([0] * 60 + [1] * 40), [str(n).encode() for n in range(100)]),
+    )
+    assert np.mean(most.accuracy) == pytest.approx(0.6) and np.mean(most.balanced) == pytest.approx(0.5)
+
+
+def test_means_have_standard_errors() -> None:
+    assert mean_and_error([1.0, 2.0, 3.0]) == pytest.approx((2, 1 / np.sqrt(3)))
+    assert mean_and_error([2.0]) == (2, 0)
+
+
+def test_lessons_are_as_good_as_what_they_show() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(200) % 2
+    features = torch.randn(200, 10, generator=generator) + 3 * labels[:, None]
+    test = torch.randn(100, 10, generator=generator) + 3 * (torch.arange(100) % 2)[:, None]
+    assert classification_accuracy(features, labels, test, torch.arange(100) % 2, 2) > 0.95
+    assert classification_accuracy(features, 1 - labels, test, torch.arange(100) % 2, 2) < 0.05
