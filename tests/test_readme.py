@@ -188,13 +188,17 @@ def test_adding_parts_takes_the_files_shown(tmp_path: Path) -> None:
     assert all(name in config for name in ("enlarging", "exponential", "mirror"))
 
 
-def test_the_quickstart_notebook_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("QUICKSTART_RUN", str(tmp_path / "run"))
-    monkeypatch.setenv("QUICKSTART_OPTIONS", " ".join([*TINY, "images=32"]))
+@pytest.mark.parametrize(("name", "drawn"), [("quickstart", "drawn"), ("latent_space", "faded")])
+def test_notebooks_run(name: str, drawn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = name.partition("_")[0].upper()
+    options = [option for option in TINY if not option.startswith("data.split")]
+    monkeypatch.setenv(f"{prefix}_RUN", str(tmp_path / "run"))
+    monkeypatch.setenv(f"{prefix}_OPTIONS", " ".join([*options, "data.split=file", "data.images=40", "images=32"]))
+    monkeypatch.setenv(f"{prefix}_STEPS", "10")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    notebook = nbformat.read(ROOT / "notebooks" / "quickstart.ipynb", as_version=4)
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
-    assert (tmp_path / "run" / "drawn.png").exists()
+    assert (tmp_path / "run" / f"{drawn}.png").exists()
 
 
 def test_pictures_are_small() -> None:
