@@ -1,0 +1,81 @@
+"""What projection reaches: python tests/benchmarks/latent.py RUN [--own 64] [--real 64] [--space w+]
+
+Of the generator's own pictures, how many latents are found again; of real images that the run has held out, whether
+what is found is nearer than the nearest image trained on and than the picture of the mean, by PSNR and SSIM (Lite0 is
+in the distance that is made small, so it is no judge); and edit consistency along the first direction of SeFa.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+from torch import Tensor
+
+import gan
+from gan import model_io, runs
+from gan.latent.space import Space
+from gan.metrics.edit_consistency import edit_consistency
+from gan.metrics.pairs import psnr, ssim
+from gan.model_io import Model
+
+
+def own_pictures(model: Model, space: str, n: int) -> None:
+    place = Space(model.generator, space.removesuffix("+"))
+    z, labels = model.latents_of(list(range(n)))
+    points = place.of(z, labels)
+    pictures = place.draw(points, labels)
+    started = time.monotonic()
+    found = model.project(pictures, space)
+    seconds = time.monotonic() - started
+    quality = psnr(place.draw(found.points, found.labels), pictures)
+    flat = found.points.mean(1) if found.points.ndim == 3 else found.points
+    mean = place.statistics[0].mean(0)
+    near = torch.cosine_similarity(flat - mean, points - mean) >= 0.95
+    print(f"{n} own pictures in {space or place.name}, {seconds / 60:.1f} min: PSNR median {quality.median():.1f} dB, "
+          f"least {quality.min():.1f}; cosine of the latents >= .95 for {near.float().mean():.0%}")  # fmt: skip
+
+
+def held_out_images(model: Model, data: object, space: str, n: int) -> None:
+    place = Space(model.generator, space.removesuffix("+"))
+    real, trained = data.reals(n, held_out=True), data.reals(100_000)  # type: ignore[attr-defined]
+    found = model.project(real, space)
+    drawn = place.draw(found.points, found.labels)
+    mean = place.draw(place.statistics[0][:1], None if found.labels is None else found.labels[:1])
+    rivals = {"nearest trained on": nearest(real, trained), "picture of the mean": mean.expand_as(real)}
+    scores = {"PSNR": psnr, "SSIM": ssim}
+    medians = ", ".join(f"{name} median {score(drawn, real).median():.3f}" for name, score in scores.items())
+    print(f"{len(real)} held-out images in {space or place.name}: {medians}")
+    for rival, images in rivals.items():
+        better = {name: (score(drawn, real) > score(images, real)).float().mean() for name, score in scores.items()}
+        print(f"  better than the {rival}: " + ", ".join(f"{name} {share:.0%}" for name, share in better.items()))
+    edit = model.directions(sefa=1, pca=0)["sefa0"]
+    again = model.project(place.draw(found.points + edit, found.labels), space)
+    consistency = edit_consistency(found.points, again.points, edit)
+    print(f"  edit consistency (LEC) {consistency:.2f}, where the edit is {edit.norm():.2f} long")
+
+
+def nearest(real: Tensor, trained: Tensor) -> Tensor:
+    """Of each image the one trained on of the highest PSNR."""
+    rows = torch.cdist(real.flatten(1).float(), trained.flatten(1).float()).argmin(1)
+    return trained[rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run")
+    parser.add_argument("--own", type=int, default=64, help="pictures of its own")
+    parser.add_argument("--real", type=int, default=64, help="images held out")
+    parser.add_argument("--space", default="", help="z, w or w+")
+    arguments = parser.parse_args()
+    model = gan.load(arguments.run)
+    if arguments.own:
+        own_pictures(model, arguments.space, arguments.own)
+    if arguments.real:
+        data = model_io.data(model.config, runs.find(arguments.run, "best"))
+        held_out_images(model, data, arguments.space, arguments.real)
+
+
+if __name__ == "__main__":
+    main()
