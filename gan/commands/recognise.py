@@ -86,7 +86,7 @@ def learn(arguments: argparse.Namespace) -> None:
 
     from gan.model_io import load_discriminator
     from gan.recognition import classifier
-    from gan.recognition.protocol import splits
+    from gan.recognition.protocol import scattered, splits
 
     out = folder_of(arguments)
     if (out / classifier.ABOUT).exists() and not arguments.force:
@@ -98,6 +98,9 @@ def learn(arguments: argparse.Namespace) -> None:
         data = labelled(arguments, config, checkpoint)
     images, labels, groups = rows_of(data, arguments.split)
     parts = splits(labels, groups, arguments.folds)
+    if arguments.split != "file" and (alone := scattered(labels, groups, arguments.folds)):
+        print(f"split by file, since they lie in fewer than {arguments.folds} of --split {arguments.split}: "
+              + ", ".join(data.classes[label] for label in alone))  # fmt: skip
     builders = features(network, untrained, arguments.alone)
     scores = measured(builders, images, labels, len(data.classes), parts, arguments)
     saved(out, network, images, labels, data.classes, scores, arguments)

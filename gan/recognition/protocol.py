@@ -52,17 +52,18 @@ class Score(NamedTuple):
 def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
     """As many as there are folds, each of them once to be right on, and of the others one to choose on.
 
-    Each class is in all folds, as far as what belongs to one group allows, which is never cut.
+    Each class is in all folds, and what belongs to one group is in one, but for the images of `scattered` classes.
 
     Raises:
-        UserError: there are fewer groups than folds.
+        UserError: a class has fewer images than there are folds.
     """
-    _, numbers = np.unique(np.array(list(groups), object), return_inverse=True)
-    if numbers.max() + 1 < folds:
-        raise UserError(
-            f"{folds} folds need as many groups of images that belong together; there are {numbers.max() + 1}"
-        )
-    parts = _parts(labels.numpy(), numbers, folds, seed)
+    counts = labels.bincount()
+    if (least := int(counts[counts > 0].min())) < folds:
+        raise UserError(f"each class needs at least {folds} images; one has {least}")
+    alone = torch.isin(labels, torch.tensor(scattered(labels, groups, folds), dtype=torch.long))
+    keys = [(group, n if own else -1) for n, (group, own) in enumerate(zip(groups, alone.tolist(), strict=True))]
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    parts = _parts(labels.numpy(), np.array([numbers[key] for key in keys]), folds, seed)
     made = []
     for n, test in enumerate(parts):
         validation = parts[(n + 1) % folds]
@@ -71,14 +72,19 @@ def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: in
     return made
 
 
+def scattered(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS) -> list[int]:
+    """The classes that lie in fewer groups than there are folds: only cut up can they be in each."""
+    found: dict[int, set[bytes]] = {}
+    for label, group in zip(labels.tolist(), groups, strict=True):
+        found.setdefault(label, set()).add(group)
+    return sorted(label for label, own in found.items() if len(own) < folds)
+
+
 def _parts(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     alone = groups.max() + 1 == len(groups)
     kind: Any = StratifiedKFold if alone else StratifiedGroupKFold
-    counts = np.bincount(labels)
-    if alone and counts[counts > 0].min() < folds:
-        raise UserError(f"each class needs at least {folds} images; one has {counts[counts > 0].min()}")
     cut = kind(folds, shuffle=True, random_state=seed)
     return [test for _, test in cut.split(np.zeros((len(labels), 1)), labels, None if alone else groups)]
 

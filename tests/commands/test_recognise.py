@@ -75,12 +75,15 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
     run, data = str(runs / "dcgan"), str(kinds)
     (tmp_path / "one" / "kind").mkdir(parents=True)
     Image.new("RGB", (16, 16)).save(tmp_path / "one" / "kind" / "a.png")
-    gan_command("recognise", "fit", run, data, "--alone", "--folds", "3", "--out", "there")
+    said = gan_command(
+        "recognise", "fit", run, data, "--alone", "--folds", "3", "--out", "there", "--split", "folder"
+    ).stdout
+    assert "split by file, since they lie in fewer than 3 of --split folder: neon, poster\n" in said
     for words, said in (
         (["fit", run, "one"], "there is only one, 'kind'"),
         (["fit", run, str(kinds / "neon")], "there is none"),
         (["fit", run, data, "--labels", "none.csv"], "No such file"),
-        (["fit", run, data, "--split", "folder", "--out", "new"], "5 folds need as many groups"),
+        (["fit", run, data, "--folds", "40", "--out", "new"], "each class needs at least 40 images; one has 30"),
         (["fit", run, data, "--folds", "2"], "--folds"),
         (["fit", run, data, "--out", "there"], "--force writes over it"),
         (["fit", "nothing", data], "nothing"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from gan.errors import UserError
-from gan.recognition.protocol import SHARES, few, majority, mean_and_error, measure, splits
+from gan.recognition.protocol import SHARES, few, majority, mean_and_error, measure, scattered, splits
 from gan.recognition.score import classification_accuracy
 
 
@@ -27,9 +27,17 @@ def test_groups_are_never_cut_and_each_is_tested_once() -> None:
     assert all(len(part.test) == 24 for part in alone)
 
 
+def test_only_what_lies_in_few_groups_is_cut_up() -> None:
+    labels = torch.tensor([0] * 40 + [1] * 40)
+    groups = [bytes([n // 4 if n < 40 else 100 + n // 20]) for n in range(80)]
+    assert scattered(labels, groups) == [1] and scattered(labels, groups, 2) == []
+    for train, validation, test in splits(labels, groups):
+        sides = [{groups[row] for row in rows.tolist() if row < 40} for rows in (train, validation, test)]
+        assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
+        assert labels[test].bincount().tolist() == [8, 8]
+
+
 def test_too_few_to_split() -> None:
-    with pytest.raises(UserError, match=r"5 folds need as many groups .* there are 2"):
-        splits(torch.arange(20) % 2, [bytes([n % 2]) for n in range(20)])
     with pytest.raises(UserError, match="each class needs at least 5 images; one has 3"):
         splits(torch.tensor([0] * 20 + [1] * 3), [str(n).encode() for n in range(23)])
 
