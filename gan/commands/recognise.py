@@ -214,11 +214,13 @@ def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> N
 
     shares = "".join(f"{f'{share:.0%}':>8}" for share in SHARES)
     print(f"{images:,} images of {len(classes)} classes; per cent, with the standard error over splits")
-    print(f"{'features':24}{'accuracy':>14}{'balanced':>14}   of the labels:{shares}")
+    print(f"{'features':24}{'accuracy':>14}{'balanced':>14}{'ahead by':>14}   of the labels:{shares}")
     for name, score in scores.items():
-        cells = [f"{100 * mean:.1f} +- {100 * error:.1f}" for mean, error in map(mean_and_error, score[:2])]
+        ahead = [right - other for right, other in zip(scores[OWN].accuracy, score.accuracy, strict=True)]
+        values = map(mean_and_error, (score.accuracy, score.balanced, ahead))
+        own = "".join(f"{f'{100 * mean:.1f} +- {100 * error:.1f}':>14}" for mean, error in values)
         of_shares = "".join(f"{100 * value:8.1f}" for value in torch.tensor(score.few).mean(0).tolist())
-        print(f"{name:24}{cells[0]:>14}{cells[1]:>14}{'':17}{of_shares}")
+        print(f"{name:24}{own}{'':17}{of_shares}")
     table = scores[OWN].table
     print(f"\n{'class':24}{'images':>8}{'found':>8}{'right':>8}   of {OWN}")
     for n, name in enumerate(classes):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan.errors import UserError
 
-CONSTANTS = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1)  # C: the less, the smaller the weights are held
+CONSTANTS = (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C: the less, the smaller the weights are held
 COMPONENTS = 256  # that features are reduced to
 KINDS = ("logistic", "svm")
 SMALL = 1e-6
