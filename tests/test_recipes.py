@@ -6,6 +6,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -67,4 +68,8 @@ def test_the_first_losses_are_those_on_record(recipe: str) -> None:
     assert now.keys() == golden.keys()
     for name, values in golden.items():
         assert len(values) in (20, 20 // 5)
-        assert now[name] == pytest.approx(values, rel=2e-2, abs=1e-3), name  # kernels differ from machine to machine
+        # Kernels round otherwise from machine to machine, and twenty updates make 1e-2 of 1e-7 (fastgan): so the first
+        # losses must agree to four digits, and the last ones to one in twenty of the largest.
+        steps = np.arange(0, 20, 20 // len(values))
+        allowed = max(0.01, np.abs(values).max()) * np.minimum(0.05, 1e-4 * 1.6**steps)
+        assert (np.abs(np.array(now[name]) - values) <= allowed).all(), (name, now[name], values)

@@ -98,7 +98,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["edit", run, *latents, "--mix", "7:0-1"], "mix by a share"),
         (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
         (["edit", run, *latents, "--size", "17"], "multiples of"),
-        (["edit", run, *latents, "--set", "hue=1"], "shift_y, and what gan directions"),
+        (["edit", run, *latents, "--set", "hue=1"], "shift_x, shift_y, and "),
     ):
         error = gan_command(*words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
