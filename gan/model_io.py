@@ -318,15 +318,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     trained, untrained = networks
     if not hasattr(build(state["config"], path), "latent"):
         raise UserError(f"{path}: is of a translator, whose discriminator knows patches alone")
-    weights = {
-        name.removeprefix("discriminator."): value
-        for name, value in state["state_dict"].items()
-        if name.startswith("discriminator.")
-    }
-    try:
-        trained.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
+    fill(trained, state["state_dict"], "discriminator.", path)
     return trained, untrained, state["config"], path
 
 
@@ -334,15 +326,17 @@ def network_of(path: Path, average: float | None) -> tuple[Any, dict[str, Any]]:
     """The generator of a checkpoint with the weights of an average, and what else the checkpoint holds."""
     state = load_checkpoint(path)
     generator = build(state["config"], path)
-    prefix = prefix_of(average, state["config"], path)
-    weights = {
-        name.removeprefix(prefix): value for name, value in state["state_dict"].items() if name.startswith(prefix)
-    }
+    fill(generator, state["state_dict"], prefix_of(average, state["config"], path), path)
+    return generator, state
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
+    """Give a network the weights that a checkpoint has under a prefix."""
+    weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     try:
-        generator.load_state_dict(weights)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
-    return generator, state
 
 
 def prefix_of(average: float | None, config: Any, path: Path) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -82,20 +83,28 @@ def reestimate_batch_norm(generator: nn.Module, size: int, counts: Tensor = NO_C
     An averaged generator's own statistics belong to the live one: measured on one DCGAN they cost up to half of the
     kernel distance.
     """
-    norms = [module for module in generator.modules() if isinstance(module, _BatchNorm)]
-    if norms:
-        device = next(generator.parameters()).device
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None  # a cumulative average
-        generator.eval()
-        for norm in norms:
-            norm.train()
-        z, label = fixed_latents(ESTIMATION_IMAGES, size), classes_of(range(ESTIMATION_IMAGES), counts)
-        for rows in (slice(first, first + 64) for first in range(0, ESTIMATION_IMAGES, 64)):
-            part = z[rows].to(device)
-            generator(part) if label is None else generator(part, label[rows].to(device))
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-    generator.eval()
+    with fresh_statistics(generator) as device:
+        if device is not None:
+            z, label = fixed_latents(ESTIMATION_IMAGES, size), classes_of(range(ESTIMATION_IMAGES), counts)
+            for rows in (slice(first, first + 64) for first in range(0, ESTIMATION_IMAGES, 64)):
+                part = z[rows].to(device)
+                generator(part) if label is None else generator(part, label[rows].to(device))
+
+
+@contextmanager
+def fresh_statistics(network: nn.Module) -> Iterator[torch.device | None]:
+    """Inside, what goes through a network is averaged by BatchNorm, all batches alike; then it is in eval mode.
+
+    Gives the network's device, or None where it has no BatchNorm and nothing needs to go through.
+    """
+    network.eval()
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative average
+        norm.train()
+    yield next(network.parameters()).device if norms else None
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    network.eval()

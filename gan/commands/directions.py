@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.commands.generate import choose_model, chosen_model, parse_seeds
+from gan.commands.generate import choose_model, chosen_model, in_run, parse_seeds
 from gan.errors import UserError
 from gan.progress import counting
 from gan.runs import write_atomically
@@ -15,6 +15,7 @@ from gan.runs import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
+FOLDER = "directions"
 FILE = "directions.safetensors"
 ATTRIBUTES = "attributes.json"
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # a sheet's columns, in units of how far images usually lie apart
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sefa", type=int, default=8, metavar="N", help="of the weights (default: %(default)s)")
     parser.add_argument("--pca", type=int, default=8, metavar="N", help="of many images (default: %(default)s)")
     parser.add_argument("--seeds", default="0-3", help="a sheet's rows (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/directions)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/{FOLDER})")
     parser.add_argument("--class", dest="label", metavar="NAME", help="whose images are taken, with data.labels")
     parser.add_argument(
         "--attributes",
@@ -41,10 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     seeds = parse_seeds(arguments.seeds)
-    run = Path(arguments.run)
-    if arguments.out is None and not run.is_dir():
-        raise UserError(f"{run}: is a file; say where to with --out DIR")
-    out: Path = arguments.out or run / "directions"
+    out = in_run(arguments.run, arguments.out, FOLDER)
     if (out / FILE).exists() and not arguments.force:
         raise UserError(f"{out / FILE}: exists already; --force writes over it")
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands.data import parse_size
-from gan.commands.directions import FILE
+from gan.commands.directions import FILE, FOLDER
 from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="layers 4 to 8 of seed 12, as in 12:4-8, or a share of the way to it, as in 12:0.5; before what is set",
     )
     parser.add_argument("--size", metavar="HxW", help="of the images, as in 96x64 (height x width)")
-    parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/directions/{FILE})")
+    parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/{FOLDER}/{FILE})")
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the PNGs; made if missing")
     parser.add_argument("--class", dest="label", metavar="NAME", help="of models trained with data.labels")
     choose_model(parser)
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     mixes = [parse_mix(word) for word in arguments.mix]
     size = parse_size(arguments.size) if arguments.size else None
     out: Path = arguments.out
-    file = arguments.directions or Path(arguments.run) / "directions" / FILE
+    file = arguments.directions or Path(arguments.run) / FOLDER / FILE
     if arguments.directions and not file.is_file():
         raise UserError(f"{file}: there is no such file")
     if not arguments.latents:
@@ -74,12 +74,11 @@ def run(arguments: argparse.Namespace) -> None:
     space = Space(model.generator)
     if arguments.latents:
         names, points, labels = stored(arguments.latents, model, space)
+        refuse_existing(out, [out / f"{name}.png" for name in names], arguments.force)
     else:
         names = list(map(str, seeds))
         z, labels = model.latents_of(seeds, arguments.label)
         points = space.of(z, labels)
-    targets = [out / f"{name}.png" for name in names]
-    refuse_existing(out, targets, arguments.force)
     for mix in mixes:
         points = mixed(model, space, points, *mix)
     for name, value in settings.items():
@@ -87,8 +86,8 @@ def run(arguments: argparse.Namespace) -> None:
             points = points + value * vectors[name]
     points = model.edit(points, labels, **{name: value for name, value in settings.items() if name in known})
     try:
-        for picture, path in zip(model.drawn(points, labels, size), targets, strict=True):
-            save_png(picture, path)
+        for picture, name in zip(model.drawn(points, labels, size), names, strict=True):
+            save_png(picture, out / f"{name}.png")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
 

@@ -74,6 +74,13 @@ def chosen_model(arguments: argparse.Namespace) -> Model:
     return gan.load(arguments.run, arguments.checkpoint, arguments.average).to(checked_device(arguments.device))
 
 
+def in_run(run: str, out: Path | None, name: str) -> Path:
+    """The folder given as --out, or that of a name in a run's; UserError where neither is there."""
+    if out is None and not Path(run).is_dir():
+        raise UserError(f"{run}: is no run folder; say where with --out DIR")
+    return out or Path(run) / name
+
+
 def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
     """UserError where a folder cannot be made, or one of its files would be written over."""
     if out.exists() and not out.is_dir():

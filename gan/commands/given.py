@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 def of(source: Path) -> list[File]:
     """UserError where there is no image."""
-    from gan.data.files import File, find
+    from gan.data.files import find, single
 
     if source.is_file() and source.suffix.lower() != ".zip":
-        return [File(source.name, str(source.parent), False, (source.stat().st_size, 0))]
+        return [single(source)]
     return find([str(source)])
 
 

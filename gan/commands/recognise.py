@@ -10,7 +10,8 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.commands.generate import choose_model, chosen_model
+from gan.commands.evaluate import DECODING, folder
+from gan.commands.generate import choose_model, chosen_model, in_run
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE
 from gan.errors import UserError, at_least
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 FOLDER = "recognition"
 OWN = "discriminator"
-DECODING = ("size", "channels", "fit", "resample", "background")
 SPLITS = ("file", "folder", "prefix", "content")
 
 
@@ -72,13 +72,6 @@ def scikit_learn() -> None:
         raise UserError("recognition needs scikit-learn: pip install -e '.[recognise]'") from None
 
 
-def folder_of(arguments: argparse.Namespace) -> Path:
-    run = Path(arguments.run)
-    if arguments.out is None and not run.is_dir():
-        raise UserError(f"{run}: is a file; say where the classifier is with --out DIR")
-    return arguments.out or run / FOLDER
-
-
 def learn(arguments: argparse.Namespace) -> None:
     at_least("--folds", arguments.folds, 3)
     at_least("--components", arguments.components, 1)
@@ -88,7 +81,7 @@ def learn(arguments: argparse.Namespace) -> None:
     from gan.recognition import classifier
     from gan.recognition.protocol import scattered, splits
 
-    out = folder_of(arguments)
+    out = in_run(arguments.run, arguments.out, FOLDER)
     if (out / classifier.ABOUT).exists() and not arguments.force:
         raise UserError(f"{out}: holds a classifier already; --force writes over it")
     network, untrained, config, checkpoint = load_discriminator(arguments.run, arguments.checkpoint)
@@ -110,7 +103,6 @@ def learn(arguments: argparse.Namespace) -> None:
 def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: Path) -> Any:
     """The DataModule of images with classes, all of them at hand."""
     from gan import model_io
-    from gan.data.module import Images
 
     if arguments.data is None:
         own = dict(config["data"])
@@ -118,8 +110,7 @@ def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: 
         data = model_io.data({"data": own}, checkpoint)
     else:
         options = {name: config["data"][name] for name in DECODING if name in config["data"]}
-        data = Images(arguments.data, labels=arguments.labels or True, **options)
-        data.setup("fit")
+        data = folder(arguments.data, labels=arguments.labels or True, **options)
     if len(data.classes) < 2:
         raise UserError("to learn to tell classes, images of at least two are needed")
     return data
@@ -263,7 +254,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
     files = of(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
-    found = classifier.read(folder_of(arguments), network.to(arguments.device))
+    found = classifier.read(in_run(arguments.run, arguments.out, FOLDER), network.to(arguments.device))
     with redirect_stdout(sys.stderr):
         images, broken = decoded(files, config["data"])
     text = StringIO()

@@ -134,13 +134,13 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
     Raises:
         UserError: there is no picture, or what is written would be read.
     """
-    from gan.data.files import File, find
+    from gan.data.files import find, single
 
     target = Path(output)
     if source.is_file():
         folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
         target = target / source.name if folder else target
-        files = [(File(source.name, str(source.parent), False, (source.stat().st_size, 0)), target)]
+        files = [(single(source), target)]
     else:
         refuse_inside(target, source)
         if target.is_file():

@@ -8,6 +8,7 @@ import posixpath
 import zipfile
 from collections.abc import Iterator, Sequence
 from io import BytesIO
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.data import labels
@@ -49,6 +50,11 @@ def find(roots: Sequence[str]) -> list[File]:
         else:
             files += [File(name, root, False, _stamp(os.path.join(root, name))) for name in scan(root)]
     return files
+
+
+def single(path: Path) -> File:
+    """A file by itself."""
+    return File(path.name, str(path.parent), False, (path.stat().st_size, 0))
 
 
 def content(file: File) -> bytes:

@@ -49,7 +49,7 @@ def project(
     space: Space,
     targets: Tensor,
     starts: int = 8,
-    steps: int = 500,
+    steps: int = 300,
     layered: bool = False,
     label: Tensor | None = None,
     counts: Tensor = NO_CLASSES,

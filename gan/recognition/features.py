@@ -11,11 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.images import to_float
 from gan.metrics.pixels import SEEN, rgb
-from gan.sampling import in_chunks
+from gan.sampling import fresh_statistics, in_chunks
 
 CELLS = 4  # a side, to which each layer is pooled
 LEVELS = 8  # of red, green and blue that a histogram has
@@ -54,21 +53,10 @@ class Layers:
 @torch.no_grad()
 def reestimate(network: Any, images: Tensor) -> None:
     """Set BatchNorm's statistics to the plain averages over images, and leave the network in eval mode."""
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    if not norms:
-        return
-    device = next(network.parameters()).device
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
-        norm.train()
-    for part in images.split(BATCH):
-        if len(part) == BATCH or len(images) < BATCH:  # a short last batch would count as much as a whole one
-            network.features(to_float(part.to(device)))
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    network.eval()
+    with fresh_statistics(network) as device:
+        for part in images.split(BATCH) if device is not None else ():
+            if len(part) == BATCH or len(images) < BATCH:  # a short last batch would count as much as a whole one
+                network.features(to_float(part.to(device)))
 
 
 class Once:
