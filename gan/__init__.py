@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gan.model_io import load as load
+    from gan.model import load as load
 
 __all__ = ["load"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "load":  # torch comes in when it is asked for: `gan --help` does without
-        from gan.model_io import load
+        from gan.model import load
 
         return load
     raise AttributeError(f"module 'gan' has no attribute {name!r}")

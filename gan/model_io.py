@@ -1,11 +1,10 @@
-"""A trained generator from a run: built by name from gan.networks, filled with the averaged weights."""
+"""What a checkpoint holds, built by name and filled: networks of gan.networks, and the data they were trained on."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,7 @@ from torch import Tensor, nn
 from gan import runs
 from gan.checkpoint_io import load as load_checkpoint
 from gan.errors import UserError
-from gan.latent import attributes, directions, effects, position, projection
-from gan.latent.attributes import PICTURES
-from gan.latent.effects import Effect
-from gan.latent.interpolation import path
-from gan.latent.position import POSITIONS
-from gan.latent.projection import Projection
-from gan.latent.size import resized
-from gan.latent.space import Space
-from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 
-LARGEST_SEED = 2**63 - 1
 DATA = (
     "gan.data.module.Images",
     "gan.data.stream.Stream",
@@ -37,240 +26,6 @@ DATA = (
 )
 
 
-class Model:
-    """A generator that draws: `gan.load("runs/NAME").sample(16)`.
-
-    Attributes:
-        generator: the averaged network in eval mode, on the CPU until moved.
-        images: images seen in training.
-        config: the run's configuration.
-        classes: names of the classes that the generator was trained with, in the order of labels; else empty.
-        class_counts: (classes,), images of each.
-    """
-
-    def __init__(
-        self,
-        generator: Any,
-        images: int,
-        config: dict[str, Any],
-        classes: Sequence[str] = (),
-        class_counts: Tensor = NO_CLASSES,
-    ) -> None:
-        self.generator = generator
-        self.images = images
-        self.config = config
-        self.classes = list(classes)
-        self.class_counts = class_counts
-
-    def to(self, device: str) -> Model:
-        self.generator.to(device)
-        return self
-
-    def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Tensor:
-        """The pictures of seeds `seed` to `seed + n - 1`, uint8 (n, C, H, W); four channels are premultiplied RGBA."""
-        return self.draw(list(range(seed, seed + n)), truncation, label)
-
-    def draw(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Tensor:
-        """One picture a seed, uint8 (N, C, H, W), the same whatever it is drawn together with.
-
-        Args:
-            truncation: less than 1 trades variety for likeness, with generators that have a mapping.
-            label: name of a class; without, each seed has its own, as frequent as in the images trained on.
-
-        Raises:
-            UserError: a seed is not in 0..2^63-1; there is no such class; truncation is asked for, and the generator
-                has no mapping.
-        """
-        z, labels = self.latents_of(seeds, label)
-        if truncation == 1:
-            return generate(self.generator, z, labels)
-        space = Space(self.generator, "w")
-        return space.draw(space.truncate(space.of(z, labels), truncation, labels))
-
-    def interpolate(
-        self,
-        seeds: list[int],
-        frames: int = 30,
-        loop: bool = False,
-        space: str = "",
-        truncation: float = 1.0,
-        label: str | None = None,
-    ) -> Tensor:
-        """The way from seed to seed, uint8 (F, C, H, W): `frames` from each to the next, then the last.
-
-        Args:
-            loop: from the last on to the first, with which it then does not end.
-            space: "z", along the sphere, or "w" of generators with a mapping, straight; w where there is one.
-            truncation: as for `draw`.
-            label: name of a class; without, it is that of the first seed, for a class has no place in z, and in w each
-                seed has its own.
-
-        Raises:
-            UserError: as `draw`; there is no such space, or there are fewer than two seeds.
-        """
-        if len(seeds) < 2:
-            raise UserError("a way goes from one seed to another: give at least two")
-        z, labels = self.latents_of(seeds, label)
-        place = Space(self.generator, "w" if truncation != 1 and not space else space)
-        if truncation != 1 and place.name == "z":
-            raise UserError("truncation is of w, and the way goes through z")
-        points = place.truncate(place.of(z, labels), truncation, labels)
-        way = path(points, frames, loop, spherical=place.name == "z")
-        return place.draw(way, None if labels is None or place.name == "w" else labels[:1].expand(len(way)))
-
-    def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
-        """Directions by name, (latent,) each as long as images usually lie apart along it: sefa0, ..., pca0, ...
-
-        They are of w where there is a mapping, else of z.
-
-        Args:
-            sefa: how many of `gan.latent.directions.sefa`, of all layers.
-            pca: how many of `ganspace`.
-            label: name of the class whose images are taken; without, the first.
-
-        Raises:
-            UserError: there is no such class.
-        """
-        place = Space(self.generator)
-        of = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
-        found = {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(place, of).scaled()[:sefa])}
-        if pca:
-            found |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(place, pca, of).scaled())}
-        return found
-
-    def edit(self, points: Tensor, label: Tensor | None = None, **settings: float) -> Tensor:
-        """Points of w, or of z without a mapping, (N, latent) or (N, layers, latent), moved until their pictures have
-        that much more of each attribute: `model.edit(points, brightness=0.5, contrast=0)`.
-
-        Args:
-            label: (N,), of generators with classes.
-            settings: of `gan.metrics.attributes.ATTRIBUTES` in units of how far images usually differ, where 0 holds
-                an attribute while others change; of `gan.latent.position.POSITIONS` in units that are said there.
-
-        Raises:
-            UserError: there is no such attribute, or grey images have none.
-        """
-        place = Space(self.generator)
-        positions = {name: settings.pop(name) for name in POSITIONS if name in settings}
-        points = position.moved(place, points, positions, label)
-        for name in settings:
-            attributes.check(name, self.units)
-        return attributes.moved(place, points, {n: value * self.units[n] for n, value in settings.items()}, label)
-
-    @cached_property
-    def units(self) -> dict[str, float]:
-        """The attributes of colour that images have, and how far these usually differ in each."""
-        return attributes.spread(Space(self.generator), classes_of(range(PICTURES), self.class_counts))
-
-    def effects(self, samples: int = 256, advance: Callable[[int], None] = lambda done: None) -> dict[str, Effect]:
-        """What setting each attribute does to the images of seeds 0 to samples - 1.
-
-        Args:
-            advance: told after each attribute.
-        """
-        z, labels = self.latents_of(list(range(samples)))
-        place = Space(self.generator)
-        points = place.of(z, labels)
-        pictures = place.seen(points, labels)
-
-        def edited(name: str, value: float) -> Tensor:
-            return place.seen(self.edit(points, labels, **{name: value}), labels)
-
-        made = {}
-        for name in (*self.units, *POSITIONS):
-            made[name] = effects.effect(name, pictures, edited, self.units)
-            advance(1)
-        return made
-
-    def drawn(self, points: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
-        """The pictures uint8 (N, C, H, W) of points of w, or of z without a mapping, such as `project` and `edit` give.
-
-        Args:
-            label: (N,), of generators with classes.
-            size: (height, width) of the pictures, if another than in training.
-
-        Raises:
-            UserError: the generator cannot draw that size.
-        """
-        return Space(resized(self.generator, size) if size else self.generator).draw(points, label)
-
-    def project(
-        self,
-        images: Tensor,
-        space: str = "",
-        starts: int = 8,
-        steps: int = 300,
-        label: str | None = None,
-        advance: Callable[[int], None] = lambda done: None,
-    ) -> Projection:
-        """The points whose pictures are nearest to images uint8 (N, C, H, W): `model.project(images).points`.
-
-        Args:
-            space: "z", "w", or "w+" with a point for each layer; w where there is one.
-            starts: points near each image to begin from, of which the best goes on.
-            steps: of Adam.
-            label: name of the class to draw images of; without, that of the best start.
-            advance: told of how many more of `gan.latent.projection.passes` are done.
-
-        Raises:
-            UserError: images are of another shape; there is no such space or class.
-        """
-        place, shape = Space(self.generator, space.removesuffix("+")), self.draw([0]).shape[1:]
-        if images.shape[1:] != shape:
-            raise UserError(f"images of shape {tuple(images.shape[1:])}: this generator draws {tuple(shape)}")
-        labels = None if label is None else torch.full((len(images),), self.label_of(label))
-        options = (starts, steps, space == "w+", labels, self.class_counts, advance)
-        return projection.project(place, images, *options)
-
-    def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
-        """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.
-
-        Raises:
-            UserError: a seed is not in 0..2^63-1, there are none, or no such class.
-        """
-        for seed in seeds:
-            if not 0 <= seed <= LARGEST_SEED:
-                raise UserError(f"seed {seed}: seeds go from 0 to 2^63-1")
-        if not seeds:
-            raise UserError("no seeds: give at least one")
-        labels = classes_of(seeds, self.class_counts)
-        if label is not None:
-            labels = torch.full((len(seeds),), self.label_of(label))
-        return latents(seeds, self.generator.latent), labels
-
-    def label_of(self, name: str) -> int:
-        if not self.classes:
-            raise UserError(
-                f"class {name}: the generator was trained without classes; data.labels=true trains with them"
-            )
-        if name not in self.classes:
-            raise UserError(f"class {name}: there are {', '.join(self.classes)}")
-        return self.classes.index(name)
-
-
-def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float | None = None) -> Model:
-    """The averaged generator of a run folder or a checkpoint file.
-
-    Args:
-        checkpoint: "best", "last" or the path of a file.
-        average: width of one of model.power_averages, in place of the first average.
-
-    Raises:
-        UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
-    """
-    path = runs.find(run, checkpoint)
-    return drawing(path, *network_of(path, average))
-
-
-def drawing(path: Path, generator: Any, state: dict[str, Any]) -> Model:
-    """What `load` gives, of a checkpoint that has been read."""
-    if not hasattr(generator, "latent"):
-        raise UserError(f"{path}: it translates pictures, and draws none from seeds; gan translate does")
-    counts = state["state_dict"].get("class_counts", NO_CLASSES)
-    reestimate_batch_norm(generator, generator.latent, counts)
-    return Model(generator, int(state["images"]), state["config"], state.get("classes", ()), counts)
-
-
 def load_translator(
     run: str | os.PathLike[str], checkpoint: str = "best", average: float | None = None, direction: str = "a2b"
 ) -> tuple[Any, dict[str, Any]]:
@@ -280,7 +35,8 @@ def load_translator(
         direction: "a2b", or "b2a" of one that goes both ways.
 
     Raises:
-        UserError: as `load`; it draws from seeds and translates nothing, or goes one way only.
+        UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's; it draws
+            from seeds and translates nothing, or goes one way only.
     """
     path = runs.find(run, checkpoint)
     network, state = network_of(path, average)
@@ -305,10 +61,12 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     the path of the checkpoint.
 
     Raises:
-        UserError: as `load`; it has no features of images, as those of translators.
+        UserError: as `load_translator`; it has no features of images, as those of translators.
     """
     path = runs.find(run, checkpoint)
     state = load_checkpoint(path)
+    if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.translation."):
+        raise UserError(f"{path}: is of a translator, whose discriminator knows patches alone")
     node = section(state["config"], ("model", "discriminator"), path)
     networks = []
     with torch.random.fork_rng(devices=[]):
@@ -316,8 +74,6 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
         for _ in range(2):
             networks.append(construct(node, network, "discriminator", path).eval())
     trained, untrained = networks
-    if not hasattr(build(state["config"], path), "latent"):
-        raise UserError(f"{path}: is of a translator, whose discriminator knows patches alone")
     fill(trained, state["state_dict"], "discriminator.", path)
     return trained, untrained, state["config"], path
 

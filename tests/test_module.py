@@ -20,7 +20,7 @@ from gan.data.module import Images
 from gan.errors import Diverged, UserError
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
-from gan.model_io import Model
+from gan.model import Model
 from gan.module import GAN
 from gan.networks import r3gan
 from gan.networks.dcgan import Discriminator, Generator

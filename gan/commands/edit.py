@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.latent.space import Space
-    from gan.model_io import Model
+    from gan.model import Model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from gan.evaluation import Row, Sets
     from gan.faithfulness import Pictures
-    from gan.model_io import Model
+    from gan.model import Model
 
 PAIRS = 24  # most copied images that are shown
 BATCH = 256  # images drawn at a time
@@ -132,6 +132,7 @@ def gather(arguments: argparse.Namespace) -> Found:
     """Images of all sets, and the protocol."""
     from gan import model_io
     from gan.evaluation import digest
+    from gan.model import drawing
 
     if arguments.pairs and arguments.pairs.exists():
         raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
@@ -144,7 +145,7 @@ def gather(arguments: argparse.Namespace) -> Found:
         checkpoint = runs.find(source, arguments.checkpoint)
         network, state = model_io.network_of(checkpoint, arguments.average)
         if hasattr(network, "latent"):
-            sets, protocol = of_run(source, checkpoint, model_io.drawing(checkpoint, network, state), arguments)
+            sets, protocol = of_run(source, checkpoint, drawing(checkpoint, network, state), arguments)
         else:
             network = model_io.translating(checkpoint, network)
             sets, protocol, translated = of_translator(source, checkpoint, network, state, arguments)

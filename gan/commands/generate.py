@@ -11,7 +11,7 @@ from gan.errors import UserError
 from gan.progress import counting
 
 if TYPE_CHECKING:
-    from gan.model_io import Model
+    from gan.model import Model
 
 BATCH = 256  # images in memory at a time
 

@@ -25,7 +25,7 @@ from gan.runs import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.model_io import Model
+    from gan.model import Model
 
 FILE = "latents.safetensors"
 SCORES = "scores.csv"

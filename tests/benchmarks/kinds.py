@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-import gan.model_io
+import gan
 from gan.data import retro
 from gan.data.decode import Decoder
 from gan.data.drawn import Drawn
@@ -24,9 +24,10 @@ from gan.metrics import prdc, squared_mmd
 from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features
 from gan.metrics.random_conv import RandomConv
+from gan.model import Model
 
 
-def real_images(model: gan.model_io.Model, n: int) -> tuple[Tensor, Tensor]:
+def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
     """n built-in images past those of the training set, and their kinds."""
     options = model.config["data"]
     decoder, source = Decoder(pair(options["size"]), options["channels"]), Drawn(RETRO_IMAGES + n)
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("run")
     parser.add_argument("--checkpoint", default="last")
     arguments = parser.parse_args()
-    model, extract = gan.model_io.load(arguments.run, arguments.checkpoint), Lite0Features()
+    model, extract = gan.load(arguments.run, arguments.checkpoint), Lite0Features()
     images, labels = real_images(model, 2000)
     real = features(extract, images)
     mean, deviation = real[:1000].mean(0), real[:1000].std(0) + 1e-6

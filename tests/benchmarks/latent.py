@@ -18,7 +18,7 @@ from gan import model_io, runs
 from gan.latent.space import Space
 from gan.metrics.edit_consistency import edit_consistency
 from gan.metrics.pairs import psnr, ssim
-from gan.model_io import Model
+from gan.model import Model
 
 
 def own_pictures(model: Model, space: str, n: int) -> None:

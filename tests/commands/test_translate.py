@@ -262,3 +262,9 @@ def test_a_generator_of_pictures_from_seeds_is_refused(train: Train, gan_command
     noise(20, 20).save(tmp_path / "in.png")
     error = gan_command("translate", "drawing", "in.png", "out.png", check=2).stderr
     assert "draws pictures from seeds, and translates none; gan generate does" in error and error.count("\n") == 1
+
+
+def test_a_translator_recognises_nothing(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    make_folder(tmp_path / "in")
+    error = gan_command("recognise", "fit", str(run), "in", check=2).stderr
+    assert "is of a translator, whose discriminator knows patches alone" in error and error.count("\n") == 1
