@@ -15,6 +15,7 @@ from gan.evaluation import Row
 from gan.metrics import squared_mmd
 from gan.metrics.colour_transfer import CLOSED_FORMS
 from gan.metrics.pairs import PerceptualDistance
+from gan.metrics.spectrum import spectral_distance
 from gan.metrics.translation import kept, nearness
 from gan.tiles import translate_each
 
@@ -43,7 +44,7 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
     for name, images in candidates(pictures):
         seen = inputs if images is pictures.inputs else features(images)
         values = {"kid_target": squared_mmd(target, seen), "kid_source": squared_mmd(inputs, seen)}
-        values |= kept(pictures.inputs, images)
+        values |= kept(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.target, images)}
         if pictures.truths is not None and perceptual is not None:
             values |= nearness(pictures.inputs, images, pictures.truths)
             values["perceptual"] = float(perceptual(images, pictures.truths).mean())

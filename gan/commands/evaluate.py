@@ -44,6 +44,7 @@ FAITHFULNESS = (  # the same, of a translator
     ("perceptual", "percept.", 10, 1, 4),
     ("kid_target", "KID target", 12, 1000, 1),
     ("kid_source", "KID source", 12, 1000, 1),
+    ("spectrum", "spectrum", 10, 1, 2),
     ("luminance_correlation", "lum. corr.", 12, 1, 3),
     ("luminance_ssim", "lum. SSIM", 11, 1, 3),
 )

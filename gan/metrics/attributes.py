@@ -10,8 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from gan.metrics.looks import LUMA
-from gan.metrics.pixels import rgb
+from gan.metrics.pixels import LUMA, rgb
 
 
 def light(x: Tensor) -> Tensor:

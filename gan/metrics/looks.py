@@ -9,9 +9,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gan.errors import UserError
-from gan.metrics.pixels import drawn
+from gan.metrics.pixels import LUMA, drawn
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 PALETTE = 4096  # the most frequent colours, that is
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
 SEEN = 128  # alpha from which a pixel counts as drawn
 
 
@@ -14,6 +16,11 @@ def rgb(images: Tensor) -> Tensor:
     if images.shape[1] == 1:
         return x.expand(-1, 3, -1, -1)
     return x[:, :3] + (255 - x[:, 3:]) * 0.5 if images.shape[1] == 4 else x
+
+
+def luminance(images: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) -> float (N, 1, H, W), 0..255."""
+    return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), rgb(images))[:, None]
 
 
 def resized(images: Tensor, side: int) -> Tensor:

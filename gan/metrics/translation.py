@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.looks import LUMA
 from gan.metrics.pairs import colour_difference, psnr, ssim
-from gan.metrics.pixels import rgb
+from gan.metrics.pixels import luminance, rgb
 
 
 def nearness(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:
@@ -31,11 +30,6 @@ def kept(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
     x, y = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (before, after))
     correlation = (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp(min=1e-6)
     return {"luminance_correlation": float(correlation.mean()), "luminance_ssim": float(ssim(after, before).mean())}
-
-
-def luminance(images: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, 1, H, W), 0..255."""
-    return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), rgb(images))[:, None]
 
 
 def shown(images: Tensor) -> Tensor:
