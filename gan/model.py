@@ -14,7 +14,7 @@ from torch import Tensor
 from gan import model_io, runs
 from gan.errors import UserError
 from gan.latent import attributes, directions, effects, position, projection
-from gan.latent.attributes import PICTURES
+from gan.latent.attributes import PICTURES, Attribute
 from gan.latent.effects import Effect
 from gan.latent.interpolation import path
 from gan.latent.position import POSITIONS
@@ -50,6 +50,7 @@ class Model:
         self.config = config
         self.classes = list(classes)
         self.class_counts = class_counts
+        self.spreads: dict[str, float] = {}  # of attributes, once they were asked for
 
     def to(self, device: str) -> Model:
         self.generator.to(device)
@@ -127,14 +128,14 @@ class Model:
             found |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(place, pca, of).scaled())}
         return found
 
-    def edit(self, points: Tensor, label: Tensor | None = None, **settings: float) -> Tensor:
+    def edit(self, points: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor:
         """Points of w, or of z without a mapping, (N, latent) or (N, layers, latent), moved until their pictures have
         that much more of each attribute: `model.edit(points, brightness=0.5, contrast=0)`.
 
         Args:
             label: (N,), of generators with classes.
-            settings: of `gan.metrics.attributes.ATTRIBUTES` in units of how far images usually differ, where 0 holds
-                an attribute while others change; of `gan.latent.position.POSITIONS` in units that are said there.
+            settings: of `attributes` in units of how far images usually differ, where 0 holds an attribute while
+                others change; of `gan.latent.position.POSITIONS` in units that are said there.
 
         Raises:
             UserError: there is no such attribute, or grey images have none.
@@ -143,13 +144,25 @@ class Model:
         positions = {name: settings.pop(name) for name in POSITIONS if name in settings}
         points = position.moved(place, points, positions, label)
         for name in settings:
-            attributes.check(name, self.units)
-        return attributes.moved(place, points, {n: value * self.units[n] for n, value in settings.items()}, label)
+            attributes.check(name, self.attributes)
+        by = {name: value * self.units[name] for name, value in settings.items()}
+        return attributes.moved(place, points, self.attributes, by, label)
 
     @cached_property
+    def attributes(self) -> dict[str, Attribute]:
+        """What `edit` can change: colour and light; others can be put in, such as classes that a classifier tells:
+        `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`."""
+        return attributes.of_pictures(self.draw([0]).shape[1])
+
+    @property
     def units(self) -> dict[str, float]:
-        """The attributes of colour that images have, and how far these usually differ in each."""
-        return attributes.spread(Space(self.generator), classes_of(range(PICTURES), self.class_counts))
+        """How far images usually differ in each attribute."""
+        new = {name: each for name, each in self.attributes.items() if name not in self.spreads}
+        if new:
+            labels = classes_of(range(PICTURES), self.class_counts)
+            with torch.no_grad():
+                self.spreads |= attributes.spread(Space(self.generator), new, labels)
+        return self.spreads
 
     def effects(self, samples: int = 256, advance: Callable[[int], None] = lambda done: None) -> dict[str, Effect]:
         """What setting each attribute does to the images of seeds 0 to samples - 1.
@@ -166,8 +179,8 @@ class Model:
             return place.seen(self.edit(points, labels, **{name: value}), labels)
 
         made = {}
-        for name in (*self.units, *POSITIONS):
-            made[name] = effects.effect(name, pictures, edited, self.units)
+        for name in (*self.attributes, *POSITIONS):
+            made[name] = effects.effect(name, pictures, edited, self.attributes, self.units)
             advance(1)
         return made
 

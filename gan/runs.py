@@ -6,6 +6,7 @@ runs/NAME/  config.yaml          the resolved configuration
             metrics.jsonl        one line a logged step, against images seen; beside TensorBoard's events
             evaluation.jsonl     one line a number that gan evaluate has measured
             samples/             reals.png, and a grid of fixed latents by images seen
+            recognition/         what gan recognise fit has learnt with the discriminator
             checkpoints/         images-000012800.ckpt with its .json (SHA-256, images), and best.json
 """
 
@@ -31,6 +32,7 @@ METRICS = "metrics.jsonl"
 EVALUATION = "evaluation.jsonl"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
+RECOGNITION = "recognition"
 
 
 def revision() -> str | None:

@@ -67,8 +67,9 @@ def test_training_commands(line: str, train: Train, gan_command: Train, folder: 
     if "runs/kinds" in line:
         (draw,) = (line for line in COMMANDS if "--class" in line)
         gan_command(*shlex.split(draw.replace("NAME", "a"))[1:])
-        for recognise in (line for line in COMMANDS if line.startswith("gan recognise")):
-            gan_command(*shlex.split(recognise.replace("NAME", "kinds").replace("PATH", str(folder)))[1:])
+        for recognise in (line for line in COMMANDS if line.startswith("gan recognise") or "CLASS" in line):
+            typed = recognise.replace("NAME", "kinds").replace("PATH", str(folder)).replace("CLASS", "a")
+            gan_command(*shlex.split(typed)[1:])
 
 
 @pytest.mark.parametrize("line", TRANSLATE)
@@ -93,7 +94,7 @@ def test_resume_generate_and_python(
     train(*shlex.split(resumes[0])[2:], tiny=False)
     train(*shlex.split(resumes[1].replace("300000", "24"))[2:], tiny=False)
     draws = ("gan generate", "gan interpolate", "gan directions", "gan edit", "gan project")
-    for line in (line for line in COMMANDS if line.startswith(draws) and "--class" not in line):
+    for line in (line for line in COMMANDS if line.startswith(draws) and "class" not in line.lower()):
         quick = ["--starts", "2", "--steps", "10"] if "project" in line else []
         gan_command(*shlex.split(line.replace("PATH", "images"))[1:], *quick)
     assert (tmp_path / "way.gif").exists() and len(list((tmp_path / "edited").iterdir())) == 16

@@ -36,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="over so many images, as 256, measure what gan edit --set does; also written to attributes.json",
     )
+    parser.add_argument("--recognition", type=Path, metavar="DIR", help="also measure the classes of a classifier that "
+                        "gan recognise fit has made with this run")  # fmt: skip
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over directions that exist")
 
@@ -49,12 +51,19 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("--sefa and --pca: nothing to find")
     if arguments.attributes and arguments.attributes < 2:
         raise UserError(f"--attributes {arguments.attributes}: at least 2 images")
+    if arguments.recognition and not arguments.attributes:
+        raise UserError("--recognition: classes are measured with --attributes N")
 
     from gan.latent import effects, store
     from gan.latent.position import POSITIONS
     from gan.latent.space import Space
 
     model = chosen_model(arguments)
+    if arguments.recognition:
+        from gan.recognition import classifier
+
+        kinds = classifier.load(arguments.run, arguments.checkpoint, arguments.recognition, arguments.device)
+        model.attributes = kinds.attributes() | model.attributes
     space = Space(model.generator)
     z, labels = model.latents_of(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
@@ -66,7 +75,7 @@ def run(arguments: argparse.Namespace) -> None:
                 save_sheet(out / f"{name}.png", [space.draw(points + step * vector, labels) for step in STEPS])
                 advance(1)
         if arguments.attributes:
-            count = len(model.units) + len(POSITIONS)
+            count = len(model.attributes) + len(POSITIONS)
             with counting(f"measuring attributes over {arguments.attributes} images", count) as advance:
                 found = model.effects(arguments.attributes, advance)
             for name in found:

@@ -12,10 +12,12 @@ from gan.commands.data import parse_size
 from gan.commands.directions import FILE, FOLDER
 from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError
+from gan.runs import RECOGNITION
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan.latent.attributes import Attribute
     from gan.latent.space import Space
     from gan.model import Model
 
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         dest="settings",
         metavar="NAME=VALUE",
-        help="attributes and directions, as in brightness=0.5 sefa0=2",
+        help="attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1",
     )
     parser.add_argument(
         "--mix",
@@ -42,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", metavar="HxW", help="of the images, as in 96x64 (height x width)")
     parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/{FOLDER}/{FILE})")
+    parser.add_argument("--recognition", type=Path, metavar="DIR", help="of what gan recognise fit has learnt with "
+                        f"this run, whose classes can be set too (default: RUN/{RECOGNITION})")  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the PNGs; made if missing")
     parser.add_argument("--class", dest="label", metavar="NAME", help="of models trained with data.labels")
     choose_model(parser)
@@ -63,14 +67,17 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.latent import store
     from gan.latent.position import POSITIONS
     from gan.latent.space import Space
-    from gan.metrics.attributes import ATTRIBUTES
 
     model = chosen_model(arguments)
-    known = (*ATTRIBUTES, *POSITIONS)
-    vectors = store.read(file, model.generator).vectors if settings.keys() - set(known) and file.is_file() else {}
+    vectors = {}
+    if settings.keys() - {*model.attributes, *POSITIONS} and file.is_file():
+        vectors = store.read(file, model.generator).vectors
+    if settings.keys() - {*model.attributes, *POSITIONS, *vectors}:
+        model.attributes = classes(arguments) | model.attributes
+    known = {*model.attributes, *POSITIONS}
     if unknown := [name for name in settings if name not in known and name not in vectors]:
         others = ", ".join(vectors) or f"what gan directions {arguments.run} finds"
-        raise UserError(f"--set {unknown[0]}: there are {', '.join(known)}, and {others}")
+        raise UserError(f"--set {unknown[0]}: there are {', '.join([*model.attributes, *POSITIONS])}, and {others}")
     space = Space(model.generator)
     if arguments.latents:
         names, points, labels = stored(arguments.latents, model, space)
@@ -90,6 +97,17 @@ def run(arguments: argparse.Namespace) -> None:
             save_png(picture, out / f"{name}.png")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+
+
+def classes(arguments: argparse.Namespace) -> dict[str, Attribute]:
+    """Those of the run's classifier as attributes; none where it has none."""
+    folder = arguments.recognition or Path(arguments.run) / RECOGNITION
+    if not arguments.recognition and not folder.is_dir():
+        return {}
+
+    from gan.recognition import classifier
+
+    return classifier.load(arguments.run, arguments.checkpoint, folder, arguments.device).attributes()
 
 
 def stored(path: Path, model: Model, space: Space) -> tuple[list[str], Tensor, Tensor | None]:

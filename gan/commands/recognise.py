@@ -16,14 +16,13 @@ from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE
 from gan.errors import UserError, at_least
 from gan.progress import counting
-from gan.runs import write_atomically
+from gan.runs import RECOGNITION, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.recognition.protocol import Builder, Score, Split
 
-FOLDER = "recognition"
 OWN = "discriminator"
 SPLITS = ("file", "folder", "prefix", "content")
 
@@ -49,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("run", help="run folder or checkpoint file")
     score.add_argument("--images", type=int, default=1000, help="drawn, of all classes together (default: %(default)s)")
     for part in (fit, predict):
-        part.add_argument("--out", type=Path, metavar="DIR", help=f"of the classifier (default: RUN/{FOLDER})")
+        part.add_argument("--out", type=Path, metavar="DIR", help=f"of the classifier (default: RUN/{RECOGNITION})")
     for part in (fit, predict, score):
         choose_model(part)
     fit.add_argument("--force", action="store_true", help="write over a classifier that exists")
@@ -81,7 +80,7 @@ def learn(arguments: argparse.Namespace) -> None:
     from gan.recognition import classifier
     from gan.recognition.protocol import scattered, splits
 
-    out = in_run(arguments.run, arguments.out, FOLDER)
+    out = in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
         raise UserError(f"{out}: holds a classifier already; --force writes over it")
     network, untrained, config, checkpoint = load_discriminator(arguments.run, arguments.checkpoint)
@@ -254,7 +253,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
     files = of(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
-    found = classifier.read(in_run(arguments.run, arguments.out, FOLDER), network.to(arguments.device))
+    found = classifier.read(in_run(arguments.run, arguments.out, RECOGNITION), network.to(arguments.device))
     with redirect_stdout(sys.stderr):
         images, broken = decoded(files, config["data"])
     text = StringIO()

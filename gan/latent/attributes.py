@@ -6,7 +6,7 @@ the slopes of its own picture: Newton's method for the nearest point where the a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import torch
 from torch import Tensor
@@ -21,42 +21,55 @@ SHARE = 0.5  # of Newton's step that is taken
 LONGEST = 0.15  # step, as a share of how far points usually lie from their mean
 SMALL = 1e-6
 PICTURES = 512  # over which an attribute's spread is taken
+BATCH = 64  # pictures measured at a time
+
+Attribute = Callable[[Tensor], Tensor]  # pictures (N, C, H, W) in [-1, 1] -> (N,), differentiable
 
 
-def spread(space: Space, label: Tensor | None = None) -> dict[str, float]:
-    """The attributes that pictures have, and the deviation of each over those of fixed latents: the unit of a setting.
+def of_pictures(channels: int) -> dict[str, Attribute]:
+    """The attributes that pictures of so many channels have."""
+    return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in OF_COLOURS}
+
+
+def spread(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
+    """The deviation of each attribute over the pictures of fixed latents: the unit of a setting.
 
     Args:
         label: (PICTURES,), of generators with classes.
     """
     pictures = space.seen(space.fixed(PICTURES, label), label)
-    names = [name for name in ATTRIBUTES if pictures.shape[1] > 1 or name not in OF_COLOURS]
-    return dict(zip(names, measured(pictures, names).std(0).tolist(), strict=True))
+    return dict(zip(attributes, measured(pictures, attributes.values()).std(0).tolist(), strict=True))
 
 
 def check(name: str, known: Collection[str]) -> None:
     """UserError where there is no such attribute, or pictures have none."""
-    if name not in ATTRIBUTES:
-        raise UserError(f"attribute {name}: there are {', '.join(ATTRIBUTES)}")
     if name not in known:
-        raise UserError(f"attribute {name}: grey images have none")
+        why = "grey images have none" if name in OF_COLOURS else f"there are {', '.join(known)}"
+        raise UserError(f"attribute {name}: {why}")
 
 
-def measured(images: Tensor, names: Sequence[str]) -> Tensor:
+def measured(images: Tensor, attributes: Iterable[Attribute]) -> Tensor:
     """Pictures (N, C, H, W) in [-1, 1] -> their attributes (N, A)."""
-    return torch.stack([ATTRIBUTES[name](images) for name in names], 1)
+    taken = list(attributes)
+    return torch.cat([torch.stack([each(part) for each in taken], 1) for part in images.split(BATCH)])
 
 
-def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label: Tensor | None = None) -> Tensor:
+def moved(
+    space: Space,
+    points: Tensor,
+    attributes: Mapping[str, Attribute],
+    by: Mapping[str, float],
+    label: Tensor | None = None,
+) -> Tensor:
     """Points (N, latent) or (N, layers, latent) near the given ones, whose pictures have more of each attribute, as far
     as the generator goes.
 
     Args:
-        by: how much more, in the attribute's own unit; 0 holds it while others change.
+        by: of some of the attributes how much more, in its own unit; 0 holds it while others change.
         label: (N,), of generators with classes.
     """
-    names = list(by)
-    wanted = torch.tensor([float(by[name]) for name in names], device=space.device)
+    chosen = [attributes[name] for name in by]
+    wanted = torch.tensor(list(by.values()), dtype=torch.float32, device=space.device)
     if not wanted.any():
         return points
     longest = LONGEST * points[0].numel() ** 0.5 * float(space.statistics[1].mean())
@@ -64,9 +77,9 @@ def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label:
     def follow(start: Tensor, labels: Tensor | None) -> Tensor:
         q, goal = start, None
         for _ in range(STEPS):
-            have, slope = slopes(space, q, names, labels)  # (N, A), (N, A, numbers of a point)
+            have, slope = slopes(space, q, chosen, labels)  # (N, A), (N, A, numbers of a point)
             goal = have + wanted if goal is None else goal
-            square = slope @ slope.mT + SMALL * torch.eye(len(names), device=q.device)
+            square = slope @ slope.mT + SMALL * torch.eye(len(chosen), device=q.device)
             step = SHARE * (slope.mT @ torch.linalg.solve(square, (goal - have)[..., None]))[..., 0]
             q = q + (step * (longest / step.norm(dim=1, keepdim=True).clamp(min=longest))).view_as(q)
         return q
@@ -74,10 +87,12 @@ def moved(space: Space, points: Tensor, by: Mapping[str, Tensor | float], label:
     return in_chunks(follow, space.device, points, label)
 
 
-def slopes(space: Space, points: Tensor, names: Sequence[str], label: Tensor | None) -> tuple[Tensor, Tensor]:
+def slopes(
+    space: Space, points: Tensor, attributes: Iterable[Attribute], label: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """The attributes (N, A) of points (N, ...), and how they change with their numbers (N, A, D)."""
     points = points.detach().requires_grad_()
     with torch.enable_grad():
-        have = measured(space.images(points, label), names)
+        have = measured(space.images(points, label), attributes)
         slope = [torch.autograd.grad(each.sum(), points, retain_graph=True)[0].flatten(1) for each in have.unbind(1)]
     return have.detach(), torch.stack(slope, 1)

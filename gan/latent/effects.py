@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from gan.latent import position
-from gan.latent.attributes import measured
+from gan.latent.attributes import Attribute, measured
 from gan.latent.position import POSITIONS
 
 VALUES = (-1.0, -0.5, 0.5, 1.0)  # that are set
@@ -29,28 +29,40 @@ class Effect(NamedTuple):
     leakage: dict[str, float]
 
 
-def effect(name: str, pictures: Tensor, edited: Callable[[str, float], Tensor], units: dict[str, float]) -> Effect:
+def effect(
+    name: str,
+    pictures: Tensor,
+    edited: Callable[[str, float], Tensor],
+    attributes: Mapping[str, Attribute],
+    units: Mapping[str, float],
+) -> Effect:
     """Measure one attribute.
 
     Args:
         pictures: (N, C, H, W) in [-1, 1], as they were.
         edited: the same with a value of an attribute set.
-        units: of each attribute of colour.
+        attributes: in which pictures may change, and the unit of each.
     """
-    unit = torch.tensor(list(units.values()))
-    before = measured(pictures, list(units)) / unit
+    names = list(attributes)
+    unit = torch.tensor([units[each] for each in names])
+
+    @torch.no_grad()
+    def seen(images: Tensor) -> Tensor:
+        return measured(images, attributes.values()) / unit
+
+    before = seen(pictures)
     values, changes, others = [], [], []
     for value in VALUES:
         after = edited(name, value)
-        change = measured(after, list(units)) / unit - before  # (N, A)
-        own = position.found(pictures, after, name) if name in POSITIONS else change[:, list(units).index(name)]
+        change = seen(after) - before  # (N, A)
+        own = position.found(pictures, after, name) if name in POSITIONS else change[:, names.index(name)]
         values.append(torch.full_like(own, value))
         changes.append(own)
         if abs(value) == 1:
             others.append(change)
     slope, r2 = line(torch.cat(values), torch.cat(changes))
     moved = torch.cat(others).square().mean(0).sqrt().tolist()
-    return Effect(slope, r2, {other: size for other, size in zip(units, moved, strict=True) if other != name})
+    return Effect(slope, r2, {other: size for other, size in zip(names, moved, strict=True) if other != name})
 
 
 def line(x: Tensor, y: Tensor) -> tuple[float, float]:

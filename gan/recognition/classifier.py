@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +15,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from gan.errors import UserError
+from gan.latent.attributes import Attribute
 from gan.latent.store import fingerprint
+from gan.model_io import load_discriminator
 from gan.recognition.features import Layers
 from gan.recognition.probe import Probe, Reduction
-from gan.runs import write_atomically
+from gan.runs import RECOGNITION, write_atomically
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
 
@@ -30,6 +34,18 @@ class Classifier(NamedTuple):
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.probe(self.layers(images)).softmax(1)
+
+    def attributes(self) -> dict[str, Attribute]:
+        """Of each class that was learnt, by its name, how much likelier than all others it is (`odds`)."""
+        there = [(n, name) for n, name in enumerate(self.classes) if self.probe.bias[n].isfinite()]
+        return {name: partial(self.odds, n) for n, name in there}
+
+    def odds(self, n: int, pictures: Tensor) -> Tensor:
+        """Logarithm of the odds of class n, of pictures (N, C, H, W) in [-1, 1], differentiable: (N,)."""
+        weight, bias = self.probe.weight, self.probe.bias
+        logits = self.layers.pooled(pictures.to(self.layers.device)).to(weight) @ weight + bias
+        others = logits[:, torch.arange(len(bias)) != n].logsumexp(1)
+        return (logits[:, n] - others).to(pictures)
 
 
 def joined(reduction: Reduction, probe: Probe) -> Probe:
@@ -75,3 +91,15 @@ def read(folder: Path, discriminator: Any) -> Classifier:
         for name, value in discriminator.named_buffers():
             value.copy_(tensors[f"statistics.{name}"])
     return Classifier(Layers(discriminator), probe, classes)
+
+
+def load(
+    run: str | os.PathLike[str], checkpoint: str = "best", folder: Path | None = None, device: str = "cpu"
+) -> Classifier:
+    """What `gan recognise fit` has learnt with the discriminator of a run, or of a checkpoint and into a folder.
+
+    Raises:
+        UserError: as `read` and `gan.model_io.load_discriminator`.
+    """
+    discriminator, *_ = load_discriminator(run, checkpoint)
+    return read(folder or Path(run) / RECOGNITION, discriminator.to(device))

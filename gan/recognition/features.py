@@ -40,10 +40,14 @@ class Layers:
         if images is not None:
             reestimate(self.network, images)
 
+    @property
+    def device(self) -> torch.device:
+        parameter: Tensor = next(self.network.parameters())
+        return parameter.device
+
     def __call__(self, images: Tensor) -> Tensor:
-        device = next(self.network.parameters()).device
         with torch.no_grad():
-            return in_chunks(lambda x, label: self.pooled(to_float(x)), device, images)
+            return in_chunks(lambda x, label: self.pooled(to_float(x)), self.device, images)
 
     def pooled(self, x: Tensor) -> Tensor:
         layers = self.network.features(x)

@@ -8,10 +8,15 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
+from torchvision.io import read_image
 
+import gan
 from gan.data.retro import KINDS, draw
+from gan.images import to_float
+from gan.recognition.classifier import load
 
 from ..conftest import Train
 
@@ -60,6 +65,29 @@ def test_classes_are_learnt_and_predicted(runs: Path, kinds: Path, gan_command: 
     assert len(rows) == 60 and sum(right) > 54 and all(0.5 <= float(row["probability"]) <= 1 for row in rows)
     one = gan_command("recognise", "predict", run, str(kinds / rows[7]["file"]), "--out", "found").stdout
     assert next(iter(csv.DictReader(StringIO(one))))["probability"] == rows[7]["probability"]
+    classes_are_set(run, gan_command, tmp_path)
+
+
+def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
+    """What tells classes also moves images from one to the other, and nothing else is known by such a name."""
+    options = ["--seeds", "0-5", "--recognition", "found", "--set"]
+    for folder, value in (("neon", 2), ("same", 0), ("poster", -2)):
+        gan_command("edit", run, "--out", folder, *options, f"neon={value}")
+    classifier = load(run, folder=tmp_path / "found")
+    neon, same, poster = (
+        torch.stack([read_image(str(tmp_path / folder / f"{seed}.png")) for seed in range(6)])
+        for folder in ("neon", "same", "poster")
+    )
+    with torch.no_grad():
+        less, as_was, more = (classifier.odds(0, to_float(images)) for images in (poster, same, neon))
+    assert (less < as_was).all() and (as_was < more).all()
+    assert torch.equal(same, gan.load(run).draw(list(range(6))))
+    error = gan_command("edit", run, "--out", "no", *options, "map=1", check=2).stderr
+    assert "neon, poster, brightness" in error and error.count("\n") == 1
+    words = ["--sefa", "1", "--pca", "0", "--out", "ways", "--recognition", "found"]
+    said = gan_command("directions", run, *words, "--attributes", "4").stdout
+    assert "\nneon " in said and (tmp_path / "ways" / "poster.png").is_file()
+    assert "--attributes N" in gan_command("directions", run, *words[:4], *words[6:], check=2).stderr
 
 
 def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:

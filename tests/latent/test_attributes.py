@@ -5,8 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
-from gan.latent.attributes import PICTURES, check, measured, moved, spread
+from gan.latent.attributes import PICTURES, check, measured, moved, of_pictures, spread
 from gan.latent.space import Space
+from gan.metrics.attributes import ATTRIBUTES
 from gan.networks import stylegan2
 from gan.sampling import latents
 
@@ -30,15 +31,16 @@ class Painter(nn.Module):
 def test_the_change_is_what_was_asked_for_and_what_is_held_stays() -> None:
     space = Space(Painter().eval())
     points = latents(range(40), 12)
-    names = ["brightness", "saturation", "warmth"]
-    before = measured(space.images(points), names)
-    of_all = spread(space)
-    units = torch.tensor([of_all[name] for name in names])
+    some = {name: ATTRIBUTES[name] for name in ("brightness", "saturation", "warmth")}
+    before = measured(space.images(points), some.values())
+    of_all = spread(space, some)
+    units = torch.tensor([of_all[name] for name in some])
     for value in (-0.8, 0.3):
-        after = measured(space.images(moved(space, points, {"brightness": value * units[0], "warmth": 0})), names)
-        change = ((after - before) / units).detach()
+        there = moved(space, points, ATTRIBUTES, {"brightness": value * of_all["brightness"], "warmth": 0})
+        change = ((measured(space.images(there), some.values()) - before) / units).detach()
         assert (change[:, 0] - value).abs().mean() < 0.02 and change[:, 2].abs().mean() < 0.02
-    alone = measured(space.images(moved(space, points, {"brightness": 0.8 * units[0]})), names)
+    there = moved(space, points, ATTRIBUTES, {"brightness": 0.8 * of_all["brightness"]})
+    alone = measured(space.images(there), some.values())
     assert ((alone - before) / units)[:, 2].abs().mean() > 0.05  # what is not held moves too
 
 
@@ -46,22 +48,23 @@ def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> Non
     torch.manual_seed(0)
     space = Space(stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval())
     points = space.of(latents(range(20), 8))
-    assert moved(space, points, {"brightness": 0.0, "contrast": 0}) is points
+    assert moved(space, points, ATTRIBUTES, {"brightness": 0.0, "contrast": 0}) is points
     by = {"brightness": 0.1}
-    assert torch.equal(moved(space, points, by)[17:18], moved(space, points[17:18], by))
+    together = moved(space, points, ATTRIBUTES, by)
+    assert torch.equal(together[17:18], moved(space, points[17:18], ATTRIBUTES, by))
 
 
 def test_a_spread_is_the_deviation_over_many_pictures() -> None:
     space = Space(Painter().eval())
-    values = measured(space.images(space.fixed(PICTURES)), ["contrast", "sharpness"]).std(0)
-    found = spread(space)
-    assert [found["contrast"], found["sharpness"]] == pytest.approx(values.tolist())
+    some = {"contrast": ATTRIBUTES["contrast"], "red": lambda x: x[:, 0].mean((1, 2))}
+    values = measured(space.images(space.fixed(PICTURES)), some.values()).std(0)
+    assert list(spread(space, some).values()) == pytest.approx(values.tolist())
 
 
 def test_attributes_that_are_not_there() -> None:
     with pytest.raises(UserError, match="there are brightness, contrast"):
-        check("zoom", spread(Space(Painter().eval())))
-    grey = spread(Space(Painter(1).eval()))
+        check("zoom", of_pictures(3))
+    grey = of_pictures(1)
     assert list(grey) == ["brightness", "contrast", "sharpness"]
     with pytest.raises(UserError, match="grey images have none"):
         check("warmth", grey)

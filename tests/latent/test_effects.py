@@ -8,6 +8,7 @@ from torch import Tensor
 from gan.latent.effects import VALUES, effect, line, table
 from gan.metrics.attributes import brightness, warmth
 
+ATTRIBUTES = {"brightness": brightness, "warmth": warmth}
 UNITS = {"brightness": 0.1, "warmth": 0.2}
 
 
@@ -31,7 +32,7 @@ def test_what_is_set_comes_and_what_leaks_is_said() -> None:
         assert name == "brightness"
         return before + 2 * 0.1 * value * gains * torch.tensor([1.1, 1, 0.9])[:, None, None]  # light is half of [-1, 1]
 
-    slope, r2, leakage = effect("brightness", before, edited, UNITS)
+    slope, r2, leakage = effect("brightness", before, edited, ATTRIBUTES, UNITS)
     changes = np.concatenate(
         [((brightness(edited("brightness", v)) - brightness(before)) / 0.1).numpy() for v in VALUES]
     )
@@ -44,6 +45,6 @@ def test_what_is_set_comes_and_what_leaks_is_said() -> None:
 
 def test_what_does_nothing_explains_nothing() -> None:
     before = pictures()
-    slope, r2, leakage = effect("warmth", before, lambda name, value: before, UNITS)
-    assert (slope, r2, leakage) == (0, 0, {"brightness": 0.0})
-    assert "warmth          0.00" in "\n".join(table({"warmth": effect("warmth", before, lambda n, v: before, UNITS)}))
+    found = effect("warmth", before, lambda name, value: before, ATTRIBUTES, UNITS)
+    assert found == (0, 0, {"brightness": 0.0})
+    assert "warmth          0.00" in "\n".join(table({"warmth": found}))
