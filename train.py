@@ -12,7 +12,7 @@
 import hydra
 from omegaconf import DictConfig
 
-from gan.config import errors_in_one_line, launch
+from gan.launch import errors_in_one_line, launch
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")

@@ -1,5 +1,10 @@
 """The exceptions that users see."""
 
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
 
 class UserError(Exception):
     """An error that a user can cause and mend: one line that says what, where and what to do."""
@@ -14,3 +19,11 @@ def at_least(name: str, value: object, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(f"{name}={value}: a whole number of at least {least}")
     return value
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    known = list(choices)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    return f"there are {', '.join(known)}" if len(known) < 20 else "see python train.py --help"

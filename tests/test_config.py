@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gan import help as help_page
 from gan import runs
-from gan.config import CONF, compose, did_you_mean, readable, rules
-from gan.errors import UserError
+from gan.config import CONF, compose, rules
 
 MULTI = ("penalty", "metric", "callback", "logger")
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
@@ -98,45 +96,6 @@ def test_help_gives_every_option_a_meaning() -> None:
                 continue
             assert f"  {prefix}{key}=" in page, key
     assert all(f"{file.parent}={file.name}" in page for file in FILES)
-
-
-def message(*typed: str) -> str | None:
-    with pytest.raises((HydraException, UserError)) as caught:
-        compose(list(typed))
-    return readable(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("typed", "said"),
-    [
-        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan or cyclegan?"),
-        ("loss=hing", "loss=hing: there is no such loss; did you mean hinge?"),
-        ("data.sise=32", "data.sise: no such option; did you mean data.size"),
-        ("imags=32", "imags: no such option; did you mean images"),
-        ("modle=dcgan", "modle: no such option; did you mean model"),
-        ("search=optima", "search=optima: there is no such search; did you mean optuna?"),
-    ],
-)
-def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
-    line = message(typed)
-    assert line is not None and line.startswith(said) and "\n" not in line
-
-
-def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = ["model=seed", "penalty=[r1]", "model.generator.detail=3"]
-    monkeypatch.setattr("sys.argv", ["train.py", *typed])
-    line = message(*typed)
-    assert line is not None and "did you mean model.generator.size" in line and "or model.generator.detail" not in line
-
-
-def test_faults_of_the_program_are_not_hidden() -> None:
-    assert readable(ValueError("a bug")) is None
-    for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
-        assert str(readable(lost)).startswith("a process that gathers batches died")
-
-
-def test_did_you_mean() -> None:
-    assert did_you_mean("zzz", ["a", "b"]) == "there are a, b"
 
 
 def test_by_device_takes_what_was_measured() -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "latent")
-MAY_IMPORT_HYDRA = {"config.py", "resume.py", "training.py"}
+MAY_IMPORT_HYDRA = {"config.py", "launch.py", "resume.py", "training.py"}
 
 
 def imported(file: Path) -> set[str]:
@@ -35,6 +36,20 @@ def test_hydra_stays_where_it_belongs() -> None:
     for file in (ROOT / "gan").rglob("*.py"):
         if file.name not in MAY_IMPORT_HYDRA:
             assert not [name for name in imported(file) if name.split(".")[0] in ("hydra", "omegaconf")], file
+
+
+def test_no_file_needs_another_that_needs_it() -> None:
+    """Imports within functions and for types count too."""
+    files = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in (ROOT / "gan").rglob("*.py")}
+    needed = {name: wanted(file) & files.keys() for name, file in files.items()}
+    TopologicalSorter(needed).prepare()  # raises CycleError, which names a circle
+
+
+def wanted(file: Path) -> set[str]:
+    """Modules of which a file takes something: of `from gan import runs` gan.runs."""
+    tree = ast.parse(file.read_text())
+    parts = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
+    return imported(file) | {f"{node.module}.{alias.name}" for node in parts for alias in node.names}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,49 @@
+"""What a user can cause is one line; what is a fault of the program is not hidden."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.errors import HydraException
+
+from gan.config import compose
+from gan.errors import UserError, did_you_mean
+from gan.launch import readable
+
+
+def message(*typed: str) -> str | None:
+    with pytest.raises((HydraException, UserError)) as caught:
+        compose(list(typed))
+    return readable(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan or cyclegan?"),
+        ("loss=hing", "loss=hing: there is no such loss; did you mean hinge?"),
+        ("data.sise=32", "data.sise: no such option; did you mean data.size"),
+        ("imags=32", "imags: no such option; did you mean images"),
+        ("modle=dcgan", "modle: no such option; did you mean model"),
+        ("search=optima", "search=optima: there is no such search; did you mean optuna?"),
+    ],
+)
+def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
+    line = message(typed)
+    assert line is not None and line.startswith(said) and "\n" not in line
+
+
+def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["model=seed", "penalty=[r1]", "model.generator.detail=3"]
+    monkeypatch.setattr("sys.argv", ["train.py", *typed])
+    line = message(*typed)
+    assert line is not None and "did you mean model.generator.size" in line and "or model.generator.detail" not in line
+
+
+def test_faults_of_the_program_are_not_hidden() -> None:
+    assert readable(ValueError("a bug")) is None
+    for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
+        assert str(readable(lost)).startswith("a process that gathers batches died")
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("zzz", ["a", "b"]) == "there are a, b"
