@@ -35,6 +35,7 @@ class Model:
         config: the run's configuration.
         classes: names of the classes that the generator was trained with, in the order of labels; else empty.
         class_counts: (classes,), images of each.
+        vectors: directions by name, (latent,), that `edit` knows too: `model.vectors |= model.directions()`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Model:
         self.config = config
         self.classes = list(classes)
         self.class_counts = class_counts
+        self.vectors: dict[str, Tensor] = {}
         self.spreads: dict[str, float] = {}  # of attributes, once they were asked for
 
     def to(self, device: str) -> Model:
@@ -135,22 +137,24 @@ class Model:
         Args:
             label: (N,), of generators with classes.
             settings: of `attributes` in units of how far images usually differ, where 0 holds an attribute while
-                others change; of `gan.latent.position.POSITIONS` in units that are said there.
+                all else changes; of `gan.latent.position.POSITIONS` in units that are said there; of `vectors`.
 
         Raises:
             UserError: there is no such attribute, or grey images have none.
         """
-        place = Space(self.generator)
-        positions = {name: settings.pop(name) for name in POSITIONS if name in settings}
-        points = position.moved(place, points, positions, label)
-        for name in settings:
+        place, there = Space(self.generator), points
+        for name in [name for name in settings if name in self.vectors and settings[name]]:
+            there = there + settings[name] * self.vectors[name]
+        there = position.moved(place, there, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
+        named = {name: value for name, value in settings.items() if name not in (*POSITIONS, *self.vectors)}
+        for name in named:
             attributes.check(name, self.attributes)
-        by = {name: value * self.units[name] for name, value in settings.items()}
-        return attributes.moved(place, points, self.attributes, by, label)
+        by = {name: value * self.units[name] for name, value in named.items()}
+        return attributes.moved(place, there, self.attributes, by, label, since=points)
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
-        """What `edit` can change: colour and light; others can be put in, such as classes that a classifier tells:
+        """What `edit` changes by name: colour and light; others can be put in, such as classes that a classifier tells:
         `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`."""
         return attributes.of_pictures(self.draw([0]).shape[1])
 
@@ -170,9 +174,8 @@ class Model:
         Args:
             advance: told after each attribute.
         """
-        z, labels = self.latents_of(list(range(samples)))
         place = Space(self.generator)
-        points = place.of(z, labels)
+        points, labels = self.points(list(range(samples)))
         pictures = place.seen(points, labels)
 
         def edited(name: str, value: float) -> Tensor:
@@ -208,7 +211,8 @@ class Model:
         """The points whose pictures are nearest to images uint8 (N, C, H, W): `model.project(images).points`.
 
         Args:
-            space: "z", "w", or "w+" with a point for each layer; w where there is one.
+            space: that is searched: "z", "w", or "w+" with a point for each layer; w where there is one. What is found
+                in z is given in w where there is one, as `edit` and `drawn` take it.
             starts: points near each image to begin from, of which the best goes on.
             steps: of Adam.
             label: name of the class to draw images of; without, that of the best start.
@@ -217,12 +221,21 @@ class Model:
         Raises:
             UserError: images are of another shape; there is no such space or class.
         """
-        place, shape = Space(self.generator, space.removesuffix("+")), self.draw([0]).shape[1:]
+        place, shape = Space(self.generator, "w" if space == "w+" else space), self.draw([0]).shape[1:]
         if images.shape[1:] != shape:
             raise UserError(f"images of shape {tuple(images.shape[1:])}: this generator draws {tuple(shape)}")
         labels = None if label is None else torch.full((len(images),), self.label_of(label))
         options = (starts, steps, space == "w+", labels, self.class_counts, advance)
-        return projection.project(place, images, *options)
+        return projection.project(place, images, *options).within(Space(self.generator), place)
+
+    def points(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
+        """What seeds draw, as points of w, or of z without a mapping, (N, latent), and labels as of `latents_of`.
+
+        Raises:
+            UserError: as `latents_of`.
+        """
+        z, labels = self.latents_of(seeds, label)
+        return Space(self.generator).of(z, labels), labels
 
     def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
         """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.

@@ -54,12 +54,15 @@ def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Te
     return in_chunks(lambda *some: to_uint8(generator(*some)), device, z, label)
 
 
-def in_chunks(function: Callable[..., Tensor], device: torch.device, x: Tensor, label: Tensor | None = None) -> Tensor:
-    """What function(x, label) gives for rows of x (N, ...), taken CHUNK by CHUNK on the device; on the CPU."""
+def in_chunks(
+    function: Callable[..., Tensor], device: torch.device, x: Tensor, label: Tensor | None = None, *more: Tensor
+) -> Tensor:
+    """What function(x, label, *more) gives for rows of x (N, ...), taken CHUNK by CHUNK on the device; on the CPU."""
     parts = []
     for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
-        parts.append(function(padded(x, first, device), labels)[: len(x) - first].cpu())
+        further = (padded(each, first, device) for each in more)
+        parts.append(function(padded(x, first, device), labels, *further)[: len(x) - first].cpu())
     return torch.cat(parts)
 
 

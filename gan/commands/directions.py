@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.commands.generate import choose_model, chosen_model, in_run, parse_seeds
+from gan.commands.generate import checked_device, choose_model, chosen_model, in_run, parse_seeds
 from gan.errors import UserError
 from gan.progress import counting
 from gan.runs import write_atomically
@@ -62,14 +63,14 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.recognition:
         from gan.recognition import classifier
 
-        kinds = classifier.load(arguments.run, arguments.checkpoint, arguments.recognition, arguments.device)
+        device = checked_device(arguments.device)
+        kinds = classifier.load(arguments.run, arguments.checkpoint, arguments.recognition, device)
         model.attributes = kinds.attributes() | model.attributes
     space = Space(model.generator)
-    z, labels = model.latents_of(seeds, arguments.label)
+    points, labels = model.points(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
-    points = space.of(z, labels)
     try:
-        store.write(out / FILE, vectors, space)
+        (out / ATTRIBUTES).unlink(missing_ok=True)  # of what --force writes over
         with counting(f"drawing sheets into {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
                 save_sheet(out / f"{name}.png", [space.draw(points + step * vector, labels) for step in STEPS])
@@ -80,12 +81,18 @@ def run(arguments: argparse.Namespace) -> None:
                 found = model.effects(arguments.attributes, advance)
             for name in found:
                 changed = [model.edit(points, labels, **{name: value}) for value in SET]
-                save_sheet(out / f"{name}.png", [space.draw(each, labels) for each in changed])
+                save_sheet(out / named(name), [space.draw(each, labels) for each in changed])
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
             print("\n".join(effects.table(found)))
+        store.write(out / FILE, vectors, space)  # at last, so that what was interrupted begins anew
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def named(name: str) -> str:
+    """The file of a sheet; a class may have any name, also one that leads out of the folder."""
+    return re.sub(r"[^\w-]", "_", name) + ".png"
 
 
 def save_sheet(path: Path, columns: list[Tensor]) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands.data import parse_size
 from gan.commands.directions import FILE, FOLDER
-from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
+from gan.commands.generate import checked_device, choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError
+from gan.progress import counting
 from gan.runs import RECOGNITION
+
+GROUP = 32  # images that are edited and saved together
+DIRECTION = r"(sefa|pca)\d+"  # how gan directions names what it finds
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.latent.attributes import Attribute
-    from gan.latent.space import Space
     from gan.model import Model
 
 
@@ -63,40 +67,47 @@ def run(arguments: argparse.Namespace) -> None:
     if not arguments.latents:
         refuse_existing(out, [out / f"{seed}.png" for seed in seeds], arguments.force)
 
+    if arguments.latents and arguments.label:
+        raise UserError("--class: of images that were projected it is known")
+
     from gan.images import save_png
-    from gan.latent import store
     from gan.latent.position import POSITIONS
-    from gan.latent.space import Space
 
     model = chosen_model(arguments)
-    vectors = {}
-    if settings.keys() - {*model.attributes, *POSITIONS} and file.is_file():
-        vectors = store.read(file, model.generator).vectors
-    if settings.keys() - {*model.attributes, *POSITIONS, *vectors}:
-        model.attributes = classes(arguments) | model.attributes
-    known = {*model.attributes, *POSITIONS}
-    if unknown := [name for name in settings if name not in known and name not in vectors]:
-        others = ", ".join(vectors) or f"what gan directions {arguments.run} finds"
+    learn(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
+    if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
+        others = ", ".join(model.vectors) or f"what gan directions {arguments.run} finds"
         raise UserError(f"--set {unknown[0]}: there are {', '.join([*model.attributes, *POSITIONS])}, and {others}")
-    space = Space(model.generator)
     if arguments.latents:
-        names, points, labels = stored(arguments.latents, model, space)
+        names, points, labels = stored(arguments.latents, model)
         refuse_existing(out, [out / f"{name}.png" for name in names], arguments.force)
     else:
         names = list(map(str, seeds))
-        z, labels = model.latents_of(seeds, arguments.label)
-        points = space.of(z, labels)
+        points, labels = model.points(seeds, arguments.label)
     for mix in mixes:
-        points = mixed(model, space, points, *mix)
-    for name, value in settings.items():
-        if name in vectors:
-            points = points + value * vectors[name]
-    points = model.edit(points, labels, **{name: value for name, value in settings.items() if name in known})
+        points = mixed(model, points, *mix, arguments.label)
     try:
-        for picture, name in zip(model.drawn(points, labels, size), names, strict=True):
-            save_png(picture, out / f"{name}.png")
+        with counting(f"drawing into {out}", len(names)) as advance:
+            for first in range(0, len(names), GROUP):
+                part = slice(first, first + GROUP)
+                own = None if labels is None else labels[part]
+                pictures = model.drawn(model.edit(points[part], own, **settings), own, size)
+                for picture, name in zip(pictures, names[part], strict=True):
+                    save_png(picture, out / f"{name}.png")
+                advance(len(pictures))
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+
+
+def learn(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:
+    """Let a model know what directions and classes were found for its run, where names are of such."""
+    from gan.latent import store
+
+    found = {name for name in names if re.fullmatch(DIRECTION, name)}
+    if names - found:
+        model.attributes = classes(arguments) | model.attributes
+    if (found or arguments.directions) and directions.is_file():
+        model.vectors |= store.read(directions, model.generator).vectors
 
 
 def classes(arguments: argparse.Namespace) -> dict[str, Attribute]:
@@ -107,30 +118,30 @@ def classes(arguments: argparse.Namespace) -> dict[str, Attribute]:
 
     from gan.recognition import classifier
 
-    return classifier.load(arguments.run, arguments.checkpoint, folder, arguments.device).attributes()
+    device = checked_device(arguments.device)
+    return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
 
 
-def stored(path: Path, model: Model, space: Space) -> tuple[list[str], Tensor, Tensor | None]:
-    """Names, points of the space and labels of what `gan project` has written."""
+def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:
+    """Names, points and labels of what `gan project` has written."""
     import torch
 
     from gan.latent import store
 
-    vectors, theirs, about = store.read(path, model.generator)
+    vectors, _, about = store.read(path, model.generator)
     if "labels" not in about:
         raise UserError(f"{path}: holds no latents of images; gan project writes such")
     classes = json.loads(about["labels"])
     labels = torch.tensor([classes[name] for name in vectors]) if classes else None
-    points = torch.stack(list(vectors.values()))
-    return list(vectors), points if theirs.name == space.name else space.of(points, labels), labels
+    return list(vectors), torch.stack(list(vectors.values())), labels
 
 
-def mixed(model: Model, space: Space, points: Tensor, seed: int, layers: tuple[int, int] | float) -> Tensor:
+def mixed(model: Model, points: Tensor, seed: int, layers: tuple[int, int] | float, label: str | None) -> Tensor:
     """Points with some layers of a seed, or a share of the way to it."""
     from gan.latent import mixing
+    from gan.latent.space import Space
 
-    z, label = model.latents_of([seed])
-    other = space.of(z, label)[0]
+    space, other = Space(model.generator), model.points([seed], label)[0][0]
     if isinstance(layers, float):
         return mixing.between(space, points, other, layers)
     return mixing.mixed(space, points, other, *layers)
@@ -154,4 +165,6 @@ def parse_settings(words: list[str]) -> dict[str, float]:
             settings[name] = float(value)
         except ValueError:
             raise UserError(f"--set {word}: write it as NAME=VALUE, as in sefa0=2") from None
+        if not math.isfinite(settings[name]):
+            raise UserError(f"--set {word}: a finite number")
     return settings

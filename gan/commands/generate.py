@@ -90,8 +90,13 @@ def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """ "0-3,42" -> [0, 1, 2, 3, 42], each once, in the order given."""
-    seeds: dict[int, None] = {}
+    """ "0-3,42,1" -> [0, 1, 2, 3, 42], each once, in the order given."""
+    return list(dict.fromkeys(listed_seeds(text)))
+
+
+def listed_seeds(text: str) -> list[int]:
+    """ "0-3,42,1" -> [0, 1, 2, 3, 42, 1]."""
+    seeds: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
         if not found:
@@ -99,8 +104,8 @@ def parse_seeds(text: str) -> list[int]:
         first, last = int(found.group(1)), int(found.group(2) or found.group(1))
         if last < first or last - first >= 10_000_000:
             raise UserError(f"--seeds {text}: the range {part!r} is empty or longer than ten million")
-        seeds.update(dict.fromkeys(range(first, last + 1)))
-    return list(seeds)
+        seeds += range(first, last + 1)
+    return seeds
 
 
 def checked_device(name: str) -> str:

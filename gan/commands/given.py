@@ -24,7 +24,7 @@ def of(source: Path) -> list[File]:
 def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
     """Images uint8 (C, H, W) by name, as a run's configuration of data has them, and what could not be read.
 
-    How many had to be brought to that size is said.
+    How many had to be brought to that size is said, and of how many transparency is lost.
     """
     import torch
 
@@ -37,7 +37,7 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     decoder = Decoder(
         (height, width), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
     )
-    images, broken, others = {}, [], 0
+    images, broken, others, clear = {}, [], 0, 0
     for file in files:
         try:
             picture = next(iter(pictures(BytesIO(content(file)))))
@@ -45,7 +45,17 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
             broken.append(f"{file.path}: {error}")
             continue
         others += picture.size != (width, height)
-        images[file.name] = torch.from_numpy(decoder.fitted(picture).pixels.copy())
+        clear += picture.mode == "RGBA"
+        images[printable(file.name)] = torch.from_numpy(decoder.fitted(picture).pixels.copy())
     if others:
         print(f"{others} of {len(images)} images are brought to the model's {width}x{height} pixels")
+    if clear and decoder.channels < 4:
+        print(f"{clear} of {len(images)} images are transparent in parts, and are laid on {decoder.background}")
+    if decoder.channels == 1:
+        print("images are taken in grey, as the model's are")
     return images, broken
+
+
+def printable(name: str) -> str:
+    """A file's name for tables and files of ours; what is no UTF-8 in it is spelt out."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

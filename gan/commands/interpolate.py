@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gan.commands.generate import choose_model, chosen_model, parse_seeds
-from gan.errors import UserError
+from gan.commands.generate import choose_model, chosen_model, listed_seeds
+from gan.errors import UserError, at_least
+
+SLOWEST, FASTEST = 0.1, 1000  # frames a second
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,12 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = parse_seeds(arguments.seeds)
+    seeds = listed_seeds(arguments.seeds)
     if arguments.out.exists() and not arguments.force:
         raise UserError(f"{arguments.out}: exists already; --force writes over it")
-    for name in ("frames", "rate", "scale"):
-        if getattr(arguments, name) <= 0:
-            raise UserError(f"--{name} {getattr(arguments, name)}: more than 0")
+    for name in ("frames", "scale"):
+        at_least(f"--{name}", getattr(arguments, name), 1)
+    if not SLOWEST <= arguments.rate <= FASTEST:
+        raise UserError(f"--rate {arguments.rate}: from {SLOWEST} to {FASTEST} frames a second")
 
     from gan import animation
 

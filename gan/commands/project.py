@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -63,9 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
 
     work = Work(chosen_model(arguments), arguments)
     images, broken = decoded(files, work.model.config["data"])
-    todo = [name for name in images if name not in work.points]
+    todo = [name for name in images if work.digests.get(name) != digest(images[name])]
     if len(todo) < len(images):
-        print(f"{len(images) - len(todo)} images have been projected and stay; --force begins anew")
+        gifs = ", without a GIF where they had none" if arguments.gif else ""
+        print(f"{len(images) - len(todo)} images have been projected and stay{gifs}; --force begins anew")
+    if changed := [name for name in todo if name in work.points]:
+        print(f"{len(changed)} images are others than those of their names that have been projected: anew")
     try:
         with counting(f"projecting into {out}", passes(len(todo), arguments.starts, arguments.steps)) as advance:
             for first in range(0, len(todo), GROUP):
@@ -79,6 +83,10 @@ def run(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if broken else 0
 
 
+def digest(image: Tensor) -> str:
+    return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+
+
 class Work:
     """What has been found, in the folder that it is written to."""
 
@@ -89,16 +97,17 @@ class Work:
         self.model = model
         self.arguments = arguments
         self.out: Path = arguments.out
-        self.space = Space(model.generator, arguments.space.removesuffix("+"))
+        self.space = Space(model.generator)
         names = ("space", "starts", "steps", "label")
         self.options = " ".join(f"{name}={getattr(arguments, name) or 'any'}" for name in names)
         self.points: dict[str, Tensor] = {}
         self.labels: dict[str, int] = {}
+        self.digests: dict[str, str] = {}
         if (self.out / FILE).exists() and not arguments.force:
             self.points, _, about = store.read(self.out / FILE, model.generator)
             if about.get("options") != self.options:
                 raise UserError(f"{self.out / FILE}: was made with {about.get('options')}; --force begins anew")
-            self.labels = json.loads(about["labels"])
+            self.labels, self.digests = json.loads(about["labels"]), json.loads(about.get("digests", "{}"))
 
     def take(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Find the points of some more images and write all that there is of them."""
@@ -111,6 +120,7 @@ class Work:
         targets, options = torch.stack(list(images.values())), self.arguments
         found = self.model.project(targets, options.space, options.starts, options.steps, options.label, advance)
         self.points |= dict(zip(images, found.points, strict=True))
+        self.digests |= {name: digest(image) for name, image in images.items()}
         if found.labels is not None:
             self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
         for n, (name, drawn) in enumerate(zip(images, self.draw(list(images)), strict=True)):
@@ -118,7 +128,8 @@ class Work:
             if options.gif:
                 label = None if found.labels is None else found.labels[n].expand(len(found.way))
                 animation.save(self.space.draw(found.way[:, n], label), self.out / f"{name}.gif", RATE)
-        store.write(self.out / FILE, self.points, self.space, labels=json.dumps(self.labels), options=self.options)
+        about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
+        store.write(self.out / FILE, self.points, self.space, **about)
 
     def draw(self, names: list[str]) -> Tensor:
         """uint8 (N, C, H, W), the pictures of points that were found."""
@@ -140,6 +151,6 @@ class Work:
         table.writerow(["file", *scores])
         for name, *values in zip(images, *scores.values(), strict=True):
             table.writerow([name, *(f"{float(value):.4f}" for value in values)])
-        write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")))
+        write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode()))
         medians = ", ".join(f"{name} {float(values.median()):.3f}" for name, values in scores.items())
         print(f"{len(images)} images, medians: {medians}")

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+import warnings
 from contextlib import redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands.evaluate import DECODING, folder
-from gan.commands.generate import choose_model, chosen_model, in_run
+from gan.commands.generate import checked_device, choose_model, chosen_model, in_run
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE
 from gan.errors import UserError, at_least
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from gan.recognition.protocol import Builder, Score, Split
 
 OWN = "discriminator"
+FEW = 5  # images of a class in a test, below which that is said
 SPLITS = ("file", "folder", "prefix", "content")
 
 
@@ -78,14 +80,15 @@ def learn(arguments: argparse.Namespace) -> None:
 
     from gan.model_io import load_discriminator
     from gan.recognition import classifier
-    from gan.recognition.protocol import scattered, splits
+    from gan.recognition.protocol import fewest, scattered, splits
 
     out = in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
         raise UserError(f"{out}: holds a classifier already; --force writes over it")
+    device = checked_device(arguments.device)
     network, untrained, config, checkpoint = load_discriminator(arguments.run, arguments.checkpoint)
     for each in (network, untrained):
-        each.to(arguments.device)
+        each.to(device)
     with redirect_stdout(sys.stderr):
         data = labelled(arguments, config, checkpoint)
     images, labels, groups = rows_of(data, arguments.split)
@@ -95,20 +98,26 @@ def learn(arguments: argparse.Namespace) -> None:
               + ", ".join(data.classes[label] for label in alone))  # fmt: skip
     builders = features(network, untrained, arguments.alone)
     scores = measured(builders, images, labels, len(data.classes), parts, arguments)
-    saved(out, network, images, labels, data.classes, scores, arguments)
     print_scores(scores, data.classes, len(images))
+    if (least := fewest(labels, parts)) < FEW:
+        print(f"note: some class has only {least} of its images in some test; take what is said of it with care")
+    if config["model"]["discriminator"].get("classes"):
+        print("note: this discriminator was trained with classes; if these are the same, it has seen the answers")
+    saved(out, network, images, labels, data.classes, scores, arguments)
 
 
 def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: Path) -> Any:
     """The DataModule of images with classes, all of them at hand."""
     from gan import model_io
 
+    own = dict(config["data"])
+    if own.get("fit") == "random_crop":
+        own["fit"] = "crop"  # as images are predicted, whole
     if arguments.data is None:
-        own = dict(config["data"])
         own |= {"split": None, "labels": arguments.labels or own.get("labels") or True}
         data = model_io.data({"data": own}, checkpoint)
     else:
-        options = {name: config["data"][name] for name in DECODING if name in config["data"]}
+        options = {name: own[name] for name in DECODING if name in own}
         data = folder(arguments.data, labels=arguments.labels or True, **options)
     if len(data.classes) < 2:
         raise UserError("to learn to tell classes, images of at least two are needed")
@@ -185,13 +194,13 @@ def saved(
     fitted = probe.fit(reduction(found), labels, len(classes), constant, arguments.classifier)
     about = {
         "constant": constant,
-        "classifier": arguments.classifier,
         "split": arguments.split,
         "images": len(images),
         "scores": {name: score._asdict() | {"table": score.table.tolist()} for name, score in scores.items()},
     }
     try:
-        classifier.write(out, classifier.Classifier(layers, classifier.joined(reduction, fitted), classes), about)
+        joined = classifier.joined(reduction, fitted)
+        classifier.write(out, classifier.Classifier(layers, joined, classes, arguments.classifier), about)
         draw_confusion(scores[OWN].table, classes, out / "confusion.png")
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
@@ -231,8 +240,9 @@ def draw_confusion(table: Tensor, classes: list[str], path: Path) -> None:
     shares = table / table.sum(1, keepdim=True).clamp(min=1)
     axes.imshow(shares.numpy(), vmin=0, vmax=1, cmap="Blues")
     ticks = range(len(classes))
-    axes.set_xticks(ticks, [name[:20] for name in classes], rotation=90)
-    axes.set_yticks(ticks, [name[:20] for name in classes])
+    names = [name[:20] for name in classes]
+    axes.set_xticks(ticks, names, rotation=90, parse_math=False)
+    axes.set_yticks(ticks, names, parse_math=False)
     axes.set_xlabel("taken for")
     axes.set_ylabel("shows")
     if len(classes) <= 20:
@@ -242,7 +252,9 @@ def draw_confusion(table: Tensor, classes: list[str], path: Path) -> None:
                 column, row, f"{100 * share:.0f}", ha="center", va="center", color="white" if share > 0.5 else "black"
             )
     try:
-        write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph")  # of scripts that the font has not
+            write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
     finally:
         pyplot.close(figure)
 
@@ -253,12 +265,13 @@ def predict(arguments: argparse.Namespace) -> int:
 
     files = of(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
-    found = classifier.read(in_run(arguments.run, arguments.out, RECOGNITION), network.to(arguments.device))
+    network.to(checked_device(arguments.device))
+    found = classifier.read(in_run(arguments.run, arguments.out, RECOGNITION), network)
     with redirect_stdout(sys.stderr):
         images, broken = decoded(files, config["data"])
     text = StringIO()
     table = csv.writer(text)
-    table.writerow(["file", "class", "probability"])
+    table.writerow(["file", "class", "probability" if found.kind == "logistic" else "score"])
     if images:
         import torch
 

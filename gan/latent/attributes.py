@@ -60,6 +60,7 @@ def moved(
     attributes: Mapping[str, Attribute],
     by: Mapping[str, float],
     label: Tensor | None = None,
+    since: Tensor | None = None,
 ) -> Tensor:
     """Points (N, latent) or (N, layers, latent) near the given ones, whose pictures have more of each attribute, as far
     as the generator goes.
@@ -67,24 +68,27 @@ def moved(
     Args:
         by: of some of the attributes how much more, in its own unit; 0 holds it while others change.
         label: (N,), of generators with classes.
+        since: points than whose pictures it shall be more; without, the given ones.
     """
+    since = points if since is None else since
     chosen = [attributes[name] for name in by]
-    wanted = torch.tensor(list(by.values()), dtype=torch.float32, device=space.device)
-    if not wanted.any():
+    wanted = torch.tensor(list(by.values()), dtype=torch.float32)
+    if not chosen or (since is points and not wanted.any()):
         return points
+    with torch.no_grad():
+        goals = measured(space.seen(since, label), chosen) + wanted  # (N, A)
     longest = LONGEST * points[0].numel() ** 0.5 * float(space.statistics[1].mean())
 
-    def follow(start: Tensor, labels: Tensor | None) -> Tensor:
-        q, goal = start, None
+    def follow(start: Tensor, labels: Tensor | None, goal: Tensor) -> Tensor:
+        q = start
         for _ in range(STEPS):
             have, slope = slopes(space, q, chosen, labels)  # (N, A), (N, A, numbers of a point)
-            goal = have + wanted if goal is None else goal
             square = slope @ slope.mT + SMALL * torch.eye(len(chosen), device=q.device)
             step = SHARE * (slope.mT @ torch.linalg.solve(square, (goal - have)[..., None]))[..., 0]
             q = q + (step * (longest / step.norm(dim=1, keepdim=True).clamp(min=longest))).view_as(q)
         return q
 
-    return in_chunks(follow, space.device, points, label)
+    return in_chunks(follow, space.device, points, label, goals)
 
 
 def slopes(

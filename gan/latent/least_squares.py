@@ -62,9 +62,10 @@ def nearest(function: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, ste
     for _ in range(steps):
         if curvature is None or slope is None:
             jacobian = of(function, x)  # (latent, D)
-            curvature, slope = (jacobian @ jacobian.T).double(), (jacobian @ rest).double()
-        damped = curvature + damping * curvature.diagonal().mean() * torch.eye(len(x), device=x.device)
-        step = torch.linalg.solve(damped, -slope).to(x.dtype)
+            # On the CPU, since Apple's GPUs have no doubles.
+            curvature, slope = (jacobian @ jacobian.T).cpu().double(), (jacobian @ rest).cpu().double()
+        damped = curvature + damping * curvature.diagonal().mean() * torch.eye(len(x))
+        step = torch.linalg.solve(damped, -slope).to(x)
         further = function(x + step) - target
         gained = squares - further.square().sum()
         if gained > 0:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from gan.errors import UserError
+from gan.errors import UserError, at_least
 from gan.images import to_float
 from gan.latent.least_squares import settle
 from gan.latent.space import Space
@@ -34,6 +34,7 @@ SSIM, PERCEPTUAL = 0.2, 0.2  # weights, that of the mean absolute difference bei
 WINDOW = 8  # pixels, half of which the next window shares
 LEAST = 64  # pixels of the shorter side that the network sees
 FRAMES = 50  # of the way, about
+FEWEST = 10  # steps
 
 
 class Projection(NamedTuple):
@@ -43,6 +44,13 @@ class Projection(NamedTuple):
     points: Tensor
     labels: Tensor | None
     way: Tensor
+
+    def within(self, space: Space, found: Space) -> Projection:
+        """The same in another space than that it was found in: of z in w."""
+        if space.name == found.name:
+            return self
+        way = torch.stack([space.of(points, self.labels) for points in self.way])
+        return Projection(space.of(self.points, self.labels), self.labels, way)
 
 
 def project(
@@ -64,8 +72,11 @@ def project(
         advance: told of how many more of `passes` are done.
 
     Raises:
-        UserError: w+ is asked for in z.
+        UserError: w+ is asked for in z; starts are not from 1 to CANDIDATES, or steps fewer than FEWEST.
     """
+    at_least("steps", steps, FEWEST)
+    if at_least("starts", starts, 1) > CANDIDATES:
+        raise UserError(f"starts={starts}: at most {CANDIDATES}")
     if layered and space.name == "z":
         raise UserError("w+ has a point for each layer, which generators without a mapping do not take")
     parts = []
@@ -119,18 +130,26 @@ def nearest(
 ) -> tuple[Tensor, Tensor | None]:
     """Points (N, starts, latent) whose pictures are nearest to the targets among many, and their classes (N, starts).
 
-    In w the mean is among the many.
+    Args:
+        label: (N,), of which class the many are; without, of each as often as `counts` says.
     """
-    labels = classes_of(range(CANDIDATES), counts)
+    if label is None or not space.classes:
+        return among(space, targets, starts, classes_of(range(CANDIDATES), counts))
+    points = targets.new_empty(len(targets), starts, space.size)
+    for kind in label.unique():
+        points[label == kind], _ = among(space, targets[label == kind], starts, kind.expand(CANDIDATES))
+    return points, label[:, None].expand(-1, starts)
+
+
+def among(space: Space, targets: Tensor, starts: int, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """`nearest` among points of classes `labels` (CANDIDATES,); in w the mean of each class is one more."""
     points = space.fixed(CANDIDATES, labels)
     if space.name == "w":
-        means = space.statistics[0]
-        points = torch.cat([means, points])
-        labels = None if labels is None else torch.cat([torch.arange(len(means)), labels])
+        means, kinds = space.statistics[0], None if labels is None else labels.unique()
+        points = torch.cat([means if kinds is None else means[kinds], points])
+        labels = None if labels is None or kinds is None else torch.cat([kinds, labels])
     coarse = small(to_float(space.draw(points, labels)))  # (candidates, D)
     distance = torch.cdist(small(targets), coarse, p=1)  # (N, candidates)
-    if label is not None and labels is not None:
-        distance = distance.masked_fill(label[:, None] != labels, math.inf)
     chosen = distance.argsort(dim=1, stable=True)[:, :starts]
     return points[chosen], None if labels is None else labels[chosen]
 

@@ -6,6 +6,7 @@ to Embed Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189).
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from typing import Any
 
@@ -88,9 +89,14 @@ class Space:
         """Points (N, latent) drawn towards the mean: 0 is the mean, 1 changes nothing.
 
         Karras et al., 2019, arXiv:1812.04948, section 2.1.
+
+        Raises:
+            UserError: share is no finite number.
         """
         if share == 1:
             return points
+        if not math.isfinite(share):
+            raise UserError(f"truncation {share}: a finite number")
         means = self.statistics[0]
         mean = means[label] if label is not None and len(means) > 1 else means[:1]
         return mean + share * (points - mean)

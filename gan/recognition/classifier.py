@@ -26,11 +26,13 @@ WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
 
 
 class Classifier(NamedTuple):
-    """Images uint8 (N, C, H, W) -> probabilities (N, classes)."""
+    """Images uint8 (N, C, H, W) -> (N, classes) that sum to 1: the more the likelier, and of kind "logistic"
+    probabilities, which of kind "svm" they are not."""
 
     layers: Layers
     probe: Probe
     classes: list[str]
+    kind: str
 
     def __call__(self, images: Tensor) -> Tensor:
         return self.probe(self.layers(images)).softmax(1)
@@ -41,7 +43,8 @@ class Classifier(NamedTuple):
         return {name: partial(self.odds, n) for n, name in there}
 
     def odds(self, n: int, pictures: Tensor) -> Tensor:
-        """Logarithm of the odds of class n, of pictures (N, C, H, W) in [-1, 1], differentiable: (N,)."""
+        """Pictures (N, C, H, W) in [-1, 1] -> (N,), differentiable: of kind "logistic" the logarithm of the odds of
+        class n."""
         weight, bias = self.probe.weight, self.probe.bias
         logits = self.layers.pooled(pictures.to(self.layers.device)).to(weight) @ weight + bias
         others = logits[:, torch.arange(len(bias)) != n].logsumexp(1)
@@ -63,10 +66,10 @@ def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
     network = classifier.layers.network
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
     tensors |= {"weight": classifier.probe.weight.contiguous(), "bias": classifier.probe.bias}
-    said = {"classes": classifier.classes, "discriminator": fingerprint(network), **about}
+    known = {"classes": classifier.classes, "classifier": classifier.kind, "discriminator": fingerprint(network)}
     encoded = save(tensors)
     write_atomically(folder / WEIGHTS, lambda file: file.write(encoded))
-    text = json.dumps(said, indent=1)
+    text = json.dumps(known | about, indent=1)
     write_atomically(folder / ABOUT, lambda file: file.write(text.encode()))
 
 
@@ -79,7 +82,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     try:
         about = json.loads((folder / ABOUT).read_bytes())
         tensors = load_safetensors((folder / WEIGHTS).read_bytes())
-        classes, of = list(about["classes"]), about["discriminator"]
+        classes, kind, of = list(about["classes"]), about["classifier"], about["discriminator"]
         probe = Probe(tensors.pop("weight"), tensors.pop("bias"), 0.0)
     except FileNotFoundError as error:
         raise UserError(f"{folder}: holds no classifier; gan recognise fit makes one") from error
@@ -90,7 +93,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     with torch.no_grad():
         for name, value in discriminator.named_buffers():
             value.copy_(tensors[f"statistics.{name}"])
-    return Classifier(Layers(discriminator), probe, classes)
+    return Classifier(Layers(discriminator), probe, classes, kind)
 
 
 def load(

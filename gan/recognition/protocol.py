@@ -18,7 +18,7 @@ from gan.recognition.features import Features
 from gan.recognition.probe import COMPONENTS, accuracy, balanced_accuracy, chosen, confusion, fit, reduction
 
 FOLDS = 5
-SHARES = (0.01, 0.1, 1.0)  # of the labels that are learnt from
+SHARES = (0.01, 0.1, 1.0)  # of the labels that are learnt from, and that the constant is chosen by
 
 Builder = Callable[[Tensor], Features]  # of the images uint8 (N, C, H, W) that it may look at, without labels
 
@@ -72,6 +72,12 @@ def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: in
     return made
 
 
+def fewest(labels: Tensor, parts: Sequence[Split]) -> int:
+    """The fewest images that a class has in a test."""
+    counts = torch.stack([labels[part.test].bincount(minlength=int(labels.max()) + 1) for part in parts])
+    return int(counts[:, labels.unique()].min())
+
+
 def scattered(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS) -> list[int]:
     """The classes that lie in fewer groups than there are folds: only cut up can they be in each."""
     found: dict[int, set[bytes]] = {}
@@ -116,8 +122,8 @@ def measure(
         reduced = reduction(features[train], components)(features)
         of_shares = []
         for share in SHARES:
-            rows = train if share == 1 else few(train, labels, share, n)
-            constant = chosen(reduced, labels, rows, validation, classes, kind)
+            rows, judges = (part if share == 1 else few(part, labels, share, n) for part in (train, validation))
+            constant = chosen(reduced, labels, rows, judges, classes, kind)
             logits = fit(reduced[rows], labels[rows], classes, constant, kind)(reduced[test])
             of_shares.append(accuracy(logits, labels[test]))
         found = confusion(logits.argmax(1), labels[test], classes)
@@ -143,5 +149,12 @@ def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """The mean, and its standard error."""
-    return float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    """The mean of what `splits` gave, one number each, and its standard error.
+
+    Splits learn from much the same images, so their numbers agree better than those of independent ones would: Nadeau
+    and Bengio, "Inference for the Generalization Error", 2003, section 3, add the ratio of test to training images.
+    """
+    folds = len(values)
+    if folds < 3:
+        return float(np.mean(values)), 0.0
+    return float(np.mean(values)), float(np.std(values, ddof=1) * np.sqrt(1 / folds + 1 / (folds - 2)))

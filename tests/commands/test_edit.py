@@ -43,9 +43,9 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
     for folder, setting in (("bright", ["brightness=1", "saturation=0"]), ("same", ["brightness=0"])):
         gan_command("edit", run, "--out", folder, "--seeds", "4,5", "--set", *setting)
     model = gan.load(run)
-    z, labels = model.latents_of([4, 5])
+    points, labels = model.points([4, 5])
     space = Space(model.generator)
-    points = model.edit(space.of(z, labels), labels, brightness=1, saturation=0)
+    points = model.edit(points, labels, brightness=1, saturation=0)
     for name, expected in (("bright", space.draw(points, labels)), ("same", model.draw([4, 5]))):
         for seed, picture in zip((4, 5), expected, strict=True):
             with Image.open(tmp_path / name / f"{seed}.png") as file:
@@ -64,6 +64,28 @@ def test_what_attributes_do_is_measured_and_drawn(runs: Path, gan_command: Train
         assert sheet.size == (2 + 5 * 66, 2 + 4 * 66)
 
 
+def test_what_is_held_is_held_against_directions_and_shifts(runs: Path) -> None:
+    model = gan.load(runs / "dcgan")
+    model.vectors |= model.directions(sefa=1, pca=0)
+    points, labels = model.points(list(range(8)))
+    space, brightness = Space(model.generator), model.attributes["brightness"]
+    before = brightness(space.seen(points, labels))
+
+    def away(**settings: float) -> float:
+        return float((brightness(space.seen(model.edit(points, labels, **settings), labels)) - before).abs().mean())
+
+    for settings in ({"sefa0": 2.0}, {"zoom": 1.0}):
+        assert away(**settings, brightness=0.0) < 0.5 * away(**settings)
+    assert model.edit(points, labels, sefa0=0, zoom=0, brightness=0) is points
+
+
+def test_a_mix_is_of_the_class_that_is_asked_for(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run, model = str(runs / "stylegan2"), gan.load(runs / "stylegan2")
+    gan_command("edit", run, "--seeds", "0", "--class", "neon", "--mix", "3:0-5", "--out", "all")
+    with Image.open(tmp_path / "all" / "0.png") as file:
+        assert file.tobytes() == model.draw([3], label="neon")[0].permute(1, 2, 0).numpy().tobytes()
+
+
 def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
@@ -77,6 +99,9 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["directions", run, "--out", "new", "--attributes", "1"], "at least 2"),
         (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_y, and sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
+        (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
+        (["edit", run, "--latents", "x", "--class", "neon", "--out", "new"], "--class"),
+        (["edit", run, "--device", "none", "--out", "new"], "torch cannot use it here"),
         (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
         (["edit", run, "--directions", "none", "--out", "new"], "no such file"),
         (["edit", run, *found, "--out", "there"], "--force"),

@@ -33,6 +33,8 @@ def test_a_way_comes_by_the_pictures_of_its_seeds(runs: Path, gan_command: Train
     assert "9 frames" in said
     with Image.open(tmp_path / "a.png") as file:
         assert file.n_frames == 9  # type: ignore[attr-defined]
+    again = ["--seeds", "3,9,3", "--frames", "2", "--out", "again.gif"]
+    assert "5 frames" in gan_command("interpolate", str(runs / "dcgan"), *again).stdout
     model = gan.load(runs / "dcgan")
     assert torch.equal(model.interpolate([3, 9, 4], 4, label="neon")[::4], model.draw([3, 9, 4], label="neon"))
     first = model.classes[int(model.latents_of([3])[1])]  # type: ignore[arg-type]
@@ -50,7 +52,10 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         ("dcgan", ["--space", "w"], "no mapping"),
         ("dcgan", ["--truncation", "0.5"], "no mapping"),
         ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation is of w"),
-        ("dcgan", ["--frames", "0"], "--frames 0: more than 0"),
+        ("dcgan", ["--frames", "0"], "--frames=0: a whole number of at least 1"),
+        ("dcgan", ["--rate", "nan"], "--rate nan: from 0.1 to 1000"),
+        ("dcgan", ["--rate", "0.0001"], "--rate 0.0001: from"),
+        ("stylegan2", ["--truncation", "nan"], "truncation nan: a finite number"),
         ("dcgan", ["--out", "a.jpg"], "ends in one of"),
         ("dcgan", ["--out", "there.gif"], "--force"),
     ):

@@ -50,12 +50,30 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     before = (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns
     save_png(picture.flip(2), tmp_path / "in" / "new.png")
     os.unlink(tmp_path / "in" / "broken.png")
-    again = gan_command("project", run, "in", "--out", "out", *QUICK)
-    assert "2 images have been projected and stay" in again.stdout
+    again = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK)
+    assert "2 images have been projected and stay, without a GIF where they had none" in again.stdout
     assert (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns > before
     later, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
     assert later.keys() == {*names, "new.png"} and all(torch.equal(later[name], points[name]) for name in names)
     assert scores(tmp_path / "out" / "scores.csv").keys() == later.keys()
+
+    save_png(picture.flip(1), tmp_path / "in" / "own.png")
+    said = gan_command("project", run, "in", "--out", "out", *QUICK).stdout
+    assert "2 images have been" in said and "1 images are others than those of their names" in said
+    third, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
+    assert [torch.equal(third[name], later[name]) for name in (*names, "new.png")] == [False, True, True]
+
+
+def test_names_that_are_no_text_and_pictures_that_are_partly_clear(
+    runs: Path, gan_command: Train, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    Image.new("RGBA", (16, 16), (200, 0, 0, 99)).save(tmp_path / "in" / "clear.png")
+    (tmp_path / "in" / "clear.png").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png"))
+    said = gan_command("project", str(runs / "dcgan"), "in", "--out", "out", *QUICK).stdout
+    assert "1 of 1 images are transparent in parts, and are laid on white" in said
+    assert list(scores(tmp_path / "out" / "scores.csv")) == ["\\xff.png"]
+    assert (tmp_path / "out" / "\\xff.png.png").is_file()
 
 
 def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -89,6 +107,8 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["project", run, "text", "--out", "new"], "no image in"),
         (["project", run, "text", "--out", "text/new"], "lies in the input folder"),
         (["project", run, "one.png", "--out", "new", "--starts", "0"], "--starts"),
+        (["project", run, "one.png", "--out", "new", "--starts", "600"], "starts=600: at most 512"),
+        (["project", run, "one.png", "--out", "new", "--space", "z+"], "there are z, and w"),
         (["project", run, "one.png", "--out", "new", "--space", "w"], "no mapping"),
         (["project", run, "one.png", "--out", "new", "--space", "w+"], "no mapping"),
         (["project", run, "one.png", "--out", "new", "--class", "map"], "there are poster"),

@@ -84,19 +84,41 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
     assert torch.equal(same, gan.load(run).draw(list(range(6))))
     error = gan_command("edit", run, "--out", "no", *options, "map=1", check=2).stderr
     assert "neon, poster, brightness" in error and error.count("\n") == 1
-    words = ["--sefa", "1", "--pca", "0", "--out", "ways", "--recognition", "found"]
+    words = ["--sefa", "1", "--pca", "0", "--recognition", "found", "--out", "ways"]
     said = gan_command("directions", run, *words, "--attributes", "4").stdout
     assert "\nneon " in said and (tmp_path / "ways" / "poster.png").is_file()
-    assert "--attributes N" in gan_command("directions", run, *words[:4], *words[6:], check=2).stderr
+    assert "--attributes N" in gan_command("directions", run, *words[4:6], "--out", "more", check=2).stderr
 
 
 def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     said = gan_command("recognise", "fit", run, "--alone", "--classifier", "svm", "--out", "own", "--folds", "3").stdout
     assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
+    assert "it has seen the answers" in said  # the run was trained with these very classes
+    images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
+    assert gan_command("recognise", "predict", run, *images).stdout.startswith("file,class,score")
     lines = gan_command("recognise", "score", run, "--images", "24").stdout.splitlines()
     assert "held out, 4 classes" in lines[0] and lines[1].startswith("24 generated") and "real images" in lines[2]
     assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
+
+
+def test_images_are_learnt_as_they_are_predicted_and_names_are_any(
+    train: Train, gan_command: Train, kinds: Path, tmp_path: Path
+) -> None:
+    """Of a run that sees windows, whole images are taken; classes may have names that mean something elsewhere."""
+    table = "".join(f"{path.parent.name}/{path.name},{'$a_{$' if path.parent.name == 'neon' else '../../猫'}\n"
+                    for path in sorted(kinds.rglob("*.png")))  # fmt: skip
+    (tmp_path / "table.csv").write_text("file,label\n" + table, encoding="utf-8")
+    train("data=folder", f"data.root={kinds}", "data.fit=random_crop", "images=8", "hydra.run.dir=windows")
+    options = ["--labels", "table.csv", "--alone", "--folds", "3"]
+    said = gan_command("recognise", "fit", "windows", str(kinds), *options).stdout
+    assert "$a_{$" in said and "note" not in said
+    rows = list(csv.DictReader(StringIO(gan_command("recognise", "predict", "windows", str(kinds)).stdout)))
+    classes = {"neon": "$a_{$", "poster": "../../猫"}
+    assert sum(row["class"] == classes[row["file"].partition("/")[0]] for row in rows) > 50
+    ways = ["--sefa", "1", "--pca", "0", "--attributes", "2", "--recognition", "windows/recognition"]
+    gan_command("directions", "windows", *ways)
+    assert (tmp_path / "windows" / "directions" / "______猫.png").is_file()
 
 
 def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -115,6 +137,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
         (["fit", run, data, "--folds", "2"], "--folds"),
         (["fit", run, data, "--out", "there"], "--force writes over it"),
         (["fit", "nothing", data], "nothing"),
+        (["fit", run, data, "--out", "new", "--device", "none"], "torch cannot use it here"),
         (["predict", run, data, "--out", "new"], "gan recognise fit makes one"),
         (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
         (["predict", run, "none", "--out", "there"], "no folder"),

@@ -44,6 +44,15 @@ def test_the_change_is_what_was_asked_for_and_what_is_held_stays() -> None:
     assert ((alone - before) / units)[:, 2].abs().mean() > 0.05  # what is not held moves too
 
 
+def test_what_is_held_is_held_against_what_it_was_before_the_points_moved() -> None:
+    space = Space(Painter().eval())
+    points = latents(range(20), 12)
+    pushed = points + 0.5  # brighter in all
+    held = moved(space, pushed, ATTRIBUTES, {"brightness": 0.0}, since=points)
+    before, after, free = (measured(space.images(x), [ATTRIBUTES["brightness"]]) for x in (points, held, pushed))
+    assert (after - before).abs().max() < 0.1 * (free - before).abs().min()
+
+
 def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> None:
     torch.manual_seed(0)
     space = Space(stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval())

@@ -106,5 +106,5 @@ def test_in_z_the_first_direction_moves_activations_most() -> None:
         return (activations(space, z + vector, None) - activations(space, z - vector, None)).square().mean().item()
 
     random = nn.functional.normalize(torch.randn(30, 8))
-    assert moved(found.vectors[0]) > np.median([moved(vector) for vector in random])
+    assert moved(found.vectors[0]) > max(moved(vector) for vector in random)
     assert torch.allclose(found.vectors.norm(dim=1), torch.ones(8))

@@ -6,7 +6,7 @@ import torch
 
 from gan.errors import UserError
 from gan.images import to_float
-from gan.latent.projection import Descent, nearest, pace, passes, project, similarity, unlikeness
+from gan.latent.projection import CANDIDATES, Descent, nearest, pace, passes, project, similarity, small, unlikeness
 from gan.latent.space import Space
 from gan.metrics.pairs import psnr
 from gan.networks import dcgan, r3gan, stylegan2
@@ -95,6 +95,34 @@ def test_a_class_is_found_or_kept_to() -> None:
     assert found.labels is not None and found.labels.tolist() == [2, 1]
     held = project(space, targets, 4, 10, label=torch.tensor([0, 0]), counts=counts)
     assert held.labels is not None and held.labels.tolist() == [0, 0]
+    rare = project(space, targets, 8, 10, label=torch.tensor([1, 2]), counts=torch.tensor([2000, 1, 0]))
+    assert rare.labels is not None and rare.labels.tolist() == [1, 2]
+    starts, kinds = nearest(space, to_float(targets), 8, torch.tensor([2, 1]), counts)
+    assert kinds is not None and kinds.tolist() == [[2] * 8, [1] * 8]
+    coarse = small(to_float(space.draw(starts.flatten(0, 1), kinds.flatten()))).view(2, 8, -1)
+    assert ((coarse - small(to_float(targets))[:, None]).abs().sum(2).diff(dim=1) >= 0).all()
+
+
+def test_what_was_found_in_z_is_given_in_w() -> None:
+    space = mapped()
+    targets = space.draw(space.of(latents([1, 2], 8)))
+    z = Space(space.generator, "z")
+    found = project(z, targets, 2, 10)
+    given = found.within(space, z)
+    assert torch.equal(space.draw(given.points), z.draw(found.points)) and given.way.shape == found.way.shape
+    assert found.within(z, z) is found
+
+
+def test_numbers_that_cannot_be_are_refused() -> None:
+    space = mapped()
+    targets = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
+    for options, said in (
+        ({"starts": CANDIDATES + 1}, "at most 512"),
+        ({"starts": 0}, "starts=0"),
+        ({"steps": 9}, "steps=9"),
+    ):
+        with pytest.raises(UserError, match=said):
+            project(space, targets, **options)  # type: ignore[arg-type]
 
 
 def test_what_is_not_known_does_not_count() -> None:

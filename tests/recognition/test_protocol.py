@@ -1,11 +1,15 @@
 """Splits cut no group, labels are few where few are asked for, and scores are what was right."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from gan.errors import UserError
-from gan.recognition.protocol import SHARES, few, majority, mean_and_error, measure, scattered, splits
+from gan.recognition import protocol
+from gan.recognition.probe import Reduction, reduction
+from gan.recognition.protocol import SHARES, few, fewest, majority, mean_and_error, measure, scattered, splits
 from gan.recognition.score import classification_accuracy
 
 
@@ -75,8 +79,51 @@ def test_features_that_tell_are_right_and_others_are_chance() -> None:
     assert np.mean(most.accuracy) == pytest.approx(0.6) and np.mean(most.balanced) == pytest.approx(0.5)
 
 
+def test_nothing_is_fitted_to_what_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Images that are far from all others, and lie in one test alone, change nothing but what is said of them."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(60) % 2
+    images = (
+        torch.randint(0, 100, (60, 1, 4, 4), generator=generator, dtype=torch.uint8)
+        + (100 * labels.view(-1, 1, 1, 1)).byte()
+    )
+    parts = splits(labels, [str(n).encode() for n in range(60)])[:1]
+    far = images.clone()
+    far[parts[0].test] = 255 * (torch.rand(12, 1, 4, 4, generator=generator) > 0.5).byte()
+    made: list[Reduction] = []
+
+    def noted(features: torch.Tensor, components: int) -> Reduction:
+        made.append(reduction(features, components))
+        return made[-1]
+
+    monkeypatch.setattr(protocol, "reduction", noted)
+    scores = [measure(lambda some: lambda x: x.flatten(1).float(), each, labels, 2, parts) for each in (images, far)]
+    assert all(torch.equal(a, b) for a, b in zip(*made, strict=True))
+    assert scores[0].constants == scores[1].constants and scores[0].accuracy > scores[1].accuracy
+
+
+def test_the_constant_is_chosen_by_as_few_labels_as_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = torch.arange(300) % 3
+    images = labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).byte() * 80
+    seen = []
+
+    def noted(*given: Any) -> float:
+        seen.append((len(given[2]), len(given[3])))
+        return 1.0
+
+    monkeypatch.setattr(protocol, "chosen", noted)
+    parts = splits(labels, [str(n).encode() for n in range(300)])[:1]
+    measure(lambda some: lambda x: x.flatten(1).float(), images, labels, 3, parts)
+    assert seen == [(3, 3), (18, 6), (180, 60)]
+    assert fewest(labels, parts) == 20
+
+
 def test_means_have_standard_errors() -> None:
-    assert mean_and_error([1.0, 2.0, 3.0]) == pytest.approx((2, 1 / np.sqrt(3)))
+    assert mean_and_error([1.0, 2.0, 3.0]) == pytest.approx((2, np.sqrt(1 / 3 + 1)))  # as many to learn from as tested
+    values = [1.0, 3.0, 2.0, 2.0, 4.0]
+    parts = splits(torch.arange(100) % 2, [str(n).encode() for n in range(100)])
+    ratio = len(parts[0].test) / len(parts[0].train)
+    assert mean_and_error(values)[1] == pytest.approx(np.sqrt((1 / 5 + ratio) * np.var(values, ddof=1)))
     assert mean_and_error([2.0]) == (2, 0)
 
 
