@@ -23,12 +23,13 @@ def main(cfg: DictConfig) -> float:
         from hydra.utils import instantiate
 
         from gan.clock import seed_of
+        from gan.config import rules
         from gan.resume import begin
         from gan.training import fit
 
-        run = begin(cfg)
+        run, notes = begin(cfg), rules(cfg)  # before values take the place of the rules that they come from
         torch.manual_seed(seed_of(cfg.seed, "weights"))
-        return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run)
+        return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run, notes)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,12 @@ def by_size(at_32: int, *, _root_: DictConfig) -> int:
     return min(at_32, 8 * round(at_32 * (32 * 32 / (height * width)) ** 0.25 / 8))
 
 
+def by_side(channels: int, most: int, *, _root_: DictConfig) -> int:
+    """Channels at the full size, fewer the larger it is: channels / side, at most `most`, as in StyleGAN2-ADA."""
+    height, width = sides(_root_.data.size)
+    return min(most, max(8, 8 * round(channels / max(height, width) / 8)))
+
+
 def device_of(accelerator: str) -> str:
     """ "cuda", "mps" or "cpu" for trainer.accelerator.
 
@@ -148,9 +154,10 @@ def sync_batchnorm(devices: Any, accelerator: str) -> bool:
     return several(devices) and device_of(accelerator) == "cuda"
 
 
-def fused(precision: str) -> bool:
-    """Not under fp16: fused Adam unscales gradients inside its step, after everyone else has looked at them."""
-    return precision != "16-mixed"
+def fused(precision: str, *, _root_: DictConfig) -> bool:
+    """Not under fp16: fused Adam unscales gradients inside its step, after everyone else has looked at them; nor on
+    Apple's GPUs, where it moves weights by gradients that are not finite whatever it is told."""
+    return precision != "16-mixed" and device_of(str(_root_.trainer.accelerator)) != "mps"
 
 
 def sides(size: Any) -> list[int]:
@@ -167,6 +174,7 @@ def images_at(checkpoint: str | None) -> int | None:
 for resolver in (
     by_device,
     by_size,
+    by_side,
     precision,
     strategy,
     sync_batchnorm,

@@ -44,6 +44,7 @@ from gan.runs import flatten
 from gan.sampling import FAKES_SEED, classes_of, generate, latents, reestimate_batch_norm
 from gan.step import Augmented, Step
 
+SKIPPED = "health/skipped_"  # share of a network's updates that were left out
 PREVIEW_SEED = 0  # previews show the pictures that `gan generate --seeds 0-63` draws
 
 
@@ -106,6 +107,11 @@ class GAN(LightningModule):
                 if sliced
                 else "loss=san: this discriminator has no such head; those of dcgan, sngan, stylegan2 and r3gan have"
             )
+        if hasattr(augment, "feedback") and not getattr(loss, "signed", True):
+            raise UserError(
+                "augment=ada: adapts to the sign of D(real), which says nothing in this loss; "
+                "take augment=r3gan, whose probability is given, or diffaugment"
+            )
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
@@ -165,12 +171,13 @@ class GAN(LightningModule):
         self.follow_schedules(generator_optimizer, discriminator_optimizer)
         step = self.begin(batch)
         parts = step.split(self.micro_batch)
+        shares = [len(part.real) / len(step.real) for part in parts]
         one_pass = self.n_critic == 1 and len(parts) == 1  # then one pass of G serves both updates
         if one_pass:
             self.redraw(step, train=True)
         with self.toggled_optimizer(discriminator_optimizer):
             drawn = parts if one_pass else (self.redraw(part, train=False) for part in parts)
-            self.move(discriminator_optimizer, map(self.discriminator_loss, drawn), len(parts))
+            self.move("discriminator", discriminator_optimizer, map(self.discriminator_loss, drawn), shares)
         self.note_logits(step, parts)
         if (step.batch + 1) % self.n_critic == 0:
             if self.n_critic > 1:
@@ -178,7 +185,7 @@ class GAN(LightningModule):
                 parts = step.split(self.micro_batch)
             with self.toggled_optimizer(generator_optimizer):
                 drawn = parts if one_pass else (self.redraw(part, train=True) for part in parts)
-                self.move(generator_optimizer, map(self.generator_loss, drawn), len(parts))
+                self.move("generator", generator_optimizer, map(self.generator_loss, drawn), shares)
             for average in (self.ema, *self.averages):
                 average.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
@@ -294,39 +301,46 @@ class GAN(LightningModule):
         return {"loss/generator": loss, **self.penalty_terms("generator", step)}
 
     def penalty_terms(self, of: str, step: Step) -> dict[str, Tensor]:
-        """Penalties of one network, each multiplied by `every` where it is due and 0 elsewhere."""
+        """Penalties of one network, each multiplied by `every` where it is due, of its updates, and 0 elsewhere."""
+        updates = step.batch // self.n_critic if of == "generator" else step.batch
         return {
             f"penalty/{name}": penalty.every * penalty(step)
-            if step.batch % penalty.every == 0
+            if updates % penalty.every == 0
             else step.real.new_zeros(())
             for name, penalty in self.penalties.items()
             if penalty.of == of
         }
 
-    def move(self, optimizer: LightningOptimizer, losses: Iterable[dict[str, Tensor]], parts: int) -> None:
+    def move(
+        self, of: str, optimizer: LightningOptimizer, losses: Iterable[dict[str, Tensor]], shares: Sequence[float]
+    ) -> None:
         """Zero, backward through the mean over the parts, step, remember the terms: the one place where weights change.
 
         Args:
+            of: the network's name.
             losses: named terms of each part, made when they are asked for, so that one part's graph is there at a time.
+            shares: of the batch that each part is.
         """
         optimizer.zero_grad()
         means: dict[str, Tensor] = {}
-        for terms in losses:
-            self.manual_backward(functools.reduce(torch.add, terms.values()) / parts)
+        for terms, share in zip(losses, shares, strict=True):
+            # What was computed in fp32 goes backward in fp32 too: in autocast, products of it would be halved again.
+            with torch.autocast(self.device.type, enabled=False):
+                self.manual_backward(functools.reduce(torch.add, terms.values()) * share)
             for name, term in terms.items():
-                means[name] = means.get(name, 0) + term.detach() / parts
-        self.step_if_finite(optimizer)
+                means[name] = means.get(name, 0) + term.detach() * share
+        self.step_if_finite(of, optimizer)
         for name, mean in means.items():
             self.pending[name].append(mean)
 
-    def step_if_finite(self, optimizer: LightningOptimizer) -> None:
+    def step_if_finite(self, of: str, optimizer: LightningOptimizer) -> None:
         """Leave the weights alone where a gradient is not finite, and count it; a gradient scaler does so by itself."""
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             optimizer.step()
             return
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         skip = 1 - torch.nn.utils.get_total_norm(gradients).isfinite().float()
-        self.pending["health/skipped"].append(skip)
+        self.pending[SKIPPED + of].append(skip)
         if optimizer.defaults.get("fused"):  # its kernel asks on the device, so that nobody waits for the answer
             optimizer.optimizer.found_inf = skip  # type: ignore[attr-defined]
         elif skip:
@@ -343,7 +357,7 @@ class GAN(LightningModule):
         A loss that was not finite for once is left out of them.
 
         Raises:
-            Diverged: a loss has not been finite since the last line.
+            Diverged: a loss, or a network's gradients, have not been finite since the last line.
         """
         self.losses = {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
         self.pending.clear()
@@ -352,6 +366,11 @@ class GAN(LightningModule):
         speed = {"time/images_per_second": (self.images_seen - seen) / (now - then)} if then else {}
         self.log_scalars({**self.losses, **speed})
         bad = ", ".join(f"{name} is {value}" for name, value in self.losses.items() if not math.isfinite(value))
+        bad = bad or ", ".join(
+            f"no gradient of the {name.removeprefix(SKIPPED)} is finite"
+            for name, share in self.losses.items()
+            if name.startswith(SKIPPED) and share == 1
+        )
         if self.trainer.strategy.reduce_boolean_decision(bool(bad), all=False):  # on any rank: all end together
             what = bad or "a loss of another device is not finite"
             raise Diverged(f"training diverged: {what} at {self.images_seen} images; lower the learning rate")

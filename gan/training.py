@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from gan import runs
 from gan.callbacks.checkpoint import Checkpoint, best_of
 from gan.callbacks.interrupt import Interrupt
 from gan.checkpoint_io import AtomicCheckpointIO, load
-from gan.config import global_rank, images_at, is_child, plain, rules
+from gan.config import global_rank, images_at, is_child, plain
 from gan.data.module import Images, say
 from gan.data.sampler import share_of
 from gan.errors import Diverged, UserError
@@ -44,8 +44,18 @@ EXPECTED_WARNINGS = (
 )
 
 
-def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., Trainer], run: Path) -> float:
+def fit(
+    cfg: DictConfig,
+    model: GAN,
+    data: Images,
+    make_trainer: Callable[..., Trainer],
+    run: Path,
+    notes: Sequence[str] = (),
+) -> float:
     """Train to `images` or `minutes`, in the run folder; exit 143 or 130 where SIGTERM or Ctrl-C ended it.
+
+    Args:
+        notes: lines about the configuration, to be said.
 
     Returns:
         The objective; inf where the run diverged in a sweep or nothing was evaluated.
@@ -65,7 +75,7 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
     if cfg.init_from and not cfg.resume:
         initialise(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
-    for line in rules(cfg):
+    for line in (*notes, *freed(model, HydraConfig.get().overrides.task)):
         say(line)
     prepare(trainer, data)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
@@ -92,6 +102,22 @@ def fit(cfg: DictConfig, model: GAN, data: Images, make_trainer: Callable[..., T
         print(f"stopped at {model.images_seen:,} images; go on with: python train.py resume={run}", flush=True)
         sys.exit(128 + interrupt.signal)
     return objective(run, cfg)
+
+
+def freed(model: GAN, typed: Collection[str]) -> Iterator[str]:
+    """Take from a recipe's schedules what the command line has given a value of its own, and say so in a line each.
+
+    Args:
+        typed: its words, such as model.generator_optimizer.lr=1e-4, penalty.r1.weight=2 or augment=diffaugment.
+    """
+    options = {word.lstrip("+~").partition("=")[0] for word in typed}
+    for path in list(model.schedules):
+        group, _, rest = path.partition(".")
+        option = {"penalties": f"penalty.{rest}", "augment": path}.get(group, f"model.{path}")
+        given = option if option in options else group
+        if given in options:
+            del model.schedules[path]
+            yield f"{given} is given, so {option} follows no schedule of the recipe"
 
 
 def check_match(model: GAN, data: Any) -> None:

@@ -12,8 +12,8 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
+from gan import config, runs
 from gan import help as help_page
-from gan import runs
 from gan.config import CONF, compose, rules
 
 MULTI = ("penalty", "metric", "callback", "logger")
@@ -113,9 +113,24 @@ def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detai
     assert (generator.width, generator.detail) == (width, detail)
 
 
+@pytest.mark.parametrize(("side", "width"), [(32, 512), (64, 256), (256, 64)])
+def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "device_of", lambda accelerator: "cuda")
+    assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
+
+
 def test_rules_say_what_they_give() -> None:
     assert rules(compose([])) == []
     r3gan = rules(compose(["model=r3gan", "data.size=128"]))
     assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
     (line,) = rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
     assert line.startswith("penalty.r1.weight=0.1536: .0002 x height x width / batch")
+
+
+def test_adam_is_fused_where_it_leaves_bad_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
+    for accelerator, precision, expected in (
+        ("cpu", "32-true", True), ("cuda", "bf16-mixed", True), ("cuda", "16-mixed", False), ("mps", "32-true", False),
+    ):  # fmt: skip
+        cfg = compose([f"trainer.accelerator={accelerator}", f"trainer.precision={precision}"])
+        assert cfg.model.generator_optimizer.fused is expected

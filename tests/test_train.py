@@ -179,6 +179,21 @@ def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: P
         assert all(bool(torch.isfinite(value).all()) for value in load(path)["state_dict"].values())
 
 
+def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_path: Path) -> None:
+    """R3GAN's rates and weights follow the clock, but not those that the command line has set."""
+    small = ["model=r3gan", "model.generator.width=16", "model.discriminator.width=16", "callback=[checkpoint]"]
+    small += ["data.size=16", "data.images=16", "data.split=null", "data.batch_size=8", "images=8", "hydra.run.dir=a"]
+    typed = ["model.generator_optimizer.lr=1e-6", "augment=diffaugment", "penalty.r1.weight=3"]
+    said = train(*small, *typed, tiny=False).stdout
+    assert "model.generator_optimizer.lr is given, so model.generator_optimizer.lr follows no schedule" in said
+    assert "augment is given, so augment.probability follows no schedule" in said
+    assert "(side / 64)^3 x the value published for 64 pixels" in said
+    (path,) = runs.checkpoints(tmp_path / "a")
+    state = load(path)
+    assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-6
+    assert state["optimizer_states"][1]["param_groups"][0]["lr"] != 1e-6
+
+
 def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path) -> None:
     sweep = ["-m", "seed=0,1", "images=16", "resume=auto"]
     train(*sweep)
@@ -281,6 +296,8 @@ BAD_INPUT = [
     (["data.batch_size=3", "trainer.devices=2"], "cannot be divided among 2"),
     (["+model.generator.depth=3"], "depth"),
     (["model.n_critic="], "n_critic"),
+    (["augment=pixel_art", "augment.cell=8"], "augment.cell=8: nothing moves"),
+    (["loss=wasserstein", "augment=ada"], "augment=ada: adapts to the sign"),
 ]
 
 

@@ -11,6 +11,7 @@ import torch
 from lightning import Callback, Trainer
 from torch import Tensor, nn
 
+from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.data.module import Images
 from gan.losses.nonsaturating import Nonsaturating
@@ -61,7 +62,7 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         batch_size=8,
         n_critic=n_critic,
         penalties={"r1": R1(weight=1.0, every=2), "lecam": LeCam(weight=0.1)},
-        augment=DiffAugment(["translation", "cutout"]),
+        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, images=48, every=2),
     )
     record = Record()
     trainer = Trainer(

@@ -64,11 +64,11 @@ class Adaptive(nn.Module):
     def feedback(self, step: Step) -> Tensor:
         """Look at what D has said of real images; the probability now, on the device."""
         assert step.real_logits is not None
-        sign = per_image(step.real_logits).sign().mean()
+        sign = over_ranks(per_image(step.real_logits).sign().mean())  # now: DDP gives all ranks the first one's buffers
         self.signs += torch.where(sign.isfinite(), sign, self.target)
         if (step.batch + 1) % self.every == 0:
             seen = self.every * len(step.real) * ranks()
-            above = over_ranks(self.signs) / self.every - self.target
+            above = self.signs / self.every - self.target
             self.probability.add_(above.sign() * seen / self.images).clamp_(0, self.most)
             self.signs.zero_()
         return self.probability.clone()

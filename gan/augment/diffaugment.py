@@ -39,7 +39,15 @@ class DiffAugment(nn.Module):
         self.cell = at_least("augment.cell", cell, 1)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
-        """Random numbers for n images (U(0, 1), (n, 3) for colours, (n, 2) for places) on the generator's device."""
+        """Random numbers for n images (U(0, 1), (n, 3) for colours, (n, 2) for places) on the generator's device.
+
+        Raises:
+            UserError: cells are so large that nothing could be moved.
+        """
+        if "translation" in self.policy and round(max(size) / 8 / self.cell) < 1:
+            raise UserError(
+                f"augment.cell={self.cell}: nothing moves by whole cells within an eighth of {size[0]}x{size[1]} pixels"
+            )
         widths = {"color": 3, "translation": 2, "cutout": 2}
         names = [*self.policy, *(["chosen"] if self.probability < 1 else [])]
         return {

@@ -43,7 +43,8 @@ def warp(x: Tensor, source: Tensor) -> Tensor:
     transparent = x.shape[1] == 4
     up = (_up(side, transparent).to(x) for side in (height, width))
     large = _both_ways(x + 1 if transparent else x, *up)  # (N, C, 2H + 12, 2W + 12)
-    moved = _Sampled.apply(large, _places(height, width, source), transparent)  # (N, C, 2H + 10, 2W + 10)
+    places = _places(height, width, source, transparent)
+    moved = _Sampled.apply(large, places, transparent)  # (N, C, 2H + 10, 2W + 10)
     result = _both_ways(moved, *(_down(side).to(x) for side in (height, width)))  # (N, C, H, W)
     return result - 1 if transparent else result
 
@@ -79,7 +80,7 @@ def _down(side: int) -> Tensor:
     return matrix
 
 
-def _places(height: int, width: int, source: Tensor) -> Tensor:
+def _places(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:
     """Where each sample of the warped large picture comes from: (N, 2H + 2 REACH, 2W + 2 REACH, 2) as x, y in units in
     which the edges of the large picture are -1 and 1."""
     rows, columns = (
@@ -89,8 +90,18 @@ def _places(height: int, width: int, source: Tensor) -> Tensor:
     across, down = (source[:, axis, :, None, None] for axis in (0, 1))  # (N, 3, 1, 1)
     x = across[:, 0] * columns + across[:, 1] * rows[:, None] + across[:, 2]
     y = down[:, 0] * columns + down[:, 1] * rows[:, None] + down[:, 2]
+    if not transparent:
+        x, y = _folded(x, width), _folded(y, height)
     shift = DELAY / 2 - 0.25  # of the large picture's centre from the image's
     return torch.stack([(x + shift) / (width / 2 + KEPT), (y + shift) / (height / 2 + KEPT)], -1)
+
+
+def _folded(place: Tensor, side: int) -> Tensor:
+    """Places in pixels from the centre; those beyond what the way up gives are mirrored at the picture's edges, as
+    often as it takes."""
+    around = (place + side / 2).remainder(2 * side)
+    mirrored = torch.minimum(around, 2 * side - around) - side / 2
+    return torch.where(place.abs() <= side / 2 + KEPT, place, mirrored)
 
 
 class _Sampled(torch.autograd.Function):

@@ -15,6 +15,7 @@ from gan import runs
 from gan.callbacks.evaluate import last_scores
 from gan.callbacks.interrupt import due
 from gan.checkpoint_io import AtomicCheckpointIO
+from gan.clock import crosses
 from gan.errors import Diverged, at_least
 from gan.module import GAN
 
@@ -29,7 +30,7 @@ class Checkpoint(LightningCheckpoint):
         run: the run folder.
         every: images from one checkpoint to the next.
         keep: how many of the newest stay.
-        keep_every: images; multiples of it stay too. None keeps no others.
+        keep_every: images; the first at each multiple of it, or after, stays too. None keeps no others.
         monitor: logged name that decides which is best.
         mode: "min" or "max" of it.
     """
@@ -83,13 +84,14 @@ class Checkpoint(LightningCheckpoint):
                 runs.write_json(path.with_name("best.json"), {**record, "score": self.best_score})
             except OSError as error:
                 print(f"best.json: not written ({error.strerror}); training goes on", flush=True)
-        self.prune()
+        self.prune(pl_module.batch_size)
 
-    def prune(self) -> None:
+    def prune(self, batch_size: int) -> None:
         """Remove what need not be kept, oldest first."""
         for path in runs.checkpoints(self.run)[: -self.keep]:
             images = int(path.stem.removeprefix("images-"))
-            if path.name != self.best and not (self.keep_every and images % self.keep_every == 0):
+            kept = self.keep_every and crosses(images - batch_size, images, self.keep_every)
+            if path.name != self.best and not kept:
                 path.unlink(missing_ok=True)
                 runs.sidecar(path).unlink(missing_ok=True)
 

@@ -17,12 +17,14 @@ from gan.images import to_float
 from gan.loggers import TensorBoard
 from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
-from gan.module import GAN
+from gan.module import GAN, SKIPPED
 
-SKIPPED = 0.01  # of the steps; one in a long while is nothing
+OFTEN = 0.01  # of a network's steps; one that is left out in a long while is nothing
 WINS = 0.99  # pairs that D tells apart; above it hardly a gradient reaches G
 LOSES = 0.55  # below it D hardly knows real from generated
 OVERFITS = 0.5  # r_v; the ADA paper keeps it near or below .5 (its figure 3)
+ROUNDING = 1e-3  # of a mean of probabilities in fp32
+ERRORS = 2  # standard errors by which r_v is above OVERFITS before that is said
 ALIKE = 0.3  # distances among samples in units of those among real images
 
 FINDINGS = {  # what is said, and what to try
@@ -32,7 +34,7 @@ FINDINGS = {  # what is said, and what to try
     ),
     "wins": (
         "the discriminator wins: it tells {accuracy:.0%} of pairs apart, so that the generator learns little",
-        "augment=diffaugment, a lower model.discriminator_optimizer.lr, or model.discriminator.norm=none penalty=[r1]",
+        "stronger augmentation, as augment=diffaugment, a lower model.discriminator_optimizer.lr, or penalty=[r1]",
     ),
     "loses": (
         "the discriminator hardly knows real from generated: it tells {accuracy:.0%} of pairs apart",
@@ -41,11 +43,11 @@ FINDINGS = {  # what is said, and what to try
     "overfits": (
         "the discriminator learns images by heart: to it, held-out ones lie {overfitting:.0%} of the way from those "
         "trained on to generated ones",
-        "augment=diffaugment, more images, or a smaller width",
+        "stronger augmentation, as augment=diffaugment, more images, or a smaller width",
     ),
     "capped": (
         "augmentation is at its cap of {augment:.0%}, and the discriminator still knows the images too well",
-        "more images, a smaller width, or penalty=[r1] with a larger weight",
+        "more images, a smaller width, or a larger weight of the penalty r1",
     ),
     "alike": (
         "samples grow alike (mode collapse): they differ {diversity:.0%} as much as real images do",
@@ -57,7 +59,7 @@ FINDINGS = {  # what is said, and what to try
 class Health(Callback):
     """Log health/accuracy, health/overfitting and health/diversity now and then, and say once when one turns bad.
 
-    skipped      share of steps that were left out since the last line, their gradients not being finite
+    skipped      share of a network's steps that were left out since the last line, their gradients not being finite
     accuracy     share of pairs in which D finds the real image more real than the generated one, since the last line
     augment      probability of an augmentation that adapts, since the last line
     overfitting  r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)), where images are held out;
@@ -87,7 +89,7 @@ class Health(Callback):
     def look(self, trainer: Trainer, pl_module: GAN, fakes: Tensor) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         train, held_out = data.reals(self.n), data.reals(self.n, held_out=True)
-        values = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}
+        values, error = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}, 0.0
         if len(held_out) == self.n and pl_module.judges_alone:
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
@@ -96,12 +98,16 @@ class Health(Callback):
                     data.real_labels(self.n, held_out=True),
                     pl_module.fake_labels(self.n),
                 ]
-            values["overfitting"] = overfitting(
+            values["overfitting"], error = overfitting(
                 *map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
             )
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})
-        own = {"accuracy", "skipped", "augment"} & {name.removeprefix("health/") for name in pl_module.losses}
+        own = {"accuracy", "augment"} & {name.removeprefix("health/") for name in pl_module.losses}
         values |= {name: pl_module.losses[f"health/{name}"] for name in own}  # logged with the losses
+        values["skipped"] = max((v for name, v in pl_module.losses.items() if name.startswith(SKIPPED)), default=0.0)
+        if not getattr(pl_module.loss, "signed", True):
+            values.pop("accuracy", None)  # such a critic may be right about all pairs, and its gradient is as large
+        values["surely"] = values.get("overfitting", 0.0) - ERRORS * error
         values["cap"] = getattr(pl_module.augment, "most", 1.0)
         self.tell(trainer, pl_module, values)
 
@@ -131,16 +137,16 @@ class Health(Callback):
 
 
 def symptoms(values: dict[str, float]) -> Iterator[str]:
-    if values.get("skipped", 0.0) >= SKIPPED:
+    if values.get("skipped", 0.0) >= OFTEN:
         yield "skipped"
     accuracy = values.get("accuracy", 0.75)
     if accuracy >= WINS:
         yield "wins"
     if accuracy <= LOSES:
         yield "loses"
-    if values.get("overfitting", 0.0) >= OVERFITS:
+    if values.get("surely", 0.0) >= OVERFITS:
         yield "overfits"
-    if values.get("augment", 0.0) >= values.get("cap", 1.0):
+    if values.get("augment", 0.0) >= values.get("cap", 1.0) - ROUNDING:
         yield "capped"
     if values["diversity"] <= ALIKE:
         yield "alike"
@@ -157,10 +163,14 @@ def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:
         discriminator.train()
 
 
-def overfitting(train: Tensor, held_out: Tensor, fakes: Tensor) -> float:
-    """r_v; 0 where D does not prefer what it was trained on to what is generated."""
+def overfitting(train: Tensor, held_out: Tensor, fakes: Tensor) -> tuple[float, float]:
+    """r_v and its standard error, by that of its numerator; 0 where D does not prefer what it was trained on to what is
+    generated."""
     gap = float(train.mean() - fakes.mean())
-    return float(train.mean() - held_out.mean()) / gap if gap > 1e-6 else 0.0
+    if gap <= 1e-6:
+        return 0.0, 0.0
+    error = float((train.var() / len(train) + held_out.var() / len(held_out)).sqrt())
+    return float(train.mean() - held_out.mean()) / gap, error / gap
 
 
 def diversity(images: Tensor) -> float:

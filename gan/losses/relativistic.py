@@ -21,6 +21,7 @@ class Relativistic(nn.Module):
     """
 
     paired = True
+    signed = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r, f: softplus(f - r), real_logits, fake_logits)

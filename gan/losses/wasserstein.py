@@ -15,6 +15,7 @@ class Wasserstein(nn.Module):
     """
 
     paired = False
+    signed = False  # only differences of logits mean something
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: -r, real_logits) + over_heads(lambda f: f, fake_logits)

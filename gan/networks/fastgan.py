@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gan.errors import UserError
 from gan.networks.grid import base_grid
 
 MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)  # of the width, from the grid on: 4, 8, ... 1024 px in the paper
@@ -142,11 +143,16 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels of the sixth stage from the grid, as for the generator; at most 8 times as many at the end.
+
+    Raises:
+        UserError: the images are too small to redraw a quarter of.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64) -> None:
         super().__init__()
-        doublings = base_grid((size[0], size[1]))[2]
+        rows, columns, doublings = base_grid((size[0], size[1]))
+        if doublings < 2 or 2 * min(rows, columns) < WINDOW:
+            raise UserError(f"model=fastgan: {size[0]}x{size[1]} pixels are too few to redraw; at least 16x16")
         widths = [min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]]  # down to twice the grid
         self.from_image = nn.Sequential(
             convolution(channels, widths[0], 3, padding=1),

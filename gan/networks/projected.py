@@ -53,7 +53,7 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Projections of the frozen network's features (N, width, h, w), from the finest scale to the coarsest."""
-        x = F.interpolate(opaque(x), size=self.seen, mode="bilinear", align_corners=False)
+        x = F.interpolate(opaque(x), size=self.seen, mode="bilinear", align_corners=False, antialias=True)
         found = self.frozen.features((x + 1) * 127.5)
         mixed = [mix(found[tap]) for mix, tap in zip(self.across_channels, TAPS, strict=True)]
         projections: list[Tensor] = []

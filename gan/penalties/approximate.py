@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from gan.losses.heads import at_least_fp32, per_image
-from gan.penalties.gradients import refuse_batch_norm
+from gan.penalties.gradients import refuse_batch_norm, refuse_dropout
 from gan.step import Step
 
 
@@ -34,8 +35,10 @@ class ApproximateR1(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         refuse_batch_norm(step.discriminator, self.name)
+        refuse_dropout(step.discriminator, self.name)
         x = at_least_fp32(self.images(step).detach())
-        with torch.autocast(x.device.type, enabled=False):  # a difference this small is lost in half precision
+        # A difference this small is lost in half precision, and in a step of spectral normalisation between two looks.
+        with torch.autocast(x.device.type, enabled=False), parametrize.cached():
             there, here = step.critic(x + self.sigma * torch.randn_like(x)), step.critic(x)
             slope = (per_image(there) - per_image(here)) / self.sigma  # (N,)
         return self.weight / 2 * slope.square().mean()

@@ -25,6 +25,12 @@ def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
     return gradient.square().sum((1, 2, 3))
 
 
+def refuse_dropout(discriminator: nn.Module, name: str) -> None:
+    """Raise UserError where D says something else of the same image at each look, which hides its slope."""
+    if any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in discriminator.modules()):
+        raise UserError(f"penalty={name}: looks twice at an image, between which dropout changes; take r1 or r2")
+
+
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
     """Raise UserError where D(x) depends on the other images of the batch, which leaves grad_x D(x) undefined."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):

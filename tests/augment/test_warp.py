@@ -44,6 +44,14 @@ def test_whole_pixels_and_quarter_turns() -> None:
     torch.testing.assert_close(warp(square, affine([0, -1, 0], [1, 0, 0])), square.rot90(1, (2, 3)), atol=0.03, rtol=0)
 
 
+@pytest.mark.parametrize("shift", [8, 20, 40])
+def test_a_picture_goes_on_mirrored_however_far(shift: int) -> None:
+    ramp = torch.linspace(-1, 1, 16, dtype=torch.float64).expand(1, 1, 16, 16)
+    mirrored = torch.cat([ramp, ramp.flip(3), ramp, ramp.flip(3)], 3)
+    moved = warp(ramp, affine([1, 0, shift], [0, 1, 0]))
+    torch.testing.assert_close(moved, mirrored[..., shift : shift + 16], atol=0.06, rtol=0)
+
+
 def test_the_edge_of_rgba_is_transparent() -> None:
     x = torch.ones(1, 4, 16, 24, dtype=torch.float64)
     assert (warp(x, affine([1, 0, 12], [0, 1, 0]))[..., -9:] < -0.8).all()

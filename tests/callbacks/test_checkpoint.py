@@ -72,6 +72,11 @@ def test_the_newest_stay_and_multiples_of_keep_every(tmp_path: Path) -> None:
     assert len(list((tmp_path / "checkpoints").iterdir())) == 8
 
 
+def test_a_multiple_between_two_batches_is_kept_as_the_first_after_it(tmp_path: Path) -> None:
+    fit(tmp_path, 12, Checkpoint(str(tmp_path), every=10, keep=1, keep_every=10))  # batches of 4
+    assert images(tmp_path) == [12, 20, 32, 40, 48]
+
+
 @pytest.mark.parametrize(("mode", "best"), [("min", 16), ("max", 24)])
 def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> None:
     scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], every=8)

@@ -18,9 +18,10 @@ from ..test_module import fit, model
 
 def test_overfitting_is_the_ada_papers_and_blind_to_shift_and_scale() -> None:
     train, held_out, fakes = torch.tensor([3.0, 5.0]), torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])
-    assert overfitting(train, held_out, fakes) == pytest.approx((4 - 1.5) / 4)
-    assert overfitting(7 * train + 2, 7 * held_out + 2, 7 * fakes + 2) == pytest.approx((4 - 1.5) / 4)
-    assert overfitting(fakes, held_out, train) == 0  # D prefers what is generated
+    error = ((2 + 0.5) / 2) ** 0.5 / 4  # of the difference of two means of two
+    assert overfitting(train, held_out, fakes) == pytest.approx(((4 - 1.5) / 4, error))
+    assert overfitting(7 * train + 2, 7 * held_out + 2, 7 * fakes + 2) == pytest.approx(((4 - 1.5) / 4, error))
+    assert overfitting(fakes, held_out, train) == (0, 0)  # D prefers what is generated
 
 
 def test_diversity_is_nothing_among_equals() -> None:
@@ -36,7 +37,10 @@ def test_diversity_is_nothing_among_equals() -> None:
         ({"diversity": 0.9, "accuracy": 0.5}, ["loses"]),
         ({"diversity": 0.9, "augment": 0.8, "cap": 0.8}, ["capped"]),
         ({"diversity": 0.9, "augment": 0.7, "cap": 0.8}, []),
-        ({"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7}, ["wins", "overfits", "alike"]),
+        ({"diversity": 0.9, "augment": float(torch.full((156,), 0.8).mean()), "cap": 0.8}, ["capped"]),
+        ({"diversity": 0.9, "overfitting": 0.7, "surely": 0.3}, []),
+        ({"diversity": 0.9, "skipped": 0.02}, ["skipped"]),
+        ({"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7, "surely": 0.6}, ["wins", "overfits", "alike"]),
     ],
 )
 def test_symptoms(values: dict[str, float], expected: list[str]) -> None:

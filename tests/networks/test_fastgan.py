@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gan.errors import UserError
 from gan.networks.fastgan import Discriminator, Excitation, Generator, Noise, dissimilarity
 
 
@@ -55,3 +56,9 @@ def test_redrawing_is_learnt(size: tuple[int, int]) -> None:
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize("size", [(8, 8), (12, 12), (12, 24)])
+def test_images_too_small_to_redraw_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match="too few to redraw; at least 16x16"):
+        Discriminator(size, width=2)
