@@ -3,8 +3,8 @@
     python tests/benchmarks/gpu.py [--minutes 1] [RECIPE ...]
 
 Trains each recipe through train.py in bf16 at the size that its paper has figures for, with the recipe's own width and
-the data's batch, and `dcgan` in each precision and on two devices, where there are two. Prints the card, images/s over the second
-half of the run and the most memory that tensors took on a device, and stops where a loss is not finite.
+the data's batch, and `dcgan` in each precision and on two devices, where there are two. Prints the card, images/s over
+the second half of the run and the most memory that tensors took on a device, and stops where a loss is not finite.
 """
 
 from __future__ import annotations
