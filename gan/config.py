@@ -138,9 +138,12 @@ def loss_is(name: str, *, _root_: DictConfig) -> bool:
     return str((_root_.get("loss") or {}).get("_target_")).endswith(f".{name}")
 
 
-def objective_for(data: str) -> str:
-    """What decides which checkpoint is best, by the class of the data: the truth where it is known, else likeness."""
-    return "eval/ciede2000" if data.rpartition(".")[2] in ("Paired", "Styled") else "eval/kid_lite0"
+def objective_for(data: str, *, _root_: DictConfig) -> str:
+    """What decides which checkpoint is best, by the class of the data: the truth where it is learnt from, else
+    likeness, for who has no pairs cannot choose by them."""
+    kind = data.rpartition(".")[2]
+    paired = kind == "Paired" or (kind == "Styled" and _root_.data.pairing == "paired")
+    return "eval/ciede2000" if paired else "eval/kid_lite0"
 
 
 def strategy(devices: Any) -> str:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from gan.evaluation import Row
 from gan.metrics import squared_mmd
-from gan.metrics.colour_transfer import CLOSED_FORMS
+from gan.metrics.colour_transfer import CLOSED_FORMS, opaque
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.spectrum import spectral_distance
 from gan.metrics.translation import kept, nearness
 from gan.tiles import translate_each
+from gan.weights import MissingWeights
 
 
 class Pictures(NamedTuple):
@@ -27,6 +29,7 @@ class Pictures(NamedTuple):
     outputs: Tensor
     truths: Tensor | None
     target: Tensor  # real pictures of the target, of other photographs
+    like: Tensor  # what fine detail is compared with: the truths with their grain, else the target
     sources: Tensor  # pictures to translate and of the target that were trained on, which closed forms are fitted to
     targets: Tensor
     others: dict[str, Tensor]  # what other translators made of the inputs
@@ -39,17 +42,28 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
         features: uint8 (N, C, H, W) -> (N, D), for the kernel distances to the target and to the pictures translated.
     """
     target, inputs = features(pictures.target), features(pictures.inputs)
-    perceptual = PerceptualDistance() if pictures.truths is not None else None
+    perceptual = distance() if pictures.truths is not None else None
     rows = []
     for name, images in candidates(pictures):
-        seen = inputs if images is pictures.inputs else features(images)
-        values = {"kid_target": squared_mmd(target, seen), "kid_source": squared_mmd(inputs, seen)}
-        values |= kept(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.target, images)}
-        if pictures.truths is not None and perceptual is not None:
+        same = images is pictures.inputs
+        seen = inputs if same else features(images)
+        values = {"kid_target": squared_mmd(target, seen)} | ({} if same else {"kid_source": squared_mmd(inputs, seen)})
+        values |= kept(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
+        if pictures.truths is not None:
             values |= nearness(pictures.inputs, images, pictures.truths)
-            values["perceptual"] = float(perceptual(images, pictures.truths).mean())
+            if perceptual:
+                values["perceptual"] = float(perceptual(images, pictures.truths).mean())
         rows.append(Row(name, len(images), len(target), values))
     return rows
+
+
+def distance() -> PerceptualDistance | None:
+    """None where its network's weights are missing, which is said."""
+    try:
+        return PerceptualDistance()
+    except MissingWeights as error:
+        print(f"no perceptual distance: {error}")
+        return None
 
 
 def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
@@ -57,26 +71,39 @@ def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
     yield from pictures.others.items()
     yield "nothing done", pictures.inputs
     for name, fit in CLOSED_FORMS.items():
-        yield name, fit(pictures.sources, pictures.targets)(pictures.inputs)
+        yield name, recoloured(fit, pictures)
     if pictures.truths is not None:
         # A picture of the right style with something else in it: how far that is from the truth.
         yield "another's truth", pictures.truths.roll(1, 0)
 
 
+def recoloured(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], pictures: Pictures) -> Tensor:
+    """What a closed form makes of the inputs; of RGBA it is of the colours that are seen, and alpha stays."""
+    if pictures.inputs.shape[1] < 4:
+        return fit(pictures.sources, pictures.targets)(pictures.inputs)
+    change = fit(opaque(pictures.sources), opaque(pictures.targets))
+    alpha = pictures.inputs[:, 3:].float()
+    straight = (pictures.inputs[:, :3].float() * 255 / alpha.clamp(min=1)).round().clamp(0, 255).to(torch.uint8)
+    return torch.cat([(change(straight).float() * alpha / 255).round().to(torch.uint8), pictures.inputs[:, 3:]], 1)
+
+
 def keeps(data: Any) -> bool:
-    """Whether it has held out pictures of both sides to measure with."""
-    return min(len(data.inputs(2, True)), len(data.reals(2, True))) == 2
+    """Whether it has held out pictures to measure with."""
+    return len(data.inputs(2, True)) == 2
 
 
 def translated(network: Any, data: Any, n: int, others: Mapping[str, Any]) -> Pictures:
     """What networks make of n pictures that a DataModule has held out, or has trained on where it keeps none."""
     held_out = keeps(data)
-    inputs = data.inputs(n, held_out)
+    inputs, truths = data.inputs(n, held_out), data.truths(n, held_out)
+    other = data.reals(n, True)
+    target = other if len(other) > 1 else data.reals(n)
     return Pictures(
         inputs,
         translate_each(network, inputs),
-        None if data.truths(1) is None else data.expected(n, held_out),
-        data.reals(n, held_out),
+        None if truths is None else data.expected(n, held_out),
+        target,
+        target if truths is None else truths,
         data.inputs(n),
         data.reals(n),
         {name: translate_each(other, inputs) for name, other in others.items()},

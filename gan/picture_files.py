@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -15,7 +16,9 @@ from gan.runs import write_atomically
 MAX_PIXELS = 256_000_000  # of a picture, and of all frames of an animation together
 # Of EXIF what says something of the picture. A TIFF's own tags say how its pixels lie, which changes; so do orientation
 # and sizes: pixels are upright when they come here.
-DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432, 34665, 34853)
+DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432)
+FURTHER = (0x8769, 0x8825)  # tables of their own: how the picture was taken, and where
+OF_PIXELS = (0xA002, 0xA003, 0xA005)  # width, height and a table for machines, in the first of them
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
@@ -77,13 +80,19 @@ def kept(data: bytes, kind: str, frames: int) -> dict[str, Any]:
     """Options of Pillow's `save` for what a file of that format holds beside pixels, as far as it can be read."""
     options: dict[str, Any] = {}
     with Image.open(BytesIO(data), formats=["JPEG" if kind == "MPO" else kind]) as image:
-        if "dpi" in image.info:
-            options["dpi"] = image.info["dpi"]
+        dpi = image.info.get("dpi", ())
+        if len(dpi) == 2 and all(math.isfinite(value) and value > 0 for value in dpi):
+            options["dpi"] = dpi
         if frames > 1:
             options |= timing(image, frames)
         exif = Image.Exif()
         try:
-            exif.update({tag: value for tag, value in image.getexif().items() if tag in DESCRIPTIVE})
+            own = image.getexif()
+            exif.update({tag: value for tag, value in own.items() if tag in DESCRIPTIVE})
+            for table in FURTHER:
+                if found := {tag: value for tag, value in own.get_ifd(table).items() if tag not in OF_PIXELS}:
+                    exif.get_ifd(table).update(found)
+                    exif[table] = 0  # Pillow puts in where it lies
         except Exception:  # foreign metadata makes its parser raise nearly anything
             return options
         return options | ({"exif": exif} if len(exif) else {})

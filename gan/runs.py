@@ -52,7 +52,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
         OSError: the disk is full or the folder cannot be written; what was there before is untouched.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # a name may be as long as names can be
+    temporary = path.with_name(f".{short}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
             write(file)

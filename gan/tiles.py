@@ -53,9 +53,11 @@ def available() -> int:
         (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
         free = 1024 * int(kilobytes)
         most, now = (Path("/sys/fs/cgroup", f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        return free if most == "max" else min(free, int(most) - int(now))
+        return free if most == "max" else max(0, min(free, int(most) - int(now)))
     except FileNotFoundError as error:
         return free if "cgroup" in str(error.filename) else FREE
+    except ValueError:  # no such line
+        return FREE
 
 
 class Measured(Exception):
@@ -156,7 +158,8 @@ def statistics(
     sums: list[Tensor] = []
 
     def measure(_: nn.Module, x: tuple[Tensor, ...]) -> None:
-        core = part.core(x[0], scale=(part.seen_rows.stop - part.seen_rows.start) // x[0].shape[2]).double()
+        core = part.core(x[0], scale=(part.seen_rows.stop - part.seen_rows.start) // x[0].shape[2])
+        core = core.cpu().double()  # Apple's GPUs have no doubles
         count = core.new_full(core.shape[:2], core.shape[2] * core.shape[3])
         sums.append(torch.stack([count, core.sum((2, 3)), core.square().sum((2, 3))]))
         raise Measured
@@ -171,4 +174,5 @@ def statistics(
     count, total, squares = torch.stack(sums).sum(0)
     mean = total / count
     variance = squares / count - mean.square()
-    return mean[..., None, None].float(), (variance + norm.eps).sqrt()[..., None, None].float()
+    like = next(network.parameters())
+    return mean[..., None, None].to(like), (variance + norm.eps).sqrt()[..., None, None].to(like)

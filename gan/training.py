@@ -127,6 +127,12 @@ def check_match(model: GAN, data: Any) -> None:
         raise UserError("this data has pictures to translate, and the model draws from noise: take data=folder")
     if translates and not pairs:
         raise UserError("a translator needs data=unpaired, data=paired or data=retro_filter")
+    if translates:
+        multiple = model.multiple
+        if any(side % multiple for side in data.size):
+            raise UserError(
+                f"data.size={data.size[0]}x{data.size[1]}: this generator takes sides that are multiples of {multiple}"
+            )
     needs_pairs = isinstance(model, Pix2Pix) or any(
         isinstance(part, Reconstruction) for part in model.penalties.values()
     )

@@ -79,6 +79,12 @@ class Translator(GAN):
         return (average or self.ema).module
 
     @property
+    def multiple(self) -> int:
+        """Of which both sides of pictures to train on must be."""
+        generator: Any = self.generator
+        return int(getattr(generator, "there", generator).multiple)
+
+    @property
     def data(self) -> Any:
         return self.trainer.datamodule  # type: ignore[attr-defined]
 

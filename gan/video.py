@@ -15,6 +15,7 @@ from gan.runs import write_atomically
 # FFmpeg's names of what a file's ending says.
 KINDS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 # Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
+LIMITED = 1  # range of levels, where a video says nothing of it
 OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 
@@ -125,16 +126,17 @@ def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
     image = frame.to_image()
     if frame.rotation:  # anticlockwise, as Pillow turns
         image = image.rotate(frame.rotation, expand=True)
-    after = suited(type(frame).from_image(change(image)), frame.colorspace if frame.colorspace != 2 else None)
+    colorspace = frame.colorspace if frame.colorspace != 2 else None
+    after = suited(type(frame).from_image(change(image)), colorspace, frame.color_range or LIMITED)
     after.pts, after.time_base = frame.pts, frame.time_base
     return after
 
 
-def suited(frame: Any, colorspace: Any = None) -> Any:
+def suited(frame: Any, colorspace: Any = None, color_range: Any = LIMITED) -> Any:
     """The frame as players take it."""
     even = frame.width % 2 == frame.height % 2 == 0
     kind = "yuv420p" if even else "yuv444p"  # the former halves colours, and takes even sides alone
-    return frame.reformat(format=kind, dst_colorspace=colorspace)
+    return frame.reformat(format=kind, dst_colorspace=colorspace, dst_color_range=color_range)
 
 
 def stream_of(frame: Any, writer: Any, rate: Fraction) -> Any:

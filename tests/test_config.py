@@ -119,6 +119,12 @@ def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeyp
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
 
 
+def test_who_has_no_pairs_does_not_choose_by_them() -> None:
+    data = ["data=retro_filter", "data.root=x"]
+    for pairing, expected in (("disjoint", "kid_lite0"), ("shared", "kid_lite0"), ("paired", "ciede2000")):
+        assert compose(["model=lut", *data, f"data.pairing={pairing}"]).objective == f"eval/{expected}"
+
+
 def test_rules_say_what_they_give() -> None:
     assert rules(compose([])) == []
     r3gan = rules(compose(["model=r3gan", "data.size=128"]))

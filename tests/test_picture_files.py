@@ -1,12 +1,14 @@
 """What is no pixel comes through: durations, pages, density, EXIF; and what a format does not take is said."""
 
+import math
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
+from PIL.TiffImagePlugin import IFDRational
 
 from gan.data.decode import ImageError
 from gan.picture_files import convert
@@ -75,6 +77,37 @@ def test_a_turned_tiff(tmp_path: Path) -> None:
     convert(saved(frames(1), "TIFF", exif=exif), tmp_path / "out", same)
     with Image.open(tmp_path / "out") as image:
         assert image.size == (9, 12) and image.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_how_and_where_a_picture_was_taken_stays(kind: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ARTIST] = "somebody"
+    exif.get_ifd(0x8769).update({0x9003: "1977:05:25 12:00:00", 0x829A: 0.01, 0xA002: 999})
+    exif.get_ifd(0x8825).update({1: "N", 2: (59.0, 20.0, 0.0)})
+    convert(saved(frames(1), kind, exif=exif), tmp_path / "out", same)
+    with Image.open(tmp_path / "out") as image:
+        after = image.getexif()
+        assert after[ARTIST] == "somebody" and after.get_ifd(0x8769)[0x9003] == "1977:05:25 12:00:00"
+        assert 0xA002 not in after.get_ifd(0x8769) and after.get_ifd(0x8825)[1] == "N"
+
+
+def test_a_density_that_is_none_is_left_out(tmp_path: Path) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[282] = tags[283] = IFDRational(0, 0)
+    data = saved(frames(1), "TIFF", tiffinfo=tags)
+    with Image.open(BytesIO(data)) as image:
+        assert math.isnan(image.info["dpi"][0])
+    for name, kind in (("out.tif", "TIFF"), ("out.jpg", "JPEG")):
+        convert(data, tmp_path / name, lambda picture: Image.fromarray(np.asarray(picture)), kind)
+        with Image.open(tmp_path / name) as image:
+            assert image.size == (12, 9)
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
+    name = "n" * 251 + ".png"
+    convert(saved(frames(1), "PNG"), tmp_path / name, same)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
 def test_exif_that_a_format_does_not_take_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

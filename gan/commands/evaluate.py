@@ -191,8 +191,8 @@ def of_translator(
         beside[other] = further.to(device)
     data = model_io.data(config, checkpoint)
     pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
-    held_out = faithfulness.keeps(data)
-    sets = real_sets(data, "val" if held_out else "train", arguments)._replace(generated=pictures.outputs)
+    part = "val" if len(data.reals(2, held_out=True)) == 2 else "train"
+    sets = real_sets(data, part, arguments)._replace(generated=pictures.outputs)
     return (
         sets,
         {
@@ -200,7 +200,8 @@ def of_translator(
             "checkpoint": checkpoint.name,
             "images_seen": int(state["images"]),
             "generator": "averaged (EMA)",
-            "against": f"{source}:{'val' if held_out else 'train'}",
+            "against": f"{source}:{part}",
+            "translated": "held out" if faithfulness.keeps(data) else "trained on",
         },
         pictures,
     )

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     found = work(arguments.input, arguments.output)
     if arguments.compare:
         refuse_inside(arguments.compare, arguments.input, "--compare ")
-    todo = [(file, target) for file, target in found if arguments.force or not target.exists()]
+    todo = [each for each in found if arguments.force or not done(*each, arguments.compare)]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} files exist already and stay; --force writes over them")
     if not todo:
@@ -79,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
     translator = Pictures(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance:
-            broken = convert_all(todo, translator, arguments.compare, advance)
+            broken = convert_all(todo, translator, arguments, advance)
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({error.strerror}); what is there is whole, "
@@ -92,26 +93,39 @@ def run(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if broken else 0
 
 
+def done(file: File, target: Path, sheets: Path | None) -> bool:
+    """Whether a file has become what it is to become, with its sheet where there are to be such."""
+    return target.exists() and (sheets is None or is_video(file.name) or sheet_of(file, sheets).exists())
+
+
+def sheet_of(file: File, sheets: Path) -> Path:
+    return sheets / f"{file.name}.png"
+
+
 def convert_all(
-    todo: list[tuple[File, Path]], translator: Pictures, sheets: Path | None, advance: Callable[[int], None]
+    todo: list[tuple[File, Path]], translator: Pictures, arguments: argparse.Namespace, advance: Callable[[int], None]
 ) -> list[str]:
     """A line for each file that could not be read, or not be written for a reason of its own."""
     from gan import video
-    from gan.data.decode import ImageError
+    from gan.data.decode import ImageError, pictures
     from gan.data.files import content
-    from gan.picture_files import convert
+    from gan.picture_files import MAX_PIXELS, convert
 
-    broken = []
+    broken, sheets = [], arguments.compare
     for file, target in todo:
-        kind = format_of(target)
-        exact = {"lossless": True} if kind == "WEBP" and translator.palette is not None else {}  # JPEG cannot be
+        kind = format_of(target) if arguments.input.is_file() else None  # else that of the file, whatever its name
+        lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be
+        exact = {"lossless": True} if lossless else {}
         try:
             if is_video(file.name):
                 video.convert(Path(file.path), target, translator)
+            elif target.exists() and not arguments.force:
+                (before,) = pictures(BytesIO(content(file)), max_pixels=MAX_PIXELS)
+                save_sheet(before, target, sheet_of(file, sheets))
             else:
                 before = convert(content(file), target, translator, kind, **exact)
-                if sheets:
-                    save_sheet(before, target, sheets / f"{file.name}.png")
+                if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
+                    save_sheet(before, target, sheet_of(file, sheets))
         except ImageError as error:
             broken.append(f"{file.path}: {error}")
         except OSError as error:
@@ -140,6 +154,8 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
     if source.is_file():
         folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
         target = target / source.name if folder else target
+        if not folder and not format_of(target) and not is_video(source.name):
+            raise UserError(f"{target}: its ending is of no format that can be written")
         files = [(single(source), target)]
     else:
         refuse_inside(target, source)
@@ -229,13 +245,14 @@ class Pictures:
 
 
 def save_sheet(before: Image.Image, target: Path, path: Path) -> None:
-    """Input and output side by side, no larger than is good to look at; over the sheet of an earlier output."""
+    """Input and output side by side, no larger than is good to look at."""
     from PIL import Image
 
     from gan.data.decode import open_upright
+    from gan.picture_files import MAX_PIXELS
     from gan.runs import write_atomically
 
-    both = [picture.convert("RGBA") for picture in (before, open_upright(target))]
+    both = [picture.convert("RGBA") for picture in (before, open_upright(target, MAX_PIXELS))]
     for picture in both:
         picture.thumbnail((SHEET, SHEET))
     sheet = Image.new("RGB", (2 * both[0].width + 4, both[0].height), "white")

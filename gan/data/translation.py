@@ -78,8 +78,9 @@ class Paired(Images):
         return self.truths(n, held_out)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n pictures of the target."""
-        return self.pairs(n, held_out, "b")[:, self.channels :]
+        """n pictures of the target, to compare the likes of with: of none that are held out, for what is made of their
+        partners is likelier to them than to any others, and would flatter."""
+        return self.pairs(0 if held_out else n, False, "b")[:, self.channels :]
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         """n pairs, uint8 (n, 2C, H, W), of which training sees that side."""

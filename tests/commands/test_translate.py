@@ -129,6 +129,26 @@ def test_it_goes_on_where_it_ended(
     assert all((tmp_path / "out" / name).stat().st_mtime_ns > time for name, time in done.items())
 
 
+def test_sheets_are_made_where_they_are_missing_and_stay(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    noise(20, 20).save(tmp_path / "in" / "a.png")
+    noise(22, 20, "RGBA").save(tmp_path / "in" / "named.jpg", "PNG")
+    gan_command("translate", str(run), "in", "out")
+    with Image.open(tmp_path / "out" / "named.jpg") as image:
+        assert image.format == "PNG" and image.mode == "RGBA"  # its own format, whatever its name
+    before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
+    (tmp_path / "sheets").mkdir()
+    (tmp_path / "sheets" / "named.jpg.png").write_text("mine")
+    gan_command("translate", str(run), "in", "out", "--compare", "sheets")
+    assert (tmp_path / "sheets" / "named.jpg.png").read_text() == "mine"
+    assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before
+    with Image.open(tmp_path / "sheets" / "a.png.png") as sheet:
+        assert sheet.size == (2 * 20 + 4, 20)
+    gan_command("translate", str(run), "in", "out", "--compare", "sheets", "--force")
+    with Image.open(tmp_path / "sheets" / "named.jpg.png") as sheet:
+        assert sheet.size == (2 * 22 + 4, 20)
+
+
 def test_one_file_and_how_strong(run: Path, gan_command: Train, tmp_path: Path) -> None:
     noise(30, 20).save(tmp_path / "in.png")
     pixels = {}
@@ -235,6 +255,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
         (["RUN", "in", "in/grey.png"], "lies in the input folder"),
         (["RUN", "in", "notes.txt"], "is a file; a folder becomes a folder"),
+        (["RUN", "in/grey.png", "out.tga"], "out.tga: its ending is of no format that can be written"),
         (["RUN", "nothing", "out"], "nothing"),
         (["RUN", "hollow", "out"], "no image"),
         (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
