@@ -120,7 +120,7 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
 
 
 def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
-    module, data = build("cyclegan", "data.batch_size=2", "model.pool=3")
+    module, data = build("cyclegan", "data.batch_size=2", "model.pool=3", "penalty=[cycle,identity]")
     module = fit((module, data), 2)
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
     batch = next(iter(data.train_dataloader()))
