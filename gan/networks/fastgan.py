@@ -150,8 +150,8 @@ class Discriminator(nn.Module):
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64) -> None:
         super().__init__()
-        rows, columns, doublings = base_grid((size[0], size[1]))
-        if doublings < 2 or 2 * min(rows, columns) < WINDOW:
+        doublings = base_grid((size[0], size[1]))[2]
+        if doublings < 2 or min(size) < 2 * WINDOW:
             raise UserError(f"model=fastgan: {size[0]}x{size[1]} pixels are too few to redraw; at least 16x16")
         widths = [min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]]  # down to twice the grid
         self.from_image = nn.Sequential(
