@@ -154,7 +154,12 @@ def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> lis
     ]
 
 
+def digest_of(image: Tensor) -> bytes:
+    """Of the pixels of one."""
+    return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest()
+
+
 def digest(images: Tensor) -> str:
     """Of a set of images, whatever their order."""
-    each = sorted(hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest() for image in images)
+    each = sorted(map(digest_of, images))
     return hashlib.sha256(b"".join(each)).hexdigest()

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gan.data.decode import unpremultiply
 from gan.evaluation import Row
 from gan.metrics import squared_mmd
 from gan.metrics.colour_transfer import CLOSED_FORMS, opaque
@@ -79,12 +80,12 @@ def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
 
 def recoloured(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], pictures: Pictures) -> Tensor:
     """What a closed form makes of the inputs; of RGBA it is of the colours that are seen, and alpha stays."""
-    if pictures.inputs.shape[1] < 4:
-        return fit(pictures.sources, pictures.targets)(pictures.inputs)
     change = fit(opaque(pictures.sources), opaque(pictures.targets))
-    alpha = pictures.inputs[:, 3:].float()
-    straight = (pictures.inputs[:, :3].float() * 255 / alpha.clamp(min=1)).round().clamp(0, 255).to(torch.uint8)
-    return torch.cat([(change(straight).float() * alpha / 255).round().to(torch.uint8), pictures.inputs[:, 3:]], 1)
+    if pictures.inputs.shape[1] < 4:
+        return change(pictures.inputs)
+    straight = torch.from_numpy(unpremultiply(pictures.inputs.transpose(0, 1).numpy())).transpose(0, 1)
+    colour, alpha = change(straight[:, :3]), straight[:, 3:]
+    return torch.cat([(colour.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
 
 
 def keeps(data: Any) -> bool:
@@ -96,8 +97,8 @@ def translated(network: Any, data: Any, n: int, others: Mapping[str, Any]) -> Pi
     """What networks make of n pictures that a DataModule has held out, or has trained on where it keeps none."""
     held_out = keeps(data)
     inputs, truths = data.inputs(n, held_out), data.truths(n, held_out)
-    other = data.reals(n, True)
-    target = other if len(other) > 1 else data.reals(n)
+    target = data.reals(n, True)
+    target = target if len(target) > 1 else data.reals(n)
     return Pictures(
         inputs,
         translate_each(network, inputs),

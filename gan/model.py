@@ -143,8 +143,9 @@ class Model:
             UserError: there is no such attribute, or grey images have none.
         """
         place, there = Space(self.generator), points
-        for name in [name for name in settings if name in self.vectors and settings[name]]:
-            there = there + settings[name] * self.vectors[name]
+        for name, value in settings.items():
+            if value and name in self.vectors:
+                there = there + value * self.vectors[name]
         there = position.moved(place, there, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
         named = {name: value for name, value in settings.items() if name not in (*POSITIONS, *self.vectors)}
         for name in named:

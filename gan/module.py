@@ -11,7 +11,8 @@ discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, 
                Optional: `auxiliary(real, fake, label) -> {name: scalar}`, what it learns beside, of augmented images.
 loss           `discriminator(real_logits, fake_logits)` and `generator(real_logits or None, fake_logits)` -> scalars;
                `paired = True` where the generator needs the real logits too.
-penalty        `of = "discriminator" or "generator"`; `every: int`, in batches, multiplied into the term;
+               Optional: `signed = False` where the sign of a logit, and so of D(real), says nothing.
+penalty        `of = "discriminator" or "generator"`; `every: int`, in that network's updates, multiplied into the term;
                `forward(step: Step) -> scalar`; parameters of its own are trained with that network's.
 augment        `draw(n, size, generator) -> draws`; `forward(x, draws)`, shape kept, differentiable twice.
                Optional: `feedback(step) -> probability`, with which it follows what D says of real images.

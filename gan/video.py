@@ -14,8 +14,8 @@ from gan.runs import write_atomically
 
 # FFmpeg's names of what a file's ending says.
 KINDS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-# Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
 LIMITED = 1  # range of levels, where a video says nothing of it
+# Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
 OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 

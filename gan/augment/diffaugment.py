@@ -44,7 +44,7 @@ class DiffAugment(nn.Module):
         Raises:
             UserError: cells are so large that nothing could be moved.
         """
-        if "translation" in self.policy and round(max(size) / 8 / self.cell) < 1:
+        if "translation" in self.policy and _reach(max(size), self.cell) < 1:
             raise UserError(
                 f"augment.cell={self.cell}: nothing moves by whole cells within an eighth of {size[0]}x{size[1]} pixels"
             )
@@ -90,9 +90,14 @@ def cutout(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], _empty(x), x)
 
 
+def _reach(side: int, cell: int) -> int:
+    """Cells in an eighth of a side."""
+    return round(side / 8 / cell)
+
+
 def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
     """Source positions (N, side) of a shift by whole cells up to side / 8, clamped, and where they lie inside."""
-    reach = round(side / 8 / cell)
+    reach = _reach(side, cell)
     shift = cell * ((u * (2 * reach + 1)).long().clamp_max(2 * reach) - reach)
     source = torch.arange(side, device=u.device) - shift[:, None]
     return source.clamp(0, side - 1), (source >= 0) & (source < side)

@@ -16,6 +16,8 @@ from gan.runs import write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan.latent.attributes import Attribute
+
 FOLDER = "directions"
 FILE = "directions.safetensors"
 ATTRIBUTES = "attributes.json"
@@ -61,11 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     model = chosen_model(arguments)
     if arguments.recognition:
-        from gan.recognition import classifier
-
-        device = checked_device(arguments.device)
-        kinds = classifier.load(arguments.run, arguments.checkpoint, arguments.recognition, device)
-        model.attributes = kinds.attributes() | model.attributes
+        model.attributes = classes(arguments, arguments.recognition) | model.attributes
     space = Space(model.generator)
     points, labels = model.points(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
@@ -88,6 +86,14 @@ def run(arguments: argparse.Namespace) -> None:
         store.write(out / FILE, vectors, space)  # at last, so that what was interrupted begins anew
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def classes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]:
+    """Those of the classifier in a folder, which is of the run, as attributes."""
+    from gan.recognition import classifier
+
+    device = checked_device(arguments.device)
+    return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
 
 
 def named(name: str) -> str:

@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gan.commands.data import parse_size
-from gan.commands.directions import FILE, FOLDER
-from gan.commands.generate import checked_device, choose_model, chosen_model, parse_seeds, refuse_existing
+from gan.commands.directions import FILE, FOLDER, classes
+from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError
 from gan.progress import counting
 from gan.runs import RECOGNITION
 
-GROUP = 32  # images that are edited and saved together
-DIRECTION = r"(sefa|pca)\d+"  # how gan directions names what it finds
-
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.latent.attributes import Attribute
     from gan.model import Model
+
+GROUP = 32  # images that are edited and saved together
+DIRECTION = r"(sefa|pca)\d+"  # how gan directions names what it finds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -64,11 +63,10 @@ def run(arguments: argparse.Namespace) -> None:
     file = arguments.directions or Path(arguments.run) / FOLDER / FILE
     if arguments.directions and not file.is_file():
         raise UserError(f"{file}: there is no such file")
-    if not arguments.latents:
-        refuse_existing(out, [out / f"{seed}.png" for seed in seeds], arguments.force)
-
     if arguments.latents and arguments.label:
         raise UserError("--class: of images that were projected it is known")
+    if not arguments.latents:
+        refuse_existing(out, [out / f"{seed}.png" for seed in seeds], arguments.force)
 
     from gan.images import save_png
     from gan.latent.position import POSITIONS
@@ -105,21 +103,11 @@ def learn(model: Model, names: set[str], directions: Path, arguments: argparse.N
 
     found = {name for name in names if re.fullmatch(DIRECTION, name)}
     if names - found:
-        model.attributes = classes(arguments) | model.attributes
+        folder = arguments.recognition or Path(arguments.run) / RECOGNITION
+        if arguments.recognition or folder.is_dir():
+            model.attributes = classes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
         model.vectors |= store.read(directions, model.generator).vectors
-
-
-def classes(arguments: argparse.Namespace) -> dict[str, Attribute]:
-    """Those of the run's classifier as attributes; none where it has none."""
-    folder = arguments.recognition or Path(arguments.run) / RECOGNITION
-    if not arguments.recognition and not folder.is_dir():
-        return {}
-
-    from gan.recognition import classifier
-
-    device = checked_device(arguments.device)
-    return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
 
 
 def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:
@@ -131,8 +119,8 @@ def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:
     vectors, _, about = store.read(path, model.generator)
     if "labels" not in about:
         raise UserError(f"{path}: holds no latents of images; gan project writes such")
-    classes = json.loads(about["labels"])
-    labels = torch.tensor([classes[name] for name in vectors]) if classes else None
+    kinds = json.loads(about["labels"])
+    labels = torch.tensor([kinds[name] for name in vectors]) if kinds else None
     return list(vectors), torch.stack(list(vectors.values())), labels
 
 

@@ -191,7 +191,7 @@ def of_translator(
         beside[other] = further.to(device)
     data = model_io.data(config, checkpoint)
     pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
-    part = "val" if len(data.reals(2, held_out=True)) == 2 else "train"
+    part = part_of(data)
     sets = real_sets(data, part, arguments)._replace(generated=pictures.outputs)
     return (
         sets,
@@ -228,7 +228,7 @@ def of_run(source: Path, checkpoint: Path, model: Model, arguments: argparse.Nam
     against, n = arguments.against, arguments.images
     if against in (None, f"{source}:train", f"{source}:val"):
         data = model_io.data(model.config, checkpoint)
-        part = against.rpartition(":")[2] if against else "val" if len(data.reals(2, held_out=True)) == 2 else "train"
+        part = against.rpartition(":")[2] if against else part_of(data)
         sets, against = real_sets(data, part, arguments), f"{source}:{part}"
     else:
         options = {name: model.config["data"][name] for name in DECODING if name in model.config["data"]}
@@ -266,6 +266,11 @@ def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[s
     generated = folder(str(source), **options).reals(arguments.images)
     sets = real_sets(folder(arguments.against, **options), "train", arguments)
     return sets._replace(generated=generated), {"source": str(source), "against": arguments.against}
+
+
+def part_of(data: Any) -> str:
+    """The real images to compare with: those held out, where there are some."""
+    return "val" if len(data.reals(2, held_out=True)) == 2 else "train"
 
 
 def real_sets(data: Any, part: str, arguments: argparse.Namespace) -> Sets:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -60,11 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_inside(out, arguments.images, "--out ")
     files = of(arguments.images)
 
+    from gan.evaluation import digest_of
     from gan.latent.projection import passes
 
     work = Work(chosen_model(arguments), arguments)
     images, broken = decoded(files, work.model.config["data"])
-    todo = [name for name in images if work.digests.get(name) != digest(images[name])]
+    todo = [name for name in images if work.digests.get(name) != digest_of(images[name]).hex()]
     if len(todo) < len(images):
         gifs = ", without a GIF where they had none" if arguments.gif else ""
         print(f"{len(images) - len(todo)} images have been projected and stay{gifs}; --force begins anew")
@@ -81,10 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
     for line in broken:
         print(line, file=sys.stderr)
     return SOME_UNREADABLE if broken else 0
-
-
-def digest(image: Tensor) -> str:
-    return hashlib.blake2b(image.contiguous().numpy().tobytes(), digest_size=16).hexdigest()
 
 
 class Work:
@@ -114,13 +110,14 @@ class Work:
         import torch
 
         from gan import animation
+        from gan.evaluation import digest_of
         from gan.images import grid, save_png
         from gan.latent import store
 
         targets, options = torch.stack(list(images.values())), self.arguments
         found = self.model.project(targets, options.space, options.starts, options.steps, options.label, advance)
         self.points |= dict(zip(images, found.points, strict=True))
-        self.digests |= {name: digest(image) for name, image in images.items()}
+        self.digests |= {name: digest_of(image).hex() for name, image in images.items()}
         if found.labels is not None:
             self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
         for n, (name, drawn) in enumerate(zip(images, self.draw(list(images)), strict=True)):

@@ -107,7 +107,7 @@ def convert_all(
 ) -> list[str]:
     """A line for each file that could not be read, or not be written for a reason of its own."""
     from gan import video
-    from gan.data.decode import ImageError, pictures
+    from gan.data.decode import ImageError, open_upright
     from gan.data.files import content
     from gan.picture_files import MAX_PIXELS, convert
 
@@ -120,8 +120,7 @@ def convert_all(
             if is_video(file.name):
                 video.convert(Path(file.path), target, translator)
             elif target.exists() and not arguments.force:
-                (before,) = pictures(BytesIO(content(file)), max_pixels=MAX_PIXELS)
-                save_sheet(before, target, sheet_of(file, sheets))
+                save_sheet(open_upright(BytesIO(content(file)), MAX_PIXELS), target, sheet_of(file, sheets))
             else:
                 before = convert(content(file), target, translator, kind, **exact)
                 if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
