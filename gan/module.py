@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gan.clock import crosses, seed_of
+from gan.compiling import compile_in_place
 from gan.ema import EMA, PowerEMA
 from gan.errors import Diverged, UserError, at_least
 from gan.images import to_float
@@ -63,6 +64,7 @@ class GAN(LightningModule):
         power_averages: widths of further averages of the generator (`PowerEMA`), compared with the first at the end.
         micro_batch: images a device takes through the networks at a time, their gradients added up: a large batch on a
             small device, for more passes of G. BatchNorm and minibatch deviation see a part of the batch.
+        compile: torch.compile's backend, through which calls of both networks go while they train; None is none.
         schedules: `images seen -> value` for an option of an optimizer, {"generator_optimizer": {"lr": ...}}, or for an
             attribute of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
 
@@ -99,6 +101,7 @@ class GAN(LightningModule):
         schedules: Mapping[str, Any] | None = None,
         micro_batch: int | None = None,
         power_averages: Sequence[float] = (),
+        compile: str | None = None,
     ) -> None:
         super().__init__()
         sliced = getattr(discriminator, "sliced", False)
@@ -129,6 +132,7 @@ class GAN(LightningModule):
         self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
         self.n_critic = at_least("model.n_critic", n_critic, 1)
         self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
+        self.compile_with = compile
         self.log_every = at_least("model.log_every", log_every, 1)
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line
         self.losses: dict[str, float] = {}  # the last line
@@ -155,6 +159,8 @@ class GAN(LightningModule):
         """Take from the data what a new model begins with."""
 
     def on_fit_start(self) -> None:
+        if self.compile_with is not None:
+            compile_in_place(self.compile_with, self.generator, self.discriminator)
         if len(self.class_counts):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             self.class_counts.copy_(data.class_counts())

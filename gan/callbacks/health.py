@@ -11,6 +11,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from gan.callbacks.interrupt import due
+from gan.compiling import uncompiled
 from gan.data.module import say
 from gan.errors import at_least
 from gan.images import to_float
@@ -34,20 +35,20 @@ FINDINGS = {  # what is said, and what to try
     ),
     "wins": (
         "the discriminator wins: it tells {accuracy:.0%} of pairs apart, so that the generator learns little",
-        "stronger augmentation, as augment=diffaugment, a lower model.discriminator_optimizer.lr, or penalty=[r1]",
+        "stronger augmentation, as augment=diffaugment or ada, or a lower model.discriminator_optimizer.lr",
     ),
     "loses": (
         "the discriminator hardly knows real from generated: it tells {accuracy:.0%} of pairs apart",
-        "a higher model.discriminator_optimizer.lr, a larger width, or model.n_critic=2, unless samples are good",
+        "a higher model.discriminator_optimizer.lr, a larger network, or model.n_critic=2, unless samples are good",
     ),
     "overfits": (
         "the discriminator learns images by heart: to it, held-out ones lie {overfitting:.0%} of the way from those "
         "trained on to generated ones",
-        "stronger augmentation, as augment=diffaugment, more images, or a smaller width",
+        "stronger augmentation, as augment=diffaugment or ada, more images, or smaller networks",
     ),
     "capped": (
         "augmentation is at its cap of {augment:.0%}, and the discriminator still knows the images too well",
-        "more images, a smaller width, or a larger weight of the penalty r1",
+        "more images, smaller networks, or larger weights of the penalties on D",
     ),
     "alike": (
         "samples grow alike (mode collapse): they differ {diversity:.0%} as much as real images do",
@@ -158,7 +159,8 @@ def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:
     label = None if label is None else label.to(pl_module.device)
     discriminator = pl_module.discriminator.eval()
     try:
-        return per_image(discriminator(to_float(images.to(pl_module.device)), label))
+        with uncompiled(discriminator):
+            return per_image(discriminator(to_float(images.to(pl_module.device)), label))
     finally:
         discriminator.train()
 

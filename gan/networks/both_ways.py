@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 
@@ -16,3 +18,8 @@ class BothWays(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y: Tensor = self.there(x, label)
         return y
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `Module.compile`, of both: they are called one at a time."""
+        for network in (self.there, self.back):
+            network.compile(*args, **kwargs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan.compiling import uncompiled
 from gan.errors import UserError
 from gan.losses.heads import at_least_fp32, per_image
 from gan.step import Step
@@ -20,7 +21,8 @@ def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
     """
     refuse_batch_norm(step.discriminator, name)
     images = at_least_fp32(images.detach()).requires_grad_(True)
-    with torch.autocast(images.device.type, enabled=False):  # squares of half-precision gradients underflow
+    # Squares of half-precision gradients underflow.
+    with uncompiled(step.discriminator), torch.autocast(images.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(per_image(step.critic(images)).sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3))
 

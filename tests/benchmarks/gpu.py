@@ -3,8 +3,9 @@
     python tests/benchmarks/gpu.py [--minutes 1] [RECIPE ...]
 
 Trains each recipe through train.py in bf16 at the size that its paper has figures for, with the recipe's own width and
-the data's batch, and `dcgan` in each precision and on two devices, where there are two. Prints the card, images/s over
-the second half of the run and the most memory that tensors took on a device, and stops where a loss is not finite.
+the data's batch, and `dcgan` in each precision, compiled, and on two devices, where there are two. Prints the card,
+images/s over the second half of the run and the most memory that tensors took on a device, and stops where a loss is
+not finite.
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def main() -> None:
         report(recipe, "trainer.precision=bf16-mixed", *length)
     for precision in ("16-mixed", "32-true"):
         report("dcgan", f"trainer.precision={precision}", *length)
+    report("dcgan", "trainer.precision=bf16-mixed", "model.compile=inductor", *length)
     if torch.cuda.device_count() > 1:
         report("dcgan", "trainer.devices=2", *length)
 
