@@ -41,6 +41,11 @@ def by_side(channels: int, most: int, *, _root_: DictConfig) -> int:
     return min(most, max(8, 8 * round(channels / max(height, width) / 8)))
 
 
+def halvings(most: int, *, _root_: DictConfig) -> int:
+    """How often both sides can be halved, at most that often."""
+    return min(most, *((side & -side).bit_length() - 1 for side in sides(_root_.data.size)))
+
+
 def device_of(accelerator: str) -> str:
     """ "cuda", "mps" or "cpu" for trainer.accelerator.
 
@@ -182,6 +187,7 @@ for resolver in (
     strategy,
     sync_batchnorm,
     fused,
+    halvings,
     sides,
     images_at,
     unless,

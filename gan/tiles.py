@@ -1,7 +1,7 @@
 """Translate a picture of any size: padded to what the network takes, in parts where it is large, and cut back.
 
-Parts overlap by what a pixel depends on, so they agree with each other and with the whole. Instance normalisation
-depends on all pixels: its statistics are measured over all parts first, layer after layer.
+Parts overlap by what a pixel depends on, so they agree with each other and with the whole. Normalisation by instance or
+batch depends on all pixels: its statistics are measured over all parts first, layer after layer.
 """
 
 from __future__ import annotations
@@ -139,22 +139,23 @@ def spans(side: int, step: int, halo: int) -> Iterator[tuple[slice, slice]]:
 
 
 def hold_statistics(network: nn.Module, parts: list[Part], seen: Callable[[Part], Tensor], hooks: ExitStack) -> None:
-    """Make each instance normalisation use the mean and deviation of the whole picture, until the hooks are closed.
+    """Make each normalisation use the mean and deviation of the whole picture, until the hooks are closed.
 
     A layer is measured with all before it held, so that what is measured is what the whole picture would give: as many
     passes as there are such layers, each up to its layer.
     """
     for norm in network.modules():
-        if isinstance(norm, nn.InstanceNorm2d):
-            mean, deviation = statistics(network, norm, parts, seen)
-            hold = norm.register_forward_hook(lambda _, x, y, m=mean, d=deviation: (x[0] - m) / d)
+        if isinstance(norm, nn.InstanceNorm2d | nn.BatchNorm2d):
+            mean, scale = statistics(network, norm, parts, seen)
+            shift = 0 if norm.bias is None else norm.bias[:, None, None]
+            hold = norm.register_forward_hook(lambda _, x, y, m=mean, s=scale, b=shift: (x[0] - m) * s + b)
             hooks.callback(hold.remove)
 
 
 def statistics(
-    network: nn.Module, norm: nn.InstanceNorm2d, parts: list[Part], seen: Callable[[Part], Tensor]
+    network: nn.Module, norm: nn.InstanceNorm2d | nn.BatchNorm2d, parts: list[Part], seen: Callable[[Part], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Mean and deviation (1, C, 1, 1) of what comes to a layer, over the cores of all parts."""
+    """Mean (1, C, 1, 1) of what comes to a layer, over the cores of all parts, and what it is multiplied by."""
     sums: list[Tensor] = []
 
     def measure(_: nn.Module, x: tuple[Tensor, ...]) -> None:
@@ -174,5 +175,8 @@ def statistics(
     count, total, squares = torch.stack(sums).sum(0)
     mean = total / count
     variance = squares / count - mean.square()
+    scale = (variance + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.cpu().double()
     like = next(network.parameters())
-    return mean[..., None, None].to(like), (variance + norm.eps).sqrt()[..., None, None].to(like)
+    return mean[..., None, None].to(like), scale[..., None, None].to(like)

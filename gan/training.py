@@ -133,6 +133,10 @@ def check_match(model: GAN, data: Any) -> None:
             raise UserError(
                 f"data.size={data.size[0]}x{data.size[1]}: this generator takes sides that are multiples of {multiple}"
             )
+        if min(data.size) < model.least:
+            raise UserError(
+                f"data.size={data.size[0]}x{data.size[1]}: this discriminator needs sides of {model.least} pixels"
+            )
     needs_pairs = isinstance(model, Pix2Pix) or any(
         isinstance(part, Reconstruction) for part in model.penalties.values()
     )

@@ -85,6 +85,12 @@ class Translator(GAN):
         return int(getattr(generator, "there", generator).multiple)
 
     @property
+    def least(self) -> int:
+        """Pixels that both sides of pictures to train on must have."""
+        discriminator: Any = self.discriminator
+        return int(getattr(discriminator, "there", discriminator).least)
+
+    @property
     def data(self) -> Any:
         return self.trainer.datamodule  # type: ignore[attr-defined]
 

@@ -30,6 +30,7 @@ TINY = {
     "pix2pix": ["model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
 }
+TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
 TINY["lut"] = ["model.generator.points=5", "model.generator.width=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]
@@ -46,7 +47,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 
 # Which of them translate, and how their data is paired.
-TRANSLATORS = {"pix2pix": "paired", "cut": "disjoint", "fastcut": "disjoint", "cyclegan": "disjoint", "lut": "disjoint"}
+TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
+TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut"), "disjoint")
 
 
 @functools.cache

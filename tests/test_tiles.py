@@ -28,6 +28,7 @@ NETWORKS = {
     "resnet, antialiased": lambda: resnet_translator.Generator(3, 4, 2, norm="none", antialias=True),
     "resnet, instance": lambda: resnet_translator.Generator(3, 4, 2),
     "resnet, instance, antialiased": lambda: resnet_translator.Generator(3, 4, 1, antialias=True),
+    "resnet, batch": lambda: resnet_translator.Generator(3, 4, 2, norm="batch"),
     "lut": lambda: lut.Generator(points=5, vignette=True, texture=4),
     "unet": lambda: unet.Generator(3, 4, depth=4, norm="none"),
 }

@@ -90,6 +90,10 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
         (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "the model draws from noise: take data=folder"),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
         (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "learn from pairs: take data=paired"),
+        (
+            ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
+            "data.size=8x8: this discriminator needs sides of 12 pixels",
+        ),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

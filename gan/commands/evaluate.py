@@ -36,6 +36,7 @@ COLUMNS = (  # value, heading, width, factor, digits
     ("clipped_coverage", "coverage", 10, 1, 3),
     ("copies", "copies", 8, 1, 3),
 )
+HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that say what is not seen
 FAITHFULNESS = (  # the same, of a translator
     ("gain", "gain", 8, 1, 3),
     ("ciede2000", "dE00", 8, 1, 2),
@@ -188,6 +189,8 @@ def of_translator(
         further, its = model_io.load_translator(other)
         if its["data"]["channels"] != config["data"]["channels"]:
             raise UserError(f"--beside {other}: translates pictures of {its['data']['channels']} channels")
+        if differ := [key for key in HELD_OUT_BY if its["data"].get(key) != config["data"].get(key)]:
+            print(f"note: {other} has another data.{', data.'.join(differ)}, and may have seen these pictures")
         beside[other] = further.to(device)
     data = model_io.data(config, checkpoint)
     pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)

@@ -1,6 +1,7 @@
 """Turn pictures into the target's style: a file or a folder of them, each of the same name, size and format.
 
-The exit code is 0 where all went well and 3 where some files could not be read; these are listed, and all others done.
+The exit code is 0 where all went well and 3 where some files could not be read, or did not fit into memory; these are
+listed, and all others done.
 What is there already is left out, so that an interrupted command goes on when it is given again.
 """
 
@@ -58,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.strength <= 1:
         raise UserError(f"--strength {arguments.strength}: from 0 to 1")
+    if arguments.palette and arguments.strength < 1:
+        raise UserError("--palette --strength: what is blended has other colours; give one of them")
     if arguments.tile is not None and arguments.tile < 64:
         raise UserError(f"--tile {arguments.tile}: at least 64 pixels")
     at_least("--cell", arguments.cell, 1)
@@ -89,7 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
     for line in broken[:LISTED]:
         print(line, file=sys.stderr)
     if broken:
-        print(f"{len(broken)} of {len(todo)} files could not be read", file=sys.stderr)
+        print(f"{len(broken)} of {len(todo)} files could not be translated", file=sys.stderr)
     return SOME_UNREADABLE if broken else 0
 
 
@@ -105,7 +108,9 @@ def sheet_of(file: File, sheets: Path) -> Path:
 def convert_all(
     todo: list[tuple[File, Path]], translator: Pictures, arguments: argparse.Namespace, advance: Callable[[int], None]
 ) -> list[str]:
-    """A line for each file that could not be read, or not be written for a reason of its own."""
+    """A line for each file that could not be read, taken into memory, or written for a reason of its own."""
+    import torch
+
     from gan import video
     from gan.data.decode import ImageError, open_upright
     from gan.data.files import content
@@ -127,6 +132,8 @@ def convert_all(
                     save_sheet(before, target, sheet_of(file, sheets))
         except ImageError as error:
             broken.append(f"{file.path}: {error}")
+        except (MemoryError, torch.OutOfMemoryError):
+            broken.append(f"{file.path}: does not fit into memory; a smaller --tile may help")
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise

@@ -105,19 +105,19 @@ def painting(light: Light, rng: np.random.Generator) -> Light:
     return clipped(grey + 1.25 * (flat - grey))
 
 
-def watercolour(light: Light, rng: np.random.Generator) -> Light:
-    """Washes of thin colour on rough paper, darker along the edges where the water dried."""
+def washes(light: Light, rng: np.random.Generator) -> Light:
+    """Washes of thin colour on cream paper, darker along the edges where the water dried."""
     side = min(light.shape[:2])
     flat = kuwahara(light, max(2, round(side / 40)))
     edges = np.hypot(*np.gradient(luminance(blurred(flat, side / 160))))[..., None]
-    return paper(clipped((0.25 + 0.78 * flat) * (1 - 1.5 * np.minimum(edges, 0.15))), rng)
+    return clipped((0.25 + 0.78 * flat) * (1 - 1.5 * np.minimum(edges, 0.15)) * np.array([1.0, 0.98, 0.92], np.float32))
 
 
 def paper(light: Light, rng: np.random.Generator) -> Light:
-    """Rough cream paper under the picture."""
+    """The roughness of paper."""
     height, width = light.shape[:2]
     rough = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.7, min(height, width) / 300))
-    return clipped(light * (1 + 0.035 * rough / rough.std()) * np.array([1.0, 0.98, 0.92], np.float32))
+    return clipped(light * (1 + 0.035 * rough / rough.std()))
 
 
 # ---- screens
@@ -146,16 +146,17 @@ def scan_lines(light: Light, rng: np.random.Generator) -> Light:
 PIECES: dict[str, Piece] = {
     piece.__name__: piece
     for piece in (
-        sepia, fade, vignette, grain, halftone, poster, painting, watercolour, paper, pixels, scan_lines,
+        sepia, fade, vignette, grain, halftone, poster, painting, washes, paper, pixels, scan_lines,
     )
 }  # fmt: skip
+BY_CHANCE = {"grain", "paper"}  # which nobody can foresee
 LOOKS: dict[str, list[str]] = {
     "film": ["sepia", "fade", "vignette"],
     "grainy_film": ["sepia", "fade", "vignette", "grain"],
     "halftone": ["halftone"],
     "poster": ["poster"],
     "painting": ["painting"],
-    "watercolour": ["watercolour"],
+    "watercolour": ["washes", "paper"],
     "pixel_art": ["pixels"],
     "crt": ["scan_lines"],
 }

@@ -113,9 +113,9 @@ class Styled(Paired):
         self.pairing = pairing
         self.aligned = pairing == "paired"
         self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
-        smooth = [piece for piece in looks.names(style) if piece != looks.grain.__name__]
-        grainy = smooth != looks.names(style)
-        self.without_grain = Styled(root, smooth, pairing, **options) if grainy else None
+        smooth = [piece for piece in looks.names(style) if piece not in looks.BY_CHANCE]
+        by_chance = smooth != looks.names(style)
+        self.foreseeable = Styled(root, smooth, pairing, **options) if by_chance else None
 
     def origin(self) -> Any:
         self.source = self.source or Filtered(self.roots or [], self.style)
@@ -131,11 +131,11 @@ class Styled(Paired):
                 )
 
     def expected(self, n: int, held_out: bool = False) -> Tensor | None:
-        """The truths without their grain, which nobody can foresee."""
-        if self.without_grain is None:
+        """The truths without their grain or paper, which nobody can foresee."""
+        if self.foreseeable is None:
             return self.truths(n, held_out)
-        self.without_grain.setup("fit")
-        return self.without_grain.truths(n, held_out)
+        self.foreseeable.setup("fit")
+        return self.foreseeable.truths(n, held_out)
 
     def _held_out(self, names: list[str]) -> np.ndarray:
         chosen = super()._held_out(names)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
 
-NORMS = {
+NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # without scale and shift, as in CycleGAN; throws absolute tone away
-    "batch": nn.BatchNorm2d,
+    "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # of what it translates, as pix2pix has it
     "none": nn.Identity,
 }
 
@@ -18,8 +21,7 @@ def normalise(norm: str, channels: int) -> nn.Module:
     """(N, channels, h, w) -> the same. UserError where `norm` is not one of NORMS."""
     if norm not in NORMS:
         raise UserError(f"norm={norm}: one of {', '.join(NORMS)}")
-    layer: nn.Module = NORMS[norm](channels)
-    return layer
+    return NORMS[norm](channels)
 
 
 def initialise(module: nn.Module) -> None:

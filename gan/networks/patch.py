@@ -43,6 +43,7 @@ class Discriminator(nn.Module):
             for (before, after), stride in zip(pairwise(widths), strides, strict=True)
         )
         self.to_logit = nn.Conv2d(widths[-1], 1, 4, 1, 1)
+        self.least = 3 * 2**layers  # pixels a side that leave something to judge
         self.apply(initialise)
         if norm == "spectral":
             spectrally(self)

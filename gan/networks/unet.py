@@ -52,7 +52,7 @@ class Generator(nn.Module):
     Args:
         width: channels at half of the size.
         depth: halvings.
-        norm: "batch" is the paper's; "none" keeps absolute tone.
+        norm: "batch" is the paper's, of the pictures at hand also in eval mode; "none" keeps absolute tone.
         dropout: in three stages of the decoder, .5 in the paper, which leaves it on when drawing; here it is a way to
             train alone, so that one picture has one translation.
         residual: what the network says is added to the picture, or to what `start` makes of it, and nothing at first,

@@ -38,7 +38,8 @@ SIZES = {
     "r3gan": 64,
     "projected": 256,
 }
-TRANSLATORS = {"pix2pix": "paired", "cyclegan": "disjoint", "cut": "disjoint", "fastcut": "disjoint", "lut": "disjoint"}
+TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
+TRANSLATORS |= dict.fromkeys(("cyclegan", "cut", "fastcut", "lut"), "disjoint")
 TRANSLATED = 256  # pixels a side, of all of them
 
 

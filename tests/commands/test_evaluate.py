@@ -118,12 +118,16 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     words = ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4", "images=8", "callback=[checkpoint]"]
     command([str(ROOT / "train.py"), *words, "hydra.run.dir=run"], tmp_path)
     shutil.copytree(tmp_path / "run", tmp_path / "other")
-    out = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "other").stdout
-    names = [line[:22].strip() for line in out.splitlines()]
+    result = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "other")
+    names = [line[:22].strip() for line in result.stdout.splitlines()]
     for name in ("generated", "translated", "other", "nothing done", "Monge-Kantorovich", "another's truth"):
         assert name in names
     lines = [json.loads(line) for line in (tmp_path / "run" / "evaluation.jsonl").read_text().splitlines()]
     gains = {line["row"]: line["value"] for line in lines if line["metric"] == "gain"}
     assert gains["nothing done"] == 0 and gains["translated"] == gains["other"]
+    assert "note: other" not in result.stderr
+    command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
+    said = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "elsewhere").stderr
+    assert "note: elsewhere has another data.split_seed, and may have seen these pictures" in said
     error = gan_command("evaluate", "run", "--against", "other", check=2).stderr
     assert "measured by what its run has held out" in error and error.count("\n") == 1

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from gan import picture_files
+from gan import picture_files, tiles
 from gan.commands.translate import SOME_UNREADABLE
 
 from ..conftest import ROOT, Train, command
@@ -82,7 +83,7 @@ def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) ->
     assert files(tmp_path / "out") == set(sizes)
     assert files(tmp_path / "sheets") == {f"{name}.png" for name in sizes}
     lines = result.stderr.splitlines()
-    assert len(lines) == 4 and lines[3] == "3 of 10 files could not be read"
+    assert len(lines) == 4 and lines[3] == "3 of 10 files could not be translated"
     assert all(any(name in line for line in lines[:3]) for name in ("empty.png", "cut short.jpg", "text.png"))
     for name, size in sizes.items():
         with Image.open(tmp_path / "in" / name) as before, Image.open(tmp_path / "out" / name) as after:
@@ -102,6 +103,25 @@ def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) ->
         assert not np.array_equal(before.convert("RGB"), after.convert("RGB"))
     with Image.open(tmp_path / "sheets" / "grey.png.png") as sheet:
         assert sheet.size == (2 * 31 + 4, 17)
+
+
+def test_what_does_not_fit_into_memory_is_left_out_and_said(
+    run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for side in (20, 40, 30):
+        noise(side, side).save(tmp_path / "in" / f"{side}.png")
+    whole = tiles.translate
+
+    def small(network: Any, picture: torch.Tensor, tile: int | None = None) -> torch.Tensor:
+        if picture.shape[1] == 40:
+            raise torch.OutOfMemoryError("40 pixels")
+        return whole(network, picture, tile)
+
+    monkeypatch.setattr(tiles, "translate", small)
+    error = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
+    assert files(tmp_path / "out") == {"20.png", "30.png"}
+    assert "40.png: does not fit into memory" in error and "1 of 3 files could not be translated" in error
 
 
 def test_it_goes_on_where_it_ended(
@@ -260,6 +280,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "hollow", "out"], "no image"),
         (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
         (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: from 0 to 1"),
+        (["RUN", "in", "out", "--strength", "0.5", "--palette", "4"], "what is blended has other colours"),
         (["RUN", "in", "out", "--tile", "3"], "--tile 3: at least 64"),
         (["RUN", "in", "out", "--cell", "0"], "--cell=0"),
         (["RUN", "in", "out", "--palette", "1"], "--palette 1: from 2 to 256"),

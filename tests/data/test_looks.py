@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gan.data.looks import (
+    BY_CHANCE,
     LOOKS,
     PICO8,
     PIECES,
@@ -45,6 +46,12 @@ def test_another_seed_gives_another_grain_and_nothing_else() -> None:
     one, two = (look("grain")(picture(), seed).astype(int) for seed in (0, 1))
     assert 5 < (one - two).std() < 40 and abs((one - two).mean()) < 2
     assert np.array_equal(look("film")(picture(), 0), look("film")(picture(), 1))
+
+
+def test_chance_is_in_pieces_of_its_own() -> None:
+    for name, pieces in LOOKS.items():
+        foreseeable = look([piece for piece in pieces if piece not in BY_CHANCE])
+        assert np.array_equal(foreseeable(picture(), 0), foreseeable(picture(), 1)), name
 
 
 def test_unknown_styles_are_named_with_those_there_are() -> None:
