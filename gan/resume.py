@@ -51,17 +51,19 @@ def prepare(argv: list[str]) -> list[str]:
 
 
 def prepare_run(typed: list[str]) -> list[str]:
+    own = [word for word in typed if key_of(word) == "resume"]
+    resume = compose(own).resume if own else None
+    if resume not in (None, "auto"):
+        return prepare_resume(typed, Path(resume))  # whose model may have options that the default one lacks
     cfg = compose(typed)
     check_options(cfg)
     named = value_of(typed, "hydra.run.dir") is not None
     if not named and int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1))) > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
     folder = Path(folder_of(cfg, "run"))
-    if cfg.resume is None:
-        return go_on(typed, claim(folder, named), None)
-    if cfg.resume == "auto":
+    if resume == "auto":
         return prepare_auto(typed, cfg, folder, named)
-    return prepare_resume(typed, Path(cfg.resume))
+    return go_on(typed, claim(folder, named), None)
 
 
 def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -> list[str]:
@@ -91,6 +93,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
     stored = trusted(run / runs.OVERRIDES, typed)
     merged = merge(stored, without(typed, "hydra.run.dir"))
     cfg = compose(merged)
+    check_options(cfg)
     refuse_difference(run, cfg)
     if path.is_file():
         if reason := runs.damage(path):

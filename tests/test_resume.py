@@ -95,6 +95,18 @@ def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_
     assert cfg.loss._target_.endswith("Hinge")
 
 
+def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:
+    form = "model.closed_form={_target_: gan.metrics.colour_transfer.histograms, _partial_: true}"
+    stored(tmp_path / "run", "model=lut", form)
+    save(tmp_path / "run", 100)
+    with pytest.raises(UserError, match="could run code"):
+        prepare(["resume=run", "images=200"])
+    cfg = compose(prepare(["resume=run", "images=200", form]))
+    assert cfg.model.closed_form._target_.endswith("histograms")
+    with pytest.raises(UserError, match="minutes=-1"):
+        prepare(["resume=run", "minutes=-1", form])
+
+
 def test_going_on_from_an_earlier_checkpoint_sets_later_ones_aside(tmp_path: Path) -> None:
     first, second = save(tmp_path, 100), save(tmp_path, 200)
     runs.write_json(first.with_name("best.json"), {"checkpoint": second.name})
