@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan.images import to_float, to_uint8
+from gan.networks.place import Place
 
 LEAST = 16  # pixels a side, which every translator takes
 SMALLEST_TILE, LARGEST_TILE = 128, 2048  # pixels a side
@@ -97,17 +98,18 @@ def translate_each(network: Any, pictures: Tensor) -> Tensor:
 
 
 def whole(network: Any, picture: Tensor, device: torch.device) -> Callable[[Tensor, Part], Tensor]:
-    """The network as a function of parts: one that looks at the whole picture is shown it, small, once."""
+    """The network as a function of parts: one to which it matters is told where they lie, one that looks at the whole
+    picture is shown it, small, once."""
     if not hasattr(network, "part"):
         return lambda x, part: network(x)
-    small = interpolate(picture[None], (network.side, network.side), mode="bilinear", antialias=True)
-    view = network.view(to_float(small.to(device)))
+    views = []
+    if hasattr(network, "view"):
+        small = interpolate(picture[None], (network.side, network.side), mode="bilinear", antialias=True)
+        views = [network.view(to_float(small.to(device)))]
     height, width = picture.shape[1:]
 
     def run(x: Tensor, part: Part) -> Tensor:
-        rows, columns = part.seen_rows, part.seen_columns
-        box = rows.start / height, columns.start / width, rows.stop / height, columns.stop / width
-        y: Tensor = network.part(x, view, box)
+        y: Tensor = network.part(x, Place(part.seen_rows.start, part.seen_columns.start, height, width), *views)
         return y
 
     return run

@@ -26,6 +26,7 @@ def random(network: nn.Module) -> nn.Module:
 NETWORKS = {
     "resnet": lambda: resnet_translator.Generator(3, 4, 2, norm="none", residual=True),
     "resnet, antialiased": lambda: resnet_translator.Generator(3, 4, 2, norm="none", antialias=True),
+    "resnet, noise": lambda: resnet_translator.Generator(3, 4, 2, norm="none", residual=True, noise=True),
     "resnet, instance": lambda: resnet_translator.Generator(3, 4, 2),
     "resnet, instance, antialiased": lambda: resnet_translator.Generator(3, 4, 1, antialias=True),
     "resnet, batch": lambda: resnet_translator.Generator(3, 4, 2, norm="batch"),

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Box = tuple[float, float, float, float]  # top, left, bottom, right of a part of a picture, as shares of its sides
-WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+from gan.networks.place import Place
+
 SMALLEST = 0.5 / 255  # alpha below which a pixel has no colour
 PACE = 20  # Adam moves all parameters alike: a falloff is to get to a half while the tables move by some hundredths
 
@@ -86,14 +86,14 @@ class Generator(nn.Module):
         with torch.autocast(x.device.type, enabled=False):  # half a level would be lost
             return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
 
-    def part(self, x: Tensor, view: Tensor, box: Box = WHOLE) -> Tensor:
-        """What becomes of the part of a picture that lies in `box`: (N, C, h, w) -> the same."""
+    def part(self, x: Tensor, place: Place, view: Tensor) -> Tensor:
+        """What becomes of the part of a picture that lies there: (N, C, h, w) -> the same."""
         colour, alpha = straight(x)
         # The colour is the place in the table, so its [-1, 1] is what grid_sample expects.
         y = F.grid_sample(view, colour.float().movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
         y = y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
         if self.falloff is not None:
-            r2 = radius(box, y)
+            r2 = radius(place, y)
             first, second = PACE * self.falloff[..., None, None]  # (3, 1, 1) each
             gain = 1 + first * r2 + second * r2.square()
             y = (y + 1) * gain - 1
@@ -104,7 +104,7 @@ class Generator(nn.Module):
         return torch.cat([(y + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else y
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.part(x, self.view(x))
+        return self.part(x, Place.whole(x), self.view(x))
 
 
 def straight(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,12 +116,10 @@ def straight(x: Tensor) -> tuple[Tensor, Tensor]:
     return colour.clamp(-1, 1), alpha
 
 
-def radius(box: Box, like: Tensor) -> Tensor:
+def radius(place: Place, like: Tensor) -> Tensor:
     """(h, w), the squared distance of each pixel of a part from the picture's centre; 1 in its corners."""
-    top, left, bottom, right = box
-    height, width = like.shape[2:]
-    rows = torch.arange(height, device=like.device, dtype=like.dtype).add(0.5).mul((bottom - top) / height).add(top)
-    columns = torch.arange(width, device=like.device, dtype=like.dtype).add(0.5).mul((right - left) / width).add(left)
+    rows = torch.arange(like.shape[2], device=like.device, dtype=like.dtype).add(place.top + 0.5) / place.height
+    columns = torch.arange(like.shape[3], device=like.device, dtype=like.dtype).add(place.left + 0.5) / place.width
     return 2 * ((rows[:, None] - 0.5).square() + (columns - 0.5).square())
 
 

@@ -7,11 +7,13 @@ arXiv:1703.10593, section 7.2: c7s1-64, d128, d256, R256 x blocks, u128, u64, c7
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.features import activations
 from gan.networks.normalise import Base, begin, end, normalise
+from gan.networks.place import Place, noise_at
 from gan.networks.resample import downsample, upsample
 
 
@@ -42,9 +44,10 @@ class Up(nn.Module):
         self.norm = normalise(norm, after)
         self.antialias = antialias
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.convolution(upsample(x) if self.antialias else x)  # (N, C, h, w) -> (N, C', 2h, 2w)
-        return F.relu(self.norm(y))
+    def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
+        """noise: (N or 1, C' or 1, 2h, 2w), that is added before the ReLU."""
+        y = self.norm(self.convolution(upsample(x) if self.antialias else x))  # (N, C, h, w) -> (N, C', 2h, 2w)
+        return F.relu(y if noise is None else y + noise.to(y.dtype))
 
 
 class Residual(nn.Module):
@@ -75,6 +78,8 @@ class Generator(nn.Module):
         residual: what the network says is added to the picture, or to what `start` makes of it, and nothing at first,
             in place of tanh at the end.
         antialias: sizes change with a blur, as in CUT.
+        noise: a plane of noise is added at the full size, each channel taking as much as it learns to: from where grain
+            may come (Karras et al., 2019, arXiv:1812.04948, section 3.2). In eval mode it is a function of the place.
     """
 
     multiple = 4  # of which both sides must be: the size is halved twice
@@ -87,6 +92,7 @@ class Generator(nn.Module):
         norm: str = "instance",
         residual: bool = False,
         antialias: bool = False,
+        noise: bool = False,
     ) -> None:
         super().__init__()
         self.stem = nn.Sequential(
@@ -99,6 +105,8 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
         self.base = Base(channels) if residual else None
+        # From none to much: at none in all of them, more and less would look alike, and nothing would be learnt.
+        self.noise_gain = nn.Parameter(torch.linspace(0, 1, width)[:, None, None]) if noise else None
         # Pixels around a part that its outcome depends on, but for the statistics of instance normalisation: a residual
         # block's two layers see one pixel each at a quarter of the size, and 28 are enough for all others.
         self.reach = 8 * blocks + 28
@@ -114,8 +122,20 @@ class Generator(nn.Module):
         if self.base is not None:
             self.base.start(matrix, shift)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+    def noise(self, x: Tensor, place: Place) -> Tensor | None:
+        """What is added at the full size (N or 1, width, H, W), where something is."""
+        if self.noise_gain is None:
+            return None
+        if self.training:
+            return self.noise_gain * torch.randn(len(x), 1, *x.shape[2:], device=x.device)
+        return self.noise_gain * noise_at(place, *x.shape[2:]).to(x.device)
+
+    def part(self, x: Tensor, place: Place) -> Tensor:
+        """What becomes of the part of a picture that lies there: (N, C, h, w) -> the same."""
         y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
-        for up in self.up:
-            y = up(y)
+        half, full = self.up
+        y = full(half(y), self.noise(x, place))
         return end(x, self.to_image(y), self.base)  # (N, C, H, W)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.part(x, Place.whole(x))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from gan.networks.lut import Generator, radius, straight
+from gan.networks.place import Place
 
 
 def interpolated(table: np.ndarray, colour: np.ndarray) -> np.ndarray:
@@ -84,11 +85,11 @@ def test_parts_of_a_picture_are_parts_of_the_whole() -> None:
         nn.init.normal_(parameter, 0, 0.3)  # type: ignore[arg-type]
     x = torch.rand(1, 3, 20, 30) * 2 - 1
     whole, view, reach = generator(x), generator.view(x), generator.reach
-    part = generator.part(x[:, :, 5:, 10:], view, (5 / 20, 10 / 30, 1, 1))
+    part = generator.part(x[:, :, 5:, 10:], Place(5, 10, 20, 30), view)
     assert torch.allclose(part[:, :, reach:, reach:], whole[:, :, 5 + reach :, 10 + reach :], atol=1e-5)
 
 
 def test_the_radius_is_0_in_the_centre_and_1_in_the_corners() -> None:
-    r2 = radius((0, 0, 1, 1), torch.zeros(1, 3, 101, 201))
+    r2 = radius(Place(0, 0, 101, 201), torch.zeros(1, 3, 101, 201))
     assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
     assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)
