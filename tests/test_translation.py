@@ -94,6 +94,10 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
             ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
             "data.size=8x8: this discriminator needs sides of 12 pixels",
         ),
+        (
+            ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
+            "model.generator.depth=0: at least 2; sides of pictures are multiples of 2^depth",
+        ),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

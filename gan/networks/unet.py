@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan.errors import UserError
 from gan.networks.normalise import Base, begin, end, normalise
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
@@ -57,6 +58,9 @@ class Generator(nn.Module):
             train alone, so that one picture has one translation.
         residual: what the network says is added to the picture, or to what `start` makes of it, and nothing at first,
             in place of tanh at the end.
+
+    Raises:
+        UserError: depth is below 2.
     """
 
     def __init__(
@@ -69,6 +73,8 @@ class Generator(nn.Module):
         residual: bool = False,
     ) -> None:
         super().__init__()
+        if depth < 2:
+            raise UserError(f"model.generator.depth={depth}: at least 2; sides of pictures are multiples of 2^depth")
         widths = [min(2**stage, MAX_MULTIPLE) * width for stage in range(depth)]
         self.down = nn.ModuleList(
             Down(before, after, norm, stage == 0, stage == depth - 1)
