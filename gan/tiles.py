@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -73,6 +73,9 @@ def translate(network: Any, picture: Tensor, tile: int | None = None) -> Tensor:
         network: a translator in eval mode.
         tile: pixels a side, above which the picture is taken in parts; None takes it whole. A network in which every
             pixel depends on every other always does.
+
+    Raises:
+        MemoryError: there is not enough for a part, on whatever device.
     """
     height, width = picture.shape[1:]
     padded = pad(picture, network.multiple)
@@ -83,13 +86,24 @@ def translate(network: Any, picture: Tensor, tile: int | None = None) -> Tensor:
         return to_float(padded[None, :, part.seen_rows, part.seen_columns].to(device))
 
     out = torch.empty_like(padded)
-    with ExitStack() as hooks:
+    with memory_errors(), ExitStack() as hooks:
         if len(parts) > 1:
             hold_statistics(network, parts, seen, hooks)
         run = whole(network, picture, device)
         for part in parts:
             out[:, part.rows, part.columns] = to_uint8(part.core(run(seen(part), part)))[0].cpu()
     return out[:, :height, :width]
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Torch has an error of its own on a GPU, and on a CPU none but its words."""
+    try:
+        yield
+    except RuntimeError as error:
+        if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def translate_each(network: Any, pictures: Tensor) -> Tensor:

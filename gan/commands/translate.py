@@ -109,8 +109,6 @@ def convert_all(
     todo: list[tuple[File, Path]], translator: Pictures, arguments: argparse.Namespace, advance: Callable[[int], None]
 ) -> list[str]:
     """A line for each file that could not be read, taken into memory, or written for a reason of its own."""
-    import torch
-
     from gan import video
     from gan.data.decode import ImageError, open_upright
     from gan.data.files import content
@@ -132,7 +130,7 @@ def convert_all(
                     save_sheet(before, target, sheet_of(file, sheets))
         except ImageError as error:
             broken.append(f"{file.path}: {error}")
-        except (MemoryError, torch.OutOfMemoryError):
+        except MemoryError:
             broken.append(f"{file.path}: does not fit into memory; a smaller --tile may help")
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:

@@ -105,23 +105,28 @@ def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) ->
         assert sheet.size == (2 * 31 + 4, 17)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
+    ids=["GPU", "CPU"],
+)
 def test_what_does_not_fit_into_memory_is_left_out_and_said(
-    run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    error: Exception, run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "in").mkdir()
     for side in (20, 40, 30):
         noise(side, side).save(tmp_path / "in" / f"{side}.png")
-    whole = tiles.translate
+    whole = tiles.whole
 
-    def small(network: Any, picture: torch.Tensor, tile: int | None = None) -> torch.Tensor:
+    def small(network: Any, picture: torch.Tensor, device: torch.device) -> Any:
         if picture.shape[1] == 40:
-            raise torch.OutOfMemoryError("40 pixels")
-        return whole(network, picture, tile)
+            raise error
+        return whole(network, picture, device)
 
-    monkeypatch.setattr(tiles, "translate", small)
-    error = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
+    monkeypatch.setattr(tiles, "whole", small)
+    said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
     assert files(tmp_path / "out") == {"20.png", "30.png"}
-    assert "40.png: does not fit into memory" in error and "1 of 3 files could not be translated" in error
+    assert "40.png: does not fit into memory" in said and "1 of 3 files could not be translated" in said
 
 
 def test_it_goes_on_where_it_ended(
