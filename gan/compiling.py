@@ -14,9 +14,10 @@ from gan.errors import UserError
 def compile_in_place(backend: str, *networks: nn.Module) -> None:
     """Let calls of the networks go through torch.compile; what they offer beside stays as it is.
 
+    The training step is not compiled: Lightning's toggling of optimizers breaks its graph (Lightning #21513).
+
     Args:
         backend: one of torch's; "inductor" writes kernels, "aot_eager" none.
-        networks: the training step is not compiled: Lightning's toggling of optimizers breaks its graph.
 
     Raises:
         UserError: there is no such backend, or it cannot work on this machine, as without a compiler.

@@ -75,7 +75,7 @@ class Translator(GAN):
         return to_float(batch["a"])
 
     def averaged_generator(self, average: EMA | None = None) -> nn.Module:
-        """The EMA generator in eval mode, or that of another average; BatchNorm's statistics are the live one's."""
+        """The EMA generator in eval mode, or that of another average; it has no statistics to estimate."""
         return (average or self.ema).module
 
     @property

@@ -36,7 +36,6 @@ COLUMNS = (  # value, heading, width, factor, digits
     ("clipped_coverage", "coverage", 10, 1, 3),
     ("copies", "copies", 8, 1, 3),
 )
-HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that say what is not seen
 FAITHFULNESS = (  # the same, of a translator
     ("gain", "gain", 8, 1, 3),
     ("ciede2000", "dE00", 8, 1, 2),
@@ -49,6 +48,7 @@ FAITHFULNESS = (  # the same, of a translator
     ("luminance_correlation", "lum. corr.", 12, 1, 3),
     ("luminance_ssim", "lum. SSIM", 11, 1, 3),
 )
+HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that say what is not seen
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
