@@ -36,8 +36,7 @@ SHEET = 512  # pixels that pictures of a comparison have at most
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", help="run folder or checkpoint file of a translator")
-    parser.add_argument("input", type=Path, help="picture or video, or folder with pictures and folders of "
-                        "them")  # fmt: skip
+    parser.add_argument("input", type=Path, help="picture or video, or folder with such and folders of them")
     parser.add_argument("output", help="folder for files of the same names, made if missing; or of one picture a file, "
                         "whose ending says the format")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a of model=cyclegan goes back "
@@ -130,6 +129,10 @@ def convert_all(
                     save_sheet(before, target, sheet_of(file, sheets))
         except ImageError as error:
             broken.append(f"{file.path}: {error}")
+        except UserError as error:  # of a video
+            if arguments.input.is_file():
+                raise
+            broken.append(str(error))
         except MemoryError:
             broken.append(f"{file.path}: does not fit into memory; a smaller --tile may help")
         except OSError as error:
@@ -153,6 +156,8 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
         UserError: there is no picture, or what is written would be read.
     """
     from gan.data.files import find, single
+    from gan.data.folder import SUFFIXES
+    from gan.video import KINDS
 
     target = Path(output)
     if source.is_file():
@@ -165,7 +170,7 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
         refuse_inside(target, source)
         if target.is_file():
             raise UserError(f"{target}: is a file; a folder becomes a folder")
-        files = [(file, target / file.name) for file in find([str(source)])]
+        files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | KINDS.keys())]
     read = {os.path.realpath(file.path) for file, _ in files}
     for _, path in files:
         if os.path.realpath(path) in read:

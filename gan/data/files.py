@@ -6,7 +6,7 @@ import functools
 import os
 import posixpath
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,11 +32,11 @@ class File(NamedTuple):
         return os.path.join(self.root, self.name)
 
 
-def find(roots: Sequence[str]) -> list[File]:
+def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
     """The images below each folder or in each zip archive of `roots`, in that order, each sorted by the bytes of names.
 
-    What counts as an image is `folder.scan`'s rule. Nothing is unpacked: names in an archive that lead out of it are
-    harmless, and `content` refuses them.
+    What counts as an image is `folder.scan`'s rule, with the endings `suffixes`; in archives with its own. Nothing is
+    unpacked: names in an archive that lead out of it are harmless, and `content` refuses them.
 
     Raises UserError where a root is missing, can't be read, is in the list twice, or holds no image.
     """
@@ -48,7 +48,7 @@ def find(roots: Sequence[str]) -> list[File]:
         if os.path.isfile(root) and root.lower().endswith(".zip"):
             files += _members(root)
         else:
-            files += [File(name, root, False, _stamp(os.path.join(root, name))) for name in scan(root)]
+            files += [File(name, root, False, _stamp(os.path.join(root, name))) for name in scan(root, suffixes)]
     return files
 
 

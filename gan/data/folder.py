@@ -2,7 +2,7 @@
 
 import heapq
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,10 +12,10 @@ SUFFIXES: frozenset[str] = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp",
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # systems leave these behind
 
 
-def scan(root: str | os.PathLike[str]) -> list[str]:
+def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> list[str]:
     """The images below `root`: paths relative to it with "/" between the parts, sorted by their bytes.
 
-    Goes by the ending of the name (SUFFIXES, in any case). Skips hidden names, CLUTTER, links to nothing and whatever
+    Goes by the ending of the name (`suffixes`, in any case). Skips hidden names, CLUTTER, links to nothing and whatever
     is no regular file. Links to files and folders are followed, but each folder is read once and each linked file
     counts once, under its own name where it has one below `root`: so loops end. A link to a folder above `root` is such
     a loop. Names that aren't valid in the file system's encoding are kept as Python does (surrogateescape).
@@ -29,7 +29,7 @@ def scan(root: str | os.PathLike[str]) -> list[str]:
     for name, entry, device in _walk(os.fspath(root)):
         if not _is(entry.is_file):
             continue
-        if os.path.splitext(entry.name)[1].lower() not in SUFFIXES:
+        if os.path.splitext(entry.name)[1].lower() not in suffixes:
             others += 1
         elif entry.is_symlink():
             links.append((os.fsencode(name), name, entry))
@@ -42,7 +42,7 @@ def scan(root: str | os.PathLike[str]) -> list[str]:
             files.append(name)
             taken.add((status.st_dev, status.st_ino))
     if not files:
-        where, known = os.fspath(root), ", ".join(sorted(SUFFIXES))
+        where, known = os.fspath(root), ", ".join(sorted(suffixes))
         raise UserError(
             f"no image in {where!r} ({others or 'no'} other files): give one with files that end in {known}"
         )

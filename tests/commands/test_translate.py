@@ -263,6 +263,22 @@ def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: P
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_videos_in_a_folder(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    (tmp_path / "in" / "clips").mkdir(parents=True)
+    noise(20, 30).save(tmp_path / "in" / "a.png")
+    (tmp_path / "in" / "no.mp4").write_text("no video")
+    with av.open(tmp_path / "in" / "clips" / "b.mp4", "w") as writer:
+        stream = writer.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        writer.mux(stream.encode(av.VideoFrame.from_image(noise(64, 48))))
+        writer.mux(stream.encode())
+    said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
+    assert files(tmp_path / "out") == {"a.png", "clips/b.mp4"}
+    assert "no.mp4: no video that can be read" in said and "1 of 3 files could not be translated" in said
+    assert "2 files exist already" in gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stdout
+
+
 def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) -> None:
     noise(30, 20).save(tmp_path / "in.png")
     for direction in ("a2b", "b2a"):
