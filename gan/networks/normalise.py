@@ -1,4 +1,4 @@
-"""What translators share: their normalisations by name, how they begin, and how they end."""
+"""What translators share: their normalisations by name and what follows these, how they begin, and how they end."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # of what it translates, as pix2pix has it
     "none": nn.Identity,
 }
+SLOPE = 0.01  # of the activations below zero, where nothing is normalised
 
 
 def normalise(norm: str, channels: int) -> nn.Module:
@@ -22,6 +23,12 @@ def normalise(norm: str, channels: int) -> nn.Module:
     if norm not in NORMS:
         raise UserError(f"norm={norm}: one of {', '.join(NORMS)}")
     return NORMS[norm](channels)
+
+
+def activation(norm: str) -> nn.Module:
+    """What follows a normalisation: ReLU, as published; leaky after none, for the game can push all channels of a layer
+    below zero wherever pictures are, and from there only a slope leads back."""
+    return nn.LeakyReLU(SLOPE) if norm == "none" else nn.ReLU()
 
 
 def initialise(module: nn.Module) -> None:

@@ -9,30 +9,30 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gan.networks.features import activations
-from gan.networks.normalise import Base, begin, end, normalise
+from gan.networks.normalise import Base, activation, begin, end, normalise
 from gan.networks.place import Place, noise_at
 from gan.networks.resample import downsample, upsample
 
 
 class Down(nn.Module):
-    """3x3, norm, ReLU, half the size; `antialias` blurs before it leaves pixels out (Zhang, 2019, arXiv:1904.11486)."""
+    """3x3, norm, activation, half the size; `antialias` blurs before (Zhang, 2019, arXiv:1904.11486)."""
 
     def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, after, 3, 1 if antialias else 2, 1)
         self.norm = normalise(norm, after)
+        self.activation = activation(norm)
         self.antialias = antialias
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.norm(self.convolution(x)))
+        x = self.activation(self.norm(self.convolution(x)))
         return downsample(x) if self.antialias else x  # (N, C, h, w) -> (N, C', h/2, w/2)
 
 
 class Up(nn.Module):
-    """Twice the size, 3x3, norm, ReLU; without `antialias` a transposed convolution does the first two in one."""
+    """Twice the size, 3x3, norm, activation; without `antialias` a transposed convolution does the first two in one."""
 
     def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
         super().__init__()
@@ -42,23 +42,25 @@ class Up(nn.Module):
             else nn.ConvTranspose2d(before, after, 3, 2, 1, output_padding=1)
         )
         self.norm = normalise(norm, after)
+        self.activation = activation(norm)
         self.antialias = antialias
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        """noise: (N or 1, C' or 1, 2h, 2w), that is added before the ReLU."""
+        """noise: (N or 1, C' or 1, 2h, 2w), that is added before the activation."""
         y = self.norm(self.convolution(upsample(x) if self.antialias else x))  # (N, C, h, w) -> (N, C', 2h, 2w)
-        return F.relu(y if noise is None else y + noise.to(y.dtype))
+        y = self.activation(y if noise is None else y + noise.to(y.dtype))
+        return y
 
 
 class Residual(nn.Module):
-    """x + norm(3x3(ReLU(norm(3x3(x))))), edges padded by reflection: (N, C, h, w) -> the same."""
+    """x + norm(3x3(activation(norm(3x3(x))))), edges padded by reflection: (N, C, h, w) -> the same."""
 
     def __init__(self, channels: int, norm: str) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
             normalise(norm, channels),
-            nn.ReLU(inplace=True),
+            activation(norm),
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
             normalise(norm, channels),
         )
@@ -98,7 +100,7 @@ class Generator(nn.Module):
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"),
             normalise(norm, width),
-            nn.ReLU(inplace=True),
+            activation(norm),
         )
         self.down = nn.ModuleList(Down(width * m, width * m * 2, norm, antialias) for m in (1, 2))
         self.blocks = nn.ModuleList(Residual(4 * width, norm) for _ in range(blocks))

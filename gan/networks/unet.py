@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.errors import UserError
-from gan.networks.normalise import Base, begin, end, normalise
+from gan.networks.normalise import Base, activation, begin, end, normalise
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # decoder stages with dropout, after the innermost
@@ -34,16 +34,17 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """ReLU, transposed 4x4 with stride 2, norm, dropout: (N, C, h, w) -> (N, C', 2h, 2w)."""
+    """Activation, transposed 4x4 with stride 2, norm, dropout: (N, C, h, w) -> (N, C', 2h, 2w)."""
 
     def __init__(self, before: int, after: int, norm: str, dropout: float) -> None:
         super().__init__()
+        self.activation = activation(norm)
         self.convolution = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm != "batch")
         self.norm = normalise(norm, after)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.convolution(F.relu(x)))
+        y = self.norm(self.convolution(self.activation(x)))
         return F.dropout(y, self.dropout, self.training) if self.dropout else y
 
 
@@ -90,6 +91,7 @@ class Generator(nn.Module):
             )
             for stage, (before, after) in enumerate(pairwise([widths[-1], *outside]))
         )
+        self.activation = activation(norm)
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
         self.base = Base(channels) if residual else None
         self.multiple = 2**depth  # of which both sides must be
@@ -111,4 +113,4 @@ class Generator(nn.Module):
         maps.pop()
         for up in self.up:
             y = torch.cat([maps.pop(), up(y)], 1)
-        return end(x, self.to_image(F.relu(y)), self.base)  # (N, C, H, W)
+        return end(x, self.to_image(self.activation(y)), self.base)  # (N, C, H, W)

@@ -74,6 +74,18 @@ def test_instance_normalisation_loses_tone_and_none_keeps_it() -> None:
     assert moved["instance"] < 1e-5 < 1e-4 < moved["none"]
 
 
+@pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
+def test_layers_below_zero_come_back(build: type[nn.Module]) -> None:
+    generator = build(3, 8, norm="none", **({"depth": 3} if build is unet.Generator else {"blocks": 1}))
+    convolutions = [
+        m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d) and m.out_channels > 3
+    ]
+    for convolution in convolutions:
+        nn.init.constant_(convolution.bias, -50.0)  # far below whatever comes in
+    generator(torch.rand(1, 3, 32, 32) * 2 - 1).sum().backward()
+    assert all(convolution.bias.grad.abs().min() > 0 for convolution in convolutions)
+
+
 def test_patches_see_what_they_should() -> None:
     for layers, field in ((1, 16), (2, 34), (3, 70)):
         critic = patch.Discriminator(3, 4, layers, "none").double()
