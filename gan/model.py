@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -100,15 +101,23 @@ class Model:
         Raises:
             UserError: as `draw`; there is no such space, or there are fewer than two seeds.
         """
-        if len(seeds) < 2:
-            raise UserError("a way goes from one seed to another: give at least two")
         z, labels = self.latents_of(seeds, label)
         place = Space(self.generator, "w" if truncation != 1 and not space else space)
         if truncation != 1 and place.name == "z":
             raise UserError("truncation is of w, and the way goes through z")
-        points = place.truncate(place.of(z, labels), truncation, labels)
-        way = path(points, frames, loop, spherical=place.name == "z")
-        return place.draw(way, None if labels is None or place.name == "w" else labels[:1].expand(len(way)))
+        return way(place, place.truncate(place.of(z, labels), truncation, labels), labels, frames, loop)
+
+    def between(self, points: Tensor, label: Tensor | None = None, frames: int = 30, loop: bool = False) -> Tensor:
+        """The way from point to point, uint8 (F, C, H, W), as `interpolate` goes from seed to seed.
+
+        Args:
+            points: of w, or of z without a mapping, such as `project` and `edit` give.
+            label: (N,), of generators with classes, of which in z that of the first is drawn.
+
+        Raises:
+            UserError: there are fewer than two points.
+        """
+        return way(Space(self.generator), points, label, frames, loop)
 
     def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
         """Directions by name, (latent,) each as long as images usually lie apart along it: sefa0, ..., pca0, ...
@@ -140,10 +149,12 @@ class Model:
                 all else changes; of `gan.latent.position.POSITIONS` in units that are said there; of `vectors`.
 
         Raises:
-            UserError: there is no such attribute, or grey images have none.
+            UserError: there is no such attribute, grey images have none, or a value is not finite.
         """
         place, there = Space(self.generator), points
         for name, value in settings.items():
+            if not math.isfinite(value):
+                raise UserError(f"{name}={value}: a finite number")
             if value and name in self.vectors:
                 there = there + value * self.vectors[name]
         there = position.moved(place, there, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
@@ -220,11 +231,12 @@ class Model:
             advance: told of how many more of `gan.latent.projection.passes` are done.
 
         Raises:
-            UserError: images are of another shape; there is no such space or class.
+            UserError: images are of another shape or type; there is no such space or class.
         """
         place, shape = Space(self.generator, "w" if space == "w+" else space), self.draw([0]).shape[1:]
-        if images.shape[1:] != shape:
-            raise UserError(f"images of shape {tuple(images.shape[1:])}: this generator draws {tuple(shape)}")
+        if images.shape[1:] != shape or images.dtype != torch.uint8:
+            given, own = f"{images.dtype} {tuple(images.shape[1:])}", f"{torch.uint8} {tuple(shape)}"
+            raise UserError(f"images of {given}: this generator draws {own}")
         labels = None if label is None else torch.full((len(images),), self.label_of(label))
         options = (starts, steps, space == "w+", labels, self.class_counts, advance)
         return projection.project(place, images, *options).within(Space(self.generator), place)
@@ -262,6 +274,14 @@ class Model:
         if name not in self.classes:
             raise UserError(f"class {name}: there are {', '.join(self.classes)}")
         return self.classes.index(name)
+
+
+def way(space: Space, points: Tensor, labels: Tensor | None, frames: int, loop: bool) -> Tensor:
+    """The pictures of `path`, uint8 (F, C, H, W)."""
+    if len(points) < 2:
+        raise UserError("a way goes from one image to another: give at least two")
+    on = path(points, frames, loop, spherical=space.name == "z")
+    return space.draw(on, None if labels is None or space.name == "w" else labels[:1].expand(len(on)))
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float | None = None) -> Model:

@@ -70,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.images import save_png
     from gan.latent.position import POSITIONS
+    from gan.tiles import memory_errors
 
     model = chosen_model(arguments)
     learn(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
@@ -85,7 +86,7 @@ def run(arguments: argparse.Namespace) -> None:
     for mix in mixes:
         points = mixed(model, points, *mix, arguments.label)
     try:
-        with counting(f"drawing into {out}", len(names)) as advance:
+        with memory_errors(), counting(f"drawing into {out}", len(names)) as advance:
             for first in range(0, len(names), GROUP):
                 part = slice(first, first + GROUP)
                 own = None if labels is None else labels[part]
@@ -95,6 +96,9 @@ def run(arguments: argparse.Namespace) -> None:
                 advance(len(pictures))
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
+    except MemoryError as error:
+        hint = "; give a smaller --size" if size else ""
+        raise UserError(f"images do not fit into memory{hint}") from error
 
 
 def learn(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:
@@ -107,7 +111,10 @@ def learn(model: Model, names: set[str], directions: Path, arguments: argparse.N
         if arguments.recognition or folder.is_dir():
             model.attributes = classes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
-        model.vectors |= store.read(directions, model.generator).vectors
+        vectors, _, about = store.read(directions, model.generator)
+        if "labels" in about:
+            raise UserError(f"{directions}: holds latents of images; gan directions writes directions")
+        model.vectors |= vectors
 
 
 def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:

@@ -15,7 +15,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.commands.generate import choose_model, chosen_model
+from gan.commands.generate import choose_model, chosen_model, refuse_existing
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE, refuse_inside
 from gan.errors import UserError, at_least
@@ -55,6 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     at_least("--starts", arguments.starts, 1)
     at_least("--steps", arguments.steps, 10)
     out: Path = arguments.out
+    refuse_existing(out, [], arguments.force)
     if arguments.images.is_dir():
         refuse_inside(out, arguments.images, "--out ")
     files = of(arguments.images)
@@ -136,18 +137,28 @@ class Work:
         return self.space.draw(torch.stack([self.points[name] for name in names]), labels)
 
     def score(self, images: dict[str, Tensor]) -> None:
-        """Write and sum up how near the pictures found are to the images."""
+        """Write and sum up how near the pictures found are to the images; what was written of others stays."""
         import torch
 
         from gan.metrics.pairs import PerceptualDistance, psnr, ssim
 
         pair = torch.stack(list(images.values())), self.draw(list(images))
         scores = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual": PerceptualDistance()(*pair)}
-        text = StringIO()
-        table = csv.writer(text)
-        table.writerow(["file", *scores])
+        rows = {row["file"]: row for row in self.scored() if row["file"] in self.points}
         for name, *values in zip(images, *scores.values(), strict=True):
-            table.writerow([name, *(f"{float(value):.4f}" for value in values)])
+            numbers = (f"{float(value):.4f}" for value in values)
+            rows[name] = {"file": name, **dict(zip(scores, numbers, strict=True))}
+        text = StringIO()
+        table = csv.DictWriter(text, ["file", *scores])
+        table.writeheader()
+        table.writerows(rows.values())
         write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode()))
         medians = ", ".join(f"{name} {float(values.median()):.3f}" for name, values in scores.items())
         print(f"{len(images)} images, medians: {medians}")
+
+    def scored(self) -> list[dict[str, str]]:
+        """The table as it was written before."""
+        if not (self.out / SCORES).exists():
+            return []
+        with open(self.out / SCORES, newline="") as file:
+            return list(csv.DictReader(file))

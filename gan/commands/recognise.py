@@ -22,7 +22,7 @@ from gan.runs import RECOGNITION, write_atomically
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.recognition.protocol import Builder, Score, Split
+    from gan.recognition.protocol import Contender, Score, Split
 
 OWN = "discriminator"
 FEW = 5  # images of a class in a test, below which that is said
@@ -80,6 +80,7 @@ def learn(arguments: argparse.Namespace) -> None:
 
     from gan.model_io import load_discriminator
     from gan.recognition import classifier
+    from gan.recognition.features import learns_features
     from gan.recognition.protocol import fewest, scattered, splits
 
     out = in_run(arguments.run, arguments.out, RECOGNITION)
@@ -96,13 +97,19 @@ def learn(arguments: argparse.Namespace) -> None:
     if arguments.split != "file" and (alone := scattered(labels, groups, arguments.folds)):
         print(f"split by file, since they lie in fewer than {arguments.folds} of --split {arguments.split}: "
               + ", ".join(data.classes[label] for label in alone))  # fmt: skip
-    builders = features(network, untrained, arguments.alone)
-    scores = measured(builders, images, labels, len(data.classes), parts, arguments)
+    try:
+        out.mkdir(parents=True, exist_ok=True)  # before the work, lest that be in vain
+    except OSError as error:
+        raise UserError(f"{out}: cannot be made ({error.strerror})") from error
+    contenders = features(network, untrained, arguments.alone)
+    scores = measured(contenders, images, labels, len(data.classes), parts, arguments)
     print_scores(scores, data.classes, len(images))
     if (least := fewest(labels, parts)) < FEW:
         print(f"note: some class has only {least} of its images in some test; take what is said of it with care")
     if config["model"]["discriminator"].get("classes"):
         print("note: this discriminator was trained with classes; if these are the same, it has seen the answers")
+    if not learns_features(network, images[:1]):
+        print("note: this discriminator looks through a network that has seen ImageNet, and these are its features")
     saved(out, network, images, labels, data.classes, scores, arguments)
 
 
@@ -135,29 +142,30 @@ def rows_of(data: Any, split: str) -> tuple[Tensor, Tensor, list[bytes]]:
     return torch.as_tensor(pixels).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(data.labels[data.rows]), groups
 
 
-def features(network: Any, untrained: Any, alone: bool) -> dict[str, Builder]:
+def features(network: Any, untrained: Any, alone: bool) -> dict[str, Contender]:
     """By the names that the table has."""
     from gan.metrics.extractors import features as extracted
     from gan.metrics.lite0 import Lite0Features
     from gan.recognition.features import Layers, Once, colour_histogram, raw_pixels
     from gan.recognition.patches import Patches
+    from gan.recognition.protocol import Contender
 
-    own: dict[str, Builder] = {OWN: lambda images: Layers(network, images)}
+    own = {OWN: Contender(lambda images: Layers(network, images))}
     if alone:
         return own
     lite0 = Lite0Features().eval()
     seen = Once(lambda images: extracted(lite0, images))
     return own | {
-        "the same, untrained": lambda images: Layers(untrained, images),
-        "pixels": lambda images: raw_pixels,
-        "colour histogram": lambda images: colour_histogram,
-        "k-means of patches": Patches,
-        "lite0 (ImageNet)": lambda images: seen,
+        "the same, untrained": Contender(lambda images: Layers(untrained, images)),
+        "pixels": Contender(lambda images: raw_pixels, scaled=False),
+        "colour histogram": Contender(lambda images: colour_histogram, scaled=False),
+        "k-means of patches": Contender(Patches),
+        "lite0 (ImageNet)": Contender(lambda images: seen),
     }
 
 
 def measured(
-    builders: dict[str, Builder],
+    contenders: dict[str, Contender],
     images: Tensor,
     labels: Tensor,
     classes: int,
@@ -167,9 +175,11 @@ def measured(
     from gan.recognition.protocol import majority, measure
 
     scores = {}
-    with counting(f"telling {classes} classes in {len(images):,} images", len(builders)) as advance:
-        for name, builder in builders.items():
-            scores[name] = measure(builder, images, labels, classes, parts, arguments.classifier, arguments.components)
+    with counting(f"telling {classes} classes in {len(images):,} images", len(contenders)) as advance:
+        for name, contender in contenders.items():
+            scores[name] = measure(
+                contender, images, labels, classes, parts, arguments.classifier, arguments.components
+            )
             advance(1)
     return scores | {"the most frequent class": majority(labels, classes, parts)}
 

@@ -26,7 +26,8 @@ def slerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
 
 
 def path(points: Tensor, frames: int, loop: bool = False, spherical: bool = False) -> Tensor:
-    """Points (N, latent) -> (F, latent): `frames` from each to the next, the first being that point; then the last.
+    """Points (N, latent), or (N, layers, latent), -> (F, ...): `frames` from each to the next, the first being that
+    point; then the last.
 
     Args:
         loop: from the last on to the first, which does not come twice: the end goes over into the beginning.
@@ -35,6 +36,6 @@ def path(points: Tensor, frames: int, loop: bool = False, spherical: bool = Fals
     after = points.roll(-1, 0)
     if not loop:
         points, last, after = points[:-1], points[-1:], after[:-1]
-    share = torch.arange(frames, dtype=points.dtype)[:, None] / frames  # (frames, 1)
+    share = (torch.arange(frames, dtype=points.dtype) / frames).view(-1, *[1] * (points.ndim - 1))  # (frames, 1, ...)
     way = (slerp if spherical else lerp)(points[:, None], after[:, None], share).flatten(0, 1)
     return way if loop else torch.cat([way, last])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +31,8 @@ def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) ->
         OSError: the file system does not take it.
     """
     about = {"space": space.name, "generator": fingerprint(space.generator), **about}
-    encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, about)
+    one = {"about": json.dumps(about)}  # safetensors puts several in an order that changes from run to run
+    encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, one)
     write_atomically(path, lambda file: file.write(encoded))
 
 
@@ -42,9 +44,9 @@ def read(path: Path, generator: nn.Module) -> Stored:
     """
     try:
         with safe_open(str(path), "pt") as file:
-            about = file.metadata() or {}
+            about = json.loads((file.metadata() or {}).get("about", "{}"))
             vectors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if about.get("generator") != fingerprint(generator):
         raise UserError(f"{path}: is of another model, or of another checkpoint or average of it")

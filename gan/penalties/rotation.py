@@ -32,7 +32,7 @@ class Rotation(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
 
     Raises:
-        UserError: images are not square.
+        UserError: images are not square, or D's features are frozen.
     """
 
     of = "discriminator"
@@ -58,5 +58,7 @@ class Rotation(nn.Module):
     def told(self, discriminator: nn.Module, images: Tensor) -> Tensor:
         """Logits (N, 4)."""
         features: Tensor = discriminator.features(images)[-1]  # type: ignore[operator]
+        if torch.is_grad_enabled() and not features.requires_grad:
+            raise UserError("penalty rotation: this discriminator's features are not learnt, so there is none to teach")
         logits: Tensor = self.head(F.adaptive_avg_pool1d(features.flatten(1)[:, None], self.numbers)[:, 0])
         return logits

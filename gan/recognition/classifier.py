@@ -83,16 +83,17 @@ def read(folder: Path, discriminator: Any) -> Classifier:
         about = json.loads((folder / ABOUT).read_bytes())
         tensors = load_safetensors((folder / WEIGHTS).read_bytes())
         classes, kind, of = list(about["classes"]), about["classifier"], about["discriminator"]
-        probe = Probe(tensors.pop("weight"), tensors.pop("bias"), 0.0)
+        probe = Probe(tensors["weight"], tensors["bias"], 0.0)
+        statistics = [(value, tensors[f"statistics.{name}"]) for name, value in discriminator.named_buffers()]
     except FileNotFoundError as error:
         raise UserError(f"{folder}: holds no classifier; gan recognise fit makes one") from error
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise UserError(f"{folder}: its classifier cannot be read ({error})") from error
     if of != fingerprint(discriminator):
         raise UserError(f"{folder}: its classifier is of another run or checkpoint; gan recognise fit makes one anew")
     with torch.no_grad():
-        for name, value in discriminator.named_buffers():
-            value.copy_(tensors[f"statistics.{name}"])
+        for value, kept in statistics:
+            value.copy_(kept)
     return Classifier(Layers(discriminator), probe, classes, kind)
 
 

@@ -54,6 +54,13 @@ class Layers:
         return torch.cat([adaptive_max_pool2d(each, CELLS).flatten(1) for each in layers], 1).float()
 
 
+def learns_features(discriminator: Any, images: Tensor) -> bool:
+    """Whether what `Layers` gives of images uint8 (N, C, H, W) depends on numbers that training moves."""
+    with torch.enable_grad():
+        layers = discriminator.eval().features(to_float(images.to(next(discriminator.parameters()).device)))
+    return any(layer.requires_grad for layer in layers)
+
+
 @torch.no_grad()
 def reestimate(network: Any, images: Tensor) -> None:
     """Set BatchNorm's statistics to the plain averages over images, and leave the network in eval mode."""
@@ -82,7 +89,9 @@ def raw_pixels(images: Tensor) -> Tensor:
 
 
 def colour_histogram(images: Tensor) -> Tensor:
-    """Shares of the pixels that have each of 8x8x8 colours; of RGBA those that are seen, and the share that is not."""
+    """Square roots of the shares of the pixels that have each of 8x8x8 colours; of RGBA those that are seen, and the
+    share that is not. With the roots, what differs little between many images counts beside what differs much in few.
+    """
     rows = []
     for image, colours in zip(images, rgb(images), strict=True):
         levels = (colours.flatten(1) * LEVELS / 256).long().clamp(max=LEVELS - 1)
@@ -90,4 +99,4 @@ def colour_histogram(images: Tensor) -> Tensor:
         if len(image) == 4:
             codes = codes.masked_fill(image[3].flatten() < SEEN, LEVELS**3)
         rows.append(torch.bincount(codes, minlength=LEVELS**3 + 1).float() / len(codes))
-    return torch.stack(rows)
+    return torch.stack(rows).sqrt()

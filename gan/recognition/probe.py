@@ -17,8 +17,8 @@ SMALL = 1e-6
 
 
 class Reduction(NamedTuple):
-    """Features (N, D) -> (N, K): each brought to mean 0 and deviation 1, then their principal components, brought to
-    deviation 1 all together."""
+    """Features (N, D) -> (N, K): each brought to mean 0, and to deviation 1 where they are `scaled`; then their
+    principal components, brought to deviation 1 all together."""
 
     mean: Tensor
     matrix: Tensor
@@ -27,15 +27,19 @@ class Reduction(NamedTuple):
         return (features - self.mean) @ self.matrix
 
 
-def reduction(features: Tensor, components: int = COMPONENTS) -> Reduction:
-    """Of the features (N, D) of images to fit to."""
+def reduction(features: Tensor, components: int = COMPONENTS, scaled: bool = True) -> Reduction:
+    """Of the features (N, D) of images to fit to.
+
+    Args:
+        scaled: not where all have one unit: of the shares of colours those of a few images would count most.
+    """
     mean, deviation = features.mean(0), features.std(0)
-    scale = torch.where(deviation > SMALL, 1 / deviation.clamp(min=SMALL), 0)
-    scaled = (features - mean) * scale
-    count = min(components, *scaled.shape)
+    scale = torch.where(deviation > SMALL, 1 / deviation.clamp(min=SMALL), 0) if scaled else torch.ones_like(mean)
+    centred = (features - mean) * scale
+    count = min(components, *centred.shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        _, values, vectors = torch.svd_lowrank(scaled, min(count + 10, *scaled.shape), niter=4)
+        _, values, vectors = torch.svd_lowrank(centred, min(count + 10, *centred.shape), niter=4)
     size = values[:count].square().sum().div(len(features) * count).sqrt().clamp(min=SMALL)
     return Reduction(mean, scale[:, None] * vectors[:, :count] / size)
 

@@ -23,6 +23,13 @@ SHARES = (0.01, 0.1, 1.0)  # of the labels that are learnt from, and that the co
 Builder = Callable[[Tensor], Features]  # of the images uint8 (N, C, H, W) that it may look at, without labels
 
 
+class Contender(NamedTuple):
+    """Features to be measured, and whether each of them is brought to deviation 1, see `reduction`."""
+
+    build: Builder
+    scaled: bool = True
+
+
 class Split(NamedTuple):
     """Rows to fit to, to choose the constant on, and to be right on."""
 
@@ -106,7 +113,7 @@ def few(rows: Tensor, labels: Tensor, share: float, seed: int = 0) -> Tensor:
 
 
 def measure(
-    builder: Builder,
+    contender: Contender,
     images: Tensor,
     labels: Tensor,
     classes: int,
@@ -118,8 +125,8 @@ def measure(
     accuracies, balanced, fews, constants = [], [], [], []
     table = torch.zeros(classes, classes, dtype=torch.long)
     for n, (train, validation, test) in enumerate(parts):
-        features = builder(images[train])(images)
-        reduced = reduction(features[train], components)(features)
+        features = contender.build(images[train])(images)
+        reduced = reduction(features[train], components, contender.scaled)(features)
         of_shares = []
         for share in SHARES:
             rows, judges = (part if share == 1 else few(part, labels, share, n) for part in (train, validation))

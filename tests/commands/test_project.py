@@ -6,10 +6,12 @@ import csv
 import os
 from pathlib import Path
 
+import pytest
 import torch
 from PIL import Image
 
 import gan
+from gan.errors import UserError
 from gan.images import save_png
 from gan.latent import store
 
@@ -63,6 +65,14 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     third, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
     assert [torch.equal(third[name], later[name]) for name in (*names, "new.png")] == [False, True, True]
 
+    before_them = scores(tmp_path / "out" / "scores.csv")
+    save_png(picture.flip(1, 2), tmp_path / "one more.png")
+    gan_command("project", run, "one more.png", "--out", "out", *QUICK)
+    after = scores(tmp_path / "out" / "scores.csv")
+    assert after.pop("one more.png") and after == before_them
+    said = gan_command("interpolate", run, "--latents", "out/latents.safetensors", "--frames", "3", "--out", "a.gif")
+    assert "10 frames" in said.stdout
+
 
 def test_names_that_are_no_text_and_pictures_that_are_partly_clear(
     runs: Path, gan_command: Train, tmp_path: Path
@@ -87,6 +97,9 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     latents = ["--latents", "out/latents.safetensors"]
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
     gan_command("edit", run, *latents, "--out", "wide", "--size", "32x24")
+    assert torch.equal(
+        model.between(torch.stack([points["one.png"]] * 2), frames=1)[1], model.drawn(points["one.png"][None])[0]
+    )
     gan_command("edit", run, "--latents", "z/latents.safetensors", "--out", "from-z", "--mix", "7:0.25")
     for folder, size in (("mixed", (16, 16)), ("wide", (24, 32)), ("from-z", (16, 16))):
         with Image.open(tmp_path / folder / "one.png.png") as file:
@@ -113,6 +126,10 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["project", run, "one.png", "--out", "new", "--space", "w+"], "no mapping"),
         (["project", run, "one.png", "--out", "new", "--class", "map"], "there are poster"),
         (["project", run, "one.png", "--out", "out"], "--force begins anew"),
+        (["project", run, "one.png", "--out", "one.png"], "is a file"),
+        (["interpolate", run, *latents[:2], "--out", "a.gif"], "at least two"),
+        (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "they are known"),
+        (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "holds latents of images"),
         (["project", other, "one.png", "--out", "out"], "is of another model"),
         (["edit", other, *latents], "is of another model"),
         (["edit", run, *latents, "--mix", "7:0-1"], "mix by a share"),
@@ -123,3 +140,8 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         error = gan_command(*words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
+    model = gan.load(run)
+    with pytest.raises(UserError, match=r"images of torch\.float32 \(3, 16, 16\): this generator draws torch\.uint8"):
+        model.project(model.draw([0]).float())
+    with pytest.raises(UserError, match="brightness=nan: a finite number"):
+        model.edit(*model.points([0]), brightness=float("nan"))

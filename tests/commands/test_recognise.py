@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from io import StringIO
 from pathlib import Path
 
@@ -129,6 +130,9 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
         "recognise", "fit", run, data, "--alone", "--folds", "3", "--out", "there", "--split", "folder"
     ).stdout
     assert "split by file, since they lie in fewer than 3 of --split folder: neon, poster\n" in said
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "classifier.json").write_text("[]")
+    shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
     for words, said in (
         (["fit", run, "one"], "there is only one, 'kind'"),
         (["fit", run, str(kinds / "neon")], "there is none"),
@@ -138,7 +142,9 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
         (["fit", run, data, "--out", "there"], "--force writes over it"),
         (["fit", "nothing", data], "nothing"),
         (["fit", run, data, "--out", "new", "--device", "none"], "torch cannot use it here"),
+        (["fit", run, data, "--alone", "--out", "there/classifier.json/in"], "cannot be made"),
         (["predict", run, data, "--out", "new"], "gan recognise fit makes one"),
+        (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
         (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
         (["predict", run, "none", "--out", "there"], "no folder"),
     ):

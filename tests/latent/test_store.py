@@ -21,6 +21,10 @@ def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
         assert about["steps"] == "3"
         assert space.name == name and space.generator is networks[0]
         assert found.keys() == vectors.keys() and all(torch.equal(found[key], vectors[key]) for key in vectors)
+    before = path.read_bytes()
+    for _ in range(8):
+        store.write(path, vectors, Space(networks[0], "w"), steps="3")
+        assert path.read_bytes() == before
     with pytest.raises(UserError, match="of another model"):
         store.read(path, networks[1])
     path.write_bytes(path.read_bytes()[:40])

@@ -59,3 +59,9 @@ def test_a_run_learns_with_it_and_goes_on(train: Train, tmp_path: Path) -> None:
     train("penalty=[rotation]", "images=16", "hydra.run.dir=run")
     train("resume=run", "images=96", tiny=False)
     assert "penalty/rotation" in (tmp_path / "run" / "metrics.jsonl").read_text()
+
+
+def test_frozen_features_are_refused() -> None:
+    frozen = dcgan.Discriminator((16, 16), width=4, norm="none").requires_grad_(False)
+    with pytest.raises(UserError, match="features are not learnt"):
+        Rotation(16, numbers=16)(step(torch.randn(4, 3, 16, 16), frozen))

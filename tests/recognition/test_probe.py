@@ -29,6 +29,15 @@ def test_components_are_numpys() -> None:
     assert np.abs(reduced) == pytest.approx(np.abs(expected), abs=1e-2)
 
 
+def test_components_of_one_unit() -> None:
+    features = torch.randn(80, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13) + 5
+    reduced = reduction(features, 5, scaled=False)(features).numpy()
+    x = features.numpy() - features.numpy().mean(0)
+    left, values, _ = np.linalg.svd(x, full_matrices=False)
+    expected = (left * values)[:, :5] / np.sqrt(((left * values)[:, :5] ** 2).mean())
+    assert np.abs(reduced) == pytest.approx(np.abs(expected), abs=1e-2)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_classes_are_told(kind: str, classes: int) -> None:

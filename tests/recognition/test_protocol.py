@@ -9,7 +9,17 @@ import torch
 from gan.errors import UserError
 from gan.recognition import protocol
 from gan.recognition.probe import Reduction, reduction
-from gan.recognition.protocol import SHARES, few, fewest, majority, mean_and_error, measure, scattered, splits
+from gan.recognition.protocol import (
+    SHARES,
+    Contender,
+    few,
+    fewest,
+    majority,
+    mean_and_error,
+    measure,
+    scattered,
+    splits,
+)
 from gan.recognition.score import classification_accuracy
 
 
@@ -65,11 +75,11 @@ def test_features_that_tell_are_right_and_others_are_chance() -> None:
         seen.append(len(some))
         return lambda x: x.flatten(1).float()
 
-    told = measure(builder, images, labels, 3, parts)  # type: ignore[arg-type]
+    told = measure(Contender(builder), images, labels, 3, parts)  # type: ignore[arg-type]
     assert np.mean(told.accuracy) > 0.95 and seen == [180] * 5  # nothing is fitted to what is tested
     assert told.table.sum() == 300 and told.table.diagonal().sum() / 300 == pytest.approx(np.mean(told.accuracy))
     assert len(told.few[0]) == len(SHARES) and np.mean(told.few, 0)[0] < np.mean(told.few, 0)[2]
-    blind = measure(lambda some: lambda x: x[:, :, 4:].flatten(1).float(), images, labels, 3, parts)
+    blind = measure(Contender(lambda some: lambda x: x[:, :, 4:].flatten(1).float()), images, labels, 3, parts)
     assert 0.2 < np.mean(blind.accuracy) < 0.5
     most = majority(
         torch.tensor([0] * 60 + [1] * 40),
@@ -92,12 +102,15 @@ def test_nothing_is_fitted_to_what_is_tested(monkeypatch: pytest.MonkeyPatch) ->
     far[parts[0].test] = 255 * (torch.rand(12, 1, 4, 4, generator=generator) > 0.5).byte()
     made: list[Reduction] = []
 
-    def noted(features: torch.Tensor, components: int) -> Reduction:
-        made.append(reduction(features, components))
+    def noted(*given: Any) -> Reduction:
+        made.append(reduction(*given))
         return made[-1]
 
     monkeypatch.setattr(protocol, "reduction", noted)
-    scores = [measure(lambda some: lambda x: x.flatten(1).float(), each, labels, 2, parts) for each in (images, far)]
+    scores = [
+        measure(Contender(lambda some: lambda x: x.flatten(1).float()), each, labels, 2, parts)
+        for each in (images, far)
+    ]
     assert all(torch.equal(a, b) for a, b in zip(*made, strict=True))
     assert scores[0].constants == scores[1].constants and scores[0].accuracy > scores[1].accuracy
 
@@ -113,7 +126,7 @@ def test_the_constant_is_chosen_by_as_few_labels_as_are_learnt_from(monkeypatch:
 
     monkeypatch.setattr(protocol, "chosen", noted)
     parts = splits(labels, [str(n).encode() for n in range(300)])[:1]
-    measure(lambda some: lambda x: x.flatten(1).float(), images, labels, 3, parts)
+    measure(Contender(lambda some: lambda x: x.flatten(1).float()), images, labels, 3, parts)
     assert seen == [(3, 3), (18, 6), (180, 60)]
     assert fewest(labels, parts) == 20
 
