@@ -145,9 +145,14 @@ def loss_is(name: str, *, _root_: DictConfig) -> bool:
 
 def objective_for(data: str, *, _root_: DictConfig) -> str:
     """What decides which checkpoint is best, by the class of the data: the truth where it is learnt from, else
-    likeness, for who has no pairs cannot choose by them."""
+    likeness, for who has no pairs cannot choose by them, and grain that is right is not where the truth has it."""
     kind = data.rpartition(".")[2]
-    paired = kind == "Paired" or (kind == "Styled" and _root_.data.pairing == "paired")
+    if kind == "Styled" and _root_.data.pairing == "paired":
+        from gan.data import looks
+
+        paired = looks.BY_CHANCE.isdisjoint(looks.names(_root_.data.style))
+    else:
+        paired = kind == "Paired"
     return "eval/ciede2000" if paired else "eval/kid_lite0"
 
 

@@ -48,7 +48,9 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
     for name, images in candidates(pictures):
         same = images is pictures.inputs
         seen = inputs if same else features(images)
-        values = {"kid_target": squared_mmd(target, seen)} | ({} if same else {"kid_source": squared_mmd(inputs, seen)})
+        values = {"kid_target": squared_mmd(target, seen)} | (
+            {} if same else {"kid_source": squared_mmd(inputs, seen, matched=True)}
+        )
         values |= kept(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
         if pictures.truths is not None:
             values |= nearness(pictures.inputs, images, pictures.truths)
@@ -73,6 +75,8 @@ def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
     yield "nothing done", pictures.inputs
     for name, fit in CLOSED_FORMS.items():
         yield name, recoloured(fit, pictures)
+    if pictures.truths is not None and not torch.equal(pictures.truths, pictures.like):
+        yield "the truth, with its grain", pictures.like  # the most that can be reached where grain cannot be foreseen
     if pictures.truths is not None:
         # A picture of the right style with something else in it: how far that is from the truth.
         yield "another's truth", pictures.truths.roll(1, 0)

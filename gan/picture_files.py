@@ -16,7 +16,7 @@ from gan.runs import write_atomically
 MAX_PIXELS = 256_000_000  # of a picture, and of all frames of an animation together
 # Of EXIF what says something of the picture. A TIFF's own tags say how its pixels lie, which changes; so do orientation
 # and sizes: pixels are upright when they come here.
-DESCRIPTIVE = (270, 271, 272, 305, 306, 315, 33432)
+DESCRIPTIVE = (269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
 FURTHER = (0x8769, 0x8825)  # tables of their own: how the picture was taken, and where
 OF_PIXELS = (0xA002, 0xA003, 0xA005)  # width, height and a table for machines, in the first of them
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -19,17 +19,24 @@ from gan.errors import UserError
 
 SAMPLED = 100_000  # pixels of a set, at most, that its palette is made of
 MOST = 256  # colours of a palette
+UNSEEN = 1e-3  # that a transparent pixel counts, in cells where no other is
 
 
-def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None) -> Tensor:
+def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None) -> Tensor:
     """uint8 RGB (3, H, W) -> the same: each cell its mean colour, and each colour the palette's nearest in Lab.
 
     Args:
         cell: pixels a side; cells begin in the upper left corner, and are cut at the others.
         palette: (K, 3), uint8 RGB; None leaves colours as they are.
+        alpha: (H, W), how much each pixel is seen, and counts in the mean of its cell.
     """
     height, width = picture.shape[1:]
-    small = avg_pool2d(picture[None].float(), cell, ceil_mode=True, count_include_pad=False)[0].round()
+    cell = min(cell, max(height, width))
+    seen = torch.ones(1, height, width) if alpha is None else alpha[None].float().clamp(min=UNSEEN)
+    small, weight = (
+        avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (picture * seen, seen)
+    )
+    small = (small / weight).round()
     if palette is not None:
         colours = rgb2lab(small.permute(1, 2, 0).numpy() / 255)  # (h, w, 3)
         nearest = cKDTree(rgb2lab(palette / 255.0)).query(colours)[1]

@@ -7,6 +7,7 @@ batch depends on all pixels: its statistics are measured over all parts first, l
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -121,9 +122,11 @@ def whole(network: Any, picture: Tensor, device: torch.device) -> Callable[[Tens
         small = interpolate(picture[None], (network.side, network.side), mode="bilinear", antialias=True)
         views = [network.view(to_float(small.to(device)))]
     height, width = picture.shape[1:]
+    number = zlib.crc32(picture.contiguous().numpy().tobytes())  # so that frames of a video have each its own grain
 
     def run(x: Tensor, part: Part) -> Tensor:
-        y: Tensor = network.part(x, Place(part.seen_rows.start, part.seen_columns.start, height, width), *views)
+        place = Place(part.seen_rows.start, part.seen_columns.start, height, width, number)
+        y: Tensor = network.part(x, place, *views)
         return y
 
     return run

@@ -123,6 +123,9 @@ def test_who_has_no_pairs_does_not_choose_by_them() -> None:
     data = ["data=retro_filter", "data.root=x"]
     for pairing, expected in (("disjoint", "kid_lite0"), ("shared", "kid_lite0"), ("paired", "ciede2000")):
         assert compose(["model=lut", *data, f"data.pairing={pairing}"]).objective == f"eval/{expected}"
+    for style in ("grainy_film", "[fade,grain]"):  # nor by grain that nobody can foresee
+        words = ["data.pairing=paired", f"data.style={style}"]
+        assert compose(["model=pix2pix", *data, *words]).objective == "eval/kid_lite0"
 
 
 def test_rules_say_what_they_give() -> None:

@@ -22,6 +22,13 @@ def test_a_cell_has_its_mean_and_the_last_are_cut() -> None:
     assert torch.equal(snap(picture), picture)
 
 
+def test_what_is_not_seen_does_not_count_and_a_cell_may_be_larger_than_all() -> None:
+    picture = torch.tensor([[[200, 0, 90, 30]]], dtype=torch.uint8).expand(3, 2, 4)
+    alpha = torch.tensor([[255, 0, 0, 0], [255, 0, 0, 0]], dtype=torch.uint8)
+    assert snap(picture, 2, alpha=alpha)[0, 0].tolist() == [200, 200, 60, 60]
+    assert torch.equal(snap(picture, 100_000), torch.full_like(picture, 80))
+
+
 def test_each_colour_becomes_the_nearest() -> None:
     picture = torch.tensor([[[30, 180, 255]], [[0, 60, 255]], [[20, 60, 255]]], dtype=torch.uint8)
     assert snap(picture, 1, INKS)[:, 0].T.tolist() == INKS.tolist()

@@ -195,6 +195,10 @@ def of_translator(
     data = model_io.data(config, checkpoint)
     pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
     part = part_of(data)
+    if not faithfulness.keeps(data):
+        if arguments.against:
+            raise UserError(f"{source}: has held no pictures out; data.split does")
+        print("note: no pictures were held out (data.split=file does): these were trained on")
     sets = real_sets(data, part, arguments)._replace(generated=pictures.outputs)
     return (
         sets,

@@ -80,6 +80,8 @@ def run(arguments: argparse.Namespace) -> int:
     palette = chosen_palette(arguments, config) if arguments.palette else None
     tile = arguments.tile or fitting_memory(network)
     translator = Pictures(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
+    if translator.snaps and any(format_of(target) == "JPEG" for _, target in todo):
+        print("note: JPEG keeps neither cells nor colours exactly; an OUTPUT or files that end in .png would")
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance:
             broken = convert_all(todo, translator, arguments, advance)
@@ -167,6 +169,8 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
             raise UserError(f"{target}: its ending is of no format that can be written")
         files = [(single(source), target)]
     else:
+        if source.suffix and not source.exists():
+            raise UserError(f"there is no file {str(source)!r}: check the path")
         refuse_inside(target, source)
         if target.is_file():
             raise UserError(f"{target}: is a file; a folder becomes a folder")
@@ -198,7 +202,7 @@ def format_of(path: Path) -> str | None:
 def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """The palette of a file, or so many colours of the set whose look is taken on."""
     from gan import model_io
-    from gan.metrics.translation import shown
+    from gan.metrics.colour_transfer import opaque
     from gan.pixel_art import MOST, palette_of, read_palette
 
     given = arguments.palette
@@ -208,7 +212,7 @@ def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.
         raise UserError(f"--palette {given}: from 2 to {MOST} colours")
     data = model_io.data(config, Path(arguments.run))
     images = data.reals(TARGETS) if arguments.direction == "a2b" else data.inputs(TARGETS)
-    return palette_of(shown(images), int(given))
+    return palette_of(opaque(images).expand(-1, 3, -1, -1), int(given))
 
 
 @dataclass(frozen=True)
@@ -250,7 +254,15 @@ class Pictures:
         if self.channels == 4:
             done = torch.from_numpy(unpremultiply(done.numpy())[:3])
         done = done.expand(3, -1, -1)
-        return snap(done, self.cell, self.palette) if self.cell > 1 or self.palette is not None else done
+        if not self.snaps:
+            return done
+        alpha = torch.from_numpy(np.array(picture.getchannel("A"))) if picture.mode == "RGBA" else None
+        return snap(done, self.cell, self.palette, alpha)
+
+    @property
+    def snaps(self) -> bool:
+        """Whether pixel art is made."""
+        return self.cell > 1 or self.palette is not None
 
 
 def save_sheet(before: Image.Image, target: Path, path: Path) -> None:

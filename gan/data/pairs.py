@@ -23,7 +23,7 @@ from gan.data.decode import Decoder, Fitted, ImageError, open_upright, unpremult
 from gan.data.files import File, Files, content, find
 from gan.errors import UserError
 
-NAMED = 5  # files without a partner that a message names
+NAMED = 20  # files without a partner that a message names
 LENGTH = 8  # bytes that say how long the first file of two is
 
 

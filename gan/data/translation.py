@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -11,12 +13,15 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from gan.data import looks
+from gan.data.decode import ImageError, header
 from gan.data.module import Batches, Images, first, position, served
 from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
 from gan.data.sampler import OTHER, EndlessBatches
 from gan.errors import UserError
 
 PAIRINGS = ("disjoint", "shared", "paired")
+LOOKED_AT = 16  # files a side, for their channels
+GREY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
 class Sides(IterableDataset[dict[str, Tensor]]):
@@ -188,6 +193,17 @@ class Unpaired(LightningDataModule):
 
     def prepare_data(self) -> None:
         self.setup("fit")
+        self.compare_channels()
+
+    def compare_channels(self) -> None:
+        """Say where one side's files have what the other's lack, which data.channels then settles for both."""
+        a, b = (modes(side.origin()) for side in self.sides)
+        for what, kinds in (("grey", GREY), ("with alpha", WITH_ALPHA)):
+            for name, own, others in (("a", a, b), ("b", b, a)):
+                if own and own <= kinds and others.isdisjoint(kinds):
+                    other = "b" if name == "a" else "a"
+                    print(f"note: files of data.{name} are {what}, those of data.{other} are not; "
+                          f"data.channels={self.channels} makes both alike", flush=True)  # fmt: skip
 
     def setup(self, stage: str) -> None:
         for name, side in zip("ab", self.sides, strict=True):
@@ -234,3 +250,12 @@ class Unpaired(LightningDataModule):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         for name, side in zip("ab", self.sides, strict=True):
             side.load_state_dict(state_dict[name])
+
+
+def modes(source: Any) -> set[str]:
+    """Pillow's modes of the first files that can be read."""
+    found = set()
+    for index in range(min(LOOKED_AT, len(source.files))):
+        with suppress(ImageError):
+            found.add(header(BytesIO(source.content(index))).mode)
+    return found

@@ -13,19 +13,25 @@ SUBSET = 1000  # images
 WHOLE = 4096  # images up to which the kernel of all pairs is made once for all subsets, 128 MB each of three
 
 
-def squared_mmd(x: Tensor, y: Tensor) -> float:
+def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
     """Squared maximum mean discrepancy with the kernel (x.y / D + 1)^3; near 0, and maybe below it, for equal sets.
 
     Binkowski et al., "Demystifying MMD GANs", 2018, arXiv:1801.01401, equation 4, in float64 over all pairs.
 
     Args:
         x, y: features (N, D) and (M, D).
+        matched: row n of y was made of row n of x, and M is N. Pairs of these say nothing of how near two images are
+            that have nothing to do with each other, and are left out; else the distance would be far too small.
 
     Raises:
         UserError: fewer than two rows, or features that are not finite.
     """
     x, y = checked("kernel distance", x, y)
-    return _estimate(_sum(x, x) - _own(x), _sum(y, y) - _own(y), _sum(x, y), len(x), len(y))
+    within = _sum(x, x) - _own(x), _sum(y, y) - _own(y)
+    if matched:
+        n = len(x)
+        return _estimate(*within, (_sum(x, y) - _own(x, y)) * n / (n - 1), n, n)
+    return _estimate(*within, _sum(x, y), len(x), len(y))
 
 
 def kernel_distance(
@@ -81,9 +87,9 @@ def _sum(x: Tensor, y: Tensor) -> Tensor:
     return torch.stack([_kernel(part, y).sum() for part in blocks(x)]).sum()
 
 
-def _own(x: Tensor) -> Tensor:
-    """The sum of the kernel of each image with itself."""
-    return ((x.square().sum(1) / x.shape[1] + 1) ** 3).sum()
+def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
+    """The sum of the kernel of each image with itself, or with that of its row."""
+    return (((x * (x if y is None else y)).sum(1) / x.shape[1] + 1) ** 3).sum()
 
 
 class KernelDistance:

@@ -8,16 +8,18 @@ from torch import Tensor
 from gan.metrics.pairs import colour_difference, psnr, ssim
 from gan.metrics.pixels import luminance, rgb
 
+JUST_NOTICED = 0.1  # of dE00, far below what anybody sees
+
 
 def nearness(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:
     """Means over pictures: gain, ciede2000, psnr (dB) and ssim to the truth.
 
-    gain is 1 - dE00(output, truth) / dE00(input, truth), of the means: 0 for doing nothing, 1 for the truth itself.
+    gain is 1 - dE00(output, truth) / dE00(input, truth), of the means: 0 for doing nothing, 1 for the truth itself; it
+    is left out where there is nothing to gain.
     """
     before, after, truth = (shown(images) for images in (inputs, outputs, truths))
     left, away = colour_difference(after, truth).mean(), colour_difference(before, truth).mean()
-    return {
-        "gain": float(1 - left / away.clamp(min=1e-6)),
+    return ({"gain": float(1 - left / away)} if away > JUST_NOTICED else {}) | {
         "ciede2000": float(left),
         "psnr": float(psnr(after, truth).clamp(max=99).mean()),  # equal pictures are infinitely near
         "ssim": float(ssim(after, truth).mean()),

@@ -11,12 +11,13 @@ MASK = 2**32 - 1
 
 
 class Place(NamedTuple):
-    """The upper left corner of a part, and the size of the whole picture, in pixels."""
+    """The upper left corner of a part, the size of the whole picture, in pixels, and a number that is the picture's."""
 
     top: int
     left: int
     height: int
     width: int
+    number: int = 0
 
     @classmethod
     def whole(cls, x: Tensor) -> Place:
@@ -25,9 +26,9 @@ class Place(NamedTuple):
 
 
 def noise_at(place: Place, height: int, width: int) -> Tensor:
-    """Standard normal numbers (height, width) of a part of that size: a function of row and column alone."""
+    """Standard normal numbers (height, width) of a part of that size: a function of row, column and picture alone."""
     rows, columns = torch.arange(place.top, place.top + height), torch.arange(place.left, place.left + width)
-    x = rows[:, None] * 0x9E3779B1 + columns * 0x85EBCA77 & MASK
+    x = rows[:, None] * 0x9E3779B1 + columns * 0x85EBCA77 + place.number * 0xC2B2AE3D & MASK
     for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B)):  # each bit moves every other one about half of the time
         x = (x ^ (x >> shift)) * factor & MASK
     x = x ^ (x >> 16)

@@ -50,6 +50,8 @@ class PatchNCE(nn.Module):
         every: int = 1,
     ) -> None:
         super().__init__()
+        if not layers:
+            raise UserError("penalty patch_nce: layers=[]: at least one")
         before = [channels if layer == 0 else width * min(2 ** (layer - 1), 4) for layer in layers]
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(size, dim), nn.ReLU(), nn.Linear(dim, dim)) for size in before

@@ -131,3 +131,10 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert "note: elsewhere has another data.split_seed, and may have seen these pictures" in said
     error = gan_command("evaluate", "run", "--against", "other", check=2).stderr
     assert "measured by what its run has held out" in error and error.count("\n") == 1
+    whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
+    whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
+    command([str(ROOT / "train.py"), *whole], tmp_path)
+    said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
+    assert "note: no pictures were held out (data.split=file does): these were trained on" in said
+    error = gan_command("evaluate", "whole", "--against", "whole:val", check=2).stderr
+    assert "whole: has held no pictures out" in error and error.count("\n") == 1

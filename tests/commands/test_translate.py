@@ -197,6 +197,8 @@ def test_pixel_art_has_cells_and_a_palette(run: Path, gan_command: Train, tmp_pa
     assert len(np.unique(six.reshape(-1, 3), axis=0)) <= 6
     assert {tuple(colour) for colour in two.reshape(-1, 3)} == {(0x1B, 0x2A, 0x41), (0xF3, 0xE6, 0xC8)}
     assert np.array_equal(six[:20, :28], six[:20:4, :28:4].repeat(4, 0).repeat(4, 1))
+    said = gan_command("translate", str(run), "in.png", "in.jpg", "--cell", "4").stdout
+    assert "note: JPEG keeps neither cells nor colours exactly" in said
 
 
 @pytest.mark.parametrize(("size", "name"), [((64, 48), "clip.mp4"), ((33, 21), "clip.mkv"), ((64, 48), "clip.webm")])
@@ -297,7 +299,8 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "in/grey.png"], "lies in the input folder"),
         (["RUN", "in", "notes.txt"], "is a file; a folder becomes a folder"),
         (["RUN", "in/grey.png", "out.tga"], "out.tga: its ending is of no format that can be written"),
-        (["RUN", "nothing", "out"], "nothing"),
+        (["RUN", "nothing", "out"], "there is no folder 'nothing'"),
+        (["RUN", "nothing.mkv", "out"], "there is no file 'nothing.mkv'"),
         (["RUN", "hollow", "out"], "no image"),
         (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
         (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: from 0 to 1"),

@@ -141,7 +141,7 @@ def test_too_few_groups_to_divide_are_said(tmp_path: Path) -> None:
         Styled(str(tmp_path), "film", split=None)
 
 
-def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path) -> None:
+def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for side in ("a", "b"):
         photographs(tmp_path / side, 12)
     data = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), size=32, batch_size=12)
@@ -150,6 +150,14 @@ def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path) -> None:
     again = data.a.stream(start=1), data.b.stream(start=1)
     for name, stream in zip("ab", again, strict=True):
         assert torch.equal(next(iter(stream))["image"], following[name])
+    data.prepare_data()
+    assert "note" not in capsys.readouterr().out
+    for file in (tmp_path / "b").glob("*.png"):
+        Image.open(file).convert("LA").save(file)
+    Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), size=32).prepare_data()
+    said = capsys.readouterr().out
+    assert "note: files of data.b are grey, those of data.a are not; data.channels=3" in said
+    assert "note: files of data.b are with alpha, those of data.a are not; data.channels=3" in said
     assert data.truths(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
     with pytest.raises(UserError, match="1 image to train on, and two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))

@@ -36,6 +36,19 @@ def test_it_is_unbiased() -> None:
     assert min(values) < 0
 
 
+def test_rows_that_belong_together_are_not_compared() -> None:
+    random = torch.Generator().manual_seed(0)
+    x = torch.randn(20, 4, generator=random, dtype=torch.float64)
+    assert squared_mmd(x, x, matched=True) == pytest.approx(0, abs=1e-12) and squared_mmd(x, x) < -0.1
+    values = []
+    for _ in range(400):
+        before = torch.randn(20, 4, generator=random)
+        values.append(
+            squared_mmd(before, 0.9 * before + 0.19**0.5 * torch.randn(20, 4, generator=random), matched=True)
+        )
+    assert abs(np.mean(values)) < 3 * np.std(values) / 20
+
+
 def test_too_few_and_not_finite_are_refused() -> None:
     with pytest.raises(UserError, match="at least 2"):
         squared_mmd(torch.zeros(1, 3), torch.zeros(5, 3))

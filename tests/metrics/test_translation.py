@@ -19,6 +19,10 @@ def test_gain_from_nothing_to_the_truth() -> None:
     assert nearness(INPUTS, near, TRUTHS)["gain"] == pytest.approx(1 - left / away)
 
 
+def test_where_there_is_nothing_to_gain_there_is_no_gain() -> None:
+    assert "gain" not in nearness(INPUTS, TRUTHS, INPUTS)
+
+
 @pytest.mark.parametrize("channels", [1, 4])
 def test_grey_and_transparent_pictures(channels: int) -> None:
     before, after = (each[:, :1].expand(-1, channels, -1, -1) for each in (INPUTS, TRUTHS))

@@ -22,6 +22,7 @@ def test_noise_is_normal_and_white() -> None:
 def test_noise_of_a_part_is_that_of_the_whole() -> None:
     whole = noise_at(Place(0, 0, 60, 80), 60, 80)
     assert torch.equal(noise_at(Place(11, 23, 60, 80), 30, 40), whole[11:41, 23:63])
+    assert not torch.isclose(noise_at(Place(0, 0, 60, 80, 7), 60, 80), whole).any()  # of another picture
     far = noise_at(Place(5_000, 7_000, 6_000, 8_000), 64, 64)
     assert far.isfinite().all() and far.std().item() == pytest.approx(1, abs=0.1)
 
