@@ -32,12 +32,12 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     """
     import torch
 
-    from gan.data.decode import FITS, Decoder, ImageError, pictures
+    from gan.data.decode import WHOLE, Decoder, ImageError, pictures
     from gan.data.files import content
     from gan.data.size import pair
 
     height, width = pair(data["size"])
-    fit = data["fit"] if data.get("fit") in FITS else "crop"
+    fit = data["fit"] if data.get("fit") in WHOLE else "crop"
     decoder = Decoder(
         (height, width), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
     )

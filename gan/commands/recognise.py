@@ -118,7 +118,7 @@ def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: 
     from gan import model_io
 
     own = dict(config["data"])
-    if own.get("fit") == "random_crop":
+    if own.get("fit") in ("random_crop", "windows"):
         own["fit"] = "crop"  # as images are predicted, whole
     if arguments.data is None:
         own |= {"split": None, "labels": arguments.labels or own.get("labels") or True}

@@ -12,7 +12,7 @@ A source of pictures has
     keys: list[str]      one for each item, all different
     stamps: list         JSON for each item that changes when the item may have changed
     content(index) -> bytes                       what the item's pictures are made of; may raise ImageError
-    count(content, decoder) -> int                how many pictures that is
+    count(content, decoder) -> int                how many pictures that is, before windows are cut out of them
     pictures(content, decoder) -> iterator of Fitted
 
 and pickles, with what it reads opened in each process anew. For the DataModule it also has
@@ -245,9 +245,10 @@ def _make(
 ) -> dict[str, Item]:
     """Decode items into rows that are theirs alone, or only try to where there is no room for pixels."""
     known = {item.digest: item for item in items.values() if item.digest}
-    counts = [1] * len(numbers)
+    counts = [decoder.windows] * len(numbers)
     if decoder.frames == "all":
-        counts = [n for part in spread(functools.partial(_count, source, decoder), numbers, lambda n: 1) for n in part]
+        found = spread(functools.partial(_count, source, decoder), numbers, lambda n: 1)
+        counts = [n * decoder.windows for part in found for n in part]
     base = pixels.base if pixels else 0
     firsts = base + np.cumsum([0, *counts])
     rows = int(firsts[-1]) - base

@@ -42,7 +42,9 @@ from gan.errors import UserError, at_least
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens 43; the rest are a way in for hostile files
 MAX_PIXELS = 64_000_000  # width * height, checked on the header: four bytes each while decoding
 CHANNELS = (1, 3, 4)
-FITS = ("crop", "pad", "stretch")
+WHOLE = ("crop", "pad", "stretch")  # fits that make one picture of one
+FITS = (*WHOLE, "windows")
+SPREAD = (0.7548776662466927, 0.5698402909980532)  # 1/p and 1/p^2, p^3 = p + 1: multiples of it lie evenly in a square
 KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
     "box": Image.Resampling.BOX,
@@ -75,9 +77,11 @@ class Decoder:
             PREMULTIPLIED (RGB * A / 255, rounded), so that colours hidden under transparent pixels are zero; A is 255
             where the file has no alpha.
         fit: "crop" scales to cover the size and cuts the centre out, "pad" scales to fit inside and fills up with the
-            background (transparent with 4 channels), "stretch" gives up the aspect ratio.
+            background (transparent with 4 channels), "stretch" gives up the aspect ratio; "windows" cuts parts of the
+            size out as they are, spread over the picture, which is enlarged where it is smaller than one.
         resample: "lanczos" and "box" average over what they shrink, "nearest" picks pixels; "auto" is nearest for pixel
             art by whole factors (`is_pixel_art`) and Lanczos for the rest.
+        windows: how many with that fit.
         frames: the "first" picture of an animation or a file of several pages, or "all".
         max_pixels: width * height above which a file is refused on its header.
 
@@ -92,6 +96,7 @@ class Decoder:
     background: str = "white"
     frames: str = "first"
     max_pixels: int = MAX_PIXELS
+    windows: int = 1
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
@@ -101,15 +106,34 @@ class Decoder:
                 known = ", ".join(map(str, allowed))
                 raise UserError(f"{name}={getattr(self, name)!r} is not known: use one of {known}")
         at_least("max_pixels", self.max_pixels, 1)
+        at_least("windows", self.windows, 1)
+        if self.windows > 1 and self.fit != "windows":
+            raise UserError(f"windows={self.windows}: of fit=windows, and fit is {self.fit}")
         _colour(self.background)
 
     def __call__(self, source: Source) -> Iterator[Fitted]:
         """The pictures of a file; ImageError where it can't be read, whether at its first or a later one."""
-        return map(self.fitted, pictures(source, self.frames, self.max_pixels, self.least()))
+        for picture in pictures(source, self.frames, self.max_pixels, self.least()):
+            yield from map(self.fitted, self.parts(picture))
+
+    def parts(self, image: Image.Image) -> Iterator[Image.Image]:
+        """What of an upright picture is to be fitted: all of it, or its windows."""
+        if self.fit != "windows":
+            yield image
+            return
+        height, width = self.size
+        scale = max(1.0, width / image.width, height / image.height)
+        if scale > 1:
+            enlarged = max(width, round(scale * image.width)), max(height, round(scale * image.height))
+            image = image.resize(enlarged, KERNELS.get(self.resample, Image.Resampling.LANCZOS))
+        for n in range(self.windows):
+            across, down = ((0.5 + n * step) % 1 for step in SPREAD)
+            left, top = int(across * (image.width - width + 1)), int(down * (image.height - height + 1))
+            yield image.crop((left, top, left + width, top + height))
 
     def least(self) -> int:
         """The side in pixels above which more detail changes nothing: a filter then still averages over two pixels."""
-        return 0 if self.resample == "nearest" else 2 * max(self.size)
+        return 0 if self.resample == "nearest" or self.fit == "windows" else 2 * max(self.size)
 
     def fitted(self, image: Image.Image) -> Fitted:
         """An upright RGB or straight RGBA picture at the size and with the channels asked for."""
@@ -155,7 +179,7 @@ class Decoder:
         box = (0.0, 0.0, float(w), float(h))
         if self.fit == "pad":  # the largest size inside that keeps the aspect ratio
             return min(width, max(1, round(w * height / h))), min(height, max(1, round(h * width / w))), box
-        if self.fit == "crop":
+        if self.fit in ("crop", "windows"):
             across, down = min(w, h * width / height), min(h, w * height / width)
             box = ((w - across) / 2, (h - down) / 2, (w + across) / 2, (h + down) / 2)
         return width, height, box

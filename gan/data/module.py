@@ -39,7 +39,8 @@ class Images(LightningDataModule):
         channels: 1 grey, 3 RGB, 4 premultiplied RGBA.
         batch_size: of all ranks together.
         labels: take the sub-folders of `root` for classes, or a CSV or JSON file of files and labels.
-        fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch".
+        fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch"; "windows" for
+            parts of files as they are, so many as `windows` of each, and another window of these each time.
         resample, background, frames, max_pixels: as in `Decoder`.
         flip: turn every second image left to right, another half each time.
         split: "file", "folder", "prefix" or "content": what must not be cut in two when a `validation` share of the
@@ -63,6 +64,7 @@ class Images(LightningDataModule):
         seed: int = 0,
         labels: bool | str = False,
         fit: str = "crop",
+        windows: int = 16,
         resample: str = "auto",
         background: str = "white",
         frames: str = "first",
@@ -84,15 +86,16 @@ class Images(LightningDataModule):
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
         self.label_option = labels
-        window = fit == "random_crop"
+        window = fit in ("random_crop", "windows")
         self.decoder = Decoder(
             canvas(self.size) if window else self.size,
             channels,
-            "crop" if window else fit,
+            "crop" if fit == "random_crop" else fit,
             resample,
             background,
             frames,
             max_pixels,
+            windows if fit == "windows" else 1,
         )
         self.variation = Variation(self.size, flip, seed) if window or flip else None
         self.split = split
@@ -121,6 +124,8 @@ class Images(LightningDataModule):
 
     def origin(self) -> Any:
         """The source of pictures, with its list of what there is."""
+        if self.roots is None and self.source is None and self.decoder.fit == "windows":
+            raise UserError("data.fit=windows: of files; built-in images are drawn at the size asked for")
         self.source = self.source or (Drawn(self.count, self.kinds) if self.roots is None else Files(self.roots))
         return self.source
 
@@ -311,5 +316,8 @@ def say(line: str) -> None:
 
 
 def first(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:
-    """n of the rows in the order of their digests."""
-    return rows[np.argsort(digests, kind="stable")[:n]]
+    """n of the rows in the order of their digests; further pictures of one file after the first of all others."""
+    order = np.argsort(digests, kind="stable")
+    _, starts, counts = np.unique(digests[order], return_index=True, return_counts=True)
+    further = np.arange(len(order)) - np.repeat(starts, counts)  # of each its place among those of its file
+    return rows[order[np.argsort(further, kind="stable")[:n]]]

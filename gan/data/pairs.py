@@ -46,13 +46,20 @@ class PairDecoder:
     def max_pixels(self) -> int:
         return self.each.max_pixels
 
+    @property
+    def windows(self) -> int:
+        return self.each.windows
+
     def opened(self, data: bytes) -> Image.Image:
         """The first picture of a file, upright; ImageError where it can't be read."""
         return open_upright(BytesIO(data), self.max_pixels, self.each.least())
 
-    def fitted(self, a: Image.Image, b: Image.Image) -> Fitted:
-        first, second = self.each.fitted(a), self.each.fitted(b)
-        return Fitted(stacked(first.pixels, second.pixels), first.sharp or second.sharp)
+    def fitted(self, a: Image.Image, b: Image.Image) -> Iterator[Fitted]:
+        if self.each.fit == "windows" and a.size != b.size:
+            raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, and windows need one")
+        for parts in zip(self.each.parts(a), self.each.parts(b), strict=True):
+            first, second = map(self.each.fitted, parts)
+            yield Fitted(stacked(first.pixels, second.pixels), first.sharp or second.sharp)
 
 
 def stacked(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -96,7 +103,7 @@ class Matched(Files):
         a, b = decoder.opened(data[LENGTH:end]), decoder.opened(data[end:])
         if abs(a.width * b.height - b.width * a.height) > max(a.width * b.height, b.width * a.height) / 50:
             raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, not of one proportion")
-        yield decoder.fitted(a, b)
+        yield from decoder.fitted(a, b)
 
 
 class Halves(Files):
@@ -107,7 +114,7 @@ class Halves(Files):
         if image.width % 2:
             raise ImageError(f"it is {image.width} pixels wide, which has no halves")
         middle = image.width // 2
-        yield decoder.fitted(
+        yield from decoder.fitted(
             image.crop((0, 0, middle, image.height)), image.crop((middle, 0, image.width, image.height))
         )
 
@@ -125,11 +132,12 @@ class Filtered(Files):
         return {"files": self.files, "pieces": self.pieces}
 
     def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
-        pixels, sharp = decoder.each.fitted(decoder.opened(data))
-        colours = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
         seed = zlib.crc32(data)  # so that a photograph always has the same grain
-        styled = looks.look(self.pieces)(colours.transpose(1, 2, 0), seed)
-        yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
+        for n, part in enumerate(decoder.each.parts(decoder.opened(data))):
+            pixels, sharp = decoder.each.fitted(part)
+            colours = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
+            styled = looks.look(self.pieces)(colours.transpose(1, 2, 0), seed + n)
+            yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
 
 
 def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -678,3 +678,27 @@ def test_nearest_takes_its_pixels_from_the_whole_jpeg():
     file = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)), "JPEG")
     whole = np.asarray(Image.open(file).resize((32, 32), Image.Resampling.NEAREST)).transpose(2, 0, 1)
     assert (decode(file, (32, 32), resample="nearest") == whole).all()
+
+
+def test_windows_are_parts_as_they_are_and_lie_all_over(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:200, :150].astype(np.uint8)
+    Image.fromarray(np.stack([rows, columns, rows], 2)).save(tmp_path / "a.png")
+    decoder = Decoder((32, 48), fit="windows", windows=16)
+    found = [picture.pixels for picture in decoder(tmp_path / "a.png")]
+    assert len(found) == 16
+    corners = np.array([each[:2, 0, 0] for each in found]).astype(int)
+    for each, (top, left) in zip(found, corners, strict=True):
+        assert np.array_equal(each[0], np.broadcast_to(np.arange(top, top + 32)[:, None], (32, 48)))
+        assert np.array_equal(each[1], np.broadcast_to(np.arange(left, left + 48), (32, 48)))
+    assert corners[0].tolist() == [84, 51]  # the middle first
+    quarters = {(top > 84, left > 51) for top, left in corners}
+    assert len(quarters) == 4 and np.ptp(corners, axis=0).min() > 80
+
+
+def test_windows_of_what_is_smaller_are_of_it_enlarged() -> None:
+    small = Image.new("RGBA", (20, 60), (200, 100, 50, 128))
+    decoder = Decoder((32, 32), 4, fit="windows", windows=3)
+    parts = [decoder.fitted(part).pixels for part in decoder.parts(small)]
+    assert all(part.shape == (4, 32, 32) and part[0, 0, 0] == 100 for part in parts)
+    with pytest.raises(UserError, match="windows=3: of fit=windows"):
+        Decoder((32, 32), windows=3)

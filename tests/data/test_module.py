@@ -198,3 +198,16 @@ def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.Capture
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         Images(**options)  # type: ignore[arg-type]
+
+
+def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -> None:
+    for n in range(8):
+        Image.fromarray(np.full((90, 120, 3), 20 * n, np.uint8)).save(tmp_path / f"{n}.png")
+    data = Images(str(tmp_path), size=28, fit="windows", windows=5, split="file", validation=0.3)
+    data.setup("fit")
+    kept, trained = (set(np.unique(data.pixels[rows])) for rows in (data.validation_rows, data.rows))
+    assert len(data.rows) + len(data.validation_rows) == 40 and not kept & trained and len(kept | trained) == 8
+    some = data.reals(len(trained))
+    assert some.shape[1:] == (3, 28, 28) and set(some.unique().tolist()) == trained
+    with pytest.raises(UserError, match="built-in images are drawn at the size"):
+        Images(fit="windows").setup("fit")

@@ -162,3 +162,25 @@ def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.
     with pytest.raises(UserError, match="1 image to train on, and two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
         Unpaired(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
+
+
+def test_windows_of_pairs_are_of_one_place(tmp_path: Path) -> None:
+    for side in "ab":
+        photographs(tmp_path / side, 4, 80)
+    data = Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="windows", windows=3)
+    (batch,) = first(data, 1)
+    assert len(data) == 12 and torch.equal(batch["a"], batch["b"])
+    styled = Styled(str(tmp_path / "a"), "fade", "paired", size=28, fit="windows", windows=3, split="file")
+    styled.setup("fit")
+    inputs, truths = styled.inputs(99), styled.truths(99)
+    assert truths is not None and len(inputs) + len(styled.inputs(99, True)) == 12
+    assert (
+        np.abs(
+            look("fade")(inputs[0].permute(1, 2, 0).numpy(), 0).transpose(2, 0, 1).astype(int) - truths[0].numpy()
+        ).max()
+        <= 2
+    )
+    Image.open(tmp_path / "b" / "0_0.png").resize((160, 160)).save(tmp_path / "b" / "0_0.png")
+    again = Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="windows", windows=3)
+    again.setup("fit")
+    assert len(again) == 9  # of one proportion, and not of one size
