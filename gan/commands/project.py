@@ -72,7 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     if changed := [name for name in todo if name in work.points]:
         print(f"{len(changed)} images are others than those of their names that have been projected: anew")
     try:
-        with counting(f"projecting into {out}", passes(len(todo), arguments.starts, arguments.steps)) as advance:
+        total = passes(len(todo), arguments.starts, arguments.steps, arguments.space == "w+")
+        with counting(f"projecting into {out}", total) as advance:
             for first in range(0, len(todo), GROUP):
                 work.take({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:

@@ -25,22 +25,31 @@ EASED, STIFFENED = 5.0, 4.0  # what it is divided by after a step that helped, a
 LOWEST, HIGHEST = 1e-9, 1e3
 ENOUGH = 1e-4  # of the squares: steps that bring less are the last
 SIDE = 64  # pixels that are compared, at most
+PASSES = 30  # through the generator and back of 16 points, about, that one point takes as long as
 TANGENTS = 16  # numbers of a point whose slopes are taken at a time
 
 
 @torch.no_grad()
-def settle(space: Space, points: Tensor, targets: Tensor, label: Tensor | None = None) -> Tensor:
+def settle(
+    space: Space,
+    points: Tensor,
+    targets: Tensor,
+    label: Tensor | None = None,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Tensor:
     """Points (N, latent), each the same whatever it is settled with, on the CPU.
 
     Args:
         targets: (N, C, H, W) in [-1, 1].
         label: (N,), of generators with classes.
+        advance: told of PASSES more after each point.
     """
     found = []
     for n, (point, target) in enumerate(zip(points.to(space.device), targets.to(space.device), strict=True)):
         own = None if label is None else label[n : n + 1].to(space.device)
         drawn = partial(_compared_at, space, own)
         found.append(nearest(drawn, point, compared(target[None])))
+        advance(PASSES)
     return torch.stack(found).cpu()
 
 

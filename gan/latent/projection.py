@@ -18,7 +18,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 
 from gan.errors import UserError, at_least
 from gan.images import to_float
-from gan.latent.least_squares import settle
+from gan.latent.least_squares import PASSES, settle
 from gan.latent.space import Space
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.pixels import rgb
@@ -87,11 +87,12 @@ def project(
     return Projection(torch.cat(points), None if labels[0] is None else torch.cat(labels), torch.cat(way, 1))
 
 
-def passes(n: int, starts: int, steps: int) -> int:
+def passes(n: int, starts: int, steps: int, layered: bool = False) -> int:
     """Of CHUNK points through the generator and back, of a `project` of n pictures."""
     tried = round(TRIED * steps)
     groups = [CHUNK] * (n // CHUNK) + [n % CHUNK] * (n % CHUNK > 0)
-    return sum(math.ceil(rows * starts / CHUNK) * tried + steps - tried for rows in groups)
+    descents = sum(math.ceil(rows * starts / CHUNK) * tried + steps - tried for rows in groups)
+    return descents + (0 if layered else n * PASSES)
 
 
 def _project(
@@ -119,7 +120,7 @@ def _project(
     last = Descent(space, tried, steps, steps, PerceptualDistance())
     points, loss, rest = last(points, targets, labels, advance)
     if not layered:
-        settled = settle(space, points, targets, labels)
+        settled = settle(space, points, targets, labels, advance)
         better = last.distances(settled, targets, labels) < loss
         points = torch.where(better[:, None], settled, points)
     return Projection(points, labels, torch.cat([way, rest, points[None]]))

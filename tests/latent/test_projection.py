@@ -68,7 +68,9 @@ def test_a_generators_own_pictures_are_found() -> None:
 def test_w_plus_has_a_point_for_each_layer_and_comes_nearer() -> None:
     space = mapped()
     targets = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    found = {layered: project(space, targets, 2, 16, layered) for layered in (False, True)}
+    done: list[int] = []
+    found = {layered: project(space, targets, 2, 16, layered, advance=done.append) for layered in (False, True)}
+    assert sum(done) == passes(2, 2, 16) + passes(2, 2, 16, layered=True)
     assert found[False].points.shape == (2, 8) and found[True].points.shape == (2, space.layers, 8)
     near = {key: unlikeness(space.seen(each.points), to_float(targets)).sum() for key, each in found.items()}
     assert near[True] < near[False]
