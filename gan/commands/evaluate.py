@@ -26,14 +26,7 @@ if TYPE_CHECKING:
 
 PAIRS = 24  # most copied images that are shown
 BATCH = 256  # images drawn at a time
-DECODING = (
-    "size",
-    "channels",
-    "fit",
-    "windows",
-    "resample",
-    "background",
-)  # of a run's images, and so of what they are held to
+DECODING = ("size", "channels", "fit", "windows", "resample", "background")  # of a run's images and what they meet
 COLUMNS = (  # value, heading, width, factor, digits
     ("kid", "KIDx1000", 10, 1000, 2),
     ("fd", "FD", 8, 1, 1),
