@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 SOME_UNREADABLE = 3  # exit code
 TARGETS = 500  # pictures of the target that a palette is made of
+LARGER = 4  # times than what training saw, above which pictures have details of another size
 LISTED = 20  # unreadable files that are named
 SHEET = 512  # pixels that pictures of a comparison have at most
 
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
+    from gan.data.size import pair
     from gan.model_io import load_translator
     from gan.tiles import fitting_memory
 
@@ -84,12 +86,16 @@ def run(arguments: argparse.Namespace) -> int:
         print("note: JPEG keeps neither cells nor colours exactly; an OUTPUT or files that end in .png would")
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance:
-            broken = convert_all(todo, translator, arguments, advance)
+            broken, side = convert_all(todo, translator, arguments, advance)
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({error.strerror}); what is there is whole, "
             "and the same command goes on"
         ) from error
+    seen = max(pair(config["data"]["size"]))
+    if side > LARGER * seen and config["data"].get("fit") != "windows":
+        print(f"note: pictures of {side} pixels a side, and training saw them made small, as {seen}: grain, dots and "
+              "strokes are then not of their size; data.fit=windows trains on parts as they are")  # fmt: skip
     for line in broken[:LISTED]:
         print(line, file=sys.stderr)
     if broken:
@@ -108,14 +114,15 @@ def sheet_of(file: File, sheets: Path) -> Path:
 
 def convert_all(
     todo: list[tuple[File, Path]], translator: Pictures, arguments: argparse.Namespace, advance: Callable[[int], None]
-) -> list[str]:
-    """A line for each file that could not be read, taken into memory, or written for a reason of its own."""
+) -> tuple[list[str], int]:
+    """A line for each file that could not be read, taken into memory, or written for a reason of its own; and the
+    largest side of the pictures that were translated."""
     from gan import video
     from gan.data.decode import ImageError, open_upright
     from gan.data.files import content
     from gan.picture_files import MAX_PIXELS, convert
 
-    broken, sheets = [], arguments.compare
+    broken, side, sheets = [], 0, arguments.compare
     for file, target in todo:
         kind = format_of(target) if arguments.input.is_file() else None  # else that of the file, whatever its name
         lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be
@@ -127,6 +134,7 @@ def convert_all(
                 save_sheet(open_upright(BytesIO(content(file)), MAX_PIXELS), target, sheet_of(file, sheets))
             else:
                 before = convert(content(file), target, translator, kind, **exact)
+                side = max(side, *before.size)
                 if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
                     save_sheet(before, target, sheet_of(file, sheets))
         except ImageError as error:
@@ -142,7 +150,7 @@ def convert_all(
                 raise
             broken.append(f"{file.path}: {error.strerror}")
         advance(1)
-    return broken
+    return broken, side
 
 
 def is_video(name: str) -> bool:

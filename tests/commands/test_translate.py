@@ -265,6 +265,15 @@ def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: P
     assert not list(tmp_path.glob("*out*"))
 
 
+def test_pictures_far_larger_than_what_was_seen_are_said(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    noise(120, 100).save(tmp_path / "near.png")
+    noise(140, 100).save(tmp_path / "far.png")
+    assert "note" not in gan_command("translate", str(run), "near.png", "a.png").stdout
+    assert "note: pictures of 140 pixels a side, and training saw them made small, as 32" in gan_command(
+        "translate", str(run), "far.png", "b.png"
+    ).stdout  # fmt: skip
+
+
 def test_videos_in_a_folder(run: Path, gan_command: Train, tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     (tmp_path / "in" / "clips").mkdir(parents=True)
