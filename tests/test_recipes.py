@@ -68,9 +68,8 @@ def test_the_first_losses_are_those_on_record(recipe: str) -> None:
     assert now.keys() == golden.keys()
     for name, values in golden.items():
         assert len(values) in (20, 20 // 5)
-        # Kernels round otherwise from machine to machine, and twenty updates make 1e-2 of 1e-7 (fastgan), or 7e-2
-        # (projected, between two kinds of CPU): so the first losses must agree to four digits, and the last ones to
-        # one in ten of the largest.
+        # Kernels round otherwise from machine to machine, and twenty updates make 1e-2 of 1e-7 (fastgan): so the first
+        # losses must agree to four digits, and the last ones to one in twenty of the largest.
         steps = np.arange(0, 20, 20 // len(values))
-        allowed = max(0.01, np.abs(values).max()) * np.minimum(0.1, 1e-4 * 1.6**steps)
+        allowed = max(0.01, np.abs(values).max()) * np.minimum(0.05, 1e-4 * 1.6**steps)
         assert (np.abs(np.array(now[name]) - values) <= allowed).all(), (name, now[name], values)
