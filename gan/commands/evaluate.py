@@ -193,12 +193,12 @@ def of_translator(
             print(f"note: {other} has another data.{', data.'.join(differ)}, and may have seen these pictures")
         beside[other] = further.to(device)
     data = model_io.data(config, checkpoint)
-    pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
-    part = part_of(data)
     if not faithfulness.keeps(data):
         if arguments.against:
             raise UserError(f"{source}: has held no pictures out; data.split does")
         print("note: no pictures were held out (data.split=file does): these were trained on")
+    pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
+    part = part_of(data)
     sets = real_sets(data, part, arguments)._replace(generated=pictures.outputs)
     return (
         sets,

@@ -6,8 +6,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.errors import UserError
-
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -16,8 +14,6 @@ if TYPE_CHECKING:
 
 def of(source: Path) -> list[File]:
     """UserError where there is no image."""
-    if source.suffix and not source.exists():
-        raise UserError(f"there is no file {str(source)!r}: check the path")
     from gan.data.files import find, single
 
     if source.is_file() and source.suffix.lower() != ".zip":

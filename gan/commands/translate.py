@@ -177,8 +177,6 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
             raise UserError(f"{target}: its ending is of no format that can be written")
         files = [(single(source), target)]
     else:
-        if source.suffix and not source.exists():
-            raise UserError(f"there is no file {str(source)!r}: check the path")
         refuse_inside(target, source)
         if target.is_file():
             raise UserError(f"{target}: is a file; a folder becomes a folder")

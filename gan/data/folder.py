@@ -87,7 +87,8 @@ def _read(folder: str) -> tuple[list[os.DirEntry[str]], os.stat_result]:
         with os.scandir(folder) as entries:
             return list(entries), os.stat(folder)
     except FileNotFoundError as error:
-        raise UserError(f"there is no folder {folder!r}: check the path") from error
+        kind = "file" if os.path.splitext(folder)[1] else "folder"
+        raise UserError(f"there is no {kind} {folder!r}: check the path") from error
     except NotADirectoryError as error:
         raise UserError(f"{folder!r} is a file: give the folder that it is in") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
