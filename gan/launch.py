@@ -72,7 +72,7 @@ def readable(error: BaseException) -> str | None:
                 one_line(str(chain[-1])) + f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
             )
         if isinstance(cause, HydraException | OmegaConfBaseException):
-            return unknown_option(str(cause)) or one_line(str(cause))
+            return unknown_option(str(cause)) or unfit(str(cause)) or one_line(str(cause))
         if "loading state_dict" in str(cause):
             return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
@@ -110,6 +110,15 @@ def unknown_option(message: str) -> str | None:
     if group:
         return f"{key}: no such group; {did_you_mean(key, [path.name for path in CONF.iterdir() if path.is_dir()])}"
     return f"{key}: no such option; {did_you_mean(key, options())}"
+
+
+def unfit(message: str) -> str | None:
+    """`penalty.patch_nce.width is taken from ...` where a part takes an option that another lacks."""
+    wanted, by = re.search(r"Interpolation key '([^']+)' not found", message), re.search(r"full_key: (\S+)", message)
+    if not (wanted and by):
+        return None
+    part, other = by[1].split(".")[0], wanted[1].split(".")[0]
+    return f"{by[1]} is taken from {wanted[1]}, which there is not: this {part} and this {other} do not go together"
 
 
 def options() -> list[str]:

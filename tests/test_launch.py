@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from gan.config import compose
 from gan.errors import UserError, did_you_mean
@@ -30,6 +32,16 @@ def message(*typed: str) -> str | None:
 def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
     line = message(typed)
     assert line is not None and line.startswith(said) and "\n" not in line
+
+
+def test_parts_that_do_not_go_together_are_named() -> None:
+    config = compose(["model=cyclegan", "data=unpaired", "penalty=[patch_nce]"])
+    with pytest.raises(OmegaConfBaseException) as caught:
+        OmegaConf.to_container(config.penalty, resolve=True)
+    assert readable(caught.value) == (
+        "penalty.patch_nce.width is taken from model.generator.width, which there is not: "
+        "this penalty and this model do not go together"
+    )
 
 
 def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -197,6 +197,8 @@ def of_translator(
         if arguments.against:
             raise UserError(f"{source}: has held no pictures out; data.split does")
         print("note: no pictures were held out (data.split=file does): these were trained on")
+    elif source.is_dir() and checkpoint == runs.best(source):
+        print("note: the best checkpoint was chosen by these pictures; --checkpoint last was not")
     pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
     part = part_of(data)
     sets = real_sets(data, part, arguments)._replace(generated=pictures.outputs)

@@ -125,7 +125,11 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     lines = [json.loads(line) for line in (tmp_path / "run" / "evaluation.jsonl").read_text().splitlines()]
     gains = {line["row"]: line["value"] for line in lines if line["metric"] == "gain"}
     assert gains["nothing done"] == 0 and gains["translated"] == gains["other"]
-    assert "note: other" not in result.stderr
+    assert "note: other" not in result.stderr and "was chosen by these pictures" not in result.stderr
+    kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
+    (kept.parent / "best.json").write_text(json.dumps({"checkpoint": kept.name}))
+    said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
+    assert "note: the best checkpoint was chosen by these pictures; --checkpoint last was not" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
     said = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "elsewhere").stderr
     assert "note: elsewhere has another data.split_seed, and may have seen these pictures" in said
