@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -180,11 +180,11 @@ class Model:
                 self.spreads |= attributes.spread(Space(self.generator), new, labels)
         return self.spreads
 
-    def effects(self, samples: int = 256, advance: Callable[[int], None] = lambda done: None) -> dict[str, Effect]:
-        """What setting each attribute does to the images of seeds 0 to samples - 1.
+    def effects(self, samples: int = 256, names: Iterable[str] = ()) -> dict[str, Effect]:
+        """What setting attributes does to the images of seeds 0 to samples - 1.
 
         Args:
-            advance: told after each attribute.
+            names: of the attributes; without, all.
         """
         place = Space(self.generator)
         points, labels = self.points(list(range(samples)))
@@ -193,11 +193,8 @@ class Model:
         def edited(name: str, value: float) -> Tensor:
             return place.seen(self.edit(points, labels, **{name: value}), labels)
 
-        made = {}
-        for name in (*self.attributes, *POSITIONS):
-            made[name] = effects.effect(name, pictures, edited, self.attributes, self.units)
-            advance(1)
-        return made
+        chosen = tuple(names) or (*self.attributes, *POSITIONS)
+        return {name: effects.effect(name, pictures, edited, self.attributes, self.units) for name in chosen}
 
     def drawn(self, points: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
         """The pictures uint8 (N, C, H, W) of points of w, or of z without a mapping, such as `project` and `edit` give.

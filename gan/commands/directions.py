@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import re
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run, parse_seeds
 from gan.errors import UserError
+from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import write_atomically
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.latent.attributes import Attribute
+    from gan.latent.effects import Effect
+    from gan.model import Model
 
 FOLDER = "directions"
 FILE = "directions.safetensors"
@@ -58,13 +62,15 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("--recognition: classes are measured with --attributes N")
 
     from gan.latent import effects, store
-    from gan.latent.position import POSITIONS
     from gan.latent.space import Space
+    from gan.recognition import classifier
 
     model = chosen_model(arguments)
     if arguments.recognition:
         model.attributes = classes(arguments, arguments.recognition) | model.attributes
     space = Space(model.generator)
+    learnt = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
+    findings = Findings(out, arguments, store.fingerprint(model.generator), *learnt)
     points, labels = model.points(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     try:
@@ -74,18 +80,33 @@ def run(arguments: argparse.Namespace) -> None:
                 save_sheet(out / f"{name}.png", [space.draw(points + step * vector, labels) for step in STEPS])
                 advance(1)
         if arguments.attributes:
-            count = len(model.attributes) + len(POSITIONS)
-            with counting(f"measuring attributes over {arguments.attributes} images", count) as advance:
-                found = model.effects(arguments.attributes, advance)
+            found = measured(model, arguments.attributes, findings)
             for name in found:
                 changed = [model.edit(points, labels, **{name: value}) for value in SET]
                 save_sheet(out / named(name), [space.draw(each, labels) for each in changed])
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
             print("\n".join(effects.table(found)))
-        store.write(out / FILE, vectors, space)  # at last, so that what was interrupted begins anew
+        store.write(out / FILE, vectors, space)  # at last, so that what was interrupted is not taken for whole
+        findings.done()
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror})") from error
+
+
+def measured(model: Model, images: int, findings: Findings) -> dict[str, Effect]:
+    """What setting each attribute does."""
+    from gan.latent.effects import Effect
+    from gan.latent.position import POSITIONS
+
+    def measure(name: str) -> dict[str, Any]:
+        return model.effects(images, [name])[name]._asdict()
+
+    names, found = (*model.attributes, *POSITIONS), {}
+    with counting(f"measuring attributes over {images} images", len(names)) as advance:
+        for name in names:
+            found[name] = Effect(**findings.take(name, partial(measure, name)))
+            advance(1)
+    return found
 
 
 def classes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]:

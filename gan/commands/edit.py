@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from gan.commands.data import parse_size
 from gan.commands.directions import FILE, FOLDER, classes
 from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError
+from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import RECOGNITION
 
@@ -50,7 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help="of what gan recognise fit has learnt with "
                         f"this run, whose classes can be set too (default: RUN/{RECOGNITION})")  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the PNGs; made if missing")
-    parser.add_argument("--class", dest="label", metavar="NAME", help="of models trained with data.labels")
+    parser.add_argument("--class", dest="label", metavar="NAME", help="to draw, of models trained with data.labels; "
+                        "else each seed has its own")  # fmt: skip
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over files that exist")
 
@@ -65,11 +68,12 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{file}: there is no such file")
     if arguments.latents and arguments.label:
         raise UserError("--class: of images that were projected it is known")
-    if not arguments.latents:
-        refuse_existing(out, [out / f"{seed}.png" for seed in seeds], arguments.force)
 
+    from gan.evaluation import digest_of
     from gan.images import save_png
     from gan.latent.position import POSITIONS
+    from gan.latent.store import fingerprint
+    from gan.recognition.classifier import WEIGHTS
     from gan.tiles import memory_errors
 
     model = chosen_model(arguments)
@@ -77,23 +81,34 @@ def run(arguments: argparse.Namespace) -> None:
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
         others = ", ".join(model.vectors) or f"what gan directions {arguments.run} finds"
         raise UserError(f"--set {unknown[0]}: there are {', '.join([*model.attributes, *POSITIONS])}, and {others}")
-    if arguments.latents:
-        names, points, labels = stored(arguments.latents, model)
-        refuse_existing(out, [out / f"{name}.png" for name in names], arguments.force)
-    else:
-        names = list(map(str, seeds))
-        points, labels = model.points(seeds, arguments.label)
+    names, points, labels = (
+        stored(arguments.latents, model)
+        if arguments.latents
+        else (list(map(str, seeds)), *model.points(seeds, arguments.label))
+    )
     for mix in mixes:
         points = mixed(model, points, *mix, arguments.label)
+    learnt = file, recognition(arguments) / WEIGHTS
+    findings = Findings(out, arguments, fingerprint(model.generator), digest_of(points).hex(), str(labels), *learnt)
+    if not findings.begun:
+        refuse_existing(out, [out / f"{name}.png" for name in names], arguments.force)
+
+    def draw(part: slice) -> int:
+        kinds = None if labels is None else labels[part]
+        pictures = model.drawn(model.edit(points[part], kinds, **settings), kinds, size)
+        for picture, name in zip(pictures, names[part], strict=True):
+            save_png(picture, out / f"{name}.png")
+        return len(pictures)
+
     try:
+        findings.write()
         with memory_errors(), counting(f"drawing into {out}", len(names)) as advance:
             for first in range(0, len(names), GROUP):
                 part = slice(first, first + GROUP)
-                own = None if labels is None else labels[part]
-                pictures = model.drawn(model.edit(points[part], own, **settings), own, size)
-                for picture, name in zip(pictures, names[part], strict=True):
-                    save_png(picture, out / f"{name}.png")
-                advance(len(pictures))
+                if not all((out / f"{name}.png").exists() for name in names[part]):
+                    findings.values.pop(names[first], None)
+                advance(findings.take(names[first], partial(draw, part)))
+        findings.done()
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
     except MemoryError as error:
@@ -107,7 +122,7 @@ def learn(model: Model, names: set[str], directions: Path, arguments: argparse.N
 
     found = {name for name in names if re.fullmatch(DIRECTION, name)}
     if names - found:
-        folder = arguments.recognition or Path(arguments.run) / RECOGNITION
+        folder = recognition(arguments)
         if arguments.recognition or folder.is_dir():
             model.attributes = classes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
@@ -115,6 +130,11 @@ def learn(model: Model, names: set[str], directions: Path, arguments: argparse.N
         if "labels" in about:
             raise UserError(f"{directions}: holds latents of images; gan directions writes directions")
         model.vectors |= vectors
+
+
+def recognition(arguments: argparse.Namespace) -> Path:
+    """Where a classifier would lie."""
+    return arguments.recognition or Path(arguments.run) / RECOGNITION
 
 
 def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:

@@ -7,15 +7,18 @@ import csv
 import sys
 import warnings
 from contextlib import redirect_stdout
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gan.commands import add_command
 from gan.commands.evaluate import DECODING, folder
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE
 from gan.errors import UserError, at_least
+from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import RECOGNITION, write_atomically
 
@@ -31,7 +34,7 @@ SPLITS = ("file", "folder", "prefix", "content")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
-    fit = parts.add_parser("fit", help="learn to tell classes, and say how well beside what costs nothing")
+    fit = add_command(parts, "fit", "learn to tell classes, and say how well beside what costs nothing")
     fit.add_argument("run", help="run folder or checkpoint file")
     fit.add_argument("data", nargs="?", help="folder or zip archive with a sub-folder a class (default: the run's own "
                      "images, where they have classes)")  # fmt: skip
@@ -43,10 +46,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "(default: %(default)s)")  # fmt: skip
     fit.add_argument("--classifier", choices=("logistic", "svm"), default="logistic", help="(default: %(default)s)")
     fit.add_argument("--alone", action="store_true", help="without the features that it should be better than")
-    predict = parts.add_parser("predict", help="say what images show; the exit code is 3 where some cannot be read")
+    predict = add_command(parts, "predict", "say what images show; the exit code is 3 where some cannot be read")
     predict.add_argument("run", help="run folder or checkpoint file")
     predict.add_argument("images", type=Path, help="an image, or a folder or zip archive of them")
-    score = parts.add_parser("score", help="of a model with classes: learn from its images, test on real ones")
+    score = add_command(parts, "score", "of a model with classes: learn from its images, test on real ones")
     score.add_argument("run", help="run folder or checkpoint file")
     score.add_argument("--images", type=int, default=1000, help="drawn, of all classes together (default: %(default)s)")
     for part in (fit, predict):
@@ -78,6 +81,8 @@ def learn(arguments: argparse.Namespace) -> None:
     at_least("--components", arguments.components, 1)
     scikit_learn()
 
+    from gan.evaluation import digest_of
+    from gan.latent.store import fingerprint
     from gan.model_io import load_discriminator
     from gan.recognition import classifier
     from gan.recognition.features import learns_features
@@ -102,7 +107,9 @@ def learn(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise UserError(f"{out}: cannot be made ({error.strerror})") from error
     contenders = features(network, untrained, arguments.alone)
-    scores = measured(contenders, images, labels, len(data.classes), parts, arguments)
+    known = [fingerprint(network), digest_of(images).hex(), digest_of(labels).hex(), str(data.classes)]
+    findings = Findings(out, arguments, *known, *(digest_of(part.test).hex() for part in parts))
+    scores = measured(contenders, images, labels, len(data.classes), parts, arguments, findings)
     print_scores(scores, data.classes, len(images))
     if (least := fewest(labels, parts)) < FEW:
         print(f"note: some class has only {least} of its images in some test; take what is said of it with care")
@@ -111,6 +118,7 @@ def learn(arguments: argparse.Namespace) -> None:
     if not learns_features(network, images[:1]):
         print("note: this discriminator looks through a network that has seen ImageNet, and these are its features")
     saved(out, network, images, labels, data.classes, scores, arguments)
+    findings.done()
 
 
 def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: Path) -> Any:
@@ -171,15 +179,18 @@ def measured(
     classes: int,
     parts: list[Split],
     arguments: argparse.Namespace,
+    findings: Findings,
 ) -> dict[str, Score]:
-    from gan.recognition.protocol import majority, measure
+    from gan.recognition.protocol import Score, majority, measure
+
+    def score(contender: Contender) -> dict[str, Any]:
+        found = measure(contender, images, labels, classes, parts, arguments.classifier, arguments.components)
+        return found.as_json()
 
     scores = {}
     with counting(f"telling {classes} classes in {len(images):,} images", len(contenders)) as advance:
         for name, contender in contenders.items():
-            scores[name] = measure(
-                contender, images, labels, classes, parts, arguments.classifier, arguments.components
-            )
+            scores[name] = Score.of_json(findings.take(name, partial(score, contender)))
             advance(1)
     return scores | {"the most frequent class": majority(labels, classes, parts)}
 
@@ -206,7 +217,7 @@ def saved(
         "constant": constant,
         "split": arguments.split,
         "images": len(images),
-        "scores": {name: score._asdict() | {"table": score.table.tolist()} for name, score in scores.items()},
+        "scores": {name: score.as_json() for name, score in scores.items()},
     }
     try:
         joined = classifier.joined(reduction, fitted)

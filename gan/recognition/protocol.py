@@ -55,6 +55,13 @@ class Score(NamedTuple):
     table: Tensor
     constants: list[float]
 
+    def as_json(self) -> dict[str, Any]:
+        return self._asdict() | {"table": self.table.tolist()}
+
+    @staticmethod
+    def of_json(values: dict[str, Any]) -> Score:
+        return Score(**(values | {"table": torch.tensor(values["table"])}))
+
 
 def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
     """As many as there are folds, each of them once to be right on, and of the others one to choose on.

@@ -9,10 +9,14 @@ import pytest
 from PIL import Image
 
 import gan
+from gan.cli import main
+from gan.images import save_png
 from gan.latent import store
+from gan.latent.effects import Effect
 from gan.latent.space import Space
 
 from ..conftest import Train
+from ..interrupted import Interrupted
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
@@ -109,3 +113,41 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         error = gan_command(*words, check=2).stderr
         assert said in error and error.count("\n") == 1
     assert not (tmp_path / "new").exists()
+
+
+def test_edits_go_on_where_they_were_interrupted(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["edit", str(runs / "dcgan"), "--seeds", "0-6", "--set", "brightness=1", "--out"]
+    monkeypatch.setattr("gan.commands.edit.GROUP", 2)
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    assert main([*words, str(whole)]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr("gan.images.save_png", Interrupted(save_png, 5))
+        assert main([*words, str(out)]) == 130
+    (out / "1.png").unlink()  # by hand: then it is made anew
+    made = (out / "2.png").stat().st_mtime_ns
+    assert main([*words[:-2], "brightness=-1", "--out", str(out)]) == 2  # another edit: what is there stays
+    assert main([*words, str(out)]) == 0
+    assert (out / "2.png").stat().st_mtime_ns == made
+    assert sorted(path.name for path in out.iterdir()) == [f"{seed}.png" for seed in range(7)]
+    assert all((out / f"{seed}.png").read_bytes() == (whole / f"{seed}.png").read_bytes() for seed in range(7))
+    assert main([*words, str(out)]) == 2  # done
+
+
+def test_measuring_goes_on_where_it_was_interrupted(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--attributes", "3", "--out"]
+
+    def effect(name: str, *_: object) -> Effect:
+        return Effect(len(name) / 3, 0.1, {"other": 1 / 3})
+
+    monkeypatch.setattr("gan.latent.effects.effect", effect)
+    assert main([*words, str(tmp_path / "whole")]) == 0
+    monkeypatch.setattr("gan.latent.effects.effect", Interrupted(effect, 3))
+    assert main([*words, str(tmp_path / "out")]) == 130
+    monkeypatch.setattr("gan.latent.effects.effect", Interrupted(effect, 5))
+    assert main([*words, str(tmp_path / "out")]) == 0  # eight attributes in all
+    assert "going on with 3 of what was found before" in capsys.readouterr().out
+    for path in (tmp_path / "whole").iterdir():
+        assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
+    assert len(list((tmp_path / "out").iterdir())) == len(list((tmp_path / "whole").iterdir()))

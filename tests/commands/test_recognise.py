@@ -15,11 +15,14 @@ from safetensors.numpy import load_file
 from torchvision.io import read_image
 
 import gan
+from gan.cli import main
 from gan.data.retro import KINDS, draw
 from gan.images import to_float
 from gan.recognition.classifier import load
+from gan.recognition.protocol import measure
 
 from ..conftest import Train
+from ..interrupted import Interrupted
 
 
 @pytest.fixture(scope="module")
@@ -151,3 +154,23 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
         error = gan_command("recognise", *words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists() and not (runs / "dcgan" / "recognition").exists()
+
+
+def test_fitting_goes_on_where_it_was_interrupted(
+    runs: Path, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["recognise", "fit", str(runs / "dcgan"), str(kinds), "--folds", "3", "--out", str(tmp_path / "found")]
+    with monkeypatch.context() as patch:
+        patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 2))
+        assert main(words) == 130
+        patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 4))
+        assert main(words) == 0
+    on = capsys.readouterr().out.partition("60 images of 2 classes")
+    assert "going on with 2 of what was found before" in on[0]
+    assert main([*words, "--force"]) == 0
+    assert capsys.readouterr().out.partition("60 images of 2 classes")[2] == on[2]
+    assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
+        "classifier.json",
+        "classifier.safetensors",
+        "confusion.png",
+    ]

@@ -1,0 +1,64 @@
+"""What a long command has found so far, so that the same command goes on where it was interrupted."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gan.runs import write_atomically
+
+HOW = ("execute", "force")  # of a command's options, on which what it finds does not depend
+
+
+class Findings:
+    """Values by name, as JSON has them, each written as soon as it is found.
+
+    Args:
+        folder: that the command writes to.
+        arguments: its options.
+        of: what else the values depend on: digests, or files by what they hold, where they are there. What was found
+            with others lies apart.
+    """
+
+    def __init__(self, folder: Path, arguments: argparse.Namespace, *of: str | Path) -> None:
+        options = sorted((name, str(value)) for name, value in vars(arguments).items() if name not in HOW)
+        asked = hashlib.blake2b(json.dumps(options).encode(), digest_size=8)
+        for each in of:
+            if isinstance(each, str) or each.is_file():
+                asked.update(each.encode() if isinstance(each, str) else each.read_bytes())
+        self.path = folder / f".unfinished-{asked.hexdigest()}.json"
+        self.begun = self.path.exists()
+        try:
+            self.values: dict[str, Any] = dict(json.loads(self.path.read_bytes()))
+        except (OSError, ValueError, TypeError):  # none, or of a disk that was full
+            self.values = {}
+        if self.values:
+            print(f"going on with {len(self.values)} of what was found before")
+
+    def write(self) -> None:
+        """Keep what there is, if only that the command was begun.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        text = json.dumps(self.values)
+        write_atomically(self.path, lambda file: file.write(text.encode()))
+
+    def take(self, name: str, find: Callable[[], Any]) -> Any:
+        """The value of that name, found now if it was not before.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        if name not in self.values:
+            self.values[name] = find()
+            self.write()
+        return self.values[name]
+
+    def done(self) -> None:
+        """All is written where it belongs."""
+        self.path.unlink(missing_ok=True)
