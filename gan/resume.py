@@ -91,7 +91,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
             f"resume={path}: {run} is not a run folder, no {runs.OVERRIDES} in it; init_from= takes weights"
         )
     stored = trusted(run / runs.OVERRIDES, typed)
-    merged = merge(stored, without(typed, "hydra.run.dir"))
+    merged = merge(stored, lengthened(without(typed, "hydra.run.dir")))
     cfg = compose(merged)
     check_options(cfg)
     refuse_difference(run, cfg)
@@ -294,6 +294,14 @@ def merge(stored: list[str], typed: list[str]) -> list[str]:
     """Stored overrides, with those typed in the place of the same key."""
     keys = {key_of(word) for word in typed}
     return [word for word in stored if key_of(word) not in keys] + typed
+
+
+def lengthened(typed: list[str]) -> list[str]:
+    """Overrides in which a length takes the place of the run's own, also where that is given the other way."""
+    for given, other in (("images", "minutes"), ("minutes", "images")):
+        if value_of(typed, given) not in (None, "null") and value_of(typed, other) is None:
+            return [*typed, f"{other}=null"]
+    return typed
 
 
 def go_on(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:

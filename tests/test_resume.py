@@ -10,7 +10,7 @@ import yaml
 from gan import runs
 from gan.config import compose, plain
 from gan.errors import UserError
-from gan.resume import claim, difference, merge, prepare, quote, set_aside_later, trusted
+from gan.resume import claim, difference, lengthened, merge, prepare, quote, set_aside_later, trusted
 
 from .test_runs import save
 
@@ -36,6 +36,15 @@ def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
 
 def test_typed_overrides_take_the_place_of_stored_ones() -> None:
     assert merge(["model=dcgan", "images=8", "seed=1"], ["images=16"]) == ["model=dcgan", "seed=1", "images=16"]
+
+
+def test_a_length_takes_the_place_of_one_given_the_other_way() -> None:
+    assert lengthened(["images=9"]) == ["images=9", "minutes=null"]
+    assert lengthened(["seed=1", "minutes=2"]) == ["seed=1", "minutes=2", "images=null"]
+    for as_typed in (["seed=1"], ["images=9", "minutes=2"], ["images=null", "minutes=2"]):
+        assert lengthened(as_typed) == as_typed
+    cfg = compose(merge(["experiment=quick", "data.root=PATH"], lengthened(["images=16"])))
+    assert cfg.images == 16 and cfg.minutes is None
 
 
 @pytest.mark.parametrize(
