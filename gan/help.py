@@ -16,7 +16,9 @@ USAGE = """Train a GAN on a folder of retro images.
     python train.py resume=runs/NAME                         go on with a run; resume=auto finds it
     tensorboard --logdir runs                                losses and samples
 
-Any option below is set as NAME=VALUE, a part of a group as GROUP=OPTION. `--cfg job` prints the whole configuration.
+Any option below is set as NAME=VALUE, a part of a group as GROUP=OPTION. Lists are replaced whole, as in
+callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kernel] (in quotes in zsh, which takes brackets for
+its own). hydra.run.dir=runs/NAME names the run's folder. `--cfg job` prints the whole configuration.
 """
 
 
@@ -55,11 +57,18 @@ def describe_options(file: Path, prefix: str, title: str = "") -> str:
         if not found or found.group(2) == "defaults":
             continue
         indent, name, value, meaning = len(found.group(1)), found.group(2), found.group(3), found.group(4)
-        value = re.sub(r"\$\{by_size:(\d+)\}", r"\1 at 32 pixels", value)
-        value = re.sub(r"\$\{by_device:([^,}]+),([^}]+)\}", r"\1 (CPU) or \2 (GPU)", value)
-        value = re.sub(r"\$\{unless:[^,]*,(.*)\}", r"\1", value)
         parents = {depth: parent for depth, parent in parents.items() if depth < indent} | {indent: name}
         if meaning:
             path = prefix + ".".join(parents.values())
-            rows.append(f"  {path + '=' + value:<58} {meaning}")
+            rows.append(f"  {path + '=' + shown(value):<58} {meaning}")
     return "\n".join([title] * bool(title) + rows) + "\n" if rows else ""
+
+
+def shown(value: str) -> str:
+    """A value as a reader takes it, without the grammar of what depends on the machine or on other values."""
+    value = re.sub(r"\$\{by_size:(\d+)\}", r"\1 at 32 pixels", value)
+    value = re.sub(r"\$\{by_side:(\d+),(\d+)\}", r"\1 / side, at most \2", value)
+    value = re.sub(r"\$\{unless:[^,]*,(.*)\}$", r"\1", value)
+    value = re.sub(r"\$\{by_device:([^,}]+),(.+)\}$", r"\1 (CPU) or \2 (GPU)", value)
+    value = re.sub(r"\$\{\w+:.*\}", "(by a rule)", value)
+    return re.sub(r"\$\{\.?([\w.]+)\}", r"(as \1)", value)

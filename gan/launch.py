@@ -94,9 +94,7 @@ def missing(error: MissingConfigException) -> str:
     """`model=dcgn: there is no such model; ...` from Hydra's page of search paths."""
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if group.startswith("hydra"):
-        return (
-            f"{group}={name}: not installed; pip install 'retro-gan[sweep]' (optuna) or 'retro-gan[slurm]' (submitit)"
-        )
+        return f"{group}={name}: not installed; pip install -e '.[sweep]' (optuna) or '.[slurm]' (submitit)"
     return f"{group}={name}: there is no such {group}; {did_you_mean(name, error.options or [])}"
 
 

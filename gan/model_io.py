@@ -57,8 +57,8 @@ def translating(path: Path, network: Any, direction: str = "a2b") -> Any:
 
 
 def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") -> tuple[Any, Any, dict[str, Any], Path]:
-    """The discriminator of a run in eval mode, on the CPU, and one as it could have begun; the run's configuration, and
-    the path of the checkpoint.
+    """The discriminator of a run in eval mode, on the CPU, and one as it could have begun, another for each seed; the
+    run's configuration, and the path of the checkpoint.
 
     Raises:
         UserError: as `load_translator`; it has no features of images, as those of translators.
@@ -70,7 +70,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     node = section(state["config"], ("model", "discriminator"), path)
     networks = []
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
+        torch.manual_seed(int(state["config"].get("seed", 0)))
         for _ in range(2):
             networks.append(construct(node, network, "discriminator", path).eval())
     trained, untrained = networks

@@ -234,3 +234,5 @@ def announce(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
     normalised = any(isinstance(part, _BatchNorm) for part in model.modules())
     if normalised and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
         print("BatchNorm sees each CPU process's share of the batch; torch synchronises it on GPUs alone", flush=True)
+    if model.config["data"].get("labels") and not len(model.class_counts):
+        print("this model draws no class that is asked for; data.labels is left aside", flush=True)

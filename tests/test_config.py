@@ -68,6 +68,12 @@ def test_every_file_says_what_it_is(file: Path) -> None:
     assert len(help_page.headline(CONF / file.with_suffix(".yaml"))) > 10
 
 
+def test_help_shows_values_and_no_grammar() -> None:
+    page = help_page.text()
+    assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
+    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.san=(by a rule)" in page
+
+
 def test_help_gives_every_option_a_meaning() -> None:
     page = help_page.text()
     derived = {

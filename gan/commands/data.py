@@ -11,6 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from gan.commands import add_command
 from gan.errors import UserError
 from gan.progress import counting
 
@@ -20,12 +21,12 @@ SHEET = 64  # pictures on the contact sheet
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
-    check = parts.add_parser("check", help="report on a folder and suggest options; changes nothing in it")
+    check = add_command(parts, "check", "report on a folder and suggest options; changes nothing in it")
     check.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     check.add_argument("--size", help="training size, 64 or 96x64 (height x width); default: what suits the images")
     check.add_argument("--sheet", type=Path, metavar="PNG", help="contact sheet of what a training would see")
     check.add_argument("--json", action="store_true", help="the whole report as JSON on the standard output")
-    pack = parts.add_parser("pack", help="write images as shards for data=stream")
+    pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     pack.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the shards; new or empty")
     pack.add_argument("--size", default="64", help="64 or 96x64 (height x width; default: %(default)s)")
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--frames", default="first", help="first or all (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="take sub-folders for classes, or a CSV or JSON file of files and labels")  # fmt: skip
-    cache = parts.add_parser("cache", help="list or remove decoded images")
+    cache = add_command(parts, "cache", "list or remove decoded images")
     what = cache.add_mutually_exclusive_group(required=True)
     what.add_argument("--list", action="store_true", help="sets of decoded images, the last used first")
     what.add_argument("--clear", action="store_true", help="remove all; they are made again when needed")

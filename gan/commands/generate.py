@@ -28,7 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="below 1 likelier and less varied images, of models with a mapping",
     )
     parser.add_argument(
-        "--class", dest="label", metavar="NAME", help="of models trained with data.labels; else of each seed"
+        "--class",
+        dest="label",
+        metavar="NAME",
+        help="to draw, of models trained with data.labels; else each seed has its own",
     )
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over files that exist")

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--class",
         dest="label",
         metavar="NAME",
-        help="of models trained with data.labels; else in w each seed's own, in z that of the first",
+        help="to draw, of models trained with data.labels; else in w each seed's own, in z that of the first",
     )
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over a file that exists")

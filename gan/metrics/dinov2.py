@@ -40,7 +40,7 @@ class DINOv2(nn.Module):
             import timm
             from timm.models.vision_transformer import checkpoint_filter_fn
         except ImportError as error:
-            raise UserError("dinov2 needs timm: pip install 'retro-gan[dinov2]'") from error
+            raise UserError("dinov2 needs timm: pip install -e '.[dinov2]'") from error
         with torch.device("meta"):
             network: Any = timm.create_model(MODEL, img_size=SIDE, num_classes=0)
         stored = torch.load(path, map_location="cpu", weights_only=True)

@@ -35,7 +35,7 @@ class Inception(nn.Module):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise UserError("inception needs torch-fidelity: pip install 'retro-gan[fid]'") from error
+            raise UserError("inception needs torch-fidelity: pip install -e '.[fid]'") from error
         self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
 
     def forward(self, images: Tensor) -> Tensor:
