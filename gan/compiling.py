@@ -25,8 +25,10 @@ def compile_in_place(backend: str, *networks: nn.Module) -> None:
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
         raise UserError(f"model.compile={backend}: torch has no such backend, but {', '.join(known)}")
+    weights = (weight for network in networks for weight in network.parameters())
+    device = next((weight.device for weight in weights), None)  # which a backend may not be able to write for
     try:
-        torch.compile(torch.neg, backend=backend)(torch.ones(2))
+        torch.compile(torch.neg, backend=backend)(torch.ones(2, device=device))
     except Exception as error:  # each backend has errors of its own
         why = str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
         raise UserError(f"model.compile={backend}: does not work here: {why}") from error

@@ -158,13 +158,17 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
 
 def strategy(devices: Any) -> str:
     """DDP must look for unused parameters: each phase uses one of two networks (Lightning #20328)."""
-    externally = int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
-    return "ddp_find_unused_parameters_true" if several(devices) or externally else "auto"
+    return "ddp_find_unused_parameters_true" if several(devices) or externally() else "auto"
+
+
+def externally() -> bool:
+    """Whether torchrun or SLURM has started several processes, maybe of one device each."""
+    return int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
 def sync_batchnorm(devices: Any, accelerator: str) -> bool:
     """On several GPUs; torch has no synchronised BatchNorm on the CPU."""
-    return several(devices) and device_of(accelerator) == "cuda"
+    return (several(devices) or externally()) and device_of(accelerator) == "cuda"
 
 
 def fused(precision: str, *, _root_: DictConfig) -> bool:

@@ -73,6 +73,8 @@ def readable(error: BaseException) -> str | None:
             )
         if isinstance(cause, HydraException | OmegaConfBaseException):
             return unknown_option(str(cause)) or unfit(str(cause)) or one_line(str(cause))
+        if "does not have a deterministic implementation" in str(cause):
+            return one_line(str(cause).split(", but you set")[0]) + "; trainer.deterministic=warn goes on all the same"
         if "loading state_dict" in str(cause):
             return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":

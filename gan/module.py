@@ -164,6 +164,8 @@ class GAN(LightningModule):
         if len(self.class_counts):
             data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
             self.class_counts.copy_(data.class_counts())
+        for terms in self.pending.values():  # of a checkpoint, which is read before the module is on its device
+            terms[:] = [term.to(self.device) for term in terms]
 
     @property
     def images_seen(self) -> int:
@@ -341,18 +343,22 @@ class GAN(LightningModule):
             self.pending[name].append(mean)
 
     def step_if_finite(self, of: str, optimizer: LightningOptimizer) -> None:
-        """Leave the weights alone where a gradient is not finite, and count it; a gradient scaler does so by itself."""
-        if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
-            optimizer.step()
-            return
+        """Leave the weights alone where a gradient is not finite, and count it; a gradient scaler leaves them too."""
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         skip = 1 - torch.nn.utils.get_total_norm(gradients).isfinite().float()
         self.pending[SKIPPED + of].append(skip)
-        if optimizer.defaults.get("fused"):  # its kernel asks on the device, so that nobody waits for the answer
+        if self.scaler is None and optimizer.defaults.get(
+            "fused"
+        ):  # its kernel asks on the device, so that nobody waits for the answer
             optimizer.optimizer.found_inf = skip  # type: ignore[attr-defined]
-        elif skip:
+        elif self.scaler is None and skip:
             optimizer.zero_grad()  # a step without gradients moves nothing, and is counted
         optimizer.step()
+
+    @property
+    def scaler(self) -> Any:
+        """Of fp16's gradients; None where there is none."""
+        return getattr(self.trainer.precision_plugin, "scaler", None)
 
     def lightning_optimizers(self) -> tuple[LightningOptimizer, LightningOptimizer]:
         generator_optimizer, discriminator_optimizer = self.optimizers()  # type: ignore[attr-defined]
@@ -376,7 +382,7 @@ class GAN(LightningModule):
         bad = bad or ", ".join(
             f"no gradient of the {name.removeprefix(SKIPPED)} is finite"
             for name, share in self.losses.items()
-            if name.startswith(SKIPPED) and share == 1
+            if name.startswith(SKIPPED) and share == 1 and (self.scaler is None or self.scaler.get_scale() < 1)
         )
         if self.trainer.strategy.reduce_boolean_decision(bool(bad), all=False):  # on any rank: all end together
             what = bad or "a loss of another device is not finite"

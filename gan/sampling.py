@@ -37,7 +37,7 @@ def classes_of(seeds: Sequence[int], counts: Tensor) -> Tensor | None:
     """
     if not len(counts):
         return None
-    shares = counts.double().cpu().numpy()
+    shares = counts.cpu().double().numpy()  # in this order: MPS has no float64
     edges = np.cumsum(shares if shares.any() else np.ones_like(shares))
     drawn = np.array([np.random.default_rng((seed, CLASS_STREAM)).random() for seed in seeds])
     return torch.from_numpy(np.searchsorted(edges, drawn * edges[-1], side="right"))

@@ -18,7 +18,8 @@ import pytest
 
 from gan.cli import main
 
-os.environ["OMP_NUM_THREADS"] = "1"  # before torch: threads of several workers that wait for one core crawl
+# Before torch is there: threads of several workers that wait for one core crawl, and tests are of the CPU.
+os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 ROOT = Path(__file__).parent.parent
 
@@ -59,7 +60,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
-    return kept | {"COLUMNS": "200", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    return kept | {"COLUMNS": "200"}
 
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:

@@ -142,6 +142,15 @@ def test_rules_say_what_they_give() -> None:
     assert line.startswith("penalty.r1.weight=0.1536: .0002 x height x width / batch")
 
 
+def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
+    monkeypatch.delenv("SLURM_NTASKS", raising=False)
+    for world, several in (("1", False), ("2", True)):  # such as of two machines with a device each
+        monkeypatch.setenv("WORLD_SIZE", world)
+        assert config.sync_batchnorm(1, "cuda") is several and not config.sync_batchnorm(1, "cpu")
+        assert config.strategy(1).startswith("ddp") is several
+
+
 def test_adam_is_fused_where_it_leaves_bad_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
     for accelerator, precision, expected in (

@@ -51,6 +51,17 @@ def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch)
     assert line is not None and "did you mean model.generator.size" in line and "or model.generator.detail" not in line
 
 
+def test_what_cannot_be_deterministic_is_one_line() -> None:
+    said = (
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation, ..."
+    )
+    assert readable(RuntimeError(said)) == (
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation; "
+        "trainer.deterministic=warn goes on all the same"
+    )
+
+
 def test_faults_of_the_program_are_not_hidden() -> None:
     assert readable(ValueError("a bug")) is None
     for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):

@@ -178,6 +178,27 @@ def test_fp16_with_a_scaler_and_two_optimizers_trains() -> None:
     assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True) if p.ndim == 4)
 
 
+def test_steps_that_a_scaler_leaves_out_are_counted() -> None:
+    module = model(log_every=8)
+    next(module.generator.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    with pytest.raises(Diverged, match="no gradient of the generator is finite"):  # once its scale cannot be why
+        fit(module, 40, precision=MixedPrecision("16-mixed", "cpu", scaler))
+    assert module.losses["health/skipped_generator"] == 1 and scaler.get_scale() < 1
+    assert 2 < module.trainer.global_step < 20  # not at once, since a scale that is too large comes down so
+
+
+def test_what_a_checkpoint_keeps_for_the_next_line_goes_to_the_device() -> None:
+    class Elsewhere(GAN):
+        device = torch.device("meta")  # type: ignore[assignment]
+
+    module = model()
+    module.on_load_checkpoint({"pending": {"loss/generator": torch.ones(3)}})
+    module.__class__ = Elsewhere
+    module.on_fit_start()
+    assert [term.device.type for term in module.pending["loss/generator"]] == ["meta"] * 3
+
+
 def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
     terms: list[float] = []
 

@@ -80,7 +80,7 @@ class ADA(nn.Module):
         """Where each pixel of the result comes from, (N, 2, 3): the inverse of all transformations in their order."""
         height, width = size
         uniform, normal = draws["uniform"], draws["normal"]
-        side = uniform.new_tensor([width, height])
+        side = torch.stack([uniform.new_full((), width), uniform.new_full((), height)])
         blit, geometry = self.share("blit"), self.share("geometry")
         once = 1 - (1 - geometry.clamp(max=1.0)) ** 0.5  # twice so often is `geometry` in all
 
@@ -119,9 +119,9 @@ class ADA(nn.Module):
         inversion = when(INVERSION, (uniform[:, INVERSION] * 2).floor(), 0.0)
         angle = when(HUE, (2 * uniform[:, HUE] - 1) * math.pi, 0.0)
         saturation = when(SATURATION, 2 ** normal[:, SATURATION], 1.0)
-        one = torch.eye(3).to(uniform)
+        one = torch.eye(3, device=uniform.device, dtype=uniform.dtype)
         luma = torch.full_like(one, 1 / 3)  # v v^T of the grey axis v = (1, 1, 1) / sqrt 3
-        across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]).to(one) / 3**0.5  # v x
+        across = (one.roll(1, 0) - one.roll(-1, 0)) / 3**0.5  # v x, the cross product with it
         rotation = luma + angle.cos() * (one - luma) + angle.sin() * across  # Rodrigues
         linear = (luma + saturation * (one - luma)) @ rotation @ (one - 2 * inversion * luma) * contrast
         # what is added is grey, which hue and saturation leave alone and inversion turns round
@@ -152,7 +152,7 @@ def _when(draws: dict[str, Tensor], column: int, share: Tensor, values: Tensor, 
 
 
 def _identity(like: Tensor) -> Tensor:
-    return torch.eye(3).to(like).expand(len(like), -1, -1)
+    return torch.eye(3, device=like.device, dtype=like.dtype).expand(len(like), -1, -1)
 
 
 def _matrix(*entries: Tensor) -> Tensor:

@@ -41,11 +41,11 @@ def warp(x: Tensor, source: Tensor) -> Tensor:
     """
     height, width = x.shape[2:]
     transparent = x.shape[1] == 4
-    up = (_up(side, transparent).to(x) for side in (height, width))
+    up = (_up(side, transparent, x.device).to(x) for side in (height, width))
     large = _both_ways(x + 1 if transparent else x, *up)  # (N, C, 2H + 12, 2W + 12)
     places = _places(height, width, source, transparent)
     moved = _Sampled.apply(large, places, transparent)  # (N, C, 2H + 10, 2W + 10)
-    result = _both_ways(moved, *(_down(side).to(x) for side in (height, width)))  # (N, C, H, W)
+    result = _both_ways(moved, *(_down(side, x.device).to(x) for side in (height, width)))  # (N, C, H, W)
     return result - 1 if transparent else result
 
 
@@ -55,7 +55,7 @@ def _both_ways(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 @functools.lru_cache(maxsize=16)
-def _up(side: int, zeros: bool) -> Tensor:
+def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
     """Matrix (2 side + 4 KEPT, side): twice as many samples, pixel i at 2 i + DELAY, and some beyond the edges.
 
     A matrix, since a convolution of one channel is slower by an order of magnitude.
@@ -68,16 +68,16 @@ def _up(side: int, zeros: bool) -> Tensor:
             row = 2 * pixel + tap - REACH + 2 * KEPT
             if 0 <= row < len(matrix) and not (zeros and inside != pixel):
                 matrix[row, inside] += 2**0.5 * weight
-    return matrix
+    return matrix.to(device)  # kept there, since the device is waited for at each copy
 
 
 @functools.lru_cache(maxsize=16)
-def _down(side: int) -> Tensor:
+def _down(side: int, device: torch.device) -> Tensor:
     """Matrix (side, 2 side + 2 REACH) that undoes `_up`, whose transpose it is."""
     matrix = torch.zeros(side, 2 * side + 2 * REACH)
     for pixel in range(side):
         matrix[pixel, 2 * pixel : 2 * pixel + len(SYM6)] = 0.5**0.5 * torch.tensor(SYM6)
-    return matrix
+    return matrix.to(device)
 
 
 def _places(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:

@@ -73,7 +73,7 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
     """
     device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
     rows = []
-    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(allow_tf32=False):
+    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
             found = extractor(padded.to(device))

@@ -52,9 +52,11 @@ def train(folder: Path, options: list[str]) -> None:
 
 
 def rate(lines: list[dict[str, float]]) -> float:
-    """images/s over the second half of the run."""
+    """images/s over the second half of the run; nan where that was too short to say."""
     losses = [line for line in lines if "loss/generator" in line]
-    first, last = losses[len(losses) // 2], losses[-1]
+    if len(losses) < 2:
+        return math.nan
+    first, last = losses[len(losses) // 2 - 1], losses[-1]
     return (last["images"] - first["images"]) / (last["time"] - first["time"])
 
 
