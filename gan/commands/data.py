@@ -128,7 +128,11 @@ def in_words(report: dict[str, Any]) -> str:
     height, width = suggestion["size"]
     lines += listed(f"smaller than {height}x{width} (height x width)", [repr(path) for path in report["smaller"]])
     lines += ["suggested:"]
-    shown = suggestion | {"size": f"[{height},{width}]", "flip": str(suggestion["flip"]).lower()}
+    shown = suggestion | {
+        "size": f"[{height},{width}]",
+        "flip": str(suggestion["flip"]).lower(),
+        "split": suggestion["split"] or "null",
+    }
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
     return "\n".join([*lines, "", suggestion["command"]])
 

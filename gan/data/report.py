@@ -23,6 +23,7 @@ from gan.data.pool import spread
 
 SIDES = (16, 32, 64)  # pixels that are suggested; 64 learns in minutes, and more is a wish
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
+MEASURED = 500  # images, of which a tenth can be held out to compare with
 NEAR = 3  # bits of 64 in which perceptual hashes of near-duplicates differ at most
 
 
@@ -178,12 +179,19 @@ def suggest(facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, A
     reasons["resample"] = f"{sprites:.0%} are pixel art" + ("" if resample == "auto" else ", mostly of other sizes")
     mirrored = share_mirrored(facts)
     reasons["flip"] = f"{mirrored:.0%} are there mirrored as well"
+    equal = len({fact.digest for fact in facts}) < len(facts)
+    enough = len(facts) >= MEASURED
+    split = None if not enough else "content" if equal else "file"
+    reasons["split"] = f"a tenth of {len(facts):,} is {'enough' if enough else 'too few'} to be measured against" + (
+        ", and equal images stay together" if split == "content" else ""
+    )
     return {
         "size": list(size),
         "channels": channels,
         "fit": fit,
         "resample": resample,
         "flip": mirrored >= 0.05,
+        "split": split,
         "reasons": reasons,
     }
 
@@ -216,8 +224,15 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
         "data.fit": suggestion["fit"],
         "data.resample": suggestion["resample"],
         "data.flip": str(suggestion["flip"]).lower(),
+        "data.split": suggestion["split"],
     }
-    defaults = {"data.channels": "3", "data.fit": "crop", "data.resample": "auto", "data.flip": "false"}
+    defaults = {
+        "data.channels": "3",
+        "data.fit": "crop",
+        "data.resample": "auto",
+        "data.flip": "false",
+        "data.split": None,
+    }
     words = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
     return train_command("folder", words)
 

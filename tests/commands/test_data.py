@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,6 +42,28 @@ def messy(tmp_path: Path) -> Path:
 
 def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
+
+
+def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan.data.files import find
+    from gan.data.report import command, look_at_all, summarise
+
+    def suggested() -> dict[str, Any]:
+        files = find([str(tmp_path / "images")])
+        return summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
+
+    monkeypatch.setattr("gan.data.report.MEASURED", 4)
+    (tmp_path / "images").mkdir()
+    for count, split in ((3, None), (4, "file"), (5, "content")):
+        noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
+        for index in range(count - 1 if count == 3 else 0):
+            noise(16, 16, index).save(tmp_path / "images" / f"{index}.png")
+        suggestion = suggested()
+        assert suggestion["split"] == split
+        assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
+    assert suggestion["reasons"]["split"] == (
+        "a tenth of 5 is enough to be measured against, and equal images stay together"
+    )
 
 
 def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: Train, tmp_path: Path) -> None:
