@@ -347,9 +347,8 @@ class GAN(LightningModule):
         gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         skip = 1 - torch.nn.utils.get_total_norm(gradients).isfinite().float()
         self.pending[SKIPPED + of].append(skip)
-        if self.scaler is None and optimizer.defaults.get(
-            "fused"
-        ):  # its kernel asks on the device, so that nobody waits for the answer
+        fused = optimizer.defaults.get("fused")
+        if self.scaler is None and fused:  # its kernel asks on the device, so that nobody waits for the answer
             optimizer.optimizer.found_inf = skip  # type: ignore[attr-defined]
         elif self.scaler is None and skip:
             optimizer.zero_grad()  # a step without gradients moves nothing, and is counted

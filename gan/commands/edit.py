@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -81,11 +82,11 @@ def run(arguments: argparse.Namespace) -> None:
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
         others = ", ".join(model.vectors) or f"what gan directions {arguments.run} finds"
         raise UserError(f"--set {unknown[0]}: there are {', '.join([*model.attributes, *POSITIONS])}, and {others}")
-    names, points, labels = (
-        stored(arguments.latents, model)
-        if arguments.latents
-        else (list(map(str, seeds)), *model.points(seeds, arguments.label))
-    )
+    if arguments.latents:
+        names, points, labels = stored(arguments.latents, model)
+    else:
+        names = list(map(str, seeds))
+        points, labels = model.points(seeds, arguments.label)
     for mix in mixes:
         points = mixed(model, points, *mix, arguments.label)
     learnt = file, recognition(arguments) / WEIGHTS
@@ -93,27 +94,33 @@ def run(arguments: argparse.Namespace) -> None:
     if not findings.begun:
         refuse_existing(out, [out / f"{name}.png" for name in names], arguments.force)
 
-    def draw(part: slice) -> int:
+    def save(part: slice) -> int:
         kinds = None if labels is None else labels[part]
         pictures = model.drawn(model.edit(points[part], kinds, **settings), kinds, size)
+        findings.write()  # before the first file, so that files are known to be this command's
         for picture, name in zip(pictures, names[part], strict=True):
             save_png(picture, out / f"{name}.png")
         return len(pictures)
 
     try:
-        findings.write()
-        with memory_errors(), counting(f"drawing into {out}", len(names)) as advance:
-            for first in range(0, len(names), GROUP):
-                part = slice(first, first + GROUP)
-                if not all((out / f"{name}.png").exists() for name in names[part]):
-                    findings.values.pop(names[first], None)
-                advance(findings.take(names[first], partial(draw, part)))
-        findings.done()
+        with memory_errors():
+            in_groups(out, names, save, findings)
     except OSError as error:
         raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
     except MemoryError as error:
         hint = "; give a smaller --size" if size else ""
         raise UserError(f"images do not fit into memory{hint}") from error
+
+
+def in_groups(out: Path, names: list[str], save: Callable[[slice], int], findings: Findings) -> None:
+    """Save images a group at a time, but for those that the command had saved before it was interrupted."""
+    with counting(f"drawing into {out}", len(names)) as advance:
+        for first in range(0, len(names), GROUP):
+            part = slice(first, first + GROUP)
+            if not all((out / f"{name}.png").exists() for name in names[part]):
+                findings.values.pop(names[first], None)
+            advance(findings.take(names[first], partial(save, part)))
+    findings.done()
 
 
 def learn(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:

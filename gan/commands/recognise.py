@@ -109,7 +109,10 @@ def learn(arguments: argparse.Namespace) -> None:
     contenders = features(network, untrained, arguments.alone)
     known = [fingerprint(network), digest_of(images).hex(), digest_of(labels).hex(), str(data.classes)]
     findings = Findings(out, arguments, *known, *(digest_of(part.test).hex() for part in parts))
-    scores = measured(contenders, images, labels, len(data.classes), parts, arguments, findings)
+    try:
+        scores = measured(contenders, images, labels, len(data.classes), parts, arguments, findings)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
     print_scores(scores, data.classes, len(images))
     if (least := fewest(labels, parts)) < FEW:
         print(f"note: some class has only {least} of its images in some test; take what is said of it with care")
