@@ -98,13 +98,15 @@ def measured(model: Model, images: int, findings: Findings) -> dict[str, Effect]
     from gan.latent.effects import Effect
     from gan.latent.position import POSITIONS
 
-    def measure(name: str) -> dict[str, Any]:
-        return model.effects(images, [name])[name]._asdict()
+    measure = model.measuring(images)
+
+    def values(name: str) -> dict[str, Any]:
+        return measure(name)._asdict()
 
     names, found = (*model.attributes, *POSITIONS), {}
     with counting(f"measuring attributes over {images} images", len(names)) as advance:
         for name in names:
-            found[name] = Effect(**findings.take(name, partial(measure, name)))
+            found[name] = Effect(**findings.take(name, partial(values, name)))
             advance(1)
     return found
 

@@ -44,13 +44,17 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
 
 
-def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def suggested(folder: Path) -> dict[str, Any]:
+    """What `gan data check` suggests."""
     from gan.data.files import find
-    from gan.data.report import command, look_at_all, summarise
+    from gan.data.report import look_at_all, summarise
 
-    def suggested() -> dict[str, Any]:
-        files = find([str(tmp_path / "images")])
-        return summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
+    files = find([str(folder)])
+    return summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
+
+
+def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gan.data.report import command
 
     monkeypatch.setattr("gan.data.report.MEASURED", 4)
     (tmp_path / "images").mkdir()
@@ -58,7 +62,7 @@ def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
         for index in range(count - 1 if count == 3 else 0):
             noise(16, 16, index).save(tmp_path / "images" / f"{index}.png")
-        suggestion = suggested()
+        suggestion = suggested(tmp_path / "images")
         assert suggestion["split"] == split
         assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
     assert suggestion["reasons"]["split"] == (
@@ -126,13 +130,9 @@ def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
     ],
 )  # fmt: skip
 def test_what_is_suggested(make, expected, tmp_path: Path) -> None:
-    from gan.data.files import find
-    from gan.data.report import look_at_all, summarise
-
     for index in range(10):
         make(index).save(tmp_path / f"{index}.png")
-    files = find([str(tmp_path)])
-    suggestion = summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
+    suggestion = suggested(tmp_path)
     assert {name: suggestion[name] for name in expected} == expected
 
 
