@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -19,6 +20,19 @@ def at_least(name: str, value: object, least: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise UserError(f"{name}={value}: a whole number of at least {least}")
     return value
+
+
+@contextmanager
+def writing(what: object, then: str = "") -> Iterator[None]:
+    """UserError that names a path where the file system does not take what is written to it.
+
+    Args:
+        then: what else there is to be said, such as that what is there is whole.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{what}: cannot be written ({error.strerror}){then}") from error
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from gan import runs
-from gan.errors import UserError
+from gan.errors import UserError, writing
 from gan.progress import duration
 
 # What says where and how long a run was, not what it was.
@@ -177,8 +177,7 @@ def plot(found: list[Run], path: Path) -> None:
     if len(found) > 1:
         axes[0][0].legend(fontsize="small")
     try:
-        runs.write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
-    except OSError as error:
-        raise UserError(f"--out {path}: cannot be written ({error.strerror})") from error
+        with writing(f"--out {path}"):
+            runs.write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
     finally:
         pyplot.close(figure)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run, parse_seeds
-from gan.errors import UserError
+from gan.errors import UserError, writing
 from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import write_atomically
@@ -73,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     findings = Findings(out, arguments, store.fingerprint(model.generator), *learnt)
     points, labels = model.points(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
-    try:
+    with writing(out):
         (out / ATTRIBUTES).unlink(missing_ok=True)  # of what --force writes over
         with counting(f"drawing sheets into {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
@@ -89,8 +89,6 @@ def run(arguments: argparse.Namespace) -> None:
             print("\n".join(effects.table(found)))
         store.write(out / FILE, vectors, space)  # at last, so that what was interrupted is not taken for whole
         findings.done()
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
 
 
 def measured(model: Model, images: int, findings: Findings) -> dict[str, Effect]:

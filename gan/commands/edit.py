@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gan.commands.data import parse_size
 from gan.commands.directions import FILE, FOLDER, classes
 from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
-from gan.errors import UserError
+from gan.errors import UserError, writing
 from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import RECOGNITION
@@ -103,10 +103,8 @@ def run(arguments: argparse.Namespace) -> None:
         return len(pictures)
 
     try:
-        with memory_errors():
+        with memory_errors(), writing(out, "; what is there is whole"):
             in_groups(out, names, save, findings)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
     except MemoryError as error:
         hint = "; give a smaller --size" if size else ""
         raise UserError(f"images do not fit into memory{hint}") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gan import runs, weights
 from gan.commands.data import parse_size
 from gan.commands.generate import checked_device
-from gan.errors import UserError, at_least
+from gan.errors import UserError, at_least, writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -354,11 +354,8 @@ def score(name: str, found: Found, arguments: argparse.Namespace, copies: float 
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:
-    try:
-        with open(path, "a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+    with writing(path), open(path, "a") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 def print_table(extractor: Any, rows: list[Row], columns: Sequence[tuple[str, str, int, int, int]]) -> None:

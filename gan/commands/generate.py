@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.errors import UserError
+from gan.errors import UserError, writing
 from gan.progress import counting
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     model = chosen_model(arguments)
     pictures = []
-    try:
+    with writing(out, "; what is there is whole"):
         with counting(f"drawing into {out}", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
@@ -59,8 +59,6 @@ def run(arguments: argparse.Namespace) -> None:
                 advance(len(part))
         if pictures:
             save_png(grid(torch.stack(pictures)), out / "grid.png")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
 
 
 def choose_model(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gan.commands.edit import stored
 from gan.commands.generate import choose_model, chosen_model, listed_seeds
-from gan.errors import UserError, at_least
+from gan.errors import UserError, at_least, writing
 
 SLOWEST, FASTEST = 0.1, 1000  # frames a second
 
@@ -58,8 +58,6 @@ def run(arguments: argparse.Namespace) -> None:
         frames = model.between(points, labels, *length)
     else:
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
-    try:
+    with writing(arguments.out):
         animation.save(frames, arguments.out, arguments.rate, arguments.scale)
-    except OSError as error:
-        raise UserError(f"{arguments.out}: cannot be written ({error.strerror})") from error
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.rate:.1f} s")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from gan.commands.generate import choose_model, chosen_model, refuse_existing
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE, refuse_inside
-from gan.errors import UserError, at_least
+from gan.errors import UserError, at_least, writing
 from gan.progress import counting
 from gan.runs import write_atomically
 
@@ -71,15 +71,13 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(images) - len(todo)} images have been projected and stay{gifs}; --force begins anew")
     if changed := [name for name in todo if name in work.points]:
         print(f"{len(changed)} images are others than those of their names that have been projected: anew")
-    try:
+    with writing(out, "; what is there is whole"):
         total = passes(len(todo), arguments.starts, arguments.steps, arguments.space == "w+")
         with counting(f"projecting into {out}", total) as advance:
             for first in range(0, len(todo), GROUP):
                 work.take({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:
             work.score(images)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); what is there is whole") from error
     for line in broken:
         print(line, file=sys.stderr)
     return SOME_UNREADABLE if broken else 0

@@ -17,7 +17,7 @@ from gan.commands.evaluate import DECODING, folder
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE
-from gan.errors import UserError, at_least
+from gan.errors import UserError, at_least, writing
 from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import RECOGNITION, write_atomically
@@ -109,10 +109,8 @@ def learn(arguments: argparse.Namespace) -> None:
     contenders = features(network, untrained, arguments.alone)
     known = [fingerprint(network), digest_of(images).hex(), digest_of(labels).hex(), str(data.classes)]
     findings = Findings(out, arguments, *known, *(digest_of(part.test).hex() for part in parts))
-    try:
+    with writing(out):
         scores = measured(contenders, images, labels, len(data.classes), parts, arguments, findings)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
     print_scores(scores, data.classes, len(images))
     if (least := fewest(labels, parts)) < FEW:
         print(f"note: some class has only {least} of its images in some test; take what is said of it with care")
@@ -222,12 +220,10 @@ def saved(
         "images": len(images),
         "scores": {name: score.as_json() for name, score in scores.items()},
     }
-    try:
+    with writing(out):
         joined = classifier.joined(reduction, fitted)
         classifier.write(out, classifier.Classifier(layers, joined, classes, arguments.classifier), about)
         draw_confusion(scores[OWN].table, classes, out / "confusion.png")
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror})") from error
 
 
 def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> None:
