@@ -15,6 +15,17 @@ from lightning.fabric.plugins import CheckpointIO
 from gan import runs
 from gan.errors import UserError
 
+RESUMED = {  # what training takes from a checkpoint
+    "state_dict": dict,
+    "optimizer_states": list,
+    "callbacks": dict,
+    "loops": dict,
+    "pending": dict,
+    "global_step": int,
+    "epoch": int,
+    "pytorch-lightning_version": str,
+}
+
 
 class AtomicCheckpointIO(CheckpointIO):
     """Write beside the target, fsync, replace; SHA-256 in a file beside it, which is written first.
@@ -36,6 +47,7 @@ class AtomicCheckpointIO(CheckpointIO):
             "images": checkpoint.get("images"),
             "batches": checkpoint.get("global_step"),
             "seconds": elapsed(checkpoint),
+            "best": best_of(checkpoint),
         }
         target, beside = Path(path), runs.sidecar(Path(path))
         before = beside.read_bytes() if beside.exists() else None
@@ -50,17 +62,33 @@ class AtomicCheckpointIO(CheckpointIO):
             print(self.failure, flush=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return load(Path(path), map_location or "cpu")
+        return resumable(load(Path(path), map_location or "cpu"), Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        Path(path).unlink(missing_ok=True)
-        runs.sidecar(Path(path)).unlink(missing_ok=True)
+        runs.remove(Path(path))
+
+
+def resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The checkpoint; UserError where parts of it are missing, or weights are not finite."""
+    for name, kind in RESUMED.items():
+        if not isinstance(checkpoint.get(name), kind):
+            raise UserError(f"{path}: training cannot resume from it: it has no {name} of type {kind.__name__}")
+    for name, value in checkpoint["state_dict"].items():
+        if not (torch.is_tensor(value) and value.isfinite().all()):
+            raise UserError(f"{path}: training cannot resume from it: {name} is not finite")
+    return checkpoint
 
 
 def elapsed(checkpoint: dict[str, Any]) -> float | None:
     """Seconds of training, where the run's length is given in minutes."""
     timers = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("Timer"))
     return next((state["time_elapsed"]["train"] for state in timers), None)
+
+
+def best_of(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """The best checkpoint so far, where the run has an evaluation."""
+    states = (state for state in checkpoint.get("callbacks", {}).values() if runs.BEST_STATE in state)
+    return next((state[runs.BEST_STATE] for state in states), None)
 
 
 def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:

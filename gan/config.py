@@ -224,6 +224,11 @@ def compose(overrides: list[str]) -> DictConfig:
         return hydra.compose("train", overrides, return_hydra_config=True)
 
 
+def options(groups: list[str]) -> dict[str, Any]:
+    """Every option of the configuration that the groups choose, dotted, before it is resolved."""
+    return runs.flatten(OmegaConf.to_container(compose(groups), resolve=False))
+
+
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The run's part of a configuration as plain containers, everything resolved that does not need Hydra's job."""
     container = OmegaConf.to_container(cfg, resolve=False)
@@ -247,6 +252,11 @@ def global_rank() -> int:
     """This process's rank under torchrun, SLURM or Lightning, before any of them is asked."""
     ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
     return int(next((rank for rank in ranks if rank), 0))
+
+
+def say(message: str) -> None:
+    if global_rank() == 0:
+        print(message, flush=True)
 
 
 def isolate_job() -> None:

@@ -10,12 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
-from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gan import runs
-from gan.config import CONF, compose, is_child
+from gan.config import CONF, is_child, options
 from gan.errors import UserError, did_you_mean
+from gan.lock import release
 
 
 def launch(main: Callable[[], Any]) -> None:
@@ -30,7 +29,10 @@ def launch(main: Callable[[], Any]) -> None:
             from gan.resume import prepare
 
             sys.argv[1:] = prepare(sys.argv[1:])
-        main()
+        try:
+            main()
+        finally:
+            release()
 
 
 @contextmanager
@@ -109,7 +111,7 @@ def unknown_option(message: str) -> str | None:
     key = found.group(1).split("=")[0].lstrip("+~")
     if group:
         return f"{key}: no such group; {did_you_mean(key, [path.name for path in CONF.iterdir() if path.is_dir()])}"
-    return f"{key}: no such option; {did_you_mean(key, options())}"
+    return f"{key}: no such option; {did_you_mean(key, chosen_options())}"
 
 
 def unfit(message: str) -> str | None:
@@ -121,13 +123,11 @@ def unfit(message: str) -> str | None:
     return f"{by[1]} is taken from {wanted[1]}, which there is not: this {part} and this {other} do not go together"
 
 
-def options() -> list[str]:
-    """Every key of the configuration that the command line's groups choose, dotted."""
+def chosen_options() -> list[str]:
+    """Every option of the configuration that the command line's groups choose, dotted."""
     chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
     groups = [word[0] for word in chosen if word and (CONF / word[1]).is_dir()]
-    container = OmegaConf.to_container(compose(groups), resolve=False)
-    assert isinstance(container, dict)
-    return [key for key in runs.flatten(container) if not key.startswith("hydra.")]
+    return [key for key in options(groups) if not key.startswith("hydra.")]
 
 
 def one_line(text: str) -> str:

@@ -6,9 +6,7 @@ import json
 import math
 import os
 import platform
-import re
 import sys
-import time
 from collections.abc import Iterable
 from datetime import datetime
 from importlib.metadata import distributions
@@ -21,8 +19,11 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict
 
 from gan import runs
-from gan.config import compose, global_rank, is_child, isolate_job, plain
+from gan.config import compose, global_rank, is_child, isolate_job, plain, say
 from gan.errors import UserError, at_least
+from gan.lock import agreed, hold
+from gan.overrides import key_of, lengthened, merge, quote, stored, value_of, without
+from gan.untrusted import read_yaml
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FOREIGN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
@@ -30,7 +31,8 @@ MULTIRUN = {"-m", "--multirun"}
 FREE = ("images", "minutes", "logger", "callback", "data.workers", "trainer.devices")  # may change on resume
 FOLLOWS = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # from what may change
 SWEEP = "sweep.yaml"
-RECORD = (runs.CONFIG, runs.OVERRIDES, runs.ENVIRONMENT)  # all that is in the folder of a run that never began
+# All that is in the folder of a run that never began.
+RECORD = (runs.CONFIG, runs.OVERRIDES, runs.ENVIRONMENT, runs.LOCK, runs.DECISION)
 
 
 def prepare(argv: list[str]) -> list[str]:
@@ -71,13 +73,15 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
     if named:
         if not (folder / runs.CONFIG).exists():
             return go_on(typed, claim(folder, named), None)
-        return go_on(typed, folder, newest_or_start(folder, cfg))
+        return go_on(typed, folder, agreed(folder, lambda: newest_or_start(folder, cfg)))
     for config in sorted(folder.parent.glob(f"*/{runs.CONFIG}"), key=lambda path: path.stat().st_mtime, reverse=True):
-        if runs.checkpoints(config.parent) and not difference(config.parent, cfg):
-            checkpoint = runs.newest(config.parent, say)
+        run = config.parent
+        if runs.checkpoints(run) and not differs(run, cfg):
+            hold(run)
+            checkpoint = runs.mend(run, say)
             if checkpoint is not None and unfinished(checkpoint, cfg):
-                say(f"going on with {config.parent} at {runs.images_of(checkpoint):,} images")
-                return go_on(typed, config.parent, checkpoint)
+                say(f"going on with {run} at {runs.images_of(checkpoint):,} images")
+                return go_on(typed, run, checkpoint)
     return go_on(typed, claim(folder, named), None)
 
 
@@ -90,18 +94,25 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
         raise UserError(
             f"resume={path}: {run} is not a run folder, no {runs.OVERRIDES} in it; init_from= takes weights"
         )
-    stored = trusted(run / runs.OVERRIDES, typed)
-    merged = merge(stored, lengthened(without(typed, "hydra.run.dir")))
+    runs.refuse_links(run)
+    own = lengthened(without(typed, "hydra.run.dir"))
+    merged = merge(stored(run / runs.OVERRIDES, own), own)
     cfg = compose(merged)
     check_options(cfg)
     refuse_difference(run, cfg)
+    return go_on(merged, run, agreed(run, lambda: starting_point(run, path, cfg)))
+
+
+def starting_point(run: Path, path: Path, cfg: DictConfig) -> Path:
+    """The checkpoint that resume=PATH goes on from; later ones are set aside. The run folder is locked and mended."""
+    hold(run)
     if path.is_file():
         if reason := runs.damage(path):
             raise UserError(f"resume={path}: damaged, {reason}; resume={run} takes the newest whole checkpoint")
-        if global_rank() == 0:
-            set_aside_later(run, runs.images_of(path))
-        return go_on(merged, run, path)
-    checkpoint = runs.newest(run, say)
+        runs.mend(run, say)
+        set_aside_later(run, runs.images_of(path))
+        return path
+    checkpoint = runs.mend(run, say)
     if checkpoint is None:
         raise UserError(
             f"resume={run}: no whole checkpoint in {run / runs.CHECKPOINTS}; start anew with another folder"
@@ -109,7 +120,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
     if not unfinished(checkpoint, cfg):
         reached = f"{runs.images_of(checkpoint):,} images"
         say(f"{run} has reached its length already ({reached}); give images= or minutes= to go on")
-    return go_on(merged, run, checkpoint)
+    return checkpoint
 
 
 def prepare_sweep(typed: list[str]) -> list[str]:
@@ -124,7 +135,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if resume == "auto":
         found = [folder / SWEEP] if named else folder.parent.glob(f"*/{SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
-            if record.exists() and yaml.safe_load(record.read_text()) == overrides:
+            if record.exists() and read_yaml(record) == overrides:
                 say(f"going on with {record.parent}")
                 return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(record.parent)}"]
     folder = claim(folder, named)
@@ -139,6 +150,8 @@ def begin(cfg: DictConfig) -> Path:
     sweeping = job.mode is RunMode.MULTIRUN
     isolate_job()
     run = Path(job.runtime.output_dir)
+    if sweeping:
+        hold(run)
     if cfg.resume == "auto":  # a sweep's job, in its own folder
         checkpoint = newest_or_start(run, cfg)
         with open_dict(cfg):
@@ -164,7 +177,7 @@ def check_options(cfg: DictConfig) -> None:
 def record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
     write_yaml(run / runs.CONFIG, plain(cfg))
-    write_yaml(run / runs.OVERRIDES, without(without(overrides, "resume"), "resume_force"))
+    write_yaml(run / runs.OVERRIDES, without(overrides, "resume", "resume_force"))
     packages = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     wanted = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
     line = {
@@ -188,11 +201,13 @@ def claim(folder: Path, named: bool) -> Path:
         if folder.exists() and (not folder.is_dir() or any(path.name not in RECORD for path in folder.iterdir())):
             raise UserError(f"{folder}: exists and is not empty; take another folder, or go on with resume={folder}")
         folder.mkdir(parents=True, exist_ok=True)
+        hold(folder)
         return folder
     for attempt in range(1, 1000):
         free = folder if attempt == 1 else folder.with_name(f"{folder.name}-{attempt}")
         try:
             free.mkdir(parents=True)
+            hold(free)
             return free
         except FileExistsError:
             continue
@@ -205,11 +220,12 @@ def newest_or_start(run: Path, cfg: DictConfig) -> Path | None:
     Raises:
         UserError: its configuration is another one, or it has checkpoints and none is whole.
     """
+    hold(run)
     if not runs.checkpoints(run):
         forget(run)
         return None
     refuse_difference(run, cfg)
-    checkpoint = runs.newest(run, say)
+    checkpoint = runs.mend(run, say)
     if checkpoint is None:
         raise UserError(f"{run}: none of its checkpoints is whole; start anew in another folder")
     return checkpoint
@@ -228,20 +244,13 @@ def set_aside_later(run: Path, images: int) -> None:
     later = [path for path in runs.checkpoints(run) if int(path.stem.removeprefix("images-")) > images]
     if not later:
         return
-    aside = run / runs.CHECKPOINTS / f"set-aside-{time.strftime('%Y%m%d-%H%M%S')}"
-    aside.mkdir()
-    best = run / runs.CHECKPOINTS / "best.json"
-    if runs.best(run) in later:
-        later.append(best)
-    for path in later:
-        path.rename(aside / path.name)
-        if path != best and runs.sidecar(path).exists():
-            runs.sidecar(path).rename(aside / runs.sidecar(path).name)
+    aside = runs.set_aside(run, later)
+    runs.mend_best(run)
     say(f"later checkpoints are now in {aside}")
 
 
 def unfinished(checkpoint: Path, cfg: DictConfig) -> bool:
-    saved = json.loads(runs.sidecar(checkpoint).read_text())
+    saved = runs.about(checkpoint)
     enough_images = cfg.images is not None and saved["images"] >= cfg.images
     enough_minutes = cfg.minutes is not None and (saved.get("seconds") or 0) >= 60 * cfg.minutes
     return not (enough_images or enough_minutes)
@@ -263,68 +272,26 @@ def difference(run: Path, cfg: DictConfig) -> list[str]:
     with open_dict(now):
         for key in ("hydra", "logger", "callback"):
             now.pop(key, None)
-    try:
-        stored = yaml.safe_load((run / runs.CONFIG).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{run / runs.CONFIG}: cannot be read ({' '.join(str(error).split())})") from error
-    old, new = runs.flatten(stored), runs.flatten(plain(now))
+    old, new = runs.flatten(runs.read_config(run)), runs.flatten(plain(now))
     keys = [key for key in sorted({*old, *new}) if not under(key, (*FREE, *FOLLOWS))]
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
+
+
+def differs(run: Path, cfg: DictConfig) -> bool:
+    """Whether a run found among others cannot go on with this configuration; one that cannot be read is passed over."""
+    try:
+        return bool(difference(run, cfg))
+    except UserError:
+        return True
 
 
 def under(key: str, parents: Iterable[str]) -> bool:
     return any(key == parent or key.startswith(parent + ".") for parent in parents)
 
 
-def trusted(path: Path, typed: list[str]) -> list[str]:
-    """The overrides of a run folder, which may come from elsewhere: no code and nothing of the environment in them.
-
-    Raises:
-        UserError: one of them names a class or a resolver and has not been typed again now.
-    """
-    overrides = [str(word) for word in yaml.safe_load(path.read_text()) or []]
-    for word in overrides:
-        suspicious = "_target_" in word or "${" in word or key_of(word).startswith("hydra")
-        if suspicious and word not in typed:
-            raise UserError(f"{path}: {word!r} could run code or read the environment; type it again if it is your own")
-    return overrides
-
-
-def merge(stored: list[str], typed: list[str]) -> list[str]:
-    """Stored overrides, with those typed in the place of the same key."""
-    keys = {key_of(word) for word in typed}
-    return [word for word in stored if key_of(word) not in keys] + typed
-
-
-def lengthened(typed: list[str]) -> list[str]:
-    """Overrides in which a length takes the place of the run's own, also where that is given the other way."""
-    for given, other in (("images", "minutes"), ("minutes", "images")):
-        if value_of(typed, given) not in (None, "null") and value_of(typed, other) is None:
-            return [*typed, f"{other}=null"]
-    return typed
-
-
 def go_on(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
-    kept = without(without(overrides, "hydra.run.dir"), "resume")
+    kept = without(overrides, "hydra.run.dir", "resume")
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
-
-
-def without(overrides: list[str], key: str) -> list[str]:
-    return [word for word in overrides if key_of(word) != key]
-
-
-def value_of(overrides: list[str], key: str) -> str | None:
-    return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
-
-
-def key_of(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~").partition("@")[0]
-
-
-def quote(path: Path) -> str:
-    """A value that Hydra's grammar gives back as it is: it takes backslashes for escapes before a quote alone."""
-    text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
-    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"
 
 
 def folder_of(cfg: DictConfig, mode: str) -> str:
@@ -335,8 +302,3 @@ def folder_of(cfg: DictConfig, mode: str) -> str:
 def write_yaml(path: Path, value: Any) -> None:
     text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     runs.write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def say(message: str) -> None:
-    if global_rank() == 0:
-        print(message, flush=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import resource
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -107,3 +108,108 @@ def test_objective(values: list[float], mode: str, expected: float, tmp_path: Pa
     lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
     (tmp_path / runs.METRICS).write_text("".join(line + "\n" for line in lines))
     assert runs.objective(tmp_path, "eval/kid", mode) == expected
+
+
+def scored(run: Path, images: int, best: int | None) -> Path:
+    """A checkpoint that knows which is best, as training saves it."""
+    path = save(run, images)
+    record = None if best is None else {"checkpoint": runs.checkpoint_path(run, best).name, "images": best}
+    runs.write_json(runs.sidecar(path), runs.about(path) | {"bytes": 1000, "best": record})
+    return path
+
+
+def listing(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / runs.CHECKPOINTS).iterdir())
+
+
+def test_the_newest_checkpoint_knows_the_best_where_best_json_is_older(tmp_path: Path) -> None:
+    """A run was killed between the checkpoint that is the new best and the note of it."""
+    old, new = scored(tmp_path, 100, 100), scored(tmp_path, 200, 200)
+    runs.write_json(old.with_name(runs.BEST), {"checkpoint": old.name, "images": 100})
+    assert runs.best(tmp_path) == new and runs.find(tmp_path) == new
+    assert runs.mend(tmp_path, print) == new
+    assert json.loads(old.with_name(runs.BEST).read_text())["checkpoint"] == new.name
+
+
+@pytest.mark.parametrize("note", [None, b"", b"{torn", b"[1]", b'{"checkpoint": "images-000000300.ckpt"}'])
+def test_best_json_is_written_anew_where_it_is_missing_or_damaged(note: bytes | None, tmp_path: Path) -> None:
+    best = scored(tmp_path, 100, 100)
+    scored(tmp_path, 200, 100)
+    if note is not None:
+        best.with_name(runs.BEST).write_bytes(note)
+    assert runs.best(tmp_path) == best
+    runs.mend(tmp_path, print)
+    assert json.loads(best.with_name(runs.BEST).read_text())["checkpoint"] == best.name
+
+
+def test_best_json_never_names_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    newest = scored(tmp_path, 200, 100)
+    runs.write_json(newest.with_name(runs.BEST), {"checkpoint": "images-000000100.ckpt"})
+    runs.mend(tmp_path, print)
+    assert not newest.with_name(runs.BEST).exists()
+
+
+def test_damaged_checkpoints_are_set_aside_and_never_counted(tmp_path: Path) -> None:
+    old, torn, short = scored(tmp_path, 100, 100), scored(tmp_path, 200, 100), scored(tmp_path, 50, None)
+    torn.write_bytes(b"y" * 1000)  # of the right size
+    short.write_bytes(b"x")
+    said: list[str] = []
+    assert runs.mend(tmp_path, said.append) == old
+    assert runs.checkpoints(tmp_path) == [old]
+    (aside,) = (tmp_path / runs.CHECKPOINTS).glob("set-aside-*")
+    assert sorted(path.suffix for path in aside.iterdir()) == [".ckpt", ".ckpt", ".json", ".json"]
+    assert "images-000000200.ckpt: damaged, its checksum differs" in said[0] and str(aside) in said[1]
+
+
+def test_what_killed_saves_have_left_is_removed(tmp_path: Path) -> None:
+    whole = scored(tmp_path, 100, None)
+    samples = tmp_path / runs.SAMPLES
+    samples.mkdir()
+    gone, alive = 2**22 + 1, 1  # above the greatest number of a process, and the first of all
+    for folder in (tmp_path, whole.parent, samples):
+        (folder / f".{'0' * 16}.{gone}.tmp").touch()
+    (samples / f".{'1' * 16}.{alive}.tmp").touch()  # of gan evaluate, which is at work
+    (tmp_path / ".of.somebody.else.tmp").touch()
+    runs.write_json(whole.with_name("images-000000200.json"), {"sha256": "", "images": 200})
+    runs.mend(tmp_path, print)
+    assert listing(tmp_path) == [whole.name, runs.sidecar(whole).name]
+    assert [path.name for path in tmp_path.glob(".*")] == [".of.somebody.else.tmp"]
+    assert [path.name for path in samples.iterdir()] == [f".{'1' * 16}.{alive}.tmp"]
+
+
+@pytest.mark.parametrize("step", ["os.replace", "Path.unlink of the sidecar", "Path.unlink of the rest"])
+def test_a_removal_that_is_interrupted_leaves_no_half(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before each of its three steps, it leaves a whole checkpoint or nothing, once the folder is mended."""
+    old, new = scored(tmp_path, 100, None), scored(tmp_path, 200, None)
+    steps = {"os.replace": 0, "Path.unlink of the sidecar": 1, "Path.unlink of the rest": 2}
+    done = 0
+
+    def until(call: Any) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
+            nonlocal done
+            if done == steps[step]:
+                raise KeyboardInterrupt
+            done += 1
+            return call(*args, **options)
+
+        return counted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", until(os.replace))
+        patched.setattr(Path, "unlink", until(Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            runs.remove(old)
+    assert runs.mend(tmp_path, print) == new
+    left = [old.name, runs.sidecar(old).name] if step == "os.replace" else []
+    assert listing(tmp_path) == sorted([*left, new.name, runs.sidecar(new).name])
+
+
+def test_a_folder_without_a_whole_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
+    torn = scored(tmp_path, 100, 100)
+    torn.write_bytes(b"torn")
+    runs.write_json(torn.with_name(runs.BEST), {"checkpoint": torn.name})
+    before = listing(tmp_path)
+    assert runs.mend(tmp_path, lambda _: None) is None
+    assert listing(tmp_path) == before

@@ -337,7 +337,7 @@ def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> No
     assert not trace.exists()
     shutil.copytree(tmp_path / "a", tmp_path / "b")
     (tmp_path / "b" / "overrides.yaml").write_text(f"- +x._target_=os.system\n- +x.command='touch {trace}'\n")
-    assert "could run code" in train("resume=b", check=2).stderr
+    assert "is refused" in train("resume=b", check=2).stderr
     assert not trace.exists()
 
 
@@ -375,3 +375,26 @@ def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
+
+
+def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
+    process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
+    wait_for(lambda: runs.checkpoints(tmp_path / "a"), process)
+    while (tmp_path / "a").exists():  # it goes on writing meanwhile
+        shutil.rmtree(tmp_path / "a", ignore_errors=True)
+    assert process.wait(60) == 2
+    last = (tmp_path / "out").read_text().splitlines()[-1]
+    assert "this folder was removed" in last and not (tmp_path / "a").exists()
+
+
+def test_one_process_at_a_time_trains_into_a_folder(train: Train, tmp_path: Path) -> None:
+    process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
+    wait_for(lambda: runs.checkpoints(tmp_path / "a"), process)
+    for words in (["resume=a"], ["hydra.run.dir=a", "resume=auto"]):
+        error = train(*words, "images=100000", check=2).stderr
+        assert f"process {process.pid} on" in error and error.count("\n") == 1
+    process.kill()
+    process.wait()
+    train("resume=a", f"images={runs.images_of(runs.newest(tmp_path / 'a', print) or Path()) + 8}")
+    lines = [line["images"] for line in runs.read_metrics(tmp_path / "a" / "metrics.jsonl") if "loss/generator" in line]
+    assert lines == sorted(set(lines))

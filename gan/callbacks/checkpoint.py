@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from lightning import Trainer
 from lightning.pytorch.callbacks import Checkpoint as LightningCheckpoint
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan import runs
+from gan import lock, runs
 from gan.callbacks.evaluate import last_scores
 from gan.callbacks.interrupt import due
 from gan.checkpoint_io import AtomicCheckpointIO
 from gan.clock import crosses
-from gan.errors import Diverged, at_least
+from gan.errors import Diverged, UserError, at_least
 from gan.module import GAN
 
 
@@ -62,6 +64,7 @@ class Checkpoint(LightningCheckpoint):
         return score < self.best_score if self.mode == "min" else score > self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
+        refuse_lost(trainer, self.run)
         mend_statistics(pl_module)
         refuse_non_finite(pl_module)
         path = runs.checkpoint_path(self.run, pl_module.images_seen)
@@ -79,27 +82,35 @@ class Checkpoint(LightningCheckpoint):
             self.best_score, self.best = before
             return
         if self.best == path.name:
-            record = {"checkpoint": path.name, "images": pl_module.images_seen, "monitor": self.monitor}
             try:
-                runs.write_json(path.with_name("best.json"), {**record, "score": self.best_score})
+                runs.write_json(path.with_name(runs.BEST), self.record())
             except OSError as error:
                 print(f"best.json: not written ({error.strerror}); training goes on", flush=True)
         self.prune(pl_module.batch_size)
 
     def prune(self, batch_size: int) -> None:
-        """Remove what need not be kept, oldest first."""
-        for path in runs.checkpoints(self.run)[: -self.keep]:
+        """Remove what need not be kept, oldest first. Only complete checkpoints count as kept, and are removed."""
+        complete = [path for path in runs.checkpoints(self.run) if runs.is_complete(path)]
+        for path in complete[: -self.keep]:
             images = int(path.stem.removeprefix("images-"))
             kept = self.keep_every and crosses(images - batch_size, images, self.keep_every)
             if path.name != self.best and not kept:
-                path.unlink(missing_ok=True)
-                runs.sidecar(path).unlink(missing_ok=True)
+                runs.remove(path)
+
+    def record(self) -> dict[str, Any] | None:
+        """What best.json holds. The file beside each checkpoint has it too, which mends a kill between the two."""
+        if self.best is None:
+            return None
+        images = int(Path(self.best).stem.removeprefix("images-"))
+        return {"checkpoint": self.best, "images": images, "monitor": self.monitor, "score": self.best_score}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_score": self.best_score, "best": self.best}
+        return {"best_score": self.best_score, "best": self.best, runs.BEST_STATE: self.record()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_score, self.best = state_dict["best_score"], state_dict["best"]
+        best = state_dict["best"]
+        if best is not None and runs.is_complete(runs.checkpoint_named(self.run, best)):  # else the next score is best
+            self.best_score, self.best = state_dict["best_score"], best
 
 
 def best_of(name: str) -> str:
@@ -118,11 +129,25 @@ def mend_statistics(pl_module: GAN) -> None:
             module.reset_running_stats()
 
 
+def refuse_lost(trainer: Trainer, run: Path) -> None:
+    """UserError, on all ranks, where the run folder is no longer this run's to write into."""
+    if trainer.strategy.reduce_boolean_decision(lock.lost(run), all=False):
+        raise UserError(f"{run}: {lock.GONE}")
+
+
 def refuse_non_finite(pl_module: GAN) -> None:
-    """Raise Diverged rather than save weights that nothing can be made of."""
-    for name, value in pl_module.state_dict().items():
+    """Raise Diverged rather than save weights, or an optimizer's averages, that nothing can be made of."""
+    for name, value in (*pl_module.state_dict().items(), *optimizer_states(pl_module)):
         if not torch.isfinite(value).all():
             raise Diverged(
                 f"training diverged: {name} is not finite at {pl_module.images_seen} images; nothing was saved over "
                 "the last good checkpoint; lower the learning rate"
             )
+
+
+def optimizer_states(pl_module: GAN) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of the optimizers' states, where the module is training."""
+    optimizers = pl_module._trainer.optimizers if pl_module._trainer else []
+    for name, optimizer in zip(("generator", "discriminator"), optimizers, strict=False):
+        for state in optimizer.state.values():
+            yield from ((f"{name}_optimizer.{key}", value) for key, value in state.items() if torch.is_tensor(value))

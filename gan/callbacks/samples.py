@@ -9,6 +9,7 @@ from lightning import Callback, Trainer
 from gan.callbacks.interrupt import due
 from gan.errors import at_least
 from gan.images import grid, to_png
+from gan.lock import lost
 from gan.loggers import TensorBoard
 from gan.module import GAN
 from gan.runs import SAMPLES, write_atomically
@@ -41,7 +42,7 @@ class Samples(Callback):
 
     def draw(self, trainer: Trainer, pl_module: GAN) -> None:
         pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
-        if not trainer.is_global_zero:
+        if not trainer.is_global_zero or lost(self.folder.parent):
             return
         picture = to_png(grid(pl_module.preview(self.n), pl_module.columns(self.n)))
         self.last = self.path(pl_module)

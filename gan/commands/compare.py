@@ -9,8 +9,6 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from gan import runs
 from gan.errors import UserError, writing
 from gan.progress import duration
@@ -51,7 +49,10 @@ class Run(NamedTuple):
             rate = line.get("time/images_per_second", rate)
             rates.append(rate)
         images = [0, *(line["images"] for line in self.lines)]
-        steps = [(now - then) / rate for then, now, rate in zip(images, images[1:], reversed(rates), strict=False)]
+        steps = [
+            (now - then) / (rate or math.inf)
+            for then, now, rate in zip(images, images[1:], reversed(rates), strict=False)
+        ]
         return list(itertools.accumulate(steps))
 
 
@@ -64,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.out:
         plot(found, arguments.out)
     if arguments.json:
-        print("\n".join(map(json.dumps, table)))
+        print("\n".join(json.dumps(row) for row in table))
     else:
         print_table(table)
         if arguments.out:
@@ -84,18 +85,14 @@ def folders(given: list[str]) -> list[Path]:
 
 
 def load(folder: Path) -> Run:
-    try:
-        config = yaml.safe_load((folder / runs.CONFIG).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{folder / runs.CONFIG}: cannot be read ({' '.join(str(error).split())})") from error
-    return Run(folder, runs.flatten(config or {}), runs.read_metrics(folder / runs.METRICS))
+    return Run(folder, runs.flatten(runs.read_config(folder)), runs.read_metrics(folder / runs.METRICS))
 
 
 def differing(found: list[Run]) -> list[str]:
     """The options that are not the same in all runs; one that only follows from another of them is left out."""
     names = sorted({name for one in found for name in one.config})
     names = [name for name in names if not name.startswith(INCIDENTAL)]
-    values = {name: [json.dumps(one.config.get(name)) for one in found] for name in names}
+    values = {name: [json.dumps(one.config.get(name), default=str) for one in found] for name in names}
     different = [name for name in names if len(set(values[name])) > 1]
     shortest = sorted(different, key=lambda name: (name.count("."), len(name)))
     kept = {json.dumps(values[name]): name for name in reversed(shortest)}  # of those that go together, the shortest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,12 @@ import pytest
 import torch
 from lightning import Callback, Trainer
 
-from gan import runs
+from gan import lock, runs
 from gan.callbacks.checkpoint import Checkpoint, mend_statistics, refuse_non_finite
 from gan.callbacks.evaluate import Evaluate
 from gan.checkpoint_io import AtomicCheckpointIO, load
 from gan.data.module import Images
-from gan.errors import Diverged
+from gan.errors import Diverged, UserError
 from gan.losses.nonsaturating import Nonsaturating
 from gan.module import GAN
 from gan.networks.dcgan import Discriminator, Generator
@@ -85,6 +86,63 @@ def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> No
     path = runs.best(tmp_path)
     assert path is not None and runs.images_of(path) == best
     assert json.loads((tmp_path / "checkpoints" / "best.json").read_text())["monitor"] == "eval/kid"
+
+
+def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
+    """With a torn one that is newer, keep=1 used to remove every whole one."""
+    callback = Checkpoint(str(tmp_path), every=8, keep=1)
+    fit(tmp_path, 4, callback)
+    (whole,) = runs.checkpoints(tmp_path)
+    torn = runs.checkpoint_path(tmp_path, 1000)
+    torn.write_bytes(b"torn")
+    runs.sidecar(torn).write_bytes(runs.sidecar(whole).read_bytes())
+    callback.prune(4)
+    assert runs.checkpoints(tmp_path) == [whole, torn]
+    assert runs.damage(whole) is None
+
+
+def test_a_best_that_is_gone_does_not_bar_the_next(tmp_path: Path) -> None:
+    callback = Checkpoint(str(tmp_path), every=8, monitor="eval/kid")
+    callback.load_state_dict({"best_score": 0.1, "best": "images-000000008.ckpt"})
+    assert callback.best is None and callback.better({"eval/kid": 5.0})
+
+
+def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
+    fit(tmp_path, 6, Scores([3.0, 1.0, 2.0], every=8), Checkpoint(str(tmp_path), every=8, keep=9, monitor="eval/kid"))
+    known = [runs.about(path)["best"] for path in runs.checkpoints(tmp_path)]
+    assert [(record["images"], record["score"]) for record in known] == [(8, 3.0), (16, 1.0), (16, 1.0)]
+    assert json.loads((tmp_path / "checkpoints" / "best.json").read_text()) == known[-1]
+
+
+def test_optimizers_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
+    class Poison(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            if trainer.global_step == 4:
+                next(iter(trainer.optimizers[1].state.values()))["exp_avg_sq"][0] = float("inf")
+
+    with pytest.raises(Diverged, match=r"discriminator_optimizer\.exp_avg_sq is not finite at 16 images"):
+        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), every=8))
+    assert images(tmp_path) == [8]
+
+
+@pytest.mark.parametrize("how", ["removed", "taken over"])
+def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+
+    class Lose(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            if trainer.global_step == 3:
+                shutil.rmtree(run) if how == "removed" else (run / runs.LOCK).write_text("another's")
+
+    lock.hold(run)
+    try:
+        with pytest.raises(UserError, match="this folder was removed, or another process has taken it over"):
+            fit(run, 4, Lose(), Checkpoint(str(run), every=8))
+    finally:
+        lock.release()
+    assert run.exists() == (how == "taken over")
+    assert how == "removed" or images(run) == [8]
 
 
 def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:

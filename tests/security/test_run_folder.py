@@ -1,0 +1,311 @@
+"""A run folder from a stranger, given to `train.py resume=`, `gan compare` and `gan generate`: it runs nothing, writes
+nothing outside of itself, reads nothing of the environment, and ends in one line within a bounded time and memory."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from gan import runs
+from gan.config import compose, plain
+from gan.errors import UserError
+from gan.overrides import stored
+from gan.resume import prepare
+
+from ..conftest import ROOT, environment
+from ..test_runs import save
+
+SECRET = "s3cret-token"
+MEMORY = 3 << 30  # bytes of address space; torch is not imported before a folder is refused
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder has a module that leaves a trace where it is imported, and there is a secret."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SECRET_TOKEN", SECRET)
+    (tmp_path / "evil.py").write_text("open('trace', 'w')\nclass X: name = 'x'\n")
+
+
+def folder(tmp_path: Path, overrides: object = ("seed=1",), config: bytes | None = None) -> Path:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / runs.CONFIG).write_bytes(written() if config is None else config)
+    given = overrides if isinstance(overrides, bytes) else yaml.safe_dump(list(overrides)).encode()  # type: ignore[call-overload]
+    (run / runs.OVERRIDES).write_bytes(given)
+    save(run, 100)
+    return run
+
+
+@functools.cache
+def written() -> bytes:
+    """The configuration of a run as this program writes it."""
+    return yaml.safe_dump(plain(compose(["seed=1", "logger=[]", "callback=[]"]))).encode()
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+OVERRIDES = [
+    # code
+    "callback.evaluate.extractors=[evil.X]",
+    "callback.evaluate.extractors=evil.X",
+    "callback.evaluate.extractors=[lite0,evil.X]",
+    "+x._target_=os.system",
+    "model.generator_optimizer._target_=os.system",
+    "callback.samples._target_=evil.X",
+    "+callback.x={_target_: evil.X}",
+    "callback={x:{_target_: evil.X}}",
+    "model.schedules={a: {_target_: evil.X}}",
+    "model.power_averages=[{_target_: evil.X}]",
+    "data.source={_target_: evil.X}",
+    "hydra/launcher=evil",
+    "hydra.searchpath=[file://.]",
+    "hydra/job_logging=x",
+    "experiment=../../../x/evil",
+    "experiment=/x/evil",
+    "experiment=[quick,../evil]",
+    "experiment=evil",
+    "model=../experiment/quick",
+    "callback=[../../x/evil]",
+    "data@model=folder",
+    "experiment@hydra=quick",
+    # the environment
+    "data.root=${oc.env:SECRET_TOKEN}",
+    r"callback.samples.run=$\{oc.env:SECRET_TOKEN\}",
+    r"objective=$\{oc.env:SECRET_TOKEN\}",
+    r"objective='$\{oc.env:SECRET_TOKEN\}'",
+    'objective="${oc.env:SECRET_TOKEN}"',
+    "data.root=[a,'${oc.env:SECRET_TOKEN}']",
+    r"objective=\${oc.env:SECRET_TOKEN}",
+    "objective=a${oc.env:SECRET_TOKEN}b",
+    # files elsewhere
+    "hydra.run.dir=elsewhere",
+    "hydra.output_subdir=../x",
+    "callback.checkpoint.run=../other",
+    "callback.samples.run=../other",
+    "logger.tensorboard.run=/elsewhere",
+    "+trainer.default_root_dir=/elsewhere",
+    "++trainer.default_root_dir=/elsewhere",
+    # what is no override, or none that this program records
+    "~callback.health",
+    "seed=1,2",
+    "seed=range(1,3)",
+    "seed=glob(*)",
+    "seed",
+    "=1",
+    "",
+    "seed=[[1]]",
+    "seed=" + "[" * 5000,
+    "seed={a:" * 2000,
+    "seed=" + "int(" * 3000,
+    "seed='" + "x" * 200_000 + "'",
+    "data.root='" + "x" * 9000 + "'",
+    "no.such.option=1",
+    "seed.a=1",
+    "resume_force=true",
+    "data.sise=3",
+    "-m",
+    "--config-dir=/x",
+    "model=null",
+    "model=true",
+    "callback=[1]",
+]
+
+
+@pytest.mark.parametrize("override", OVERRIDES, ids=lambda word: word[:60])
+def test_an_override_of_a_stranger_is_refused_and_nothing_happens(override: str, tmp_path: Path) -> None:
+    run = folder(tmp_path, ["seed=1", override])
+    other = tmp_path / "other"
+    save(other, 100)
+    save(other, 200)
+    before = everything(tmp_path)
+    with pytest.raises(UserError) as caught:
+        prepare(["resume=run", "images=200"])
+    assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
+    assert SECRET not in str(caught.value)
+    assert everything(tmp_path) == before
+    assert not (tmp_path / "trace").exists() and not (run / runs.LOCK).exists()
+
+
+BOMBS: dict[str, bytes] = {
+    "aliases": b"a: &a [x,x,x,x,x,x,x,x,x]\n"
+    + b"".join(b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 9)) for c in range(98, 106)),
+    "one alias": b"- &a seed=1\n- *a\n",
+    "flow nesting": b"[" * 10_000,
+    "map nesting": b"{a: " * 10_000,
+    "block nesting": b"".join(b" " * depth + b"a:\n" for depth in range(600)),
+    "50 MB": b"- seed=" + b"1" * 50_000_000,
+    "100,000 entries": b"- a=1\n" * 100_000,
+    "binary": bytes(range(256)),
+    "nul": b"- seed=1\x00\n",
+    "not closed": b"[seed=1",
+    "a class": b"- !!python/object/apply:os.system ['touch trace']\n",
+    "a tag": b"- !!binary aGVsbG8=\n",
+    "a text": b"seed=1\n",
+    "a map": b"seed: 1\n",
+    "numbers": b"[1, 2]\n",
+    "nested lists": b"[[seed=1]]\n",
+    "dates": b"[2020-01-01]\n",
+    "a large integer": b"- " + b"9" * 5000 + b"\n",
+    "base 60": b"a: " + b"1:" * 4000 + b"1\n",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_overrides_that_are_not_of_this_program_are_one_line(name: str, tmp_path: Path) -> None:
+    folder(tmp_path, BOMBS[name])
+    with pytest.raises(UserError, match=r"overrides\.yaml") as caught:
+        prepare(["resume=run"])
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_configurations_that_are_not_of_this_program_are_one_line(
+    name: str, tmp_path: Path, gan_command: Callable[..., Any]
+) -> None:
+    folder(tmp_path, config=BOMBS[name])
+    for found in (gan_command("compare", "run", check=2 if name != "a map" else 0),):
+        assert found.stderr.count("\n") == (name != "a map") and len(found.stderr) < 600
+    with pytest.raises(UserError) as caught:
+        prepare(["resume=run"])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "trace").exists()
+
+
+@pytest.mark.parametrize("name", ["aliases", "flow nesting", "50 MB", "map nesting"])
+@pytest.mark.parametrize("command", [["train.py", "resume=run"], ["-m", "gan.cli", "compare", "run"]])
+def test_bombs_take_neither_memory_nor_time(name: str, command: list[str], tmp_path: Path) -> None:
+    folder(tmp_path, BOMBS[name], BOMBS[name])
+    words = [sys.executable, str(ROOT / command[0]) if command[0] == "train.py" else command[0], *command[1:]]
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
+
+    found = subprocess.run(
+        words,
+        cwd=tmp_path,
+        env=environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=limit,
+    )
+    assert found.returncode == 2 and found.stderr.count("\n") == 1, found.stderr
+
+
+SIDECARS: dict[str, Any] = {
+    "a text": "text",
+    "a number": 7,
+    "a list": [1],
+    "null": None,
+    "no images": {"sha256": "0"},
+    "images a text": {"sha256": "0", "images": "100"},
+    "images a list": {"sha256": "0", "images": [1]},
+    "images true": {"sha256": "0", "images": True},
+    "sha256 a number": {"sha256": 0, "images": 100},
+    "bytes a text": {"sha256": "0", "images": 100, "bytes": "x"},
+    "best a text": {"sha256": "0", "images": 100, "best": "x"},
+    "seconds a text": {"sha256": "0", "images": 100, "seconds": "x"},
+}
+
+
+@pytest.mark.parametrize("name", [*SIDECARS, "binary", "deep", "large"])
+def test_files_beside_checkpoints_are_checked(name: str, tmp_path: Path, gan_command: Callable[..., Any]) -> None:
+    run = folder(tmp_path)
+    raw = {"binary": b"\xff\xfe\x00", "deep": b"[" * 100_000, "large": b"[" + b"1," * 2_000_000 + b"1]"}
+    beside = runs.sidecar(runs.checkpoint_path(run, 100))
+    beside.write_bytes(raw[name] if name in raw else json.dumps(SIDECARS[name]).encode())
+    with pytest.raises(UserError, match="no whole checkpoint"):
+        prepare(["resume=run"])
+    assert gan_command("generate", "run", "--out", "out", check=2).stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "../../other/checkpoints/images-000000100.ckpt",
+        "/etc/passwd",
+        "images-000000100.json",
+        "..",
+        "",
+        5,
+        None,
+        [1],
+        {},
+    ],
+)
+@pytest.mark.parametrize("where", ["best.json", "sidecar"])
+def test_the_best_checkpoint_is_one_of_the_run(named: object, where: str, tmp_path: Path) -> None:
+    run = folder(tmp_path)
+    save(tmp_path / "other", 100)
+    path = runs.checkpoint_path(run, 100)
+    if where == "best.json":
+        runs.write_json(path.with_name(runs.BEST), {"checkpoint": named})
+    else:
+        beside = runs.about(path)
+        runs.write_json(runs.sidecar(path), beside | {"best": {"checkpoint": named}})
+    with pytest.raises(UserError, match=r"best\.json: names no checkpoint of this run"):
+        runs.find(run)
+    assert runs.find(run, "last") == path
+
+
+METRICS = [
+    b"{",
+    b"[" * 100_000,
+    b'"text"',
+    b'{"images": "x", "eval/kid": 1}',
+    b'{"images": 1, "eval/kid": "x", "time/images_per_second": 0}',
+    b'{"images": 1e999, "eval/kid": 1}',
+    b'{"images": NaN}',
+    b'{"images": -5, "time/images_per_second": -1}',
+    b'{"images": ' + b"9" * 5000 + b"}",
+    b'{"images": {"a": 1}}',
+    b"\xff\xfe\x00",
+    b"x" * 1_000_000,
+]
+
+
+@pytest.mark.parametrize("line", METRICS, ids=lambda line: line[:30])
+def test_metrics_that_are_not_of_this_program_are_passed_over(
+    line: bytes, tmp_path: Path, gan_command: Callable[..., Any]
+) -> None:
+    run = folder(tmp_path)
+    (run / runs.METRICS).write_bytes(b'{"images": 8, "eval/kid": 0.5}\n' + line + b"\n")
+    assert "run" in gan_command("compare", "run").stdout
+    assert "run" in gan_command("compare", "run", "--json").stdout
+    assert gan_command("compare", "run", "--out", "curves.png").returncode == 0
+
+
+def test_data_folders_are_read_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = folder(tmp_path, ["data=folder", "data.root=/elsewhere", "init_from=/other", "data.labels=/table.csv"])
+    stored(run / runs.OVERRIDES, typed=[])
+    said = capsys.readouterr().out
+    assert all(f"reads {word}\n" in said for word in ("data.root=/elsewhere", "init_from=/other"))
+
+
+@pytest.mark.parametrize("name", [runs.CHECKPOINTS, runs.SAMPLES, runs.METRICS, runs.ENVIRONMENT, runs.CONFIG])
+def test_a_run_folder_has_no_links_that_lead_out_of_it(name: str, tmp_path: Path) -> None:
+    """What is pruned, removed and appended to lies in the run folder."""
+    run, other = folder(tmp_path), tmp_path / "other"
+    other.mkdir()
+    if (run / name).exists():
+        os.rename(run / name, other / name)
+    (run / name).symlink_to(other / name)
+    before = everything(other)
+    with pytest.raises(UserError, match="is a link"):
+        prepare(["resume=run", "images=200"])
+    assert everything(other) == before
