@@ -47,11 +47,12 @@ def hold(run: Path) -> None:
     it waits; else a folder that is in use is refused.
 
     Raises:
-        UserError: another process trains into the folder, or the folder cannot be written.
+        UserError: another process trains into the folder, or it cannot be written, or holds links in place of files.
     """
     if is_child() or global_rank() != 0 or (_Held.lease is not None and run.resolve() == _Held.run):
         return
     release()
+    runs.refuse_links(run)
     path = run / runs.LOCK
     lease = SoftFileLease(path, lease_duration=LEASE, heartbeat_interval=BEAT, on_compromise=_lost, thread_local=False)
     try:

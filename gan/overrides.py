@@ -124,6 +124,16 @@ def value_of(overrides: list[str], key: str) -> str | None:
     return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
 
 
+def typed_value(overrides: list[str], key: str) -> Any:
+    """The last value of a key as Hydra reads it, without quotes; None where there is none.
+
+    Raises:
+        HydraException: it is not in Hydra's grammar.
+    """
+    words = [word for word in overrides if key_of(word) == key]
+    return OverridesParser.create().parse_override(words[-1]).value() if words else None
+
+
 def key_of(override: str) -> str:
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
 

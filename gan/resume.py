@@ -22,7 +22,7 @@ from gan import runs
 from gan.config import compose, global_rank, is_child, isolate_job, plain, say
 from gan.errors import UserError, at_least
 from gan.lock import agreed, hold
-from gan.overrides import key_of, lengthened, merge, quote, stored, value_of, without
+from gan.overrides import lengthened, merge, quote, stored, typed_value, value_of, without
 from gan.untrusted import read_yaml
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
@@ -53,10 +53,9 @@ def prepare(argv: list[str]) -> list[str]:
 
 
 def prepare_run(typed: list[str]) -> list[str]:
-    own = [word for word in typed if key_of(word) == "resume"]
-    resume = compose(own).resume if own else None
+    resume = typed_value(typed, "resume")
     if resume not in (None, "auto"):
-        return prepare_resume(typed, Path(resume))  # whose model may have options that the default one lacks
+        return prepare_resume(typed, Path(str(resume)))  # whose model may have options that the default one lacks
     cfg = compose(typed)
     check_options(cfg)
     named = value_of(typed, "hydra.run.dir") is not None
@@ -71,9 +70,7 @@ def prepare_run(typed: list[str]) -> list[str]:
 def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -> list[str]:
     """Go on with the named folder, or with the newest unfinished run of this configuration, or start."""
     if named:
-        if not (folder / runs.CONFIG).exists():
-            return go_on(typed, claim(folder, named), None)
-        return go_on(typed, folder, agreed(folder, lambda: newest_or_start(folder, cfg)))
+        return go_on(typed, folder, agreed(folder, lambda: newest_or_claim(folder, cfg)))
     for config in sorted(folder.parent.glob(f"*/{runs.CONFIG}"), key=lambda path: path.stat().st_mtime, reverse=True):
         run = config.parent
         if runs.checkpoints(run) and not differs(run, cfg):
@@ -94,7 +91,6 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
         raise UserError(
             f"resume={path}: {run} is not a run folder, no {runs.OVERRIDES} in it; init_from= takes weights"
         )
-    runs.refuse_links(run)
     own = lengthened(without(typed, "hydra.run.dir"))
     merged = merge(stored(run / runs.OVERRIDES, own), own)
     cfg = compose(merged)
@@ -135,12 +131,20 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if resume == "auto":
         found = [folder / SWEEP] if named else folder.parent.glob(f"*/{SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
-            if record.exists() and read_yaml(record) == overrides:
+            if is_sweep_of(record, overrides):
                 say(f"going on with {record.parent}")
                 return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(record.parent)}"]
     folder = claim(folder, named)
     write_yaml(folder / SWEEP, overrides)
     return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(folder)}"]
+
+
+def is_sweep_of(record: Path, overrides: list[str]) -> bool:
+    """Whether a sweep's record is of these overrides; one that is missing or cannot be read is of none."""
+    try:
+        return read_yaml(record) == overrides
+    except (FileNotFoundError, UserError):
+        return False
 
 
 def begin(cfg: DictConfig) -> Path:
@@ -212,6 +216,14 @@ def claim(folder: Path, named: bool) -> Path:
         except FileExistsError:
             continue
     raise UserError(f"{folder}: so many runs began in this second that no name is free")
+
+
+def newest_or_claim(folder: Path, cfg: DictConfig) -> Path | None:
+    """As `newest_or_start`, for a folder that may not be there."""
+    if (folder / runs.CONFIG).exists():
+        return newest_or_start(folder, cfg)
+    claim(folder, named=True)
+    return None
 
 
 def newest_or_start(run: Path, cfg: DictConfig) -> Path | None:

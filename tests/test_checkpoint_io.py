@@ -73,6 +73,38 @@ def test_a_foreign_checkpoint_is_refused(content: Any, tmp_path: Path) -> None:
         load(tmp_path / "other.ckpt")
 
 
+WHOLE = CONTENT | {
+    "optimizer_states": [],
+    "callbacks": {},
+    "loops": {},
+    "pending": {},
+    "epoch": 0,
+    "pytorch-lightning_version": "2.6.6",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"optimizer_states": None}, "it has no optimizer_states of type list"),
+        ({"callbacks": [1]}, "it has no callbacks of type dict"),
+        ({"global_step": "4"}, "it has no global_step of type int"),
+        ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
+        ({"state_dict": {"w": 3}}, "w is not finite"),
+    ],
+)
+def test_training_does_not_resume_from_what_lacks_parts_or_is_not_finite(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
+    storage.save_checkpoint(WHOLE, path)
+    assert storage.load_checkpoint(path)["images"] == 64
+    torch.save(WHOLE | change, path)
+    runs.sidecar(path).unlink()
+    with pytest.raises(UserError, match=said):
+        storage.load_checkpoint(path)
+
+
 def test_a_missing_file_and_a_text_file_are_said(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such"):
         load(tmp_path / "none.ckpt")
