@@ -15,6 +15,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
+from gan.errors import reason
 from gan.runs import METRICS, cut_metrics
 
 
@@ -108,5 +109,5 @@ class JSONLines(Logger):
 
 
 def _say(what: str, error: OSError) -> bool:
-    print(f"{what}: not written ({error.strerror}); training goes on", flush=True)
+    print(f"{what}: not written ({reason(error)}); training goes on", flush=True)
     return True

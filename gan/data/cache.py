@@ -45,7 +45,7 @@ from filelock import FileLock
 from gan.data import decode, pen, retro
 from gan.data.decode import Decoder, ImageError
 from gan.data.pool import check_main, spread
-from gan.errors import UserError
+from gan.errors import UserError, reason
 from gan.progress import counting
 
 FLUSH_EVERY = 2.0  # seconds between two times that pixels are sent to the disk, while others decode
@@ -114,7 +114,7 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
         pixels: Any = np.asarray(mapped)  # np.memmap's own indexing is slow
     except OSError as error:
         print(
-            f"cache: {folder()} cannot be used ({error.strerror or error}): every image is decoded anew each time, "
+            f"cache: {folder()} cannot be used ({reason(error)}): every image is decoded anew each time, "
             "which is slow; free some room, set RETRO_GAN_CACHE to a folder that has it, or take data.keep=memory",
             file=sys.stderr,
         )

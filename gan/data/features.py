@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gan.data.cache import folder
+from gan.errors import reason
 from gan.metrics.extractors import features, source
 from gan.runs import write_atomically
 
@@ -49,4 +50,4 @@ def write(path: Path, found: Tensor) -> None:
     try:
         write_atomically(path, lambda file: np.save(file, found.numpy(), allow_pickle=False))
     except OSError as error:
-        print(f"cache: {path.parent} cannot be written ({error.strerror}): features are made anew", file=sys.stderr)
+        print(f"cache: {path.parent} cannot be written ({reason(error)}): features are made anew", file=sys.stderr)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gan.errors import UserError
+from gan.errors import UserError, reason
 
 
 def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]]:
@@ -82,7 +82,7 @@ def _rows(path: str) -> Iterator[tuple[str, str]]:
             yield str(pair[0]).strip(), str(pair[1]).strip()
     except OSError as error:
         raise UserError(
-            f"data.labels={path}: {error.strerror}; give true, false or a table of files and labels"
+            f"data.labels={path}: {reason(error)}; give true, false or a table of files and labels"
         ) from error
     except (ValueError, KeyError, TypeError, csv.Error) as error:
         raise UserError(f"data.labels={path}: not a table of files and labels ({error})") from error
