@@ -34,14 +34,15 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(folder: Path, *options: str, cache: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A run that has saved its first checkpoint."""
-    words = [sys.executable, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
+def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A run that has saved its first checkpoint; in Python that first does what `code` says, and calls train.py."""
+    python = [sys.executable, "-c", code] if code else [sys.executable]
+    words = [*python, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
     run = folder.parent / "run"
     process = subprocess.Popen(
         [*words, f"hydra.run.dir={run}"],
         cwd=folder.parent,
-        env=environment() | ({"RETRO_GAN_CACHE": cache} if cache else {}),
+        env=environment() | {"PYTHONPATH": str(ROOT)} | ({"RETRO_GAN_CACHE": cache} if cache else {}),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -113,3 +114,86 @@ def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -
     words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}"]
     result = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=120)
     assert result.returncode == 2 and "there is no folder" in result.stderr
+
+
+def gatherers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that gather batches, forks of the main one."""
+    started = [pid for pid in children(process.pid) if "train.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert started
+    return started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: signal.Signals) -> None:
+    """It goes on when the run is to end, so that a last checkpoint is saved."""
+    with running(folder, "data.workers=2") as process:
+        workers = gatherers(process)
+        os.kill(workers[0], signal.SIGSTOP)
+        time.sleep(1)  # until its batch is waited for
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[0]
+        assert process.returncode == 128 + number, said
+        assert "Traceback" not in said and "resume=" in said.strip().splitlines()[-1]
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    resume(folder)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
+    folder: Path, tmp_path: Path, workers: int
+) -> None:
+    """A read that never returns, as of a network's disk that is gone."""
+    (tmp_path / "blocked").touch()
+    code = (
+        "import os, sys, runpy, time\n"
+        "from gan.data import files\n"
+        "whole = files.content\n"
+        "def content(file):\n"
+        "    while os.path.exists(file.root + '/gone'): time.sleep(3600)\n"
+        "    return whole(file)\n"
+        "files.content = content\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    with running(folder, f"data.workers={workers}", cache=str(tmp_path / "blocked"), code=code) as process:
+        (folder / "gone").touch()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[0]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "stopped at once, without saving" in said.strip().splitlines()[-1]
+    (folder / "gone").unlink()
+    resume(folder, cache=str(tmp_path / "blocked"))
+
+
+def test_a_killed_rank_ends_the_other(folder: Path) -> None:
+    with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
+        (rank,) = gatherers(process)
+        os.kill(rank, signal.SIGKILL)
+        assert ending(process).startswith("error: another process of this run has died or does not answer; go on with")
+    resume(folder)
+
+
+def test_ranks_do_not_outlive_the_first(folder: Path) -> None:
+    with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
+        (rank,) = gatherers(process)
+        process.kill()
+        said = process.communicate(timeout=60)[0]  # until the other has closed its output, too
+        assert "Traceback" not in said and "another process of this run has died" in said
+        deadline = time.monotonic() + 30
+        while Path(f"/proc/{rank}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{rank}").exists()
+
+
+def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
+    """The other waits for it in a single instruction of half an hour."""
+    with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
+        (rank,) = gatherers(process)
+        os.kill(rank, signal.SIGSTOP)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=45)[0]
+        assert process.returncode == 130, said
+        assert "Traceback" not in said and "go on with: python train.py resume=" in said.strip().splitlines()[-1]
+    resume(folder)
