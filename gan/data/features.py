@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,7 @@ def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = 
     """`features(extractor, images, advance)`, from the cache where they are in it."""
     path = place(extractor, images)
     found = read(path)
-    if found is None:
+    if found is None or len(found) != len(images):
         found = features(extractor, images, advance)
         write(path, found)
     else:
@@ -39,10 +41,19 @@ def place(extractor: Any, images: Tensor) -> Path:
 
 
 def read(path: Path) -> Tensor | None:
+    """Features (n, d) from a file; None where it is not there or is not such as `write` makes them.
+
+    It is mapped first: a header can ask for any amount of memory, and a map is no longer than its file.
+    """
     try:
-        return torch.from_numpy(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # a pipe would be waited for
+            return None
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None
+    if not isinstance(found, np.ndarray) or found.ndim != 2 or found.dtype.kind != "f":
+        return None
+    return torch.from_numpy(np.array(found))
 
 
 def write(path: Path, found: Tensor) -> None:

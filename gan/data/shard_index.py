@@ -18,7 +18,7 @@ from gan.errors import UserError
 LARGEST = 32 << 20  # bytes of an index, some 300,000 shards
 MOST_IMAGES = 1 << 20  # in a shard
 NAME = re.compile(r"chunk-\d+-\d+\.bin", re.ASCII)
-LEAF = {"type": None, "context": None, "children_spec": []}
+LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 SPEC = [1, {"type": "builtins.dict", "context": '["image", "label", "classes"]', "children_spec": [LEAF] * 3}]
 FIXED = {"data_format": ["numpy", "int", "int"], "item_loader": "PyTreeLoader"}  # of the index's "config"
 FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # all else in it is null
