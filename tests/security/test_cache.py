@@ -186,7 +186,7 @@ def saved(array: Any, path: Path) -> None:
 FEATURES: dict[str, Callable[[Path, Path], object]] = {
     "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
     "pickled objects": lambda path, canary: saved(np.array([Bomb(canary)], object), path),
-    "an archive": lambda path, canary: np.savez(open(path, "wb"), a=np.zeros(3)),  # noqa: SIM115
+    "an archive": lambda path, canary: archive(path),
     "a huge shape": lambda path, canary: path.write_bytes(header("(3, 1000000000000)")),
     "a negative shape": lambda path, canary: path.write_bytes(header("(-3, 2)") + bytes(24)),
     "a deep header": lambda path, canary: path.write_bytes(header("(" * 9000)),
@@ -214,7 +214,8 @@ def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
 
 def archive(path: Path, **arrays: Any) -> None:
     good = {"pictures": np.zeros((2, 4, 4), np.uint8), "labels": np.arange(2), "classes": np.array(["a", "b"])}
-    np.savez(path, allow_pickle=True, **{**good, **arrays})
+    with open(path, "wb") as file:
+        np.savez(file, allow_pickle=True, **{**good, **arrays})
 
 
 def bomb(path: Path) -> None:
