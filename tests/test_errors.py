@@ -37,7 +37,9 @@ def test_a_long_message_keeps_both_ends() -> None:
     assert shown("a  b\n c") == "a b c"
 
 
-def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_FULL_ERROR", "0")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     with pytest.raises(SystemExit) as caught, errors_in_one_line():
         raise UserError("x" * 4000)
     assert caught.value.code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -197,3 +198,74 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
         assert process.returncode == 130, said
         assert "Traceback" not in said and "go on with: python train.py resume=" in said.strip().splitlines()[-1]
     resume(folder)
+
+
+def wrapped(code: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A short program after some code, in Python of its own."""
+    start = "; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", f"import runpy, sys\n{code}\n{start.removeprefix('; ')}", *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+NO_NETWORK = """
+import socket
+real = socket.socket.connect
+def refuse(*words): raise SystemExit(f"asked the network for {words}")
+def connect(self, address): return real(self, address) if self.family == socket.AF_UNIX else refuse(address)
+socket.socket.connect = connect
+socket.getaddrinfo = refuse
+"""
+
+
+def test_no_network_is_asked_for(tmp_path: Path) -> None:
+    """Neither while modules are read, nor to train on the built-in images, nor to generate."""
+    trained = wrapped(NO_NETWORK, tmp_path, str(ROOT / "train.py"), *TINY, "images=8", "hydra.run.dir=run")
+    assert trained.returncode == 0, trained.stderr
+    generate = [str(ROOT / "gan" / "cli.py"), "generate", "run", "--seeds", "0-1", "--out", "drawn"]
+    drawn = wrapped(NO_NETWORK, tmp_path, *generate)
+    assert drawn.returncode == 0, drawn.stderr
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 2
+    assert "network" not in trained.stderr + drawn.stderr
+
+
+BACKWARDS = """
+import time
+real, calls = time.time, []
+def back():
+    calls.append(0)
+    return real() - (86400 if len(calls) > 60 else 0)
+time.time = back
+"""
+
+
+def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
+    """A day, in the middle of the run: durations are of the clock that never does."""
+    run = wrapped(BACKWARDS, tmp_path, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=run")
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    times = [line["time"] for line in lines]
+    assert max(before - after for before, after in zip(times, times[1:], strict=False)) > 80000
+    assert all(line.get("time/images_per_second", 1) > 0 for line in lines)
+    compared = subprocess.run(
+        [sys.executable, "-m", "gan.cli", "compare", "run", "--json"], cwd=tmp_path, capture_output=True, text=True,
+        env=environment() | {"PYTHONPATH": str(ROOT)}, timeout=100, check=True,
+    )  # fmt: skip
+    assert 0 < json.loads(compared.stdout)["seconds"] < 200
+
+
+@pytest.mark.parametrize("lost", ["cache", "run"])
+def test_a_folder_that_vanishes_does_not_end_the_run(folder: Path, tmp_path: Path, lost: str) -> None:
+    """What is mapped stays, and what is to be written is written into a new folder or said."""
+    with running(folder, cache=str(tmp_path / "cache")) as process:
+        (tmp_path / lost).rename(tmp_path / "elsewhere")
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 143 and "Traceback" not in said, said
