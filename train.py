@@ -9,6 +9,11 @@
 `python train.py --help` lists the parts and options.
 """
 
+from gan import signals
+
+if __name__ == "__main__":
+    signals.quiet()  # before imports that take a second
+
 import hydra
 from omegaconf import DictConfig
 

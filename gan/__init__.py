@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as typing has it, which takes longer to read than all else here
 if TYPE_CHECKING:
     from gan.model import load as load
 
 __all__ = ["load"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name == "load":  # torch comes in when it is asked for: `gan --help` does without
         from gan.model import load
 

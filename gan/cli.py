@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
+from gan import signals
+
+if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not where Python code imports it
+    signals.quiet()
+
 import argparse
 import importlib
 import os
-import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
-from gan.errors import UserError
+from gan.errors import UserError, of_system, shown
 
 COMMANDS = {
     "generate": "draw images from a trained run",
@@ -24,9 +31,24 @@ COMMANDS = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """One that does not repeat all of a long argument."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(shown(message))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code; 2 and one line for what a user can mend."""
-    parser = argparse.ArgumentParser(prog="gan", description="Work with GANs that train.py has trained.")
+    with signals.raised():
+        try:
+            return execute(arguments)
+        except KeyboardInterrupt:
+            return 130
+
+
+def execute(arguments: Sequence[str] | None) -> int:
+    parser = Parser(prog="gan", description="Work with GANs that train.py has trained.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, meaning in COMMANDS.items():
         command = importlib.import_module(f"gan.commands.{name}")
@@ -36,13 +58,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     try:
         code: int | None = parsed.execute(parsed)
-    except UserError as error:
+        sys.stdout.flush()  # here, where it may fail
+    except BrokenPipeError:  # of `gan compare ... | head`: nobody reads the rest
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (UserError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(of_system(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
     return code or 0
 
 

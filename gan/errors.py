@@ -22,6 +22,28 @@ def at_least(name: str, value: object, least: int) -> int:
     return value
 
 
+LONGEST = 600  # letters of what is said of an error
+
+
+def shown(error: object) -> str:
+    """A message as it is printed: in one line, without what is not to be printed, the middle of a long one left out."""
+    line = "".join(letter if letter.isprintable() else " " for letter in " ".join(str(error).split()))
+    if len(line) <= LONGEST:
+        return line
+    half = (LONGEST - 5) // 2
+    return f"{line[:half]} ... {line[-half:]}"
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused: its own words where it has some, else those of whoever raised the error."""
+    return error.strerror or shown(error) or type(error).__name__
+
+
+def of_system(error: OSError) -> str:
+    """`path: no space left on device` of an error that nobody has said more about."""
+    return f"{error.filename or 'a file'}: {reason(error).lower()}"
+
+
 @contextmanager
 def writing(what: object, then: str = "") -> Iterator[None]:
     """UserError that names a path where the file system does not take what is written to it.
@@ -32,7 +54,7 @@ def writing(what: object, then: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"{what}: cannot be written ({error.strerror}){then}") from error
+        raise UserError(f"{what}: cannot be written ({reason(error)}){then}") from error
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:

@@ -12,14 +12,15 @@ from typing import Any
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
+from gan import signals
 from gan.config import CONF, is_child, options
-from gan.errors import UserError, did_you_mean
+from gan.errors import UserError, did_you_mean, of_system, shown
 from gan.lock import release
 
 
 def launch(main: Callable[[], Any]) -> None:
     """Run a `@hydra.main` function: help without torch, the run folder claimed first, errors in one line."""
-    with errors_in_one_line():
+    with signals.raised(), errors_in_one_line():
         if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
             from gan.help import text
 
@@ -49,10 +50,12 @@ def errors_in_one_line() -> Iterator[None]:
     except KeyboardInterrupt:  # before training has begun
         sys.exit(130)
     except Exception as error:
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):  # that a library has made its own of
+            sys.exit(130)
         message = None if wants_traceback else readable(error)
         if message is None:
             raise
-        print(f"error: {message}", file=sys.stderr, flush=True)
+        print(f"error: {shown(message)}", file=sys.stderr, flush=True)
         sys.exit(2)
 
 
@@ -81,8 +84,8 @@ def readable(error: BaseException) -> str | None:
             return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
             return one_line(str(cause))
-        if isinstance(cause, OSError) and cause.strerror:
-            return f"{cause.filename or 'a file'}: {cause.strerror.lower()}"
+        if isinstance(cause, OSError):
+            return of_system(cause)
     return None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
+from gan.errors import reason
 from gan.runs import METRICS, cut_metrics
 
 
@@ -29,6 +31,8 @@ class TensorBoard(TensorBoardLogger):
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
         purge: dict[str, Any] = {} if resumed_at is None else {"purge_step": resumed_at + 1}
         super().__init__(save_dir=run, name="", version="", default_hp_metric=False, flush_secs=10, **purge)
+        if not isinstance(threading.excepthook, WithoutWriters):
+            threading.excepthook = WithoutWriters(threading.excepthook)
         self.failed = False
         self.ending: Summary | None = None  # of the choices under HPARAMS
 
@@ -75,6 +79,17 @@ class TensorBoard(TensorBoardLogger):
             self.failed = _say("TensorBoard's events", error)
 
 
+class WithoutWriters:
+    """What is said of errors that end threads, except those of TensorBoard's: `attempt` says them in a line."""
+
+    def __init__(self, before: Callable[[Any], object]) -> None:
+        self.before = before
+
+    def __call__(self, ended: Any) -> None:
+        if not (isinstance(ended.exc_value, OSError) and type(ended.thread).__module__.startswith("tensorboard.")):
+            self.before(ended)
+
+
 class JSONLines(Logger):
     """One line {"images": ..., "time": ..., NAME: VALUE, ...} a logged step, in RUN/metrics.jsonl."""
 
@@ -108,5 +123,5 @@ class JSONLines(Logger):
 
 
 def _say(what: str, error: OSError) -> bool:
-    print(f"{what}: not written ({error.strerror}); training goes on", flush=True)
+    print(f"{what}: not written ({reason(error)}); training goes on", flush=True)
     return True

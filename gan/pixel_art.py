@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gan.data.decode import ImageError, open_upright
-from gan.errors import UserError
+from gan.errors import UserError, reason
 
 SAMPLED = 100_000  # pixels of a set, at most, that its palette is made of
 MOST = 256  # colours of a palette
@@ -64,7 +64,7 @@ def read_palette(path: str) -> np.ndarray:
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"--palette {path}: neither a number of colours nor a file ({error.strerror})") from error
+        raise UserError(f"--palette {path}: neither a number of colours nor a file ({reason(error)})") from error
     try:
         pixels = np.asarray(open_upright(BytesIO(data)).convert("RGB")).reshape(-1, 3)
         found = np.unique(pixels, axis=0)

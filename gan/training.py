@@ -21,9 +21,9 @@ from lightning.pytorch.callbacks import Timer
 from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gan import runs
+from gan import ranks, runs
 from gan.callbacks.checkpoint import Checkpoint, best_of
-from gan.callbacks.interrupt import Interrupt
+from gan.callbacks.interrupt import Interrupt, end_gatherers
 from gan.checkpoint_io import AtomicCheckpointIO, load
 from gan.config import global_rank, images_at, is_child, plain
 from gan.data.module import Images, say
@@ -40,6 +40,8 @@ EXPECTED_WARNINGS = (
     ".*in eval mode at the start of training.*",  # the averaged generator
     ".*no pre-optimization state.*",  # Lightning #20947
     ".*find_unused_parameters=True was specified.*",  # each phase uses one of two networks
+    ".*all_gather is deprecated.*",  # which Lightning calls
+    ".*DataLoader will create.*",  # more of data.workers than cores is slow, and what was asked for
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 on torch 2.13
 )
 
@@ -91,7 +93,17 @@ def fit(
             raise
         print(f"{run}: {error}", flush=True)
         return math.inf
+    except (Exception, SystemExit) as error:
+        if interrupt.at_once:
+            print(f"stopped at once, without saving; go on with: python train.py resume={run}", flush=True)
+            sys.exit(128 + interrupt.signal)
+        if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning makes it a 1
+            sys.exit(130)
+        if isinstance(error, Exception) and ranks.lost(error):
+            raise ranks.gone(run) from error
+        raise
     finally:
+        end_gatherers()
         if dist.is_initialized():
             dist.destroy_process_group()
     if child:

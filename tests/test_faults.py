@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -34,14 +35,15 @@ def children(pid: int) -> list[int]:
 
 
 @contextmanager
-def running(folder: Path, *options: str, cache: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A run that has saved its first checkpoint."""
-    words = [sys.executable, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
+def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Iterator[subprocess.Popen[str]]:
+    """A run that has saved its first checkpoint; in Python that first does what `code` says, and calls train.py."""
+    python = [sys.executable, "-c", code] if code else [sys.executable]
+    words = [*python, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
     run = folder.parent / "run"
     process = subprocess.Popen(
         [*words, f"hydra.run.dir={run}"],
         cwd=folder.parent,
-        env=environment() | ({"RETRO_GAN_CACHE": cache} if cache else {}),
+        env=environment() | {"PYTHONPATH": str(ROOT)} | ({"RETRO_GAN_CACHE": cache} if cache else {}),
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -113,3 +115,157 @@ def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -
     words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}"]
     result = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=120)
     assert result.returncode == 2 and "there is no folder" in result.stderr
+
+
+def gatherers(process: subprocess.Popen[str]) -> list[int]:
+    """The processes that gather batches, forks of the main one."""
+    started = [pid for pid in children(process.pid) if "train.py" in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert started
+    return started
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: signal.Signals) -> None:
+    """It goes on when the run is to end, so that a last checkpoint is saved."""
+    with running(folder, "data.workers=2") as process:
+        workers = gatherers(process)
+        os.kill(workers[0], signal.SIGSTOP)
+        time.sleep(1)  # until its batch is waited for
+        process.send_signal(number)
+        said = process.communicate(timeout=30)[0]
+        assert process.returncode == 128 + number, said
+        assert "Traceback" not in said and "resume=" in said.strip().splitlines()[-1]
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    resume(folder)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
+    folder: Path, tmp_path: Path, workers: int
+) -> None:
+    """A read that never returns, as of a network's disk that is gone."""
+    (tmp_path / "blocked").touch()
+    code = (
+        "import os, sys, runpy, time\n"
+        "from gan.data import files\n"
+        "whole = files.content\n"
+        "def content(file):\n"
+        "    while os.path.exists(file.root + '/gone'): time.sleep(3600)\n"
+        "    return whole(file)\n"
+        "files.content = content\n"
+        "sys.argv = sys.argv[1:]\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    with running(folder, f"data.workers={workers}", cache=str(tmp_path / "blocked"), code=code) as process:
+        (folder / "gone").touch()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)[0]
+    assert process.returncode == 130, said
+    assert "Traceback" not in said and "stopped at once, without saving" in said.strip().splitlines()[-1]
+    (folder / "gone").unlink()
+    resume(folder, cache=str(tmp_path / "blocked"))
+
+
+def test_a_killed_rank_ends_the_other(folder: Path) -> None:
+    with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
+        (rank,) = gatherers(process)
+        os.kill(rank, signal.SIGKILL)
+        assert ending(process).startswith("error: another process of this run has died or does not answer; go on with")
+    resume(folder)
+
+
+def test_ranks_do_not_outlive_the_first(folder: Path) -> None:
+    with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
+        (rank,) = gatherers(process)
+        process.kill()
+        said = process.communicate(timeout=60)[0]  # until the other has closed its output, too
+        assert "Traceback" not in said and "another process of this run has died" in said
+        deadline = time.monotonic() + 30
+        while Path(f"/proc/{rank}").exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert not Path(f"/proc/{rank}").exists()
+
+
+def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
+    """The other waits for it in a single instruction of half an hour."""
+    with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
+        (rank,) = gatherers(process)
+        os.kill(rank, signal.SIGSTOP)
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=45)[0]
+        assert process.returncode == 130, said
+        assert "Traceback" not in said and "go on with: python train.py resume=" in said.strip().splitlines()[-1]
+    resume(folder)
+
+
+def wrapped(code: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """A short program after some code, in Python of its own."""
+    start = "; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    return subprocess.run(
+        [sys.executable, "-c", f"import runpy, sys\n{code}\n{start.removeprefix('; ')}", *words],
+        cwd=folder,
+        env=environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+
+
+NO_NETWORK = """
+import socket
+real = socket.socket.connect
+def refuse(*words): raise SystemExit(f"asked the network for {words}")
+def connect(self, address): return real(self, address) if self.family == socket.AF_UNIX else refuse(address)
+socket.socket.connect = connect
+socket.getaddrinfo = refuse
+"""
+
+
+def test_no_network_is_asked_for(tmp_path: Path) -> None:
+    """Neither while modules are read, nor to train on the built-in images, nor to generate."""
+    trained = wrapped(NO_NETWORK, tmp_path, str(ROOT / "train.py"), *TINY, "images=8", "hydra.run.dir=run")
+    assert trained.returncode == 0, trained.stderr
+    generate = [str(ROOT / "gan" / "cli.py"), "generate", "run", "--seeds", "0-1", "--out", "drawn"]
+    drawn = wrapped(NO_NETWORK, tmp_path, *generate)
+    assert drawn.returncode == 0, drawn.stderr
+    assert len(list((tmp_path / "drawn").glob("*.png"))) == 2
+    assert "network" not in trained.stderr + drawn.stderr
+
+
+BACKWARDS = """
+import time
+real, calls = time.time, []
+def back():
+    calls.append(0)
+    return real() - (86400 if len(calls) > 60 else 0)
+time.time = back
+"""
+
+
+def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
+    """A day, in the middle of the run: durations are of the clock that never does."""
+    run = wrapped(BACKWARDS, tmp_path, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=run")
+    assert run.returncode == 0 and run.stderr == "", run.stderr
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    times = [line["time"] for line in lines]
+    assert max(before - after for before, after in zip(times, times[1:], strict=False)) > 80000
+    assert all(line.get("time/images_per_second", 1) > 0 for line in lines)
+    compared = subprocess.run(
+        [sys.executable, "-m", "gan.cli", "compare", "run", "--json"], cwd=tmp_path, capture_output=True, text=True,
+        env=environment() | {"PYTHONPATH": str(ROOT)}, timeout=100, check=True,
+    )  # fmt: skip
+    assert 0 < json.loads(compared.stdout)["seconds"] < 200
+
+
+@pytest.mark.parametrize("lost", ["cache", "run"])
+def test_a_folder_that_vanishes_does_not_end_the_run(folder: Path, tmp_path: Path, lost: str) -> None:
+    """What is mapped stays, and what is to be written is written into a new folder or said."""
+    with running(folder, cache=str(tmp_path / "cache")) as process:
+        (tmp_path / lost).rename(tmp_path / "elsewhere")
+        time.sleep(2)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[0]
+    assert process.returncode == 143 and "Traceback" not in said, said

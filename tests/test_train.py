@@ -349,9 +349,13 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
     words = [sys.executable, "-c", code, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.images=4"]
-    result = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(
+        words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
+    )
     assert result.returncode == 2, result.stderr
     assert "not saved" in result.stderr and "32 images" in result.stdout
+    assert len(result.stderr.splitlines()) == 1  # TensorBoard's thread has died, and is silent about it
+    assert result.stdout.count("TensorBoard's events: not written") == 1
     assert not list((tmp_path / "a" / "checkpoints").glob("*.ckpt"))
 
 

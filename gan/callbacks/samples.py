@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning import Callback, Trainer
 
 from gan.callbacks.interrupt import due
-from gan.errors import at_least
+from gan.errors import at_least, reason
 from gan.images import grid, to_png
 from gan.lock import lost
 from gan.loggers import TensorBoard
@@ -60,4 +60,4 @@ def write(picture: bytes, path: Path) -> None:
     try:
         write_atomically(path, lambda file: file.write(picture))
     except OSError as error:
-        print(f"{path}: not written ({error.strerror}); training goes on", flush=True)
+        print(f"{path}: not written ({reason(error)}); training goes on", flush=True)

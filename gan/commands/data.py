@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import add_command
-from gan.errors import UserError
+from gan.errors import UserError, shown, writing
 from gan.progress import counting
 
 SHOWN = 10  # lines of each list in the printed report; --json has all
@@ -92,7 +92,8 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
         rows, columns = np.indices(pictures.shape[2:])
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
         pictures = (pictures[:, :3] + board * (255 - pictures[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
-    save_png(grid(torch.from_numpy(pictures)), path)
+    with writing(f"--sheet {path}"):
+        save_png(grid(torch.from_numpy(pictures)), path)
     print(f"contact sheet: {path}")
 
 
@@ -180,7 +181,7 @@ def list_cache() -> None:
     print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
     for entry in entries:
         height, width, channels = entry.about.get("shape", (0, 0, 0))
-        where = ", ".join(map(str, entry.about.get("source", ["unfinished"])))
+        where = shown(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         print(
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"

@@ -324,7 +324,8 @@ def look_for_copies(found: Found) -> float | None:
     sets = found.sets
     result = Originals(sets.train, sets.reference if sets.held_out else None, sets.flips).compare(sets.generated)
     if found.pairs:
-        save_png(grid(evaluation.pairs(sets, result, PAIRS), columns=8), found.pairs)
+        with writing(found.pairs):
+            save_png(grid(evaluation.pairs(sets, result, PAIRS), columns=8), found.pairs)
         print(f"the images most like one trained on, each beside it: {found.pairs}")
     return result.rate
 

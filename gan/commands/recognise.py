@@ -17,7 +17,7 @@ from gan.commands.evaluate import DECODING, folder
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE
-from gan.errors import UserError, at_least, writing
+from gan.errors import UserError, at_least, reason, writing
 from gan.findings import Findings
 from gan.progress import counting
 from gan.runs import RECOGNITION, write_atomically
@@ -105,7 +105,7 @@ def learn(arguments: argparse.Namespace) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)  # before the work, lest that be in vain
     except OSError as error:
-        raise UserError(f"{out}: cannot be made ({error.strerror})") from error
+        raise UserError(f"{out}: cannot be made ({reason(error)})") from error
     contenders = features(network, untrained, arguments.alone)
     known = [fingerprint(network), digest_of(images).hex(), digest_of(labels).hex(), str(data.classes)]
     findings = Findings(out, arguments, *known, *(digest_of(part.test).hex() for part in parts))

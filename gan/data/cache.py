@@ -28,8 +28,11 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 import os
+import re
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable
@@ -45,7 +48,7 @@ from filelock import FileLock
 from gan.data import decode, pen, retro
 from gan.data.decode import Decoder, ImageError
 from gan.data.pool import check_main, spread
-from gan.errors import UserError
+from gan.errors import UserError, reason
 from gan.progress import counting
 
 FLUSH_EVERY = 2.0  # seconds between two times that pixels are sent to the disk, while others decode
@@ -101,7 +104,9 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
     key = [source.identity, asdict(decoder), version(decode, retro, pen)]
     entry = folder() / "images" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
-        index = _read(entry)
+        if entry.is_symlink():  # old pixels would be removed where it leads to
+            raise OSError(f"{entry} is a link")
+        index = _read(entry, decoder)
         if index is None or _missing(index, source):
             check_main()
             entry.mkdir(parents=True, exist_ok=True)
@@ -114,7 +119,7 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
         pixels: Any = np.asarray(mapped)  # np.memmap's own indexing is slow
     except OSError as error:
         print(
-            f"cache: {folder()} cannot be used ({error.strerror or error}): every image is decoded anew each time, "
+            f"cache: {folder()} cannot be used ({reason(error)}): every image is decoded anew each time, "
             "which is slow; free some room, set RETRO_GAN_CACHE to a folder that has it, or take data.keep=memory",
             file=sys.stderr,
         )
@@ -171,7 +176,7 @@ def _missing(index: Index, source: Any) -> list[int]:
 def _fill(entry: Path, source: Any, decoder: Decoder) -> Index:
     """Bring an entry up to date; under its lock."""
     about = {"source": source.identity, "options": asdict(decoder), "shape": _shape(0, decoder)[1:]}
-    index = _read(entry)
+    index = _read(entry, decoder)
     if index is None or _mostly_gone(index, source):  # a file of another name: the old one may be mapped by a run
         index = Index(f"pixels-{time.time_ns()}", 0, {}, about)
         print(f"cache: {folder()}", flush=True)
@@ -318,20 +323,49 @@ def _shape(rows: int, decoder: Decoder) -> tuple[int, ...]:
     return (rows, *decoder.size, decoder.channels)
 
 
-def _read(entry: Path) -> Index | None:
+def _read(entry: Path, decoder: Decoder | None = None) -> Index | None:
     """The index of an entry; None where there is none that can be used."""
     try:
+        if not stat.S_ISREG(os.lstat(entry / "index.json").st_mode):  # a pipe would be waited for
+            return None
         table = json.loads((entry / "index.json").read_text())
         items = {name: Item(*values) for name, values in table["items"].items()}
-        if (entry / table["file"]).stat().st_size < table["rows"] * np.prod(table["about"]["shape"]):
-            return None
-        return Index(table["file"], table["rows"], items, table["about"])
-    except (OSError, ValueError, KeyError, TypeError):
+        index = Index(table["file"], table["rows"], items, table["about"])
+        fits = decoder is None or tuple(index.about["shape"]) == _shape(0, decoder)[1:]
+        return index if _is_sound(entry, index) and fits else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _is_sound(entry: Path, index: Index) -> bool:
+    """Whether an index is such as `_write` leaves it: a cache may be shared, and others may have written there.
+
+    The file is one of the entry's own, and no row lies outside of it.
+    """
+    shape, about = index.about["shape"], (index.about["source"], index.about["options"])
+    if not re.fullmatch(r"pixels-\d+", index.file, re.ASCII) or not _counts(index.rows, *shape) or len(shape) != 3:
+        return False
+    if not isinstance(about[0], list) or not isinstance(about[1], dict):
+        return False
+    status = os.lstat(entry / index.file)
+    if not stat.S_ISREG(status.st_mode) or status.st_size < index.rows * math.prod(shape):
+        return False
+    return all(
+        _counts(item.first, item.rows, item.sharp)
+        and item.first + item.rows <= index.rows
+        and isinstance(item.digest, str)
+        and isinstance(item.error, str)
+        for item in index.items.values()
+    )
+
+
+def _counts(*values: Any) -> bool:
+    return all(type(value) is int and value >= 0 for value in values)
 
 
 def _write(entry: Path, index: Index) -> None:
     temporary = entry / f"index-{os.getpid()}.json"
+    temporary.unlink(missing_ok=True)  # it may be a link
     with open(temporary, "w") as file:
         file.write(json.dumps(index._asdict()))  # json.dump to a file is written in Python and slow
         file.flush()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import zlib
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from PIL import Image
 
 from gan.data import cache
 from gan.data.decode import Decoder, Fitted
-from gan.errors import UserError
+from gan.errors import UserError, shown
 
+LARGEST = 1 << 30  # bytes of a set, unpacked: CIFAR-10 has 154 million
 SETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
 
 
@@ -36,8 +37,9 @@ class Downloaded:
         self.path = folder / f"{name}.npz"
         if not self.path.exists():
             _keep(load(name, folder), self.path)
-        with np.load(self.path) as table:
-            self._classes, self._labels = table["classes"].tolist(), table["labels"].tolist()
+        self._classes, self._labels = self._table("classes", 1, "U").tolist(), self._table("labels", 1, "i").tolist()
+        if not self._labels or not 0 <= min(self._labels) <= max(self._labels) < len(self._classes):
+            raise self._damaged("labels that are no classes")
         self.keys = self.names = [str(index) for index in range(len(self._labels))]
         self.stamps = [0] * len(self.keys)
         self._pictures: np.ndarray | None = None
@@ -50,9 +52,28 @@ class Downloaded:
 
     def content(self, index: int) -> bytes:
         if self._pictures is None:
-            with np.load(self.path) as table:
-                self._pictures = table["pictures"]
+            pictures = self._table("pictures", None, "u")
+            if len(pictures) != len(self._labels) or pictures.ndim not in (3, 4) or pictures.dtype != np.uint8:
+                raise self._damaged("other pictures than labels")
+            self._pictures = pictures
         return self._pictures[index].tobytes()
+
+    def _table(self, name: str, axes: int | None, kind: str) -> np.ndarray:
+        """One array of the file; UserError where it is none of ours, which never needs a pickle."""
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                    raise ValueError(f"more than {LARGEST:,} bytes")
+            with np.load(self.path, allow_pickle=False) as table:
+                found: np.ndarray = table[name]
+        except Exception as error:  # damaged archives raise nearly anything
+            raise self._damaged(str(error)) from error
+        if found.dtype.kind != kind or axes not in (None, found.ndim):
+            raise self._damaged(f"{name} of another kind")
+        return found
+
+    def _damaged(self, why: str) -> UserError:
+        return UserError(f"{self.path}: not what was kept there ({shown(why)}); remove it, and it is made anew")
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
@@ -69,14 +90,9 @@ def load(name: str, folder: Path) -> Any:
 
     try:
         return getattr(datasets, SETS[name])(folder, train=True, download=True)
-    except (
-        OSError,
-        RuntimeError,
-        EOFError,
-        zlib.error,
-    ) as error:  # no network, a torn file
+    except Exception as error:  # no network, a torn file, a hostile one
         raise UserError(
-            f"data={name}: cannot be downloaded to {folder} ({error}); try again with a network, "
+            f"data={name}: cannot be downloaded to {folder} ({shown(error)}); try again with a network, "
             "or take data=retro or data=folder"
         ) from error
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import torch
 from torch import Tensor
 
 from gan.data.cache import folder
+from gan.errors import reason
 from gan.metrics.extractors import features, source
 from gan.runs import write_atomically
 
@@ -21,7 +24,7 @@ def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = 
     """`features(extractor, images, advance)`, from the cache where they are in it."""
     path = place(extractor, images)
     found = read(path)
-    if found is None:
+    if found is None or len(found) != len(images):
         found = features(extractor, images, advance)
         write(path, found)
     else:
@@ -38,9 +41,16 @@ def place(extractor: Any, images: Tensor) -> Path:
 
 
 def read(path: Path) -> Tensor | None:
+    """Features (n, d) from a file; None where it is not there or is not such as `write` makes them.
+
+    It is mapped first: a header can ask for any amount of memory, and a map is no longer than its file.
+    """
     try:
-        return torch.from_numpy(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, EOFError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # a pipe would be waited for
+            return None
+        found = np.lib.format.open_memmap(path, mode="r")  # which reads no pickles and no archives
+        return torch.from_numpy(np.array(found)) if found.ndim == 2 and found.dtype.kind == "f" else None
+    except Exception:  # headers that are damaged raise nearly anything
         return None
 
 
@@ -49,4 +59,4 @@ def write(path: Path, found: Tensor) -> None:
     try:
         write_atomically(path, lambda file: np.save(file, found.numpy(), allow_pickle=False))
     except OSError as error:
-        print(f"cache: {path.parent} cannot be written ({error.strerror}): features are made anew", file=sys.stderr)
+        print(f"cache: {path.parent} cannot be written ({reason(error)}): features are made anew", file=sys.stderr)

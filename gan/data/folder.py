@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gan.errors import UserError
+from gan.errors import UserError, reason
 
 SUFFIXES: frozenset[str] = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # systems leave these behind
@@ -92,8 +92,8 @@ def _read(folder: str) -> tuple[list[os.DirEntry[str]], os.stat_result]:
     except NotADirectoryError as error:
         raise UserError(f"{folder!r} is a file: give the folder that it is in") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise UserError(f"folder {folder!r} can't be read ({reason}): mend its permissions, or move it away") from error
+        why = reason(error) if isinstance(error, OSError) else error
+        raise UserError(f"folder {folder!r} can't be read ({why}): mend its permissions, or move it away") from error
 
 
 def _is(question: Callable[[], bool]) -> bool:

@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from gan.data.decode import Decoder, Fitted, ImageError, header
-from gan.errors import UserError
+from gan.errors import UserError, reason
 
 
 class Hub:
@@ -60,7 +60,7 @@ class Hub:
             with open(cell["path"], "rb") as file:
                 return file.read()
         except OSError as error:
-            raise ImageError(error.strerror or str(error)) from error
+            raise ImageError(reason(error)) from error
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return header(BytesIO(data), decoder.max_pixels).frames

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gan.errors import UserError
+from gan.errors import UserError, reason, shown
+
+LARGEST = 128 << 20  # bytes of a table, some millions of files
 
 
 def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]]:
@@ -69,6 +72,10 @@ def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:
 
 def _rows(path: str) -> Iterator[tuple[str, str]]:
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or a device would be read for ever
+            raise ValueError("it is no file")
+        if os.stat(path).st_size > LARGEST:
+            raise ValueError(f"more than {LARGEST:,} bytes")
         with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             if path.lower().endswith(".json"):
                 pairs = _pairs(json.load(file))
@@ -77,15 +84,15 @@ def _rows(path: str) -> Iterator[tuple[str, str]]:
                 if pairs and [cell.strip().lower() for cell in pairs[0]] == ["file", "label"]:
                     del pairs[0]
         for number, pair in enumerate(pairs, 1):
-            if len(pair) != 2:
+            if len(pair) != 2 or any(isinstance(cell, list | dict) for cell in pair):
                 raise ValueError(f"entry {number} is not a file and a label")
             yield str(pair[0]).strip(), str(pair[1]).strip()
     except OSError as error:
         raise UserError(
-            f"data.labels={path}: {error.strerror}; give true, false or a table of files and labels"
+            f"data.labels={path}: {reason(error)}; give true, false or a table of files and labels"
         ) from error
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        raise UserError(f"data.labels={path}: not a table of files and labels ({error})") from error
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
+        raise UserError(f"data.labels={path}: not a table of files and labels ({shown(error)})") from error
 
 
 def _pairs(table: Any) -> list[Any]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import re
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +18,7 @@ from gan.data.decode import Decoder, ImageError
 from gan.data.files import Files
 from gan.errors import UserError
 
+LEFT_OUT = "left out: "
 SHARD = 512  # images, 6 MB of 64 pixels with three channels
 LEAST = 64  # shards that a set is cut into if it is small: a batch is drawn from up to 32 at a time
 
@@ -32,20 +38,51 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
     source = Files(roots)
     classes, of_each = source.classes(labels)
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
-    litdata.optimize(
-        Packed(source, decoder, of_each, len(classes)),
-        order,
-        str(out),
-        chunk_size=max(1, min(SHARD, len(order) // LEAST)),
-        num_workers=min(processes, len(order)),
-        start_method="spawn",
-        keep_data_ordered=True,
-        verbose=False,
-    )
+    with children_silent(out):
+        litdata.optimize(
+            Packed(source, decoder, of_each, len(classes)),
+            order,
+            str(out),
+            chunk_size=max(1, min(SHARD, len(order) // LEAST)),
+            num_workers=min(processes, len(order)),
+            start_method="spawn",
+            keep_data_ordered=True,
+            verbose=False,
+        )
     written = len(litdata.StreamingDataset(str(out))) if (out / "index.json").is_file() else 0
     if not written:
         raise UserError(f"{source.where}: none of its {len(order)} images can be read")
     return written
+
+
+@contextmanager
+def children_silent(out: Path) -> Iterator[None]:
+    """Keep what processes say until they have ended: of an error one line, else what they have left out.
+
+    Raises:
+        UserError: the system refused something, such as room on the disk.
+    """
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile("w+", errors="replace") as log, open(terminal, "w") as own:
+        before, sys.stderr = sys.stderr, own if sys.stderr is sys.__stderr__ else sys.stderr
+        os.dup2(log.fileno(), 2)
+        try:
+            yield
+        except Exception as error:
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+            log.seek(0)
+            if refused := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}"):
+                raise UserError(f"--out {out}: cannot be written ({refused[0]}); remove what is in it") from error
+            raise
+        finally:
+            sys.stderr = before
+            os.dup2(terminal, 2)
+        log.seek(0)
+        for line in log:
+            if line.startswith(LEFT_OUT):
+                print(line.rstrip(), file=sys.stderr)
 
 
 class Packed:
@@ -61,7 +98,7 @@ class Packed:
         try:
             found = list(self.source.pictures(self.source.content(item), self.decoder))
         except ImageError as error:
-            print(f"left out: {self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
+            print(f"{LEFT_OUT}{self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
             return
         for picture in found:
             image = np.ascontiguousarray(picture.pixels.transpose(1, 2, 0))  # (H, W, C)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,13 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.data.module import loader, position
 from gan.data.sampler import share_of
+from gan.data.shard_index import NotOurs, check, check_first, check_shard, refused
 from gan.data.size import pair
 from gan.data.variation import Variation
-from gan.errors import UserError, at_least
+from gan.errors import UserError, at_least, shown
 
 LANES = 32  # shards in memory at a time, of all ranks together; a batch is drawn from all of them
+MOST_CLASSES = 100_000
 SHARDS_A_LANE = 4  # at least, or images of lanes with fewer shards would be seen more often than others
 
 
@@ -64,9 +67,22 @@ class Shards(IterableDataset[dict[str, Tensor]]):
     """
 
     def __init__(
-        self, table: Any, batch_size: int, seed: int, rank: int, ranks: int, start: int, variation: Variation | None
+        self,
+        table: Any,
+        batch_size: int,
+        seed: int,
+        rank: int,
+        ranks: int,
+        start: int,
+        variation: Variation | None,
+        shape: tuple[int, ...],
+        classes: int,
+        folder: Path | None = None,
     ) -> None:
         self.table = table
+        self.shape = shape  # (H, W, C)
+        self.classes = classes
+        self.folder = folder  # None where shards come from elsewhere
         self.batch_size = batch_size
         self.share = share_of(batch_size, ranks)
         self.rank = rank
@@ -97,10 +113,17 @@ class Shards(IterableDataset[dict[str, Tensor]]):
     def read(self, lane: int, shard: int) -> tuple[Tensor, Tensor]:
         """Images uint8 (n, H, W, C) and labels (n,) of a shard, which the lane keeps until it takes another."""
         if lane not in self.held or self.held[lane][0] != shard:
+            places = range(int(self.first[shard]), int(self.first[shard + 1]))
+            name = self.table.subsampled_files[shard]
             try:
-                rows = [self.table[place] for place in range(int(self.first[shard]), int(self.first[shard + 1]))]
+                if self.folder:
+                    check_shard(self.folder / name, len(places), int(np.prod(self.shape)))
+                rows = [self.table[place] for place in places]
+                if any(row["image"].dtype != np.uint8 or row["image"].shape != self.shape for row in rows):
+                    raise NotOurs("it holds images of another kind")
+                if any(not 0 <= row["label"] < max(self.classes, 1) for row in rows):
+                    raise NotOurs("it holds labels that are no classes")
             except Exception as error:  # what a missing file, a network or a storage service raises is its own
-                name = self.table.subsampled_files[shard]
                 raise UserError(f"data.root: shard {name} cannot be read ({error}); go on with resume=") from error
             images = torch.from_numpy(np.stack([row["image"] for row in rows]))
             self.held[lane] = (shard, images, torch.tensor([row["label"] for row in rows]))
@@ -134,6 +157,7 @@ class Stream(LightningDataModule):
     ) -> None:
         super().__init__()
         self.root = root
+        self.folder = None if "://" in root else Path(root)
         self.size = pair(size)
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
@@ -151,21 +175,34 @@ class Stream(LightningDataModule):
             from litdata import StreamingDataset
         except ImportError as error:
             raise UserError("data=stream needs the litdata library: pip install -e '.[stream]'") from error
-        if "://" not in self.root and not os.path.isfile(os.path.join(self.root, "index.json")):
+        if self.folder and not os.path.lexists(self.folder / "index.json"):
             raise UserError(f"data.root={self.root}: no shards there; write some with gan data pack")
         try:
+            if self.folder:
+                check(self.folder / "index.json")
             self.table = StreamingDataset(self.root, shuffle=False, max_cache_size=self.disk)
-            shape = self.table[0]["image"].shape
-            self.classes = [str(label) for label in range(self.table[0]["classes"])]
+            check(Path(self.table.input_dir.path) / "index.json")  # which litdata may have fetched
+            if self.folder:
+                begin, end = self.table.region_of_interest[0]
+                check_first(self.folder / self.table.subsampled_files[0], end - begin)
+            first = self.table[0]
+            shape = first["image"].shape
+            if len(shape) != 3 or not 0 <= first["classes"] <= MOST_CLASSES:
+                raise NotOurs(f"an image of shape {shape} and {first['classes']} classes")
+            self.classes = [str(label) for label in range(first["classes"])]
+        except NotOurs as error:
+            raise refused(self.root, error) from error
         except Exception as error:  # what a missing file, a network or a storage service raises is its own
-            raise UserError(f"data.root={self.root}: cannot be read ({error})") from error
+            raise UserError(f"data.root={self.root}: cannot be read ({shown(error)})") from error
         height, width, channels = shape
         if (height, width, channels) != (*self.size, self.channels):
             sizes = f"data.size=[{height},{width}] data.channels={channels}"
             raise UserError(f"data.root={self.root}: was packed for {sizes}; give these")
 
     def _batches(self, rank: int, ranks: int, start: int) -> Shards:
-        return Shards(self.table, self.batch_size, self.seed, rank, ranks, start, self.variation)
+        shape = (*self.size, self.channels)
+        order = self.batch_size, self.seed, rank, ranks, start, self.variation
+        return Shards(self.table, *order, shape, len(self.classes), self.folder)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         return loader(self._batches(*position(self.trainer)), self.workers)

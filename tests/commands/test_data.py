@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from gan.commands.data import parse_size
 from gan.data.report import Facts, best_size, quoted, share_mirrored
 from gan.errors import UserError
 
-from ..conftest import TINY, Train
+from ..conftest import ROOT, TINY, Train, environment
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
@@ -168,3 +172,29 @@ def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train:
     assert str(messy) in listed and "17 images  16x16x3" in listed
     assert "removed" in gan_command("data", "cache", "--clear").stdout
     assert "in 0 sets" in gan_command("data", "cache", "--list").stdout
+
+
+def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gan.images.write_atomically", full)
+    error = gan_command("data", "check", str(messy), "--sheet", "sheet.png", check=2).stderr
+    assert error.splitlines()[-1] == "error: --sheet sheet.png: cannot be written (No space left on device)"
+
+
+def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
+    """No file may exceed 1 kB: the processes that write shards fail, and one line says so."""
+    pytest.importorskip("litdata")
+    code = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))\n"
+        "from gan.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    words = ["data", "pack", str(messy / "class 0"), "--out", "shards", "--size", "64"]
+    result = subprocess.run(
+        [sys.executable, "-c", code, *words], cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert result.returncode == 2, result.stderr
+    assert result.stderr == "error: --out shards: cannot be written (File too large); remove what is in it\n"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -142,3 +144,16 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert "note: no pictures were held out (data.split=file does): these were trained on" in said
     error = gan_command("evaluate", "whole", "--against", "whole:val", check=2).stderr
     assert "whole: has held no pictures out" in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--pairs", "pairs.png"], []])
+def test_a_full_disk_under_the_pairs(
+    words: list[str], run: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("gan.images.write_atomically", full)
+    error = gan_command("evaluate", "run", "--images", "8", "--extractor", "random_conv", *words, check=2).stderr
+    named = "pairs.png" if words else "run/samples/copies-000000016.png"
+    assert error.splitlines()[-1] == f"error: {named}: cannot be written (No space left on device)"

@@ -75,6 +75,36 @@ def test_bad_tables(tmp_path: Path, file: str, text: str, message: str) -> None:
         labels.read(str(tmp_path / file), NAMES)
 
 
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("t.json", b"[" * 200_000),
+        ("t.json", b'{"labels": ' * 100_000),
+        ("t.json", bytes(range(256)) * 100),
+        ("t.csv", bytes(range(256)) * 100),
+        ("t.csv", b'"' + b"x" * 1_000_000),
+        ("t.json", b'[{"file": ["a"], "label": {"b": 1}}]'),
+        ("t.json", b'{"b/1.png": [1, 2], "b/c/2.png": null, "a/3.png": {}}'),
+        ("t.json", b'{"labels": 7}'),
+        ("t.json", b'{"labels": [7]}'),
+        ("t.json", b"null"),
+        ("t.json", b"[" + b"0," * 25_000_000 + b"0]"),
+        ("t.csv", b"x" * 200_000_000),
+    ],
+)
+def test_hostile_tables(tmp_path: Path, file: str, content: bytes) -> None:
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        labels.read(str(tmp_path / file), NAMES)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_a_table_that_never_ends(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="it is no file"):
+        labels.read(str(tmp_path / "t.csv"), NAMES)
+
+
 def test_a_missing_table() -> None:
     with pytest.raises(UserError, match=r"data\.labels=absent\.csv: No such file"):
         labels.read("absent.csv", NAMES)

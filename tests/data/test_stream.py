@@ -72,7 +72,7 @@ def test_a_rank_reads_its_own_shards_alone(shards: Path) -> None:
     table = stream(shards).table
     read: list[set[int]] = []
     for rank in range(2):
-        batches = Shards(table, 8, 0, rank, 2, 0, None)
+        batches = Shards(table, 8, 0, rank, 2, 0, None, (16, 16, 3), 2)
         own: set[int] = set()
         original = batches.read
         batches.read = lambda lane, shard, own=own, original=original: (own.add(shard), original(lane, shard))[1]  # type: ignore[method-assign]
@@ -128,7 +128,7 @@ def test_what_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(UserError, match=r"packed for data\.size=\[16,16\] data\.channels=3"):
         Stream(str(shards), size=32).setup("fit")
     (tmp_path / "index.json").write_text("{")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="is not JSON"):
         Stream(str(tmp_path)).setup("fit")
     monkeypatch.setitem(__import__("sys").modules, "litdata", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[stream\]'"):

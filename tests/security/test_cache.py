@@ -1,0 +1,258 @@
+"""A cache that others have written to: nothing in it is run, nothing outside of it is touched, and it is made anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import resource
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan.commands.data import list_cache
+from gan.data import cache, features
+from gan.data.decode import Decoder
+from gan.data.downloaded import Downloaded
+from gan.data.files import Files
+from gan.errors import UserError
+from gan.metrics.extractors import extractor
+
+DECODER = Decoder((4, 4), channels=1)
+MEMORY = 256 << 20  # bytes
+
+
+class Bomb:
+    def __init__(self, canary: Path) -> None:
+        self.canary = canary
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.canary}",)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A cache of its own; what is beside it stays as it is, no canary comes, and memory stays bounded."""
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "images").mkdir()
+    for value in range(3):
+        Image.new("L", (4, 4), value).save(tmp_path / "images" / f"{value}.png")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    for name in ("pixels-1", "index-1.json", "precious"):
+        (outside / name).write_bytes(b"old" * 100)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield tmp_path / "cache"
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < MEMORY
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "images", "outside"]
+    assert {path.name: path.read_bytes() for path in outside.iterdir()} == dict.fromkeys(
+        ("pixels-1", "index-1.json", "precious"), b"old" * 100
+    )
+
+
+def values(tmp_path: Path) -> list[int]:
+    found = cache.decoded(Files([str(tmp_path / "images")]), DECODER)
+    return found.pixels[found.rows()][:, 0, 0, 0].tolist()
+
+
+def replaced(*path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(index: dict[str, Any]) -> None:
+        at: Any = index
+        for key in path[:-1]:
+            at = at[key]
+        at[path[-1]] = value
+
+    return change
+
+
+def of_items(value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(index: dict[str, Any]) -> None:
+        for key, item in index["items"].items():
+            index["items"][key] = (
+                value if not isinstance(value, dict) else [value.get(i, v) for i, v in enumerate(item)]
+            )
+
+    return change
+
+
+INDICES = {
+    "file leads out": replaced("file", value="../../../outside/precious"),
+    "file of pixels elsewhere": replaced("file", value="../../../outside/pixels-1"),
+    "absolute file": replaced("file", value="/dev/zero"),
+    "file of a wrong type": replaced("file", value=["pixels-1"]),
+    "file is the entry": replaced("file", value="."),
+    "rows beyond the file": replaced("rows", value=10**12),
+    "negative rows": replaced("rows", value=-3),
+    "rows of a wrong type": replaced("rows", value="3"),
+    "rows and a shape of nothing": lambda index: index.update(rows=10**9, about=index["about"] | {"shape": [0, 0, 0]}),
+    "shape of a wrong type": replaced("about", "shape", value="444"),
+    "shape of another length": replaced("about", "shape", value=[16]),
+    "no items": replaced("items", value=None),
+    "items of a wrong type": replaced("items", value=[1, 2]),
+    "items that are texts": of_items("1234567"),
+    "items that are too short": of_items([1]),
+    "items that are too long": of_items([0] * 50),
+    "first row beyond the file": of_items({2: 10**9}),
+    "negative first row": of_items({2: -2}),
+    "first row of a wrong type": of_items({2: "0"}),
+    "more rows than there are": of_items({3: 10**9}),
+    "rows that are true": of_items({3: True}),
+    "error of a wrong type": of_items({4: ["x"]}),
+    "digest of a wrong type": of_items({1: 7}),
+    "about of a wrong type": replaced("about", value=[1]),
+    "source of a wrong type": replaced("about", "source", value=7),
+}
+
+
+@pytest.mark.parametrize("case", INDICES)
+def test_a_planted_index(case: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert values(tmp_path) == [0, 1, 2]
+    (path,) = folder.glob("images/*/index.json")
+    index = json.loads(path.read_text())
+    INDICES[case](index)
+    path.write_text(json.dumps(index))
+    list_cache()
+    assert values(tmp_path) == [0, 1, 2]
+    assert json.loads(path.read_text())["rows"] == 3
+    assert "cannot be used" not in capsys.readouterr().err
+
+
+def linked(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+def piped(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+FILES: dict[str, Callable[[Path, Path], object]] = {
+    "deep": lambda path, out: path.write_text('{"items": ' + "[" * 200_000),
+    "binary": lambda path, out: path.write_bytes(bytes(range(256))),
+    "a pickle": lambda path, out: path.write_bytes(pickle.dumps(Bomb(out.parent / "canary"))),
+    "a pipe": lambda path, out: piped(path),
+    "a device": lambda path, out: linked(path, "/dev/zero"),
+    "a link out": lambda path, out: linked(path, str(out / "precious")),
+}
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_a_planted_file_for_an_index(case: str, folder: Path, tmp_path: Path) -> None:
+    values(tmp_path)
+    (path,) = folder.glob("images/*/index.json")
+    FILES[case](path, tmp_path / "outside")
+    assert values(tmp_path) == [0, 1, 2]
+    list_cache()
+
+
+def test_links_in_place_of_files(folder: Path, tmp_path: Path) -> None:
+    values(tmp_path)
+    (path,) = folder.glob("images/*/index.json")
+    index = json.loads(path.read_text())
+    linked(path.with_name(index["file"]), str(tmp_path / "outside" / "precious"))
+    (path.parent / f"index-{os.getpid()}.json").symlink_to(tmp_path / "outside" / "precious")
+    assert values(tmp_path) == [0, 1, 2]
+
+
+def test_an_entry_that_leads_elsewhere(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    values(tmp_path)
+    (path,) = folder.glob("images/*")
+    path.rename(folder / "moved")
+    path.symlink_to(tmp_path / "outside")
+    assert values(tmp_path) == [0, 1, 2]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "cannot be used" in line]
+    assert "is a link" in line
+    cache.clear()
+
+
+def header(shape: str, descr: str = "'<f4'") -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}\n".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+def saved(array: Any, path: Path) -> None:
+    with open(path, "wb") as file:
+        np.save(file, array, allow_pickle=True)
+
+
+FEATURES: dict[str, Callable[[Path, Path], object]] = {
+    "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
+    "pickled objects": lambda path, canary: saved(np.array([Bomb(canary)], object), path),
+    "an archive": lambda path, canary: archive(path),
+    "a huge shape": lambda path, canary: path.write_bytes(header("(3, 1000000000000)")),
+    "a negative shape": lambda path, canary: path.write_bytes(header("(-3, 2)") + bytes(24)),
+    "a deep header": lambda path, canary: path.write_bytes(header("(" * 9000)),
+    "an open header": lambda path, canary: path.write_bytes(header("(3, 2")),
+    "other images": lambda path, canary: saved(np.zeros((2, 5), np.float32), path),
+    "whole numbers": lambda path, canary: saved(np.zeros((3, 5), np.int64), path),
+    "one axis": lambda path, canary: saved(np.zeros(3, np.float32), path),
+    "nothing": lambda path, canary: path.write_bytes(b""),
+    "cut": lambda path, canary: path.write_bytes(header("(3, 5)") + bytes(20)),
+    "a pipe": lambda path, canary: os.mkfifo(path),
+    "a device": lambda path, canary: path.symlink_to("/dev/zero"),
+}
+
+
+@pytest.mark.parametrize("case", FEATURES)
+def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
+    conv, images = extractor("random_conv"), torch.arange(3 * 3 * 64, dtype=torch.uint8).reshape(3, 3, 8, 8)
+    path = features.place(conv, images)
+    path.parent.mkdir()
+    FEATURES[case](path, tmp_path / "canary")
+    found = features.remembered(conv, images)
+    assert len(found) == 3 and found.shape[1] > 5 and torch.isfinite(found).all()
+    assert torch.equal(features.remembered(conv, images), found)
+
+
+def archive(path: Path, **arrays: Any) -> None:
+    good = {"pictures": np.zeros((2, 4, 4), np.uint8), "labels": np.arange(2), "classes": np.array(["a", "b"])}
+    with open(path, "wb") as file:
+        np.savez(file, allow_pickle=True, **{**good, **arrays})
+
+
+def bomb(path: Path) -> None:
+    archive(path)
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as opened, opened.open("zeros.npy", "w") as file:
+        for _ in range(1100):
+            file.write(bytes(1 << 20))
+
+
+def huge(path: Path) -> None:
+    archive(path)
+    with zipfile.ZipFile(path, "w") as opened:
+        opened.writestr("classes.npy", header("(1000000000000000,)", "'<U1'"))
+
+
+DOWNLOADS: dict[str, Callable[[Path, Path], object]] = {
+    "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
+    "pickled classes": lambda path, canary: archive(path, classes=np.array([Bomb(canary)] * 2, object)),
+    "pickled labels": lambda path, canary: archive(path, labels=np.array([Bomb(canary)] * 2, object)),
+    "pickled pictures": lambda path, canary: archive(path, pictures=np.array([Bomb(canary)] * 2, object)),
+    "labels that are no classes": lambda path, canary: archive(path, labels=np.array([0, 7])),
+    "no labels": lambda path, canary: archive(path, labels=np.arange(0)),
+    "more labels than pictures": lambda path, canary: archive(path, labels=np.zeros(9, np.int64)),
+    "pictures of another kind": lambda path, canary: archive(path, pictures=np.zeros((2, 4, 4))),
+    "pictures of two axes": lambda path, canary: archive(path, pictures=np.zeros((2, 4), np.uint8)),
+    "a bomb": lambda path, canary: bomb(path),
+    "a huge shape": lambda path, canary: huge(path),
+    "no archive": lambda path, canary: path.write_text("text"),
+    "nothing": lambda path, canary: path.write_bytes(b""),
+}
+
+
+@pytest.mark.parametrize("case", DOWNLOADS)
+def test_planted_downloads(case: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "downloads").mkdir()
+    path = folder / "downloads" / "fashion_mnist.npz"
+    DOWNLOADS[case](path, tmp_path / "canary")
+    with pytest.raises(UserError, match="not what was kept there") as caught:
+        Downloaded("fashion_mnist").content(0)
+    assert "\n" not in str(caught.value)
