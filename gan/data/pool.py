@@ -29,7 +29,11 @@ AHEAD = 16  # chunks sent to each process before the results of the first are ta
 HERE = 0.5  # seconds of trusted work done in this process, before starting others is worth it
 LIMIT = 60  # seconds of a core that a task may take: it ends a process that a file keeps busy for hours
 LEAST_MEMORY = 1 << 30  # bytes that a process may take, however little there is
-PLUGINS = [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
+# Imported once for all processes. None of ours: the server that forks them does not know where this process found them,
+# and would take those of an installed version for those of a checkout.
+LIBRARIES = ["numpy.random", "json", "filelock"]
+LIBRARIES += [f"PIL.Image{part}" for part in ("Cms", "Ops", "Filter", "Draw", "Font")]
+LIBRARIES += [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
 UNGUARDED = (
     "no process can be started to share the work: in a script of your own, what it does belongs below "
     'if __name__ == "__main__":'
@@ -166,7 +170,7 @@ def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
     # no plain fork, which would copy the locks of torch's and the progress bar's threads
     clean = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(clean)
-    context.set_forkserver_preload(["gan.data.cache", *PLUGINS])  # imported once for all
+    context.set_forkserver_preload(LIBRARIES)
     memory = max(LEAST_MEMORY, available() // count)
     return ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work, memory, LIMIT))
 

@@ -118,6 +118,19 @@ def test_processes_work_where_the_system_has_no_fork(monkeypatch: pytest.MonkeyP
     assert results == [-1 if n == 13 else n * n for n in range(20)]
 
 
+def test_processes_run_the_code_that_this_one_runs(tmp_path: Path) -> None:
+    """Where another version is installed, and a checkout is used from elsewhere."""
+    (tmp_path / "old" / "gan").mkdir(parents=True)
+    (tmp_path / "old" / "gan" / "__init__.py").touch()
+    script = tmp_path / "script.py"
+    lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})", "from gan.data import pool, retro"]
+    lines += ["if __name__ == '__main__':", "    pool.Apart()(retro.draw, 0, 0, 16, 16)"]
+    script.write_text("\n".join(lines))
+    environment = os.environ | {"PYTHONPATH": str(tmp_path / "old")}
+    result = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+
+
 def test_processes_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
     lines = ["import os", "from tests.data import test_pool", "from gan.data import pool"]
     lines += ["if __name__ == '__main__':", "    pool.Apart()(test_pool.square, 1)", "    os.abort()"]
