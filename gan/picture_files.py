@@ -25,7 +25,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
-BYTES_PER_PIXEL = 40  # of memory that the largest step of a translation takes beside the network; measured
 WITHOUT_ALPHA = ("JPEG", "BMP")  # pictures lie on white there
 WHITE = (255, 255, 255)
 ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")

@@ -32,6 +32,7 @@ SOME_UNREADABLE = 3  # exit code
 TARGETS = 500  # pictures of the target that a palette is made of
 LARGER = 4  # times than what training saw, above which pictures have details of another size
 LISTED = 20  # unreadable files that are named
+PIXEL, SNAPPED_PIXEL = 40, 120  # bytes of memory that a pixel takes at most, in both processes; measured
 SHEET = 512  # pixels that pictures of a comparison have at most
 
 
@@ -87,8 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
     network.to(checked_device(arguments.device))
     palette = chosen_palette(arguments, config) if arguments.palette else None
     tile = arguments.tile or fitting_memory(network)
-    arguments.max_pixels = arguments.max_pixels or most_pixels(available())
     translator = Pictures(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
+    arguments.max_pixels = arguments.max_pixels or most_pixels(available(), translator.snaps)
     if translator.snaps and any(format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG keeps neither cells nor colours exactly; an OUTPUT or files that end in .png would")
     try:
@@ -110,16 +111,16 @@ def run(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if broken else 0
 
 
-def most_pixels(memory: int) -> int:
+def most_pixels(memory: int, snaps: bool) -> int:
     """Pixels of an image that fit beside the network, which takes half of the memory: never more than training reads.
 
     Args:
         memory: bytes that there are.
+        snaps: pixel art is made of them.
     """
     from gan.data.decode import MAX_PIXELS
-    from gan.picture_files import BYTES_PER_PIXEL
 
-    return max(1, min(MAX_PIXELS, memory // 2 // BYTES_PER_PIXEL))
+    return max(1, min(MAX_PIXELS, memory // 2 // (SNAPPED_PIXEL if snaps else PIXEL)))
 
 
 def done(file: File, target: Path, sheets: Path | None) -> bool:
