@@ -44,6 +44,7 @@ def convert(
             if head.width * head.height > max_pixels:
                 limit = f"the limit of {max_pixels:,} pixels; --max-pixels sets another"
                 raise UserError(f"{source}: {head.width}x{head.height} is more than {limit}")
+            head.options = {"max_pixels": str(max_pixels)}  # a later frame may say that it is larger
             write_atomically(target, lambda file: write(reader, file, kind, change))
     except av.InvalidDataError as error:
         raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
@@ -119,7 +120,7 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
         if packet.stream is sound:
             early.append(packet)
         else:
-            for frame in packet.decode():
+            for frame in frames_of(packet):
                 after = changed(frame, change)
                 if written is None:
                     written = stream_like(picture, after, writer)
@@ -132,6 +133,16 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
                 writer.mux(heard)
     if written is not None:
         writer.mux(written.encode())
+
+
+def frames_of(packet: Any) -> Any:
+    """The frames of a packet; InvalidDataError whatever is wrong with it, such as a size above max_pixels."""
+    import av
+
+    try:
+        return packet.decode()
+    except av.FFmpegError as error:
+        raise av.InvalidDataError(error.errno, error.strerror) from error
 
 
 def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:

@@ -45,7 +45,7 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     found = chain.from_iterable(spread(partial(taken, decoder), files, lambda file: Taken(error=CRASHED)))
     for file, image in zip(files, found, strict=True):
         if image.pixels is None:
-            broken.append(f"{file.path}: {image.error}")
+            broken.append(f"{file.shown}: {image.error}")
             continue
         others += image.size != (width, height)
         clear += image.mode == "RGBA"

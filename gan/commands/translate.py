@@ -161,19 +161,19 @@ def convert_all(
                 if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
                     save_sheet(before, apart(first, target, most), sheet_of(file, sheets))
         except TooLarge as error:
-            broken.append(f"{file.path}: {error}; --max-pixels sets another")
+            broken.append(f"{file.shown}: {error}; --max-pixels sets another")
         except ImageError as error:
-            broken.append(f"{file.path}: {error}")
+            broken.append(f"{file.shown}: {error}")
         except UserError as error:  # of a video
             if arguments.input.is_file():
                 raise
             broken.append(str(error))
         except MemoryError:
-            broken.append(f"{file.path}: does not fit into memory; a smaller --tile may help")
+            broken.append(f"{file.shown}: does not fit into memory; a smaller --tile may help")
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
-            broken.append(f"{file.path}: {error.strerror}")
+            broken.append(f"{file.shown}: {error.strerror}")
         advance(1)
     return broken, side
 

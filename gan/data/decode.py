@@ -24,6 +24,7 @@ makes less of a difference than another filter would, and takes half the time or
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import threading
@@ -331,6 +332,7 @@ def _silence_pillow() -> None:
 
     warnings.catch_warnings is not safe in threads, so the filter stays; whoever resets the filters has it put back.
     """
+    logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)  # errors of a file are said by whoever reads it
     if ("ignore", None, Warning, re.compile(r"PIL\."), 0) not in warnings.filters:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 

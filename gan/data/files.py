@@ -34,6 +34,11 @@ class File(NamedTuple):
     def path(self) -> str:
         return os.path.join(self.root, self.name)
 
+    @property
+    def shown(self) -> str:
+        """The path in one line, and such that it moves no cursor."""
+        return self.path if self.path.isprintable() else repr(self.path)
+
 
 def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
     """The images below each folder or in each zip archive of `roots`, in that order, each sorted by the bytes of names.
