@@ -142,7 +142,7 @@ def frames_of(packet: Any) -> Any:
     try:
         return packet.decode()
     except av.FFmpegError as error:
-        raise av.InvalidDataError(error.errno, error.strerror) from error
+        raise av.InvalidDataError(error.errno or 0, error.strerror or str(error)) from error
 
 
 def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
