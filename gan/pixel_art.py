@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,10 @@ from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from gan.data.decode import ImageError, open_upright
+from gan.data.decode import ImageError
+from gan.data.pool import Apart
 from gan.errors import UserError, reason
+from gan.picture_files import colours_of
 
 SAMPLED = 100_000  # pixels of a set, at most, that its palette is made of
 MOST = 256  # colours of a palette
@@ -66,13 +67,14 @@ def read_palette(path: str) -> np.ndarray:
     except OSError as error:
         raise UserError(f"--palette {path}: neither a number of colours nor a file ({reason(error)})") from error
     try:
-        pixels = np.asarray(open_upright(BytesIO(data)).convert("RGB")).reshape(-1, 3)
-        found = np.unique(pixels, axis=0)
+        with Apart() as apart:
+            found = apart(colours_of, data, MOST)
     except ImageError:
         colours = [colour for line in data.decode("utf-8", "replace").splitlines() if (colour := colour_in(line))]
         found = np.array(colours, np.uint8).reshape(-1, 3)
     if not 0 < len(found) <= MOST:
-        raise UserError(f"--palette {path}: {len(found)} colours, and 1 to {MOST} are possible")
+        count = len(found) if len(found) <= MOST else f"more than {MOST}"
+        raise UserError(f"--palette {path}: {count} colours, and 1 to {MOST} are possible")
     return found
 
 

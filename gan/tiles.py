@@ -6,11 +6,9 @@ batch depends on all pixels: its statistics are measured over all parts first, l
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -18,11 +16,11 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan.images import to_float, to_uint8
+from gan.memory import available
 from gan.networks.place import Place
 
 LEAST = 16  # pixels a side, which every translator takes
 SMALLEST_TILE, LARGEST_TILE = 128, 2048  # pixels a side
-FREE = 2 << 30  # bytes, where the system does not say
 
 
 class Part(NamedTuple):
@@ -47,19 +45,6 @@ def fitting_memory(network: Any) -> int:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
     side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.reach or 0)
     return min(max(SMALLEST_TILE, side), LARGEST_TILE)
-
-
-def available() -> int:
-    """Bytes of memory that can be taken: what Linux says, within the limit of the container."""
-    try:
-        (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
-        free = 1024 * int(kilobytes)
-        most, now = (Path("/sys/fs/cgroup", f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        return free if most == "max" else max(0, min(free, int(most) - int(now)))
-    except FileNotFoundError as error:
-        return free if "cgroup" in str(error.filename) else FREE
-    except ValueError:  # no such line
-        return FREE
 
 
 class Measured(Exception):

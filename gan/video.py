@@ -9,18 +9,25 @@ from typing import Any
 
 from PIL import Image
 
+from gan.data.decode import MAX_PIXELS
 from gan.errors import UserError
 from gan.runs import write_atomically
 
 # FFmpeg's names of what a file's ending says.
 KINDS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+READ = "mov,matroska,webm,avi"  # FFmpeg's demuxers of these
 LIMITED = 1  # range of levels, where a video says nothing of it
 # Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
 OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 
-def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Image]) -> None:
+def convert(
+    source: Path, target: Path, change: Callable[[Image.Image], Image.Image], max_pixels: int = MAX_PIXELS
+) -> None:
     """Write a video frame by frame changed, whole or not at all: size, rate, times and the first sound track stay.
+
+    Args:
+        max_pixels: width * height of a frame, above which the file is refused before one is decoded.
 
     Raises:
         UserError: PyAV is missing, the file holds no video that can be read, or it cannot be written.
@@ -30,9 +37,14 @@ def convert(source: Path, target: Path, change: Callable[[Image.Image], Image.Im
         raise UserError(f"{target}: a video becomes a video, {', '.join(KINDS)}")
     kind = KINDS[target.suffix.lower()]
     try:
-        with opened(source) as reader:
+        with opened(source, max_pixels) as reader:
             if not reader.streams.video:
                 raise UserError(f"{source}: no video that can be read (it has no pictures)")
+            head = reader.streams.video[0].codec_context
+            if head.width * head.height > max_pixels:
+                limit = f"the limit of {max_pixels:,} pixels; --max-pixels sets another"
+                raise UserError(f"{source}: {head.width}x{head.height} is more than {limit}")
+            head.options = {"max_pixels": str(max_pixels)}  # a later frame may say that it is larger
             write_atomically(target, lambda file: write(reader, file, kind, change))
     except av.InvalidDataError as error:
         raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
@@ -80,11 +92,13 @@ def encode(pictures: Iterable[Image.Image], file: Any, kind: str, rate: Fraction
             writer.mux(stream.encode())
 
 
-def opened(source: Path) -> Any:
+def opened(source: Path, max_pixels: int = MAX_PIXELS) -> Any:
+    """The video to read, of one of KINDS and in this file alone: others name files and addresses that FFmpeg opens."""
     import av
 
+    limits = {"format_whitelist": READ, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
     try:
-        return av.open(str(source))
+        return av.open(f"file:{source}", options=limits)
     except av.FFmpegError as error:
         raise UserError(f"{source}: no video that can be read ({error.strerror})") from error
 
@@ -106,7 +120,7 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
         if packet.stream is sound:
             early.append(packet)
         else:
-            for frame in packet.decode():
+            for frame in frames_of(packet):
                 after = changed(frame, change)
                 if written is None:
                     written = stream_like(picture, after, writer)
@@ -119,6 +133,16 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
                 writer.mux(heard)
     if written is not None:
         writer.mux(written.encode())
+
+
+def frames_of(packet: Any) -> Any:
+    """The frames of a packet; InvalidDataError whatever is wrong with it, such as a size above max_pixels."""
+    import av
+
+    try:
+        return packet.decode()
+    except av.FFmpegError as error:
+        raise av.InvalidDataError(error.errno or 0, error.strerror or str(error)) from error
 
 
 def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,21 @@ def check(arguments: argparse.Namespace) -> None:
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
     """Pictures spread evenly over the set, as the suggested options make them, four channels on a checkerboard."""
-    from io import BytesIO
-
     import numpy as np
     import torch
 
+    from gan.commands.given import Taken, taken
     from gan.data.decode import Decoder
-    from gan.data.files import content
+    from gan.data.pool import CRASHED, spread
     from gan.images import grid, save_png
 
     options = {name: suggestion[name] for name in ("channels", "fit", "resample")}
     decoder = Decoder(tuple(suggestion["size"]), **options)
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
     chosen = [good[int(place)] for place in np.linspace(0, len(good) - 1, min(SHEET, len(good))).round()]
-    pictures = np.stack([next(decoder(BytesIO(content(file)))).pixels for file in chosen])  # (N, C, H, W)
+    parts = spread(partial(taken, decoder), chosen, lambda file: Taken(error=CRASHED))
+    found = [image.pixels for part in parts for image in part if image.pixels is not None]
+    pictures = np.stack(found)  # (N, C, H, W)
     if decoder.channels == 4:
         rows, columns = np.indices(pictures.shape[2:])
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)

@@ -261,20 +261,31 @@ def of_run(source: Path, checkpoint: Path, model: Model, arguments: argparse.Nam
 
 def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
     """The images of one folder against those of another."""
-    from gan.data.decode import ImageError, open_upright
-    from gan.data.files import content, find
+    from gan.data.decode import ImageError
+    from gan.data.files import find
+    from gan.data.pool import Apart
 
     if arguments.against is None:
         raise UserError(f"{source}: is no run; say which real images it is to be compared with: --against FOLDER")
     try:
-        first = open_upright(BytesIO(content(find([str(source)])[0])))
+        with Apart() as apart:
+            shape = apart(shape_of, find([str(source)])[0])
     except ImageError as error:
         raise UserError(f"{source}: its first image cannot be read ({error})") from error
-    size = parse_size(arguments.size) if arguments.size else (first.height, first.width)
-    options = {"size": size, "channels": 4 if first.mode == "RGBA" else 3}
+    size = parse_size(arguments.size) if arguments.size else shape[:2]
+    options = {"size": size, "channels": shape[2]}
     generated = folder(str(source), **options).reals(arguments.images)
     sets = real_sets(folder(arguments.against, **options), "train", arguments)
     return sets._replace(generated=generated), {"source": str(source), "against": arguments.against}
+
+
+def shape_of(file: Any) -> tuple[int, int, int]:
+    """Height, width and channels, 3 or 4, of a file's first image; ImageError where it cannot be read."""
+    from gan.data.decode import open_upright
+    from gan.data.files import content
+
+    image = open_upright(BytesIO(content(file)))
+    return image.height, image.width, len(image.mode)
 
 
 def part_of(data: Any) -> str:

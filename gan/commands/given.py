@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
+    from gan.data.decode import Decoder
     from gan.data.files import File
 
 
@@ -28,8 +32,8 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     """
     import torch
 
-    from gan.data.decode import WHOLE, Decoder, ImageError, pictures
-    from gan.data.files import content
+    from gan.data.decode import WHOLE, Decoder
+    from gan.data.pool import CRASHED, spread
     from gan.data.size import pair
 
     height, width = pair(data["size"])
@@ -38,15 +42,14 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
         (height, width), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
     )
     images, broken, others, clear = {}, [], 0, 0
-    for file in files:
-        try:
-            picture = next(iter(pictures(BytesIO(content(file)))))
-        except ImageError as error:
-            broken.append(f"{file.path}: {error}")
+    found = chain.from_iterable(spread(partial(taken, decoder), files, lambda file: Taken(error=CRASHED)))
+    for file, image in zip(files, found, strict=True):
+        if image.pixels is None:
+            broken.append(f"{file.shown}: {image.error}")
             continue
-        others += picture.size != (width, height)
-        clear += picture.mode == "RGBA"
-        images[printable(file.name)] = torch.from_numpy(decoder.fitted(picture).pixels.copy())
+        others += image.size != (width, height)
+        clear += image.mode == "RGBA"
+        images[printable(file.name)] = torch.from_numpy(image.pixels)
     if others:
         print(f"{others} of {len(images)} images are brought to the model's {width}x{height} pixels")
     if clear and decoder.channels < 4:
@@ -54,6 +57,25 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     if decoder.channels == 1:
         print("images are taken in grey, as the model's are")
     return images, broken
+
+
+class Taken(NamedTuple):
+    pixels: np.ndarray | None = None  # uint8 (C, H, W); None where the file could not be read, for this reason
+    error: str = ""
+    size: tuple[int, int] = (0, 0)  # width and height of the image, upright
+    mode: str = ""  # RGB, or RGBA
+
+
+def taken(decoder: Decoder, file: File) -> Taken:
+    """The first image of a file; what a process of the pool does."""
+    from gan.data.decode import ImageError, open_upright
+    from gan.data.files import content
+
+    try:
+        image = open_upright(BytesIO(content(file)), decoder.max_pixels)
+        return Taken(decoder.fitted(image).pixels.copy(), "", image.size, image.mode)
+    except ImageError as error:
+        return Taken(error=str(error))
 
 
 def printable(name: str) -> str:

@@ -13,7 +13,6 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.data.files import File
+    from gan.data.pool import Apart
 
 SOME_UNREADABLE = 3  # exit code
 TARGETS = 500  # pictures of the target that a palette is made of
 LARGER = 4  # times than what training saw, above which pictures have details of another size
 LISTED = 20  # unreadable files that are named
+PIXEL, SNAPPED_PIXEL = 40, 120  # bytes of memory that a pixel takes at most, in both processes; measured
 SHEET = 512  # pixels that pictures of a comparison have at most
 
 
@@ -52,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "side")  # fmt: skip
     parser.add_argument("--tile", type=int, metavar="PIXELS", help="a side of the parts that large pictures are taken "
                         "in; they fit without seams (default: by the memory there is)")  # fmt: skip
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="width x height, of all frames of an animation "
+                        "together, above which a file is refused (default: 64 million, or what fits)")  # fmt: skip
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over files that exist")
 
@@ -64,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.tile is not None and arguments.tile < 64:
         raise UserError(f"--tile {arguments.tile}: at least 64 pixels")
     at_least("--cell", arguments.cell, 1)
+    if arguments.max_pixels is not None:
+        at_least("--max-pixels", arguments.max_pixels, 1)
     found = work(arguments.input, arguments.output)
     if arguments.compare:
         refuse_inside(arguments.compare, arguments.input, "--compare ")
@@ -73,7 +78,9 @@ def run(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
+    from gan.data.pool import Apart
     from gan.data.size import pair
+    from gan.memory import available
     from gan.model_io import load_translator
     from gan.tiles import fitting_memory
 
@@ -82,11 +89,12 @@ def run(arguments: argparse.Namespace) -> int:
     palette = chosen_palette(arguments, config) if arguments.palette else None
     tile = arguments.tile or fitting_memory(network)
     translator = Pictures(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
+    arguments.max_pixels = arguments.max_pixels or most_pixels(available(), translator.snaps)
     if translator.snaps and any(format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG keeps neither cells nor colours exactly; an OUTPUT or files that end in .png would")
     try:
-        with counting(f"translating into {arguments.output}", len(todo)) as advance:
-            broken, side = convert_all(todo, translator, arguments, advance)
+        with counting(f"translating into {arguments.output}", len(todo)) as advance, Apart() as apart:
+            broken, side = convert_all(todo, translator, arguments, advance, apart)
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({error.strerror}); what is there is whole, "
@@ -103,6 +111,18 @@ def run(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if broken else 0
 
 
+def most_pixels(memory: int, snaps: bool) -> int:
+    """Pixels of an image that fit beside the network, which takes half of the memory: never more than training reads.
+
+    Args:
+        memory: bytes that there are.
+        snaps: pixel art is made of them.
+    """
+    from gan.data.decode import MAX_PIXELS
+
+    return max(1, min(MAX_PIXELS, memory // 2 // (SNAPPED_PIXEL if snaps else PIXEL)))
+
+
 def done(file: File, target: Path, sheets: Path | None) -> bool:
     """Whether a file has become what it is to become, with its sheet where there are to be such."""
     return target.exists() and (sheets is None or is_video(file.name) or sheet_of(file, sheets).exists())
@@ -113,42 +133,47 @@ def sheet_of(file: File, sheets: Path) -> Path:
 
 
 def convert_all(
-    todo: list[tuple[File, Path]], translator: Pictures, arguments: argparse.Namespace, advance: Callable[[int], None]
+    todo: list[tuple[File, Path]],
+    translator: Pictures,
+    arguments: argparse.Namespace,
+    advance: Callable[[int], None],
+    apart: Apart,
 ) -> tuple[list[str], int]:
     """A line for each file that could not be read, taken into memory, or written for a reason of its own; and the
-    largest side of the pictures that were translated."""
+    largest side of the pictures that were translated. `apart` reads the images."""
     from gan import video
-    from gan.data.decode import ImageError, open_upright
-    from gan.data.files import content
-    from gan.picture_files import MAX_PIXELS, convert
+    from gan.data.decode import ImageError, TooLarge
+    from gan.picture_files import first, read_file, write
 
-    broken, side, sheets = [], 0, arguments.compare
+    broken, side, sheets, most = [], 0, arguments.compare, arguments.max_pixels
     for file, target in todo:
         kind = format_of(target) if arguments.input.is_file() else None  # else that of the file, whatever its name
         lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be
         exact = {"lossless": True} if lossless else {}
         try:
             if is_video(file.name):
-                video.convert(Path(file.path), target, translator)
+                video.convert(Path(file.path), target, translator, most)
             elif target.exists() and not arguments.force:
-                save_sheet(open_upright(BytesIO(content(file)), MAX_PIXELS), target, sheet_of(file, sheets))
+                save_sheet(apart(first, file.path, most), apart(first, target, most), sheet_of(file, sheets))
             else:
-                before = convert(content(file), target, translator, kind, **exact)
-                side = max(side, *before.size)
+                before = write(apart(read_file, file, kind, most), target, translator, kind, **exact)
+                side = max(side, *before.shape[:2])
                 if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
-                    save_sheet(before, target, sheet_of(file, sheets))
+                    save_sheet(before, apart(first, target, most), sheet_of(file, sheets))
+        except TooLarge as error:
+            broken.append(f"{file.shown}: {error}; --max-pixels sets another")
         except ImageError as error:
-            broken.append(f"{file.path}: {error}")
+            broken.append(f"{file.shown}: {error}")
         except UserError as error:  # of a video
             if arguments.input.is_file():
                 raise
             broken.append(str(error))
         except MemoryError:
-            broken.append(f"{file.path}: does not fit into memory; a smaller --tile may help")
+            broken.append(f"{file.shown}: does not fit into memory; a smaller --tile may help")
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
-            broken.append(f"{file.path}: {error.strerror}")
+            broken.append(f"{file.shown}: {error.strerror}")
         advance(1)
     return broken, side
 
@@ -271,15 +296,13 @@ class Pictures:
         return self.cell > 1 or self.palette is not None
 
 
-def save_sheet(before: Image.Image, target: Path, path: Path) -> None:
-    """Input and output side by side, no larger than is good to look at."""
+def save_sheet(before: np.ndarray, after: np.ndarray, path: Path) -> None:
+    """Input and output, uint8 (H, W, 3 or 4), side by side, no larger than is good to look at."""
     from PIL import Image
 
-    from gan.data.decode import open_upright
-    from gan.picture_files import MAX_PIXELS
     from gan.runs import write_atomically
 
-    both = [picture.convert("RGBA") for picture in (before, open_upright(target, MAX_PIXELS))]
+    both = [Image.fromarray(pixels).convert("RGBA") for pixels in (before, after)]
     for picture in both:
         picture.thumbnail((SHEET, SHEET))
     sheet = Image.new("RGB", (2 * both[0].width + 4, both[0].height), "white")

@@ -14,6 +14,7 @@ A source of pictures has
     content(index) -> bytes                       what the item's pictures are made of; may raise ImageError
     count(content, decoder) -> int                how many pictures that is, before windows are cut out of them
     pictures(content, decoder) -> iterator of Fitted
+    trusted: bool         where it is true, no stranger made the contents, and this process may decode them itself
 
 and pickles, with what it reads opened in each process anew. For the DataModule it also has
 
@@ -47,7 +48,7 @@ from filelock import FileLock
 
 from gan.data import decode, pen, retro
 from gan.data.decode import Decoder, ImageError
-from gan.data.pool import check_main, spread
+from gan.data.pool import CRASHED, check_main, spread
 from gan.errors import UserError, reason
 from gan.progress import counting
 
@@ -251,8 +252,9 @@ def _make(
     """Decode items into rows that are theirs alone, or only try to where there is no room for pixels."""
     known = {item.digest: item for item in items.values() if item.digest}
     counts = [decoder.windows] * len(numbers)
+    trusted = getattr(source, "trusted", False)
     if decoder.frames == "all":
-        found = spread(functools.partial(_count, source, decoder), numbers, lambda n: 1)
+        found = spread(functools.partial(_count, source, decoder), numbers, lambda n: 1, trusted)
         counts = [n * decoder.windows for part in found for n in part]
     base = pixels.base if pixels else 0
     firsts = base + np.cumsum([0, *counts])
@@ -264,7 +266,7 @@ def _make(
     flushed = saved = time.monotonic()
     work = Work(source, decoder, pixels, known)
     with counting(source.title, len(tasks)) as advance:
-        for results in spread(work, tasks, work.crashed):
+        for results in spread(work, tasks, work.crashed, trusted):
             made.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
             advance(len(results))
             if pixels and time.monotonic() > flushed + FLUSH_EVERY:
@@ -309,7 +311,7 @@ class Work:
         return number, Item(None, digest, first, count, "", sharp)
 
     def crashed(self, task: tuple[int, int, int]) -> tuple[int, Item]:
-        return task[0], Item(None, "", 0, 0, "the decoder crashed or ran out of memory on it")
+        return task[0], Item(None, "", 0, 0, CRASHED)
 
 
 def _count(source: Any, decoder: Decoder, number: int) -> int:

@@ -24,6 +24,7 @@ makes less of a difference than another filter would, and takes half the time or
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import threading
@@ -41,6 +42,7 @@ from gan.errors import UserError, at_least
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens 43; the rest are a way in for hostile files
 MAX_PIXELS = 64_000_000  # width * height, checked on the header: four bytes each while decoding
+MAX_FRAMES = 10_000  # of an animation or a file of several pages, counted before one is decoded
 CHANNELS = (1, 3, 4)
 WHOLE = ("crop", "pad", "stretch")  # fits that make one picture of one
 FITS = (*WHOLE, "windows")
@@ -60,6 +62,10 @@ Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
 class ImageError(Exception):
     """Why a file can't be read, in one line and without its path, which the caller knows."""
+
+
+class TooLarge(ImageError):
+    """An image of more pixels than are wanted."""
 
 
 class Fitted(NamedTuple):
@@ -263,6 +269,8 @@ class Header(NamedTuple):
     format: str  # one of FORMATS, or MPO
     mode: str  # Pillow's
     frames: int  # how many pictures frames="all" finds
+    width: int  # of the first, before it is turned upright
+    height: int
 
 
 def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
@@ -270,7 +278,7 @@ def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
     try:
         with _opened(source) as file:
             image = _headed(file, max_pixels)
-            return Header(image.format or "", image.mode, _frames(image))
+            return Header(image.format or "", image.mode, _frames(image), *image.size)
     except ImageError:
         raise
     except Exception as error:
@@ -294,23 +302,29 @@ def _opened(source: Source) -> AbstractContextManager[BinaryIO]:
 
 def _check_pixels(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
-        raise ImageError(f"{image.width}x{image.height} is more than the limit of {max_pixels:,} pixels")
+        raise TooLarge(f"{image.width}x{image.height} is more than the limit of {max_pixels:,} pixels")
 
 
 def _frames(image: ImageFile.ImageFile) -> int:
     """Pictures in a file; those beside the first in a JPEG are depth and brightness maps of telephones."""
-    return 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
+    if frames > MAX_FRAMES:
+        raise ImageError(f"{frames:,} frames are more than the limit of {MAX_FRAMES:,}")
+    return frames
 
 
 def _image_error(error: Exception, max_pixels: int) -> ImageError:
     """Whatever goes wrong in reading an image, as an ImageError."""
     if isinstance(error, Image.DecompressionBombError):
-        return ImageError(f"the image is larger than the limit of {max_pixels:,} pixels")
+        return TooLarge(f"the image is larger than the limit of {max_pixels:,} pixels")
     if isinstance(error, UnidentifiedImageError):
         return ImageError("not a PNG, JPEG, WebP, GIF, BMP or TIFF image, or damaged at its start")
+    if isinstance(error, MemoryError):
+        return ImageError("it does not fit into the memory that there is for it")
     if isinstance(error, OSError) and error.strerror:
         return ImageError(error.strerror)  # no such file, permission denied: without the path
-    return ImageError(f"damaged, cut short or not supported ({' '.join(str(error).split()) or type(error).__name__})")
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return ImageError(f"damaged, cut short or not supported ({reason[:200]})")
 
 
 def _silence_pillow() -> None:
@@ -318,6 +332,7 @@ def _silence_pillow() -> None:
 
     warnings.catch_warnings is not safe in threads, so the filter stays; whoever resets the filters has it put back.
     """
+    logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)  # errors of a file are said by whoever reads it
     if ("ignore", None, Warning, re.compile(r"PIL\."), 0) not in warnings.filters:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 

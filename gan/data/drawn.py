@@ -18,6 +18,7 @@ class Drawn:
 
     where = "data=retro"
     title = "drawing retro images"
+    trusted = True
 
     def __init__(self, count: int, kinds: Sequence[str] = retro.KINDS) -> None:
         unknown = [kind for kind in kinds if kind not in retro.KINDS]

@@ -5,18 +5,21 @@ from __future__ import annotations
 import functools
 import os
 import posixpath
+import stat
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from gan.data import labels
 from gan.data.decode import Decoder, Fitted, ImageError, header
 from gan.data.folder import CLUTTER, SUFFIXES, scan
 from gan.errors import UserError
 
-MAX_BYTES = 1 << 30  # of one file: what it takes in memory before its pixels are judged
+MAX_BYTES = 1 << 29  # of one file: what it takes in memory before its pixels are judged
+PIECE = 1 << 20  # bytes that are unpacked at a time
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # a few bytes of the others can become gigabytes
 
 
 class File(NamedTuple):
@@ -30,6 +33,11 @@ class File(NamedTuple):
     @property
     def path(self) -> str:
         return os.path.join(self.root, self.name)
+
+    @property
+    def shown(self) -> str:
+        """The path in one line, and such that it moves no cursor."""
+        return self.path if self.path.isprintable() else repr(self.path)
 
 
 def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
@@ -62,17 +70,46 @@ def content(file: File) -> bytes:
     if file.stamp[0] > MAX_BYTES:
         raise ImageError(f"{file.stamp[0]:,} bytes are more than the limit of {MAX_BYTES:,}")
     try:
-        if not file.archived:
-            with open(file.path, "rb", buffering=0) as opened:
-                return opened.read()
-        if posixpath.normpath(file.name) != file.name or file.name.startswith(("/", "..")):
-            raise ImageError("its name leads out of the archive")
-        return _archive(file.root, os.stat(file.root).st_mtime_ns, os.getpid()).read(file.name)
+        return _member(file) if file.archived else _bytes(file.path)
     except ImageError:
         raise
     except Exception as error:  # members that are damaged, encrypted or packed in an unknown way raise nearly anything
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(reason or " ".join(str(error).split())) from error
+
+
+def _bytes(path: str) -> bytes:
+    """All bytes of a regular file, whatever it was when it was found: a pipe would be waited for, a device not end."""
+    with open(path, "rb", buffering=0, opener=_without_waiting) as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise ImageError("it is no file any more")
+        return _limited(opened)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def _member(file: File) -> bytes:
+    """All bytes of an archive's member, and no more than its entry says, which what is packed need not agree with."""
+    beyond = file.name.startswith(("/", "..")) or os.path.splitdrive(file.name)[0]
+    if beyond or posixpath.normpath(file.name) != file.name:
+        raise ImageError("its name leads out of the archive")
+    archive = _archive(file.root, os.stat(file.root).st_mtime_ns, os.getpid())
+    member = archive.getinfo(file.name)
+    if member.compress_type not in PACKINGS:
+        raise ImageError(f"its packing, number {member.compress_type}, is not read; make the archive anew with deflate")
+    with archive.open(member) as opened:
+        return _limited(opened)
+
+
+def _limited(opened: IO[bytes]) -> bytes:
+    data = bytearray()
+    while piece := opened.read(PIECE):
+        data += piece
+        if len(data) > MAX_BYTES:
+            raise ImageError(f"more bytes than the limit of {MAX_BYTES:,}")
+    return bytes(data)
 
 
 def _members(archive: str) -> list[File]:
@@ -134,3 +171,11 @@ class Files:
 
     def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
         return decoder(BytesIO(data))
+
+
+def mode(source: Any, index: int) -> str:
+    """Pillow's mode of a file of a source; empty where it cannot be read."""
+    try:
+        return header(BytesIO(source.content(index))).mode
+    except ImageError:
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import signal
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -274,6 +275,7 @@ def served(batches: IterableDataset[dict[str, Tensor]], workers: int, keep: str)
 
 def loader(batches: IterableDataset[dict[str, Tensor]], workers: int) -> DataLoader[dict[str, Tensor]]:
     """Batches that are whole already, from processes and in pinned memory where that helps."""
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user asked for them
     return DataLoader(
         batches,
         batch_size=None,

@@ -9,61 +9,112 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from threading import Thread
 from typing import Any, TypeVar
 
 from PIL import Image
 
+from gan.data.decode import ImageError
 from gan.errors import UserError
+from gan.memory import available
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 CHUNK = 0.05  # seconds of work sent to a process at a time
-TRIAL = 0.05  # seconds of work done here to see how long it all takes
-ALONE = 0.5  # seconds of work left for which starting processes is not worth it; 0: all work is theirs
-PLUGINS = [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
+MOST = 64  # tasks of a chunk
+AHEAD = 16  # chunks sent to each process before the results of the first are taken
+HERE = 0.5  # seconds of trusted work done in this process, before starting others is worth it
+LIMIT = 60  # seconds of a core that a task may take: it ends a process that a file keeps busy for hours
+LEAST_MEMORY = 1 << 30  # bytes that a process may take, however little there is
+# Imported once for all processes. None of ours: the server that forks them does not know where this process found them,
+# and would take those of an installed version for those of a checkout.
+LIBRARIES = ["numpy.random", "json", "filelock"]
+LIBRARIES += [f"PIL.Image{part}" for part in ("Cms", "Ops", "Filter", "Draw", "Font")]
+LIBRARIES += [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
 UNGUARDED = (
     "no process can be started to share the work: in a script of your own, what it does belongs below "
     'if __name__ == "__main__":'
 )
+CRASHED = f"the decoder crashed, took more than {LIMIT} s or ran out of memory on it"
 
 
 def spread(
-    work: Callable[[Task], Result], tasks: Sequence[Task], crashed: Callable[[Task], Result]
+    work: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    crashed: Callable[[Task], Result],
+    trusted: bool = False,
 ) -> Iterator[list[Result]]:
-    """The results of `work` in order, a few at a time.
+    """The results of `work` in order, a few at a time, made in processes of their own, however few cores there are.
 
     Args:
         work: sent to each process once, so it pickles; called again where a process died.
-        crashed: the result for a task that kills its process.
+        crashed: the result for a task that kills its process, or that takes more than LIMIT seconds.
+        trusted: nothing that strangers made is read: this process works, too, as far as that is faster.
     """
     processes = cores()
     left = deque(tasks)
-    started, passed, done = time.monotonic(), 0.0, 0
-    while left and (processes == 1 or (ALONE > 0 and (passed < TRIAL or passed / done * len(left) < ALONE))):
-        yield [work(task) for task in _take(left, 1 + done // 8)]
-        passed, done = time.monotonic() - started, len(tasks) - len(left)
-    most = CHUNK / passed * done if done else 64
-    chunk = max(1, round(min(most, len(left) / (8 * processes))))
-    waiting = deque(_take(left, chunk) for _ in range(0, len(left), chunk))
-    crash = False
-    while waiting:
-        with _processes(processes, work) as pool, ThreadPoolExecutor(1) as starter:
-            ready = starter.submit(_boot, pool, processes)
-            while waiting and ALONE and not crash and not ready.done():  # meanwhile this process goes on
-                yield [work(task) for task in waiting.popleft()]
-            if ready.exception():
-                raise UserError(UNGUARDED)
+    started = time.monotonic()
+    while trusted and left and (processes == 1 or time.monotonic() - started < HERE):
+        yield [work(left.popleft())]
+    while left:
+        waiting: deque[list[Task]] = deque()
+        futures: deque[Future[list[Result]]] = deque()
+        with _processes(min(processes, len(left)), work) as pool:
+            _boot(pool)
+            started, done, size = time.monotonic(), 0, 1
             try:
-                for future in [pool.submit(_work_on, chunk) for chunk in waiting]:
-                    yield future.result()
-                    waiting.popleft()
+                while left or waiting:
+                    while left and len(waiting) < AHEAD * processes:
+                        waiting.append(_take(left, min(size, 1 + len(left) // (2 * processes))))
+                        futures.append(pool.submit(_work_on, waiting[-1]))
+                    yield futures.popleft().result()
+                    done += len(waiting.popleft())
+                    size = max(1, min(MOST, round(CHUNK * processes * done / (time.monotonic() - started))))
             except BrokenProcessPool:
-                crash = True
-        for _ in range(min(2 * processes, len(waiting))):  # one of the chunks at the head did it
-            yield list(_one_by_one(work, waiting.popleft(), crashed))
+                while len(waiting) > 2 * processes:  # one of those at the head did it, the others go on with the next
+                    left.extendleft(reversed(waiting.pop()))
+        for chunk in waiting:
+            yield list(_one_by_one(work, chunk, crashed))
+
+
+class Apart:
+    """Calls functions in another process, which is started again where one of them ends it.
+
+    The functions and what they take and return pickle; errors come through.
+    """
+
+    def __init__(self) -> None:
+        self.pool: ProcessPoolExecutor | None = None
+
+    def __call__(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """What the function returns; ImageError where it ends its process."""
+        if self.pool is None:
+            self.pool = _pool(1, _call)
+            _boot(self.pool)
+        try:
+            return self.pool.submit(_work_on, [(function, arguments)]).result()[0]
+        except BrokenProcessPool as error:
+            self.close()
+            raise ImageError(CRASHED) from error
+
+    def close(self) -> None:
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+            self.pool = None
+
+    def __enter__(self) -> Apart:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _call(task: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
+    function, arguments = task
+    return function(*arguments)
 
 
 def check_main() -> None:
@@ -98,33 +149,59 @@ def _one_by_one(
                 yield crashed(left.popleft())
 
 
-def _boot(pool: ProcessPoolExecutor, processes: int) -> None:
-    """Start all processes and wait until they are there: each has to import what it works with."""
-    for future in [pool.submit(_work_on, ()) for _ in range(processes)]:
-        future.result()
+def _boot(pool: ProcessPoolExecutor) -> None:
+    """Wait until processes are there, or say what keeps them from being started."""
+    try:
+        pool.submit(_work_on, ()).result()
+    except BrokenProcessPool as error:
+        raise UserError(UNGUARDED) from error
 
 
 @contextmanager
 def _processes(count: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
-    # no plain fork, which would copy the locks of torch's and the progress bar's threads
-    clean = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(clean)
-    context.set_forkserver_preload(["gan.data.cache", *PLUGINS])  # imported once for all
-    pool = ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work,))
+    pool = _pool(count, work)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
+def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
+    # no plain fork, which would copy the locks of torch's and the progress bar's threads
+    clean = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(clean)
+    context.set_forkserver_preload(LIBRARIES)
+    memory = max(LEAST_MEMORY, available() // count)
+    return ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work, memory, LIMIT))
+
+
 _received: Callable[[Any], Any]  # of this process: sent once, not with each chunk
+_seconds: float  # of a core that a task may take
 
 
-def _receive(work: Callable[[Any], Any]) -> None:
-    global _received
-    _received = work
+def _receive(work: Callable[[Any], Any], memory: int, seconds: float) -> None:
+    global _received, _seconds
+    _received, _seconds = work, seconds
     _keep_memory()
+    _limit_memory(memory)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the main process ends the others
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A main process that is killed cannot end the others, which would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _limit_memory(most: int) -> None:
+    """A hostile file that asks for more gets a MemoryError, and other programs keep what they have."""
+    with suppress(ImportError, OSError, ValueError):  # a system that has no such limit
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _keep_memory() -> None:
@@ -137,4 +214,11 @@ def _keep_memory() -> None:
 
 
 def _work_on(chunk: Sequence[Any]) -> list[Any]:
-    return [_received(task) for task in chunk]
+    return [_limited(task) for task in chunk]
+
+
+def _limited(task: Any) -> Any:
+    """The result of a task; the system ends this process where that takes too long."""
+    if hasattr(signal, "setitimer"):  # not on Windows
+        signal.setitimer(signal.ITIMER_PROF, _seconds)
+    return _received(task)

@@ -19,7 +19,7 @@ from gan.data.decode import MAX_PIXELS, ImageError, composited, header, pictures
 from gan.data.files import File, content
 from gan.data.folder import CLUTTER, SUFFIXES
 from gan.data.near import groups
-from gan.data.pool import spread
+from gan.data.pool import CRASHED, spread
 
 SIDES = (16, 32, 64)  # pixels that are suggested; 64 learns in minutes, and more is a wish
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
@@ -77,7 +77,7 @@ def look_at_all(files: Sequence[File], advance: Callable[[int], None], max_pixel
     """`look` on all cores."""
     facts: list[Facts] = []
     work = functools.partial(look, max_pixels=max_pixels)
-    for part in spread(work, files, lambda file: Facts(error="the decoder crashed or ran out of memory on it")):
+    for part in spread(work, files, lambda file: Facts(error=CRASHED)):
         facts += part
         advance(len(part))
     return facts

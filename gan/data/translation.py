@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from io import BytesIO
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from gan.data import looks
-from gan.data.decode import ImageError, header
+from gan.data.files import mode
 from gan.data.module import Batches, Images, first, position, served
 from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
+from gan.data.pool import spread
 from gan.data.sampler import OTHER, EndlessBatches
 from gan.errors import UserError
 
@@ -254,8 +255,5 @@ class Unpaired(LightningDataModule):
 
 def modes(source: Any) -> set[str]:
     """Pillow's modes of the first files that can be read."""
-    found = set()
-    for index in range(min(LOOKED_AT, len(source.files))):
-        with suppress(ImageError):
-            found.add(header(BytesIO(source.content(index))).mode)
-    return found
+    found = spread(partial(mode, source), range(min(LOOKED_AT, len(source.files))), lambda index: "")
+    return {*chain.from_iterable(found)} - {""}

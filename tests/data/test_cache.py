@@ -25,6 +25,7 @@ class Squares:
     """Items are texts: "7" is one picture of sevens, "1 2" two pictures, "bad" none."""
 
     title = "squares"
+    trusted = False
 
     def __init__(self, texts: dict[str, str], log: Path | None = None) -> None:
         self.identity = ["squares"]
@@ -32,6 +33,7 @@ class Squares:
         self.texts = texts
         self.stamps = [0 if log else text for text in texts.values()]
         self.log = log
+        self.made = cache.folder() / "made"  # as this process knows it: others may have started earlier
 
     def content(self, index: int) -> bytes:
         return self.texts[self.keys[index]].encode()
@@ -44,7 +46,7 @@ class Squares:
             raise ImageError("never any good")
         if data == b"deadly" and multiprocessing.parent_process() is not None:
             os.kill(os.getpid(), signal.SIGKILL)
-        with open(cache.folder() / "made", "ab") as file:
+        with open(self.made, "ab") as file:
             file.write(data + b"\n")
         for value in data.split()[: None if decoder.frames == "all" else 1]:
             yield Fitted(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
@@ -78,9 +80,11 @@ def numbers(n: int) -> dict[str, str]:
     return {f"item {index}": str(index) for index in range(n)}
 
 
-@pytest.mark.parametrize("alone", [0.0, 60.0])  # seconds before processes take over
-def test_pictures_and_errors(alone: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(pool, "ALONE", alone)
+@pytest.mark.parametrize("trusted", [False, True])
+def test_pictures_and_errors(
+    trusted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Squares, "trusted", trusted)
     texts = numbers(300) | {"item 7": "bad", "item 250": "bad"}
     found = cache.decoded(Squares(texts), DECODER)
     assert found.errors == {7: "never any good", 250: "never any good"}
@@ -133,8 +137,7 @@ def test_several_pictures_an_item() -> None:
     assert values(Squares(texts), Decoder((2, 3), 1, frames="all")) == [1, 2, 3, 4, 5, 6]
 
 
-def test_an_item_that_kills_the_process_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "ALONE", 0.0)
+def test_an_item_that_kills_the_process_is_left_out() -> None:
     found = cache.decoded(Squares(numbers(40) | {"item 9": "deadly"}), DECODER)
     assert list(found.errors) == [9] and "crashed" in found.errors[9]
     assert found.counts.sum() == 39

@@ -35,11 +35,11 @@ def stand_in(shape: tuple[int, ...]) -> object:
     ("name", "kind", "shape", "channels"),
     [("cifar10", "CIFAR10", (32, 32, 3), 3), ("fashion_mnist", "FashionMNIST", (28, 28), 1)],
 )
-@pytest.mark.parametrize("alone", [0.0, 60.0])  # in processes or not
+@pytest.mark.parametrize("here", [0.0, 60.0])  # seconds before processes take over
 def test_pictures_and_classes(
-    name: str, kind: str, shape: tuple[int, ...], channels: int, alone: float, monkeypatch: pytest.MonkeyPatch
+    name: str, kind: str, shape: tuple[int, ...], channels: int, here: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "ALONE", alone)
+    monkeypatch.setattr(pool, "HERE", here)
     monkeypatch.setattr(datasets, kind, stand_in(shape))
     data = Images(source=Downloaded(name), size=32, channels=channels, fit="pad", background="black", batch_size=20)
     data.setup("fit")

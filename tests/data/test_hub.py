@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.data import pool
 from gan.data.hub import Hub, images
 from gan.errors import UserError
 
@@ -36,12 +35,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "set"
 
 
-@pytest.mark.parametrize("alone", [0.0, 60.0])  # in processes or not
 @pytest.mark.parametrize(("label", "classes"), [("kind", ["x", "y", "z"]), ("word", ["a", "b"]), (None, [])])
-def test_pictures_and_classes(
-    folder: Path, alone: float, label: str | None, classes: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pool, "ALONE", alone)
+def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
     data = images(str(folder), label=label, size=8, batch_size=11)
     data.setup("fit")
     assert data.classes == classes

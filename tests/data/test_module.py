@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import islice
 from pathlib import Path
 
@@ -211,3 +212,13 @@ def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -
     assert some.shape[1:] == (3, 28, 28) and set(some.unique().tolist()) == trained
     with pytest.raises(UserError, match="built-in images are drawn at the size"):
         Images(fit="windows").setup("fit")
+
+
+def test_more_workers_than_cores_are_no_warning(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setattr(torch._utils, "cpu_count", lambda: 1)
+    data = Images(root=str(folder), size=8, batch_size=3, workers=2)
+    data.setup("fit")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        next(iter(data.train_dataloader()))
+    assert not caught

@@ -1,0 +1,191 @@
+"""Hostile videos: they open no other file and no address, and end in one line."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan import video
+
+from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
+from ..conftest import ROOT
+from .conftest import limited, snapshot
+
+av = pytest.importorskip("av")
+
+SECRET = "secret.mp4"
+SCRIPT = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
+from pathlib import Path
+from gan import video
+from gan.errors import UserError
+try:
+    video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image)
+except UserError as error:
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+"""
+
+
+def clip(path: Path, size: tuple[int, int] = (32, 24), frames: int = 5) -> bytes:
+    random = np.random.default_rng(0)
+    images = (Image.fromarray(random.integers(0, 256, (*size[::-1], 3), np.uint8)) for _ in range(frames))
+    video.save(images, path, Fraction(10))
+    return path.read_bytes()
+
+
+def sound(path: Path) -> bytes:
+    with av.open(str(path), "w") as writer:
+        stream = writer.add_stream("aac", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        writer.mux(stream.encode(frame))
+        writer.mux(stream.encode())
+    return path.read_bytes()
+
+
+def wide(path: Path) -> bytes:
+    """A header that says 16,000 x 16,000 pixels, in both places that hold it."""
+    with av.open(str(path), "w", format="avi") as writer:
+        stream = writer.add_stream("rawvideo", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
+        writer.mux(stream.encode(av.VideoFrame.from_image(Image.new("RGB", (32, 24))).reformat(format="yuv420p")))
+    return path.read_bytes().replace(sides(32, 24), sides(16_000, 16_000))
+
+
+def sides(width: int, height: int) -> bytes:
+    return width.to_bytes(4, "little") + height.to_bytes(4, "little")
+
+
+def growing(path: Path) -> bytes:
+    """Small frames, and a last one that is larger than a frame may be."""
+    with av.open(str(path), "w", format="avi") as writer:
+        stream = writer.add_stream("mjpeg", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 24, "yuvj420p"
+        for number in range(300):
+            file = BytesIO()
+            Image.new("RGB", (32, 24) if number < 299 else (9000, 9000)).save(file, "JPEG")
+            packet = av.Packet(file.getvalue())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 10)
+            writer.mux(packet)
+    return path.read_bytes()
+
+
+def playlist(address: str) -> bytes:
+    return f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n{address}\n#EXT-X-ENDLIST\n".encode()
+
+
+HOSTILE: dict[str, Callable[[Path, str], bytes]] = {  # from a place for a file, and an address
+    "cut.mp4": lambda path, _: clip(path)[:600],
+    "without its end.mp4": lambda path, _: clip(path, frames=50)[:-900],
+    "cut.mkv": lambda path, _: clip(path)[:200],
+    "sound alone.mp4": lambda path, _: sound(path),
+    "no frames.mp4": lambda path, _: clip(path, frames=0),
+    "wide.avi": lambda path, _: wide(path),
+    "growing.avi": lambda path, _: growing(path),
+    "noise.mp4": lambda path, _: np.random.default_rng(0).bytes(100_000),
+    "noise.webm": lambda path, _: np.random.default_rng(0).bytes(100_000),
+    "text.avi": lambda path, _: b"hello",
+    "empty.mov": lambda path, _: b"",
+    "playlist of a file.mp4": lambda path, _: playlist(SECRET),
+    "playlist of a file.avi": lambda path, _: playlist(f"file://{path.parent / SECRET}"),
+    "playlist of an address.mp4": lambda path, address: playlist(f"http://{address}/x.ts"),
+    "playlist of playlists.mkv": lambda path, address: playlist(f"http://{address}/x.m3u8"),
+    "concat.mp4": lambda path, _: f"ffconcat version 1.0\nfile '{SECRET}'\n".encode(),
+    "concat.avi": lambda path, _: f"ffconcat version 1.0\nfile {SECRET}\n".encode(),
+    "dash.mp4": lambda path, address: (
+        f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet '
+        f'mimeType="video/mp4"><Representation id="1"><BaseURL>http://{address}/x.mp4</BaseURL></Representation>'
+        f"</AdaptationSet></Period></MPD>".encode()
+    ),
+    "session.mov": lambda path, address: (
+        f"v=0\no=- 0 0 IN IP4 {address.split(':')[0]}\nm=video 9 RTP/AVP 96\n".encode()
+    ),
+    "redirect.mp4": lambda path, address: f"[Reference]\nRef1=http://{address}/x.mp4\n".encode(),
+    "subtitles.mkv": lambda path, _: b"1\n00:00:00,000 --> 00:00:09,000\n{\\fnarial}hello\n",
+    "image.mp4": lambda path, _: b"\x89PNG\r\n\x1a\n" + bytes(100),
+}
+
+
+@pytest.fixture
+def address() -> Iterator[tuple[str, list[bool]]]:
+    """Host and port of a server, and whether anybody came."""
+    calls: list[bool] = []
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def wait() -> None:
+            try:
+                while True:
+                    server.accept()[0].close()
+                    calls.append(True)
+            except OSError:
+                pass
+
+        thread = threading.Thread(target=wait, daemon=True)
+        thread.start()
+        yield "{}:{}".format(*server.getsockname()), calls
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def converted(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-c", SCRIPT, str(folder / name), str(folder / "out" / name)]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_video_is_one_line(name: str, tmp_path: Path, address: tuple[str, list[bool]]) -> None:
+    clip(tmp_path / SECRET)
+    data = HOSTILE[name](tmp_path / name, address[0])
+    (tmp_path / name).write_bytes(data)
+    before = snapshot(tmp_path)
+    result = converted(tmp_path, name)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.splitlines()[-1].startswith("error: ") and name in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert before.items() <= snapshot(tmp_path).items()
+    assert not (tmp_path / "out" / name).exists() and address[1] == []
+
+
+@pytest.mark.parametrize(
+    "name", ["file:x.mp4", "http:x.mp4", "concat:secret.mp4|secret.mp4", "subfile,,start,0,,:x.mp4"]
+)
+def test_a_name_is_a_name_and_no_protocol(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("plain.mp4").write_bytes(clip(tmp_path / SECRET))
+    Path("plain.mp4").rename(name)
+    video.convert(Path(name), Path("out.mp4"), lambda image: image)
+    assert Path("out.mp4").exists()
+
+
+def test_sound_and_subtitles_beside_a_video_that_is_sound(tmp_path: Path) -> None:
+    """What the tracks hold is not decoded: noise among them passes, or ends in one line."""
+    data = bytearray(clip(tmp_path / "x.mp4", frames=30))
+    place = data.index(b"mdat") + 2000
+    data[place : place + 500] = np.random.default_rng(0).bytes(500)
+    (tmp_path / "x.mp4").write_bytes(data)
+    result = converted(tmp_path, "x.mp4")
+    assert result.returncode in (0, 2) and "Traceback" not in result.stderr
+
+
+def test_a_folder_of_them_is_listed_and_the_rest_translated(trained_run: Path, tmp_path: Path) -> None:  # noqa: F811
+    (tmp_path / "in").mkdir()
+    clip(tmp_path / "in" / "good.mp4")
+    for name, made in HOSTILE.items():
+        (tmp_path / "in" / name).write_bytes(made(tmp_path / name, "127.0.0.1:9"))
+    result = limited("translate", str(trained_run), "in", "out", folder=tmp_path, check=3, memory=3 << 30)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
+    assert result.stderr.splitlines()[-1] == f"{len(HOSTILE)} of {len(HOSTILE) + 1} files could not be translated"

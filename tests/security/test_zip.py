@@ -1,0 +1,128 @@
+"""Hostile archives: nothing is unpacked, members that lie are left out, and the rest is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import limited, snapshot
+from .test_images import bomb, saved
+
+GIGABYTE = 1 << 30
+
+
+def packed(members: dict[str, bytes]) -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return file.getvalue()
+
+
+def alone(name: str | zipfile.ZipInfo, data: bytes | None = None, packing: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A good image, and another member."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("good.png", saved("PNG"))
+        archive.writestr(name, saved("PNG") if data is None else data, packing)
+    return file.getvalue()
+
+
+def lying(size: int) -> bytes:
+    """A member of 900 MB that says it has another size, in its own header and in the directory."""
+    data = bytearray(alone("x.png", bytes(900 << 20)))
+    true = struct.pack("<I", 900 << 20)
+    while (place := data.find(true)) >= 0:
+        data[place : place + 4] = struct.pack("<I", size)
+    return bytes(data)
+
+
+def encrypted() -> bytes:
+    data = bytearray(alone("x.png"))
+    own, listed = data.rindex(b"PK\x03\x04"), data.rindex(b"PK\x01\x02")
+    data[own + 6] |= 1
+    data[listed + 8] |= 1
+    return bytes(data)
+
+
+def link() -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("x.png")
+    info.create_system, info.external_attr = 3, 0o120777 << 16
+    return info
+
+
+def twice() -> bytes:
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr("good.png", b"none")
+        archive.writestr("good.png", saved("PNG"))
+    return file.getvalue()
+
+
+def of_another_kind(packing: int) -> bytes:
+    data = bytearray(alone("x.png", packing=zipfile.ZIP_STORED))
+    own, listed = data.rindex(b"PK\x03\x04"), data.rindex(b"PK\x01\x02")
+    data[own + 8 : own + 10] = data[listed + 10 : listed + 12] = struct.pack("<H", packing)
+    return bytes(data)
+
+
+HOSTILE: dict[str, tuple[Callable[[], bytes], str | None]] = {  # what is said of x.png; None: it is no image at all
+    "says little": (lambda: lying(1000), "CRC"),
+    "says much": (lambda: lying((1 << 32) - 2), "limit of"),
+    "900 MB of zeros": (lambda: alone("x.png", bytes(900 << 20)), "limit of"),
+    "LZMA": (lambda: alone("x.png", bytes(99 << 20), zipfile.ZIP_LZMA), "packing"),
+    "bzip2": (lambda: alone("x.png", bytes(99 << 20), zipfile.ZIP_BZIP2), "packing"),
+    "unknown packing": (lambda: of_another_kind(77), "packing|not supported"),
+    "encrypted": (encrypted, "password"),
+    "bomb": (lambda: alone("x.png", bomb(14_000)), "limit of"),
+    "link": (lambda: alone(link(), b"/etc/passwd"), "not a PNG"),
+    "above": (lambda: alone("../x.png"), "leads out"),
+    "far above": (lambda: alone("a/../../../../../tmp/x.png"), "leads out"),
+    "absolute": (lambda: alone("/tmp/x.png"), "leads out"),
+    "archive in it": (lambda: alone("x.zip", packed({"x.png": saved("PNG")})), None),
+    "archive called an image": (lambda: alone("x.png", packed({"x.png": saved("PNG")})), "not a PNG"),
+    "twice": (twice, None),
+    "200,000 others": (lambda: packed({"good.png": saved("PNG")} | {f"{n}.txt": b"" for n in range(200_000)}), None),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_member_is_one_line_of_the_report(name: str, tmp_path: Path) -> None:
+    made, expected = HOSTILE[name]
+    (tmp_path / "in.zip").write_bytes(made())
+    before = snapshot(tmp_path)
+    report: dict[str, Any] = json.loads(limited("data", "check", "in.zip", "--json", folder=tmp_path, check=0).stdout)
+    assert snapshot(tmp_path) == before
+    assert report["readable"] == 1
+    if expected is None:
+        assert report["unreadable"] == {}
+    else:
+        ((_, said),) = report["unreadable"].items()
+        assert any(part in said for part in expected.split("|")), said
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK\x05\x06" + bytes(18),  # without a member
+        b"PK\x05\x06" + b"\xff" * 18,
+        packed({"x.txt": b"no image"}),
+        packed({"x.png": b""})[:-30],
+        os.urandom(1000),
+    ],
+    ids=["empty", "no member", "65,535 members", "no image", "cut", "noise"],
+)
+def test_what_is_no_archive_of_images_is_one_line(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "in.zip").write_bytes(data)
+    result = limited("data", "check", "in.zip", folder=tmp_path, check=2)
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ") and "in.zip" in line
