@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from gan.errors import UserError
+from gan.names import one_line
 
 COMMANDS = {
     "generate": "draw images from a trained run",
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

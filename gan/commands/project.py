@@ -19,6 +19,7 @@ from gan.commands.generate import choose_model, chosen_model, refuse_existing
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE, refuse_inside
 from gan.errors import UserError, at_least, writing
+from gan.names import file_name
 from gan.progress import counting
 from gan.runs import write_atomically
 
@@ -121,10 +122,10 @@ class Work:
         if found.labels is not None:
             self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
         for n, (name, drawn) in enumerate(zip(images, self.draw(list(images)), strict=True)):
-            save_png(grid(torch.stack([images[name], drawn]), 2), self.out / f"{name}.png")
+            save_png(grid(torch.stack([images[name], drawn]), 2), self.out / file_name(name, ".png"))
             if options.gif:
                 label = None if found.labels is None else found.labels[n].expand(len(found.way))
-                animation.save(self.space.draw(found.way[:, n], label), self.out / f"{name}.gif", RATE)
+                animation.save(self.space.draw(found.way[:, n], label), self.out / file_name(name, ".gif"), RATE)
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
         store.write(self.out / FILE, self.points, self.space, **about)
 

@@ -191,7 +191,8 @@ def measured(
     scores = {}
     with counting(f"telling {classes} classes in {len(images):,} images", len(contenders)) as advance:
         for name, contender in contenders.items():
-            scores[name] = Score.of_json(findings.take(name, partial(score, contender)))
+            known = findings.take(name, partial(score, contender), partial(Score.fits, len(parts), classes))
+            scores[name] = Score.of_json(known)
             advance(1)
     return scores | {"the most frequent class": majority(labels, classes, parts)}
 
