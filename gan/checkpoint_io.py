@@ -154,7 +154,7 @@ def are_classes(names: list[Any]) -> bool:
 
 def is_text(value: str) -> bool:
     try:
-        value.encode()
+        value.encode("utf-8", "surrogateescape")  # folders' names may be of any bytes
     except UnicodeEncodeError:
         return False
     return True

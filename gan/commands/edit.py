@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import operator
 import re
@@ -134,10 +133,7 @@ def learn(model: Model, names: set[str], directions: Path, arguments: argparse.N
         if arguments.recognition or folder.is_dir():
             model.attributes = classes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
-        vectors, _, about = store.read(directions, model.generator)
-        if "labels" in about:
-            raise UserError(f"{directions}: holds latents of images; gan directions writes directions")
-        model.vectors |= vectors
+        model.vectors |= store.read_directions(directions, model.generator)
 
 
 def recognition(arguments: argparse.Namespace) -> Path:
@@ -151,10 +147,7 @@ def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:
 
     from gan.latent import store
 
-    vectors, _, about = store.read(path, model.generator)
-    if "labels" not in about:
-        raise UserError(f"{path}: holds no latents of images; gan project writes such")
-    kinds = json.loads(about["labels"])
+    (vectors, _, _), kinds = store.read_latents(path, model.generator)
     labels = torch.tensor([kinds[name] for name in vectors]) if kinds else None
     return list(vectors), torch.stack(list(vectors.values())), labels
 

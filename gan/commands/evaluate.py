@@ -86,6 +86,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:  # before anything that takes time
         if name in weights.KNOWN:
             weights.find(name, arguments.weights, arguments.download)
+    from gan.metrics.extractors import located
+
+    for name in names:
+        located(name)
     with redirect_stdout(sys.stderr):  # so that the standard output is the table, or JSON
         found = gather(arguments)
         copies = look_for_copies(found) if len(found.sets.train) else None

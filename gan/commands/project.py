@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 FILE = "latents.safetensors"
 SCORES = "scores.csv"
+COLUMNS = ["file", "psnr", "ssim", "perceptual"]
 GROUP = 16  # images that are projected and saved together
 RATE = 15  # frames a second
 
@@ -101,10 +102,10 @@ class Work:
         self.labels: dict[str, int] = {}
         self.digests: dict[str, str] = {}
         if (self.out / FILE).exists() and not arguments.force:
-            self.points, _, about = store.read(self.out / FILE, model.generator)
+            (self.points, _, about), self.labels = store.read_latents(self.out / FILE, model.generator)
             if about.get("options") != self.options:
                 raise UserError(f"{self.out / FILE}: was made with {about.get('options')}; --force begins anew")
-            self.labels, self.digests = json.loads(about["labels"]), json.loads(about.get("digests", "{}"))
+            self.digests = store.by_name(about, "digests", self.out / FILE)
 
     def take(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Find the points of some more images and write all that there is of them."""
@@ -149,7 +150,7 @@ class Work:
             numbers = (f"{float(value):.4f}" for value in values)
             rows[name] = {"file": name, **dict(zip(scores, numbers, strict=True))}
         text = StringIO()
-        table = csv.DictWriter(text, ["file", *scores])
+        table = csv.DictWriter(text, COLUMNS)
         table.writeheader()
         table.writerows(rows.values())
         write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode()))
@@ -158,7 +159,11 @@ class Work:
 
     def scored(self) -> list[dict[str, str]]:
         """The table as it was written before."""
-        if not (self.out / SCORES).exists():
+        if not (self.out / SCORES).is_file():
             return []
-        with open(self.out / SCORES, newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with open(self.out / SCORES, newline="") as file:
+                rows = list(csv.DictReader(file))
+        except (ValueError, csv.Error):  # not of this command
+            return []
+        return [row for row in rows if list(row) == COLUMNS and None not in row.values()]
