@@ -27,7 +27,7 @@ LARGEST_NUMBER = 2**16  # of a network's options: widths, sides, layers
 LONGEST_LIST = 64
 LONGEST_TEXT = 4096  # characters
 DEEPEST = 4  # parts within parts
-MOST_PARTS = 20_000  # layers and weights of a network; the largest of ours have some hundreds
+MOST_PARTS = 5_000  # layers and weights of a network; the largest of ours have some hundreds
 LARGEST_UNSAVED = 1 << 28  # bytes of what a network holds and no checkpoint saves
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
