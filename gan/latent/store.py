@@ -59,7 +59,10 @@ def read(path: Path, generator: nn.Module) -> Stored:
         raise UserError(f"{path}: is of another model, or of another checkpoint or average of it")
     if about.get("space") not in ("z", "w"):
         raise UserError(f"{path}: is of a latent space {about.get('space', '')!r}; there are z and w")
-    space = Space(generator, about["space"])
+    try:
+        space = Space(generator, about["space"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
     check_vectors(vectors, space, path)
     return Stored(vectors, space, about)
 
