@@ -18,9 +18,9 @@ from torch import Tensor
 
 from gan.errors import UserError
 from gan.latent.store import fingerprint
-from gan.names import file_name
 from gan.metrics.extractors import extractor
 from gan.model_io import load_discriminator
+from gan.names import file_name
 from gan.recognition.features import Layers
 
 from .checkpoints import DCGAN, Bomb, checkpoint
