@@ -16,6 +16,7 @@ from lightning.fabric.plugins import CheckpointIO
 
 from gan import runs
 from gan.errors import UserError
+from gan.plain import unlike_configuration
 
 KEYS = ("state_dict", "config", "images")  # without which there is nothing to draw with
 MOST_MEMBERS = 60_000  # of the zip archive that a checkpoint is: one a tensor
@@ -158,35 +159,3 @@ def is_text(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def unlike_configuration(config: dict[Any, Any]) -> str | None:
-    """Why a dictionary is not as YAML has it, of a size that people write; or None if it is.
-
-    Not by recursion: it may be deeper than that goes, and hold one list a million times.
-    """
-    left: list[tuple[Any, int]] = [(config, 0)]
-    seen = 0
-    while left:
-        value, depth = left.pop()
-        seen += 1
-        if depth > DEEPEST or seen + len(left) > MOST_VALUES:
-            return "is too deep or too large"
-        if isinstance(value, dict):
-            if not all(isinstance(key, str) and len(key) <= LONGEST_TEXT for key in value):
-                return "has names that are no texts"
-            inside = list(value.values())
-        elif isinstance(value, list | tuple):
-            inside = list(value)
-        elif isinstance(value, str) and len(value) > LONGEST_TEXT:
-            return "holds a text that is too long"
-        elif isinstance(value, int) and abs(value) >= 2**64:
-            return "holds a number that is too large"
-        elif not isinstance(value, str | int | float | None):
-            return f"holds a {type(value).__name__}"
-        else:
-            continue
-        if len(inside) > MOST_VALUES:
-            return "is too deep or too large"
-        left += [(each, depth + 1) for each in inside]
-    return None

@@ -30,6 +30,7 @@ DATA = (
     "gan.data.translation.Styled",
 )
 FOLDERS = ("root", "a", "b", "name", "labels")  # options of data that may name what is read
+LIMITS = {"images": 10**6, "workers": 64, "batch_size": 2**16, "windows": 10**4, "max_pixels": 10**9}  # of others' data
 ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
 
 
@@ -203,10 +204,17 @@ def data(config: Any, path: Path) -> Any:
         UserError: as `construct`, or its images are no longer there.
     """
     node = section(config, ("data",), path)
+    for name, most in LIMITS.items():
+        value = node.get(name)
+        if isinstance(value, int | float) and not 0 <= value <= most:
+            raise UserError(f"{path}: its data.{name}={value} is out of range: from 0 to {most:,}")
     if read := [f"data.{name}={node[name]}" for name in FOLDERS if isinstance(node.get(name), str | list)]:
         print(one_line(f"reading {', '.join(read)}, as {path} says"))  # a file that comes from elsewhere may name any
     module = construct(node, dataset, "data", path, largest=2**63 - 1)
-    module.setup("fit")
+    try:
+        module.setup("fit")
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:  # options of a kind that nobody types
+        raise UserError(f"{path}: its data cannot be read as it says: {' '.join(str(error).split())}") from error
     return module
 
 

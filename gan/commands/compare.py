@@ -13,11 +13,15 @@ import yaml
 
 from gan import runs
 from gan.errors import UserError, writing
+from gan.names import one_line
+from gan.plain import unlike_configuration
 from gan.progress import duration
 
 # What says where and how long a run was, not what it was.
 INCIDENTAL = ("logger", "callback", "metric", "data.workers", "objective", "resume")
 WIDEST = 28  # letters of a cell
+LARGEST = 4_000_000  # bytes of a configuration
+MOST_CURVES = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,20 +43,27 @@ class Run(NamedTuple):
         """All scores of the evaluation that was best by the run's objective."""
         objective = str(self.config.get("objective"))
         trained = [line for line in self.lines if line["images"] > 0]
-        scored = [line for line in trained if math.isfinite(line.get(objective, math.nan))]
+        scored = [line for line in trained if math.isfinite(number(line, objective))]
         best = min(scored, key=lambda line: line[objective]) if scored else {}
-        return {name: value for name, value in best.items() if name.startswith("eval/")}
+        return {name: number(best, name) for name in best if name.startswith("eval/")}
 
     @property
     def clock(self) -> list[float]:
         """Seconds of training up to each line: those between two starts of a resumed run do not count."""
         rate, rates = math.inf, []
         for line in reversed(self.lines):  # the first line of a start has no rate: it takes that of the next
-            rate = line.get("time/images_per_second", rate)
+            measured = number(line, "time/images_per_second")
+            rate = measured if measured > 0 else rate
             rates.append(rate)
         images = [0, *(line["images"] for line in self.lines)]
         steps = [(now - then) / rate for then, now, rate in zip(images, images[1:], reversed(rates), strict=False)]
         return list(itertools.accumulate(steps))
+
+
+def number(line: dict[str, Any], name: str) -> float:
+    """A number of a line of metrics; nan where there is none."""
+    value = line.get(name)
+    return value if isinstance(value, int | float) else math.nan
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -84,11 +95,33 @@ def folders(given: list[str]) -> list[Path]:
 
 
 def load(folder: Path) -> Run:
+    """What a run's folder says.
+
+    Raises:
+        UserError: its configuration or its metrics cannot be read.
+    """
+    path, metrics = folder / runs.CONFIG, folder / runs.METRICS
     try:
-        config = yaml.safe_load((folder / runs.CONFIG).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise UserError(f"{folder / runs.CONFIG}: cannot be read ({' '.join(str(error).split())})") from error
-    return Run(folder, runs.flatten(config or {}), runs.read_metrics(folder / runs.METRICS))
+        if path.stat().st_size > LARGEST:
+            raise UserError(f"{path}: {path.stat().st_size:,} bytes are more than a configuration has")
+        config = yaml.safe_load(path.read_text()) or {}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: cannot be read ({' '.join(str(error).split())})") from error
+    if not isinstance(config, dict) or (reason := unlike_configuration(config)):
+        raise UserError(f"{path}: is no configuration: it {reason if isinstance(config, dict) else 'has no names'}")
+    try:
+        lines = runs.read_metrics(metrics) if metrics.is_file() else []
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{metrics}: cannot be read ({' '.join(str(error).split())})") from error
+    return Run(folder, runs.flatten(config), list(filter(is_line, lines)))
+
+
+def is_line(line: Any) -> bool:
+    """Whether a line of a metrics.jsonl is numbers by name, at a count of images."""
+    if not isinstance(line, dict) or not isinstance(line.get("images"), int):
+        return False
+    numbers = (value for value in line.values() if isinstance(value, int | float))
+    return all(not isinstance(value, int) or abs(value) < 2**63 for value in numbers)
 
 
 def differing(found: list[Run]) -> list[str]:
@@ -103,7 +136,8 @@ def differing(found: list[Run]) -> list[str]:
 
 
 def summary(one: Run, options: list[str]) -> dict[str, Any]:
-    rates = sorted(line["time/images_per_second"] for line in one.lines if "time/images_per_second" in line)
+    measured = (number(line, "time/images_per_second") for line in one.lines)
+    rates = sorted(rate for rate in measured if math.isfinite(rate))
     return {
         "run": str(one.folder),
         **{name: one.config.get(name) for name in options},
@@ -117,8 +151,8 @@ def summary(one: Run, options: list[str]) -> dict[str, Any]:
 def print_table(table: list[dict[str, Any]]) -> None:
     """A row a run, as wide as it must be."""
     names = list(dict.fromkeys(name for row in table for name in row))
-    headings = ["time" if name == "seconds" else short(name, names) for name in names]
-    rows = [[cell(name, row.get(name)) for name in names] for row in table]
+    headings = ["time" if name == "seconds" else one_line(short(name, names)) for name in names]
+    rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for row in [headings, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -157,21 +191,23 @@ def plot(found: list[Run], path: Path) -> None:
     names = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
     if not names:
         raise UserError("none of the runs has an evaluation; there are no curves to draw")
+    if len(names) > MOST_CURVES:
+        raise UserError(f"{len(names):,} different scores are more than can be drawn; give fewer runs")
     figure, axes = pyplot.subplots(
         len(names), 2, figsize=(10, 2.4 * len(names)), sharey="row", squeeze=False, layout="constrained"
     )
     for row, name in zip(axes, names, strict=True):
         for one in found:
             points = [
-                (line["images"], t / 60, line[name])
+                (line["images"], t / 60, number(line, name))
                 for line, t in zip(one.lines, one.clock, strict=True)
                 if name in line
             ]
             images, minutes, values = zip(*points, strict=True) if points else ((), (), ())
-            label = one.folder.name if points else None
+            label = one.folder.name.replace("$", r"\$") if points else None
             row[0].plot(images, values, marker=".", label=label)
             row[1].plot(minutes, values, marker=".")
-        row[0].set_ylabel(name.removeprefix("eval/"))
+        row[0].set_ylabel(one_line(name.removeprefix("eval/")), parse_math=False)
     axes[-1][0].set_xlabel("images seen")
     axes[-1][1].set_xlabel("minutes of training")
     if len(found) > 1:
