@@ -318,3 +318,27 @@ def test_weights_that_were_swapped_run_nothing(name: str, own: Cage, monkeypatch
     with pytest.raises(UserError, match="cannot be made"):
         extractor(name)
     assert not own.canary.exists()
+
+
+KINDS: dict[str, Callable[[int], Image.Image]] = {
+    "constant": lambda n: Image.new("RGB", (16, 16), "teal"),
+    "a pixel": lambda n: Image.new("RGB", (1, 1), (n, 0, 0)),
+    "four pixels": lambda n: Image.new("RGB", (2, 2), (n, 0, 0)),
+    "clear": lambda n: Image.new("RGBA", (16, 16)),
+    "a row": lambda n: Image.new("RGB", (64, 1)),
+}
+
+
+@pytest.mark.parametrize("extractor", ["random_conv", "lite0"])
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_that_no_run_should_give(kind: str, count: int, extractor: str, cage: Cage) -> None:
+    """Numbers, or one line: of one image, of equal ones, and of images with hardly a pixel."""
+    for n in range(count):
+        for name in ("real", "made"):
+            (cage.folder / name).mkdir(exist_ok=True)
+            KINDS[kind](n).save(cage.folder / name / f"{n}.png")
+    try:
+        cage.run("evaluate", "made", "--against", "real", "--extractor", extractor, "--looks")
+    except AssertionError as error:
+        assert "assert 0 == 2" in str(error) and count > 1  # there were numbers
