@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import struct
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,18 @@ from lightning.fabric.plugins import CheckpointIO
 
 from gan import runs
 from gan.errors import UserError
+from gan.untrusted import fault
+
+KEYS = ("state_dict", "config", "images")  # without which there is nothing to draw with
+MOST_MEMBERS = 60_000  # of the zip archive that a checkpoint is: one a tensor
+LARGEST_LIST = 16 << 20  # bytes of its list of members
+END = b"PK\x05\x06"  # of that list
+MOST_VALUES, DEEPEST, LONGEST_TEXT = (
+    100_000,
+    32,
+    100_000,
+)  # of a configuration; dictionaries in dictionaries, characters
+MOST_CLASSES, LONGEST_CLASS = 100_000, 1000  # characters
 
 RESUMED = {  # what training takes from a checkpoint
     "state_dict": dict,
@@ -97,13 +111,14 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
     Raises:
         UserError: there is no such file, it is torn, it is no checkpoint of this program, or it holds code.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such checkpoint")
     if runs.sidecar(path).exists() and (reason := runs.damage(path)):
         raise UserError(f"{path}: damaged, {reason}")
+    check_archive(path)
     try:
         with warnings.catch_warnings(action="ignore"):  # of pickles that it will refuse in a moment
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such checkpoint") from error
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path}: refused, not the tensors and plain containers of a checkpoint of this program; "
@@ -111,6 +126,64 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         ) from error
     except Exception as error:  # torn zip files end in a dozen kinds of error
         raise UserError(f"{path}: not a checkpoint, or torn ({type(error).__name__})") from error
-    if not isinstance(checkpoint, dict) or not {"state_dict", "config", "images"} <= checkpoint.keys():
-        raise UserError(f"{path}: not a checkpoint of this program")
+    check_content(checkpoint, path)
     return checkpoint
+
+
+def check_archive(path: Path) -> None:
+    """UserError where a file is not a zip archive as torch writes it: nothing packed, and no more than there is.
+
+    What is packed could be a thousand times larger in memory than on the disk. Older formats of torch are pickles that
+    are read before anything of them is known.
+    """
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            file.seek(max(0, size - 22))
+            end = file.read(22)
+        if len(end) < 22 or not end.startswith(END):
+            raise UserError(f"{path}: refused, torn or not a checkpoint of this program; other files could run code")
+        members, length = struct.unpack("<10xHI6x", end)
+        if members > MOST_MEMBERS or length > LARGEST_LIST:
+            raise UserError(f"{path}: refused, an archive of more members than a checkpoint has")
+        with zipfile.ZipFile(path) as archive:
+            found = archive.infolist()
+    except UserError:
+        raise
+    except Exception as error:  # torn zip files end in a dozen kinds of error
+        raise UserError(f"{path}: not a checkpoint, or torn ({type(error).__name__})") from error
+    if any(member.compress_type != zipfile.ZIP_STORED for member in found) or sum(m.file_size for m in found) > size:
+        raise UserError(f"{path}: refused, it is packed, and torch writes checkpoints as they are")
+
+
+def check_content(checkpoint: Any, path: Path) -> None:
+    """UserError where a checkpoint's parts are not what this program writes."""
+    if not isinstance(checkpoint, dict):
+        raise UserError(f"{path}: not a checkpoint of this program")
+    if missing := [key for key in KEYS if key not in checkpoint]:
+        raise UserError(f"{path}: not a checkpoint of this program, or of another version of it: no {missing[0]} in it")
+    state, config, images, classes = (*(checkpoint[key] for key in KEYS), checkpoint.get("classes", []))
+    foreign = f"{path}: not a checkpoint of this program, or of another version of it"
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise UserError(f"{foreign}: its state_dict holds no tensors by name")
+    if not isinstance(images, int) or isinstance(images, bool) or not 0 <= images < 2**63:
+        raise UserError(f"{foreign}: it does not say after how many images it was saved")
+    if not isinstance(config, dict) or (reason := fault(config)):
+        raise UserError(f"{foreign}: its configuration {reason if isinstance(config, dict) else 'is none'}")
+    if not isinstance(classes, list) or not are_classes(classes):
+        raise UserError(f"{foreign}: its classes are no names")
+
+
+def are_classes(names: list[Any]) -> bool:
+    """Whether a list is one of names of classes, such as folders have: texts that can be printed."""
+    if len(names) > MOST_CLASSES:
+        return False
+    return all(isinstance(name, str) and len(name) <= LONGEST_CLASS and is_text(name) for name in names)
+
+
+def is_text(value: str) -> bool:
+    try:
+        value.encode("utf-8", "surrogateescape")  # folders' names may be of any bytes
+    except UnicodeEncodeError:
+        return False
+    return True

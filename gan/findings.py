@@ -12,6 +12,7 @@ from typing import Any
 from gan.runs import write_atomically
 
 HOW = ("execute", "force")  # of a command's options, on which what it finds does not depend
+LARGEST = 64_000_000  # bytes of a file that may be of this program
 
 
 class Findings:
@@ -31,11 +32,8 @@ class Findings:
             if isinstance(each, str) or each.is_file():
                 asked.update(each.encode() if isinstance(each, str) else each.read_bytes())
         self.path = folder / f".unfinished-{asked.hexdigest()}.json"
-        self.begun = self.path.exists()
-        try:
-            self.values: dict[str, Any] = dict(json.loads(self.path.read_bytes()))
-        except (OSError, ValueError, TypeError):  # none, or of a disk that was full
-            self.values = {}
+        self.begun = self.path.is_file()
+        self.values: dict[str, Any] = stored(self.path) if self.begun else {}
         if self.values:
             print(f"going on with {len(self.values)} of what was found before")
 
@@ -48,13 +46,16 @@ class Findings:
         text = json.dumps(self.values)
         write_atomically(self.path, lambda file: file.write(text.encode()))
 
-    def take(self, name: str, find: Callable[[], Any]) -> Any:
+    def take(self, name: str, find: Callable[[], Any], fits: Callable[[Any], bool] = lambda value: True) -> Any:
         """The value of that name, found now if it was not before.
+
+        Args:
+            fits: whether a value is such as `find` gives: one in a file that lies there may be of anything.
 
         Raises:
             OSError: it cannot be written.
         """
-        if name not in self.values:
+        if name not in self.values or not fits(self.values[name]):
             self.values[name] = find()
             self.write()
         return self.values[name]
@@ -62,3 +63,14 @@ class Findings:
     def done(self) -> None:
         """All is written where it belongs."""
         self.path.unlink(missing_ok=True)
+
+
+def stored(path: Path) -> dict[str, Any]:
+    """The values in a file; none where it is damaged, as one of a disk that was full."""
+    try:
+        if path.stat().st_size > LARGEST:
+            return {}
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}

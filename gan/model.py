@@ -295,6 +295,18 @@ def drawing(path: Path, generator: Any, state: dict[str, Any]) -> Model:
     """What `load` gives, of a checkpoint that has been read."""
     if not hasattr(generator, "latent"):
         raise UserError(f"{path}: it translates pictures, and draws none from seeds; gan translate does")
-    counts = state["state_dict"].get("class_counts", NO_CLASSES)
+    names = state.get("classes", [])
+    counts = counts_of(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
     reestimate_batch_norm(generator, generator.latent, counts)
-    return Model(generator, int(state["images"]), state["config"], state.get("classes", ()), counts)
+    return Model(generator, int(state["images"]), state["config"], names, counts)
+
+
+def counts_of(counts: Any, names: int, generator: Any, path: Path) -> Tensor:
+    """The images of each class (classes,) as a checkpoint has them; UserError where they are not of its classes."""
+    expected = getattr(generator, "classes", 0)
+    fits = isinstance(counts, Tensor) and counts.is_floating_point() and tuple(counts.shape) == (expected,)
+    if not fits or names != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
+        raise UserError(
+            f"{path}: its generator has {expected} classes, and its names or counts of classes are of others"
+        )
+    return counts

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan import runs
+from gan import blueprint, networks, runs
 from gan.checkpoint_io import load as load_checkpoint
+from gan.data.size import pair
 from gan.errors import UserError
+from gan.names import one_line
+from gan.tiles import LEAST
 
 DATA = (
     "gan.data.module.Images",
@@ -24,6 +29,9 @@ DATA = (
     "gan.data.translation.Paired",
     "gan.data.translation.Styled",
 )
+FOLDERS = ("root", "a", "b", "name", "labels")  # options of data that may name what is read
+LIMITS = {"images": 10**6, "workers": 64, "batch_size": 2**16, "windows": 10**4, "max_pixels": 10**9}  # of others' data
+ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
 
 
 def load_translator(
@@ -67,48 +75,126 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     state = load_checkpoint(path)
     if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.translation."):
         raise UserError(f"{path}: is of a translator, whose discriminator knows patches alone")
-    node = section(state["config"], ("model", "discriminator"), path)
-    networks = []
+    build = building(state["config"], "discriminator", path)
+    weights = weights_of(state, "discriminator.", build, check_discriminator, path)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(state["config"].get("seed", 0)))
-        for _ in range(2):
-            networks.append(construct(node, network, "discriminator", path).eval())
-    trained, untrained = networks
-    fill(trained, state["state_dict"], "discriminator.", path)
+        torch.manual_seed(seed_of(state["config"]))
+        trained, untrained = (build().eval() for _ in range(2))
+    trained.load_state_dict(weights)
     return trained, untrained, state["config"], path
 
 
 def network_of(path: Path, average: float | None) -> tuple[Any, dict[str, Any]]:
     """The generator of a checkpoint with the weights of an average, and what else the checkpoint holds."""
     state = load_checkpoint(path)
-    generator = build(state["config"], path)
-    fill(generator, state["state_dict"], prefix_of(average, state["config"], path), path)
+    build = building(state["config"], "generator", path)
+    weights = weights_of(state, prefix_of(average, state["config"], path), build, check_generator, path)
+    generator = build()
+    generator.load_state_dict(weights)
     return generator, state
 
 
-def fill(network: nn.Module, tensors: dict[str, Tensor], prefix: str, path: Path) -> None:
-    """Give a network the weights that a checkpoint has under a prefix."""
+def weights_of(
+    state: dict[str, Any],
+    prefix: str,
+    build: Callable[[], nn.Module],
+    check: Callable[[Any, tuple[int, int, int]], None],
+    path: Path,
+) -> dict[str, Tensor]:
+    """The weights that a checkpoint has under a prefix, of the network that `build` makes; before it is made.
+
+    Args:
+        check: UserError where a network does not go with images of (channels, height, width).
+
+    Raises:
+        UserError: they are not those of such a network, or it does not fit the data that the configuration has.
+    """
+    tensors = state["state_dict"]
     weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+    shape = shape_of_images(state["config"], path)
+    network = blueprint.planned(build, f"{path}: its network")
+    blueprint.check_weights(network, weights, path.stat().st_size, path)
     try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{path}: its weights do not fit its own configuration; is it from another version?") from error
+        check(network, shape)
+    except UserError as error:
+        raise UserError(f"{path}: its network does not go with its images: {error}") from error
+    return weights
+
+
+def shape_of_images(config: Any, path: Path) -> tuple[int, int, int]:
+    """Channels, height and width of the images that a configuration has."""
+    data = section(config, ("data",), path)
+    try:
+        height, width = pair(data.get("size"))
+    except UserError as error:
+        raise UserError(f"{path}: its configuration cannot be used: {error}") from error
+    channels = data.get("channels")
+    if channels not in (1, 3, 4) or isinstance(channels, bool) or max(height, width) > blueprint.LARGEST_NUMBER:
+        raise UserError(f"{path}: its configuration has no images of 1, 3 or 4 channels in data.channels and data.size")
+    return channels, height, width
+
+
+def check_generator(network: Any, shape: tuple[int, int, int]) -> None:
+    """UserError where a planned generator does not draw, or translate, images of that shape."""
+    if hasattr(network, "latent"):
+        label = torch.zeros(1, dtype=torch.long, device="meta") if getattr(network, "classes", 0) else None
+        z = torch.zeros(1, network.latent, device="meta")
+        expect(network, network, shape, shape, z, label)
+        return
+    channels, height, width = shape
+    for one in translators(network):
+        sides = (-(-max(LEAST, side) // one.multiple) * one.multiple for side in (height, width))
+        padded = (channels, *sides)
+        expect(one, one, padded, shape, torch.zeros(1, *padded, device="meta"))
+
+
+def translators(network: Any) -> Iterator[Any]:
+    """The networks of each direction."""
+    for one in (network.there, network.back) if hasattr(network, "back") else (network,):
+        if hasattr(one, "latent") or not hasattr(one, "multiple"):
+            raise UserError(f"{type(one).__module__}.{type(one).__name__} translates no images")
+        yield one
+
+
+def expect(network: Any, function: Any, shape: tuple[int, ...], images: tuple[int, int, int], *given: Any) -> None:
+    """UserError where what is given does not become one image of a shape, or does not fit into memory."""
+    found, needed = blueprint.shape_of(network, function, *given)
+    if not isinstance(found, Tensor) or found.shape[1:] != shape:
+        raise UserError(f"it gives {tuple(getattr(found, 'shape', ()))[1:]}, and they are {images}")
+    blueprint.check_memory(needed, f"images of {images[2]}x{images[1]} pixels")
+
+
+def check_discriminator(network: Any, shape: tuple[int, int, int]) -> None:
+    """UserError where a planned discriminator has no features of images of that shape."""
+    if not hasattr(network, "features"):
+        raise UserError("it has no features of images")
+    found, needed = blueprint.shape_of(network, network.features, torch.zeros(1, *shape, device="meta"))
+    if not found or not all(isinstance(layer, Tensor) and layer.ndim == 4 for layer in found):
+        raise UserError("it has no features of images")
+    blueprint.check_memory(needed, f"images of {shape[2]}x{shape[1]} pixels")
+
+
+def seed_of(config: Any) -> int:
+    """The seed of a run; 0 where its configuration has none that torch takes."""
+    seed = config.get("seed", 0)
+    return seed if isinstance(seed, int) and 0 <= seed < 2**63 else 0
 
 
 def prefix_of(average: float | None, config: Any, path: Path) -> str:
     """Where a checkpoint has the weights of an average."""
     if average is None:
         return "ema.module."
-    widths = list(section(config, ("model",), path).get("power_averages", ()))
+    found = section(config, ("model",), path).get("power_averages") or ()
+    widths = list(found) if isinstance(found, list | tuple) else []
     if average not in widths:
         there = ", ".join(map(str, widths)) or "none; model.power_averages=[0.05,0.1] keeps some"
         raise UserError(f"{path}: has no average of width {average}; there are {there}")
     return f"averages.{widths.index(average)}.module."
 
 
-def build(config: Any, path: Path) -> Any:
-    """The generator that a checkpoint's configuration names, if it is one of gan.networks."""
-    return construct(section(config, ("model", "generator"), path), network, "generator", path)
+def building(config: Any, role: str, path: Path) -> Callable[[], Any]:
+    """A function that makes the network of a role that a checkpoint's configuration names, one of gan.networks."""
+    return partial(construct, section(config, ("model", role), path), partial(network, role), role, path)
 
 
 def data(config: Any, path: Path) -> Any:
@@ -117,8 +203,18 @@ def data(config: Any, path: Path) -> Any:
     Raises:
         UserError: as `construct`, or its images are no longer there.
     """
-    module = construct(section(config, ("data",), path), dataset, "data", path)
-    module.setup("fit")
+    node = section(config, ("data",), path)
+    for name, most in LIMITS.items():
+        value = node.get(name)
+        if isinstance(value, int | float) and not 0 <= value <= most:
+            raise UserError(f"{path}: its data.{name}={value} is out of range: from 0 to {most:,}")
+    if read := [f"data.{name}={node[name]}" for name in FOLDERS if isinstance(node.get(name), str | list)]:
+        print(one_line(f"reading {', '.join(read)}, as {path} says"))  # a file that comes from elsewhere may name any
+    module = construct(node, dataset, "data", path, largest=2**63 - 1)
+    try:
+        module.setup("fit")
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:  # options of a kind that nobody types
+        raise UserError(f"{path}: its data cannot be read as it says: {' '.join(str(error).split())}") from error
     return module
 
 
@@ -131,20 +227,32 @@ def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: holds no configuration of {names[-1]}") from error
 
 
-def construct(node: dict[str, Any], allowed: Callable[[str], Any], what: str, path: Path) -> Any:
+def construct(
+    node: dict[str, Any],
+    allowed: Callable[[str], Any],
+    what: str,
+    path: Path,
+    largest: int = blueprint.LARGEST_NUMBER,
+) -> Any:
     """What a configuration's `_target_` and options describe.
 
     Args:
         allowed: the object of a name, None where it is not to be called.
+        largest: whole number that an option can have.
 
     Raises:
         UserError: it is not allowed, or cannot be built with these options.
     """
-    options = {
-        name: construct(value, allowed, f"{what}.{name}", path) if isinstance(value, dict) else value
-        for name, value in node.items()
-        if not name.startswith("_")
-    }
+    if what.count(".") > blueprint.DEEPEST:
+        raise UserError(f"{path}: its {what} lies too deep")
+    options = {}
+    for name, value in node.items():
+        if isinstance(value, dict):
+            options[name] = construct(value, allowed, f"{what}.{name}", path, largest)
+        elif reason := blueprint.plain_option(f"{what}.{name}", value, largest):
+            raise UserError(f"{path}: its {reason}")
+        elif not name.startswith("_"):
+            options[name] = value
     target = str(node.get("_target_"))
     found = allowed(target)
     if found is None:
@@ -157,22 +265,20 @@ def construct(node: dict[str, Any], allowed: Callable[[str], Any], what: str, pa
         raise UserError(f"{path}: its {what} cannot be built: {' '.join(str(error).split())}") from error
 
 
-def network(target: str) -> Any:
-    """A network of gan.networks. A name may lead through a module's own imports to anything, so what counts is where
-    the class was written."""
-    found = locate(target) if target.startswith("gan.networks.") else None
-    ours = isinstance(found, type) and issubclass(found, nn.Module) and found.__module__.startswith("gan.networks.")
-    return found if ours else None
+def network(role: str, target: str) -> Any:
+    """A network of gan.networks that can have a role. A name may lead through a module's own imports to anything, so
+    what counts is where the class was written; and no module is imported but one of that folder."""
+    module, _, name = target.rpartition(".")
+    ours = {f"gan.networks.{found.name}" for found in pkgutil.iter_modules(networks.__path__)}
+    if module not in ours or name not in ROLES[role]:
+        return None
+    found = getattr(importlib.import_module(module), name, None)
+    return found if isinstance(found, type) and found.__module__ == module else None
 
 
 def dataset(target: str) -> Any:
-    return locate(target) if target in DATA else None
-
-
-def locate(target: str) -> Any:
-    """The object of a dotted name, or None."""
-    module, _, name = target.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), name, None)
-    except ImportError:
+    """One of DATA, or None."""
+    if target not in DATA:
         return None
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)

@@ -35,7 +35,8 @@ def read_yaml(path: Path) -> Any:
         text = data.decode()
         check_events(text)
         found = Loader(text).get_single_data()
-        check_values(found)
+        if wrong := fault(found):
+            raise ValueError(f"it {wrong}")
         return found
     except FileNotFoundError:
         raise
@@ -61,20 +62,36 @@ def check_events(text: str) -> None:
             raise ValueError(f"it has a value of more than {MAX_SCALAR:,} characters")
 
 
-def check_values(value: Any) -> None:
-    """ValueError where containers hold anything but texts and numbers of 64 bits: no dates, no integers without end."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            check_values(key)
-            check_values(item)
-    elif isinstance(value, list):
-        for item in value:
-            check_values(item)
-    elif isinstance(value, int):
-        if abs(value) >= 1 << 63:
-            raise ValueError("it has an integer of more than 64 bits")
-    elif not (value is None or isinstance(value, str | float)):
-        raise ValueError(f"it has a value of type {type(value).__name__}")
+def fault(tree: Any) -> str | None:
+    """Why containers are not as this program writes them, plain and of a size that people write; or None if they are.
+
+    Not by recursion: it may be deeper than that goes, and hold one list a million times.
+    """
+    left: list[tuple[Any, int]] = [(tree, 0)]
+    seen = 0
+    while left:
+        value, depth = left.pop()
+        seen += 1
+        if depth > MAX_DEPTH or seen + len(left) > MAX_NODES:
+            return "is too deep or too large"
+        if isinstance(value, dict):
+            if not all(isinstance(key, str) and len(key) <= MAX_SCALAR for key in value):
+                return "has names that are no texts"
+            inside = list(value.values())
+        elif isinstance(value, list | tuple):
+            inside = list(value)
+        elif isinstance(value, str) and len(value) > MAX_SCALAR:
+            return "holds a text that is too long"
+        elif isinstance(value, int) and abs(value) >= 2**63:
+            return "holds a number that is too large"
+        elif not isinstance(value, str | int | float | None):
+            return f"holds a {type(value).__name__}"
+        else:
+            continue
+        if len(inside) > MAX_NODES:
+            return "is too deep or too large"
+        left += [(each, depth + 1) for each in inside]
+    return None
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:

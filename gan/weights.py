@@ -71,12 +71,16 @@ def find(name: str, given: str | os.PathLike[str] | None = None, download: bool 
                 f"{weights.url}"
             )
         _download(weights, path)
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    wrong = f"{path}: not the {name} weights that are known"
+    try:
+        if (size := path.stat().st_size) != weights.size:
+            raise UserError(f"{wrong}: {size:,} bytes, {weights.size:,} are expected; remove it")
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if digest != weights.sha256:
-        raise UserError(
-            f"{path}: not the {name} weights that are known: sha256 {digest}, {weights.sha256} is expected; remove it"
-        )
+        raise UserError(f"{wrong}: sha256 {digest}, {weights.sha256} is expected; remove it")
     return path
 
 

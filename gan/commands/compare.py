@@ -11,11 +11,13 @@ from typing import Any, NamedTuple
 
 from gan import runs
 from gan.errors import UserError, writing
+from gan.names import one_line
 from gan.progress import duration
 
 # What says where and how long a run was, not what it was.
 INCIDENTAL = ("logger", "callback", "metric", "data.workers", "objective", "resume")
 WIDEST = 28  # letters of a cell
+MOST_CURVES = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +41,15 @@ class Run(NamedTuple):
         trained = [line for line in self.lines if line["images"] > 0]
         scored = [line for line in trained if math.isfinite(line.get(objective, math.nan))]
         best = min(scored, key=lambda line: line[objective]) if scored else {}
-        return {name: value for name, value in best.items() if name.startswith("eval/")}
+        return {name: best.get(name, math.nan) for name in best if name.startswith("eval/")}
 
     @property
     def clock(self) -> list[float]:
         """Seconds of training up to each line: those between two starts of a resumed run do not count."""
         rate, rates = math.inf, []
         for line in reversed(self.lines):  # the first line of a start has no rate: it takes that of the next
-            rate = line.get("time/images_per_second", rate)
+            measured = line.get("time/images_per_second", math.nan)
+            rate = measured if measured > 0 else rate
             rates.append(rate)
         images = [0, *(line["images"] for line in self.lines)]
         steps = [
@@ -100,7 +103,8 @@ def differing(found: list[Run]) -> list[str]:
 
 
 def summary(one: Run, options: list[str]) -> dict[str, Any]:
-    rates = sorted(line["time/images_per_second"] for line in one.lines if "time/images_per_second" in line)
+    measured = (line.get("time/images_per_second", math.nan) for line in one.lines)
+    rates = sorted(rate for rate in measured if math.isfinite(rate))
     return {
         "run": str(one.folder),
         **{name: one.config.get(name) for name in options},
@@ -114,8 +118,8 @@ def summary(one: Run, options: list[str]) -> dict[str, Any]:
 def print_table(table: list[dict[str, Any]]) -> None:
     """A row a run, as wide as it must be."""
     names = list(dict.fromkeys(name for row in table for name in row))
-    headings = ["time" if name == "seconds" else short(name, names) for name in names]
-    rows = [[cell(name, row.get(name)) for name in names] for row in table]
+    headings = ["time" if name == "seconds" else one_line(short(name, names)) for name in names]
+    rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     for row in [headings, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
@@ -154,21 +158,23 @@ def plot(found: list[Run], path: Path) -> None:
     names = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
     if not names:
         raise UserError("none of the runs has an evaluation; there are no curves to draw")
+    if len(names) > MOST_CURVES:
+        raise UserError(f"{len(names):,} different scores are more than can be drawn; give fewer runs")
     figure, axes = pyplot.subplots(
         len(names), 2, figsize=(10, 2.4 * len(names)), sharey="row", squeeze=False, layout="constrained"
     )
     for row, name in zip(axes, names, strict=True):
         for one in found:
             points = [
-                (line["images"], t / 60, line[name])
+                (line["images"], t / 60, line.get(name, math.nan))
                 for line, t in zip(one.lines, one.clock, strict=True)
                 if name in line
             ]
             images, minutes, values = zip(*points, strict=True) if points else ((), (), ())
-            label = one.folder.name if points else None
+            label = one.folder.name.replace("$", r"\$") if points else None
             row[0].plot(images, values, marker=".", label=label)
             row[1].plot(minutes, values, marker=".")
-        row[0].set_ylabel(name.removeprefix("eval/"))
+        row[0].set_ylabel(one_line(name.removeprefix("eval/")), parse_math=False)
     axes[-1][0].set_xlabel("images seen")
     axes[-1][1].set_xlabel("minutes of training")
     if len(found) > 1:

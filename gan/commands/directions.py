@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run, parse_seeds
 from gan.errors import UserError, writing
 from gan.findings import Findings
+from gan.names import file_name
 from gan.progress import counting
 from gan.runs import write_atomically
 
@@ -77,13 +77,15 @@ def run(arguments: argparse.Namespace) -> None:
         (out / ATTRIBUTES).unlink(missing_ok=True)  # of what --force writes over
         with counting(f"drawing sheets into {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
-                save_sheet(out / f"{name}.png", [space.draw(points + step * vector, labels) for step in STEPS])
+                save_sheet(
+                    out / file_name(name, ".png"), [space.draw(points + step * vector, labels) for step in STEPS]
+                )
                 advance(1)
         if arguments.attributes:
             found = measured(model, arguments.attributes, findings)
             for name in found:
                 changed = [model.edit(points, labels, **{name: value}) for value in SET]
-                save_sheet(out / named(name), [space.draw(each, labels) for each in changed])
+                save_sheet(out / file_name(name, ".png"), [space.draw(each, labels) for each in changed])
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
             print("\n".join(effects.table(found)))
@@ -93,6 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def measured(model: Model, images: int, findings: Findings) -> dict[str, Effect]:
     """What setting each attribute does."""
+    from gan.latent import effects
     from gan.latent.effects import Effect
     from gan.latent.position import POSITIONS
 
@@ -104,7 +107,7 @@ def measured(model: Model, images: int, findings: Findings) -> dict[str, Effect]
     names, found = (*model.attributes, *POSITIONS), {}
     with counting(f"measuring attributes over {images} images", len(names)) as advance:
         for name in names:
-            found[name] = Effect(**findings.take(name, partial(values, name)))
+            found[name] = Effect(**findings.take(name, partial(values, name), effects.fits))
             advance(1)
     return found
 
@@ -115,11 +118,6 @@ def classes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]
 
     device = checked_device(arguments.device)
     return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
-
-
-def named(name: str) -> str:
-    """The file of a sheet; a class may have any name, also one that leads out of the folder."""
-    return re.sub(r"[^\w-]", "_", name) + ".png"
 
 
 def save_sheet(path: Path, columns: list[Tensor]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
+import operator
 import re
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +16,7 @@ from gan.commands.directions import FILE, FOLDER, classes
 from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
 from gan.errors import UserError, writing
 from gan.findings import Findings
+from gan.names import file_name
 from gan.progress import counting
 from gan.runs import RECOGNITION
 
@@ -87,37 +88,38 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         names = list(map(str, seeds))
         points, labels = model.points(seeds, arguments.label)
+    files = [file_name(name, ".png") for name in names]
     for mix in mixes:
         points = mixed(model, points, *mix, arguments.label)
     learnt = file, recognition(arguments) / WEIGHTS
     findings = Findings(out, arguments, fingerprint(model.generator), digest_of(points).hex(), str(labels), *learnt)
     if not findings.begun:
-        refuse_existing(out, [out / f"{name}.png" for name in names], arguments.force)
+        refuse_existing(out, [out / name for name in files], arguments.force)
 
     def save(part: slice) -> int:
         kinds = None if labels is None else labels[part]
         pictures = model.drawn(model.edit(points[part], kinds, **settings), kinds, size)
         findings.write()  # before the first file, so that files are known to be this command's
-        for picture, name in zip(pictures, names[part], strict=True):
-            save_png(picture, out / f"{name}.png")
+        for picture, name in zip(pictures, files[part], strict=True):
+            save_png(picture, out / name)
         return len(pictures)
 
     try:
         with memory_errors(), writing(out, "; what is there is whole"):
-            in_groups(out, names, save, findings)
+            in_groups(out, files, save, findings)
     except MemoryError as error:
         hint = "; give a smaller --size" if size else ""
         raise UserError(f"images do not fit into memory{hint}") from error
 
 
-def in_groups(out: Path, names: list[str], save: Callable[[slice], int], findings: Findings) -> None:
+def in_groups(out: Path, files: list[str], save: Callable[[slice], int], findings: Findings) -> None:
     """Save images a group at a time, but for those that the command had saved before it was interrupted."""
-    with counting(f"drawing into {out}", len(names)) as advance:
-        for first in range(0, len(names), GROUP):
+    with counting(f"drawing into {out}", len(files)) as advance:
+        for first in range(0, len(files), GROUP):
             part = slice(first, first + GROUP)
-            if not all((out / f"{name}.png").exists() for name in names[part]):
-                findings.values.pop(names[first], None)
-            advance(findings.take(names[first], partial(save, part)))
+            if not all((out / name).exists() for name in files[part]):
+                findings.values.pop(files[first], None)
+            advance(findings.take(files[first], partial(save, part), partial(operator.eq, len(files[part]))))
     findings.done()
 
 
@@ -131,10 +133,7 @@ def learn(model: Model, names: set[str], directions: Path, arguments: argparse.N
         if arguments.recognition or folder.is_dir():
             model.attributes = classes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
-        vectors, _, about = store.read(directions, model.generator)
-        if "labels" in about:
-            raise UserError(f"{directions}: holds latents of images; gan directions writes directions")
-        model.vectors |= vectors
+        model.vectors |= store.read_directions(directions, model.generator)
 
 
 def recognition(arguments: argparse.Namespace) -> Path:
@@ -148,10 +147,7 @@ def stored(path: Path, model: Model) -> tuple[list[str], Tensor, Tensor | None]:
 
     from gan.latent import store
 
-    vectors, _, about = store.read(path, model.generator)
-    if "labels" not in about:
-        raise UserError(f"{path}: holds no latents of images; gan project writes such")
-    kinds = json.loads(about["labels"])
+    (vectors, _, _), kinds = store.read_latents(path, model.generator)
     labels = torch.tensor([kinds[name] for name in vectors]) if kinds else None
     return list(vectors), torch.stack(list(vectors.values())), labels
 

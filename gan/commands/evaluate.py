@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan import runs, weights
 from gan.commands.data import parse_size
-from gan.commands.generate import checked_device
+from gan.commands.generate import below, checked_device
 from gan.errors import UserError, at_least, writing
 
 if TYPE_CHECKING:
@@ -86,6 +86,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:  # before anything that takes time
         if name in weights.KNOWN:
             weights.find(name, arguments.weights, arguments.download)
+    from gan.metrics.extractors import located
+
+    for name in names:
+        located(name)
     with redirect_stdout(sys.stderr):  # so that the standard output is the table, or JSON
         found = gather(arguments)
         copies = look_for_copies(found) if len(found.sets.train) else None
@@ -140,6 +144,8 @@ def gather(arguments: argparse.Namespace) -> Found:
         raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
     source, pairs = Path(arguments.source), arguments.pairs
     folder = source if (source / runs.CONFIG).is_file() else None
+    if folder:
+        below(folder, folder / runs.EVALUATION)
     translated = None
     if not is_run(source):
         sets, protocol = of_folder(source, arguments)
@@ -154,7 +160,7 @@ def gather(arguments: argparse.Namespace) -> Found:
     if min(len(sets.generated), len(sets.reference)) < 2:
         raise UserError(f"{source}: at least two images, and as many to compare with, are needed")
     if folder and not pairs:
-        pairs = folder / runs.SAMPLES / f"copies-{protocol['images_seen']:09d}.png"
+        pairs = below(folder, folder / runs.SAMPLES / f"copies-{protocol['images_seen']:09d}.png")
     protocol |= {
         "against_sha256": digest(sets.reference),
         "size": list(sets.generated.shape[2:]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,7 +80,14 @@ def in_run(run: str, out: Path | None, name: str) -> Path:
     """The folder given as --out, or that of a name in a run's; UserError where neither is there."""
     if out is None and not Path(run).is_dir():
         raise UserError(f"{run}: is no run folder; say where with --out DIR")
-    return out or Path(run) / name
+    return out or below(Path(run), Path(run) / name)
+
+
+def below(folder: Path, path: Path) -> Path:
+    """A path in a run folder; UserError where a link in it leads elsewhere, as it may in one that comes from others."""
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+        raise UserError(f"{path}: a link leads out of {folder}; nothing is written there")
+    return path
 
 
 def refuse_existing(out: Path, files: list[Path], force: bool) -> None:

@@ -8,6 +8,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gan.errors import UserError
+
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
@@ -38,9 +40,12 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
 
     height, width = pair(data["size"])
     fit = data["fit"] if data.get("fit") in WHOLE else "crop"
-    decoder = Decoder(
-        (height, width), data["channels"], fit, data.get("resample", "auto"), data.get("background", "white")
-    )
+    options = fit, data.get("resample", "auto"), data.get("background", "white")
+    try:
+        decoder = Decoder((height, width), data["channels"], *options)
+    except (TypeError, ValueError) as error:
+        names = "fit, resample and background"
+        raise UserError(f"images cannot be taken as the model's configuration says: {names} are {options}") from error
     images, broken, others, clear = {}, [], 0, 0
     found = chain.from_iterable(spread(partial(taken, decoder), files, lambda file: Taken(error=CRASHED)))
     for file, image in zip(files, found, strict=True):

@@ -19,6 +19,7 @@ from gan.commands.generate import choose_model, chosen_model, refuse_existing
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE, refuse_inside
 from gan.errors import UserError, at_least, writing
+from gan.names import file_name
 from gan.progress import counting
 from gan.runs import write_atomically
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 FILE = "latents.safetensors"
 SCORES = "scores.csv"
+COLUMNS = ["file", "psnr", "ssim", "perceptual"]
 GROUP = 16  # images that are projected and saved together
 RATE = 15  # frames a second
 
@@ -100,10 +102,10 @@ class Work:
         self.labels: dict[str, int] = {}
         self.digests: dict[str, str] = {}
         if (self.out / FILE).exists() and not arguments.force:
-            self.points, _, about = store.read(self.out / FILE, model.generator)
+            (self.points, _, about), self.labels = store.read_latents(self.out / FILE, model.generator)
             if about.get("options") != self.options:
                 raise UserError(f"{self.out / FILE}: was made with {about.get('options')}; --force begins anew")
-            self.labels, self.digests = json.loads(about["labels"]), json.loads(about.get("digests", "{}"))
+            self.digests = store.by_name(about, "digests", self.out / FILE)
 
     def take(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Find the points of some more images and write all that there is of them."""
@@ -121,10 +123,10 @@ class Work:
         if found.labels is not None:
             self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
         for n, (name, drawn) in enumerate(zip(images, self.draw(list(images)), strict=True)):
-            save_png(grid(torch.stack([images[name], drawn]), 2), self.out / f"{name}.png")
+            save_png(grid(torch.stack([images[name], drawn]), 2), self.out / file_name(name, ".png"))
             if options.gif:
                 label = None if found.labels is None else found.labels[n].expand(len(found.way))
-                animation.save(self.space.draw(found.way[:, n], label), self.out / f"{name}.gif", RATE)
+                animation.save(self.space.draw(found.way[:, n], label), self.out / file_name(name, ".gif"), RATE)
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
         store.write(self.out / FILE, self.points, self.space, **about)
 
@@ -148,7 +150,7 @@ class Work:
             numbers = (f"{float(value):.4f}" for value in values)
             rows[name] = {"file": name, **dict(zip(scores, numbers, strict=True))}
         text = StringIO()
-        table = csv.DictWriter(text, ["file", *scores])
+        table = csv.DictWriter(text, COLUMNS)
         table.writeheader()
         table.writerows(rows.values())
         write_atomically(self.out / SCORES, lambda file: file.write(text.getvalue().encode()))
@@ -157,7 +159,11 @@ class Work:
 
     def scored(self) -> list[dict[str, str]]:
         """The table as it was written before."""
-        if not (self.out / SCORES).exists():
+        if not (self.out / SCORES).is_file():
             return []
-        with open(self.out / SCORES, newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            with open(self.out / SCORES, newline="") as file:
+                rows = list(csv.DictReader(file))
+        except (ValueError, csv.Error):  # not of this command
+            return []
+        return [row for row in rows if list(row) == COLUMNS and None not in row.values()]

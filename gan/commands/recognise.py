@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from gan.commands import add_command
 from gan.commands.evaluate import DECODING, folder
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run
-from gan.commands.given import decoded, of
+from gan.commands.given import decoded, of, printable
 from gan.commands.translate import SOME_UNREADABLE
 from gan.errors import UserError, at_least, reason, writing
 from gan.findings import Findings
+from gan.names import one_line
 from gan.progress import counting
 from gan.runs import RECOGNITION, write_atomically
 
@@ -191,7 +192,8 @@ def measured(
     scores = {}
     with counting(f"telling {classes} classes in {len(images):,} images", len(contenders)) as advance:
         for name, contender in contenders.items():
-            scores[name] = Score.of_json(findings.take(name, partial(score, contender)))
+            known = findings.take(name, partial(score, contender), partial(Score.fits, len(parts), classes))
+            scores[name] = Score.of_json(known)
             advance(1)
     return scores | {"the most frequent class": majority(labels, classes, parts)}
 
@@ -245,7 +247,7 @@ def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> N
     for n, name in enumerate(classes):
         total, taken, right = int(table[n].sum()), int(table[:, n].sum()), int(table[n, n])
         cells = [f"{100 * right / of:8.1f}" if of else f"{'-':>8}" for of in (total, taken)]
-        print(f"{name[:23]:24}{total:8,}" + "".join(cells))
+        print(f"{one_line(name)[:23]:24}{total:8,}" + "".join(cells))
 
 
 def draw_confusion(table: Tensor, classes: list[str], path: Path) -> None:
@@ -296,7 +298,7 @@ def predict(arguments: argparse.Namespace) -> int:
         import torch
 
         for name, row in zip(images, found(torch.stack(list(images.values()))), strict=True):
-            table.writerow([name, found.classes[int(row.argmax())], f"{float(row.max()):.4f}"])
+            table.writerow([name, printable(found.classes[int(row.argmax())]), f"{float(row.max()):.4f}"])
     print(text.getvalue(), end="")
     for line in broken:
         print(line, file=sys.stderr)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from gan.latent import position
 from gan.latent.attributes import Attribute, measured
 from gan.latent.position import POSITIONS
+from gan.names import one_line
 
 VALUES = (-1.0, -0.5, 0.5, 1.0)  # that are set
 
@@ -73,8 +74,17 @@ def line(x: Tensor, y: Tensor) -> tuple[float, float]:
     return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
 
 
+def fits(values: Any) -> bool:
+    """Whether values from a file are those of an `Effect`."""
+    if not isinstance(values, dict) or values.keys() != set(Effect._fields) or not isinstance(values["leakage"], dict):
+        return False
+    numbers = values["slope"], values["r2"], *values["leakage"].values()
+    return all(isinstance(number, float) for number in numbers)
+
+
 def table(effects: dict[str, Effect]) -> Iterator[str]:
     """Lines of text."""
     yield f"{'':12}{'slope':>8}{'R2':>8}   what else moves"
     for name, (slope, r2, leakage) in effects.items():
-        yield f"{name:12}{slope:8.2f}{r2:8.3f}   " + ", ".join(f"{other} {size:.2f}" for other, size in leakage.items())
+        others = ", ".join(f"{one_line(other)} {size:.2f}" for other, size in leakage.items())
+        yield f"{one_line(name):12}{slope:8.2f}{r2:8.3f}   {others}"

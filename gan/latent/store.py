@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -14,6 +16,8 @@ from torch import Tensor, nn
 from gan.errors import UserError
 from gan.latent.space import Space
 from gan.runs import write_atomically
+
+LARGEST_HEADER = 32 << 20  # bytes of what a file says of its vectors, which is read as a whole
 
 
 class Stored(NamedTuple):
@@ -42,15 +46,116 @@ def read(path: Path, generator: nn.Module) -> Stored:
     Raises:
         UserError: there is no such file, it is damaged, or it is of another generator.
     """
+    check_header(path)
     try:
         with safe_open(str(path), "pt") as file:
-            about = json.loads((file.metadata() or {}).get("about", "{}"))
+            about = parsed((file.metadata() or {}).get("about", "{}"))
             vectors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(about, dict) or not all(isinstance(each, str) for each in about.values()):
+        raise UserError(f"{path}: what it says of its vectors is no text by name")
     if about.get("generator") != fingerprint(generator):
         raise UserError(f"{path}: is of another model, or of another checkpoint or average of it")
-    return Stored(vectors, Space(generator, about["space"]), about)
+    if about.get("space") not in ("z", "w"):
+        raise UserError(f"{path}: is of a latent space {about.get('space', '')!r}; there are z and w")
+    try:
+        space = Space(generator, about["space"])
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    check_vectors(vectors, space, path)
+    return Stored(vectors, space, about)
+
+
+def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:
+    """Directions (latent,) by name, of the space that `Space(generator)` is.
+
+    Raises:
+        UserError: as `read`; they are of another space, or what the file holds are latents of images.
+    """
+    vectors, space, about = read(path, generator)
+    if "labels" in about:
+        raise UserError(f"{path}: holds latents of images; gan directions writes directions")
+    check_space(space, path)
+    if wrong := [name for name, vector in vectors.items() if vector.ndim != 1]:
+        raise UserError(f"{path}: {wrong[0]} is no direction but a point of each layer")
+    return vectors
+
+
+def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, int]]:
+    """Latents of images, of the space that `Space(generator)` is, and their labels, where the generator has classes.
+
+    Raises:
+        UserError: as `read`; they are of another space, have no labels, or what the file holds are directions.
+    """
+    stored = read(path, generator)
+    if "labels" not in stored.about:
+        raise UserError(f"{path}: holds no latents of images; gan project writes such")
+    check_space(stored.space, path)
+    if len({vector.shape for vector in stored.vectors.values()}) > 1:
+        raise UserError(f"{path}: its latents have different shapes")
+    labels, classes = by_name(stored.about, "labels", path), stored.space.classes
+    if not classes and labels:
+        raise UserError(f"{path}: has labels, and this generator has no classes")
+    for name in stored.vectors if classes else ():
+        label = labels.get(name)
+        if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < classes:
+            raise UserError(f"{path}: the label of {name} is {label!r}; there are 0 to {classes - 1}")
+    return stored, labels
+
+
+def by_name(about: dict[str, str], what: str, path: Path) -> dict[str, Any]:
+    """What a file says of each of its vectors; UserError where that is not by name."""
+    try:
+        values = parsed(about.get(what, "{}"))
+    except ValueError as error:
+        raise UserError(f"{path}: its {what} cannot be read ({error})") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: its {what} are not by name")
+    return values
+
+
+def parsed(text: str | bytes) -> Any:
+    """What a JSON text says; ValueError where it is none, or its lists lie in each other too deep."""
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("too deep") from error
+
+
+def check_header(path: Path) -> None:
+    """UserError where there is no such file, or it begins with a list that is longer than any of ours."""
+    if not path.is_file():
+        raise UserError(f"{path}: cannot be read (there is no such file)")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if length > LARGEST_HEADER:
+        raise UserError(f"{path}: cannot be read (its list of vectors has {length:,} bytes)")
+
+
+def check_vectors(vectors: dict[str, Tensor], space: Space, path: Path) -> None:
+    """UserError where vectors are no points or directions of a space."""
+    if not vectors:
+        raise UserError(f"{path}: is empty")
+    shapes = [(space.size,)] + [(space.layers, space.size)] * (space.name == "w")
+    for name, vector in vectors.items():
+        if vector.dtype != torch.float32:
+            raise UserError(f"{path}: {name} holds {vector.dtype}; {torch.float32} is needed")
+        if tuple(vector.shape) not in shapes:
+            needed = " or ".join(map(str, shapes))
+            raise UserError(f"{path}: {name} is {tuple(vector.shape)}; {needed} is needed")
+        if not bool(vector.isfinite().all()):
+            raise UserError(f"{path}: {name} is not finite")
+
+
+def check_space(space: Space, path: Path) -> None:
+    """UserError where a space is not the one that a generator's edits are of."""
+    if space.name != (own := Space(space.generator).name):
+        raise UserError(f"{path}: is of {space.name}; {own} of this generator is needed")
 
 
 def fingerprint(generator: nn.Module) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gan.errors import UserError
+
 TRIMMED = 0.01  # at either end
 
 
@@ -17,7 +19,16 @@ def edit_consistency(before: Tensor, after: Tensor, edit: Tensor) -> float:
         before: E(x), points (N, ...) found for images.
         after: E(G(f(E(x)))), found for the pictures of the edited points.
         edit: what f adds to points, of their shape or one for all.
+
+    Raises:
+        UserError: no points, of different shapes, or not finite.
     """
-    distances = (before - (after - edit)).flatten(1).norm(dim=1).sort().values
+    fits = all(n in (1, m) for n, m in zip(edit.shape[::-1], before.shape[::-1], strict=False))
+    if not len(before) or before.shape != after.shape or edit.ndim > before.ndim or not fits:
+        shapes = ", ".join(str(tuple(each.shape)) for each in (before, after, edit))
+        raise UserError(f"edit consistency: points and edits of shape {shapes}; some, and of one shape, are needed")
+    distances = (before - (after - edit)).flatten(1).double().norm(dim=1).sort().values
+    if not bool(distances.isfinite().all()):
+        raise UserError("edit consistency: points or edits are not finite, or too large")
     cut = int(TRIMMED * len(distances))
     return float(distances[cut : len(distances) - cut].mean())

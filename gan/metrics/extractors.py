@@ -16,6 +16,7 @@ import hashlib
 import importlib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +27,7 @@ from torch import Tensor
 
 from gan.errors import UserError
 
+OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images a pass: with other numbers, kernels round otherwise
 KNOWN = {
     "lite0": "gan.metrics.lite0.Lite0Features",
@@ -35,24 +37,46 @@ KNOWN = {
 }
 
 
-def extractor(name: str, **options: Any) -> Any:
+def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
     """A known extractor, or the user's own as module.Class, looked for from the current folder too.
+
+    Args:
+        known_only: for a name that a file holds and nobody typed: no module is imported for it but ours.
 
     Raises:
         UserError: there is none of that name, or it does not fit the contract.
         MissingWeights: its weights are not there.
     """
-    target = KNOWN.get(name, name)
-    module, _, attribute = target.rpartition(".")
-    if not module:
-        raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}, or your own as module.Class")
-    if os.getcwd() not in sys.path:
+    kind = located(name, known_only)
+    try:
+        made = kind(**options)
+    except UserError:
+        raise
+    except Exception as error:  # of the user's own code
+        raise UserError(f"extractor {name}: cannot be made ({reason(error)})") from error
+    return checked(made, name)
+
+
+def located(name: str, known_only: bool = False) -> Any:
+    """The class of a known extractor, or of the user's own; arguments and errors as of `extractor`."""
+    if not (name in KNOWN or (OWN.fullmatch(name) and not known_only)):
+        own = "" if known_only else ", or your own as module.Class"
+        raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}{own}")
+    module, _, attribute = KNOWN.get(name, name).rpartition(".")
+    if name not in KNOWN and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
-        made = getattr(importlib.import_module(module), attribute)(**options)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f"extractor {name}: cannot be loaded ({error})") from error
-    return checked(made, name)
+        found = getattr(importlib.import_module(module), attribute)
+    except (Exception, SystemExit) as error:  # a module of the user's own can raise anything, and end the process
+        raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
+    if not isinstance(found, type):
+        raise UserError(f"extractor {name}: is no class; name one that is called with images, as module.Class")
+    return found
+
+
+def reason(error: BaseException) -> str:
+    """What an error says, in one line."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def checked(made: Any, name: str) -> Any:
@@ -76,14 +100,26 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
     with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
-            found = extractor(padded.to(device))
-            if found.ndim != 2 or len(found) != CHUNK:
-                raise UserError(
-                    f"extractor {extractor.name}: gave {tuple(found.shape)} for {CHUNK} images; a row each is needed"
-                )
+            found = given(extractor, padded.to(device))
             rows.append(found[: len(part)].float().cpu())
             advance(len(part))
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
+
+
+def given(extractor: Any, images: Tensor) -> Tensor:
+    """What an extractor gives for images; UserError where that is not a row for each, or it fails."""
+    try:
+        found = extractor(images)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        if type(extractor).__module__.startswith("gan."):
+            raise  # a mistake of ours
+        raise UserError(f"extractor {extractor.name}: fails ({type(error).__name__}: {reason(error)})") from error
+    if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
+        shape = tuple(getattr(found, "shape", ())) or type(found).__name__
+        raise UserError(f"extractor {extractor.name}: gave {shape} for {len(images)} images; a row each is needed")
+    return found
 
 
 def source(extractor: Any) -> tuple[str, ...]:

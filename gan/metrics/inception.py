@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +37,10 @@ class Inception(nn.Module):
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise UserError("inception needs torch-fidelity: pip install -e '.[fid]'") from error
-        self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(path))
+        plain = BytesIO()  # torch-fidelity would read the file as a pickle that may run code
+        torch.save(torch.load(path, map_location="cpu", weights_only=True), plain)
+        plain.seek(0)
+        self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=plain)
 
     def forward(self, images: Tensor) -> Tensor:
         return self.network(rgb(images).round().to(torch.uint8))[0]

@@ -24,9 +24,11 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
             that have nothing to do with each other, and are left out; else the distance would be far too small.
 
     Raises:
-        UserError: fewer than two rows, or features that are not finite.
+        UserError: fewer than two rows, features that are not finite, or matched ones of which there are not as many.
     """
     x, y = checked("kernel distance", x, y)
+    if matched and len(x) != len(y):
+        raise UserError(f"kernel distance: {len(x)} and {len(y)} images; of matched ones there are as many of each")
     within = _sum(x, x) - _own(x), _sum(y, y) - _own(y)
     if matched:
         n = len(x)

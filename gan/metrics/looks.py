@@ -22,8 +22,10 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     - coverage: the mean of alpha, 0..1; and soft: the share of pixels that are neither clear nor opaque. RGBA only.
 
     Raises:
-        UserError: a cell below 1 or above a side.
+        UserError: no images, or a cell below 1 or above a side.
     """
+    if not len(images):
+        raise UserError("statistics of pixel art: there are no images")
     if not 1 <= cell <= min(images.shape[2:]):
         raise UserError(f"cell={cell}: from 1 to the shorter side of the images, {min(images.shape[2:])}")
     x = images.float()
@@ -64,7 +66,15 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
     - mean and contrast (standard deviation) of luma; black and white: its 1 % and 99 % quantiles, which fading brings
       together; chroma: the mean distance of a pixel's colour from grey;
     - grain: the standard deviation of luma about its 3 x 3 average, where that is smooth (the calmest half of pixels).
+
+    Raises:
+        UserError: no images, or less than two places for a square of 3 x 3 pixels in one.
     """
+    height, width = images.shape[2:]
+    if not len(images) or min(height, width) < 3 or height * width < 12:
+        raise UserError(
+            f"statistics of photographs: {len(images)} images of {width}x{height} pixels; one of 4x3 at least"
+        )
     x = images[:, :3].double() / 255
     if x.shape[1] == 1:
         x = x.expand(-1, 3, -1, -1)

@@ -30,11 +30,12 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     """Structural similarity, 1 for equal images (Wang et al., 2004: 11 x 11 Gaussian of deviation 1.5).
 
     Raises:
-        UserError: shapes differ, or a side is below 11 pixels.
+        UserError: shapes differ, there are no images, or a side is below 11 pixels.
     """
     _same_shape(x, y)
-    if min(x.shape[2:]) < WINDOW:
-        raise UserError(f"SSIM of {x.shape[3]}x{x.shape[2]} pixels: no side may be below {WINDOW}")
+    if not len(x) or min(x.shape[2:]) < WINDOW:
+        size = f"{x.shape[3]}x{x.shape[2]} pixels"
+        raise UserError(f"SSIM of {len(x)} images of {size}: it needs one, and no side may be below {WINDOW}")
     return torch.cat([_ssim(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])  # 300 MB each at 256 pixels
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.place import Place
+from gan.networks.precision import full_precision
 
 SMALLEST = 0.5 / 255  # alpha below which a pixel has no colour
 PACE = 20  # Adam moves all parameters alike: a falloff is to get to a half while the tables move by some hundredths
@@ -83,7 +84,7 @@ class Generator(nn.Module):
         colour, _ = straight(x)
         small = F.interpolate(colour, (self.side, self.side), mode="bilinear", antialias=True)
         weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
-        with torch.autocast(x.device.type, enabled=False):  # half a level would be lost
+        with full_precision(x):  # half a level would be lost
             return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
 
     def part(self, x: Tensor, place: Place, view: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.errors import UserError
+from gan.networks.precision import full_precision
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # without scale and shift, as in CycleGAN; throws absolute tone away
@@ -73,7 +74,7 @@ class Base(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         colours = len(self.shift)
         shift = self.shift[:, None, None]
-        with torch.autocast(x.device.type, enabled=False):  # half a level would be lost
+        with full_precision(x):  # half a level would be lost
             moved = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colours].float())
         if x.shape[1] == colours:
             return moved + shift

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from gan.losses.heads import Sliced
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
+from gan.networks.precision import full_precision
 from gan.networks.resample import blur, downsample, upsample
 from gan.networks.san import SlicedHead
 
@@ -93,7 +94,7 @@ class Modulated(nn.Module):
             y = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         if not self.demodulate:
             return y
-        with torch.autocast(x.device.type, enabled=False):  # squares of many small weights
+        with full_precision(x):  # squares of many small weights
             power = style.float().square() @ weight.float().square().sum((2, 3)).T  # (N, after)
         return y * (power + SMALL).rsqrt()[:, :, None, None].to(y.dtype)
 

@@ -62,6 +62,18 @@ class Score(NamedTuple):
     def of_json(values: dict[str, Any]) -> Score:
         return Score(**(values | {"table": torch.tensor(values["table"])}))
 
+    @staticmethod
+    def fits(splits: int, classes: int, values: Any) -> bool:
+        """Whether values from a file are those of `as_json`, of so many splits and classes."""
+        try:
+            score = Score.of_json(values)
+            numbers = (torch.tensor(row, dtype=torch.float64) for row in (*score[:3], score.constants))
+            shapes = [tuple(found.shape) for found in numbers]
+            whole = score.table.shape == (classes, classes) and score.table.dtype == torch.int64
+        except (TypeError, ValueError, KeyError, RuntimeError, OverflowError):
+            return False
+        return whole and shapes == [(splits,), (splits,), (splits, len(SHARES)), (splits,)]
+
 
 def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
     """As many as there are folds, each of them once to be right on, and of the others one to choose on.

@@ -14,6 +14,7 @@ import gan
 from gan.errors import UserError
 from gan.images import save_png
 from gan.latent import store
+from gan.names import file_name
 
 from ..conftest import Train
 
@@ -83,7 +84,7 @@ def test_names_that_are_no_text_and_pictures_that_are_partly_clear(
     said = gan_command("project", str(runs / "dcgan"), "in", "--out", "out", *QUICK).stdout
     assert "1 of 1 images are transparent in parts, and are laid on white" in said
     assert list(scores(tmp_path / "out" / "scores.csv")) == ["\\xff.png"]
-    assert (tmp_path / "out" / "\\xff.png.png").is_file()
+    assert (tmp_path / "out" / file_name("\\xff.png", ".png")).is_file()
 
 
 def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Path) -> None:

@@ -1,16 +1,28 @@
-"""What is hostile is given to the commands in a process of its own, within limits, as a stranger's file would be."""
+"""Hostile files are given to the commands, and all that must hold of any of them is checked.
+
+`limited` runs a command in a process of its own, within limits of memory; a `Cage` runs it here, beside files that must
+stay as they are.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import resource
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from gan.cli import main
+
 from ..conftest import ROOT, environment
+
+SECRET = "hunter2-and-no-other"
+GROWTH = 400 << 20  # bytes by which a command that is refused may grow, of which torch takes some at its first use
 
 MEMORY = 1 << 30  # bytes that each process may take: a sound file needs less, and a bomb more
 SECONDS = 120  # until a command counts as one that never ends; sound files take one or two
@@ -51,3 +63,58 @@ def limited(*words: str, folder: Path, check: int, memory: int = MEMORY) -> subp
 def only_on_linux() -> None:
     if sys.platform != "linux":
         pytest.skip("other systems do not limit the memory of a process")
+
+
+class Cage:
+    """A folder to run commands in, beside one that they must leave alone.
+
+    Attributes:
+        folder: the current folder of the commands.
+        canary: a file that code in a hostile file would make.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.folder = root / "cage"
+        self.canary = root / "canary"
+        (root / "outside").mkdir()
+        (root / "outside" / "precious").write_text("precious")
+        self.folder.mkdir()
+
+    def run(self, *words: str, check: int = 2) -> str:
+        """What a command prints; where it is refused, that it is one line, at once and without harm."""
+        before, grown = self.files(), peak()
+        out, error = io.StringIO(), io.StringIO()
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+            code = main(words)
+        said = out.getvalue() + error.getvalue()
+        assert code == check, said
+        if check == 2:
+            last = error.getvalue().splitlines()[-1]
+            assert last.startswith("error: ") and len(last) < 3000 and said.count("error: ") == 1, said
+        assert peak() - grown < GROWTH
+        assert "Traceback" not in said and SECRET not in said
+        after = self.files()
+        outside = {path: content for path, content in after.items() if self.folder / "out" not in path.parents}
+        assert outside == {path: content for path, content in before.items() if self.folder / "out" not in path.parents}
+        assert not any(SECRET.encode() in content for content in after.values())
+        assert not self.canary.exists()
+        return said
+
+    def files(self) -> dict[Path, bytes]:
+        """What each file below the root holds."""
+        return {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
+
+
+def peak() -> int:
+    """Bytes that this process has had in memory at most."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@pytest.fixture
+def cage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cage]:
+    monkeypatch.setenv("SECRET_TOKEN", SECRET)
+    monkeypatch.setenv("COLUMNS", "200")
+    made = Cage(tmp_path)
+    yield made
+    assert not made.canary.exists() and os.environ["SECRET_TOKEN"] == SECRET

@@ -1,0 +1,108 @@
+"""Sets that no run should give: a number, or one line that says why there is none; never a warning."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan.errors import UserError
+from gan.evaluation import measure
+from gan.metrics import clipped_density_coverage, frechet_distance, kernel_distance, prdc, squared_mmd, vendi_score
+from gan.metrics.copies import copy_rate
+from gan.metrics.edit_consistency import edit_consistency
+from gan.metrics.looks import palette_distance, photograph_statistics, pixel_art_statistics
+from gan.metrics.pairs import ssim
+from gan.metrics.spectrum import radial_spectrum, spectral_distance
+
+NORMAL = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
+FEATURES: dict[str, Tensor] = {
+    "normal": NORMAL,
+    "none": NORMAL[:0],
+    "one": NORMAL[:1],
+    "two": NORMAL[:2],
+    "two equal": NORMAL[:1].expand(2, 6),
+    "constant": torch.ones(40, 6),
+    "zero": torch.zeros(40, 6),
+    "nan": torch.full((40, 6), torch.nan),
+    "one nan": torch.where(torch.arange(40)[:, None] == 3, torch.nan, NORMAL),
+    "inf": torch.full((40, 6), torch.inf),
+    "huge": NORMAL * 1e38,
+    "beyond": NORMAL.double() * 1e200,
+    "tiny": NORMAL * 1e-40,
+    "no numbers": NORMAL[:, :0],
+    "flat": torch.zeros(40),
+    "one number": torch.ones(40, 1),
+    "whole": torch.ones(40, 6, dtype=torch.int64),
+}
+DISTANCES: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "fd": frechet_distance,
+    "kid": squared_mmd,
+    "kid matched": lambda x, y: squared_mmd(x, y, matched=True),
+    "kid of subsets": kernel_distance,
+    "prdc": prdc,
+    "clipped": clipped_density_coverage,
+    "copies": lambda x, y: copy_rate(x, None, y),
+    "copies held out": lambda x, y: copy_rate(x, y, y),
+    "vendi": lambda x, y: vendi_score(y),
+    "edits": lambda x, y: edit_consistency(x, y, torch.zeros(6)),
+    "all": measure,
+}
+
+
+def numbers(value: Any) -> list[float]:
+    if isinstance(value, dict):
+        return [float(each) for each in value.values()]
+    return torch.as_tensor(value, dtype=torch.float64).flatten().tolist()
+
+
+def is_said(function: Callable[..., Any], *sets: Tensor) -> None:
+    try:
+        assert all(map(math.isfinite, numbers(function(*sets))))
+    except UserError as error:
+        assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_features(distance: str) -> None:
+    for x, y in itertools.product(FEATURES.values(), repeat=2):
+        is_said(DISTANCES[distance], x, y)
+
+
+def images(n: int, *shape: int) -> Tensor:
+    return torch.randint(0, 256, (n, *shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+IMAGES: dict[str, Tensor] = {
+    "normal": images(8, 3, 16, 16),
+    "none": images(0, 3, 16, 16),
+    "one": images(1, 3, 16, 16),
+    "constant": torch.full((8, 3, 16, 16), 7, dtype=torch.uint8),
+    "equal": images(1, 3, 16, 16).expand(8, -1, -1, -1),
+    "grey": images(8, 1, 16, 16),
+    "rgba": images(8, 4, 16, 16),
+    "clear": torch.zeros(8, 4, 16, 16, dtype=torch.uint8),
+    "a pixel": images(8, 3, 1, 1),
+    "four pixels": images(8, 3, 2, 2),
+    "nine pixels": images(8, 3, 3, 3),
+    "a row": images(8, 3, 1, 16),
+    "small": images(8, 3, 4, 4),
+}
+OF_ONE = {"pixel art": pixel_art_statistics, "photographs": photograph_statistics, "spectrum": radial_spectrum}
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+@pytest.mark.parametrize("kind", IMAGES)
+def test_statistics_of_images(kind: str, name: str) -> None:
+    is_said(OF_ONE[name], IMAGES[kind])
+
+
+@pytest.mark.parametrize("distance", [palette_distance, spectral_distance, ssim])
+def test_distances_of_images(distance: Callable[[Tensor, Tensor], Any]) -> None:
+    for x, y in itertools.product(IMAGES.values(), repeat=2):
+        is_said(distance, x, y)

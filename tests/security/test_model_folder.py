@@ -1,0 +1,193 @@
+"""Run folders from strangers, given to gan commands: what is planted in them is refused, and leads nowhere else."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from gan import runs
+from gan.checkpoint_io import AtomicCheckpointIO
+
+from .checkpoints import DCGAN, checkpoint
+from .conftest import Cage
+
+GENERATE = ["generate", "run", "--out", "out", "--seeds", "0"]
+EVALUATE = ["evaluate", "run", "--images", "8", "--extractor", "random_conv"]
+METRICS = '{"images": 8, "loss/generator": 1.5, "time/images_per_second": 4.0, "eval/kid": 0.5}\n'
+
+
+@pytest.fixture
+def run(cage: Cage, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A run folder in the cage, and another checkpoint outside of it."""
+    folder = cage.folder / "run"
+    (folder / runs.CHECKPOINTS).mkdir(parents=True)
+    made = checkpoint(DCGAN)
+    made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False}
+    AtomicCheckpointIO().save_checkpoint(made, runs.checkpoint_path(folder, 64))
+    AtomicCheckpointIO().save_checkpoint(made, cage.root / "outside" / "other.ckpt")
+    (folder / runs.CONFIG).write_text("objective: eval/kid\nmodel: {width: 4}\n")
+    (folder / runs.METRICS).write_text(METRICS)
+    return folder
+
+
+def test_one_that_is_whole(run: Path, cage: Cage) -> None:
+    cage.run(*GENERATE, check=0)
+    assert "eval/kid" in cage.run("compare", "run", "--json", check=0)
+    cage.run("compare", "run", "run/../run", "--out", "out/curves.png", check=0)
+
+
+BEST = ["../../../outside/other.ckpt", "/etc/passwd", "..", "", ".", "images-000000064.ckpt/x", "x" * 5000, "a\0b"]
+
+
+@pytest.mark.parametrize("name", BEST, ids=range(len(BEST)))
+def test_the_best_checkpoint_lies_in_the_folder(name: str, run: Path, cage: Cage) -> None:
+    (run / runs.CHECKPOINTS / "best.json").write_text(json.dumps({"checkpoint": name, "score": 0.1}))
+    assert "best.json" in cage.run(*GENERATE)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""], ids=range(7))
+@pytest.mark.parametrize("name", ["best.json", "images-000000064.json"])
+def test_json_of_another_shape(name: str, text: str, run: Path, cage: Cage) -> None:
+    (run / runs.CHECKPOINTS / name).write_text(text)
+    cage.run(*GENERATE)
+
+
+def test_a_checkpoint_that_is_not_the_one_that_was_saved(run: Path, cage: Cage) -> None:
+    path = runs.checkpoint_path(run, 64)
+    torch.save(checkpoint(DCGAN, ["a"]), path)
+    assert "holds no whole checkpoint" in cage.run(*GENERATE)
+
+
+LINKS: dict[str, tuple[Callable[[Path, Path], None], list[str]]] = {
+    "evaluation": (lambda run, outside: (run / runs.EVALUATION).symlink_to(outside / "precious"), EVALUATE),
+    "samples": (lambda run, outside: (run / runs.SAMPLES).symlink_to(outside), EVALUATE),
+    "directions": (lambda run, outside: (run / "directions").symlink_to(outside), ["directions", "run"]),
+    "recognition": (
+        lambda run, outside: (run / runs.RECOGNITION).symlink_to(outside),
+        ["recognise", "fit", "run", "i"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_lead_no_command_out(name: str, run: Path, cage: Cage) -> None:
+    plant, words = LINKS[name]
+    plant(run, cage.root / "outside")
+    for path in ("i/a/0.png", "i/b/1.png"):
+        (cage.folder / path).parent.mkdir(parents=True)
+        Image.new("RGB", (16, 16)).save(cage.folder / path)
+    before = sorted((cage.root / "outside").iterdir())
+    assert "leads out of run" in cage.run(*words)
+    assert sorted((cage.root / "outside").iterdir()) == before
+
+
+def laughs() -> str:
+    """Lists of lists in YAML, a billion of values in some hundred bytes."""
+    lines = ["a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
+    return "\n".join(lines)
+
+
+CONFIGS: dict[str, Callable[[], str | bytes]] = {
+    "code": lambda: "x: !!python/object/apply:os.system ['touch ../canary']\n",
+    "laughs": laughs,
+    "itself": lambda: "a: &a {b: *a}\n",
+    "deep": lambda: "[" * 20_000,
+    "deep names": lambda: "{a: " * 20_000,
+    "a list": lambda: "[1, 2]",
+    "a text": lambda: "hello",
+    "a number": lambda: "3",
+    "numbers for names": lambda: "1: 2\n",
+    "a date": lambda: "x: 2020-01-01\n",
+    "binary": lambda: "x: !!binary aGVsbG8=\n",
+    "no text": lambda: b"\xff\xfe\x00\xd8",
+    "no YAML": lambda: "{",
+    "large": lambda: "x: " + "y" * 5_000_000,
+}
+
+
+@pytest.mark.parametrize("what", CONFIGS)
+def test_configurations_that_compare_reads(what: str, run: Path, cage: Cage) -> None:
+    text = CONFIGS[what]()
+    (run / runs.CONFIG).write_bytes(text.encode() if isinstance(text, str) else text)
+    assert "config.yaml" in cage.run("compare", "run")
+
+
+def test_a_configuration_does_not_read_the_environment(run: Path, cage: Cage) -> None:
+    (run / runs.CONFIG).write_text('token: ${oc.env:SECRET_TOKEN}\nname: "\\e[2J"\n')
+    other = cage.folder / "other"
+    other.mkdir()
+    (other / runs.CONFIG).write_text("token: x\n")
+    said = cage.run("compare", "run", "other", check=0)
+    assert "${oc.env:SECRET_TOKEN}" in said and "\x1b" not in said
+
+
+LINES: list[Any] = [
+    [1], 3, None, "x", {}, {"images": "8"}, {"images": None, "eval/kid": 1}, {"images": 8, "eval/kid": "x"},
+    {"images": 8, "eval/kid": [1]}, {"images": 8, "eval/kid": None}, {"images": 10**400, "eval/kid": 1},
+    {"images": 8, "eval/kid": 10**400}, {"images": -8, "eval/kid": 1}, {"images": 8, "time/images_per_second": 0},
+    {"images": 8, "time/images_per_second": "x"}, {"images": 8, "time/images_per_second": -1},
+    {"images": 8, "eval/$x_{": 1.0}, {"images": 8, "eval/\x1b[2J\n": 1.0}, {"images": 8, "eval/kid": {"a": 1}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+def test_metrics_that_compare_reads(line: Any, run: Path, cage: Cage) -> None:
+    with open(run / runs.METRICS, "a") as file:
+        file.write(json.dumps(line) + "\n" + METRICS.replace("8", "16"))
+    said = cage.run("compare", "run", "--out", "out/curves.png", check=0)
+    assert "0.5" in said and "\x1b" not in said
+    cage.run("compare", "run", "--json", check=0)
+
+
+def test_more_scores_than_can_be_drawn(run: Path, cage: Cage) -> None:
+    line = {"images": 8} | {f"eval/{n}": 1.0 for n in range(10_000)}
+    (run / runs.METRICS).write_text(json.dumps(line) + "\n")
+    assert "more than can be drawn" in cage.run("compare", "run", "--out", "out/curves.png")
+
+
+@pytest.mark.parametrize("name", [runs.CONFIG, runs.METRICS])
+def test_pipes_are_not_waited_for(name: str, run: Path, cage: Cage) -> None:
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    cage.run("compare", "run", check=0 if name == runs.METRICS else 2)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\n", b"\0" * 100], ids=range(3))
+def test_metrics_that_are_no_lines(content: bytes, run: Path, cage: Cage) -> None:
+    (run / runs.METRICS).write_bytes(content)
+    cage.run("compare", "run", check=0 if content.startswith(b"\0") else 2)
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"fit": ["crop"]}, {"fit": 3}, {"fit": "x"}, {"resample": 3}, {"resample": ["nearest"]}, {"resample": "x"},
+    {"background": 3}, {"background": "x"}, {"background": ["white"]}, {"background": "\x1b[2J"}, {"windows": "x"},
+    {"batch_size": 0}, {"batch_size": "x"}, {"images": 10**12}, {"images": -1}, {"kinds": ["x"]}, {"split": 3},
+    {"validation": "x"}, {"seed": "x"}, {"seed": -1}, {"workers": 10**6}, {"max_pixels": "x"}, {"labels": "/dev/null"},
+    {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": 3}, {"root": "\0"}, {"root": "../../outside"},
+    {"source": "os.system"}, {"source": {"_target_": "os.system"}}, {"source": {"_target_": "gan.data.hub.Hub"}},
+    {"source": {"_target_": "gan.data.downloaded.Downloaded", "name": "../x"}}, {"frames": 3}, {"keep": "x"},
+    {"_target_": "gan.data.stream.Stream", "root": "../../outside"}, {"unknown": 1},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
+def test_options_of_data(options: dict[str, Any], run: Path, cage: Cage) -> None:
+    """Each option of a configuration that a checkpoint holds, of another kind: one line, or as if it were not there."""
+    made = checkpoint(DCGAN)
+    made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False} | options
+    AtomicCheckpointIO().save_checkpoint(made, runs.checkpoint_path(run, 64))
+    Image.new("RGB", (20, 16)).save(cage.folder / "image.png")
+    words = ["project", "run", "image.png", "--out", "out", "--starts", "1", "--steps", "10"]
+    for each in (words, EVALUATE):
+        try:
+            cage.run(*each)
+        except AssertionError as error:
+            assert "assert 0 == 2" in str(error)  # it was done
