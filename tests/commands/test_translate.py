@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ import torch
 from PIL import Image
 
 from gan import picture_files, tiles
-from gan.commands.translate import SOME_UNREADABLE
+from gan.commands.translate import SOME_UNREADABLE, most_pixels
+from gan.data.files import File, content
+from gan.picture_files import Contents
 
 from ..conftest import ROOT, Train, command
 from ..recipes import TINY as RECIPES
@@ -343,3 +347,46 @@ def test_a_translator_recognises_nothing(run: Path, gan_command: Train, tmp_path
     make_folder(tmp_path / "in")
     error = gan_command("recognise", "fit", str(run), "in", check=2).stderr
     assert "is of a translator, whose discriminator knows patches alone" in error and error.count("\n") == 1
+
+
+def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    noise(20, 20).save(tmp_path / "in" / "small.png")
+    noise(30, 20).save(tmp_path / "in" / "large.png")
+    frames = [noise(10, 10), noise(11, 10).resize((10, 10))] * 4
+    frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:])
+    words = ("translate", str(run), "in", "out")
+    said = gan_command(*words, "--max-pixels", "400", check=SOME_UNREADABLE).stderr
+    assert "30x20 is more than the limit of 400 pixels; --max-pixels" in said
+    assert "8 frames of 10x10 are more than the limit of 400 pixels together; --max-pixels" in said
+    assert files(tmp_path / "out") == {"small.png"}
+    gan_command(*words, "--max-pixels", "800")
+    assert files(tmp_path / "out") == {"small.png", "large.png", "moves.gif"}
+    assert "--max-pixels=0" in gan_command(*words, "--max-pixels", "0", check=2).stderr
+
+
+def test_the_pixels_that_are_taken_follow_from_the_memory() -> None:
+    gigabyte = 1 << 30
+    assert most_pixels(64 * gigabyte, snaps=False) == 64_000_000
+    assert 10_000_000 < most_pixels(gigabyte, snaps=False) < 20_000_000
+    assert most_pixels(gigabyte, snaps=True) < most_pixels(gigabyte, snaps=False) / 2
+    assert most_pixels(0, snaps=False) == 1
+
+
+def test_a_file_that_ends_the_decoder_is_left_out_and_the_rest_goes_on(
+    run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "deadly.png", "z.png"):
+        noise(20, 20).save(tmp_path / "in" / name)
+    monkeypatch.setattr(picture_files, "read_file", deadly)
+    said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
+    assert "deadly.png: the decoder crashed" in said
+    assert files(tmp_path / "out") == {"a.png", "z.png"}
+
+
+def deadly(file: File, kind: str | None, max_pixels: int) -> Contents:
+    """In place of `read_file`: a decoder with a fault."""
+    if file.name == "deadly.png":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return picture_files.read(content(file), kind, max_pixels)
