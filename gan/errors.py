@@ -26,8 +26,8 @@ LONGEST = 600  # letters of what is said of an error
 
 
 def shown(error: object) -> str:
-    """A message as it is printed: in one line, without what is not to be printed, the middle of a long one left out."""
-    line = "".join(letter if letter.isprintable() else " " for letter in " ".join(str(error).split()))
+    """A message as it is printed: in one line, control characters spelt out, the middle of a long one left out."""
+    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(str(error).split()))
     if len(line) <= LONGEST:
         return line
     half = (LONGEST - 5) // 2

@@ -29,7 +29,7 @@ BEAT = 15.0  # seconds from one heartbeat to the next
 POLL = 0.2  # seconds
 DECISION = 300.0  # seconds that other ranks wait for rank 0 to decide
 AT_ONCE = 1.0  # seconds, which are enough to find that a holder is dead
-GONE = "this folder was removed, or another process has taken it over: nothing more is written into it"
+GONE = "this folder was removed or moved, or another process has taken it over: nothing more is written into it"
 SCHEDULED = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID", "LSB_JOBID", "PBS_JOBID")  # set by who starts jobs again
 
 

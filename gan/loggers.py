@@ -17,6 +17,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
 from gan.errors import reason
+from gan.lock import lost
 from gan.runs import METRICS, cut_metrics
 
 
@@ -110,6 +111,8 @@ class JSONLines(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        if lost(self.path.parent):
+            return
         line = {"images": step, "time": round(time.time(), 3), **metrics}
         try:
             with open(self.path, "a") as file:

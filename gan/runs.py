@@ -45,7 +45,7 @@ BEST = "best.json"
 BEST_STATE = "record"  # its content in the state of `gan.callbacks.checkpoint`
 CHECKPOINT = re.compile(r"images-\d{9,18}\.ckpt")  # a checkpoint's file name
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d{1,10})\.tmp")  # of `write_atomically`, with its process
-LONGEST_LINE = 1 << 16  # characters of metrics.jsonl
+LONGEST_LINE = 1 << 20  # characters of metrics.jsonl
 
 
 def revision() -> str | None:
@@ -367,18 +367,19 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     A torn last line, any other that this program has not written, and values that are not numbers are passed over.
     """
     lines = []
-    for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
+    for text in path.read_text(errors="replace").splitlines() if path.is_file() else []:
         try:
             line = parse_json(text[: LONGEST_LINE + 1])
         except ValueError:
             continue
-        if isinstance(line, dict) and isinstance(line.get("images"), int):
+        if isinstance(line, dict) and is_number(line.get("images")) and isinstance(line["images"], int):
             lines.append({name: value for name, value in line.items() if is_number(value)})
     return lines
 
 
 def is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Of 64 bits; JSON has longer ones, which no float holds."""
+    return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63)
 
 
 def cut_metrics(path: Path, images: int) -> None:

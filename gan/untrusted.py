@@ -28,11 +28,7 @@ def read_yaml(path: Path) -> Any:
         UserError: it cannot be read, is not YAML, or is larger, deeper or otherwise built than this program writes.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"it has more than {MAX_BYTES:,} bytes")
-        text = data.decode()
+        text = read_bytes(path, MAX_BYTES).decode()
         check_events(text)
         found = Loader(text).get_single_data()
         if wrong := fault(found):
@@ -101,11 +97,23 @@ def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
         OSError: it cannot be read.
         ValueError: it is not JSON, or larger or deeper than can be read.
     """
+    return parse_json(read_bytes(path, max_bytes))
+
+
+def read_bytes(path: Path, most: int) -> bytes:
+    """What a file holds.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it holds more than so many bytes, or is a pipe or device, which might be waited for without end.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a regular file")
     with open(path, "rb") as file:
-        data = file.read(max_bytes + 1)
-    if len(data) > max_bytes:
-        raise ValueError(f"it has more than {max_bytes:,} bytes")
-    return parse_json(data)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"it has more than {most:,} bytes")
+    return data
 
 
 def parse_json(data: bytes | str) -> Any:

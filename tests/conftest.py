@@ -58,6 +58,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder
 
 
+@pytest.fixture(autouse=True)
+def unlocked() -> Iterator[None]:
+    """A test that has taken the lock of a run folder in this process gives it back."""
+    yield
+    if "gan.lock" in sys.modules:
+        sys.modules["gan.lock"].release()
+
+
 def environment() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
     return kept | {"COLUMNS": "200"}

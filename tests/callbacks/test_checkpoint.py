@@ -137,7 +137,7 @@ def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) 
 
     lock.hold(run)
     try:
-        with pytest.raises(UserError, match="this folder was removed, or another process has taken it over"):
+        with pytest.raises(UserError, match="this folder was removed or moved, or another process has taken it over"):
             fit(run, 4, Lose(), Checkpoint(str(run), every=8))
     finally:
         lock.release()

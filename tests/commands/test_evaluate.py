@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gan import runs
 from gan.data.retro import draw
 
 from ..conftest import ROOT, TINY, Train, command
@@ -129,7 +130,7 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert gains["nothing done"] == 0 and gains["translated"] == gains["other"]
     assert "note: other" not in result.stderr and "was chosen by these pictures" not in result.stderr
     kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
-    (kept.parent / "best.json").write_text(json.dumps({"checkpoint": kept.name}))
+    runs.write_json(runs.sidecar(kept), runs.about(kept) | {"best": {"checkpoint": kept.name}})
     said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
     assert "note: the best checkpoint was chosen by these pictures; --checkpoint last was not" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)

@@ -157,7 +157,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "size large": (generator(size=[32768, 32768]), ""),
     "size a text": (generator(size="16"), "cannot be built"),
     "size from the environment": (generator(size="${oc.env:SECRET_TOKEN}"), "cannot be built"),
-    "text huge": (generator(width="x" * 50_000), "50,000 characters"),
+    "text huge": (generator(width="x" * 50_000), "a text that is too long"),
     "option unknown": (generator(whatever=1), "cannot be built"),
     "unet deep": (generator(_target_="gan.networks.unet.Generator", depth=10**9), "out of range"),
     "unet deep enough": (
@@ -192,7 +192,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network a discriminator": (generator(_target_="gan.networks.dcgan.Discriminator"), "only what gan itself has"),
     "network of nowhere": (generator(_target_="gan.networks.nowhere.Generator"), "only what gan itself has"),
     "network of a module": (generator(_target_="gan.networks.dcgan"), "only what gan itself has"),
-    "network with lines": (generator(_target_="a\nb\x1b[2J"), "a\\nb\\x1b[2J"),
+    "network with lines": (generator(_target_="a\nb\x1b[2J"), "a b\\x1b[2J"),
     "network of halves of letters": (generator(_target_="\ud800"), "only what gan itself has"),
     "network a number": (generator(_target_=3), "only what gan itself has"),
     "network none": (generator(_target_=None), "only what gan itself has"),

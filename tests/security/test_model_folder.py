@@ -43,19 +43,20 @@ def test_one_that_is_whole(run: Path, cage: Cage) -> None:
     cage.run("compare", "run", "run/../run", "--out", "out/curves.png", check=0)
 
 
-BEST = ["../../../outside/other.ckpt", "/etc/passwd", "..", "", ".", "images-000000064.ckpt/x", "x" * 5000, "a\0b"]
+NAMES = ["../../../outside/other.ckpt", "/etc/passwd", "..", "", ".", "images-000000064.ckpt/x", "x" * 5000, "a\0b"]
+NOTES = [json.dumps({"checkpoint": name, "score": 0.1}) for name in NAMES]
+NOTES += ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""]
 
 
-@pytest.mark.parametrize("name", BEST, ids=range(len(BEST)))
-def test_the_best_checkpoint_lies_in_the_folder(name: str, run: Path, cage: Cage) -> None:
-    (run / runs.CHECKPOINTS / "best.json").write_text(json.dumps({"checkpoint": name, "score": 0.1}))
-    assert "best.json" in cage.run(*GENERATE)
+@pytest.mark.parametrize("note", NOTES, ids=range(len(NOTES)))
+def test_best_json_counts_for_nothing_where_checkpoints_know_the_best(note: str, run: Path, cage: Cage) -> None:
+    (run / runs.CHECKPOINTS / runs.BEST).write_text(note)
+    cage.run(*GENERATE, check=0)
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""], ids=range(7))
-@pytest.mark.parametrize("name", ["best.json", "images-000000064.json"])
-def test_json_of_another_shape(name: str, text: str, run: Path, cage: Cage) -> None:
-    (run / runs.CHECKPOINTS / name).write_text(text)
+def test_files_beside_checkpoints_of_another_shape(text: str, run: Path, cage: Cage) -> None:
+    (run / runs.CHECKPOINTS / "images-000000064.json").write_text(text)
     cage.run(*GENERATE)
 
 
@@ -163,7 +164,7 @@ def test_pipes_are_not_waited_for(name: str, run: Path, cage: Cage) -> None:
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\n", b"\0" * 100], ids=range(3))
 def test_metrics_that_are_no_lines(content: bytes, run: Path, cage: Cage) -> None:
     (run / runs.METRICS).write_bytes(content)
-    cage.run("compare", "run", check=0 if content.startswith(b"\0") else 2)
+    cage.run("compare", "run", check=0)
 
 
 OPTIONS: list[dict[str, Any]] = [
