@@ -144,7 +144,7 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
     assert "note: no pictures were held out (data.split=file does): these were trained on" in said
     error = gan_command("evaluate", "whole", "--against", "whole:val", check=2).stderr
-    assert "whole: has held no pictures out" in error and error.count("\n") == 1
+    assert "error: whole: has held no pictures out" in error.splitlines()[-1] and error.count("error") == 1
 
 
 @pytest.mark.parametrize("words", [["--pairs", "pairs.png"], []])
