@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import re
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -62,21 +63,27 @@ def children_silent(out: Path) -> Iterator[None]:
     Raises:
         UserError: the system refused something, such as room on the disk.
     """
-    terminal = os.dup(2)
+    terminal, handler = os.dup(2), signal.getsignal(signal.SIGINT)
+    set_handler: Any = signal.signal
     with tempfile.TemporaryFile("w+", errors="replace") as log, open(terminal, "w") as own:
         before, sys.stderr = sys.stderr, own if sys.stderr is sys.__stderr__ else sys.stderr
         os.dup2(log.fileno(), 2)
+        # litdata would set one of its own, which ends this process with exit code 0
+        signal.signal = lambda number, _: set_handler(number, handler)  # type: ignore[assignment]
         try:
             yield
-        except Exception as error:
+        except BaseException as error:
             for child in multiprocessing.active_children():
                 child.kill()
                 child.join()
             log.seek(0)
-            if refused := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}"):
+            if isinstance(error, Exception) and (
+                refused := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")
+            ):
                 raise UserError(f"--out {out}: cannot be written ({refused[0]}); remove what is in it") from error
             raise
         finally:
+            signal.signal = set_handler
             sys.stderr = before
             os.dup2(terminal, 2)
         log.seek(0)

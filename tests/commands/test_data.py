@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,3 +200,21 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     )  # fmt: skip
     assert result.returncode == 2, result.stderr
     assert result.stderr == "error: --out shards: cannot be written (File too large); remove what is in it\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
+    pytest.importorskip("litdata")
+    words = [sys.executable, "-m", "gan.cli", "data", "pack", str(messy / "class 0"), "--out", "shards"]
+    process = subprocess.Popen(
+        words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    deadline = time.monotonic() + 60
+    while len(children.read_text().split()) < 2:  # the first tracks what processes share
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, error
+    assert "Traceback" not in error
