@@ -55,8 +55,19 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_outside_of_imports_it_is_raised() -> None:
-    with pytest.raises(KeyboardInterrupt), signals.raised():
+    """In a process of its own: the signal would end one whose handler is another's."""
+    code = """
+import signal
+from gan import signals
+try:
+    with signals.raised():
         signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("raised")
+"""
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "raised\n"), found.stderr
 
 
 def test_handlers_are_put_back() -> None:
