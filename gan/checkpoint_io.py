@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 
 from gan import runs
-from gan.errors import UserError
+from gan.errors import UserError, reason
 from gan.untrusted import fault
 
 KEYS = ("state_dict", "config", "images")  # without which there is nothing to draw with
@@ -72,7 +72,7 @@ class AtomicCheckpointIO(CheckpointIO):
         except OSError as error:
             if before is not None:  # the file that is there already goes on being a good one
                 beside.write_bytes(before)
-            self.failure = f"{target}: not saved ({error.strerror}); earlier checkpoints are untouched"
+            self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are untouched"
             print(self.failure, flush=True)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:

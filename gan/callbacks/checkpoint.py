@@ -18,7 +18,7 @@ from gan.callbacks.evaluate import last_scores
 from gan.callbacks.interrupt import due
 from gan.checkpoint_io import AtomicCheckpointIO
 from gan.clock import crosses
-from gan.errors import Diverged, UserError, at_least
+from gan.errors import Diverged, UserError, at_least, reason
 from gan.module import GAN
 
 
@@ -85,7 +85,7 @@ class Checkpoint(LightningCheckpoint):
             try:
                 runs.write_json(path.with_name(runs.BEST), self.record())
             except OSError as error:
-                print(f"best.json: not written ({error.strerror}); training goes on", flush=True)
+                print(f"best.json: not written ({reason(error)}); training goes on", flush=True)
         self.prune(pl_module.batch_size)
 
     def prune(self, batch_size: int) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands.generate import checked_device, choose_model
-from gan.errors import UserError, at_least
+from gan.errors import UserError, at_least, reason
 from gan.progress import counting
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             broken, side = convert_all(todo, translator, arguments, advance, apart)
     except OSError as error:
         raise UserError(
-            f"{error.filename or arguments.output}: cannot be written ({error.strerror}); what is there is whole, "
+            f"{error.filename or arguments.output}: cannot be written ({reason(error)}); what is there is whole, "
             "and the same command goes on"
         ) from error
     seen = max(pair(config["data"]["size"]))
@@ -173,7 +173,7 @@ def convert_all(
         except OSError as error:
             if error.errno != errno.ENAMETOOLONG:
                 raise
-            broken.append(f"{file.shown}: {error.strerror}")
+            broken.append(f"{file.shown}: {reason(error)}")
         advance(1)
     return broken, side
 
