@@ -22,11 +22,6 @@ KEYS = ("state_dict", "config", "images")  # without which there is nothing to d
 MOST_MEMBERS = 60_000  # of the zip archive that a checkpoint is: one a tensor
 LARGEST_LIST = 16 << 20  # bytes of its list of members
 END = b"PK\x05\x06"  # of that list
-MOST_VALUES, DEEPEST, LONGEST_TEXT = (
-    100_000,
-    32,
-    100_000,
-)  # of a configuration; dictionaries in dictionaries, characters
 MOST_CLASSES, LONGEST_CLASS = 100_000, 1000  # characters
 
 RESUMED = {  # what training takes from a checkpoint
@@ -168,8 +163,8 @@ def check_content(checkpoint: Any, path: Path) -> None:
         raise UserError(f"{foreign}: its state_dict holds no tensors by name")
     if not isinstance(images, int) or isinstance(images, bool) or not 0 <= images < 2**63:
         raise UserError(f"{foreign}: it does not say after how many images it was saved")
-    if not isinstance(config, dict) or (reason := fault(config)):
-        raise UserError(f"{foreign}: its configuration {reason if isinstance(config, dict) else 'is none'}")
+    if not isinstance(config, dict) or (wrong := fault(config)):
+        raise UserError(f"{foreign}: its configuration {wrong if isinstance(config, dict) else 'is none'}")
     if not isinstance(classes, list) or not are_classes(classes):
         raise UserError(f"{foreign}: its classes are no names")
 

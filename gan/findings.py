@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.runs import write_atomically
+from gan.untrusted import read_json
 
 HOW = ("execute", "force")  # of a command's options, on which what it finds does not depend
 LARGEST = 64_000_000  # bytes of a file that may be of this program
@@ -68,9 +69,7 @@ class Findings:
 def stored(path: Path) -> dict[str, Any]:
     """The values in a file; none where it is damaged, as one of a disk that was full."""
     try:
-        if path.stat().st_size > LARGEST:
-            return {}
-        values = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
+        values = read_json(path, LARGEST)
+    except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}

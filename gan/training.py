@@ -41,7 +41,6 @@ EXPECTED_WARNINGS = (
     ".*no pre-optimization state.*",  # Lightning #20947
     ".*find_unused_parameters=True was specified.*",  # each phase uses one of two networks
     ".*all_gather is deprecated.*",  # which Lightning calls
-    ".*DataLoader will create.*",  # more of data.workers than cores is slow, and what was asked for
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 on torch 2.13
 )
 

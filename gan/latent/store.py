@@ -13,9 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.errors import UserError, reason
 from gan.latent.space import Space
 from gan.runs import write_atomically
+from gan.untrusted import parse_json
 
 LARGEST_HEADER = 32 << 20  # bytes of what a file says of its vectors, which is read as a whole
 
@@ -49,7 +50,7 @@ def read(path: Path, generator: nn.Module) -> Stored:
     check_header(path)
     try:
         with safe_open(str(path), "pt") as file:
-            about = parsed((file.metadata() or {}).get("about", "{}"))
+            about = parse_json((file.metadata() or {}).get("about", "{}"))
             vectors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
@@ -107,20 +108,12 @@ def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, in
 def by_name(about: dict[str, str], what: str, path: Path) -> dict[str, Any]:
     """What a file says of each of its vectors; UserError where that is not by name."""
     try:
-        values = parsed(about.get(what, "{}"))
+        values = parse_json(about.get(what, "{}"))
     except ValueError as error:
         raise UserError(f"{path}: its {what} cannot be read ({error})") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: its {what} are not by name")
     return values
-
-
-def parsed(text: str | bytes) -> Any:
-    """What a JSON text says; ValueError where it is none, or its lists lie in each other too deep."""
-    try:
-        return json.loads(text)
-    except RecursionError as error:
-        raise ValueError("too deep") from error
 
 
 def check_header(path: Path) -> None:
@@ -131,7 +124,7 @@ def check_header(path: Path) -> None:
         with open(path, "rb") as file:
             start = file.read(8)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
     if length > LARGEST_HEADER:
         raise UserError(f"{path}: cannot be read (its list of vectors has {length:,} bytes)")

@@ -17,11 +17,12 @@ from torch import Tensor
 from gan.checkpoint_io import are_classes
 from gan.errors import UserError
 from gan.latent.attributes import Attribute
-from gan.latent.store import check_header, fingerprint, parsed
+from gan.latent.store import check_header, fingerprint
 from gan.model_io import load_discriminator
 from gan.recognition.features import Layers
 from gan.recognition.probe import KINDS, Probe, Reduction
 from gan.runs import RECOGNITION, write_atomically
+from gan.untrusted import parse_json
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
 LARGEST = 64_000_000  # bytes of the latter
@@ -94,7 +95,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     try:
         if (size := (folder / ABOUT).stat().st_size) > LARGEST:
             raise UserError(f"{broken} ({ABOUT} has {size:,} bytes)")
-        about = parsed((folder / ABOUT).read_bytes())
+        about = parse_json((folder / ABOUT).read_bytes())
         check_header(folder / WEIGHTS)
         tensors = load_safetensors((folder / WEIGHTS).read_bytes())
         classes, kind, of = about["classes"], about["classifier"], about["discriminator"]
