@@ -2,6 +2,7 @@
 
 quiet()           the first lines of a program: the signal ends the process, as the system would
 with raised():    the program itself: KeyboardInterrupt, except while modules are read
+with uninterrupted():    what must not be done by half: the signal arrives at its end
 """
 
 from __future__ import annotations
@@ -50,6 +51,26 @@ def interrupt(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     raise KeyboardInterrupt
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back until the end, for processes and threads that are started inside, too."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    arrived: list[int] = []
+    # A mask, which those that are started inherit, and a handler: threads from before have no mask and take the signal.
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    before = signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)
+        if arrived:
+            signal.raise_signal(signal.SIGINT)
 
 
 def importing(frame: FrameType | None) -> bool:

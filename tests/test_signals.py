@@ -70,6 +70,31 @@ except KeyboardInterrupt:
     assert (found.returncode, found.stdout) == (0, "raised\n"), found.stderr
 
 
+def test_what_must_not_be_done_by_half_is_done_before_it_is_raised() -> None:
+    """Also where the signal reaches a thread from before, which has no mask, and so the handler of the main thread."""
+    code = """
+import signal, threading, time
+from gan import signals
+begun = threading.Event()
+other = threading.Thread(target=begun.wait)
+other.start()
+try:
+    with signals.raised(), signals.uninterrupted():
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+        print("done")
+except KeyboardInterrupt:
+    print("raised")
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+begun.set()
+"""
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "done\nraised\n"), found.stderr
+
+
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGINT)
     with signals.raised():

@@ -51,8 +51,10 @@ from gan.data.decode import Decoder, ImageError
 from gan.data.pool import CRASHED, check_main, spread
 from gan.errors import UserError, reason
 from gan.progress import counting
+from gan.untrusted import read_json
 
 FLUSH_EVERY = 2.0  # seconds between two times that pixels are sent to the disk, while others decode
+LARGEST_INDEX = 1 << 30  # bytes, of some millions of files
 SAVE_EVERY = 20.0  # seconds of decoding between two writings of the index
 
 
@@ -328,14 +330,12 @@ def _shape(rows: int, decoder: Decoder) -> tuple[int, ...]:
 def _read(entry: Path, decoder: Decoder | None = None) -> Index | None:
     """The index of an entry; None where there is none that can be used."""
     try:
-        if not stat.S_ISREG(os.lstat(entry / "index.json").st_mode):  # a pipe would be waited for
-            return None
-        table = json.loads((entry / "index.json").read_text())
+        table = read_json(entry / "index.json", LARGEST_INDEX)
         items = {name: Item(*values) for name, values in table["items"].items()}
         index = Index(table["file"], table["rows"], items, table["about"])
         fits = decoder is None or tuple(index.about["shape"]) == _shape(0, decoder)[1:]
         return index if _is_sound(entry, index) and fits else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
-import stat
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from gan.errors import UserError, reason, shown
+from gan.untrusted import read_bytes
 
 LARGEST = 128 << 20  # bytes of a table, some millions of files
 
@@ -72,17 +74,13 @@ def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:
 
 def _rows(path: str) -> Iterator[tuple[str, str]]:
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe or a device would be read for ever
-            raise ValueError("it is no file")
-        if os.stat(path).st_size > LARGEST:
-            raise ValueError(f"more than {LARGEST:,} bytes")
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            if path.lower().endswith(".json"):
-                pairs = _pairs(json.load(file))
-            else:
-                pairs = [row for row in csv.reader(file) if row]
-                if pairs and [cell.strip().lower() for cell in pairs[0]] == ["file", "label"]:
-                    del pairs[0]
+        text = read_bytes(Path(path), LARGEST).decode("utf-8-sig", "surrogateescape")
+        if path.lower().endswith(".json"):
+            pairs = _pairs(json.loads(text))
+        else:
+            pairs = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+            if pairs and [cell.strip().lower() for cell in pairs[0]] == ["file", "label"]:
+                del pairs[0]
         for number, pair in enumerate(pairs, 1):
             if len(pair) != 2 or any(isinstance(cell, list | dict) for cell in pair):
                 raise ValueError(f"entry {number} is not a file and a label")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
+from multiprocessing import forkserver, resource_tracker
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from PIL import Image
 from gan.data.decode import ImageError
 from gan.errors import UserError
 from gan.memory import available
+from gan.signals import uninterrupted
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -69,7 +71,7 @@ def spread(
                 while left or waiting:
                     while left and len(waiting) < AHEAD * processes:
                         waiting.append(_take(left, min(size, 1 + len(left) // (2 * processes))))
-                        futures.append(pool.submit(_work_on, waiting[-1]))
+                        futures.append(_submit(pool, waiting[-1]))
                     yield futures.popleft().result()
                     done += len(waiting.popleft())
                     size = max(1, min(MOST, round(CHUNK * processes * done / (time.monotonic() - started))))
@@ -95,7 +97,7 @@ class Apart:
             self.pool = _pool(1, _call)
             _boot(self.pool)
         try:
-            return self.pool.submit(_work_on, [(function, arguments)]).result()[0]
+            return _submit(self.pool, [(function, arguments)]).result()[0]
         except BrokenProcessPool as error:
             self.close()
             raise ImageError(CRASHED) from error
@@ -143,7 +145,7 @@ def _one_by_one(
         with _processes(1, work) as pool:
             try:
                 while left:
-                    yield from pool.submit(_work_on, [left[0]]).result()
+                    yield from _submit(pool, [left[0]]).result()
                     left.popleft()
             except BrokenProcessPool:
                 yield crashed(left.popleft())
@@ -152,7 +154,7 @@ def _one_by_one(
 def _boot(pool: ProcessPoolExecutor) -> None:
     """Wait until processes are there, or say what keeps them from being started."""
     try:
-        pool.submit(_work_on, ()).result()
+        _submit(pool, ()).result()
     except BrokenProcessPool as error:
         raise UserError(UNGUARDED) from error
 
@@ -171,8 +173,18 @@ def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
     clean = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(clean)
     context.set_forkserver_preload(LIBRARIES)
+    if clean == "forkserver":
+        resource_tracker.ensure_running()  # first, since it ends by letting Ctrl-C through
+        with uninterrupted():  # the server inherits it: Ctrl-C would end it with a traceback while it imports
+            forkserver.ensure_running()
     memory = max(LEAST_MEMORY, available() // count)
     return ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work, memory, LIMIT))
+
+
+def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
+    """Send tasks to a pool, which may start a process for them: Ctrl-C between its parts would leave it with half."""
+    with uninterrupted():
+        return pool.submit(_work_on, chunk)
 
 
 _received: Callable[[Any], Any]  # of this process: sent once, not with each chunk

@@ -15,7 +15,6 @@ leavings      files left after the restart that belong to nothing
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import random
 import signal
@@ -63,11 +62,12 @@ def main() -> None:
         print(f"TMPDIR on another device: {os.stat(other).st_dev != os.stat(folder).st_dev}")
         found: Counter[str] = Counter()
         chance = random.Random(arguments.seed)
-        kinds = list(itertools.product((1, 2), (1, 2)))  # ranks, keep
-        for ranks, keep in kinds:
-            # A start of two ranks takes ten times as long: a fifth of the kills.
-            count = arguments.kills * (2 if ranks == 1 else 1) // 6
+        # (ranks, keep), and the sixths of all kills at which each ends: two ranks take ten times as long to start.
+        done = 0
+        for (ranks, keep), end in {(1, 1): 2, (1, 2): 4, (2, 1): 5, (2, 2): 6}.items():
+            count = arguments.kills * end // 6 - done
             found += kills(folder / f"{ranks}-{keep}", ranks, keep, count, chance)
+            done += count
         print(
             ", ".join(f"{name} {found[name]}" for name in ("kills", "inside saves", "lost", "best wrong", "leavings"))
         )

@@ -101,7 +101,7 @@ def test_hostile_tables(tmp_path: Path, file: str, content: bytes) -> None:
 
 def test_a_table_that_never_ends(tmp_path: Path) -> None:
     (tmp_path / "t.csv").symlink_to("/dev/zero")
-    with pytest.raises(UserError, match="it is no file"):
+    with pytest.raises(UserError, match="it is not a regular file"):
         labels.read(str(tmp_path / "t.csv"), NAMES)
 
 
