@@ -9,7 +9,7 @@
 `python train.py --help` lists the parts and options.
 """
 
-from gan import signals
+from gan.common import signals
 
 if __name__ == "__main__":
     signals.quiet()  # before imports that take a second
@@ -17,7 +17,7 @@ if __name__ == "__main__":
 import hydra
 from omegaconf import DictConfig
 
-from gan.launch import errors_in_one_line, launch
+from gan.run.launch import errors_in_one_line, launch
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
@@ -27,10 +27,10 @@ def main(cfg: DictConfig) -> float:
         import torch  # the heavy imports wait until there is something to train
         from hydra.utils import instantiate
 
-        from gan.clock import seed_of
-        from gan.config import rules
-        from gan.resume import begin
-        from gan.training import fit
+        from gan.common.clock import seed_of
+        from gan.run.config import rules
+        from gan.run.resume import begin
+        from gan.training.fit import fit
 
         run, notes = begin(cfg), rules(cfg)  # before values take the place of the rules that they come from
         torch.manual_seed(seed_of(cfg.seed, "weights"))

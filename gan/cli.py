@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from gan import signals
+from gan.common import signals
 
 if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not where Python code imports it
     signals.quiet()
@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gan.errors import UserError, of_system, shown
+from gan.common.errors import UserError, of_system, shown
 
 COMMANDS = {
     "generate": "draw images from a trained run",

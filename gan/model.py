@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan import model_io, runs
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference import loading
+from gan.inference.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
 from gan.latent import attributes, directions, effects, position, projection
 from gan.latent.attributes import PICTURES, Attribute
 from gan.latent.effects import Effect
@@ -22,7 +23,7 @@ from gan.latent.position import POSITIONS
 from gan.latent.projection import Projection
 from gan.latent.size import resized
 from gan.latent.space import Space
-from gan.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
+from gan.run import run_folder
 
 LARGEST_SEED = 2**63 - 1
 
@@ -287,8 +288,8 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
     Raises:
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
     """
-    path = runs.find(run, checkpoint)
-    return drawing(path, *model_io.network_of(path, average))
+    path = run_folder.find(run, checkpoint)
+    return drawing(path, *loading.network_of(path, average))
 
 
 def drawing(path: Path, generator: Any, state: dict[str, Any]) -> Model:

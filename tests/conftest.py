@@ -62,8 +62,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def unlocked() -> Iterator[None]:
     """A test that has taken the lock of a run folder in this process gives it back."""
     yield
-    if "gan.lock" in sys.modules:
-        sys.modules["gan.lock"].release()
+    if "gan.run.lock" in sys.modules:
+        sys.modules["gan.run.lock"].release()
 
 
 def environment() -> dict[str, str]:

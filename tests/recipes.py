@@ -19,9 +19,9 @@ from hydra.utils import instantiate
 from lightning import Trainer
 from PIL import Image
 
-from gan.config import CONF, compose
-from gan.data.retro import draw
-from gan.training import EXPECTED_WARNINGS
+from gan.data.builtin.retro import draw
+from gan.run.config import CONF, compose
+from gan.training.fit import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {

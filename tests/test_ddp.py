@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from .conftest import command
+from tests.conftest import command
 
 SCRIPT = str(Path(__file__).parent / "two_ranks.py")
 

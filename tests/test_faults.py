@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from .conftest import ROOT, TINY, environment
+from tests.conftest import ROOT, TINY, environment
 
 LONG = [option for option in TINY if not option.startswith("data.images")] + ["images=1000000"]
 

@@ -16,10 +16,9 @@ from nbclient import NotebookClient
 from PIL import Image
 
 import gan
-from gan.config import compose
-
-from .conftest import ROOT, TINY, Train, command
-from .recipes import TINY as RECIPES
+from gan.run.config import compose
+from tests.conftest import ROOT, TINY, Train, command
+from tests.recipes import TINY as RECIPES
 
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, re.S)

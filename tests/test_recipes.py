@@ -11,10 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.training import EXPECTED_WARNINGS
-
-from .conftest import ROOT, command
-from .recipes import BATCH, GOLDEN, RECIPES, build, first_losses, fit
+from gan.training.fit import EXPECTED_WARNINGS
+from tests.conftest import ROOT, command
+from tests.recipes import BATCH, GOLDEN, RECIPES, build, first_losses, fit
 
 pytestmark = pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))
 

@@ -15,9 +15,9 @@ from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.data.module import Images
 from gan.losses.nonsaturating import Nonsaturating
-from gan.module import GAN
 from gan.penalties.lecam import LeCam
 from gan.penalties.r1 import R1
+from gan.training.module import GAN
 
 
 class Generator(nn.Module):

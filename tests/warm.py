@@ -18,7 +18,11 @@ import sys
 import traceback
 from typing import Any
 
-HEAVY = ("gan.training", "gan.resume", "gan.callbacks.samples")  # with torch, lightning, hydra and torchvision
+HEAVY = (
+    "gan.training.fit",
+    "gan.run.resume",
+    "gan.training.callbacks.samples",
+)  # with torch, lightning, hydra and torchvision
 LONGEST = 300  # seconds that a run may take
 
 

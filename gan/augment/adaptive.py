@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.averages import over_ranks, ranks
-from gan.errors import UserError, at_least
+from gan.common.distributed import over_ranks, ranks
+from gan.common.errors import UserError, at_least
+from gan.contracts import Step
 from gan.losses.heads import per_image
-from gan.step import Step
 
 
 class Adaptive(nn.Module):

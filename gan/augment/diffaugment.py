@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.errors import UserError, at_least
+from gan.common.errors import UserError, at_least
 
 POLICIES = ("color", "translation", "cutout")
 

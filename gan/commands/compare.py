@@ -9,10 +9,11 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan import runs
-from gan.errors import UserError, writing
-from gan.names import one_line
-from gan.progress import duration
+from gan.common.errors import UserError, writing
+from gan.common.files import write_atomically
+from gan.common.names import one_line
+from gan.common.progress import duration
+from gan.run import run_folder
 
 # What says where and how long a run was, not what it was.
 INCIDENTAL = ("logger", "callback", "metric", "data.workers", "objective", "resume")
@@ -80,7 +81,11 @@ def folders(given: list[str]) -> list[Path]:
     found: list[Path] = []
     for name in given:
         path = Path(name)
-        inside = [path] if (path / runs.CONFIG).is_file() else sorted(p.parent for p in path.glob(f"*/{runs.CONFIG}"))
+        inside = (
+            [path]
+            if (path / run_folder.CONFIG).is_file()
+            else sorted(p.parent for p in path.glob(f"*/{run_folder.CONFIG}"))
+        )
         if not inside:
             raise UserError(f"{path}: neither a run folder nor a folder of runs")
         found += inside
@@ -88,7 +93,9 @@ def folders(given: list[str]) -> list[Path]:
 
 
 def load(folder: Path) -> Run:
-    return Run(folder, runs.flatten(runs.read_config(folder)), runs.read_metrics(folder / runs.METRICS))
+    return Run(
+        folder, run_folder.flatten(run_folder.read_config(folder)), run_folder.read_metrics(folder / run_folder.METRICS)
+    )
 
 
 def differing(found: list[Run]) -> list[str]:
@@ -181,6 +188,6 @@ def plot(found: list[Run], path: Path) -> None:
         axes[0][0].legend(fontsize="small")
     try:
         with writing(f"--out {path}"):
-            runs.write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
+            write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
     finally:
         pyplot.close(figure)

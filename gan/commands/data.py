@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import add_command
-from gan.errors import UserError, shown, writing
-from gan.progress import counting
+from gan.common.errors import UserError, shown, writing
+from gan.common.progress import counting
 
 SHOWN = 10  # lines of each list in the printed report; --json has all
 SHEET = 64  # pictures on the contact sheet
@@ -55,8 +55,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    from gan.data.files import find
-    from gan.data.report import command, look_at_all, others, summarise
+    from gan.data.checks.report import command, look_at_all, others, summarise
+    from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
     if arguments.sheet and arguments.sheet.exists():
@@ -79,9 +79,9 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
     import torch
 
     from gan.commands.given import Taken, taken
-    from gan.data.decode import Decoder
-    from gan.data.pool import CRASHED, spread
-    from gan.images import grid, save_png
+    from gan.data.decoding.decode import Decoder
+    from gan.data.decoding.pool import CRASHED, spread
+    from gan.images.convert import grid, save_png
 
     options = {name: suggestion[name] for name in ("channels", "fit", "resample")}
     decoder = Decoder(tuple(suggestion["size"]), **options)
@@ -163,10 +163,10 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def pack_shards(arguments: argparse.Namespace) -> None:
-    from gan.data.decode import Decoder
-    from gan.data.pack import pack
-    from gan.data.pool import cores
-    from gan.data.report import quoted, train_command
+    from gan.data.checks.report import quoted, train_command
+    from gan.data.decoding.decode import Decoder
+    from gan.data.decoding.pool import cores
+    from gan.data.shards.pack import pack
 
     size = parse_size(arguments.size)
     options = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
@@ -177,7 +177,7 @@ def pack_shards(arguments: argparse.Namespace) -> None:
 
 
 def list_cache() -> None:
-    from gan.data import cache
+    from gan.data.decoding import cache
 
     entries = cache.listing()
     print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
@@ -193,7 +193,7 @@ def list_cache() -> None:
 
 
 def clear_cache() -> None:
-    from gan.data import cache
+    from gan.data.decoding import cache
 
     size = sum(entry.size for entry in cache.listing()) + cache.features_size()
     cache.clear()

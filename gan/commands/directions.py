@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands.generate import checked_device, choose_model, chosen_model, in_run, parse_seeds
-from gan.errors import UserError, writing
-from gan.findings import Findings
-from gan.names import file_name
-from gan.progress import counting
-from gan.runs import write_atomically
+from gan.commands.resumable import Findings
+from gan.common.errors import UserError, writing
+from gan.common.files import write_atomically
+from gan.common.names import file_name
+from gan.common.progress import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -124,6 +124,6 @@ def save_sheet(path: Path, columns: list[Tensor]) -> None:
     """A picture of a sheet whose columns are uint8 (rows, C, H, W)."""
     import torch
 
-    from gan.images import grid, save_png
+    from gan.images.convert import grid, save_png
 
     save_png(grid(torch.stack(columns, 1).flatten(0, 1), len(columns)), path)

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from gan.commands.data import parse_size
 from gan.commands.directions import FILE, FOLDER, classes
 from gan.commands.generate import choose_model, chosen_model, parse_seeds, refuse_existing
-from gan.errors import UserError, writing
-from gan.findings import Findings
-from gan.names import file_name
-from gan.progress import counting
-from gan.runs import RECOGNITION
+from gan.commands.resumable import Findings
+from gan.common.errors import UserError, writing
+from gan.common.names import file_name
+from gan.common.progress import counting
+from gan.run.run_folder import RECOGNITION
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,12 +71,12 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents and arguments.label:
         raise UserError("--class: of images that were projected it is known")
 
-    from gan.evaluation import digest_of
-    from gan.images import save_png
+    from gan.evaluation.generator import digest_of
+    from gan.images.convert import save_png
+    from gan.inference.tiling import memory_errors
     from gan.latent.position import POSITIONS
     from gan.latent.store import fingerprint
     from gan.recognition.classifier import WEIGHTS
-    from gan.tiles import memory_errors
 
     model = chosen_model(arguments)
     learn(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)

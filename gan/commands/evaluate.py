@@ -12,16 +12,17 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gan import runs, weights
 from gan.commands.data import parse_size
 from gan.commands.generate import below, checked_device
-from gan.errors import UserError, at_least, writing
+from gan.common.errors import UserError, at_least, writing
+from gan.metrics import pretrained
+from gan.run import run_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.evaluation import Row, Sets
-    from gan.faithfulness import Pictures
+    from gan.evaluation.generator import Row, Sets
+    from gan.evaluation.translator import Pictures
     from gan.model import Model
 
 PAIRS = 24  # most copied images that are shown
@@ -84,8 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("--originals", arguments.originals, 1)
     names = arguments.extractor.split(",")
     for name in names:  # before anything that takes time
-        if name in weights.KNOWN:
-            weights.find(name, arguments.weights, arguments.download)
+        if name in pretrained.KNOWN:
+            pretrained.find(name, arguments.weights, arguments.download)
     from gan.metrics.extractors import located
 
     for name in names:
@@ -97,11 +98,11 @@ def run(arguments: argparse.Namespace) -> None:
         faithful = faithfulness(found, results[0].extractor) if found.translated else []
     lines = [line for result in results for line in result.records]
     if faithful:
-        from gan.evaluation import records
+        from gan.evaluation.generator import records
 
         lines += records(faithful, results[0].extractor, found.protocol)
     if found.run:
-        append(found.run / runs.EVALUATION, lines)
+        append(found.run / run_folder.EVALUATION, lines)
     if arguments.json:
         print("\n".join(map(json.dumps, lines)))
         return
@@ -136,38 +137,38 @@ class Result(NamedTuple):
 
 def gather(arguments: argparse.Namespace) -> Found:
     """Images of all sets, and the protocol."""
-    from gan import model_io
-    from gan.evaluation import digest
+    from gan.evaluation.generator import digest
+    from gan.inference import loading
     from gan.model import drawing
 
     if arguments.pairs and arguments.pairs.exists():
         raise UserError(f"--pairs {arguments.pairs}: exists already; give another name")
     source, pairs = Path(arguments.source), arguments.pairs
-    folder = source if (source / runs.CONFIG).is_file() else None
+    folder = source if (source / run_folder.CONFIG).is_file() else None
     if folder:
-        below(folder, folder / runs.EVALUATION)
+        below(folder, folder / run_folder.EVALUATION)
     translated = None
     if not is_run(source):
         sets, protocol = of_folder(source, arguments)
     else:
-        checkpoint = runs.find(source, arguments.checkpoint)
-        network, state = model_io.network_of(checkpoint, arguments.average)
+        checkpoint = run_folder.find(source, arguments.checkpoint)
+        network, state = loading.network_of(checkpoint, arguments.average)
         if hasattr(network, "latent"):
             sets, protocol = of_run(source, checkpoint, drawing(checkpoint, network, state), arguments)
         else:
-            network = model_io.translating(checkpoint, network)
+            network = loading.translating(checkpoint, network)
             sets, protocol, translated = of_translator(source, checkpoint, network, state, arguments)
     if min(len(sets.generated), len(sets.reference)) < 2:
         raise UserError(f"{source}: at least two images, and as many to compare with, are needed")
     if folder and not pairs:
-        pairs = below(folder, folder / runs.SAMPLES / f"copies-{protocol['images_seen']:09d}.png")
+        pairs = below(folder, folder / run_folder.SAMPLES / f"copies-{protocol['images_seen']:09d}.png")
     protocol |= {
         "against_sha256": digest(sets.reference),
         "size": list(sets.generated.shape[2:]),
         "channels": sets.generated.shape[1],
         "copies_among": len(sets.train),
         "flips": sets.flips,
-        "code": runs.revision(),
+        "code": run_folder.revision(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     title = (
@@ -177,14 +178,15 @@ def gather(arguments: argparse.Namespace) -> Found:
 
 
 def is_run(path: Path) -> bool:
-    return path.suffix == ".ckpt" or (path / runs.CONFIG).is_file()
+    return path.suffix == ".ckpt" or (path / run_folder.CONFIG).is_file()
 
 
 def of_translator(
     source: Path, checkpoint: Path, network: Any, state: dict[str, Any], arguments: argparse.Namespace
 ) -> tuple[Sets, dict[str, Any], Pictures]:
     """A translator's pictures against real ones of the target, and what else there is to say of them."""
-    from gan import faithfulness, model_io
+    from gan.evaluation import translator
+    from gan.inference import loading
 
     if arguments.against not in (None, f"{source}:val"):
         raise UserError(f"--against {arguments.against}: a translator is measured by what its run has held out")
@@ -192,20 +194,20 @@ def of_translator(
     others = arguments.beside.split(",") if arguments.beside else []
     config, beside = state["config"], {}
     for other in others:
-        further, its = model_io.load_translator(other)
+        further, its = loading.load_translator(other)
         if its["data"]["channels"] != config["data"]["channels"]:
             raise UserError(f"--beside {other}: translates pictures of {its['data']['channels']} channels")
         if differ := [key for key in HELD_OUT_BY if its["data"].get(key) != config["data"].get(key)]:
             print(f"note: {other} has another data.{', data.'.join(differ)}, and may have seen these pictures")
         beside[other] = further.to(device)
-    data = model_io.data(config, checkpoint)
-    if not faithfulness.keeps(data):
+    data = loading.data(config, checkpoint)
+    if not translator.keeps(data):
         if arguments.against:
             raise UserError(f"{source}: has held no pictures out; data.split does")
         print("note: no pictures were held out (data.split=file does): these were trained on")
-    elif source.is_dir() and checkpoint == runs.best(source):
+    elif source.is_dir() and checkpoint == run_folder.best(source):
         print("note: the best checkpoint was chosen by these pictures; --checkpoint last was not")
-    pictures = faithfulness.translated(network.to(device), data, arguments.images, beside)
+    pictures = translator.translated(network.to(device), data, arguments.images, beside)
     part = part_of(data)
     sets = real_sets(data, part, arguments)._replace(generated=pictures.outputs)
     return (
@@ -216,7 +218,7 @@ def of_translator(
             "images_seen": int(state["images"]),
             "generator": "averaged (EMA)",
             "against": f"{source}:{part}",
-            "translated": "held out" if faithfulness.keeps(data) else "trained on",
+            "translated": "held out" if translator.keeps(data) else "trained on",
         },
         pictures,
     )
@@ -224,25 +226,25 @@ def of_translator(
 
 def faithfulness(found: Found, extractor: Any) -> list[Row]:
     """The rows of what a translator did to pictures."""
-    from gan import faithfulness
+    from gan.evaluation import translator
     from gan.metrics.extractors import features
 
     assert found.translated is not None
-    return faithfulness.evaluate(found.translated, lambda images: features(extractor, images))
+    return translator.evaluate(found.translated, lambda images: features(extractor, images))
 
 
 def of_run(source: Path, checkpoint: Path, model: Model, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
     """A run's images against real ones."""
     import torch
 
-    from gan import model_io
-    from gan.progress import counting
-    from gan.sampling import FAKES_SEED
+    from gan.common.progress import counting
+    from gan.inference import loading
+    from gan.inference.sampling import FAKES_SEED
 
     model.to(checked_device(arguments.device))
     against, n = arguments.against, arguments.images
     if against in (None, f"{source}:train", f"{source}:val"):
-        data = model_io.data(model.config, checkpoint)
+        data = loading.data(model.config, checkpoint)
         part = against.rpartition(":")[2] if against else part_of(data)
         sets, against = real_sets(data, part, arguments), f"{source}:{part}"
     else:
@@ -267,9 +269,9 @@ def of_run(source: Path, checkpoint: Path, model: Model, arguments: argparse.Nam
 
 def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
     """The images of one folder against those of another."""
-    from gan.data.decode import ImageError
-    from gan.data.files import find
-    from gan.data.pool import Apart
+    from gan.data.decoding.decode import ImageError
+    from gan.data.decoding.pool import Apart
+    from gan.data.sources.files import find
 
     if arguments.against is None:
         raise UserError(f"{source}: is no run; say which real images it is to be compared with: --against FOLDER")
@@ -287,8 +289,8 @@ def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[s
 
 def shape_of(file: Any) -> tuple[int, int, int]:
     """Height, width and channels, 3 or 4, of a file's first image; ImageError where it cannot be read."""
-    from gan.data.decode import open_upright
-    from gan.data.files import content
+    from gan.data.decoding.decode import open_upright
+    from gan.data.sources.files import content
 
     image = open_upright(BytesIO(content(file)))
     return image.height, image.width, len(image.mode)
@@ -301,7 +303,7 @@ def part_of(data: Any) -> str:
 
 def real_sets(data: Any, part: str, arguments: argparse.Namespace) -> Sets:
     """The real images of a DataModule, to be compared with those of a part; generated ones are still to come."""
-    from gan.evaluation import Sets
+    from gan.evaluation.generator import Sets
 
     train, held_out = data.reals(arguments.originals), data.reals(arguments.images, held_out=True)
     if part == "val" and not len(held_out):
@@ -314,10 +316,10 @@ def trained_on(model: Any, checkpoint: Path, n: int) -> Tensor:
     """The images that a run was trained on, at most n; none, which is said, where they are no longer there."""
     import torch
 
-    from gan import model_io
+    from gan.inference import loading
 
     try:
-        return model_io.data(model.config, checkpoint).reals(n)
+        return loading.data(model.config, checkpoint).reals(n)
     except UserError as error:
         print(f"copies are not looked for: {error}")
         return torch.empty(0, 3, 1, 1, dtype=torch.uint8)
@@ -334,15 +336,15 @@ def folder(path: str, **options: Any) -> Any:
 
 def look_for_copies(found: Found) -> float | None:
     """Their rate, and a picture of what is most like a training image."""
-    from gan import evaluation
-    from gan.images import grid, save_png
-    from gan.originality import Originals
+    from gan.evaluation import generator
+    from gan.evaluation.memorization import Originals
+    from gan.images.convert import grid, save_png
 
     sets = found.sets
     result = Originals(sets.train, sets.reference if sets.held_out else None, sets.flips).compare(sets.generated)
     if found.pairs:
         with writing(found.pairs):
-            save_png(grid(evaluation.pairs(sets, result, PAIRS), columns=8), found.pairs)
+            save_png(grid(generator.pairs(sets, result, PAIRS), columns=8), found.pairs)
         print(f"the images most like one trained on, each beside it: {found.pairs}")
     return result.rate
 
@@ -351,24 +353,24 @@ def score(name: str, found: Found, arguments: argparse.Namespace, copies: float 
     """All numbers in one extractor."""
     import torch
 
-    from gan import evaluation
-    from gan.data.features import remembered
+    from gan.common.progress import counting
+    from gan.evaluation import generator
+    from gan.evaluation.feature_cache import remembered
     from gan.metrics.extractors import extractor, features
-    from gan.progress import counting
 
-    options = {"weights": arguments.weights, "download": arguments.download} if name in weights.KNOWN else {}
+    options = {"weights": arguments.weights, "download": arguments.download} if name in pretrained.KNOWN else {}
     made = extractor(name, **options)
     if isinstance(made, torch.nn.Module):
         made.to(checked_device(arguments.device))
-    with counting(f"features in {made.name}", evaluation.count(found.sets)) as advance:
-        rows = evaluation.evaluate(
+    with counting(f"features in {made.name}", generator.count(found.sets)) as advance:
+        rows = generator.evaluate(
             found.sets,
             lambda images: features(made, images, advance),
             lambda images: remembered(made, images, advance),
             copies,
         )
     dimension = getattr(made, "dimension", 0)
-    return Result(made, rows, evaluation.records(rows, made, found.protocol), evaluation.warnings(rows[0], dimension))
+    return Result(made, rows, generator.records(rows, made, found.protocol), generator.warnings(rows[0], dimension))
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:
@@ -390,7 +392,7 @@ def print_table(extractor: Any, rows: list[Row], columns: Sequence[tuple[str, st
 
 def print_looks(sets: Sets) -> None:
     """Numbers of retro looks, of generated and of real images side by side."""
-    from gan.metrics.looks import palette_distance, photograph_statistics, pixel_art_statistics
+    from gan.metrics.image_statistics import palette_distance, photograph_statistics, pixel_art_statistics
 
     print(f"{'looks':<24}{'generated':>12}{'real':>12}")
     for statistics in (pixel_art_statistics, photograph_statistics):

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gan.errors import UserError, writing
-from gan.progress import counting
+from gan.common.errors import UserError, writing
+from gan.common.progress import counting
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     import torch
 
-    from gan.images import grid, save_png
+    from gan.images.convert import grid, save_png
 
     model = chosen_model(arguments)
     pictures = []

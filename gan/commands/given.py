@@ -8,19 +8,19 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from gan.data.decode import Decoder
-    from gan.data.files import File
+    from gan.data.decoding.decode import Decoder
+    from gan.data.sources.files import File
 
 
 def of(source: Path) -> list[File]:
     """UserError where there is no image."""
-    from gan.data.files import find, single
+    from gan.data.sources.files import find, single
 
     if source.is_file() and source.suffix.lower() != ".zip":
         return [single(source)]
@@ -34,9 +34,9 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     """
     import torch
 
-    from gan.data.decode import WHOLE, Decoder
-    from gan.data.pool import CRASHED, spread
-    from gan.data.size import pair
+    from gan.common.size import pair
+    from gan.data.decoding.decode import WHOLE, Decoder
+    from gan.data.decoding.pool import CRASHED, spread
 
     height, width = pair(data["size"])
     fit = data["fit"] if data.get("fit") in WHOLE else "crop"
@@ -73,8 +73,8 @@ class Taken(NamedTuple):
 
 def taken(decoder: Decoder, file: File) -> Taken:
     """The first image of a file; what a process of the pool does."""
-    from gan.data.decode import ImageError, open_upright
-    from gan.data.files import content
+    from gan.data.decoding.decode import ImageError, open_upright
+    from gan.data.sources.files import content
 
     try:
         image = open_upright(BytesIO(content(file)), decoder.max_pixels)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gan.commands.edit import stored
 from gan.commands.generate import choose_model, chosen_model, listed_seeds
-from gan.errors import UserError, at_least, writing
+from gan.common.errors import UserError, at_least, writing
 
 SLOWEST, FASTEST = 0.1, 1000  # frames a second
 
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation, --class: of images that were projected they are known")
 
-    from gan import animation
+    from gan.images import animation
 
     animation.check(arguments.out)
     model = chosen_model(arguments)

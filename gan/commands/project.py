@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 from gan.commands.generate import choose_model, chosen_model, refuse_existing
 from gan.commands.given import decoded, of
 from gan.commands.translate import SOME_UNREADABLE, refuse_inside
-from gan.errors import UserError, at_least, writing
-from gan.names import file_name
-from gan.progress import counting
-from gan.runs import write_atomically
+from gan.common.errors import UserError, at_least, writing
+from gan.common.files import write_atomically
+from gan.common.names import file_name
+from gan.common.progress import counting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         refuse_inside(out, arguments.images, "--out ")
     files = of(arguments.images)
 
-    from gan.evaluation import digest_of
+    from gan.evaluation.generator import digest_of
     from gan.latent.projection import passes
 
     work = Work(chosen_model(arguments), arguments)
@@ -111,9 +111,9 @@ class Work:
         """Find the points of some more images and write all that there is of them."""
         import torch
 
-        from gan import animation
-        from gan.evaluation import digest_of
-        from gan.images import grid, save_png
+        from gan.evaluation.generator import digest_of
+        from gan.images import animation
+        from gan.images.convert import grid, save_png
         from gan.latent import store
 
         targets, options = torch.stack(list(images.values())), self.arguments

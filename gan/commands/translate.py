@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands.generate import checked_device, choose_model
-from gan.errors import UserError, at_least, reason
-from gan.progress import counting
+from gan.common.errors import UserError, at_least, reason
+from gan.common.progress import counting
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
     from torch import Tensor
 
-    from gan.data.files import File
-    from gan.data.pool import Apart
+    from gan.data.decoding.pool import Apart
+    from gan.data.sources.files import File
 
 SOME_UNREADABLE = 3  # exit code
 TARGETS = 500  # pictures of the target that a palette is made of
@@ -78,11 +78,11 @@ def run(arguments: argparse.Namespace) -> int:
     if not todo:
         return 0
 
-    from gan.data.pool import Apart
-    from gan.data.size import pair
-    from gan.memory import available
-    from gan.model_io import load_translator
-    from gan.tiles import fitting_memory
+    from gan.common.memory import available
+    from gan.common.size import pair
+    from gan.data.decoding.pool import Apart
+    from gan.inference.loading import load_translator
+    from gan.inference.tiling import fitting_memory
 
     network, config = load_translator(arguments.run, arguments.checkpoint, arguments.average, arguments.direction)
     network.to(checked_device(arguments.device))
@@ -118,7 +118,7 @@ def most_pixels(memory: int, snaps: bool) -> int:
         memory: bytes that there are.
         snaps: pixel art is made of them.
     """
-    from gan.data.decode import MAX_PIXELS
+    from gan.data.decoding.decode import MAX_PIXELS
 
     return max(1, min(MAX_PIXELS, memory // 2 // (SNAPPED_PIXEL if snaps else PIXEL)))
 
@@ -141,9 +141,9 @@ def convert_all(
 ) -> tuple[list[str], int]:
     """A line for each file that could not be read, taken into memory, or written for a reason of its own; and the
     largest side of the pictures that were translated. `apart` reads the images."""
-    from gan import video
-    from gan.data.decode import ImageError, TooLarge
-    from gan.picture_files import first, read_file, write
+    from gan.data.decoding.decode import ImageError, TooLarge
+    from gan.images import video
+    from gan.images.files import first, read_file, write
 
     broken, side, sheets, most = [], 0, arguments.compare, arguments.max_pixels
     for file, target in todo:
@@ -179,7 +179,7 @@ def convert_all(
 
 
 def is_video(name: str) -> bool:
-    from gan.video import KINDS
+    from gan.images.video import KINDS
 
     return os.path.splitext(name)[1].lower() in KINDS
 
@@ -190,9 +190,9 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
     Raises:
         UserError: there is no picture, or what is written would be read.
     """
-    from gan.data.files import find, single
-    from gan.data.folder import SUFFIXES
-    from gan.video import KINDS
+    from gan.data.sources.files import find, single
+    from gan.data.sources.folder import SUFFIXES
+    from gan.images.video import KINDS
 
     target = Path(output)
     if source.is_file():
@@ -224,7 +224,7 @@ def format_of(path: Path) -> str | None:
     """Pillow's name of what a file's ending says, None where it says nothing."""
     from PIL import Image
 
-    from gan.data.decode import FORMATS
+    from gan.data.decoding.decode import FORMATS
 
     kind = Image.registered_extensions().get(path.suffix.lower())
     return kind if kind in FORMATS else None
@@ -232,16 +232,16 @@ def format_of(path: Path) -> str | None:
 
 def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """The palette of a file, or so many colours of the set whose look is taken on."""
-    from gan import model_io
-    from gan.metrics.colour_transfer import opaque
-    from gan.pixel_art import MOST, palette_of, read_palette
+    from gan.images.pixel_art import MOST, palette_of, read_palette
+    from gan.inference import loading
+    from gan.metrics.color_transfer import opaque
 
     given = arguments.palette
     if not given.isdecimal():
         return read_palette(given)
     if not 2 <= int(given) <= MOST:
         raise UserError(f"--palette {given}: from 2 to {MOST} colours")
-    data = model_io.data(config, Path(arguments.run))
+    data = loading.data(config, Path(arguments.run))
     images = data.reals(TARGETS) if arguments.direction == "a2b" else data.inputs(TARGETS)
     return palette_of(opaque(images).expand(-1, 3, -1, -1), int(given))
 
@@ -272,9 +272,9 @@ class Pictures:
         import numpy as np
         import torch
 
-        from gan.data.decode import unpremultiply
-        from gan.pixel_art import snap
-        from gan.tiles import translate
+        from gan.data.decoding.decode import unpremultiply
+        from gan.images.pixel_art import snap
+        from gan.inference.tiling import translate
 
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # the last is premultiplied
         given = picture.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
@@ -300,7 +300,7 @@ def save_sheet(before: np.ndarray, after: np.ndarray, path: Path) -> None:
     """Input and output, uint8 (H, W, 3 or 4), side by side, no larger than is good to look at."""
     from PIL import Image
 
-    from gan.runs import write_atomically
+    from gan.common.files import write_atomically
 
     both = [Image.fromarray(pixels).convert("RGBA") for pixels in (before, after)]
     for picture in both:

@@ -16,14 +16,16 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from gan.data import cache, retro, split
-from gan.data.decode import MAX_PIXELS, Decoder
-from gan.data.drawn import Drawn
-from gan.data.files import Files
+from gan.common.errors import UserError, at_least
+from gan.common.size import pair
+from gan.data import split
+from gan.data.builtin import retro
+from gan.data.decoding import cache
+from gan.data.decoding.decode import MAX_PIXELS, Decoder
+from gan.data.random_crop_flip import Variation, canvas
 from gan.data.sampler import EndlessBatches
-from gan.data.size import pair
-from gan.data.variation import Variation, canvas
-from gan.errors import UserError, at_least
+from gan.data.sources.builtin import Drawn
+from gan.data.sources.files import Files
 
 RETRO_IMAGES = 4096
 KEEP = ("disk", "memory", "device")

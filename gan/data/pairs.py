@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan.data import looks
-from gan.data.cache import version
-from gan.data.decode import Decoder, Fitted, ImageError, open_upright, unpremultiply
-from gan.data.files import File, Files, content, find
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.data import styles
+from gan.data.decoding.cache import version
+from gan.data.decoding.decode import Decoder, Fitted, ImageError, open_upright, unpremultiply
+from gan.data.sources.files import File, Files, content, find
 
 NAMED = 20  # files without a partner that a message names
 LENGTH = 8  # bytes that say how long the first file of two is
@@ -124,9 +124,9 @@ class Filtered(Files):
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
-        looks.look(style)  # is known
-        self.pieces = looks.names(style)
-        self.identity = [self.identity, self.pieces, version(looks)]
+        styles.look(style)  # is known
+        self.pieces = styles.names(style)
+        self.identity = [self.identity, self.pieces, version(styles)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "pieces": self.pieces}
@@ -136,7 +136,7 @@ class Filtered(Files):
         for n, part in enumerate(decoder.each.parts(decoder.opened(data))):
             pixels, sharp = decoder.each.fitted(part)
             colours = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = looks.look(self.pieces)(colours.transpose(1, 2, 0), seed + n)
+            styled = styles.look(self.pieces)(colours.transpose(1, 2, 0), seed + n)
             yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
 
 

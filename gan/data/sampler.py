@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 OTHER = 1 << 32  # seeds of runs are smaller
 

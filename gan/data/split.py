@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 KINDS = ("file", "folder", "prefix", "content")
 

@@ -12,13 +12,13 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from gan.data import looks
-from gan.data.files import mode
+from gan.common.errors import UserError
+from gan.data import styles
+from gan.data.decoding.pool import spread
 from gan.data.module import Batches, Images, first, position, served
 from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
-from gan.data.pool import spread
 from gan.data.sampler import OTHER, EndlessBatches
-from gan.errors import UserError
+from gan.data.sources.files import mode
 
 PAIRINGS = ("disjoint", "shared", "paired")
 LOOKED_AT = 16  # files a side, for their channels
@@ -101,7 +101,7 @@ class Styled(Paired):
 
     Args:
         root: photographs.
-        style: a look of `gan.data.looks`, one of pilgram's filters, or a list of pieces.
+        style: a look of `gan.data.styles`, one of pilgram's filters, or a list of pieces.
         pairing: what training sees of the pairs. "disjoint": a and b are different photographs, as in a user's two
             folders; "shared": the same ones in different orders; "paired": each with its own.
         split: as for `Images`, and what must stay together when photographs are divided between a and b.
@@ -119,8 +119,8 @@ class Styled(Paired):
         self.pairing = pairing
         self.aligned = pairing == "paired"
         self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
-        smooth = [piece for piece in looks.names(style) if piece not in looks.BY_CHANCE]
-        by_chance = smooth != looks.names(style)
+        smooth = [piece for piece in styles.names(style) if piece not in styles.BY_CHANCE]
+        by_chance = smooth != styles.names(style)
         self.foreseeable = Styled(root, smooth, pairing, **options) if by_chance else None
 
     def origin(self) -> Any:

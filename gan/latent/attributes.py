@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference.sampling import in_chunks
 from gan.latent.space import Space
 from gan.metrics.attributes import ATTRIBUTES, OF_COLOURS
-from gan.sampling import in_chunks
 
 STEPS = 12
 SHARE = 0.5  # of Newton's step that is taken

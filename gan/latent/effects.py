@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from gan.common.names import one_line
 from gan.latent import position
 from gan.latent.attributes import Attribute, measured
 from gan.latent.position import POSITIONS
-from gan.names import one_line
 
 VALUES = (-1.0, -0.5, 0.5, 1.0)  # that are set
 

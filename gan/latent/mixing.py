@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.latent.interpolation import lerp, slerp
 from gan.latent.space import Space
 

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from gan.errors import UserError, at_least
-from gan.images import to_float
+from gan.common.errors import UserError, at_least
+from gan.images.convert import to_float
+from gan.inference.sampling import CHUNK, NO_CLASSES, classes_of, padded
 from gan.latent.least_squares import PASSES, settle
 from gan.latent.space import Space
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.pixels import rgb
-from gan.sampling import CHUNK, NO_CLASSES, classes_of, padded
 
 RATE = 0.1  # of Adam, in units of how far points usually lie from their mean
 RISING, FALLING = 0.05, 0.25  # shares of the steps in which the rate rises, and falls

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference.sampling import fixed_latents
 from gan.latent.space import stages
-from gan.sampling import fixed_latents
 
 LARGEST = 4096  # pixels a side
 

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
-from gan.images import to_uint8
-from gan.sampling import fixed_latents, in_chunks
+from gan.common.errors import UserError
+from gan.images.convert import to_uint8
+from gan.inference.sampling import fixed_latents, in_chunks
 
 MEASURED = 4096  # latents over which w's mean and spread are taken
 

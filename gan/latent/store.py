@@ -13,10 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gan.errors import UserError, reason
+from gan.common.errors import UserError, reason
+from gan.common.files import write_atomically
+from gan.common.untrusted import parse_json
 from gan.latent.space import Space
-from gan.runs import write_atomically
-from gan.untrusted import parse_json
 
 LARGEST_HEADER = 32 << 20  # bytes of what a file says of its vectors, which is read as a whole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.losses.heads import over_heads
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.losses.heads import Sliced
 from gan.losses.hinge import Hinge
 from gan.losses.nonsaturating import Nonsaturating

@@ -2,10 +2,10 @@
 
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.copies import copy_rate
-from gan.metrics.frechet import frechet_distance
-from gan.metrics.kernel import kernel_distance, squared_mmd
-from gan.metrics.manifold import prdc
-from gan.metrics.neighbours import nearest
+from gan.metrics.frechet_distance import frechet_distance
+from gan.metrics.kid import kernel_distance, squared_mmd
+from gan.metrics.nearest_neighbors import nearest
+from gan.metrics.prdc import prdc
 from gan.metrics.vendi import vendi_score
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.errors import at_least
+from gan.common.errors import at_least
 from gan.metrics.features import blocks, checked
-from gan.metrics.neighbours import distances, radii
+from gan.metrics.nearest_neighbors import distances, radii
 
 
 def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, float]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gan.metrics.features import blocks, checked
-from gan.metrics.neighbours import distances, nearest
+from gan.metrics.nearest_neighbors import distances, nearest
 
 QUANTILE = 0.05  # of real images are this near to a training image by chance
 

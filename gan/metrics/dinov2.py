@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from gan import weights as files
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
 
 MODEL = "vit_large_patch14_dinov2"

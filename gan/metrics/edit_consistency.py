@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 TRIMMED = 0.01  # at either end
 

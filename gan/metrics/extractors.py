@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images a pass: with other numbers, kernels round otherwise

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 LARGEST = 1e45  # the kernel distance takes the sixth power
 ROWS = 1024  # of a block: no matrix of all pairs is held where there are many images

@@ -8,8 +8,8 @@ from io import BytesIO
 import torch
 from torch import Tensor, nn
 
-from gan import weights as files
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
 
 

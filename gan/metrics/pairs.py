@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torchmetrics.functional.image import peak_signal_noise_ratio, structural_similarity_index_measure
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.metrics.pixels import resized
 from gan.networks.lite0 import pretrained
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.metrics.pixels import luminance
 
 ROUNDING = 1 / 12  # variance that whole levels add to any picture

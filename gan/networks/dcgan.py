@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.losses.heads import Sliced
 from gan.networks.conditional import ClassBatchNorm, Projection, batch_norm, through
 from gan.networks.features import activations

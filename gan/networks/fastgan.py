@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.grid import base_grid
 
 MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)  # of the width, from the grid on: 4, 8, ... 1024 px in the paper

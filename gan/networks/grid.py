@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 CELLS = range(3, 9)  # sides that the grid may have
 

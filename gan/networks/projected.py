@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.lite0 import pretrained
 
 TAPS = (2, 4, 10, 15)  # blocks of Lite0 that are the last at their size

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.losses.heads import Sliced
 from gan.networks.features import activations
 from gan.networks.grid import base_grid

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.features import activations
-from gan.networks.normalise import Base, activation, begin, end, normalise
+from gan.networks.normalize import Base, activation, begin, end, normalise
 from gan.networks.place import Place, noise_at
 from gan.networks.resample import downsample, upsample
 

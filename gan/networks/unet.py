@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.errors import UserError
-from gan.networks.normalise import Base, activation, begin, end, normalise
+from gan.common.errors import UserError
+from gan.networks.normalize import Base, activation, begin, end, normalise
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # decoder stages with dropout, after the innermost

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from gan.contracts import Step
 from gan.losses.heads import at_least_fp32, per_image
 from gan.penalties.gradients import refuse_batch_norm, refuse_dropout
-from gan.step import Step
 
 
 class ApproximateR1(nn.Module):

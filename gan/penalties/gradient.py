@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gan.contracts import Step
 from gan.penalties.gradients import squared_norm
-from gan.step import Step
 
 TINY = 1e-12  # the square root has no slope at 0
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan.compiling import uncompiled
-from gan.errors import UserError
+from gan.common.compile import uncompiled
+from gan.common.errors import UserError
+from gan.contracts import Step
 from gan.losses.heads import at_least_fp32, per_image
-from gan.step import Step
 
 
 def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:

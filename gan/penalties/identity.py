@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.errors import UserError
-from gan.step import Step
+from gan.common.errors import UserError
+from gan.contracts import Step
 
 
 class Identity(nn.Module):

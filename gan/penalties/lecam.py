@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gan.averages import over_ranks
-from gan.errors import UserError
+from gan.common.distributed import over_ranks
+from gan.common.errors import UserError
+from gan.contracts import Step
 from gan.losses.heads import at_least_fp32, heads
-from gan.step import Step
 
 
 class LeCam(nn.Module):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.errors import UserError
-from gan.step import Step
+from gan.common.errors import UserError
+from gan.contracts import Step
 
 
 class PatchNCE(nn.Module):

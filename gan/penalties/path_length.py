@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.averages import over_ranks
-from gan.errors import UserError
-from gan.step import Step
+from gan.common.distributed import over_ranks
+from gan.common.errors import UserError
+from gan.contracts import Step
 
 
 class PathLength(nn.Module):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from gan.contracts import Step
 from gan.penalties.gradients import squared_norm
-from gan.step import Step
 
 
 class R1(nn.Module):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from gan.contracts import Step
 from gan.penalties.gradients import squared_norm
 from gan.penalties.r1 import R1
-from gan.step import Step
 
 
 class R2(R1):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.step import Step
+from gan.contracts import Step
 
 
 class Reconstruction(nn.Module):

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.data.size import pair
-from gan.errors import UserError
-from gan.step import Step
+from gan.common.errors import UserError
+from gan.common.size import pair
+from gan.contracts import Step
 
 TURNS = 4
 

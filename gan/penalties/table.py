@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from gan.errors import UserError
-from gan.step import Step
+from gan.common.errors import UserError
+from gan.contracts import Step
 
 AXES = -1, -2, -3  # of red, green and blue in a table
 

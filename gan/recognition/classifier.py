@@ -14,15 +14,16 @@ from safetensors.torch import load as load_safetensors
 from safetensors.torch import save
 from torch import Tensor
 
-from gan.checkpoint_io import are_classes
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.common.files import write_atomically
+from gan.common.untrusted import parse_json
+from gan.inference.loading import load_discriminator
 from gan.latent.attributes import Attribute
 from gan.latent.store import check_header, fingerprint
-from gan.model_io import load_discriminator
 from gan.recognition.features import Layers
 from gan.recognition.probe import KINDS, Probe, Reduction
-from gan.runs import RECOGNITION, write_atomically
-from gan.untrusted import parse_json
+from gan.run.checkpoint_io import are_classes
+from gan.run.run_folder import RECOGNITION
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
 LARGEST = 64_000_000  # bytes of the latter
@@ -144,7 +145,7 @@ def load(
     """What `gan recognise fit` has learnt with the discriminator of a run, or of a checkpoint and into a folder.
 
     Raises:
-        UserError: as `read` and `gan.model_io.load_discriminator`.
+        UserError: as `read` and `gan.inference.loading.load_discriminator`.
     """
     discriminator, *_ = load_discriminator(run, checkpoint)
     return read(folder or Path(run) / RECOGNITION, discriminator.to(device))

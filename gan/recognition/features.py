@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_max_pool2d
 
-from gan.images import to_float
+from gan.images.convert import to_float
+from gan.inference.sampling import fresh_statistics, in_chunks
 from gan.metrics.pixels import SEEN, rgb
-from gan.sampling import fresh_statistics, in_chunks
 
 CELLS = 4  # a side, to which each layer is pooled
 LEVELS = 8  # of red, green and blue that a histogram has

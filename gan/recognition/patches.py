@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, unfold
 
-from gan.sampling import CHUNK
+from gan.inference.sampling import CHUNK
 
 SIDE = 6  # pixels of a patch
 MEANS = 200

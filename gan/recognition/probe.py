@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 CONSTANTS = (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1, 1.0)  # C: the less, the smaller the weights are held
 COMPONENTS = 256  # that features are reduced to

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.recognition.features import Features
 from gan.recognition.probe import COMPONENTS, accuracy, balanced_accuracy, chosen, confusion, fit, reduction
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gan.augment import ada
 from gan.augment.ada import ADA, recoloured
-from gan.errors import UserError
+from gan.common.errors import UserError
 
 
 def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:

@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from gan.augment.ada import ADA
 from gan.augment.diffaugment import DiffAugment
+from gan.contracts import Step
 from gan.data.module import Images
 from gan.losses.nonsaturating import Nonsaturating
-from gan.module import GAN
 from gan.networks.dcgan import Discriminator, Generator
-from gan.step import Step
-from gan.training import EXPECTED_WARNINGS
+from gan.training.fit import EXPECTED_WARNINGS
+from gan.training.module import GAN
 
 
 class Leaky(GAN):

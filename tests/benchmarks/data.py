@@ -34,9 +34,9 @@ from torch.utils.data import DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
 
-from gan.data import retro
+from gan.data.builtin import retro
+from gan.data.decoding.pool import cores
 from gan.data.module import Images
-from gan.data.pool import cores
 
 BATCH = 64
 
@@ -118,9 +118,9 @@ import mmap, multiprocessing, os, sys, tempfile, time
 import numpy as np
 from PIL import Image
 from gan.data import cache
-from gan.data.decode import Decoder
-from gan.data.files import Files
-from gan.data.pool import cores
+from gan.data.decoding.decode import Decoder
+from gan.data.sources.files import Files
+from gan.data.decoding.pool import cores
 folder, size = sys.argv[1], int(sys.argv[2])
 def bare(task):
     row, path = task
@@ -177,7 +177,7 @@ WAIT = """
 import sys, time
 import torch
 from hydra.utils import instantiate
-from gan.config import compose
+from gan.run.config import compose
 from gan.data.module import Images
 waited = 0.0
 class Timed:
@@ -216,7 +216,7 @@ def memory():  # the most so far, MB
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 before, started = memory(), time.perf_counter()
 if sys.argv[2] == "scan":
-    from gan.data.files import find
+    from gan.data.sources.files import find
     count = len(find([sys.argv[1]]))
 else:
     data = Images(sys.argv[1], size=16)

@@ -47,8 +47,8 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    import gan.callbacks.samples
-    import gan.training  # noqa: F401  (imported once, for all forks)
+    import gan.training.callbacks.samples
+    import gan.training.fit  # noqa: F401  (imported once, for all forks)
 
     shared = Path("/dev/shm")
     with (
@@ -94,7 +94,7 @@ def kills(run: Path, ranks: int, keep: int, count: int, chance: random.Random) -
 
 def one_kill(run: Path, ranks: int, keep: int, chance: random.Random, inside: bool) -> tuple[int, int]:
     """Resume a run, kill it, and return the images of the newest complete checkpoint and of the last line before."""
-    from gan import runs
+    from gan.run import run_folder
 
     begun = newest_complete(run)
     words = [f"trainer.devices={ranks}", f"callback.checkpoint.keep={keep}", "images=1000000", "resume=auto"]
@@ -117,39 +117,45 @@ def one_kill(run: Path, ranks: int, keep: int, chance: random.Random, inside: bo
         os.waitpid(child, 0)
     elif not inside:
         raise SystemExit(f"{run}: ended by itself; {(run.parent / 'out').read_text()[-2000:]}")
-    lines = runs.read_metrics(run / runs.METRICS)
+    lines = run_folder.read_metrics(run / run_folder.METRICS)
     return seen, max((line["images"] for line in lines), default=0)
 
 
 def looked_at(run: Path, seen: int, logged: int) -> tuple[int, dict[str, int]]:
     """Lock and mend a run folder as the next start does; images to be trained again, and what is wrong."""
-    from gan import lock, runs
-    from gan.checkpoint_io import load, resumable
-    from gan.untrusted import read_json
+    from gan.common.untrusted import read_json
+    from gan.run import lock, run_folder
+    from gan.run.checkpoint_io import load, resumable
 
     lock.hold(run)
-    newest = runs.mend(run, lambda line: None)
+    newest = run_folder.mend(run, lambda line: None)
     lock.release()
     if newest is None:
         return logged, {"lost": 1, "best wrong": 0, "leavings": 0}
     resumable(load(newest), newest)
-    reached = runs.images_of(newest)
-    scores = {line["images"]: line[SCORE] for line in runs.read_metrics(run / runs.METRICS) if SCORE in line}
+    reached = run_folder.images_of(newest)
+    scores = {
+        line["images"]: line[SCORE] for line in run_folder.read_metrics(run / run_folder.METRICS) if SCORE in line
+    }
     trained = {images: score for images, score in scores.items() if 0 < images <= reached}
     expected = min(trained, key=lambda images: (trained[images], images)) if trained else None
-    best = run / runs.CHECKPOINTS / runs.BEST
+    best = run / run_folder.CHECKPOINTS / run_folder.BEST
     named = read_json(best)["images"] if best.exists() else None
-    wrong = named != expected or (named is not None and runs.damage(runs.checkpoint_path(run, named)) is not None)
-    files = [*run.glob(".*"), *(run / runs.CHECKPOINTS).glob(".*"), *(run / runs.SAMPLES).glob(".*")]
-    files += [path for path in (run / runs.CHECKPOINTS).glob("images-*.json") if not path.with_suffix(".ckpt").exists()]
-    files += [*(run / runs.CHECKPOINTS).glob("set-aside-*"), *Path(tempfile.gettempdir()).iterdir()]
+    wrong = named != expected or (
+        named is not None and run_folder.damage(run_folder.checkpoint_path(run, named)) is not None
+    )
+    files = [*run.glob(".*"), *(run / run_folder.CHECKPOINTS).glob(".*"), *(run / run_folder.SAMPLES).glob(".*")]
+    files += [
+        path for path in (run / run_folder.CHECKPOINTS).glob("images-*.json") if not path.with_suffix(".ckpt").exists()
+    ]
+    files += [*(run / run_folder.CHECKPOINTS).glob("set-aside-*"), *Path(tempfile.gettempdir()).iterdir()]
     return logged - reached, {"lost": int(reached < seen), "best wrong": int(wrong), "leavings": len(files)}
 
 
 def newest_complete(run: Path) -> int:
-    from gan import runs
+    from gan.run import run_folder
 
-    complete = (path for path in reversed(runs.checkpoints(run)) if runs.is_complete(path))
+    complete = (path for path in reversed(run_folder.checkpoints(run)) if run_folder.is_complete(path))
     return next((int(path.stem.removeprefix("images-")) for path in complete), 0)
 
 
@@ -184,7 +190,7 @@ def killing_inside(chance: random.Random) -> Callable[[], None]:
     place, before = chance.randrange(10, 90), chance.random() < 0.5
 
     def prepare() -> None:
-        from gan import runs
+        from gan.run import run_folder
 
         count = 0
 
@@ -206,15 +212,15 @@ def killing_inside(chance: random.Random) -> Callable[[], None]:
 
             return counted
 
-        runs.os = Watched()  # type: ignore[attr-defined]
-        runs.Path.unlink = watched(Path.unlink)  # type: ignore[attr-defined]
+        run_folder.os = Watched()  # type: ignore[attr-defined]
+        run_folder.Path.unlink = watched(Path.unlink)  # type: ignore[attr-defined]
 
     return prepare
 
 
 def two_processes(run: Path) -> str:
     """Start two processes on one run at once, by hand and as a scheduler does; what came of it."""
-    from gan import runs
+    from gan.run import run_folder
 
     told = []
     os.waitpid(start(run, ["images=64"]), 0)
@@ -223,10 +229,13 @@ def two_processes(run: Path) -> str:
         length = newest_complete(run) + 200
         both = [start(run, [f"images={length}", "resume=auto"]) for _ in range(2)]
         codes = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in both)
-        lines = [line["images"] for line in runs.read_metrics(run / runs.METRICS) if "loss/generator" in line]
+        lines = [
+            line["images"] for line in run_folder.read_metrics(run / run_folder.METRICS) if "loss/generator" in line
+        ]
         doubled = len(lines) - len(set(lines))
+        whole = run_folder.damage(run_folder.checkpoint_path(run, length)) is None
         told.append(f"{'one waits' if environment else 'one is refused'}: exit codes {codes}, lines doubled {doubled}, "
-                    f"checkpoint whole {runs.damage(runs.checkpoint_path(run, length)) is None}")  # fmt: skip
+                    f"checkpoint whole {whole}")  # fmt: skip
         for name in environment:
             del os.environ[name]
     return "; ".join(told)

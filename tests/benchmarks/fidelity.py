@@ -25,8 +25,8 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from gan.data import retro
-from gan.data.pool import cores
+from gan.data.builtin import retro
+from gan.data.decoding.pool import cores
 from gan.metrics import frechet_distance, kernel_distance, prdc
 from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features

@@ -23,7 +23,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from gan.data.retro import draw
+from gan.data.builtin.retro import draw
 
 ROOT = Path(__file__).parents[2]
 SIZES = {

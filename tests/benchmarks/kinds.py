@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 import gan
-from gan.data import retro
-from gan.data.decode import Decoder
-from gan.data.drawn import Drawn
+from gan.common.size import pair
+from gan.data.builtin import retro
+from gan.data.decoding.decode import Decoder
 from gan.data.module import RETRO_IMAGES
-from gan.data.size import pair
+from gan.data.sources.builtin import Drawn
 from gan.metrics import prdc, squared_mmd
 from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features

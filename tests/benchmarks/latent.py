@@ -15,11 +15,12 @@ import torch
 from torch import Tensor
 
 import gan
-from gan import model_io, runs
+from gan.inference import loading
 from gan.latent.space import Space
 from gan.metrics.edit_consistency import edit_consistency
 from gan.metrics.pairs import psnr, ssim
 from gan.model import Model
+from gan.run import run_folder
 
 NEAR = 500  # images trained on that the nearest is looked for among
 
@@ -83,7 +84,7 @@ def main() -> None:
     if arguments.own:
         own_pictures(model, arguments.space, arguments.own)
     if arguments.real:
-        data = model_io.data(model.config, runs.find(arguments.run, "best"))
+        data = loading.data(model.config, run_folder.find(arguments.run, "best"))
         held_out_images(model, data, arguments.space, arguments.real, arguments.steps)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ..conftest import ROOT, TINY, command
+from tests.conftest import ROOT, TINY, command
 
 STYLE = ["model=stylegan2", "model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
 STYLE += ["model.discriminator.width=4", "model.discriminator.most=8"]

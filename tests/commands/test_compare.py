@@ -10,9 +10,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan import runs
 from gan.commands.compare import differing, folders, load, short
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.run import run_folder
 
 LINES = [
     {"images": 0, "time": 0, "eval/kid_lite0": 0.9, "eval/recall_lite0": 0.0},
@@ -26,8 +26,8 @@ LINES = [
 
 def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LINES) -> Path:
     folder.mkdir(parents=True)
-    (folder / runs.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_lite0", **config}))
-    (folder / runs.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / run_folder.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_lite0", **config}))
+    (folder / run_folder.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
@@ -67,5 +67,5 @@ def test_bad_input(tmp_path: Path, gan_command: Any) -> None:
         folders([str(tmp_path)])
     make(tmp_path / "a", {}, [{"images": 0, "time": 0}])
     assert "no curves" in gan_command("compare", "a", "--out", "x.png", check=2).stderr
-    (tmp_path / "a" / runs.CONFIG).write_text("{")
+    (tmp_path / "a" / run_folder.CONFIG).write_text("{")
     assert "cannot be read" in gan_command("compare", "a", check=2).stderr

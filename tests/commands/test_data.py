@@ -18,10 +18,9 @@ import pytest
 from PIL import Image
 
 from gan.commands.data import parse_size
-from gan.data.report import Facts, best_size, quoted, share_mirrored
-from gan.errors import UserError
-
-from ..conftest import ROOT, TINY, Train, environment
+from gan.common.errors import UserError
+from gan.data.checks.report import Facts, best_size, quoted, share_mirrored
+from tests.conftest import ROOT, TINY, Train, environment
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
@@ -52,17 +51,17 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def suggested(folder: Path) -> dict[str, Any]:
     """What `gan data check` suggests."""
-    from gan.data.files import find
-    from gan.data.report import look_at_all, summarise
+    from gan.data.checks.report import look_at_all, summarise
+    from gan.data.sources.files import find
 
     files = find([str(folder)])
     return summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
 
 
 def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan.data.report import command
+    from gan.data.checks.report import command
 
-    monkeypatch.setattr("gan.data.report.MEASURED", 4)
+    monkeypatch.setattr("gan.data.checks.report.MEASURED", 4)
     (tmp_path / "images").mkdir()
     for count, split in ((3, None), (4, "file"), (5, "content")):
         noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
@@ -180,7 +179,7 @@ def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, mo
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("gan.images.write_atomically", full)
+    monkeypatch.setattr("gan.images.convert.write_atomically", full)
     error = gan_command("data", "check", str(messy), "--sheet", "sheet.png", check=2).stderr
     assert error.splitlines()[-1] == "error: --sheet sheet.png: cannot be written (No space left on device)"
 

@@ -10,13 +10,12 @@ from PIL import Image
 
 import gan
 from gan.cli import main
-from gan.images import save_png
+from gan.images.convert import save_png
 from gan.latent import store
 from gan.latent.effects import Effect
 from gan.latent.space import Space
-
-from ..conftest import Train
-from ..interrupted import Interrupted
+from tests.conftest import Train
+from tests.interrupted import Interrupted
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
@@ -121,7 +120,7 @@ def test_edits_go_on_where_they_were_interrupted(runs: Path, tmp_path: Path, mon
     out, whole = tmp_path / "out", tmp_path / "whole"
     assert main([*words, str(whole)]) == 0
     with monkeypatch.context() as patch:
-        patch.setattr("gan.images.save_png", Interrupted(save_png, 5))
+        patch.setattr("gan.images.convert.save_png", Interrupted(save_png, 5))
         assert main([*words, str(out)]) == 130
     (out / "1.png").unlink()  # by hand: then it is made anew
     made = (out / "2.png").stat().st_mtime_ns

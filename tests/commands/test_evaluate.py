@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan import runs
-from gan.data.retro import draw
-
-from ..conftest import ROOT, TINY, Train, command
-from ..recipes import TINY as RECIPES
-from ..recipes import photographs
+from gan.common.files import write_json
+from gan.data.builtin.retro import draw
+from gan.run import run_folder
+from tests.conftest import ROOT, TINY, Train, command
+from tests.recipes import TINY as RECIPES
+from tests.recipes import photographs
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +130,7 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert gains["nothing done"] == 0 and gains["translated"] == gains["other"]
     assert "note: other" not in result.stderr and "was chosen by these pictures" not in result.stderr
     kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
-    runs.write_json(runs.sidecar(kept), runs.about(kept) | {"best": {"checkpoint": kept.name}})
+    write_json(run_folder.sidecar(kept), run_folder.about(kept) | {"best": {"checkpoint": kept.name}})
     said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
     assert "note: the best checkpoint was chosen by these pictures; --checkpoint last was not" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
@@ -154,7 +154,7 @@ def test_a_full_disk_under_the_pairs(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("gan.images.write_atomically", full)
+    monkeypatch.setattr("gan.images.convert.write_atomically", full)
     error = gan_command("evaluate", "run", "--images", "8", "--extractor", "random_conv", *words, check=2).stderr
     named = "pairs.png" if words else "run/samples/copies-000000016.png"
     assert error.splitlines()[-1] == f"error: {named}: cannot be written (No space left on device)"

@@ -9,8 +9,7 @@ import torch
 from PIL import Image
 
 import gan
-
-from ..conftest import ROOT, TINY, Train, command
+from tests.conftest import ROOT, TINY, Train, command
 
 
 @pytest.fixture(scope="module")

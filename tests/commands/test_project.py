@@ -11,12 +11,11 @@ import torch
 from PIL import Image
 
 import gan
-from gan.errors import UserError
-from gan.images import save_png
+from gan.common.errors import UserError
+from gan.common.names import file_name
+from gan.images.convert import save_png
 from gan.latent import store
-from gan.names import file_name
-
-from ..conftest import Train
+from tests.conftest import Train
 
 QUICK = ["--starts", "2", "--steps", "10"]
 

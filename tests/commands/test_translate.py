@@ -13,14 +13,14 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import picture_files, tiles
 from gan.commands.translate import SOME_UNREADABLE, most_pixels
-from gan.data.files import File, content
-from gan.picture_files import Contents
-
-from ..conftest import ROOT, Train, command
-from ..recipes import TINY as RECIPES
-from ..recipes import photographs
+from gan.data.sources.files import File, content
+from gan.images import files as image_files
+from gan.images.files import Contents
+from gan.inference import tiling
+from tests.conftest import ROOT, Train, command
+from tests.recipes import TINY as RECIPES
+from tests.recipes import photographs
 
 ORIENTATION, ARTIST = 0x0112, 0x013B
 
@@ -120,14 +120,14 @@ def test_what_does_not_fit_into_memory_is_left_out_and_said(
     (tmp_path / "in").mkdir()
     for side in (20, 40, 30):
         noise(side, side).save(tmp_path / "in" / f"{side}.png")
-    whole = tiles.whole
+    whole = tiling.whole
 
     def small(network: Any, picture: torch.Tensor, device: torch.device) -> Any:
         if picture.shape[1] == 40:
             raise error
         return whole(network, picture, device)
 
-    monkeypatch.setattr(tiles, "whole", small)
+    monkeypatch.setattr(tiling, "whole", small)
     said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
     assert files(tmp_path / "out") == {"20.png", "30.png"}
     assert "40.png: does not fit into memory" in said and "1 of 3 files could not be translated" in said
@@ -137,7 +137,7 @@ def test_it_goes_on_where_it_ended(
     run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = make_folder(tmp_path / "in")
-    write, left = picture_files.write_atomically, [3]
+    write, left = image_files.write_atomically, [3]
 
     def full(path: Path, function: Any) -> None:
         left[0] -= 1
@@ -145,7 +145,7 @@ def test_it_goes_on_where_it_ended(
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
         write(path, function)
 
-    monkeypatch.setattr(picture_files, "write_atomically", full)
+    monkeypatch.setattr(image_files, "write_atomically", full)
     error = gan_command("translate", str(run), "in", "out", check=2).stderr
     assert "No space left on device" in error and "the same command goes on" in error and error.count("\n") == 1
     done = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files(tmp_path / "out")}
@@ -379,7 +379,7 @@ def test_a_file_that_ends_the_decoder_is_left_out_and_the_rest_goes_on(
     (tmp_path / "in").mkdir()
     for name in ("a.png", "deadly.png", "z.png"):
         noise(20, 20).save(tmp_path / "in" / name)
-    monkeypatch.setattr(picture_files, "read_file", deadly)
+    monkeypatch.setattr(image_files, "read_file", deadly)
     said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
     assert "deadly.png: the decoder crashed" in said
     assert files(tmp_path / "out") == {"a.png", "z.png"}
@@ -389,4 +389,4 @@ def deadly(file: File, kind: str | None, max_pixels: int) -> Contents:
     """In place of `read_file`: a decoder with a fault."""
     if file.name == "deadly.png":
         os.kill(os.getpid(), signal.SIGSEGV)
-    return picture_files.read(content(file), kind, max_pixels)
+    return image_files.read(content(file), kind, max_pixels)

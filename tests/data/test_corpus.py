@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.data.decode import Decoder, unpremultiply
+from gan.data.decoding.decode import Decoder, unpremultiply
 from gan.data.module import Images
 from tests.conftest import Train
 
@@ -177,7 +177,7 @@ def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
 
 MEMORY = """
 import resource, sys
-from gan.data.decode import Decoder, ImageError
+from gan.data.decoding.decode import Decoder, ImageError
 decoder = Decoder((64, 64))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:

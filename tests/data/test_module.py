@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
+from gan.common.errors import UserError
 from gan.data.module import Images
-from gan.errors import UserError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from itertools import chain, islice
 
 import pytest
 
+from gan.common.errors import UserError
 from gan.data.sampler import EndlessBatches
-from gan.errors import UserError
 
 
 def first(batches: int, **options: int) -> list[list[int]]:

@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.data.looks import look
+from gan.common.errors import UserError
+from gan.data.builtin.retro import draw
 from gan.data.pairs import Filtered
-from gan.data.retro import draw
+from gan.data.styles import look
 from gan.data.translation import Paired, Styled, Unpaired
-from gan.errors import UserError
 
 
 def save(path: Path, pixels: np.ndarray) -> None:

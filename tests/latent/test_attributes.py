@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference.sampling import latents
 from gan.latent.attributes import PICTURES, check, measured, moved, of_pictures, spread
 from gan.latent.space import Space
 from gan.metrics.attributes import ATTRIBUTES
 from gan.networks import stylegan2
-from gan.sampling import latents
 
 
 class Painter(nn.Module):

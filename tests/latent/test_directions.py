@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from gan.inference.sampling import fixed_latents, latents
 from gan.latent.directions import activations, components, factorised, ganspace, sefa
 from gan.latent.space import Space
 from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
-from gan.sampling import fixed_latents, latents
 
 MAPPED = {"width": 4, "most": 8, "latent": 8}
 GENERATORS = {

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gan.inference.sampling import latents
 from gan.latent.least_squares import compared, nearest, of, settle
 from gan.latent.space import Space
-from gan.sampling import latents
 
 from .test_directions import GENERATORS
 

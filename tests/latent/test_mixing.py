@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference.sampling import latents
 from gan.latent.mixing import between, layered, mixed
 from gan.latent.space import Space
 from gan.networks import dcgan, stylegan2
-from gan.sampling import latents
 
 
 def space() -> Space:

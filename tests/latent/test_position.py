@@ -3,10 +3,10 @@
 import pytest
 import torch
 
+from gan.inference.sampling import latents
 from gan.latent.position import found, moved, warped
 from gan.latent.space import Space
 from gan.networks import dcgan
-from gan.sampling import latents
 
 
 def test_pictures_are_moved_by_so_much() -> None:

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from gan.errors import UserError
-from gan.images import to_float
+from gan.common.errors import UserError
+from gan.images.convert import to_float
+from gan.inference.sampling import latents
 from gan.latent.projection import CANDIDATES, Descent, nearest, pace, passes, project, similarity, small, unlikeness
 from gan.latent.space import Space
 from gan.metrics.pairs import psnr
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.sampling import latents
 
 
 def mapped() -> Space:

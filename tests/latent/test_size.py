@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference.sampling import latents
 from gan.latent.size import resized
 from gan.latent.space import Space
-from gan.sampling import latents
 
 from .test_directions import GENERATORS
 

@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.inference.sampling import fixed_latents, generate, latents
 from gan.latent.space import MEASURED, Space
 from gan.networks import dcgan, stylegan2
-from gan.sampling import fixed_latents, generate, latents
 
 
 def mapped(classes: int = 0) -> stylegan2.Generator:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.latent import store
 from gan.latent.space import Space
 from gan.networks import stylegan2

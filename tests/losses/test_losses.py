@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.losses.hinge import Hinge
 from gan.losses.least_squares import LeastSquares
 from gan.losses.minimax import Minimax

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.losses.heads import per_image
 from gan.losses.hinge import Hinge
 from gan.losses.least_squares import LeastSquares
@@ -14,9 +14,9 @@ from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
 from gan.losses.san import SAN
 from gan.losses.wasserstein import Wasserstein
-from gan.module import GAN
 from gan.networks import dcgan, r3gan, resnet, stylegan2
 from gan.networks.san import SlicedHead
+from gan.training.module import GAN
 
 
 def test_features_learn_by_the_loss_and_the_direction_by_wasserstein() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.metrics import clipped, clipped_density_coverage, prdc
 
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan import weights
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.metrics import pretrained
 from gan.metrics.extractors import KNOWN, extractor, features, source
-from gan.weights import MissingWeights, Weights
+from gan.metrics.pretrained import MissingWeights, Weights
 
 IMAGES = torch.randint(0, 256, (37, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -71,11 +71,11 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Random weights in the place of those that are known."""
 
     def replace(name: str, network: nn.Module) -> None:
-        path = tmp_path / weights.KNOWN[name].file
+        path = tmp_path / pretrained.KNOWN[name].file
         torch.save(network.state_dict(), path)
         content = path.read_bytes()
         known = Weights(path.name, "", hashlib.sha256(content).hexdigest(), len(content))
-        monkeypatch.setitem(weights.KNOWN, name, known)
+        monkeypatch.setitem(pretrained.KNOWN, name, known)
 
     return replace
 
@@ -122,5 +122,5 @@ def test_position_embeddings_come_down_as_in_their_own_code() -> None:
 @pytest.mark.parametrize("name", ["inception", "dinov2"])
 def test_without_weights(name: str, tmp_path: Path) -> None:
     assert name in KNOWN
-    with pytest.raises(MissingWeights, match=weights.KNOWN[name].sha256):
+    with pytest.raises(MissingWeights, match=pretrained.KNOWN[name].sha256):
         extractor(name, weights=tmp_path)

@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.errors import UserError
-from gan.evaluation import measure
+from gan.common.errors import UserError
+from gan.evaluation.generator import measure
 from gan.metrics import clipped_density_coverage, frechet_distance, kernel_distance, prdc, squared_mmd, vendi_score
 from gan.metrics.copies import copy_rate
 from gan.metrics.edit_consistency import edit_consistency
-from gan.metrics.looks import palette_distance, photograph_statistics, pixel_art_statistics
+from gan.metrics.image_statistics import palette_distance, photograph_statistics, pixel_art_statistics
 from gan.metrics.pairs import ssim
 from gan.metrics.spectrum import radial_spectrum, spectral_distance
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
-from gan.data.retro import draw
+from gan.data.builtin.retro import draw
 from gan.metrics import squared_mmd
 from gan.metrics.lite0 import Lite0Features
 

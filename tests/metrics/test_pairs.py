@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
-from gan.data.retro import draw
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.data.builtin.retro import draw
 from gan.metrics.pairs import PerceptualDistance, colour_difference, psnr, ssim
 
 

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from gan import weights
-from gan.data import cache
-from gan.metrics import frechet_distance
+from gan.data.decoding import cache
+from gan.metrics import frechet_distance, pretrained
 from gan.metrics.extractors import extractor, features
-from gan.weights import MissingWeights
+from gan.metrics.pretrained import MissingWeights
 
 
 @pytest.mark.weights
 def test_fid_of_256_and_256_images_of_cifar10() -> None:
     try:
-        weights.find("inception")
+        pretrained.find("inception")
     except MissingWeights as error:
         pytest.skip(str(error))
     from torchvision.datasets import CIFAR10

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.metrics.spectrum import radial_spectrum, spectral_distance
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
 
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {

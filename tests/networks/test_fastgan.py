@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.fastgan import Discriminator, Excitation, Generator, Noise, dissimilarity
 
 

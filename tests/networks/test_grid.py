@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.grid import base_grid
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.projected import Discriminator, opaque
 
 LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]  # of 16, 8, 4 and 2 cells a side

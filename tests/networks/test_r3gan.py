@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks.r3gan import Block, Discriminator, Generator
 
 

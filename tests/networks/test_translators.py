@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks import patch, resnet_translator, unet
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.contracts import Step
 from gan.penalties.path_length import PathLength
-from gan.step import Step
 
 
 class Linear(nn.Module):

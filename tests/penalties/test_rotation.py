@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.networks import dcgan
 from gan.penalties.rotation import Rotation
-
-from ..conftest import Train
+from tests.conftest import Train
 
 
 def step(images: torch.Tensor, discriminator: torch.nn.Module) -> Any:

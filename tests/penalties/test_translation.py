@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.contracts import Augmented, Step
 from gan.networks import lut
 from gan.networks.resnet_translator import Generator
 from gan.penalties.cycle import Cycle
 from gan.penalties.identity import Identity
 from gan.penalties.patch_nce import PatchNCE
 from gan.penalties.table import Table
-from gan.step import Augmented, Step
-from gan.translation import CycleStep, meet
+from gan.training.translation import CycleStep, meet
 
 
 class Times(nn.Module):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.images import to_float
+from gan.images.convert import to_float
 from gan.networks import dcgan, r3gan, stylegan2
 from gan.recognition.features import Layers, Once, colour_histogram, learns_features, raw_pixels
 from gan.recognition.patches import Patches

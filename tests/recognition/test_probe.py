@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.recognition.classifier import joined
 from gan.recognition.probe import CONSTANTS, KINDS, balanced_accuracy, chosen, confusion, fit, reduction
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.errors import UserError
+from gan.common.errors import UserError
 from gan.recognition import protocol
 from gan.recognition.probe import Reduction, reduction
 from gan.recognition.protocol import (

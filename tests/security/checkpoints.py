@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from omegaconf import OmegaConf
 
-from gan import model_io
-from gan.config import compose
+from gan.inference import loading
+from gan.run.config import compose
 
 SMALL = ["data.size=16", "model.generator.width=4", "model.discriminator.width=4"]
 DCGAN = [*SMALL, "model=dcgan", "model.generator.detail=0", "model.generator.latent=8"]
@@ -38,7 +38,7 @@ def composed_once(options: tuple[str, ...]) -> dict[str, Any]:
         return OmegaConf.to_container(node, resolve=True)
 
     model = {part: plain(whole.model[part]) for part in ("generator", "discriminator")}
-    target = whole.model.get("_target_", "gan.module.GAN")
+    target = whole.model.get("_target_", "gan.training.module.GAN")
     return {"seed": 0, "model": {"_target_": target, **model, "power_averages": []}, "data": plain(whole.data)}
 
 
@@ -56,7 +56,7 @@ def made_once(options: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, A
     torch.manual_seed(0)
     state: dict[str, Any] = {}
     for role, prefix in (("generator", "ema.module."), ("discriminator", "discriminator.")):
-        network = model_io.building(config, role, Path("made"))()
+        network = loading.building(config, role, Path("made"))()
         state |= {prefix + name: value for name, value in network.state_dict().items()}
     state["class_counts"] = torch.ones(len(classes))
     made = {"state_dict": state, "config": config, "images": 64, "global_step": 4, "pending": {}}

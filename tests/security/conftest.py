@@ -18,8 +18,7 @@ from pathlib import Path
 import pytest
 
 from gan.cli import main
-
-from ..conftest import ROOT, environment
+from tests.conftest import ROOT, environment
 
 SECRET = "hunter2-and-no-other"
 GROWTH = 400 << 20  # bytes by which a command that is refused may grow, of which torch takes some at its first use

@@ -17,11 +17,12 @@ import torch
 from PIL import Image
 
 from gan.commands.data import list_cache
-from gan.data import cache, features
-from gan.data.decode import Decoder
-from gan.data.downloaded import Downloaded
-from gan.data.files import Files
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.data.decoding import cache
+from gan.data.decoding.decode import Decoder
+from gan.data.sources.files import Files
+from gan.data.sources.torchvision import Downloaded
+from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
 
 DECODER = Decoder((4, 4), channels=1)
@@ -204,12 +205,12 @@ FEATURES: dict[str, Callable[[Path, Path], object]] = {
 @pytest.mark.parametrize("case", FEATURES)
 def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
     conv, images = extractor("random_conv"), torch.arange(3 * 3 * 64, dtype=torch.uint8).reshape(3, 3, 8, 8)
-    path = features.place(conv, images)
+    path = feature_cache.place(conv, images)
     path.parent.mkdir()
     FEATURES[case](path, tmp_path / "canary")
-    found = features.remembered(conv, images)
+    found = feature_cache.remembered(conv, images)
     assert len(found) == 3 and found.shape[1] > 5 and torch.isfinite(found).all()
-    assert torch.equal(features.remembered(conv, images), found)
+    assert torch.equal(feature_cache.remembered(conv, images), found)
 
 
 def archive(path: Path, **arrays: Any) -> None:

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import torch
 
-from gan import blueprint, model_io
-from gan.checkpoint_io import load
-from gan.config import CONF
+from gan.inference import blueprint, loading
+from gan.run.checkpoint_io import load
+from gan.run.config import CONF
 
 from .checkpoints import DCGAN, LUT, STYLEGAN2, Bomb, checkpoint, configuration
 from .conftest import SECRET, Cage
@@ -347,7 +347,7 @@ def test_weights_that_share_their_numbers_do_not_fill_the_memory(cage: Cage) -> 
     """A thousand bytes of a file that are a tensor of gigabytes, of the shape that the configuration has."""
     made = checkpoint()
     made["config"]["model"]["generator"]["width"] = 4096
-    network = blueprint.planned(model_io.building(made["config"], "generator", Path("x")), "x")
+    network = blueprint.planned(loading.building(made["config"], "generator", Path("x")), "x")
     made["state_dict"] = {
         f"ema.module.{name}": torch.zeros((), dtype=value.dtype).expand(value.shape)
         for name, value in network.state_dict().items()
@@ -452,7 +452,13 @@ def test_which_folder_is_read_is_said(cage: Cage) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "gan.data.cache.clear", "gan.data.module.Path", "gan.module.GAN", "gan.networks.dcgan.Generator"],
+    [
+        "os.system",
+        "gan.data.decoding.cache.clear",
+        "gan.data.module.Path",
+        "gan.training.module.GAN",
+        "gan.networks.dcgan.Generator",
+    ],
 )
 def test_data_of_a_checkpoint_is_one_of_ours(target: str, cage: Cage) -> None:
     made = checkpoint()
@@ -471,8 +477,8 @@ def test_every_model_is_known_before_it_is_built(name: str) -> None:
         data = ["data=paired", "data.root=pairs"]
     config = configuration([f"model={name}", *data, "data.size=64"])
     translates = data != ["data=retro"]
-    for role, check in (("generator", model_io.check_generator), ("discriminator", model_io.check_discriminator)):
-        build = model_io.building(config, role, Path("x"))
+    for role, check in (("generator", loading.check_generator), ("discriminator", loading.check_discriminator)):
+        build = loading.building(config, role, Path("x"))
         plan = blueprint.planned(build, "x")
         torch.manual_seed(0)
         network = build()
@@ -489,7 +495,7 @@ def test_loading_leaves_the_random_numbers_alone(tmp_path: Path) -> None:
     load(tmp_path / "x.ckpt")
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    blueprint.planned(model_io.building(checkpoint()["config"], "generator", tmp_path), "x")
+    blueprint.planned(loading.building(checkpoint()["config"], "generator", tmp_path), "x")
     torch.set_rng_state(before)
-    blueprint.planned(model_io.building(configuration(DCGAN), "generator", tmp_path), "x")
+    blueprint.planned(loading.building(configuration(DCGAN), "generator", tmp_path), "x")
     assert torch.equal(torch.get_rng_state(), before)

@@ -16,11 +16,11 @@ from PIL import Image
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from gan.errors import UserError
+from gan.common.errors import UserError
+from gan.common.names import file_name
+from gan.inference.loading import load_discriminator
 from gan.latent.store import fingerprint
 from gan.metrics.extractors import extractor
-from gan.model_io import load_discriminator
-from gan.names import file_name
 from gan.recognition.features import Layers
 
 from .checkpoints import DCGAN, Bomb, checkpoint
@@ -314,7 +314,7 @@ def test_weights_that_were_swapped_run_nothing(name: str, own: Cage, monkeypatch
     pytest.importorskip({"inception": "torch_fidelity", "dinov2": "timm"}[name])
     path: Path = own.folder / "weights.pth"
     torch.save({"x": Bomb(own.canary)}, path)
-    monkeypatch.setattr("gan.weights.find", lambda *_: path)
+    monkeypatch.setattr("gan.metrics.pretrained.find", lambda *_: path)
     with pytest.raises(UserError, match="cannot be made"):
         extractor(name)
     assert not own.canary.exists()

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.conftest import ROOT
+
 from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
-from ..conftest import ROOT
 from .conftest import limited, snapshot
 
 GOOD = ("good.png", "later.jpg")
@@ -216,8 +217,8 @@ def test_a_file_that_becomes_a_pipe_after_the_scan_is_not_waited_for(tmp_path: P
     (tmp_path / "a.png").write_bytes(saved("PNG"))
     script = [
         "import os, sys",
-        "from gan.data.decode import ImageError",
-        "from gan.data.files import content, find",
+        "from gan.data.decoding.decode import ImageError",
+        "from gan.data.sources.files import content, find",
         "(file,) = find([sys.argv[1]])",
         "os.unlink(file.path)",
         "os.mkfifo(file.path)",

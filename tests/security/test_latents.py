@@ -15,9 +15,9 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 import gan
+from gan.common.names import file_name
 from gan.latent import store
 from gan.latent.space import Space
-from gan.names import file_name
 
 from .checkpoints import DCGAN, STYLEGAN2, checkpoint
 from .conftest import Cage
@@ -283,7 +283,7 @@ def test_a_folder_that_was_planted_for_gan_project(what: str, models: Cage) -> N
     ids=range(9),
 )
 def test_findings_that_were_planted(values: str, models: Cage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan.findings import Findings
+    from gan.commands.resumable import Findings
 
     planted: list[Path] = []
     made = Findings.__init__

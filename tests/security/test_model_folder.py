@@ -12,8 +12,8 @@ import pytest
 import torch
 from PIL import Image
 
-from gan import runs
-from gan.checkpoint_io import AtomicCheckpointIO
+from gan.run import run_folder
+from gan.run.checkpoint_io import AtomicCheckpointIO
 
 from .checkpoints import DCGAN, checkpoint
 from .conftest import Cage
@@ -27,13 +27,13 @@ METRICS = '{"images": 8, "loss/generator": 1.5, "time/images_per_second": 4.0, "
 def run(cage: Cage, capsys: pytest.CaptureFixture[str]) -> Path:
     """A run folder in the cage, and another checkpoint outside of it."""
     folder = cage.folder / "run"
-    (folder / runs.CHECKPOINTS).mkdir(parents=True)
+    (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
     made = checkpoint(DCGAN)
     made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False}
-    AtomicCheckpointIO().save_checkpoint(made, runs.checkpoint_path(folder, 64))
+    AtomicCheckpointIO().save_checkpoint(made, run_folder.checkpoint_path(folder, 64))
     AtomicCheckpointIO().save_checkpoint(made, cage.root / "outside" / "other.ckpt")
-    (folder / runs.CONFIG).write_text("objective: eval/kid\nmodel: {width: 4}\n")
-    (folder / runs.METRICS).write_text(METRICS)
+    (folder / run_folder.CONFIG).write_text("objective: eval/kid\nmodel: {width: 4}\n")
+    (folder / run_folder.METRICS).write_text(METRICS)
     return folder
 
 
@@ -50,28 +50,28 @@ NOTES += ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""]
 
 @pytest.mark.parametrize("note", NOTES, ids=range(len(NOTES)))
 def test_best_json_counts_for_nothing_where_checkpoints_know_the_best(note: str, run: Path, cage: Cage) -> None:
-    (run / runs.CHECKPOINTS / runs.BEST).write_text(note)
+    (run / run_folder.CHECKPOINTS / run_folder.BEST).write_text(note)
     cage.run(*GENERATE, check=0)
 
 
 @pytest.mark.parametrize("text", ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""], ids=range(7))
 def test_files_beside_checkpoints_of_another_shape(text: str, run: Path, cage: Cage) -> None:
-    (run / runs.CHECKPOINTS / "images-000000064.json").write_text(text)
+    (run / run_folder.CHECKPOINTS / "images-000000064.json").write_text(text)
     cage.run(*GENERATE)
 
 
 def test_a_checkpoint_that_is_not_the_one_that_was_saved(run: Path, cage: Cage) -> None:
-    path = runs.checkpoint_path(run, 64)
+    path = run_folder.checkpoint_path(run, 64)
     torch.save(checkpoint(DCGAN, ["a"]), path)
     assert "holds no whole checkpoint" in cage.run(*GENERATE)
 
 
 LINKS: dict[str, tuple[Callable[[Path, Path], None], list[str]]] = {
-    "evaluation": (lambda run, outside: (run / runs.EVALUATION).symlink_to(outside / "precious"), EVALUATE),
-    "samples": (lambda run, outside: (run / runs.SAMPLES).symlink_to(outside), EVALUATE),
+    "evaluation": (lambda run, outside: (run / run_folder.EVALUATION).symlink_to(outside / "precious"), EVALUATE),
+    "samples": (lambda run, outside: (run / run_folder.SAMPLES).symlink_to(outside), EVALUATE),
     "directions": (lambda run, outside: (run / "directions").symlink_to(outside), ["directions", "run"]),
     "recognition": (
-        lambda run, outside: (run / runs.RECOGNITION).symlink_to(outside),
+        lambda run, outside: (run / run_folder.RECOGNITION).symlink_to(outside),
         ["recognise", "fit", "run", "i"],
     ),
 }
@@ -117,15 +117,15 @@ CONFIGS: dict[str, Callable[[], str | bytes]] = {
 @pytest.mark.parametrize("what", CONFIGS)
 def test_configurations_that_compare_reads(what: str, run: Path, cage: Cage) -> None:
     text = CONFIGS[what]()
-    (run / runs.CONFIG).write_bytes(text.encode() if isinstance(text, str) else text)
+    (run / run_folder.CONFIG).write_bytes(text.encode() if isinstance(text, str) else text)
     assert "config.yaml" in cage.run("compare", "run")
 
 
 def test_a_configuration_does_not_read_the_environment(run: Path, cage: Cage) -> None:
-    (run / runs.CONFIG).write_text('token: ${oc.env:SECRET_TOKEN}\nname: "\\e[2J"\n')
+    (run / run_folder.CONFIG).write_text('token: ${oc.env:SECRET_TOKEN}\nname: "\\e[2J"\n')
     other = cage.folder / "other"
     other.mkdir()
-    (other / runs.CONFIG).write_text("token: x\n")
+    (other / run_folder.CONFIG).write_text("token: x\n")
     said = cage.run("compare", "run", "other", check=0)
     assert "${oc.env:SECRET_TOKEN}" in said and "\x1b" not in said
 
@@ -141,7 +141,7 @@ LINES: list[Any] = [
 
 @pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
 def test_metrics_that_compare_reads(line: Any, run: Path, cage: Cage) -> None:
-    with open(run / runs.METRICS, "a") as file:
+    with open(run / run_folder.METRICS, "a") as file:
         file.write(json.dumps(line) + "\n" + METRICS.replace("8", "16"))
     said = cage.run("compare", "run", "--out", "out/curves.png", check=0)
     assert "0.5" in said and "\x1b" not in said
@@ -150,20 +150,20 @@ def test_metrics_that_compare_reads(line: Any, run: Path, cage: Cage) -> None:
 
 def test_more_scores_than_can_be_drawn(run: Path, cage: Cage) -> None:
     line = {"images": 8} | {f"eval/{n}": 1.0 for n in range(10_000)}
-    (run / runs.METRICS).write_text(json.dumps(line) + "\n")
+    (run / run_folder.METRICS).write_text(json.dumps(line) + "\n")
     assert "more than can be drawn" in cage.run("compare", "run", "--out", "out/curves.png")
 
 
-@pytest.mark.parametrize("name", [runs.CONFIG, runs.METRICS])
+@pytest.mark.parametrize("name", [run_folder.CONFIG, run_folder.METRICS])
 def test_pipes_are_not_waited_for(name: str, run: Path, cage: Cage) -> None:
     (run / name).unlink()
     os.mkfifo(run / name)
-    cage.run("compare", "run", check=0 if name == runs.METRICS else 2)
+    cage.run("compare", "run", check=0 if name == run_folder.METRICS else 2)
 
 
 @pytest.mark.parametrize("content", [b"[" * 100_000, b"\xff\n", b"\0" * 100], ids=range(3))
 def test_metrics_that_are_no_lines(content: bytes, run: Path, cage: Cage) -> None:
-    (run / runs.METRICS).write_bytes(content)
+    (run / run_folder.METRICS).write_bytes(content)
     cage.run("compare", "run", check=0)
 
 
@@ -173,9 +173,10 @@ OPTIONS: list[dict[str, Any]] = [
     {"batch_size": 0}, {"batch_size": "x"}, {"images": 10**12}, {"images": -1}, {"kinds": ["x"]}, {"split": 3},
     {"validation": "x"}, {"seed": "x"}, {"seed": -1}, {"workers": 10**6}, {"max_pixels": "x"}, {"labels": "/dev/null"},
     {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": 3}, {"root": "\0"}, {"root": "../../outside"},
-    {"source": "os.system"}, {"source": {"_target_": "os.system"}}, {"source": {"_target_": "gan.data.hub.Hub"}},
-    {"source": {"_target_": "gan.data.downloaded.Downloaded", "name": "../x"}}, {"frames": 3}, {"keep": "x"},
-    {"_target_": "gan.data.stream.Stream", "root": "../../outside"}, {"unknown": 1},
+    {"source": "os.system"}, {"source": {"_target_": "os.system"}},
+    {"source": {"_target_": "gan.data.sources.huggingface.Hub"}},
+    {"source": {"_target_": "gan.data.sources.torchvision.Downloaded", "name": "../x"}}, {"frames": 3}, {"keep": "x"},
+    {"_target_": "gan.data.shards.stream.Stream", "root": "../../outside"}, {"unknown": 1},
 ]  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def test_options_of_data(options: dict[str, Any], run: Path, cage: Cage) -> None
     """Each option of a configuration that a checkpoint holds, of another kind: one line, or as if it were not there."""
     made = checkpoint(DCGAN)
     made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False} | options
-    AtomicCheckpointIO().save_checkpoint(made, runs.checkpoint_path(run, 64))
+    AtomicCheckpointIO().save_checkpoint(made, run_folder.checkpoint_path(run, 64))
     Image.new("RGB", (20, 16)).save(cage.folder / "image.png")
     words = ["project", "run", "image.png", "--out", "out", "--starts", "1", "--steps", "10"]
     for each in (words, EVALUATE):

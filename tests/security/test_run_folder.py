@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
-from gan import runs
-from gan.config import compose, plain
-from gan.errors import UserError
-from gan.overrides import stored
-from gan.resume import prepare
-
-from ..conftest import ROOT, environment
-from ..test_runs import save
+from gan.common.errors import UserError
+from gan.common.files import write_json
+from gan.run import run_folder
+from gan.run.config import compose, plain
+from gan.run.overrides import stored
+from gan.run.resume import prepare
+from tests.conftest import ROOT, environment
+from tests.run.test_run_folder import save
 
 SECRET = "s3cret-token"
 MEMORY = 3 << 30  # bytes of address space; torch is not imported before a folder is refused
@@ -40,9 +40,9 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def folder(tmp_path: Path, overrides: object = ("seed=1",), config: bytes | None = None) -> Path:
     run = tmp_path / "run"
     run.mkdir()
-    (run / runs.CONFIG).write_bytes(written() if config is None else config)
+    (run / run_folder.CONFIG).write_bytes(written() if config is None else config)
     given = overrides if isinstance(overrides, bytes) else yaml.safe_dump(list(overrides)).encode()  # type: ignore[call-overload]
-    (run / runs.OVERRIDES).write_bytes(given)
+    (run / run_folder.OVERRIDES).write_bytes(given)
     save(run, 100)
     return run
 
@@ -136,7 +136,7 @@ def test_an_override_of_a_stranger_is_refused_and_nothing_happens(override: str,
     assert len(str(caught.value)) < 600 and "\n" not in str(caught.value)
     assert SECRET not in str(caught.value)
     assert everything(tmp_path) == before
-    assert not (tmp_path / "trace").exists() and not (run / runs.LOCK).exists()
+    assert not (tmp_path / "trace").exists() and not (run / run_folder.LOCK).exists()
 
 
 BOMBS: dict[str, bytes] = {
@@ -227,7 +227,7 @@ SIDECARS: dict[str, Any] = {
 def test_files_beside_checkpoints_are_checked(name: str, tmp_path: Path, gan_command: Callable[..., Any]) -> None:
     run = folder(tmp_path)
     raw = {"binary": b"\xff\xfe\x00", "deep": b"[" * 100_000, "large": b"[" + b"1," * 2_000_000 + b"1]"}
-    beside = runs.sidecar(runs.checkpoint_path(run, 100))
+    beside = run_folder.sidecar(run_folder.checkpoint_path(run, 100))
     beside.write_bytes(raw[name] if name in raw else json.dumps(SIDECARS[name]).encode())
     with pytest.raises(UserError, match="no whole checkpoint"):
         prepare(["resume=run"])
@@ -252,15 +252,15 @@ def test_files_beside_checkpoints_are_checked(name: str, tmp_path: Path, gan_com
 def test_the_best_checkpoint_is_one_of_the_run(named: object, where: str, tmp_path: Path) -> None:
     run = folder(tmp_path)
     save(tmp_path / "other", 100)
-    path = runs.checkpoint_path(run, 100)
+    path = run_folder.checkpoint_path(run, 100)
     if where == "best.json":
-        runs.write_json(path.with_name(runs.BEST), {"checkpoint": named})
+        write_json(path.with_name(run_folder.BEST), {"checkpoint": named})
     else:
-        beside = runs.about(path)
-        runs.write_json(runs.sidecar(path), beside | {"best": {"checkpoint": named}})
+        beside = run_folder.about(path)
+        write_json(run_folder.sidecar(path), beside | {"best": {"checkpoint": named}})
     with pytest.raises(UserError, match=r"best\.json: names no checkpoint of this run"):
-        runs.find(run)
-    assert runs.find(run, "last") == path
+        run_folder.find(run)
+    assert run_folder.find(run, "last") == path
 
 
 METRICS = [
@@ -284,7 +284,7 @@ def test_metrics_that_are_not_of_this_program_are_passed_over(
     line: bytes, tmp_path: Path, gan_command: Callable[..., Any]
 ) -> None:
     run = folder(tmp_path)
-    (run / runs.METRICS).write_bytes(b'{"images": 8, "eval/kid": 0.5}\n' + line + b"\n")
+    (run / run_folder.METRICS).write_bytes(b'{"images": 8, "eval/kid": 0.5}\n' + line + b"\n")
     assert "run" in gan_command("compare", "run").stdout
     assert "run" in gan_command("compare", "run", "--json").stdout
     assert gan_command("compare", "run", "--out", "curves.png").returncode == 0
@@ -292,12 +292,14 @@ def test_metrics_that_are_not_of_this_program_are_passed_over(
 
 def test_data_folders_are_read_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = folder(tmp_path, ["data=folder", "data.root=/elsewhere", "init_from=/other", "data.labels=/table.csv"])
-    stored(run / runs.OVERRIDES, typed=[])
+    stored(run / run_folder.OVERRIDES, typed=[])
     said = capsys.readouterr().out
     assert all(f"reads {word}\n" in said for word in ("data.root=/elsewhere", "init_from=/other"))
 
 
-@pytest.mark.parametrize("name", [runs.CHECKPOINTS, runs.SAMPLES, runs.METRICS, runs.ENVIRONMENT, runs.CONFIG])
+@pytest.mark.parametrize(
+    "name", [run_folder.CHECKPOINTS, run_folder.SAMPLES, run_folder.METRICS, run_folder.ENVIRONMENT, run_folder.CONFIG]
+)
 def test_a_run_folder_has_no_links_that_lead_out_of_it(name: str, tmp_path: Path) -> None:
     """What is pruned, removed and appended to lies in the run folder."""
     run, other = folder(tmp_path), tmp_path / "other"

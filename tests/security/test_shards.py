@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from gan.data.decode import Decoder
-from gan.data.pack import pack
-from gan.data.stream import Stream
-from gan.launch import errors_in_one_line
+from gan.data.decoding.decode import Decoder
+from gan.data.shards.pack import pack
+from gan.data.shards.stream import Stream
+from gan.run.launch import errors_in_one_line
 
 pytest.importorskip("litdata")
 

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan import video
+from gan.images import video
+from tests.conftest import ROOT
 
 from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
-from ..conftest import ROOT
 from .conftest import limited, snapshot
 
 av = pytest.importorskip("av")
@@ -29,7 +29,7 @@ import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 from pathlib import Path
 from gan import video
-from gan.errors import UserError
+from gan.common.errors import UserError
 try:
     video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image)
 except UserError as error:

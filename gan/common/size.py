@@ -1,0 +1,21 @@
+"""`data.size` as people type it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gan.common.errors import UserError
+
+
+def pair(size: Any) -> tuple[int, int]:
+    """(height, width) of one side or [height, width], in pixels.
+
+    Raises:
+        UserError: it is neither.
+    """
+    sides = [size, size] if isinstance(size, int) else size
+    wrong = isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2
+    if wrong or not all(isinstance(side, int) and side > 0 for side in sides):
+        raise UserError(f"data.size={size}: give one side or [height,width] in pixels, as in data.size=[96,64]")
+    return sides[0], sides[1]

@@ -1,0 +1,261 @@
+"""What is in a folder of images, found by decoding each whole, and how to train on it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from io import BytesIO
+from typing import Any, NamedTuple
+
+import imagehash
+import numpy as np
+from PIL import Image
+
+from gan.data.checks.near_duplicates import groups
+from gan.data.decoding.decode import MAX_PIXELS, ImageError, composited, header, pictures
+from gan.data.decoding.pool import CRASHED, spread
+from gan.data.sources.files import File, content
+from gan.data.sources.folder import CLUTTER, SUFFIXES
+
+SIDES = (16, 32, 64)  # pixels that are suggested; 64 learns in minutes, and more is a wish
+SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
+MEASURED = 500  # images, of which a tenth can be held out to compare with
+NEAR = 3  # bits of 64 in which perceptual hashes of near-duplicates differ at most
+
+
+class Facts(NamedTuple):
+    """What is known of one file; numbers are those of its first picture, upright."""
+
+    error: str = ""
+    format: str = ""
+    mode: str = ""
+    height: int = 0
+    width: int = 0
+    frames: int = 0
+    transparent: bool = False
+    grey: bool = False
+    sprite: bool = False
+    digest: str = ""  # of the pixels
+    hash: int = 0  # perceptual, 64 bits
+    mirrored: int = 0  # that of the picture turned left to right
+
+
+def look(file: File, max_pixels: int = MAX_PIXELS) -> Facts:
+    """Decode all pictures of a file; what is wrong with it is in `error`."""
+    try:
+        data = content(file)
+        head = header(BytesIO(data), max_pixels)
+        found = pictures(BytesIO(data), "all", max_pixels)
+        first = next(found)
+        frames = 1 + sum(1 for _ in found)
+    except ImageError as error:
+        return Facts(error=str(error))
+    alpha = first.getchannel("A") if first.mode == "RGBA" else None
+    seen = composited(first, (255, 255, 255))  # what is hidden under transparent pixels counts for nothing
+    red, green, blue = (np.asarray(band, np.int16) for band in seen.split())
+    return Facts(
+        "",
+        head.format,
+        head.mode,
+        first.height,
+        first.width,
+        frames,
+        alpha is not None and alpha.getextrema()[0] < 255,  # type: ignore[operator]
+        bool(np.abs(red - green).max() <= 2 and np.abs(green - blue).max() <= 2),
+        max(first.size) <= 64 and seen.getcolors(max(1, first.width * first.height // 2)) is not None,
+        hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
+        int(str(imagehash.phash(seen)), 16),
+        int(str(imagehash.phash(seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT))), 16),
+    )
+
+
+def look_at_all(files: Sequence[File], advance: Callable[[int], None], max_pixels: int = MAX_PIXELS) -> list[Facts]:
+    """`look` on all cores."""
+    facts: list[Facts] = []
+    work = functools.partial(look, max_pixels=max_pixels)
+    for part in spread(work, files, lambda file: Facts(error=CRASHED)):
+        facts += part
+        advance(len(part))
+    return facts
+
+
+def called(files: Sequence[File]) -> list[str]:
+    """What a report calls files: by their names where they have one root."""
+    several = len({file.root for file in files}) > 1
+    return [file.path if several else file.name for file in files]
+
+
+def summarise(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, Any]:
+    """The report as JSON; `size` is that of the training, None for the one suggested."""
+    names = called(files)
+    good = [(name, file, fact) for name, file, fact in zip(names, files, facts, strict=True) if not fact.error]
+    report: dict[str, Any] = {
+        "files": len(files),
+        "readable": len(good),
+        "unreadable": {name: fact.error for name, fact in zip(names, facts, strict=True) if fact.error},
+    }
+    if not good:
+        return report
+    known = [fact for _, _, fact in good]
+    paths = [name for name, _, _ in good]
+    aspects = np.array([fact.height / fact.width for fact in known])
+    suggestion = suggest(known, size)
+    height, width = suggestion["size"]
+    return report | {
+        "formats": counted(fact.format for fact in known),
+        "modes": counted(fact.mode for fact in known),
+        "sizes": counted(f"{fact.width}x{fact.height}" for fact in known),
+        "sides": {
+            name: dict(zip(("least", "median", "greatest"), np.percentile(sides, [0, 50, 100]).tolist(), strict=True))
+            for name, sides in (
+                ("width", [fact.width for fact in known]),
+                ("height", [fact.height for fact in known]),
+            )
+        },
+        "height_to_width": {
+            f"{share} %": round(float(np.percentile(aspects, share)), 3) for share in (0, 5, 50, 95, 100)
+        },
+        "pictures": sum(fact.frames for fact in known),
+        "animations": [path for path, fact in zip(paths, known, strict=True) if fact.frames > 1],
+        "transparent": sum(fact.transparent for fact in known),
+        "grey": sum(fact.grey for fact in known),
+        "sprites": sum(fact.sprite for fact in known),
+        "classes": counted(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
+        "duplicates": {"exact": same(paths, known), "near": alike(paths, known)},
+        "smaller": [
+            path for path, fact in zip(paths, known, strict=True) if fact.height < height or fact.width < width
+        ],
+        "suggestion": suggestion,
+    }
+
+
+def counted(things: Any) -> dict[str, int]:
+    """How many of each, the most frequent first."""
+    return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def same(paths: Sequence[str], facts: Sequence[Facts]) -> list[list[str]]:
+    """Groups of files with equal pixels."""
+    owners = defaultdict(list)
+    for path, fact in zip(paths, facts, strict=True):
+        owners[fact.digest].append(path)
+    return [group for group in owners.values() if len(group) > 1]
+
+
+def alike(paths: Sequence[str], facts: Sequence[Facts]) -> list[list[str]]:
+    """Groups of files that look alike but are not all equal; one of each set of equal files stands for it."""
+    first = list({fact.digest: place for place, fact in reversed(list(enumerate(facts)))}.values())[::-1]
+    found = groups(np.array([facts[place].hash for place in first], np.uint64), NEAR)
+    return [[paths[first[member]] for member in group] for group in found]
+
+
+def suggest(facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, Any]:
+    """Options for training and the reason for each."""
+    heights, widths = np.array([fact.height for fact in facts]), np.array([fact.width for fact in facts])
+    aspects = heights / widths
+    reasons: dict[str, str] = {}
+    if size is None:
+        size = best_size(heights, widths)
+        reasons["size"] = (
+            f"half of the images are {np.median(widths):g}x{np.median(heights):g} (width x height) or more"
+        )
+    else:
+        reasons["size"] = "as asked for"
+    target = size[0] / size[1]
+    kept = np.minimum(aspects / target, target / aspects)  # the share of each image that a crop shows
+    fit = "crop" if kept.mean() >= 0.75 else "pad"
+    reasons["fit"] = f"a crop to {size[0]}x{size[1]} (height x width) shows {kept.mean():.0%} of an image on average"
+    transparent = float(np.mean([fact.transparent for fact in facts]))
+    grey = float(np.mean([fact.grey for fact in facts]))
+    channels = 4 if transparent >= 0.05 else 1 if grey >= 0.99 else 3
+    reasons["channels"] = f"{transparent:.0%} have transparent pixels, {grey:.0%} are grey"
+    sprites = float(np.mean([fact.sprite for fact in facts]))
+    whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
+    resample = "nearest" if sprites >= 0.5 and np.mean(whole) < 0.5 else "auto"
+    reasons["resample"] = f"{sprites:.0%} are pixel art" + ("" if resample == "auto" else ", mostly of other sizes")
+    mirrored = share_mirrored(facts)
+    reasons["flip"] = f"{mirrored:.0%} are there mirrored as well"
+    equal = len({fact.digest for fact in facts}) < len(facts)
+    enough = len(facts) >= MEASURED
+    split = None if not enough else "content" if equal else "file"
+    reasons["split"] = f"a tenth of {len(facts):,} is {'enough' if enough else 'too few'} to be measured against" + (
+        ", and equal images stay together" if split == "content" else ""
+    )
+    return {
+        "size": list(size),
+        "channels": channels,
+        "fit": fit,
+        "resample": resample,
+        "flip": mirrored >= 0.05,
+        "split": split,
+        "reasons": reasons,
+    }
+
+
+def best_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
+    """(height, width): the shape nearest to the median one, or a square where shapes differ much; no larger than half
+    of the images, and at most 64 pixels a side, the longer one up to twice that."""
+    logs = np.log(heights / widths)
+    spread_out = np.percentile(logs, 90) - np.percentile(logs, 10) > np.log(1.6)
+    shape = (1.0, 1.0) if spread_out else min(SHAPES, key=lambda s: abs(np.log(s[0] / s[1]) - np.median(logs)))
+    room = min(float(np.median(heights)) / shape[0], float(np.median(widths)) / shape[1])
+    side = max((side for side in SIDES if side <= room * 1.05), default=SIDES[0])
+    return round(shape[0] * side), round(shape[1] * side)
+
+
+def share_mirrored(facts: Sequence[Facts]) -> float:
+    """How many images have a mirrored counterpart, where they are not symmetric themselves."""
+    hashes = {fact.hash for fact in facts}
+    found = [fact.mirrored in hashes for fact in facts if (fact.hash ^ fact.mirrored).bit_count() > 4 * NEAR]
+    return float(np.mean(found)) if found else 0.0
+
+
+def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
+    """The command line that trains as suggested; what is the default is left out."""
+    height, width = suggestion["size"]
+    options = {
+        "data.root": quoted(roots[0]) if len(roots) == 1 else f"[{','.join(map(quoted, roots))}]",
+        "data.size": str(height) if height == width else f"[{height},{width}]",
+        "data.channels": str(suggestion["channels"]),
+        "data.fit": suggestion["fit"],
+        "data.resample": suggestion["resample"],
+        "data.flip": str(suggestion["flip"]).lower(),
+        "data.split": suggestion["split"],
+    }
+    defaults = {
+        "data.channels": "3",
+        "data.fit": "crop",
+        "data.resample": "auto",
+        "data.flip": "false",
+        "data.split": None,
+    }
+    words = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
+    return train_command("folder", words)
+
+
+def train_command(data: str, words: Sequence[str]) -> str:
+    """A command line as a shell takes it."""
+    return " ".join([f"python train.py data={data}", *map(shlex.quote, words)])
+
+
+def quoted(path: str) -> str:
+    """A path as Hydra's grammar takes it."""
+    if all(letter.isalnum() or letter in "/._-~" for letter in path) and path.isascii():
+        return path
+    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def others(roots: Sequence[str]) -> dict[str, int]:
+    """Files in the folders that are not taken for images, by the ending of their names."""
+    endings = (
+        os.path.splitext(name)[1].lower() or "no ending"
+        for root in roots
+        for _, _, names in os.walk(root)
+        for name in names
+        if not name.startswith(".") and name.lower() not in CLUTTER
+    )
+    return counted(ending for ending in endings if ending not in SUFFIXES)

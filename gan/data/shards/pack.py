@@ -1,0 +1,112 @@
+"""Write a folder of images as shards of pixels for `data=stream`."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan.common.errors import UserError
+from gan.data.decoding.decode import Decoder, ImageError
+from gan.data.sources.files import Files
+
+LEFT_OUT = "left out: "
+SHARD = 512  # images, 6 MB of 64 pixels with three channels
+LEAST = 64  # shards that a set is cut into if it is small: a batch is drawn from up to 32 at a time
+
+
+def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, processes: int) -> int:
+    """Decode all images of folders or archives into shards in `out`, in a random order that is always the same.
+
+    Returns how many images were written. Raises UserError where litdata isn't installed, `out` is not empty, or no
+    image can be read.
+    """
+    try:
+        import litdata
+    except ImportError as error:
+        raise UserError("packing needs the litdata library: pip install -e '.[stream]'") from error
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"--out {out}: exists and is not empty; give another folder")
+    source = Files(roots)
+    classes, of_each = source.classes(labels)
+    order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
+    with children_silent(out):
+        litdata.optimize(
+            Packed(source, decoder, of_each, len(classes)),
+            order,
+            str(out),
+            chunk_size=max(1, min(SHARD, len(order) // LEAST)),
+            num_workers=min(processes, len(order)),
+            start_method="spawn",
+            keep_data_ordered=True,
+            verbose=False,
+        )
+    written = len(litdata.StreamingDataset(str(out))) if (out / "index.json").is_file() else 0
+    if not written:
+        raise UserError(f"{source.where}: none of its {len(order)} images can be read")
+    return written
+
+
+@contextmanager
+def children_silent(out: Path) -> Iterator[None]:
+    """Keep what processes say until they have ended: of an error one line, else what they have left out.
+
+    Raises:
+        UserError: the system refused something, such as room on the disk.
+    """
+    terminal, handler = os.dup(2), signal.getsignal(signal.SIGINT)
+    set_handler: Any = signal.signal
+    with tempfile.TemporaryFile("w+", errors="replace") as log, open(terminal, "w") as own:
+        before, sys.stderr = sys.stderr, own if sys.stderr is sys.__stderr__ else sys.stderr
+        os.dup2(log.fileno(), 2)
+        # litdata would set one of its own, which ends this process with exit code 0
+        signal.signal = lambda number, _: set_handler(number, handler)  # type: ignore[assignment]
+        try:
+            yield
+        except BaseException as error:
+            for child in multiprocessing.active_children():
+                child.kill()
+                child.join()
+            log.seek(0)
+            if isinstance(error, Exception) and (
+                refused := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")
+            ):
+                raise UserError(f"--out {out}: cannot be written ({refused[0]}); remove what is in it") from error
+            raise
+        finally:
+            signal.signal = set_handler
+            sys.stderr = before
+            os.dup2(terminal, 2)
+        log.seek(0)
+        for line in log:
+            if line.startswith(LEFT_OUT):
+                print(line.rstrip(), file=sys.stderr)
+
+
+class Packed:
+    """Item -> rows of a shard, one a picture; what cannot be read is named and left out."""
+
+    def __init__(self, source: Files, decoder: Decoder, labels: list[int], classes: int) -> None:
+        self.source = source
+        self.decoder = decoder
+        self.labels = labels
+        self.classes = classes
+
+    def __call__(self, item: int) -> Iterator[dict[str, Any]]:
+        try:
+            found = list(self.source.pictures(self.source.content(item), self.decoder))
+        except ImageError as error:
+            print(f"{LEFT_OUT}{self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
+            return
+        for picture in found:
+            image = np.ascontiguousarray(picture.pixels.transpose(1, 2, 0))  # (H, W, C)
+            yield {"image": image, "label": self.labels[item], "classes": self.classes}

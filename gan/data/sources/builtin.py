@@ -1,0 +1,45 @@
+"""The built-in retro images as a source of pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.data.builtin import retro
+from gan.data.decoding.decode import Decoder, Fitted
+
+SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
+
+
+class Drawn:
+    """The first `count` images of `retro.draw` of the given kinds, at the size asked for; they are its classes."""
+
+    where = "data=retro"
+    title = "drawing retro images"
+    trusted = True
+
+    def __init__(self, count: int, kinds: Sequence[str] = retro.KINDS) -> None:
+        unknown = [kind for kind in kinds if kind not in retro.KINDS]
+        if unknown or not kinds or len(set(kinds)) < len(kinds):
+            raise UserError(f"data.kinds={list(kinds)}: a list of some of {', '.join(retro.KINDS)}, each once")
+        self.kinds = list(kinds)
+        numbers = [retro.KINDS.index(kind) for kind in self.kinds]
+        self.identity = ["retro", SEED]
+        self.keys = self.names = [
+            str(index // len(numbers) * len(retro.KINDS) + numbers[index % len(numbers)]) for index in range(count)
+        ]
+        self.stamps = [0] * count
+
+    def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
+        return self.kinds, [index % len(self.kinds) for index in range(len(self.keys))]
+
+    def content(self, index: int) -> bytes:
+        return self.keys[index].encode()
+
+    def count(self, data: bytes, decoder: Decoder) -> int:
+        return 1
+
+    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+        yield decoder.fitted(Image.fromarray(retro.draw(SEED, int(data), *decoder.size)))

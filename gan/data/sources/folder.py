@@ -1,0 +1,104 @@
+"""Which images a folder holds, in an order that is the same on every machine."""
+
+import heapq
+import os
+from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from gan.common.errors import UserError, reason
+
+SUFFIXES: frozenset[str] = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # systems leave these behind
+
+
+def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> list[str]:
+    """The images below `root`: paths relative to it with "/" between the parts, sorted by their bytes.
+
+    Goes by the ending of the name (`suffixes`, in any case). Skips hidden names, CLUTTER, links to nothing and whatever
+    is no regular file. Links to files and folders are followed, but each folder is read once and each linked file
+    counts once, under its own name where it has one below `root`: so loops end. A link to a folder above `root` is such
+    a loop. Names that aren't valid in the file system's encoding are kept as Python does (surrogateescape).
+
+    Raises UserError where a folder is missing or can't be read, or there is no image.
+    """
+    files: list[str] = []
+    links: list[tuple[bytes, str, os.DirEntry[str]]] = []
+    taken: set[tuple[int, int]] = set()  # device and inode
+    others = 0
+    for name, entry, device in _walk(os.fspath(root)):
+        if not _is(entry.is_file):
+            continue
+        if os.path.splitext(entry.name)[1].lower() not in suffixes:
+            others += 1
+        elif entry.is_symlink():
+            links.append((os.fsencode(name), name, entry))
+        else:
+            files.append(name)
+            taken.add((device, entry.inode()))
+    for _, name, entry in sorted(links, key=lambda link: link[0]):
+        status = entry.stat()  # of its target, which is_file has asked for already
+        if (status.st_dev, status.st_ino) not in taken:
+            files.append(name)
+            taken.add((status.st_dev, status.st_ino))
+    if not files:
+        where, known = os.fspath(root), ", ".join(sorted(suffixes))
+        raise UserError(
+            f"no image in {where!r} ({others or 'no'} other files): give one with files that end in {known}"
+        )
+    return sorted(files, key=os.fsencode)
+
+
+def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
+    """All that is no folder: path from the root, entry and the device of its folder. Reads each folder once."""
+    seen = _above(root)
+    own = [(root, "")]  # folders to read: where, and how names in it begin
+    linked: list[tuple[bytes, str, str]] = []  # a heap, read when `own` is empty: a folder keeps its own name
+    while own or linked:
+        folder, prefix = own.pop() if own else heapq.heappop(linked)[1:]
+        entries, status = _read(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
+                continue
+            name = prefix + entry.name
+            if not _is(entry.is_dir):
+                yield name, entry, status.st_dev
+            elif entry.is_symlink():
+                heapq.heappush(linked, (os.fsencode(name), entry.path, name + "/"))
+            else:
+                own.append((entry.path, name + "/"))
+
+
+def _above(root: str) -> set[tuple[int, int]]:
+    """Device and inode of the folders that `root` is in."""
+    found = set()
+    with suppress(OSError, ValueError):  # what is wrong with the root, _read says
+        for parent in Path(os.path.realpath(root)).parents:
+            status = os.stat(parent)
+            found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def _read(folder: str) -> tuple[list[os.DirEntry[str]], os.stat_result]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries), os.stat(folder)
+    except FileNotFoundError as error:
+        kind = "file" if os.path.splitext(folder)[1] else "folder"
+        raise UserError(f"there is no {kind} {folder!r}: check the path") from error
+    except NotADirectoryError as error:
+        raise UserError(f"{folder!r} is a file: give the folder that it is in") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        why = reason(error) if isinstance(error, OSError) else error
+        raise UserError(f"folder {folder!r} can't be read ({why}): mend its permissions, or move it away") from error
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    """Ask a DirEntry; a link that leads in a circle or where we may not look is nothing at all."""
+    try:
+        return question()
+    except OSError:
+        return False

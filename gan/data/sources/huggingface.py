@@ -1,0 +1,95 @@
+"""Data sets of the Hugging Face hub, or on disk in its formats, as sources of pictures: data=huggingface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Any
+
+from gan.common.errors import UserError, reason
+from gan.data.decoding.decode import Decoder, Fitted, ImageError, header
+
+
+class Hub:
+    """One split of a data set with a column of images.
+
+    Args:
+        name: as in user/name, or a folder with Parquet or Arrow files.
+        config: where the set has several.
+        split: as in train, or train[:10%].
+        image, label: names of the columns; label None takes no classes. It may hold classes, whole numbers or texts.
+
+    Raises:
+        UserError: the library isn't installed, there is no such set, or no such column in it.
+    """
+
+    def __init__(
+        self, name: str, config: str | None = None, split: str = "train", image: str = "image", label: str | None = None
+    ) -> None:
+        try:
+            import datasets
+        except ImportError as error:
+            raise UserError("data=huggingface needs the datasets library: pip install -e '.[hub]'") from error
+        try:
+            table = datasets.load_dataset(name, config, split=split)
+        except Exception as error:  # each kind of set, file and network has errors of its own
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise UserError(f"data.name={name}: cannot be loaded ({reason})") from error
+        for column in filter(None, (image, label)):
+            if column not in table.column_names:
+                raise UserError(f"data.name={name}: no column {column!r}; it has {', '.join(table.column_names)}")
+        self._classes, self._labels = _classes(table, label)
+        self.table: Any = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
+        self.image = image
+        self.where = f"data.name={name}"
+        self.title = f"decoding {name}"
+        self.identity = ["hub", name, config, split, image, table._fingerprint]
+        self.keys = self.names = [str(index) for index in range(len(table))]
+        self.stamps = [0] * len(self.keys)
+
+    def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
+        return self._classes, self._labels
+
+    def content(self, index: int) -> bytes:
+        cell = self.table[index][self.image]
+        if cell is None:
+            raise ImageError("the cell is empty")
+        if cell["bytes"] is not None:
+            return cell["bytes"]
+        try:
+            with open(cell["path"], "rb") as file:
+                return file.read()
+        except OSError as error:
+            raise ImageError(reason(error)) from error
+
+    def count(self, data: bytes, decoder: Decoder) -> int:
+        return header(BytesIO(data), decoder.max_pixels).frames
+
+    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+        return decoder(BytesIO(data))
+
+
+def _classes(table: Any, label: str | None) -> tuple[list[str], list[int]]:
+    if label is None:
+        return [], [0] * len(table)
+    values = table[label][:]
+    names = getattr(table.features[label], "names", None)
+    if names is not None:
+        return list(names), list(values)
+    found = sorted(set(values))
+    place = {value: index for index, value in enumerate(found)}
+    return [str(value) for value in found], [place[value] for value in values]
+
+
+def images(
+    name: str,
+    config: str | None = None,
+    part: str = "train",
+    image: str = "image",
+    label: str | None = None,
+    **options: Any,
+) -> Any:
+    """The DataModule `Images` of a `Hub` set; `options` are those of `Images`."""
+    from gan.data.module import Images  # here, so that processes that decode need no torch
+
+    return Images(source=Hub(name, config, part, image, label), **options)

@@ -1,0 +1,101 @@
+"""The class of each image: from the folders they are in, or from a table in a file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from gan.common.errors import UserError, reason, shown
+from gan.common.untrusted import read_bytes
+
+LARGEST = 128 << 20  # bytes of a table, some millions of files
+
+
+def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Names of the classes and the label (index into them) of each of `names`, paths with "/" between the parts.
+
+    option: False is one class without a name, True takes sub-folders, a path is a table.
+    """
+    if option is False:
+        return [], [0] * len(names)
+    return from_folders(names) if option is True else from_table(str(option), names)
+
+
+def from_folders(names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """A class is a sub-folder, with all that is below it; they are sorted by their bytes.
+
+    Raises UserError where a file is in no sub-folder, or there are fewer than two.
+    """
+    owners = [name.partition("/")[0] if "/" in name else None for name in names]
+    found = {owner for owner in owners if owner is not None}
+    if found and None in owners:
+        stray = names[owners.index(None)]
+        raise UserError(f"{stray!r} lies beside the class folders: move it into one of them, or out of the folder")
+    if len(found) < 2:
+        there = f"only one, {found.pop()!r}" if found else "none"
+        raise UserError(f"classes are sub-folders and there is {there}: sort the images into two or more, one a class")
+    classes = sorted(found, key=os.fsencode)
+    labels = {name: label for label, name in enumerate(classes)}
+    return classes, [labels[name.partition("/")[0]] for name in names]
+
+
+def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:
+    """Classes from a table of files and labels, sorted: as numbers where all are whole numbers, else by their bytes.
+
+    CSV has the columns file and label, with or without that heading. JSON is {file: label}, [{"file": ..., "label":
+    ...}], or {"labels": [[file, label], ...]} as StyleGAN's data sets have it. Files are named from the data folder.
+
+    Raises UserError where the table can't be read, an image is not in it or twice with two labels, or there is one
+    label only.
+    """
+    table: dict[str, str] = {}
+    for file, label in _rows(path):
+        if table.setdefault(file, label) != label:
+            raise UserError(f"{path}: {file!r} has two labels, {table[file]!r} and {label!r}")
+    without = [name for name in names if name not in table]
+    if without:
+        raise UserError(
+            f"{path}: {len(without)} of {len(names)} images are not in it, as {without[0]!r}; "
+            "files are named from data.root, with / between folders"
+        )
+    used = {table[name] for name in names}
+    if len(used) < 2:
+        raise UserError(f"{path}: all images have the label {used.pop()!r}; two classes at least")
+    whole = all(label.lstrip("-").isdecimal() for label in used)
+    classes = sorted(used, key=int) if whole else sorted(used, key=os.fsencode)
+    labels = {name: label for label, name in enumerate(classes)}
+    return classes, [labels[table[name]] for name in names]
+
+
+def _rows(path: str) -> Iterator[tuple[str, str]]:
+    try:
+        text = read_bytes(Path(path), LARGEST).decode("utf-8-sig", "surrogateescape")
+        if path.lower().endswith(".json"):
+            pairs = _pairs(json.loads(text))
+        else:
+            pairs = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
+            if pairs and [cell.strip().lower() for cell in pairs[0]] == ["file", "label"]:
+                del pairs[0]
+        for number, pair in enumerate(pairs, 1):
+            if len(pair) != 2 or any(isinstance(cell, list | dict) for cell in pair):
+                raise ValueError(f"entry {number} is not a file and a label")
+            yield str(pair[0]).strip(), str(pair[1]).strip()
+    except OSError as error:
+        raise UserError(
+            f"data.labels={path}: {reason(error)}; give true, false or a table of files and labels"
+        ) from error
+    except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
+        raise UserError(f"data.labels={path}: not a table of files and labels ({shown(error)})") from error
+
+
+def _pairs(table: Any) -> list[Any]:
+    if isinstance(table, dict) and isinstance(table.get("labels"), list):
+        return table["labels"]
+    if isinstance(table, dict):
+        return list(table.items())
+    return [(row["file"], row["label"]) for row in table]

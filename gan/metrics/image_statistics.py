@@ -1,0 +1,106 @@
+"""What makes an image look retro, in numbers to be read beside those of real images. uint8 (N, C, H, W)."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from skimage.color import rgb2lab
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, max_pool2d
+
+from gan.common.errors import UserError
+from gan.metrics.pixels import LUMA, drawn
+
+PALETTE = 4096  # the most frequent colours, that is
+
+
+def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
+    """For sprites and tiles, averaged over images.
+
+    - colours: different colours an image; of RGBA, those of pixels that are at least half opaque;
+    - grid: the share of cells of `cell` x `cell` pixels that have one colour, 1 for art enlarged by that factor;
+    - coverage: the mean of alpha, 0..1; and soft: the share of pixels that are neither clear nor opaque. RGBA only.
+
+    Raises:
+        UserError: no images, or a cell below 1 or above a side.
+    """
+    if not len(images):
+        raise UserError("statistics of pixel art: there are no images")
+    if not 1 <= cell <= min(images.shape[2:]):
+        raise UserError(f"cell={cell}: from 1 to the shorter side of the images, {min(images.shape[2:])}")
+    x = images.float()
+    even = max_pool2d(x, cell) == -max_pool2d(-x, cell)  # (N, C, H/cell, W/cell)
+    statistics = {
+        "colours": float(np.mean([len(_codes(image).unique()) for image in images])),
+        "grid": float(even.all(1).double().mean()),
+    }
+    if images.shape[1] == 4:
+        alpha = images[:, 3]
+        statistics["coverage"] = float(alpha.double().mean() / 255)
+        statistics["soft"] = float(((alpha > 0) & (alpha < 255)).double().mean())
+    return statistics
+
+
+def palette_distance(real: Tensor, fake: Tensor) -> float:
+    """How far a drawn pixel of `fake` is from the palette of `real`, on average, in CIELAB units: 2 is just seen.
+
+    The palette are the 4,096 most frequent colours of the drawn pixels of all real images.
+
+    Raises:
+        UserError: numbers of channels differ, or nothing is drawn in one of the sets.
+    """
+    if real.shape[1] != fake.shape[1]:
+        raise UserError(f"palettes of images with {real.shape[1]} and {fake.shape[1]} channels cannot be compared")
+    of_real, counts = _codes(real.transpose(0, 1).flatten(2)).unique(return_counts=True)
+    of_fake, weights = _codes(fake.transpose(0, 1).flatten(2)).unique(return_counts=True)
+    if not len(of_real) or not len(of_fake):
+        raise UserError("palette distance: one of the sets has only transparent pixels")
+    palette = _lab(of_real[counts.argsort(descending=True, stable=True)[:PALETTE]])  # (P, 3)
+    nearest = torch.cat([torch.cdist(part, palette).min(1).values for part in _lab(of_fake).split(PALETTE)])
+    return float((nearest * weights).sum() / weights.sum())
+
+
+def photograph_statistics(images: Tensor) -> dict[str, float]:
+    """For photographs and prints, averaged over images, in 0..1 of the range of luma.
+
+    - mean and contrast (standard deviation) of luma; black and white: its 1 % and 99 % quantiles, which fading brings
+      together; chroma: the mean distance of a pixel's colour from grey;
+    - grain: the standard deviation of luma about its 3 x 3 average, where that is smooth (the calmest half of pixels).
+
+    Raises:
+        UserError: no images, or less than two places for a square of 3 x 3 pixels in one.
+    """
+    height, width = images.shape[2:]
+    if not len(images) or min(height, width) < 3 or height * width < 12:
+        raise UserError(
+            f"statistics of photographs: {len(images)} images of {width}x{height} pixels; one of 4x3 at least"
+        )
+    x = images[:, :3].double() / 255
+    if x.shape[1] == 1:
+        x = x.expand(-1, 3, -1, -1)
+    luma = (x * torch.tensor(LUMA, dtype=x.dtype)[:, None, None]).sum(1)  # (N, H, W)
+    smooth = avg_pool2d(luma[:, None], 3, 1)[:, 0]  # (N, H - 2, W - 2)
+    residual = (luma[:, 1:-1, 1:-1] - smooth).flatten(1).square()
+    slope = (max_pool2d(smooth[:, None], 3, 1, 1) + max_pool2d(-smooth[:, None], 3, 1, 1)).flatten(1)
+    calm = slope.argsort(1)[:, : slope.shape[1] // 2]
+    flat = luma.flatten(1)
+    return {
+        "mean": float(flat.mean()),
+        "contrast": float(flat.std(1).mean()),
+        "black": float(flat.quantile(0.01, 1).mean()),
+        "white": float(flat.quantile(0.99, 1).mean()),
+        "chroma": float((x - luma[:, None]).square().mean(1).sqrt().mean()),
+        "grain": float(residual.gather(1, calm).mean(1).sqrt().mean()),
+    }
+
+
+def _codes(image: Tensor) -> Tensor:
+    """(C, ...) -> straight colours of the drawn pixels, (pixels,): red * 65536 + green * 256 + blue."""
+    red, green, blue = drawn(image).expand(3, -1)
+    return (red * 256 + green) * 256 + blue
+
+
+def _lab(codes: Tensor) -> Tensor:
+    """(K,) -> CIELAB (K, 3)."""
+    rgb = torch.stack([codes // 65536, codes // 256 % 256, codes % 256], 1)
+    return torch.from_numpy(rgb2lab(rgb.to(torch.uint8).numpy()[None])[0])

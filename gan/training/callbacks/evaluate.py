@@ -1,0 +1,178 @@
+"""Scores while training, of the averaged generator against real images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+from torch import Tensor
+
+from gan.common.errors import at_least
+from gan.data.module import say
+from gan.evaluation.feature_cache import place, read, write
+from gan.evaluation.memorization import FEWEST, NEIGHBOURS, TRUSTED, Originals
+from gan.metrics.extractors import checked, extractor, features
+from gan.metrics.kid import squared_mmd
+from gan.metrics.pretrained import MissingWeights
+from gan.training.callbacks.interrupt import due
+from gan.training.module import GAN
+
+
+class Evaluate(Callback):
+    """Log eval/NAME_EXTRACTOR for each value of each metric, and eval/copies, at the start, now and then, at the end.
+
+    Args:
+        metrics: by name, each `compute(real_features, fake_features) -> {name: float}`.
+        extractors: names known to gan.metrics.extractors, or module.Class, or instances. One whose weights are missing
+            is left out, which is said.
+        every: images from one evaluation to the next.
+        first: images of the first one after the start; the interval doubles from there to `every`.
+        n: generated images.
+        reals: real images, at most, of those trained on and of those held out each.
+    """
+
+    def __init__(
+        self, metrics: Mapping[str, Any], extractors: Sequence[Any], every: int, first: int, n: int, reals: int
+    ) -> None:
+        self.metrics = dict(metrics)
+        self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
+        self.every = at_least("callback.evaluate.every", every, 1)
+        self.first = at_least("callback.evaluate.first", first, 1)
+        self.n = at_least("callback.evaluate.n", n, 2)
+        self.reals = at_least("callback.evaluate.reals", reals, 2)
+        self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
+        self.originals: Originals | None = None
+        self.scored_at = -1  # images seen at the last evaluation
+        self.scores: dict[str, float] = {}
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        data: Any = trainer.datamodule  # type: ignore[attr-defined]
+        self.n = pl_module.most(self.n)
+        train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
+        if len(train) <= NEIGHBOURS:
+            say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
+            return
+        if 0 < len(held_out) < FEWEST:
+            say(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
+            held_out = held_out[:0]
+        for given in self.extractors:
+            found = self.load(trainer, pl_module, given)
+            if found is not None:
+                # Held-out images where there are some: likeness to those trained on rewards copying.
+                real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
+                self.loaded.append((found, real))
+        if self.loaded and trainer.is_global_zero:
+            self.originals = Originals(train, held_out, data.flips)
+        if pl_module.images_seen == 0:
+            self.score(trainer, pl_module)
+
+    def load(self, trainer: Trainer, pl_module: GAN, given: Any) -> Any:
+        """An extractor on the device that trains; None, on all ranks, where its weights are missing."""
+        missing = ""
+        try:
+            found = extractor(given) if isinstance(given, str) else checked(given, str(type(given)))
+        except MissingWeights as error:
+            missing = str(error)
+        if trainer.strategy.reduce_boolean_decision(bool(missing), all=False):
+            say(f"evaluate: {missing or given}; training goes on without these scores")
+            return None
+        return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
+
+    def features(self, trainer: Trainer, pl_module: GAN, found: Any, images: Tensor) -> Tensor:
+        """Of real images: from the cache, or each rank makes its share, and rank 0 keeps them all."""
+        path = place(found, images)
+        kept = read(path) if trainer.is_global_zero else None
+        if trainer.strategy.broadcast(kept is not None):
+            return torch.empty(0) if kept is None else kept
+        started = time.monotonic()
+        made = gathered(features(found, share(images, trainer)), len(images), trainer, pl_module)
+        if trainer.is_global_zero:
+            write(path, made)
+            took = time.monotonic() - started
+            say(f"evaluate: features of {len(images):,} real images in {found.name}, made in {took:.1f} s")
+        return made
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if due(trainer, pl_module, self.every, self.first):
+            self.score(trainer, pl_module)
+
+    def score(self, trainer: Trainer, pl_module: GAN) -> None:
+        if not self.loaded:
+            return
+        started = time.monotonic()
+        fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size)  # this rank's share
+        values: dict[str, float] = {}
+        for found, real in self.loaded:
+            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+            if trainer.is_global_zero:
+                values |= self.measure(found.name, real, generated)
+        everyone = gathered(fakes, self.n, trainer, pl_module)
+        if trainer.is_global_zero:
+            values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
+        values |= self.copies(everyone, values)
+        # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
+        self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
+        pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Compare the further averages of the generator with the first, in the first extractor."""
+        if not self.loaded or not len(pl_module.averages):
+            return
+        found, real = self.loaded[0]
+        rows = []
+        for average in (None, *pl_module.averages):
+            fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size, average)
+            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+            if trainer.is_global_zero:
+                rows.append((squared_mmd(real, generated), average.width if average else None))
+        if rows:
+            pl_module.log_scalars({f"average/kid_{found.name}_{width}": kid for kid, width in rows if width})
+            listed = ", ".join(f"{width or 'the first'} {kid:.4f}" for kid, width in rows)
+            best = min(rows)[1]
+            how = f"--checkpoint last --average {best}" if best else "the first, as without options"
+            say(f"averages: KID ({found.name}) {listed}; draw from {how}")
+
+    def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
+        return {
+            f"eval/{value}_{name}": number
+            for metric in self.metrics.values()
+            for value, number in metric.compute(real, generated).items()
+        }
+
+    def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
+        """The rate of copies; nothing where the images resemble real ones too little for one."""
+        precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
+        rate = self.originals.compare(fakes).rate if self.originals and precision >= TRUSTED else None
+        return {} if rate is None else {"eval/copies": rate}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scored_at": self.scored_at, "scores": self.scores}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.scored_at, self.scores = state_dict["scored_at"], state_dict["scores"]
+
+
+def share(images: Tensor, trainer: Trainer) -> Tensor:
+    """This rank's images."""
+    return images[trainer.global_rank :: trainer.world_size]
+
+
+def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
+    """The rows (n, ...) of all ranks in the order of the images, of which rank r made r, r + ranks, ..."""
+    ranks = trainer.world_size
+    if ranks == 1:
+        return own
+    padding = own.new_zeros(-(-n // ranks) - len(own), *own.shape[1:])
+    rows: Any = pl_module.all_gather(torch.cat([own, padding]).to(pl_module.device))  # (ranks, share, ...)
+    return rows.transpose(0, 1).flatten(0, 1)[:n].cpu()
+
+
+def last_scores(trainer: Trainer) -> dict[str, float]:
+    """What was measured at the present count of images; empty where nothing was."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]
+        if isinstance(callback, Evaluate) and callback.scored_at == trainer.lightning_module.images_seen:
+            return callback.scores
+    return {}

@@ -1,0 +1,102 @@
+"""Where training stands: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Timer
+from rich.console import Console
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from gan.common.progress import duration
+from gan.training.callbacks.evaluate import Evaluate
+from gan.training.callbacks.samples import Samples
+from gan.training.module import GAN
+
+
+class ProgressLine(Callback):
+    """Images, epoch, images/s, time left, losses, scores and the last grid's path.
+
+    Args:
+        refresh: seconds between updates of the bar.
+        plain_every: seconds between lines where there is no terminal.
+    """
+
+    def __init__(self, refresh: float = 0.5, plain_every: float = 10) -> None:
+        self.refresh = refresh
+        self.plain_every = plain_every
+        self.live: Live | None = None
+        self.bar: Progress | None = None
+        self.started = self.shown = 0.0  # seconds, monotonic
+        self.first = 0  # images seen when this process began
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        self.started = self.shown = time.monotonic()
+        self.first = pl_module.images_seen
+        console = Console()
+        if trainer.is_global_zero and console.is_terminal:
+            self.bar = Progress(BarColumn(), TextColumn("{task.description}"), console=console)
+            self.bar.add_task("", total=1.0)
+            self.live = Live(console=console, auto_refresh=False, transient=False)
+            self.live.start()
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        now = time.monotonic()
+        if trainer.is_global_zero and now - self.shown > (self.refresh if self.live else self.plain_every):
+            self.shown = now
+            self.show(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        if trainer.is_global_zero:
+            self.show(trainer, pl_module)
+        self.stop()
+
+    def on_exception(self, trainer: Trainer, pl_module: GAN, exception: BaseException) -> None:  # type: ignore[override]
+        self.stop()
+
+    def stop(self) -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None
+
+    def show(self, trainer: Trainer, pl_module: GAN) -> None:
+        seen = pl_module.images_seen
+        rate = (seen - self.first) / max(time.monotonic() - self.started, 1e-9)
+        left, share = remaining(trainer, seen, pl_module.batch_size, rate)
+        epoch = seen / max(len(trainer.datamodule), 1)  # type: ignore[attr-defined]
+        clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
+        losses = {name: value for name, value in pl_module.losses.items() if not name.startswith("health/")}
+        numbers = " · ".join(f"{name} {value:.4g}" for name, value in {**losses, **scores(trainer)}.items())
+        last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
+        picture = os.path.relpath(last) if last else ""
+        if self.live is None or self.bar is None:
+            print(" | ".join(filter(None, (clock, numbers, picture))), flush=True)
+            return
+        self.bar.update(self.bar.tasks[0].id, completed=share, description=clock)
+        table = Table.grid()
+        for row in filter(None, (numbers, picture)):
+            table.add_row(row)
+        lines = Table.grid()
+        lines.add_row(self.bar)
+        lines.add_row(table)
+        self.live.update(lines, refresh=True)
+
+
+def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:
+    """Time left in words, and the share done, by images or by minutes, whichever ends first."""
+    seconds, share = float("inf"), 0.0
+    if trainer.max_steps > 0:
+        total = trainer.max_steps * batch_size
+        seconds, share = (total - seen) / max(rate, 1e-9), seen / total
+    timer = next((c for c in trainer.callbacks if isinstance(c, Timer)), None)  # type: ignore[attr-defined]
+    if timer is not None and (left := timer.time_remaining()) is not None and left < seconds:
+        seconds, share = left, timer.time_elapsed() / max(timer.time_elapsed() + left, 1e-9)
+    return (duration(max(seconds, 0)) if seconds < 1e9 else "?"), share
+
+
+def scores(trainer: Trainer) -> dict[str, float]:
+    return next((c.scores for c in trainer.callbacks if isinstance(c, Evaluate)), {})  # type: ignore[attr-defined]

@@ -1,0 +1,54 @@
+"""A store of generated pictures, so that a discriminator does not forget what the generator did a while ago.
+
+Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017,
+arXiv:1612.07828, section 2.3, as in CycleGAN: until the pool is full each picture goes in and comes back; then with
+probability 1/2 it takes the place of a stored one, which comes back instead.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan.common.clock import seed_of
+from gan.common.errors import at_least
+
+
+class ImagePool(nn.Module):
+    """Up to `size` pictures; 0 keeps none and gives back what comes.
+
+    What is stored is part of a checkpoint, and the draws are a function of the seed and of how many pictures came.
+    """
+
+    seen: Tensor
+
+    def __init__(self, size: int, seed: int = 0) -> None:
+        super().__init__()
+        self.size = at_least("model.pool", size, 0)
+        self.seed = seed
+        self.stored: list[Tensor] = []  # (C, H, W) each
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # pictures that came
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> as many, each itself or an older one."""
+        generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", int(self.seen)))
+        self.seen += len(images)
+        self.stored = [image.to(images.device) for image in self.stored]  # a checkpoint's are read on the CPU
+        returned = []
+        for image in images.detach():
+            if len(self.stored) < self.size:
+                self.stored.append(image.clone())
+            elif self.size:
+                swap, place = torch.rand(2, generator=generator).tolist()
+                if swap < 0.5:
+                    index = int(place * self.size)
+                    image, self.stored[index] = self.stored[index], image.clone()
+            returned.append(image)
+        return torch.stack(returned)
+
+    def get_extra_state(self) -> Tensor:
+        return torch.stack(self.stored) if self.stored else torch.empty(0)
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.stored = list(state)

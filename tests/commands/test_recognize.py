@@ -1,0 +1,176 @@
+"""`gan recognise`: fit, predict and score on folders of classes, and what cannot be done."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from io import StringIO
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+from torchvision.io import read_image
+
+import gan
+from gan.cli import main
+from gan.common.names import file_name
+from gan.data.builtin.retro import KINDS, draw
+from gan.images.convert import to_float
+from gan.recognition.classifier import load
+from gan.recognition.protocol import measure
+from tests.conftest import Train
+from tests.interrupted import Interrupted
+
+
+@pytest.fixture(scope="module")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """60 built-in images of two kinds, in a folder each."""
+    root = tmp_path_factory.mktemp("kinds")
+    for index in range(120):
+        kind = KINDS[index % 4]
+        if kind in ("poster", "neon"):
+            (root / kind).mkdir(exist_ok=True)
+            Image.fromarray(draw(1, index, 16, 16)).save(root / kind / f"{index // 16}_{index}.png")
+    return root
+
+
+def test_classes_are_learnt_and_predicted(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "dcgan")
+    said = gan_command(
+        "recognise", "fit", run, str(kinds), "--split", "prefix", "--folds", "3", "--out", "found"
+    ).stdout
+    for name in (
+        "discriminator",
+        "the same, untrained",
+        "pixels",
+        "colour histogram",
+        "k-means",
+        "lite0",
+        "the most frequent",
+    ):
+        assert f"\n{name}" in said
+    about = json.loads((tmp_path / "found" / "classifier.json").read_bytes())
+    assert about["classes"] == ["neon", "poster"] and about["images"] == 60 and about["split"] == "prefix"
+    table = about["scores"]["discriminator"]["table"]
+    assert sum(map(sum, table)) == 60 and (table[0][0] + table[1][1]) / 60 > 0.8
+    assert {"weight", "bias"} < load_file(tmp_path / "found" / "classifier.safetensors").keys()
+    with Image.open(tmp_path / "found" / "confusion.png") as picture:
+        assert min(picture.size) > 200
+
+    (kinds / "neon" / "broken.png").write_bytes(b"no picture")
+    done = gan_command("recognise", "predict", run, str(kinds), "--out", "found", check=3)
+    (kinds / "neon" / "broken.png").unlink()
+    assert done.stderr.count("broken.png: not a PNG") == 1
+    rows = list(csv.DictReader(StringIO(done.stdout)))
+    right = [row["class"] == row["file"].partition("/")[0] for row in rows]
+    assert len(rows) == 60 and sum(right) > 54 and all(0.5 <= float(row["probability"]) <= 1 for row in rows)
+    one = gan_command("recognise", "predict", run, str(kinds / rows[7]["file"]), "--out", "found").stdout
+    assert next(iter(csv.DictReader(StringIO(one))))["probability"] == rows[7]["probability"]
+    classes_are_set(run, gan_command, tmp_path)
+
+
+def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
+    """What tells classes also moves images from one to the other, and nothing else is known by such a name."""
+    options = ["--seeds", "0-5", "--recognition", "found", "--set"]
+    for folder, value in (("neon", 2), ("same", 0), ("poster", -2)):
+        gan_command("edit", run, "--out", folder, *options, f"neon={value}")
+    classifier = load(run, folder=tmp_path / "found")
+    neon, same, poster = (
+        torch.stack([read_image(str(tmp_path / folder / f"{seed}.png")) for seed in range(6)])
+        for folder in ("neon", "same", "poster")
+    )
+    with torch.no_grad():
+        less, as_was, more = (classifier.odds(0, to_float(images)) for images in (poster, same, neon))
+    assert (less < as_was).all() and (as_was < more).all()
+    assert torch.equal(same, gan.load(run).draw(list(range(6))))
+    error = gan_command("edit", run, "--out", "no", *options, "map=1", check=2).stderr
+    assert "neon, poster, brightness" in error and error.count("\n") == 1
+    words = ["--sefa", "1", "--pca", "0", "--recognition", "found", "--out", "ways"]
+    said = gan_command("directions", run, *words, "--attributes", "4").stdout
+    assert "\nneon " in said and (tmp_path / "ways" / "poster.png").is_file()
+    assert "--attributes N" in gan_command("directions", run, *words[4:6], "--out", "more", check=2).stderr
+
+
+def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "stylegan2")
+    said = gan_command("recognise", "fit", run, "--alone", "--classifier", "svm", "--out", "own", "--folds", "3").stdout
+    assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
+    assert "it has seen the answers" in said  # the run was trained with these very classes
+    images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
+    assert gan_command("recognise", "predict", run, *images).stdout.startswith("file,class,score")
+    lines = gan_command("recognise", "score", run, "--images", "24").stdout.splitlines()
+    assert "held out, 4 classes" in lines[0] and lines[1].startswith("24 generated") and "real images" in lines[2]
+    assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
+
+
+def test_images_are_learnt_as_they_are_predicted_and_names_are_any(
+    train: Train, gan_command: Train, kinds: Path, tmp_path: Path
+) -> None:
+    """Of a run that sees windows, whole images are taken; classes may have names that mean something elsewhere."""
+    table = "".join(f"{path.parent.name}/{path.name},{'$a_{$' if path.parent.name == 'neon' else '../../猫'}\n"
+                    for path in sorted(kinds.rglob("*.png")))  # fmt: skip
+    (tmp_path / "table.csv").write_text("file,label\n" + table, encoding="utf-8")
+    train("data=folder", f"data.root={kinds}", "data.fit=random_crop", "images=8", "hydra.run.dir=windows")
+    options = ["--labels", "table.csv", "--alone", "--folds", "3"]
+    said = gan_command("recognise", "fit", "windows", str(kinds), *options).stdout
+    assert "$a_{$" in said and "note" not in said
+    rows = list(csv.DictReader(StringIO(gan_command("recognise", "predict", "windows", str(kinds)).stdout)))
+    classes = {"neon": "$a_{$", "poster": "../../猫"}
+    assert sum(row["class"] == classes[row["file"].partition("/")[0]] for row in rows) > 50
+    ways = ["--sefa", "1", "--pca", "0", "--attributes", "2", "--recognition", "windows/recognition"]
+    gan_command("directions", "windows", *ways)
+    assert (tmp_path / "windows" / "directions" / file_name("../../猫", ".png")).is_file()
+
+
+def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+    run, data = str(runs / "dcgan"), str(kinds)
+    (tmp_path / "one" / "kind").mkdir(parents=True)
+    Image.new("RGB", (16, 16)).save(tmp_path / "one" / "kind" / "a.png")
+    said = gan_command(
+        "recognise", "fit", run, data, "--alone", "--folds", "3", "--out", "there", "--split", "folder"
+    ).stdout
+    assert "split by file, since they lie in fewer than 3 of --split folder: neon, poster\n" in said
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "classifier.json").write_text("[]")
+    shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
+    for words, said in (
+        (["fit", run, "one"], "there is only one, 'kind'"),
+        (["fit", run, str(kinds / "neon")], "there is none"),
+        (["fit", run, data, "--labels", "none.csv"], "No such file"),
+        (["fit", run, data, "--folds", "40", "--out", "new"], "each class needs at least 40 images; one has 30"),
+        (["fit", run, data, "--folds", "2"], "--folds"),
+        (["fit", run, data, "--out", "there"], "--force writes over it"),
+        (["fit", "nothing", data], "nothing"),
+        (["fit", run, data, "--out", "new", "--device", "none"], "torch cannot use it here"),
+        (["fit", run, data, "--alone", "--out", "there/classifier.json/in"], "cannot be made"),
+        (["predict", run, data, "--out", "new"], "gan recognise fit makes one"),
+        (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
+        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
+        (["predict", run, "none", "--out", "there"], "no folder"),
+    ):
+        error = gan_command("recognise", *words, check=2).stderr
+        assert said in error and error.count("\n") == 1, (words, error)
+    assert not (tmp_path / "new").exists() and not (runs / "dcgan" / "recognition").exists()
+
+
+def test_fitting_goes_on_where_it_was_interrupted(
+    runs: Path, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["recognise", "fit", str(runs / "dcgan"), str(kinds), "--folds", "3", "--out", str(tmp_path / "found")]
+    with monkeypatch.context() as patch:
+        patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 2))
+        assert main(words) == 130
+        patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 4))
+        assert main(words) == 0
+    on = capsys.readouterr().out.partition("60 images of 2 classes")
+    assert "going on with 2 of what was found before" in on[0]
+    assert main([*words, "--force"]) == 0
+    assert capsys.readouterr().out.partition("60 images of 2 classes")[2] == on[2]
+    assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
+        "classifier.json",
+        "classifier.safetensors",
+        "confusion.png",
+    ]

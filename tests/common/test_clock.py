@@ -1,0 +1,30 @@
+"""The clock of images."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from gan.common.clock import crosses, seed_of, widens
+
+
+def test_something_periodic_is_due_once_a_period_whatever_the_batch() -> None:
+    for batch in (1, 7, 16, 64):
+        due = [seen for seen in range(batch, 1000, batch) if crosses(seen - batch, seen, 100)]
+        assert [seen // 100 for seen in due] == list(range(1, 1 + len(due)))
+        assert all(seen % 100 < batch for seen in due)
+
+
+def test_the_interval_doubles_up_to_its_limit() -> None:
+    due = [seen for seen in range(10, 500, 10) if widens(seen - 10, seen, 15, 100)]
+    assert due == [20, 30, 60, 100, 200, 300, 400]
+    due = [seen for seen in range(10, 500, 10) if widens(seen - 10, seen, 100, 100)]
+    assert due == [100, 200, 300, 400]
+
+
+def test_seeds_are_functions_of_the_key_in_every_process() -> None:
+    assert seed_of(0, "a", 1) != seed_of(0, "a", 2) != seed_of(1, "a", 2)
+    code = "from gan.common.clock import seed_of; print(seed_of(3, 'latents', 17))"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(printed) == seed_of(3, "latents", 17)
+    assert 0 <= seed_of(3, "latents", 17) < 2**63

@@ -1,0 +1,70 @@
+"""What is printed of an error: one line, not too long, that never says None."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from gan.cli import main
+from gan.common.errors import LONGEST, UserError, of_system, reason, shown, writing
+from gan.run.launch import errors_in_one_line
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), "No space left on device"),
+        (OSError("broken\ndata stream"), "broken data stream"),
+        (OSError(), "OSError"),
+        (FileNotFoundError(), "FileNotFoundError"),
+    ],
+)
+def test_a_reason_is_never_none(error: OSError, said: str) -> None:
+    assert reason(error) == said
+    with pytest.raises(UserError, match=said) as caught, writing("out.png"):
+        raise error
+    assert "None" not in str(caught.value)
+    assert of_system(error) == f"a file: {said.lower()}"
+
+
+def test_a_long_message_keeps_both_ends() -> None:
+    line = shown("begin\n" + "x" * 4000 + "\x1b[2J end")
+    assert line.startswith("begin x") and line.endswith("[2J end") and " ... " in line
+    assert len(line) <= LONGEST and line.isprintable()
+    assert shown("a  b\n c") == "a b c"
+
+
+def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAN_FULL_ERROR", "0")
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+    with pytest.raises(SystemExit) as caught, errors_in_one_line():
+        raise UserError("x" * 4000)
+    assert caught.value.code == 2
+    assert len(capsys.readouterr().err) < LONGEST + 20
+
+
+@pytest.mark.parametrize(
+    "words", [["compare", "x" * 4000], ["generate", "x", "--seeds", "1", "--out", "o", "y" * 4000]]
+)
+def test_commands_cut_a_long_message(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        code: object = main(words)
+    except SystemExit as end:  # argparse
+        code = end.code
+    assert code == 2
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "error: " in last and len(last) < LONGEST + 20
+
+
+def test_an_error_of_the_system_in_a_command_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "file"))
+
+    monkeypatch.setattr("gan.commands.compare.run", full)
+    assert main(["compare", "run"]) == 2
+    assert capsys.readouterr().err == f"error: {tmp_path / 'file'}: no space left on device\n"

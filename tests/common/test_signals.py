@@ -1,0 +1,101 @@
+"""Ctrl-C while a program starts: no traceback, and an end by the signal or exit code 130."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan.common import signals
+from tests.conftest import ROOT, TINY, environment
+
+TRAIN = [str(ROOT / "train.py"), *TINY, "images=100000", "hydra.run.dir=run"]
+GENERATE = ["-m", "gan.cli", "generate", "run", "--seeds", "0-3", "--out", "drawn"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("program", [TRAIN, GENERATE], ids=["train", "generate"])
+@pytest.mark.parametrize("library", ["_yaml", "libtorch_cpu", "_multiarray_umath"])
+def test_in_the_middle_of_imports(program: list[str], library: str, tmp_path: Path) -> None:
+    """As soon as a library is in memory, so that its package is still being read."""
+    (tmp_path / "run").mkdir()
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        [sys.executable, *program], cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, text=True,
+        stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        if library in Path(f"/proc/{process.pid}/maps").read_text():
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.001)
+    out, error = process.communicate(timeout=60)
+    if program == GENERATE and library != "_yaml" and process.returncode == 2:
+        pytest.skip("it ended before torch was needed")
+    assert process.returncode in (-signal.SIGINT, 130), out + error
+    assert error == ""
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """As after nohup."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        signals.quiet()
+        with signals.raised():
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_outside_of_imports_it_is_raised() -> None:
+    """In a process of its own: the signal would end one whose handler is another's."""
+    code = """
+import signal
+from gan import signals
+try:
+    with signals.raised():
+        signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("raised")
+"""
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "raised\n"), found.stderr
+
+
+def test_what_must_not_be_done_by_half_is_done_before_it_is_raised() -> None:
+    """Also where the signal reaches a thread from before, which has no mask, and so the handler of the main thread."""
+    code = """
+import signal, threading, time
+from gan import signals
+begun = threading.Event()
+other = threading.Thread(target=begun.wait)
+other.start()
+try:
+    with signals.raised(), signals.uninterrupted():
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+        print("done")
+except KeyboardInterrupt:
+    print("raised")
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+begun.set()
+"""
+    words = [sys.executable, "-c", code]
+    found = subprocess.run(words, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert (found.returncode, found.stdout) == (0, "done\nraised\n"), found.stderr
+
+
+def test_handlers_are_put_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with signals.raised():
+        assert signal.getsignal(signal.SIGINT) == signals.interrupt
+    assert signal.getsignal(signal.SIGINT) == before

@@ -1,0 +1,107 @@
+"""The drawn data set: repeatable at any size, four kinds that tell themselves apart, hardly a picture twice."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gan.common.errors import UserError
+from gan.data.builtin.retro import KINDS, draw
+from gan.data.decoding.decode import Decoder
+from gan.data.sources.builtin import Drawn
+
+ROOT = Path(__file__).parents[3]
+
+
+def digest(seed: int, index: int, height: int, width: int) -> str:
+    return hashlib.sha256(draw(seed, index, height, width).tobytes()).hexdigest()
+
+
+def test_another_process_and_order_draw_the_same_bytes_without_torch() -> None:
+    code = (
+        "import hashlib, sys; from gan.data.builtin.retro import draw\n"
+        "for i in reversed(range(12)): print(hashlib.sha256(draw(5, i, 48, 40).tobytes()).hexdigest())\n"
+        "print('torch' in sys.modules)"
+    )
+    other = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert other.stdout.split() == [*(digest(5, i, 48, 40) for i in reversed(range(12))), "False"]
+
+
+def test_every_seed_and_index_is_another_picture() -> None:
+    assert len({digest(seed, index, 32, 32) for seed in range(4) for index in range(64)}) == 256
+
+
+@pytest.mark.parametrize(
+    "size", [(16, 16), (17, 31), (64, 64), (64, 96), (96, 64), (100, 100), (256, 16), (16, 256), (255, 256)]
+)
+def test_shape_and_type_at_any_size(size: tuple[int, int]) -> None:
+    for index in range(8):
+        image = draw(0, index, *size)
+        assert image.shape == (*size, 3) and image.dtype == np.uint8
+        assert image.std() > 10  # something is on it
+
+
+@pytest.mark.parametrize("size", [(15, 64), (64, 15), (257, 64), (64, 257), (0, 0)])
+def test_a_size_out_of_range_is_refused_with_one_line(size: tuple[int, int]) -> None:
+    with pytest.raises(UserError, match=f"{size[0]}x{size[1]}") as error:
+        draw(0, 0, *size)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["poster", "sprite"])
+def test_a_scene_is_the_same_at_another_size(kind: str) -> None:
+    def distance(large: int, small: int) -> float:
+        shrunk = draw(1, large, 128, 128).reshape(32, 4, 32, 4, 3).mean((1, 3))
+        return float(np.abs(shrunk - draw(1, small, 32, 32)).mean())
+
+    for index in range(KINDS.index(kind), 32, len(KINDS)):
+        assert 3 * distance(index, index) < distance(index, index + len(KINDS))
+
+
+def test_a_sprite_has_few_colours_on_a_whole_grid() -> None:
+    for index in range(KINDS.index("sprite"), 200, len(KINDS)):
+        cells = draw(2, index, 64, 64)[::4, ::4]  # (16, 16, 3)
+        np.testing.assert_array_equal(cells.repeat(4, axis=0).repeat(4, axis=1), draw(2, index, 64, 64))
+        assert 2 <= len(np.unique(cells.reshape(-1, 3), axis=0)) <= 16
+
+
+def test_the_kinds_are_told_apart_by_nearest_centroid() -> None:
+    def features(image: np.ndarray) -> list[float]:
+        pixels = image.astype(float)
+        colours = len(np.unique(image.reshape(-1, 3), axis=0))
+        lines = np.abs(np.diff(pixels, 2, axis=0)).mean() - np.abs(np.diff(pixels, 2, axis=1)).mean()
+        flat = (np.diff(pixels, axis=1) == 0).mean()
+        return [np.log(colours), pixels.mean(), lines, flat]
+
+    values = np.array([features(draw(3, index, 64, 64)) for index in range(400)])  # (400, 4)
+    label = np.arange(400) % len(KINDS)
+    values = (values - values[:200].mean(0)) / values[:200].std(0)
+    centroids = np.stack([values[:200][label[:200] == kind].mean(0) for kind in range(len(KINDS))])  # (4, 4)
+    guess = np.linalg.norm(values[200:, None] - centroids, axis=2).argmin(1)
+    assert (guess == label[200:]).mean() >= 0.95
+
+
+def test_near_duplicates_are_rare() -> None:
+    pictures = np.stack([draw(4, index, 32, 32) for index in range(800)]).reshape(800, -1) / 255.0
+    square = (pictures**2).sum(1)
+    distance = square[:, None] + square - 2 * pictures @ pictures.T
+    np.fill_diagonal(distance, np.inf)
+    nearest = np.sqrt(distance.min(1) / pictures.shape[1])  # root mean square, pixels in [0, 1]
+    assert (nearest < 0.05).mean() <= 0.01
+
+
+def test_kinds_can_be_chosen_and_draw_the_same_pictures() -> None:
+    source, decoder = Drawn(5, ["neon", "sprite"]), Decoder((32, 32), 3)
+    assert source.keys == ["3", "1", "7", "5", "11"]
+    assert source.classes(True) == (["neon", "sprite"], [0, 1, 0, 1, 0])
+    (picture,) = source.pictures(source.content(2), decoder)
+    assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
+
+
+@pytest.mark.parametrize("kinds", [["car"], [], ["neon", "neon"]])
+def test_kinds_that_there_are_not_are_refused(kinds: list[str]) -> None:
+    with pytest.raises(UserError, match="some of poster, sprite, photograph, neon, each once"):
+        Drawn(5, kinds)

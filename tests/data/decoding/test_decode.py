@@ -1,0 +1,704 @@
+"""Every kind of image file that a folder may hold, made here, against pixel values worked out by hand."""
+
+import io
+import struct
+import subprocess
+import sys
+import threading
+import time
+import warnings
+import zlib
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms, TiffImagePlugin
+
+from gan.common.errors import UserError
+from gan.data.decoding import decode as module
+from gan.data.decoding.decode import Decoder, ImageError, decode, open_upright, pictures, unpremultiply
+
+NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
+
+
+def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.BytesIO:
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file
+
+
+def png(size: tuple[int, int], depth: int, colour: int, rows: list[bytes], *chunks: tuple[bytes, bytes]) -> io.BytesIO:
+    """A PNG by hand, for what Pillow reads but does not write; size is (width, height)."""
+    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
+    data = zlib.compress(b"".join(b"\0" + row for row in rows))
+    file = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")):
+        file += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return io.BytesIO(file)
+
+
+def row(source: io.BytesIO, width: int, channels: int = 3) -> list[list[int]]:
+    """The pixels of an image of one row, as [R, G, B] or [R, G, B, A] each."""
+    return decode(source, (1, width), channels)[:, 0].T.tolist()
+
+
+# Modes
+
+
+def test_one_bit():
+    image = Image.fromarray(np.array([[False, True]]))
+    assert image.mode == "1"
+    assert row(encoded(image), 2) == [[0, 0, 0], [255, 255, 255]]
+
+
+def test_grey_and_grey_with_alpha():
+    assert row(encoded(Image.fromarray(np.array([[0, 77]], np.uint8))), 2) == [[0, 0, 0], [77, 77, 77]]
+    image = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 51)))
+    assert row(encoded(image), 1, 4) == [[20, 20, 20, 51]]
+    assert row(encoded(image), 1, 3) == [[224, 224, 224]]  # 20 + 255 * 204 / 255
+
+
+def test_palette():
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putpixel((1, 0), 1)
+    assert row(encoded(image), 2, 4) == [[10, 20, 30, 255], [40, 50, 60, 255]]
+    assert row(encoded(image, transparency=1), 2, 4) == [[10, 20, 30, 255], [0, 0, 0, 0]]
+    assert row(encoded(image, transparency=1), 2, 3) == [[10, 20, 30], [255, 255, 255]]
+    assert row(encoded(image, transparency=bytes([0, 51])), 2, 4) == [[0, 0, 0, 0], [8, 10, 12, 51]]
+    assert row(encoded(image, "GIF", transparency=0), 2, 4) == [[0, 0, 0, 0], [40, 50, 60, 255]]
+
+
+def test_palette_with_alpha():
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    image = Image.merge("PA", (palette, Image.fromarray(np.array([[255, 51]], np.uint8))))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    file = encoded(image, "TIFF")
+    assert Image.open(file).mode == "PA"
+    assert row(file, 2, 4) == [[10, 20, 30, 255], [8, 10, 12, 51]]
+
+
+@pytest.mark.parametrize("form", ["PNG", "BMP", "TIFF"])
+def test_rgb_is_untouched(form):
+    assert np.array_equal(decode(encoded(Image.fromarray(NOISE), form), (6, 4)), NOISE.transpose(2, 0, 1))
+
+
+def test_rgb_of_lossless_webp():
+    file = encoded(Image.fromarray(NOISE), "WEBP", lossless=True)
+    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize(
+    ("depth", "data", "key", "expected"),
+    [
+        (1, b"\x40", 1, [[0, 0, 0, 255], [0, 0, 0, 0]]),
+        (2, b"\x90", 2, [[0, 0, 0, 0], [85, 85, 85, 255]]),
+        (4, b"\x3f", 15, [[51, 51, 51, 255], [0, 0, 0, 0]]),
+        (8, b"\x0f\x10", 15, [[0, 0, 0, 0], [16, 16, 16, 255]]),
+        (16, struct.pack(">HH", 515, 514), 515, [[0, 0, 0, 0], [2, 2, 2, 255]]),
+    ],
+)
+def test_transparent_grey(depth, data, key, expected):
+    assert row(png((2, 1), depth, 0, [data], (b"tRNS", struct.pack(">H", key))), 2, 4) == expected
+
+
+def test_transparent_colour():
+    eight = png((2, 1), 8, 2, [bytes([1, 2, 3, 1, 2, 4])], (b"tRNS", struct.pack(">HHH", 1, 2, 3)))
+    assert row(eight, 2, 4) == [[0, 0, 0, 0], [1, 2, 4, 255]]
+    pixels = struct.pack(">6H", 0x0102, 0x0203, 0x0304, 0x0102, 0x0203, 0x0504)
+    sixteen = png((2, 1), 16, 2, [pixels], (b"tRNS", struct.pack(">HHH", 0x0102, 0x0203, 0x0304)))
+    assert row(sixteen, 2, 4) == [[0, 0, 0, 0], [1, 2, 5, 255]]
+
+
+def test_colour_of_sixteen_bits_with_alpha():
+    file = png((1, 1), 16, 6, [struct.pack(">HHHH", 0x8000, 0x40FF, 0xFFFF, 0xFFFF)])
+    assert row(file, 1, 4) == [[0x80, 0x40, 0xFF, 255]]
+
+
+def test_cmyk():
+    inks = np.array([[[0, 0, 0, 0], [255, 0, 0, 0], [0, 255, 255, 0], [0, 0, 0, 255], [0, 0, 0, 55]]], np.uint8)
+    expected = [[255, 255, 255], [0, 255, 255], [255, 0, 0], [0, 0, 0], [200, 200, 200]]  # (255 - ink)(255 - K) / 255
+    assert row(encoded(Image.fromarray(inks, "CMYK"), "TIFF"), 5) == expected
+
+
+def test_cmyk_jpeg_of_adobe():
+    """Pillow writes CMYK JPEG as Adobe does, inverted with an APP14 marker."""
+    image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
+    file = encoded(image, "JPEG", quality=100)
+    assert b"Adobe" in file.getvalue()
+    red = np.array([255, 0, 0]).reshape(3, 1, 1)
+    assert np.abs(decode(file, (16, 16)).astype(int) - red).max() <= 3
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B"])
+def test_sixteen_bit_ramp(mode):
+    ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    image = Image.frombytes(mode, (256, 256), ramp.astype(">u2" if mode == "I;16B" else "<u2").tobytes())
+    grey = decode(encoded(image, "TIFF"), (256, 256), 1)
+    assert abs(grey.mean() - 127.5) < 1
+    assert np.array_equal(grey[0], np.rint(ramp / 257).astype(np.uint8))
+
+
+def test_sixteen_bit_png_keeps_its_range_when_dark():
+    image = Image.fromarray(np.array([[0, 257, 2570]], np.uint16))
+    assert decode(encoded(image), (1, 3), 1)[0].tolist() == [[0, 1, 10]]
+    assert decode(encoded(Image.fromarray(np.array([[0, 100, 200]], np.uint16))), (1, 3), 1)[0].tolist() == [[0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 7, 255], [0, 7, 255]),
+        ([0, 257, 65535], [0, 1, 255]),
+        ([-100, 0, 100], [0, 128, 255]),
+        ([1_000_000, 1_000_000, 1_000_255], [0, 0, 255]),
+        ([-(2**31), 0, 2**31 - 1], [0, 128, 255]),
+        ([-5, -5, -5], [0, 0, 0]),
+    ],
+)
+def test_integers(values, expected):
+    image = Image.fromarray(np.array([values], np.int32))
+    assert image.mode == "I"
+    assert decode(encoded(image, "TIFF"), (1, 3), 1)[0, 0].tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.0, 0.2, 1.0], [0, 51, 255]),
+        ([0.0, 77.4, 255.0], [0, 77, 255]),
+        ([-1.0, 0.0, 1.0], [0, 128, 255]),
+        ([0.0, 1000.0, 2000.0], [0, 128, 255]),
+        ([np.nan, np.inf, 1.0], [0, 0, 255]),
+        ([-np.inf, 1000.0, 2000.0], [0, 0, 255]),
+        ([-3e38, 0.0, 3e38], [0, 128, 255]),
+    ],
+)
+def test_floats(values, expected):
+    image = Image.fromarray(np.array([values], np.float32))
+    assert image.mode == "F"
+    assert decode(encoded(image, "TIFF"), (1, 3), 1)[0, 0].tolist() == expected
+
+
+def test_floats_without_a_finite_one():
+    with pytest.raises(ImageError, match="finite"):
+        decode(encoded(Image.new("F", (2, 2), float("nan")), "TIFF"), (2, 2))
+
+
+def test_ycbcr():
+    image = Image.fromarray(NOISE).convert("YCbCr")
+    expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    assert np.array_equal(decode(encoded(image, "TIFF"), (6, 4)), expected)
+    assert row(encoded(Image.new("YCbCr", (1, 1), (76, 85, 255)), "TIFF"), 1) == [[254, 0, 0]]
+
+
+def test_lab():
+    file = encoded(Image.new("LAB", (1, 1), (255, 128, 128)), "TIFF")  # L* = 100, a* = b* = 0
+    assert Image.open(file).mode == "LAB"
+    assert b"\xff\0\0" in file.getvalue()  # a* and b* are signed in the file
+    assert min(row(file, 1)[0]) >= 254
+
+
+def test_hsv():
+    """None of the formats stores HSV, so there is no file to read."""
+    assert module._straight(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
+
+
+def test_first_picture_of_many():
+    pages = [Image.new("RGB", (2, 2), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+    for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
+        file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
+        assert decode(file, (2, 2))[:, 0, 0].tolist() == [255, 0, 0], form
+
+
+@pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
+def test_all_pictures_of_a_file(form):
+    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    pages = [Image.new("RGB", (2, 2), colour) for colour in colours]
+    options = {"lossless": True} if form == "WEBP" else {}
+    file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
+    assert module.header(file).frames == 3
+    found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
+    assert found == [list(colour) for colour in colours]
+    assert len(list(Decoder((2, 2))(file))) == 1
+
+
+def test_each_page_is_turned_its_own_way():
+    pages = [Image.new("RGB", (4, 2), "red"), Image.new("RGB", (4, 2), "blue")]
+    file = io.BytesIO()
+    with TiffImagePlugin.AppendingTiffWriter(file, True) as writer:
+        for page, orientation in zip(pages, (1, 6), strict=True):
+            page.save(writer, "TIFF", tiffinfo={274: orientation})
+            writer.newFrame()
+    assert [picture.size for picture in module.pictures(file, "all")] == [(4, 2), (2, 4)]
+
+
+def test_the_maps_beside_a_photograph_are_no_pictures():
+    file = encoded(Image.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
+    assert Image.open(file).n_frames == 2
+    assert module.header(file).frames == 1 and len(list(Decoder((2, 2), frames="all")(file))) == 1
+
+
+def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
+    pages = [Image.effect_noise((64, 64), 90) for _ in range(3)]
+    file = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+    with pytest.raises(ImageError):
+        list(Decoder((2, 2), frames="all")(io.BytesIO(file.getvalue()[:-3000])))
+
+
+# Orientation and colour profiles
+
+
+@pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "JPEG"])
+def test_orientations(form):
+    """Eight files, each stored turned the way its EXIF says, are one picture."""
+    upright = Image.fromarray(np.kron(NOISE[:3, :2], np.ones((8, 8, 1), np.uint8)))  # 24 x 16, in blocks for JPEG
+    stored = {
+        1: upright,
+        2: upright.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: upright.transpose(Image.Transpose.ROTATE_180),
+        4: upright.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: upright.transpose(Image.Transpose.TRANSPOSE),
+        6: upright.transpose(Image.Transpose.ROTATE_90),
+        7: upright.transpose(Image.Transpose.TRANSVERSE),
+        8: upright.transpose(Image.Transpose.ROTATE_270),
+    }
+    options: dict = {"WEBP": {"lossless": True}, "JPEG": {"quality": 100, "subsampling": 0}}.get(form, {})
+    expected = np.asarray(upright).transpose(2, 0, 1).astype(int)
+    for orientation, image in stored.items():
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        pixels = decode(encoded(image, form, exif=exif, **options), (24, 16)).astype(int)
+        assert np.abs(pixels - expected).max() <= (3 if form == "JPEG" else 0), orientation
+
+
+@pytest.mark.parametrize("mode", ["P", "L", "I;16", "1", "RGBA"])
+def test_orientation_of_other_modes(mode):
+    image = Image.new(mode, (3, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert open_upright(encoded(image, exif=exif)).size == (2, 3)
+
+
+def test_broken_exif_is_ignored():
+    file = encoded(Image.fromarray(NOISE), exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12")
+    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
+
+
+def swapped_profile() -> bytes:
+    """A minimal ICC v2 profile: the primaries of sRGB with red and blue swapped, and linear values."""
+    blue, green, red = (0.1431, 0.0606, 0.7141), (0.3851, 0.7169, 0.0971), (0.4360, 0.2225, 0.0139)  # X, Y, Z under D50
+    white = (0.9642, 1.0, 0.8249)
+    tags = {b"cprt": b"text\0\0\0\0none\0", b"desc": b"desc\0\0\0\0\0\0\0\x05test\0" + bytes(78)}
+    for tag, values in ((b"wtpt", white), (b"rXYZ", blue), (b"gXYZ", green), (b"bXYZ", red)):
+        tags[tag] = b"XYZ \0\0\0\0" + struct.pack(">3i", *(round(value * 65536) for value in values))
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"curv\0\0\0\0\0\0\0\0")
+    table, body, start = struct.pack(">I", len(tags)), b"", 128 + 4 + 12 * len(tags)
+    for tag, value in tags.items():
+        table += tag + struct.pack(">II", start + len(body), len(value))
+        body += value + bytes(-len(value) % 4)
+    header = struct.pack(">I", start + len(body)) + b"lcms\x02\x10\0\0mntrRGB XYZ " + bytes(12) + b"acsp"
+    header += bytes(28) + struct.pack(">3i", 63190, 65536, 54061)
+    return header.ljust(128, b"\0") + table + body
+
+
+def test_profile_is_applied_and_alpha_kept():
+    image = Image.new("RGBA", (1, 1), (128, 0, 0, 255))
+    expected = [0, 0, 188]  # a linear 128 / 255 is 188 in sRGB, and this profile's red is blue
+    assert np.abs(np.subtract(row(encoded(image, icc_profile=swapped_profile()), 1)[0], expected)).max() <= 2
+    image.putalpha(51)
+    got = row(encoded(image, icc_profile=swapped_profile()), 1, 4)[0]
+    assert np.abs(np.subtract(got, [0, 0, 38, 51])).max() <= 1
+
+
+def test_profile_of_srgb_changes_nothing():
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    assert np.array_equal(decode(encoded(Image.fromarray(NOISE), icc_profile=srgb), (6, 4)), NOISE.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("damage", [b"no profile", swapped_profile()[:200]])
+def test_broken_profile_is_ignored(damage):
+    file = encoded(Image.fromarray(NOISE), icc_profile=damage)
+    assert np.array_equal(decode(file, (6, 4)), NOISE.transpose(2, 0, 1))
+
+
+def test_profile_for_another_kind_of_image_is_ignored():
+    file = encoded(Image.new("CMYK", (1, 1), (0, 255, 255, 0)), "TIFF", icc_profile=swapped_profile())
+    assert row(file, 1) == [[255, 0, 0]]
+    file = encoded(Image.new("L", (1, 1), 128), icc_profile=swapped_profile())
+    assert row(file, 1) == [[128, 128, 128]]
+
+
+# Alpha
+
+
+def test_premultiplied_rounds_and_hides():
+    alpha = np.arange(256, dtype=np.uint8)[None]  # (1, 256)
+    colour = np.full((1, 256), 200, np.uint8)
+    file = encoded(Image.fromarray(np.stack([colour, colour, colour, alpha], -1)))
+    got = decode(file, (1, 256), 4)
+    assert np.array_equal(got[3], alpha)
+    assert np.array_equal(got[0, 0], np.rint(200 * np.arange(256) / 255).astype(np.uint8))
+    assert got[:, 0, 0].tolist() == [0, 0, 0, 0]
+
+
+def test_composite_on_the_background():
+    file = encoded(Image.fromarray(np.array([[[200, 100, 0, 0], [200, 100, 0, 128], [200, 100, 0, 255]]], np.uint8)))
+    for name, paper in (("white", (255, 255, 255)), ("#f4ecd8", (0xF4, 0xEC, 0xD8)), ("black", (0, 0, 0))):
+        got = decode(file, (1, 3), background=name)[:, 0].T
+        alpha = np.array([[0], [128], [255]]) / 255
+        exact = np.array([200, 100, 0]) * alpha + np.array(paper) * (1 - alpha)
+        assert np.abs(got - exact).max() <= 1, name
+        assert got[0].tolist() == list(paper)
+        assert got[2].tolist() == [200, 100, 0]
+
+
+def test_composite_rounds():
+    alpha = np.arange(256, dtype=np.uint8)[None]  # (1, 256), over black
+    file = encoded(Image.fromarray(np.stack([0 * alpha, 0 * alpha, 0 * alpha, alpha], -1)))
+    got = decode(file, (1, 256), background="#c8c8c8")
+    assert np.array_equal(got[0, 0], np.rint(200 * (255 - np.arange(256)) / 255).astype(np.uint8))
+
+
+def test_luma():
+    file = encoded(Image.fromarray(np.array([[[255, 0, 0, 255], [0, 255, 0, 255], [0, 0, 255, 0]]], np.uint8)))
+    assert decode(file, (1, 3), 1, background="blue").tolist() == [[[76, 150, 29]]]  # the third is all background
+
+
+@pytest.mark.parametrize("resample", ["lanczos", "box"])
+@pytest.mark.parametrize("size", [(4, 4), (7, 5), (64, 64)])
+def test_no_fringe_after_the_resize(resample, size):
+    """A red disc on transparent green: no green may bleed in, on any background."""
+    y, x = np.mgrid[:16, :16] - 7.5
+    inside = (x**2 + y**2 < 36)[..., None]
+    image = Image.fromarray(np.where(inside, [255, 0, 0, 255], [0, 255, 0, 0]).astype(np.uint8))
+    rgba = decode(encoded(image), size, 4, resample=resample)
+    assert rgba[1].max() == 0
+    assert rgba[0].max() > 250
+    assert (rgba[:3] <= rgba[3]).all()
+    assert np.abs(rgba[0].astype(int) - rgba[3]).max() <= 6  # red wherever there is anything: no dark edge
+    assert (decode(encoded(image), size, 3, resample=resample, background="red")[0] >= 249).all()
+
+
+def test_overshoot_stays_within_alpha():
+    """Lanczos rings at the stripes' edges, where the half-transparent white would become more than white."""
+    stripes = np.zeros((32, 32, 4), np.uint8)
+    stripes[:, 8:24, :3] = 255
+    stripes[..., 3] = 128
+    got = decode(encoded(Image.fromarray(stripes)), (20, 20), 4)
+    assert (got[3] == 128).all()
+    assert got[:3].max() == 128
+
+
+def test_unpremultiply():
+    straight = np.random.default_rng(1).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    straight[:4, :, 3] = 255
+    straight[7, :, 3] = 0
+    back = unpremultiply(decode(encoded(Image.fromarray(straight)), (8, 8), 4)).transpose(1, 2, 0)
+    assert back.dtype == np.uint8
+    assert np.array_equal(back[..., 3], straight[..., 3])
+    assert np.abs(back[:4].astype(int) - straight[:4]).max() <= 1
+    assert not back[7].any()
+    visible = straight[..., 3] >= 128
+    assert np.abs(back.astype(int) - straight)[visible].max() <= 1
+    level = np.zeros((4, 1, 256), np.uint8)
+    level[0], level[3] = 100, np.arange(256)
+    expected = np.minimum(np.floor(100 * 255 / np.arange(100, 256) + 0.5), 255)
+    assert np.array_equal(unpremultiply(level)[0, 0, 100:], expected)
+    invalid = np.full((4, 1, 1), 200, np.uint8)
+    invalid[3] = 100  # brighter than its alpha, as a generator may draw
+    assert unpremultiply(invalid)[:, 0, 0].tolist() == [255, 255, 255, 100]
+
+
+# Size
+
+
+def gradient(height: int, width: int) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([x, y, 0 * x], -1).astype(np.uint8))
+
+
+def test_crop_takes_the_centre():
+    got = decode(encoded(gradient(10, 31)), (10, 10))
+    assert got[0, 0].tolist() == list(range(10, 20))  # nothing is scaled: whole pixels
+    assert got[1, :, 0].tolist() == list(range(10))
+    wide = decode(encoded(gradient(100, 200)), (20, 20), resample="box")
+    assert wide[0, 0, 0] == pytest.approx(52, abs=1)  # 50..54
+    assert wide[1, 0, 0] == pytest.approx(2, abs=1)
+
+
+def test_pad_fills_with_the_background():
+    file = encoded(Image.new("RGB", (40, 20), (10, 20, 30)))
+    got = decode(file, (20, 20), fit="pad", background="red")
+    assert got[:, 5:15].reshape(3, -1).T.tolist() == [[10, 20, 30]] * 200
+    assert got[:, [0, 4, 15, 19]].reshape(3, -1).T.tolist() == [[255, 0, 0]] * 80
+    clear = decode(file, (20, 20), 4, fit="pad", background="red")
+    assert not clear[:, :5].any()
+    assert (clear[3, 5:15] == 255).all()
+    same = decode(encoded(gradient(5, 4)), (5, 8), fit="pad", background="black")
+    assert same[0, 0].tolist() == [0, 0, 0, 1, 2, 3, 0, 0]
+
+
+def test_stretch():
+    got = decode(encoded(gradient(4, 8)), (8, 4), fit="stretch", resample="nearest")
+    assert got[1, :, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert got.shape == (3, 8, 4)
+
+
+def test_lanczos_averages_where_nearest_picks():
+    board = Image.fromarray((np.indices((64, 64)).sum(0) % 2 * 255).astype(np.uint8))
+    assert set(np.unique(decode(encoded(board), (16, 16), 1, resample="nearest"))) <= {0, 255}
+    for resample in ("lanczos", "box"):
+        assert np.abs(decode(encoded(board), (16, 16), 1, resample=resample)[0, 2:-2, 2:-2] - 127.5).max() <= 2
+
+
+def test_pixel_art_grows_by_whole_pixels():
+    for resample in ("nearest", "box"):
+        got = decode(encoded(Image.fromarray(NOISE)), (24, 16), resample=resample)
+        assert np.array_equal(got, np.kron(NOISE.transpose(2, 0, 1), np.ones((1, 4, 4), np.uint8)))
+
+
+def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
+    return image.repeat(factor, 0).repeat(factor, 1)
+
+
+SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 255  # (H, W, 3), eight colours
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "kernel"),
+    [
+        (SPRITE, 32, "nearest"),  # enlarged by a whole factor
+        (SPRITE, 24, "lanczos"),  # by half pixels
+        (enlarged(SPRITE, 8), 32, "nearest"),  # drawn with squares of eight pixels, which become two
+        (enlarged(SPRITE, 8), 8, "lanczos"),  # squares would be lost
+        (enlarged(SPRITE, 5), 240, "lanczos"),  # sprites aren't as large
+        (NOISE[:4, :4], 8, "lanczos"),  # each colour once, as in a small photograph
+        (np.random.default_rng(4).integers(0, 256, (64, 64, 3), dtype=np.uint8), 32, "lanczos"),  # a photograph
+    ],
+)
+def test_auto_keeps_pixel_art_sharp(source, size, kernel):
+    file = encoded(Image.fromarray(source))
+    auto = decode(file, (size, size), resample="auto")
+    assert Decoder((size, size)).fitted(Image.fromarray(source)).sharp == (kernel == "nearest")
+    assert np.array_equal(auto, decode(file, (size, size), resample=kernel))
+    other = {"nearest": "lanczos", "lanczos": "nearest"}[kernel]
+    assert not np.array_equal(auto, decode(file, (size, size), resample=other))
+
+
+def test_auto_cuts_pixel_art_between_pixels():
+    wide = np.concatenate([SPRITE, SPRITE[:, :3]], 1)  # 16 x 19: half a pixel to the left of the middle
+    auto = decode(encoded(Image.fromarray(wide)), (32, 32), resample="auto")
+    assert np.array_equal(auto, enlarged(wide[:, 1:17], 2).transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("fit", ["crop", "pad", "stretch"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("source", [(1, 1), (1, 3000), (3000, 1), (31, 17), (64, 96)])
+def test_every_shape(fit, channels, source):
+    got = decode(encoded(gradient(*source)), (64, 96), channels, fit=fit)
+    assert (got.shape, got.dtype) == ((channels, 64, 96), np.uint8)
+    assert got.transpose(1, 2, 0).flags.c_contiguous  # channels last
+    assert got.flags.writeable  # or torch.from_numpy warns
+    if fit != "pad" and channels == 4:
+        assert (got[3] == 255).all()
+
+
+# Files that can't be read
+
+
+def reason(source: object) -> str:
+    with pytest.raises(ImageError) as caught:
+        decode(source, (8, 8))  # type: ignore[arg-type]
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 200
+    return message
+
+
+def photograph(form: str, **options: object) -> bytes:
+    pixels = np.random.default_rng(2).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(pixels), form, **options).getvalue()
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_truncated(form):
+    data = photograph(form)
+    assert "damaged" in reason(io.BytesIO(data[: len(data) // 2]))
+    assert reason(io.BytesIO(data[:20]))
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])
+def test_bit_rot_gives_pixels_or_an_image_error(form):
+    data, rng = photograph(form), np.random.default_rng(3)
+    for _ in range(60):
+        rotten = bytearray(data)
+        for place in rng.integers(0, min(len(data), 600), 4):  # headers, mostly
+            rotten[place] = rng.integers(256)
+        try:
+            assert decode(io.BytesIO(rotten), (8, 8)).shape == (3, 8, 8)
+        except ImageError as error:
+            assert "\n" not in str(error)
+
+
+def test_empty_text_missing_and_folder(tmp_path):
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.jpg").write_text("<html>not found</html>")
+    (tmp_path / "folder.png").mkdir()
+    assert reason(tmp_path / "empty.png") == "the file is empty"
+    assert reason(io.BytesIO()) == "the file is empty"
+    assert "not a PNG" in reason(tmp_path / "text.jpg")
+    assert "No such file" in reason(str(tmp_path / "missing.png"))
+    assert "irectory" in reason(tmp_path / "folder.png")
+    for name in ("empty", "text", "missing", "folder"):
+        assert str(tmp_path) not in reason(tmp_path / f"{name}.png")
+
+
+def test_formats_beyond_the_list_are_refused(tmp_path):
+    Image.new("RGB", (2, 2)).save(tmp_path / "image.ppm")
+    assert "not a PNG" in reason((tmp_path / "image.ppm").rename(tmp_path / "image.png"))
+
+
+@pytest.mark.parametrize("side", [8001, 10_000, 13_000, 20_000])
+def test_bombs_are_refused_on_their_header(side):
+    """One-bit PNG with no pixel data to speak of: a decoder that got as far as the data would call it cut short."""
+    started = time.perf_counter()
+    assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
+    assert time.perf_counter() - started < 1
+
+
+def test_text_bomb_is_refused():
+    bomb = b"Comment\0\0" + zlib.compress(bytes(8_000_000))
+    assert reason(png((1, 1), 8, 0, [b"\0"], (b"zTXt", bomb)))
+
+
+def test_no_limit_is_in_the_way_of_a_large_scan(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow's own: a warning beyond it, an error beyond twice it
+    assert decode(encoded(Image.new("1", (40, 40))), (8, 8)).shape == (3, 8, 8)
+
+
+# Arguments, warnings, threads
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"channels": 2}, "1, 3, 4"),
+        ({"fit": "zoom"}, "crop, pad, stretch"),
+        ({"resample": "bicubic"}, "auto, lanczos, box, nearest"),
+        ({"frames": "some"}, "first, all"),
+        ({"max_pixels": 0}, "max_pixels=0"),
+        ({"background": "transparent"}, "#f4ecd8"),
+        ({"background": "#ffffff80"}, "#f4ecd8"),
+        ({"background": None}, "#f4ecd8"),
+        ({"size": (0, 8)}, "height, width"),
+        ({"size": (8, -1)}, "height, width"),
+        ({"size": (8.0, 8.0)}, "height, width"),
+        ({"size": (8, 8, 8)}, "height, width"),
+    ],
+)
+def test_invalid_arguments(arguments, named):
+    with pytest.raises(UserError) as caught:
+        decode(**({"source": "never opened", "size": (8, 8)} | arguments))
+    assert named in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_warning_escapes(monkeypatch):
+    """Even for one who resets the filters between two calls."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    file = encoded(Image.new("P", (40, 40)), transparency=bytes(range(200)))
+    for _ in range(2):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            decode(file, (8, 8))
+        assert not caught
+
+
+def test_paths_are_closed_after_use(tmp_path):
+    """An open file would end this test with a ResourceWarning, an error here."""
+    (tmp_path / "image.gif").write_bytes(photograph("GIF"))
+    (tmp_path / "cut.tiff").write_bytes(photograph("TIFF")[:3000])
+    decode(tmp_path / "image.gif", (8, 8))
+    reason(tmp_path / "cut.tiff")
+    file = (tmp_path / "image.gif").open("rb")
+    file.seek(100)
+    decode(file, (8, 8))
+    assert not file.closed
+    file.close()
+
+
+def test_threads_agree():
+    data = [photograph("PNG"), photograph("JPEG"), photograph("WEBP"), photograph("PNG")[:900]]
+    results: list[list[object]] = [[] for _ in range(4)]
+
+    def work(mine: list[object]) -> None:
+        for _ in range(10):
+            for item in data:
+                try:
+                    mine.append(decode(io.BytesIO(item), (16, 16)).tobytes())
+                except ImageError as error:
+                    mine.append(str(error))
+
+    threads = [threading.Thread(target=work, args=(mine,)) for mine in results]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results[0]) == 40
+    assert all(mine == results[0] for mine in results)
+
+
+def test_needs_no_torch():
+    code = "import sys; sys.modules['torch'] = None; import gan.data.decoding.decode, gan.data.sources.folder"
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3])
+
+
+def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():
+    rng = np.random.default_rng(0)
+    scene = Image.fromarray(rng.integers(0, 256, (16, 24, 3), np.uint8)).resize((384, 256), Image.Resampling.BICUBIC)
+    file = encoded(scene, "JPEG", quality=95)
+    with closing(pictures(file, least=64)) as found:
+        assert next(found).size == (96, 64)
+    whole = Decoder((32, 32)).fitted(open_upright(file)).pixels.astype(float)
+    error = decode(file, (32, 32)).astype(float) - whole
+    assert 0 < (error**2).mean() < 255**2 / 10**4  # 40 dB
+
+
+@pytest.mark.parametrize(("size", "least", "left"), [((384, 256), 129, 1), ((386, 258), 64, 2), ((385, 256), 64, 1)])
+def test_a_jpeg_is_reduced_only_by_what_divides_its_sides_and_leaves_detail(size, least, left):
+    with closing(pictures(encoded(Image.new("RGB", size), "JPEG"), least=least)) as found:
+        assert next(found).size == (size[0] // left, size[1] // left)
+
+
+def test_nearest_takes_its_pixels_from_the_whole_jpeg():
+    file = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)), "JPEG")
+    whole = np.asarray(Image.open(file).resize((32, 32), Image.Resampling.NEAREST)).transpose(2, 0, 1)
+    assert (decode(file, (32, 32), resample="nearest") == whole).all()
+
+
+def test_windows_are_parts_as_they_are_and_lie_all_over(tmp_path: Path) -> None:
+    rows, columns = np.mgrid[:200, :150].astype(np.uint8)
+    Image.fromarray(np.stack([rows, columns, rows], 2)).save(tmp_path / "a.png")
+    decoder = Decoder((32, 48), fit="windows", windows=16)
+    found = [picture.pixels for picture in decoder(tmp_path / "a.png")]
+    assert len(found) == 16
+    corners = np.array([each[:2, 0, 0] for each in found]).astype(int)
+    for each, (top, left) in zip(found, corners, strict=True):
+        assert np.array_equal(each[0], np.broadcast_to(np.arange(top, top + 32)[:, None], (32, 48)))
+        assert np.array_equal(each[1], np.broadcast_to(np.arange(left, left + 48), (32, 48)))
+    assert corners[0].tolist() == [84, 51]  # the middle first
+    quarters = {(top > 84, left > 51) for top, left in corners}
+    assert len(quarters) == 4 and np.ptp(corners, axis=0).min() > 80
+
+
+def test_windows_of_what_is_smaller_are_of_it_enlarged() -> None:
+    small = Image.new("RGBA", (20, 60), (200, 100, 50, 128))
+    decoder = Decoder((32, 32), 4, fit="windows", windows=3)
+    parts = [decoder.fitted(part).pixels for part in decoder.parts(small)]
+    assert all(part.shape == (4, 32, 32) and part[0, 0, 0] == 100 for part in parts)
+    with pytest.raises(UserError, match="windows=3: of fit=windows"):
+        Decoder((32, 32), windows=3)

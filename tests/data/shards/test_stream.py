@@ -1,0 +1,148 @@
+"""Shards: packed from a folder, read in one order by any number of ranks and workers, from any place on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.data.shards.stream import Lane, Shards, Stream, lanes
+from tests.conftest import TINY, Train
+
+pytest.importorskip("litdata")
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """96 images, a value for each, in 96 // 64 -> shards of one image; and a file that can't be read."""
+    from ..conftest import command
+
+    root = tmp_path_factory.mktemp("packed")
+    for index in range(96):
+        path = root / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16), (index, 0, 0)).save(path)
+    (root / "images" / "a" / "broken.png").write_bytes(b"broken")
+    words = ["data", "pack", "images", "--out", "shards", "--size", "16", "--labels"]
+    result = command(["-m", "gan.cli", *words], root)
+    assert "96 images in shards" in result.stdout and "data.size=[16,16]" in result.stdout
+    assert "left out: 'a/broken.png'" in result.stderr
+    refused = command(["-m", "gan.cli", *words], root, check=2)
+    assert "is not empty" in refused.stderr
+    return root / "shards"
+
+
+def stream(shards: Path, **options: object) -> Stream:
+    data = Stream(str(shards), size=16, **{"batch_size": 8, "workers": 0, **options})  # type: ignore[arg-type]
+    data.setup("fit")
+    return data
+
+
+def test_pixels_and_labels(shards: Path) -> None:
+    data = stream(shards)
+    assert len(data) == 96 and data.classes == ["0", "1"]
+    seen = Counter[int]()
+    for batch in islice(data.train_dataloader(), 12 * 5):
+        assert batch["image"].shape == (8, 3, 16, 16) and batch["image"].dtype == torch.uint8
+        assert batch["image"].is_contiguous(memory_format=torch.channels_last)
+        values = batch["image"][:, 0, 3, 3]
+        assert (values % 2 == batch["label"]).all()
+        seen.update(values.tolist())
+    assert set(seen) == set(range(96)) and max(seen.values()) - min(seen.values()) <= 2
+    assert torch.equal(data.preview(20), torch.cat([b["image"] for b in islice(data.train_dataloader(), 3)])[:20])
+
+
+@pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
+def test_ranks_see_together_what_one_would(shards: Path, ranks: int, start: int, flip: bool) -> None:
+    data = stream(shards, flip=flip)
+    whole = [batch["image"] for batch in islice(data._batches(0, 1, 0), start + 4)][start:]
+    parts = [list(islice(data._batches(rank, ranks, start), 4)) for rank in range(ranks)]
+    for expected, shares in zip(whole, zip(*parts, strict=True), strict=True):
+        assert torch.equal(torch.cat([share["image"] for share in shares]), expected)
+
+
+def test_a_rank_reads_its_own_shards_alone(shards: Path) -> None:
+    table = stream(shards).table
+    read: list[set[int]] = []
+    for rank in range(2):
+        batches = Shards(table, 8, 0, rank, 2, 0, None, (16, 16, 3), 2)
+        own: set[int] = set()
+        original = batches.read
+        batches.read = lambda lane, shard, own=own, original=original: (own.add(shard), original(lane, shard))[1]  # type: ignore[method-assign]
+        list(islice(batches, 30))
+        read.append(own)
+    assert read[0] and read[1] and not read[0] & read[1]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_do_not_change_the_order(shards: Path, workers: int) -> None:
+    plain = [batch["image"] for batch in islice(stream(shards).train_dataloader(), 6)]
+    other = [batch["image"] for batch in islice(stream(shards, workers=workers).train_dataloader(), 6)]
+    assert all(torch.equal(one, two) for one, two in zip(plain, other, strict=True))
+
+
+def test_a_lane_shows_each_image_once_an_epoch() -> None:
+    lane = Lane(np.array([4, 1, 7]), np.array([0, 3, 0, 0, 5, 0, 0, 2]), (0,))
+    epochs = [[lane.at(place) for place in range(start, start + 10)] for start in (0, 10, 20)]
+    everything = [(4, i) for i in range(5)] + [(1, i) for i in range(3)] + [(7, i) for i in range(2)]
+    assert all(sorted(epoch) == sorted(everything) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    for epoch in epochs:  # one shard after another
+        assert len([1 for one, two in pairwise(epoch) if one[0] != two[0]]) == 2
+
+
+@pytest.mark.parametrize(
+    ("count", "batch", "expected"), [(1, 8, 1), (8, 8, 2), (1000, 64, 32), (1000, 20, 20), (40, 7, 7)]
+)
+def test_lanes(count: int, batch: int, expected: int) -> None:
+    found = lanes([10] * count, batch, 0)
+    assert len(found) == expected
+    assert sorted(shard for lane in found for shard in lane.shards.tolist()) == list(range(count))
+
+
+def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_path: Path) -> None:
+    settings = [option for option in TINY if not option.startswith(("data.", "callback.checkpoint"))]
+    settings += ["data=stream", f"data.root={shards}", "data.size=16", "data.batch_size=4", "trainer.devices=2"]
+    settings += ["callback.checkpoint.every=20"]
+    train(*settings, "images=40", "hydra.run.dir=whole", tiny=False)
+    train(*settings, "images=20", "hydra.run.dir=parts", tiny=False)
+    train("resume=parts", "images=40", tiny=False)
+    ends = [
+        torch.load(tmp_path / run / "checkpoints" / "images-000000040.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "parts")
+    ]
+    assert ends[0].keys() == ends[1].keys()
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
+def test_what_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="no shards there"):
+        Stream(str(tmp_path)).setup("fit")
+    with pytest.raises(UserError, match=r"packed for data\.size=\[16,16\] data\.channels=3"):
+        Stream(str(shards), size=32).setup("fit")
+    (tmp_path / "index.json").write_text("{")
+    with pytest.raises(UserError, match="is not JSON"):
+        Stream(str(tmp_path)).setup("fit")
+    monkeypatch.setitem(__import__("sys").modules, "litdata", None)
+    with pytest.raises(UserError, match=r"pip install -e '\.\[stream\]'"):
+        Stream(str(shards)).setup("fit")
+
+
+def test_a_shard_that_goes_in_mid_run(shards: Path, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(shards, tmp_path / "copy")
+    data = stream(tmp_path / "copy")
+    batches = iter(data.train_dataloader())
+    next(batches)
+    for path in (tmp_path / "copy").glob("*.bin"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"shard chunk-.* cannot be read"):
+        for _ in range(20):
+            next(batches)

@@ -1,0 +1,199 @@
+"""Folders as people have them: links, loops, clutter, odd names."""
+
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gan.common.errors import UserError
+from gan.data.sources.folder import SUFFIXES, scan
+
+
+def touch(root: Path, *names: str) -> None:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def message(call: object, *arguments: object) -> str:
+    with pytest.raises(UserError) as caught:
+        call(*arguments)  # type: ignore[operator]
+    text = str(caught.value)
+    assert "\n" not in text
+    text.encode()  # printable: no lone surrogate
+    return text
+
+
+def test_suffixes_in_any_case_and_depth(tmp_path):
+    touch(tmp_path, *(f"a{suffix}" for suffix in SUFFIXES), "b/c/d/e.PNG", "b/f.JpEg", "notes.txt", "png", "g.png.txt")
+    assert set(scan(tmp_path)) == {f"a{suffix}" for suffix in SUFFIXES} | {"b/c/d/e.PNG", "b/f.JpEg"}
+    assert scan(str(tmp_path)) == scan(tmp_path) == scan(str(tmp_path) + "/")
+
+
+def test_order_is_that_of_the_bytes(tmp_path):
+    names = ["B.png", "a.png", "a/b.png", "a b.png", "\u00e9.png", "z.png", "\U0001f47e.png", "\uffee.png", "10.png"]
+    touch(tmp_path, *reversed(names))
+    assert scan(tmp_path) == sorted(names, key=lambda name: name.encode())
+
+
+def test_hidden_and_clutter_are_skipped(tmp_path):
+    touch(tmp_path, "a.png", ".b.png", "._a.png", ".cache/c.png", "__MACOSX/d.png", "@eaDir/e.png", "Thumbs.db")
+    touch(tmp_path, "desktop.ini", "x/@eaDir/f.png")
+    assert scan(tmp_path) == ["a.png"]
+
+
+def test_a_hidden_root_is_read(tmp_path):
+    touch(tmp_path, ".data/a.png")
+    assert scan(tmp_path / ".data") == ["a.png"]
+
+
+def test_relative_root(tmp_path, monkeypatch):
+    touch(tmp_path, "data/a.png")
+    monkeypatch.chdir(tmp_path)
+    assert scan("data") == ["a.png"]
+    monkeypatch.chdir(tmp_path / "data")
+    assert scan(".") == ["a.png"]
+
+
+def test_what_is_no_regular_file(tmp_path):
+    touch(tmp_path, "a.png", "x.png/inside.png")
+    os.mkfifo(tmp_path / "fifo.png")
+    (tmp_path / "dangling.png").symlink_to("nowhere")
+    (tmp_path / "itself.png").symlink_to("itself.png")
+    (tmp_path / "to_fifo.png").symlink_to("fifo.png")
+    (tmp_path / "null.png").symlink_to("/dev/null")
+    with socket.socket(socket.AF_UNIX) as server:
+        here = os.getcwd()
+        os.chdir(tmp_path)  # the path of a socket must be short
+        try:
+            server.bind("socket.png")
+        finally:
+            os.chdir(here)
+        assert scan(tmp_path) == ["a.png", "x.png/inside.png"]
+
+
+@pytest.mark.parametrize("loops", [["loop"], ["loop", "a/loop"]])
+@pytest.mark.parametrize("target", ["root", "parent"])
+def test_loops_end_and_each_file_is_there_once(tmp_path, loops, target):
+    root = tmp_path / "root"
+    touch(root, "a/1.png", "b/2.png", "3.png")
+    touch(tmp_path, "beside/4.png")
+    for loop in loops:
+        (root / loop).symlink_to(root if target == "root" else tmp_path)
+    assert scan(root) == ["3.png", "a/1.png", "b/2.png"]
+
+
+def test_links_to_folders(tmp_path):
+    root = tmp_path / "root"
+    touch(root, "z/1.png")
+    touch(tmp_path, "store/2.png", "store/deep/3.png", "deep/4.png")
+    (root / "a").symlink_to(root / "z")  # sorts first, but the folder has a name of its own
+    (root / "b").symlink_to("../store")
+    (root / "c").symlink_to(tmp_path / "store")
+    (root / "d").symlink_to(tmp_path / "store" / "deep")
+    (tmp_path / "store" / "back").symlink_to(root)
+    assert scan(root) == ["b/2.png", "b/deep/3.png", "z/1.png"]
+
+
+def test_links_to_files(tmp_path):
+    root = tmp_path / "root"
+    touch(root, "z.png")
+    touch(tmp_path, "store/1.png", "store/2")
+    (root / "a.png").symlink_to("z.png")
+    (root / "b.png").symlink_to("../store/1.png")
+    (root / "c.png").symlink_to("../store/1.png")
+    (root / "d.png").symlink_to("../store/2")  # the link's own name counts
+    assert scan(root) == ["b.png", "d.png", "z.png"]
+
+
+def test_the_root_may_be_a_link(tmp_path):
+    touch(tmp_path, "real/a.png")
+    (tmp_path / "link").symlink_to("real")
+    assert scan(tmp_path / "link") == ["a.png"]
+
+
+def test_hard_links_are_files_of_their_own(tmp_path):
+    touch(tmp_path, "a/1.png")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b/1.png").hardlink_to(tmp_path / "a/1.png")
+    assert scan(tmp_path) == ["a/1.png", "b/1.png"]
+
+
+def test_odd_names(tmp_path):
+    names = [
+        "a b.png",
+        "quote'\".png",
+        "new\nline.png",
+        "\U0001f0cf/\U0001f47e.png",
+        "back\\slash.png",
+        "a=b,[c].png",
+        "\uffee.png",
+    ]
+    touch(tmp_path, *names)
+    raw = b"\xf5.png"  # sorts after U+FFEE by its bytes, before it as Python's string
+    if sys.platform != "darwin":  # which refuses names that are not UTF-8
+        (tmp_path / os.fsdecode(raw)).touch()
+        names.append(os.fsdecode(raw))
+    found = scan(tmp_path)
+    assert found == sorted(names, key=os.fsencode)
+    assert all((tmp_path / name).is_file() for name in found)
+
+
+def test_missing_file_and_null(tmp_path):
+    touch(tmp_path, "a.png")
+    assert "no folder" in message(scan, tmp_path / "missing")
+    assert "no folder" in message(scan, "")
+    assert "is a file" in message(scan, tmp_path / "a.png")
+    assert "can't be read" in message(scan, "a\0b")
+    assert "can't be read" in message(scan, "x" * 5000)
+
+
+def test_a_folder_without_images(tmp_path):
+    (tmp_path / "new\nline").mkdir()
+    text = message(scan, tmp_path / "new\nline")
+    assert ".jfif, .jpeg" in text
+    assert "no other files" in text
+    touch(tmp_path, "a.txt", "b/c.heic", ".hidden", "Thumbs.db")
+    text = message(scan, tmp_path)
+    assert "2 other files" in text
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs the permissions of POSIX")
+def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
+    touch(tmp_path, "a.png", "shut/b.png")
+    tmp_path.chmod(0o755)
+    (tmp_path / "shut").chmod(0)
+    monkeypatch.chdir(tmp_path)  # the folders above it may belong to root alone
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # root may read all: be nobody for a moment
+    try:
+        text = message(scan, ".")
+    finally:
+        os.seteuid(user)
+        (tmp_path / "shut").chmod(0o700)
+    assert "'./shut'" in text
+    assert "Permission denied" in text
+
+
+def test_many_files_take_little_time(tmp_path):
+    for folder in range(10):
+        (tmp_path / str(folder)).mkdir()
+        for file in range(500):
+            os.close(os.open(tmp_path / str(folder) / f"{file}.png", os.O_CREAT))
+    started = time.perf_counter()
+    assert len(scan(tmp_path)) == 5000
+    assert time.perf_counter() - started < 1
+
+
+def test_scan_asks_for_no_status_of_a_plain_file(tmp_path, monkeypatch):
+    touch(tmp_path, "a/1.png", "a/2.png", "b/3.png")
+    asked: list[object] = []
+    status = os.stat
+    monkeypatch.setattr(os, "stat", lambda path, **options: asked.append(path) or status(path, **options))
+    scan(tmp_path)
+    assert not [path for path in asked if str(path).endswith(".png")]

@@ -1,0 +1,66 @@
+"""Sets in the hub's formats, on disk: there is no network in tests."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.data.sources.huggingface import Hub, images
+
+datasets = pytest.importorskip("datasets")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "hub")
+    rows = []
+    for index in range(12):
+        file = io.BytesIO()
+        Image.new("RGB", (20, 16), (index * 10, 0, 0)).save(file, "PNG")
+        rows.append({"bytes": file.getvalue() if index != 7 else b"damaged", "path": None})
+    table = datasets.Dataset.from_dict(
+        {"image": rows, "kind": [index % 3 for index in range(12)], "word": ["ab"[index % 2] for index in range(12)]},
+        features=datasets.Features(
+            image=datasets.Image(), kind=datasets.ClassLabel(names=["x", "y", "z"]), word=datasets.Value("string")
+        ),
+    )
+    (tmp_path / "set").mkdir()
+    table.to_parquet(tmp_path / "set" / "train.parquet")
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize(("label", "classes"), [("kind", ["x", "y", "z"]), ("word", ["a", "b"]), (None, [])])
+def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
+    data = images(str(folder), label=label, size=8, batch_size=11)
+    data.setup("fit")
+    assert data.classes == classes
+    batch = next(iter(data.train_dataloader()))
+    reds = (batch["image"][:, 0, 0, 0] // 10).tolist()
+    assert sorted(reds) == [index for index in range(12) if index != 7]
+    if classes:
+        assert [red % len(classes) for red in reds] == batch["label"].tolist()
+
+
+def test_what_is_not_there(folder: Path) -> None:
+    with pytest.raises(UserError, match="no column 'picture'; it has image, kind, word"):
+        Hub(str(folder), image="picture")
+    with pytest.raises(UserError, match=r"data\.name=.*absent: cannot be loaded"):
+        Hub(str(folder / "absent"))
+
+
+def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "datasets", None)
+    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
+        Hub("user/name")
+
+
+def test_order_of_the_table_is_kept(folder: Path) -> None:
+    source = Hub(str(folder))
+    first = np.asarray(Image.open(io.BytesIO(source.content(3))))
+    assert first[0, 0].tolist() == [30, 0, 0]

@@ -1,0 +1,91 @@
+"""The table of a translator: its rows, and what closed forms are fitted to."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.data.translation import Styled, Unpaired
+from gan.evaluation.translator import Pictures, evaluate, recoloured, translated
+from gan.metrics.color_transfer import CLOSED_FORMS
+from tests.recipes import photographs
+
+
+class Inverts(nn.Module):
+    multiple, reach = 1, 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sign = nn.Parameter(torch.tensor(-1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.sign * x
+
+
+def features(images: Tensor) -> Tensor:
+    return images.float().mean((2, 3)) / 255
+
+
+def test_rows_beside_nothing_closed_forms_and_others() -> None:
+    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data.setup("fit")
+    pictures = translated(Inverts(), data, 10, {"the same": Inverts()})
+    rows = {row.name: row.values for row in evaluate(pictures, features)}
+    assert list(rows) == ["translated", "the same", "nothing done", "channel statistics", "histograms",
+                          "Monge-Kantorovich", "another's truth"]  # fmt: skip
+    assert rows["translated"] == rows["the same"]
+    assert rows["translated"]["luminance_correlation"] < -0.9 < 0.9 < rows["nothing done"]["luminance_correlation"]
+    assert rows["nothing done"]["gain"] == 0 and rows["translated"]["gain"] < 0
+    assert rows["another's truth"]["luminance_ssim"] < rows["channel statistics"]["luminance_ssim"]
+
+
+def test_closed_forms_see_what_training_sees() -> None:
+    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data.setup("fit")
+    inputs, target = data.inputs(99), data.reals(99)
+    assert len(inputs) + len(target) == len(data.rows)
+    truths = data.truths(99)
+    assert truths is not None and len(truths) == len(inputs)
+    assert not {image.numpy().tobytes() for image in truths} & {image.numpy().tobytes() for image in target}
+
+
+def test_grain_has_a_row_of_its_own() -> None:
+    data = Styled(photographs(), "grainy_film", "paired", size=32, split="file", validation=0.3)
+    data.setup("fit")
+    rows = {row.name: row.values for row in evaluate(translated(Inverts(), data, 6, {}), features)}
+    truth = rows["the truth, with its grain"]
+    assert 0 < truth["gain"] < 1 and truth["spectrum"] == 0
+
+
+def test_without_a_truth_there_is_no_gain() -> None:
+    data = Unpaired(photographs(), photographs(), size=32, fit="crop")
+    data.setup("fit")
+    rows = evaluate(translated(Inverts(), data, 6, {}), features)
+    assert "another's truth" not in [row.name for row in rows]
+    assert not any("gain" in row.values for row in rows)
+    assert [row.name for row in rows if "kid_source" not in row.values] == ["nothing done"]
+
+
+def test_likeness_is_to_the_look_of_other_photographs() -> None:
+    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data.setup("fit")
+    pictures = translated(Inverts(), data, 10, {})
+    of = {image.numpy().tobytes() for image in pictures.like}
+    assert not of & {image.numpy().tobytes() for image in pictures.target} and len(pictures.target) > 1
+    rows = {row.name: row.values for row in evaluate(pictures, features)}
+    assert rows["another's truth"]["spectrum"] == pytest.approx(0, abs=1e-9) and rows["nothing done"]["spectrum"] > 0.1
+
+
+def test_closed_forms_leave_alpha_and_see_what_is_seen() -> None:
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.randint(0, 200, (12, 3, 16, 16), generator=generator).to(torch.uint8)
+    alpha = 255 * (torch.rand(12, 1, 16, 16, generator=generator) > 0.5).to(torch.uint8)
+
+    def premultiplied(x: Tensor) -> Tensor:
+        return torch.cat([x * (alpha > 0), alpha], 1)
+
+    before, after = premultiplied(colours), premultiplied(colours // 2 + 50)
+    pictures = Pictures(before, before, after, after, after, before, after, {})
+    for fit in CLOSED_FORMS.values():
+        made = recoloured(fit, pictures)
+        assert torch.equal(made[:, 3:], alpha)
+        assert (made.float() - after.float()).abs().mean() < 3

@@ -1,0 +1,54 @@
+"""Between bytes and floats, and into PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gan.images.convert import grid, save_png, to_float, to_uint8
+
+
+def test_every_byte_survives_the_way_there_and_back() -> None:
+    levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
+    floats = to_float(levels)
+    assert (float(floats.min()), float(floats.max())) == (-1, 1)
+    assert torch.equal(to_uint8(floats), levels)
+
+
+def test_values_outside_are_clamped() -> None:
+    assert to_uint8(torch.tensor([-7.0, 7.0])).tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB"), (4, "RGBA")])
+def test_a_png_holds_the_pixels(channels: int, mode: str, tmp_path: Path) -> None:
+    image = torch.randint(0, 256, (channels, 6, 9), dtype=torch.uint8)
+    if channels == 4:
+        image[3] = 255
+    save_png(image, tmp_path / "deep" / "image.png")
+    with Image.open(tmp_path / "deep" / "image.png") as picture:
+        assert picture.mode == mode
+        pixels = np.asarray(picture).reshape(6, 9, channels)
+    assert np.array_equal(pixels, image.permute(1, 2, 0).numpy())
+
+
+def test_premultiplied_colours_are_divided_again(tmp_path: Path) -> None:
+    save_png(torch.tensor([50, 25, 0, 128], dtype=torch.uint8).reshape(4, 1, 1), tmp_path / "image.png")
+    with Image.open(tmp_path / "image.png") as picture:
+        assert picture.getpixel((0, 0)) == pytest.approx((100, 50, 0, 128), abs=1)
+
+
+def test_a_grid_is_nearly_square() -> None:
+    assert grid(torch.zeros(64, 3, 64, 64, dtype=torch.uint8)).shape == (3, 8 * 66 + 2, 8 * 66 + 2)
+    assert grid(torch.zeros(1, 4, 8, 8, dtype=torch.uint8)).shape[0] == 4
+
+
+def test_small_images_are_enlarged_in_a_grid_pixel_by_pixel() -> None:
+    images = torch.randint(0, 256, (2, 3, 24, 16), dtype=torch.uint8)
+    picture = grid(images, columns=2)
+    assert picture.shape == (3, 48 + 4, 2 * 32 + 6)
+    assert torch.equal(picture[:, 2:50:2, 2:34:2], images[0])
+    assert torch.equal(picture[:, 3:50:2, 37:68:2], images[1])

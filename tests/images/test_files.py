@@ -1,0 +1,124 @@
+"""What is no pixel comes through: durations, pages, density, EXIF; and what a format does not take is said."""
+
+import math
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+from PIL.TiffImagePlugin import IFDRational
+
+from gan.data.decoding.decode import ImageError
+from gan.images.files import convert
+
+ARTIST = 0x013B
+
+
+def frames(n: int, size: tuple[int, int] = (12, 9), mode: str = "RGB") -> list[Image.Image]:
+    random = np.random.default_rng(0)
+    return [Image.fromarray(random.integers(0, 256, (3, 4, 4), np.uint8)).resize(size).convert(mode) for _ in range(n)]
+
+
+def saved(pictures: list[Image.Image], kind: str, **options: Any) -> bytes:
+    file = BytesIO()
+    more = {"save_all": True, "append_images": pictures[1:]} if len(pictures) > 1 else {}
+    pictures[0].save(file, kind, **more, **options)
+    return file.getvalue()
+
+
+def same(picture: Image.Image) -> Image.Image:
+    return picture
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_animations_keep_durations_and_loop(kind: str, tmp_path: Path) -> None:
+    data = saved(frames(4), kind, duration=[30, 70, 90, 50], loop=2)
+    convert(data, tmp_path / "out", same)
+    with Image.open(tmp_path / "out") as image:
+        durations = []
+        for frame in range(image.n_frames):  # type: ignore[attr-defined]
+            image.seek(frame)
+            image.load()
+            durations.append(image.info["duration"])
+        assert durations == [30, 70, 90, 50] and image.info["loop"] == 2 and image.format == kind
+
+
+def test_pages_of_a_tiff(tmp_path: Path) -> None:
+    pages = [*frames(2), *frames(1, (20, 5))]
+    convert(saved(pages, "TIFF"), tmp_path / "out", same)
+    with Image.open(tmp_path / "out") as image:
+        for index, page in enumerate(pages):
+            image.seek(index)
+            assert np.array_equal(image.convert("RGB"), page)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "I;16", "YCbCr"])
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "JPEG"])
+def test_what_comes_out_can_be_opened_and_looks_the_same(kind: str, mode: str, tmp_path: Path) -> None:
+    if (kind, mode) in [("PNG", "CMYK"), ("PNG", "YCbCr"), ("JPEG", "P"), ("JPEG", "RGBA"), ("JPEG", "I;16"),
+                        ("TIFF", "YCbCr")]:  # fmt: skip
+        pytest.skip("there is no such file")
+    picture = Image.fromarray(np.full((9, 12), 40_000, np.uint16)) if mode == "I;16" else frames(1, mode=mode)[0]
+    exif = Image.Exif()
+    exif[ARTIST] = "somebody"
+    before = convert(saved([picture], kind, dpi=(300, 300), exif=exif), tmp_path / "out", same)
+    with Image.open(tmp_path / "out") as after:
+        assert after.format == kind and after.size == (12, 9)
+        assert after.getexif()[ARTIST] == "somebody" and round(after.info["dpi"][0]) == 300
+        difference = np.asarray(after.convert("RGB"), np.int32) - np.asarray(before.convert("RGB"), np.int32)
+    assert np.abs(difference).mean() < (6 if kind == "JPEG" else 0.01)
+
+
+def test_a_turned_tiff(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    convert(saved(frames(1), "TIFF", exif=exif), tmp_path / "out", same)
+    with Image.open(tmp_path / "out") as image:
+        assert image.size == (9, 12) and image.getexif().get(0x0112, 1) == 1
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_how_and_where_a_picture_was_taken_stays(kind: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ARTIST] = "somebody"
+    exif.get_ifd(0x8769).update({0x9003: "1977:05:25 12:00:00", 0x829A: 0.01, 0xA002: 999})
+    exif.get_ifd(0x8825).update({1: "N", 2: (59.0, 20.0, 0.0)})
+    convert(saved(frames(1), kind, exif=exif), tmp_path / "out", same)
+    with Image.open(tmp_path / "out") as image:
+        after = image.getexif()
+        assert after[ARTIST] == "somebody" and after.get_ifd(0x8769)[0x9003] == "1977:05:25 12:00:00"
+        assert 0xA002 not in after.get_ifd(0x8769) and after.get_ifd(0x8825)[1] == "N"
+
+
+def test_a_density_that_is_none_is_left_out(tmp_path: Path) -> None:
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags[282] = tags[283] = IFDRational(0, 0)
+    data = saved(frames(1), "TIFF", tiffinfo=tags)
+    with Image.open(BytesIO(data)) as image:
+        assert math.isnan(image.info["dpi"][0])
+    for name, kind in (("out.tif", "TIFF"), ("out.jpg", "JPEG")):
+        convert(data, tmp_path / name, lambda picture: Image.fromarray(np.asarray(picture)), kind)
+        with Image.open(tmp_path / name) as image:
+            assert image.size == (12, 9)
+
+
+def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
+    name = "n" * 251 + ".png"
+    convert(saved(frames(1), "PNG"), tmp_path / name, same)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_exif_that_a_format_does_not_take_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "x" * 70_000  # a description that no segment of a JPEG holds
+    convert(saved(frames(1), "PNG", exif=exif), tmp_path / "out.jpg", same, "JPEG")
+    with Image.open(tmp_path / "out.jpg") as image:
+        assert image.format == "JPEG" and not image.getexif()
+
+
+def test_what_cannot_be_encoded_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="cannot be written as WEBP"):
+        convert(saved([Image.new("RGB", (17_000, 1))], "PNG"), tmp_path / "out", same, "WEBP")
+    assert not (tmp_path / "out").exists()

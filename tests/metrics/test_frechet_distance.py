@@ -1,0 +1,67 @@
+"""The Fréchet distance against values computed with other decompositions, and closed forms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gan.common.errors import UserError
+from gan.metrics import frechet_distance
+
+
+def few(n: int, d: int) -> tuple[Tensor, Tensor]:
+    random = np.random.RandomState(2023)
+    return torch.tensor(random.randn(n, d)), torch.tensor(random.randn(n, d) * 1.1 + 0.1)
+
+
+def test_golden_value(golden: tuple[Tensor, Tensor]) -> None:
+    assert frechet_distance(*golden) == pytest.approx(4.0734464208, abs=1e-9)
+    assert frechet_distance(*reversed(golden)) == pytest.approx(4.0734464208, abs=1e-9)
+
+
+def test_equal_covariance_leaves_the_difference_of_the_means() -> None:
+    x = torch.randn(300, 2048, generator=torch.Generator().manual_seed(0))
+    assert frechet_distance(x, x + 1) == pytest.approx(2048, abs=1e-3)  # float32 features
+
+
+def test_two_normal_distributions_in_one_dimension() -> None:
+    x = torch.tensor([[-1.0], [0.0], [1.0]])  # deviation 1
+    assert frechet_distance(x, 3 * x + 5) == pytest.approx(5**2 + (1 - 3) ** 2, rel=1e-12)
+
+
+@pytest.mark.parametrize(("n", "d"), [(64, 256), (500, 32)])
+def test_a_set_and_itself(n: int, d: int) -> None:
+    x, _ = few(n, d)
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-10)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(30, 40, 31), (30, 40, 29), (40, 20, 21)])
+def test_both_forms_are_the_definition(n: int, m: int, d: int) -> None:
+    x, y = few(max(n, m), d)
+    x, y = x[:n], y[:m]
+    s, t = torch.cov(x.T), torch.cov(y.T)
+    root = torch.linalg.eigvals(s @ t).sqrt().real.sum()  # of the product, which is not symmetric
+    expected = (x.mean(0) - y.mean(0)).square().sum() + s.trace() + t.trace() - 2 * root
+    assert frechet_distance(x, y) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_constant_images_have_no_covariance() -> None:
+    assert frechet_distance(torch.zeros(5, 3), torch.full((4, 3), 2.0)) == 12
+    x = torch.tensor([0, 0.5, 1]).expand(3, 3).T  # three constant images through an extractor of the mean
+    assert frechet_distance(x, x) == pytest.approx(0, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        (torch.zeros(1, 3), torch.zeros(5, 3), "Fréchet distance of 1 and 5 images: at least 2"),
+        (torch.zeros(5, 3), torch.full((6, 3), float("nan")), "features of 6 of 6 images are not finite"),
+        (torch.zeros(5, 3), torch.zeros(5, 4), "matrices of one width"),
+        (torch.zeros(5), torch.zeros(5), "matrices of one width"),
+    ],
+)
+def test_what_is_refused(x: Tensor, y: Tensor, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        frechet_distance(x, y)

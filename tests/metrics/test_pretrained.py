@@ -1,0 +1,54 @@
+"""Files of weights: found, checked, and what is said where they are missing."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from gan.common.errors import UserError
+from gan.metrics import pretrained
+from gan.metrics.pretrained import MissingWeights, Weights, find
+
+CONTENT = b"weights"
+
+
+@pytest.fixture
+def known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Weights:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    (tmp_path / "served").write_bytes(CONTENT)
+    made = Weights("w.pth", (tmp_path / "served").as_uri(), hashlib.sha256(CONTENT).hexdigest(), len(CONTENT))
+    monkeypatch.setitem(pretrained.KNOWN, "net", made)
+    return made
+
+
+def test_found_in_the_hub_in_a_folder_or_as_a_file(known: Weights, tmp_path: Path) -> None:
+    for folder in (pretrained.hub(), tmp_path / "own"):
+        folder.mkdir(parents=True)
+        (folder / known.file).write_bytes(CONTENT)
+    assert find("net") == tmp_path / "torch/hub/checkpoints/w.pth"
+    assert find("net", tmp_path / "own") == find("net", tmp_path / "own/w.pth") == tmp_path / "own/w.pth"
+
+
+def test_missing_ones_are_named_with_hash_size_and_place(known: Weights, tmp_path: Path) -> None:
+    with pytest.raises(MissingWeights) as error:
+        find("net", tmp_path)
+    for part in (known.file, known.sha256, "7 bytes", str(tmp_path), "--weights", known.url, "--download"):
+        assert part in str(error.value)
+
+
+def test_another_file_is_refused(known: Weights, tmp_path: Path) -> None:
+    (tmp_path / known.file).write_bytes(b"something else")
+    with pytest.raises(UserError, match="not the net weights that are known"):
+        find("net", tmp_path)
+
+
+def test_download(known: Weights, capsys: pytest.CaptureFixture[str]) -> None:
+    assert find("net", download=True).read_bytes() == CONTENT
+    assert "downloading" in capsys.readouterr().out
+    Path(known.url.removeprefix("file://")).unlink()
+    find("net").unlink()
+    with pytest.raises(MissingWeights, match="cannot be downloaded"):
+        find("net", download=True)
+    assert not list(pretrained.hub().iterdir())  # nor a part of it

@@ -1,0 +1,130 @@
+"""What reaches the disk comes back whole, or is refused; nothing in it runs."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gan.common.errors import UserError
+from gan.run import run_folder
+from gan.run.checkpoint_io import AtomicCheckpointIO, load
+
+CONTENT: dict[str, Any] = {
+    "state_dict": {"w": torch.arange(500.0)},
+    "config": {"a": [1, 2]},
+    "images": 64,
+    "global_step": 4,
+}
+
+
+class Bomb:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.system, (f"touch {self.path}",)
+
+
+def test_round_trip_with_checksum(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints" / "images-000000064.ckpt"
+    AtomicCheckpointIO().save_checkpoint(CONTENT, path)
+    assert run_folder.damage(path) is None
+    assert run_folder.images_of(path) == 64
+    assert torch.equal(load(path)["state_dict"]["w"], CONTENT["state_dict"]["w"])
+    assert sorted(p.name for p in path.parent.iterdir()) == [path.name, "images-000000064.json"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_a_torn_file_is_refused_with_and_without_its_checksum(beside: bool, tmp_path: Path) -> None:
+    path = tmp_path / "images-000000064.ckpt"
+    AtomicCheckpointIO().save_checkpoint(CONTENT, path)
+    whole = path.read_bytes()
+    if not beside:
+        run_folder.sidecar(path).unlink()
+    for length in [0, 1, 100, len(whole) // 2, len(whole) - 1]:
+        path.write_bytes(whole[:length])
+        with pytest.raises(UserError, match=r"images-000000064\.ckpt"):
+            load(path)
+
+
+@pytest.mark.parametrize("as_pickle", [True, False])
+def test_code_in_a_checkpoint_does_not_run(as_pickle: bool, tmp_path: Path) -> None:
+    path, trace = tmp_path / "bomb.ckpt", tmp_path / "trace"
+    if as_pickle:
+        path.write_bytes(pickle.dumps({**CONTENT, "x": Bomb(trace)}))
+    else:
+        torch.save({**CONTENT, "x": Bomb(trace)}, path)
+    with pytest.raises(UserError, match="refused"):
+        load(path)
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [{"state_dict": {}}, [1, 2]])
+def test_a_foreign_checkpoint_is_refused(content: Any, tmp_path: Path) -> None:
+    torch.save(content, tmp_path / "other.ckpt")
+    with pytest.raises(UserError, match="not a checkpoint of this program"):
+        load(tmp_path / "other.ckpt")
+
+
+WHOLE = CONTENT | {
+    "optimizer_states": [],
+    "callbacks": {},
+    "loops": {},
+    "pending": {},
+    "epoch": 0,
+    "pytorch-lightning_version": "2.6.6",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"optimizer_states": None}, "it has no optimizer_states of type list"),
+        ({"callbacks": [1]}, "it has no callbacks of type dict"),
+        ({"global_step": "4"}, "it has no global_step of type int"),
+        ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
+        ({"state_dict": {"w": 3}}, "w is not finite"),
+    ],
+)
+def test_training_does_not_resume_from_what_lacks_parts_or_is_not_finite(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
+    storage.save_checkpoint(WHOLE, path)
+    assert storage.load_checkpoint(path)["images"] == 64
+    torch.save(WHOLE | change, path)
+    run_folder.sidecar(path).unlink()
+    with pytest.raises(UserError, match=said):
+        storage.load_checkpoint(path)
+
+
+def test_a_missing_file_and_a_text_file_are_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such"):
+        load(tmp_path / "none.ckpt")
+    (tmp_path / "text.ckpt").write_text("hello")
+    with pytest.raises(UserError, match=r"text\.ckpt"):
+        load(tmp_path / "text.ckpt")
+
+
+def test_a_full_disk_is_said_and_spares_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
+    storage.save_checkpoint(CONTENT, path)
+    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limit[1]))
+    try:
+        storage.save_checkpoint({**CONTENT, "images": 65}, path)
+        storage.save_checkpoint(CONTENT, tmp_path / "images-000000128.ckpt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "not saved" in str(storage.failure) and "not saved" in capsys.readouterr().out
+    assert run_folder.damage(path) is None and run_folder.images_of(path) == 64
+    assert not (tmp_path / "images-000000128.ckpt").exists()
+    assert not list(tmp_path.glob(".*"))

@@ -1,0 +1,160 @@
+"""Every file of every group composes, names things that exist, with arguments that they take; errors are one line."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra.utils import get_object
+from omegaconf import OmegaConf
+
+from gan.run import config, run_folder
+from gan.run import help as help_page
+from gan.run.config import CONF, compose, rules
+
+MULTI = ("penalty", "metric", "callback", "logger")
+FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
+
+
+def overrides(file: Path) -> list[str]:
+    group, name = file.parts
+    choice = f"{group}=[{name}]" if group in MULTI else f"{group}={name}"
+    return [choice, *(["data.a=one", "data.b=other"] if name == "unpaired" else ["data.root=somewhere"])]
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path, node
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}")
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from targets(value, f"{path}[{index}]")
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_option_composes_and_its_arguments_exist(file: Path) -> None:
+    if file.name == "optuna":
+        pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    cfg = compose(overrides(file))
+    container = OmegaConf.to_container(cfg, resolve=False)
+    assert isinstance(container, dict)
+    container.pop("hydra")
+    found = list(targets(container))
+    assert len(found) > 10
+    for path, node in found:
+        given = {key: None for key in node if not key.startswith("_")}
+        signature = inspect.signature(get_object(node["_target_"]))
+        try:
+            (signature.bind_partial if node.get("_partial_") else signature.bind)(**given)
+        except TypeError as error:
+            raise AssertionError(f"{path}: {node['_target_']}: {error}") from error
+
+
+def test_the_signature_check_can_fail() -> None:
+    import torch
+
+    with pytest.raises(TypeError):
+        inspect.signature(torch.optim.Adam).bind_partial(beta=1)
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_every_file_says_what_it_is(file: Path) -> None:
+    assert len(help_page.headline(CONF / file.with_suffix(".yaml"))) > 10
+
+
+def test_help_shows_values_and_no_grammar() -> None:
+    page = help_page.text()
+    assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
+    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.san=(by a rule)" in page
+
+
+def test_help_gives_every_option_a_meaning() -> None:
+    page = help_page.text()
+    derived = {
+        "seed",
+        "loss",
+        "penalties",
+        "augment",
+        "batch_size",
+        "size",
+        "channels",
+        "fused",
+        "strategy",
+        "sync_batchnorm",
+    }
+    fixed = {"max_epochs", "use_distributed_sampler", "num_sanity_val_steps", "limit_val_batches"}
+    fixed |= {"enable_progress_bar", "enable_model_summary"}
+    for file, prefix in (
+        ("train", ""),
+        ("data/folder", "data."),
+        ("trainer/default", "trainer."),
+        ("model/dcgan", "model."),
+    ):
+        tree = yaml.safe_load((CONF / f"{file}.yaml").read_text())
+        for key, value in run_folder.flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
+            if key.split(".")[-1][0] == "_" or value == {} or key.split(".")[-1] in derived | fixed or key == "augment":
+                continue
+            assert f"  {prefix}{key}=" in page, key
+    assert all(f"{file.parent}={file.name}" in page for file in FILES)
+
+
+def test_by_device_takes_what_was_measured() -> None:
+    cfg = compose(["trainer.accelerator=cpu"])
+    assert (cfg.model.generator.width, cfg.trainer.strategy) == (48, "auto")
+    assert cfg.trainer.precision in ("bf16-mixed", "32-true")
+    assert compose(["trainer.devices=2"]).trainer.strategy == "ddp_find_unused_parameters_true"
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "detail"), [("16", 48, 24), ("64", 32, 16), ("[96,64]", 32, 16), ("256", 16, 8)]
+)
+def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detail: int) -> None:
+    generator = compose(["trainer.accelerator=cpu", f"data.size={size}"]).model.generator
+    assert (generator.width, generator.detail) == (width, detail)
+
+
+@pytest.mark.parametrize(("side", "width"), [(32, 512), (64, 256), (256, 64)])
+def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "device_of", lambda accelerator: "cuda")
+    assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
+
+
+def test_who_has_no_pairs_does_not_choose_by_them() -> None:
+    data = ["data=retro_filter", "data.root=x"]
+    for pairing, expected in (("disjoint", "kid_lite0"), ("shared", "kid_lite0"), ("paired", "ciede2000")):
+        assert compose(["model=lut", *data, f"data.pairing={pairing}"]).objective == f"eval/{expected}"
+    for style in ("grainy_film", "[fade,grain]"):  # nor by grain that nobody can foresee
+        words = ["data.pairing=paired", f"data.style={style}"]
+        assert compose(["model=pix2pix", *data, *words]).objective == "eval/kid_lite0"
+
+
+def test_rules_say_what_they_give() -> None:
+    assert rules(compose([])) == []
+    r3gan = rules(compose(["model=r3gan", "data.size=128"]))
+    assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
+    (line,) = rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
+    assert line.startswith("penalty.r1.weight=0.1536: .0002 x height x width / batch")
+
+
+def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
+    monkeypatch.delenv("SLURM_NTASKS", raising=False)
+    for world, several in (("1", False), ("2", True)):  # such as of two machines with a device each
+        monkeypatch.setenv("WORLD_SIZE", world)
+        assert config.sync_batchnorm(1, "cuda") is several and not config.sync_batchnorm(1, "cpu")
+        assert config.strategy(1).startswith("ddp") is several
+
+
+def test_adam_is_fused_where_it_leaves_bad_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
+    for accelerator, precision, expected in (
+        ("cpu", "32-true", True), ("cuda", "bf16-mixed", True), ("cuda", "16-mixed", False), ("mps", "32-true", False),
+    ):  # fmt: skip
+        cfg = compose([f"trainer.accelerator={accelerator}", f"trainer.precision={precision}"])
+        assert cfg.model.generator_optimizer.fused is expected

@@ -1,0 +1,72 @@
+"""What a user can cause is one line; what is a fault of the program is not hidden."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gan.common.errors import UserError, did_you_mean
+from gan.run.config import compose
+from gan.run.launch import readable
+
+
+def message(*typed: str) -> str | None:
+    with pytest.raises((HydraException, UserError)) as caught:
+        compose(list(typed))
+    return readable(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan or cyclegan?"),
+        ("loss=hing", "loss=hing: there is no such loss; did you mean hinge?"),
+        ("data.sise=32", "data.sise: no such option; did you mean data.size"),
+        ("imags=32", "imags: no such option; did you mean images"),
+        ("modle=dcgan", "modle: no such option; did you mean model"),
+        ("search=optima", "search=optima: there is no such search; did you mean optuna?"),
+    ],
+)
+def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
+    line = message(typed)
+    assert line is not None and line.startswith(said) and "\n" not in line
+
+
+def test_parts_that_do_not_go_together_are_named() -> None:
+    config = compose(["model=cyclegan", "data=unpaired", "penalty=[patch_nce]"])
+    with pytest.raises(OmegaConfBaseException) as caught:
+        OmegaConf.to_container(config.penalty, resolve=True)
+    assert readable(caught.value) == (
+        "penalty.patch_nce.width is taken from model.generator.width, which there is not: "
+        "this penalty and this model do not go together"
+    )
+
+
+def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["model=seed", "penalty=[r1]", "model.generator.detail=3"]
+    monkeypatch.setattr("sys.argv", ["train.py", *typed])
+    line = message(*typed)
+    assert line is not None and "did you mean model.generator.size" in line and "or model.generator.detail" not in line
+
+
+def test_what_cannot_be_deterministic_is_one_line() -> None:
+    said = (
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
+        "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation, ..."
+    )
+    assert readable(RuntimeError(said)) == (
+        "reflection_pad2d_backward_cuda does not have a deterministic implementation; "
+        "trainer.deterministic=warn goes on all the same"
+    )
+
+
+def test_faults_of_the_program_are_not_hidden() -> None:
+    assert readable(ValueError("a bug")) is None
+    for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
+        assert str(readable(lost)).startswith("a process that gathers batches died")
+
+
+def test_did_you_mean() -> None:
+    assert did_you_mean("zzz", ["a", "b"]) == "there are a, b"

@@ -1,0 +1,103 @@
+"""Which folder and which checkpoint, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gan.common.errors import UserError
+from gan.common.files import write_json
+from gan.run import run_folder
+from gan.run.config import compose, plain
+from gan.run.overrides import quote
+from gan.run.resume import claim, difference, prepare, set_aside_later
+
+from .test_run_folder import save
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID", "WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_names_of_runs_that_begin_together_differ(tmp_path: Path) -> None:
+    assert [claim(tmp_path / "run", named=False).name for _ in range(3)] == ["run", "run-2", "run-3"]
+
+
+def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
+    claim(tmp_path / "run", named=True)
+    claim(tmp_path / "run", named=True)
+    (tmp_path / "run" / "file").touch()
+    with pytest.raises(UserError, match="resume="):
+        claim(tmp_path / "run", named=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "with space", "it's", "a=b,c", "[x]", "back\\slash", "end\\", "both\\'", "ümlaut", "(p)"]
+)
+def test_any_folder_name_survives_hydras_grammar(name: str) -> None:
+    arguments = prepare(["images=8", f"hydra.run.dir={quote(Path(name))}"])
+    assert Path(name).is_dir()
+    assert compose(arguments).hydra.run.dir == name
+
+
+def stored(run: Path, *overrides: str) -> None:
+    cfg = compose([*overrides, "logger=[]", "callback=[]"])
+    run.mkdir()
+    (run / run_folder.CONFIG).write_text(yaml.safe_dump(plain(cfg)))
+    (run / run_folder.OVERRIDES).write_text(yaml.safe_dump(list(overrides)))
+
+
+def test_only_what_may_change_makes_no_difference(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "images=8")
+    free = ["images=9", "minutes=3", "data.workers=2", "trainer.devices=2", "callback=[samples]", "logger=[]"]
+    assert difference(tmp_path / "run", compose(free)) == []
+    found = difference(tmp_path / "run", compose(["seed=1"]))
+    assert found == ["data.seed: 0 -> 1", "model.seed: 0 -> 1", "seed: 0 -> 1"]
+
+
+def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_path: Path) -> None:
+    stored(tmp_path / "run", "loss=hinge", "images=800")
+    save(tmp_path / "run", 100)
+    torn = save(tmp_path / "run", 200)
+    torn.write_bytes(b"torn")
+    cfg = compose(prepare(["resume=run", "images=900"]))
+    assert Path(cfg.resume).name == "images-000000100.ckpt"
+    assert (cfg.images, cfg.hydra.run.dir) == (900, "run")
+    assert cfg.loss._target_.endswith("Hinge")
+
+
+def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:
+    form = "model.closed_form={_target_: gan.metrics.color_transfer.histograms, _partial_: true}"
+    stored(tmp_path / "run", "model=lut", form)
+    save(tmp_path / "run", 100)
+    with pytest.raises(UserError, match="is refused"):
+        prepare(["resume=run", "images=200"])
+    cfg = compose(prepare(["resume=run", "images=200", form]))
+    assert cfg.model.closed_form._target_.endswith("histograms")
+    with pytest.raises(UserError, match="minutes=-1"):
+        prepare(["resume=run", "minutes=-1", form])
+
+
+def test_going_on_from_an_earlier_checkpoint_sets_later_ones_aside(tmp_path: Path) -> None:
+    first, second = save(tmp_path, 100), save(tmp_path, 200)
+    write_json(first.with_name("best.json"), {"checkpoint": second.name, "images": 200})
+    set_aside_later(tmp_path, 100)
+    assert run_folder.checkpoints(tmp_path) == [first]
+    (aside,) = (tmp_path / "checkpoints").glob("set-aside-*")
+    assert sorted(path.name for path in aside.iterdir()) == [second.stem + ".ckpt", second.stem + ".json"]
+    assert not first.with_name("best.json").exists()  # it named a checkpoint that is no longer there
+
+
+def test_flags_may_stand_anywhere(tmp_path: Path) -> None:
+    assert prepare(["seed=0,1", "-m", "images=8"])[0] == "-m"
+
+
+def test_external_ranks_need_one_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match=r"hydra\.run\.dir"):
+        prepare(["images=8"])

@@ -1,0 +1,216 @@
+"""The run folder: atomic writes, and which checkpoint is the newest whole one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import resource
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from gan.common.errors import UserError
+from gan.common.files import write_atomically, write_json
+from gan.run import run_folder
+
+
+def save(run: Path, images: int, data: bytes = b"x" * 1000) -> Path:
+    import hashlib
+
+    path = run_folder.checkpoint_path(run, images)
+    write_json(run_folder.sidecar(path), {"sha256": hashlib.sha256(data).hexdigest(), "images": images})
+    write_atomically(path, lambda file: file.write(data))
+    return path
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(file: IO[bytes]) -> None:
+        file.write(b"half")
+        raise OSError("no space")
+
+    with pytest.raises(OSError):
+        write_atomically(path, fail)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    import signal
+
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(OSError):
+            write_atomically(path, lambda file: file.write(b"x" * 1000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_checkpoint_torn_at_any_byte_is_passed_over(tmp_path: Path) -> None:
+    good, torn = save(tmp_path, 100), save(tmp_path, 200)
+    whole = torn.read_bytes()
+    for length in range(len(whole)):
+        torn.write_bytes(whole[:length])
+        said: list[str] = []
+        assert run_folder.newest(tmp_path, said.append) == good
+        assert "images-000000200.ckpt: damaged" in said[0]
+    torn.write_bytes(whole)
+    assert run_folder.newest(tmp_path, print) == torn
+
+
+def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
+    first, second = save(tmp_path, 100), save(tmp_path, 200)
+    assert run_folder.find(tmp_path, "best") == second  # nothing was evaluated
+    write_json(first.with_name("best.json"), {"checkpoint": first.name})
+    assert run_folder.find(tmp_path, "best") == first
+    assert run_folder.find(tmp_path, "last") == second
+    assert run_folder.find(tmp_path, str(first)) == first
+    assert run_folder.find(second) == second
+    first.write_bytes(b"torn")
+    assert run_folder.find(tmp_path, "best", say=lambda _: None) == second
+
+
+@pytest.mark.parametrize(("run", "checkpoint"), [("nowhere", "best"), (".", "last"), (".", "other.ckpt")])
+def test_what_is_not_there_is_said(run: str, checkpoint: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError):
+        run_folder.find(tmp_path / run, checkpoint)
+
+
+def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
+    path = tmp_path / run_folder.METRICS
+    lines = [json.dumps({"images": images, "eval/kid": images / 10}) for images in (10, 20, 30)]
+    path.write_text("\n".join(lines) + '\n{"images": 40, "ev')
+    run_folder.cut_metrics(path, 20)
+    assert [line["images"] for line in run_folder.read_metrics(path)] == [10, 20]
+
+
+@pytest.mark.parametrize(
+    ("values", "mode", "expected"),
+    [
+        ([3, 1, 2], "best", 1),
+        ([3, 1, 2], "last", 2),
+        ([], "best", math.inf),
+        ([1, math.nan], "last", math.inf),
+        ([1, math.nan], "best", 1),
+    ],
+)
+def test_objective(values: list[float], mode: str, expected: float, tmp_path: Path) -> None:
+    lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
+    (tmp_path / run_folder.METRICS).write_text("".join(line + "\n" for line in lines))
+    assert run_folder.objective(tmp_path, "eval/kid", mode) == expected
+
+
+def scored(run: Path, images: int, best: int | None) -> Path:
+    """A checkpoint that knows which is best, as training saves it."""
+    path = save(run, images)
+    record = None if best is None else {"checkpoint": run_folder.checkpoint_path(run, best).name, "images": best}
+    write_json(run_folder.sidecar(path), run_folder.about(path) | {"bytes": 1000, "best": record})
+    return path
+
+
+def listing(run: Path) -> list[str]:
+    return sorted(path.name for path in (run / run_folder.CHECKPOINTS).iterdir())
+
+
+def test_the_newest_checkpoint_knows_the_best_where_best_json_is_older(tmp_path: Path) -> None:
+    """A run was killed between the checkpoint that is the new best and the note of it."""
+    old, new = scored(tmp_path, 100, 100), scored(tmp_path, 200, 200)
+    write_json(old.with_name(run_folder.BEST), {"checkpoint": old.name, "images": 100})
+    assert run_folder.best(tmp_path) == new and run_folder.find(tmp_path) == new
+    assert run_folder.mend(tmp_path, print) == new
+    assert json.loads(old.with_name(run_folder.BEST).read_text())["checkpoint"] == new.name
+
+
+@pytest.mark.parametrize("note", [None, b"", b"{torn", b"[1]", b'{"checkpoint": "images-000000300.ckpt"}'])
+def test_best_json_is_written_anew_where_it_is_missing_or_damaged(note: bytes | None, tmp_path: Path) -> None:
+    best = scored(tmp_path, 100, 100)
+    scored(tmp_path, 200, 100)
+    if note is not None:
+        best.with_name(run_folder.BEST).write_bytes(note)
+    assert run_folder.best(tmp_path) == best
+    run_folder.mend(tmp_path, print)
+    assert json.loads(best.with_name(run_folder.BEST).read_text())["checkpoint"] == best.name
+
+
+def test_best_json_never_names_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
+    newest = scored(tmp_path, 200, 100)
+    write_json(newest.with_name(run_folder.BEST), {"checkpoint": "images-000000100.ckpt"})
+    run_folder.mend(tmp_path, print)
+    assert not newest.with_name(run_folder.BEST).exists()
+
+
+def test_damaged_checkpoints_are_set_aside_and_never_counted(tmp_path: Path) -> None:
+    old, torn, short = scored(tmp_path, 100, 100), scored(tmp_path, 200, 100), scored(tmp_path, 50, None)
+    torn.write_bytes(b"y" * 1000)  # of the right size
+    short.write_bytes(b"x")
+    said: list[str] = []
+    assert run_folder.mend(tmp_path, said.append) == old
+    assert run_folder.checkpoints(tmp_path) == [old]
+    (aside,) = (tmp_path / run_folder.CHECKPOINTS).glob("set-aside-*")
+    assert sorted(path.suffix for path in aside.iterdir()) == [".ckpt", ".ckpt", ".json", ".json"]
+    assert "images-000000200.ckpt: damaged, its checksum differs" in said[0] and str(aside) in said[1]
+
+
+def test_what_killed_saves_have_left_is_removed(tmp_path: Path) -> None:
+    whole = scored(tmp_path, 100, None)
+    samples = tmp_path / run_folder.SAMPLES
+    samples.mkdir()
+    gone, alive = 2**22 + 1, 1  # above the greatest number of a process, and the first of all
+    for folder in (tmp_path, whole.parent, samples):
+        (folder / f".{'0' * 16}.{gone}.tmp").touch()
+    (samples / f".{'1' * 16}.{alive}.tmp").touch()  # of gan evaluate, which is at work
+    (tmp_path / ".of.somebody.else.tmp").touch()
+    write_json(whole.with_name("images-000000200.json"), {"sha256": "", "images": 200})
+    run_folder.mend(tmp_path, print)
+    assert listing(tmp_path) == [whole.name, run_folder.sidecar(whole).name]
+    assert [path.name for path in tmp_path.glob(".*")] == [".of.somebody.else.tmp"]
+    assert [path.name for path in samples.iterdir()] == [f".{'1' * 16}.{alive}.tmp"]
+
+
+@pytest.mark.parametrize("step", ["os.replace", "Path.unlink of the sidecar", "Path.unlink of the rest"])
+def test_a_removal_that_is_interrupted_leaves_no_half(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before each of its three steps, it leaves a whole checkpoint or nothing, once the folder is mended."""
+    old, new = scored(tmp_path, 100, None), scored(tmp_path, 200, None)
+    steps = {"os.replace": 0, "Path.unlink of the sidecar": 1, "Path.unlink of the rest": 2}
+    done = 0
+
+    def until(call: Any) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
+            nonlocal done
+            if done == steps[step]:
+                raise KeyboardInterrupt
+            done += 1
+            return call(*args, **options)
+
+        return counted
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", until(os.replace))
+        patched.setattr(Path, "unlink", until(Path.unlink))
+        with pytest.raises(KeyboardInterrupt):
+            run_folder.remove(old)
+    assert run_folder.mend(tmp_path, print) == new
+    left = [old.name, run_folder.sidecar(old).name] if step == "os.replace" else []
+    assert listing(tmp_path) == sorted([*left, new.name, run_folder.sidecar(new).name])
+
+
+def test_a_folder_without_a_whole_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
+    torn = scored(tmp_path, 100, 100)
+    torn.write_bytes(b"torn")
+    write_json(torn.with_name(run_folder.BEST), {"checkpoint": torn.name})
+    before = listing(tmp_path)
+    assert run_folder.mend(tmp_path, lambda _: None) is None
+    assert listing(tmp_path) == before

@@ -1,0 +1,108 @@
+"""The health monitor: its three numbers, and that it says the right thing once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.augment.adaptive import Adaptive
+from gan.augment.diffaugment import DiffAugment
+from gan.data.module import Images
+from gan.training.callbacks.health import Health, diversity, overfitting, symptoms
+
+from ..test_module import fit, model
+
+
+def test_overfitting_is_the_ada_papers_and_blind_to_shift_and_scale() -> None:
+    train, held_out, fakes = torch.tensor([3.0, 5.0]), torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])
+    error = ((2 + 0.5) / 2) ** 0.5 / 4  # of the difference of two means of two
+    assert overfitting(train, held_out, fakes) == pytest.approx(((4 - 1.5) / 4, error))
+    assert overfitting(7 * train + 2, 7 * held_out + 2, 7 * fakes + 2) == pytest.approx(((4 - 1.5) / 4, error))
+    assert overfitting(fakes, held_out, train) == (0, 0)  # D prefers what is generated
+
+
+def test_diversity_is_nothing_among_equals() -> None:
+    images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
+    assert diversity(images[:1].expand(8, -1, -1, -1)) == 0 < diversity(images)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"diversity": 0.9, "accuracy": 0.8, "overfitting": 0.1}, []),
+        ({"diversity": 0.9, "accuracy": 0.995}, ["wins"]),
+        ({"diversity": 0.9, "accuracy": 0.5}, ["loses"]),
+        ({"diversity": 0.9, "augment": 0.8, "cap": 0.8}, ["capped"]),
+        ({"diversity": 0.9, "augment": 0.7, "cap": 0.8}, []),
+        ({"diversity": 0.9, "augment": float(torch.full((156,), 0.8).mean()), "cap": 0.8}, ["capped"]),
+        ({"diversity": 0.9, "overfitting": 0.7, "surely": 0.3}, []),
+        ({"diversity": 0.9, "skipped": 0.02}, ["skipped"]),
+        ({"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7, "surely": 0.6}, ["wins", "overfits", "alike"]),
+    ],
+)
+def test_symptoms(values: dict[str, float], expected: list[str]) -> None:
+    assert list(symptoms(values)) == expected
+
+
+class Constant(nn.Module):
+    """One picture whatever the latent: a collapsed generator."""
+
+    latent = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Parameter(torch.zeros(1, 3, 16, 16))
+
+    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.image.expand(len(z), -1, -1, -1)
+
+
+def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+    module = model()
+    module.generator, module.ema.module = Constant(), Constant()
+    health = Health(every=8, first=8, n=4)
+    fit(module, 8, health)
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
+    assert said[0].startswith("health: at 8 images: samples grow alike (mode collapse): they differ 0% as much")
+    assert sum("samples grow alike" in line and "Try init_from=" in line for line in said) == 1
+    assert said[-1].startswith("health: at the end, ") and "samples grow alike" in said[-1]
+    again = Health(every=8, first=8, n=4)
+    again.load_state_dict(health.state_dict())
+    fit(module, 2, again)
+    assert "Try" not in capsys.readouterr().out
+
+
+def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone() -> None:
+    plain, watched = model(log_every=8), model(log_every=8)
+    fit(plain, 6)
+    fit(watched, 6, Health(every=8, first=8, n=4))
+    for (name, value), other in zip(plain.state_dict().items(), watched.state_dict().values(), strict=True):
+        if not name.startswith("ema"):  # whose BatchNorm is estimated when something is drawn
+            assert torch.equal(value, other), name
+    assert 0 <= watched.losses["health/accuracy"] <= 1
+    assert watched.discriminator.training
+
+
+def test_overfitting_needs_images_held_out() -> None:
+    logged: dict[str, Any] = {}
+
+    class Module(type(model())):  # type: ignore[misc]
+        def log_scalars(self, scalars: Any) -> None:
+            logged.update(scalars)
+
+    for options, expected in (({}, False), ({"split": "file", "validation": 0.5}, True)):
+        module = model()
+        module.__class__ = Module
+        logged.clear()
+        fit(module, 2, Health(every=4, first=4, n=4), data=Images(size=16, images=24, batch_size=4, **options))
+        assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
+
+
+def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    module = model(augment=Adaptive(DiffAugment(), target=-1.0, images=20, every=1), log_every=8)  # rises at any logits
+    fit(module, 8, Health(every=16, first=16, n=4))
+    assert module.losses["health/augment"] == pytest.approx(0.8)
+    assert "augmentation is at its cap of 80%" in capsys.readouterr().out

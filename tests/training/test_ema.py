@@ -1,0 +1,84 @@
+"""The averaged generator against its closed form, on the clock of images."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gan.common.errors import UserError
+from gan.training.ema import EMA, PowerEMA, exponent
+
+
+def constant(value: float) -> nn.Linear:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(layer.weight, value)
+    return layer
+
+
+def test_half_life_is_in_images() -> None:
+    model = constant(0.0)
+    ema = EMA(model, half_life=100, warmup=1e9)
+    nn.init.constant_(model.weight, 1.0)
+    for seen in range(25, 101, 25):
+        ema.update(model, images=25, seen=seen)
+    assert float(ema.module.weight) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 20])
+def test_batch_size_does_not_move_it(batch: int) -> None:
+    model = constant(0.0)
+    ema = EMA(model, half_life=30, warmup=1e9)
+    nn.init.constant_(model.weight, 1.0)
+    for seen in range(batch, 61, batch):
+        ema.update(model, images=batch, seen=seen)
+    assert float(ema.module.weight) == pytest.approx(0.75)
+
+
+def test_closed_form_of_a_changing_weight_with_warm_up() -> None:
+    model, expected = constant(5.0), 5.0
+    ema = EMA(model, half_life=1000, warmup=0.05)
+    for step in range(1, 40):
+        value, seen = float(step % 7), 16 * step
+        nn.init.constant_(model.weight, value)
+        ema.update(model, images=16, seen=seen)
+        decay = 0.5 ** (16 / min(1000, 0.05 * seen))
+        expected = decay * expected + (1 - decay) * value
+    assert float(ema.module.weight) == pytest.approx(expected, rel=1e-5)
+
+
+def test_it_has_no_gradients_and_its_own_storage() -> None:
+    model = nn.BatchNorm2d(2)
+    ema = EMA(model, half_life=10)
+    assert not any(parameter.requires_grad for parameter in ema.parameters())
+    model.running_mean += 3  # type: ignore[operator]
+    assert float(ema.module.running_mean.sum()) == 0  # type: ignore[operator, union-attr]
+    ema.update(model, 1, 1)
+    assert torch.equal(ema.module.running_mean, model.running_mean)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("width", [0.01, 0.05, 0.10, 0.25])
+def test_the_exponent_gives_the_width(width: float) -> None:
+    """The deviation of a density that is proportional to t^gamma on 0..1, by numerical integration."""
+    t = torch.linspace(0, 1, 200_001, dtype=torch.float64)
+    density = t ** exponent(width)
+    density /= density.sum()
+    mean = (t * density).sum()
+    assert float(((t - mean) ** 2 * density).sum().sqrt()) == pytest.approx(width, rel=1e-3)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_a_power_average_weighs_the_run_by_t_to_the_gamma(batch: int) -> None:
+    model = constant(0.0)
+    ema = PowerEMA(model, 0.10)
+    for seen in range(batch, 4001, batch):
+        nn.init.constant_(model.weight, seen / 4000)
+        ema.update(model, images=batch, seen=seen)
+    gamma = exponent(0.10)
+    assert float(ema.module.weight) == pytest.approx((gamma + 1) / (gamma + 2), rel=5e-3)  # the mean of t^gamma
+
+
+def test_widths_out_of_range_are_refused() -> None:
+    for width in (0.0, 0.3):
+        with pytest.raises(UserError, match="is not a width"):
+            PowerEMA(constant(0.0), width)

@@ -1,0 +1,57 @@
+"""The pool of generated pictures against the rule written out, and through a checkpoint."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan.common.errors import UserError
+from gan.training.image_pool import ImagePool
+
+
+def pictures(values: range) -> Tensor:
+    return torch.tensor([float(value) for value in values]).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+
+
+def test_until_it_is_full_each_picture_comes_back() -> None:
+    pool = ImagePool(5)
+    assert torch.equal(pool(pictures(range(5))), pictures(range(5)))
+    assert len(pool.stored) == 5
+
+
+def test_then_half_come_back_and_half_are_exchanged_for_older_ones() -> None:
+    pool, exchanged = ImagePool(50), 0
+    pool(pictures(range(50)))
+    kept = set(range(50))
+    for value in range(50, 450):
+        (back,) = pool(pictures(range(value, value + 1)))[:, 0, 0, 0].int().tolist()
+        if back != value:
+            exchanged += 1
+            assert back in kept
+            kept = kept - {back} | {value}
+        assert {int(image[0, 0, 0]) for image in pool.stored} == kept
+    assert 160 < exchanged < 240  # 400 coins: 200 with a deviation of 10
+
+
+def test_it_goes_on_from_a_checkpoint_to_the_bit() -> None:
+    one, other, elsewhere = ImagePool(4), ImagePool(4), ImagePool(4, seed=1)
+    one(pictures(range(9)))
+    for pool in (other, elsewhere):
+        pool.load_state_dict(one.state_dict())
+    after = one(pictures(range(9, 20)))
+    assert torch.equal(after, other(pictures(range(9, 20))))
+    assert not torch.equal(after, elsewhere(pictures(range(9, 20))))
+    other.load_state_dict(ImagePool(4).state_dict())
+    assert not other.stored
+
+
+def test_what_is_stored_does_not_change_with_what_came() -> None:
+    pool, images = ImagePool(1), pictures(range(1)).clone()
+    pool(images)
+    images.fill_(7)
+    assert pool.stored[0].max() == 0
+
+
+def test_no_pool_and_a_wrong_size() -> None:
+    assert torch.equal(ImagePool(0)(pictures(range(3))), pictures(range(3)))
+    with pytest.raises(UserError, match=r"model\.pool=-1"):
+        ImagePool(-1)

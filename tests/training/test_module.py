@@ -1,0 +1,383 @@
+"""The training step: who gets gradients, what the clock shows, what two updates do to the weights."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning import Callback, Trainer
+from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor, nn
+
+from gan.augment.ada import ADA
+from gan.augment.adaptive import Adaptive
+from gan.common.errors import Diverged, UserError
+from gan.contracts import Step
+from gan.data.module import Images
+from gan.losses.none import Nothing
+from gan.losses.nonsaturating import Nonsaturating
+from gan.losses.relativistic import Relativistic
+from gan.losses.wasserstein import Wasserstein
+from gan.model import Model
+from gan.networks import r3gan
+from gan.networks.dcgan import Discriminator, Generator
+from gan.penalties.approximate import ApproximateR1
+from gan.penalties.r1 import R1
+from gan.training.module import GAN
+
+BATCH = 4
+
+
+def model(**options: Any) -> GAN:
+    torch.manual_seed(0)
+    adam = functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
+    size = (16, 16)
+    networks = Generator(size, width=4, latent=6), Discriminator(size, width=4, norm=options.pop("norm", "batch"))
+    return GAN(*networks, options.pop("loss", Nonsaturating()), adam, adam, batch_size=BATCH, **options)
+
+
+def fit(
+    module: GAN,
+    batches: int,
+    *callbacks: Callback,
+    precision: Any = "32-true",
+    data: Images | None = None,
+    **options: Any,
+) -> Trainer:
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=batches,
+        max_epochs=-1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=list(callbacks),
+        **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
+        **options,
+    )
+    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH) if data is None else data)
+    return trainer
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_global_step_counts_batches_and_the_clock_images(n_critic: int) -> None:
+    class Count(Callback):
+        seen: list[tuple[int, int]] = []  # noqa: RUF012
+
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            self.seen.append((trainer.global_step, pl_module.images_seen))
+
+    count = Count()
+    count.seen = []
+    fit(model(n_critic=n_critic), 6, count)
+    assert count.seen == [(batch, batch * BATCH) for batch in range(1, 7)]
+
+
+@pytest.mark.parametrize("n_critic", [1, 3])
+def test_each_update_gives_gradients_to_its_network_alone(n_critic: int) -> None:
+    moves: list[str] = []
+
+    class Watched(GAN):
+        def move(self, of: str, optimizer: Any, losses: Any, shares: Any) -> None:
+            (terms,) = losses
+            for network in (self.generator, self.discriminator):
+                network.zero_grad()
+            self.manual_backward(torch.stack(list(terms.values())).sum(), retain_graph=True)
+            generator, discriminator = (
+                any(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
+                for network in (self.generator, self.discriminator)
+            )
+            moves.append("G" * generator + "D" * discriminator)
+            super().move(of, optimizer, [terms], shares)
+
+    module = model(n_critic=n_critic)
+    module.__class__ = Watched
+    fit(module, 6)
+    assert "".join(moves) == ("D" * n_critic + "G") * (6 // n_critic)
+
+
+def test_one_step_is_what_a_plain_loop_does() -> None:
+    """Adam, losses and EMA against the same two updates written out."""
+    module = model(ema_half_life=8, ema_warmup=1e9)
+    plain = model()
+    adams = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (plain.generator, plain.discriminator)]
+    drawn: list[tuple[Tensor, Tensor]] = []
+
+    class Record(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            drawn.append((batch["image"].clone(), pl_module.source(batch, batch_idx, stream="discriminator")))
+
+    fit(module, 3, Record())
+    average = [p.detach().clone() for p in plain.generator.parameters()]
+    softplus = nn.functional.softplus
+    for image, z in drawn:
+        fake = plain.generator(z)
+        real_logit, fake_logit = plain.discriminator(image / 127.5 - 1), plain.discriminator(fake.detach())
+        adams[1].zero_grad()
+        (softplus(-real_logit).mean() + softplus(fake_logit).mean()).backward()
+        adams[1].step()
+        adams[0].zero_grad()
+        softplus(-plain.discriminator(fake)).mean().backward()
+        adams[0].step()
+        for mean, p in zip(average, plain.generator.parameters(), strict=True):
+            mean.lerp_(p.detach(), 1 - 0.5 ** (BATCH / 8))
+    for mine, theirs in zip(module.parameters(), plain.parameters(), strict=False):
+        if mine.requires_grad:
+            torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+    for mine, theirs in zip(module.ema.module.parameters(), average, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+class Caching(MixedPrecision):
+    """bf16 with autocast's cache of casts on, as Lightning had it before 2.6 and will have it after."""
+
+    def autocast_context_manager(self) -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, cache_enabled=True)
+
+
+def test_no_weights_of_an_earlier_step_are_cached_by_autocast() -> None:
+    """G's update must see the discriminator that D's update has just made, not its cached cast."""
+
+    class Watched(GAN):
+        def generator_loss(self, step: Any) -> dict[str, Tensor]:
+            terms = super().generator_loss(step)
+            with torch.autocast("cpu", torch.bfloat16, cache_enabled=False), torch.no_grad():
+                fresh = self.loss.generator(None, step.critic(step.fake))
+            assert fresh.item() == terms["loss/generator"].item()
+            return terms
+
+    module = model(norm="none")
+    module.__class__ = Watched
+    fit(module, 4, precision=Caching("bf16-mixed", "cpu"))
+
+
+def test_latents_are_functions_of_seed_batch_and_stream() -> None:
+    def latents(seed: int, batch: int, stream: str) -> Tensor:
+        module = model(seed=seed)
+        module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+        return module.source({}, batch, stream)
+
+    assert torch.equal(latents(3, 5, "generator"), latents(3, 5, "generator"))
+    keys = [(3, 5, "generator"), (3, 6, "generator"), (3, 5, "discriminator"), (4, 5, "generator")]
+    assert len({tuple(latents(*key).flatten().tolist()) for key in keys}) == 4
+
+
+def test_fp16_with_a_scaler_and_two_optimizers_trains() -> None:
+    module = model()
+    before = [p.detach().clone() for p in module.parameters() if p.requires_grad]
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    fit(module, 6, precision=MixedPrecision("16-mixed", "cpu", scaler))
+    after = [p for p in module.parameters() if p.requires_grad]
+    assert all(bool(torch.isfinite(p).all()) for p in after)
+    assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True) if p.ndim == 4)
+
+
+def test_steps_that_a_scaler_leaves_out_are_counted() -> None:
+    module = model(log_every=8)
+    next(module.generator.parameters()).register_hook(lambda gradient: gradient * float("inf"))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
+    with pytest.raises(Diverged, match="no gradient of the generator is finite"):  # once its scale cannot be why
+        fit(module, 40, precision=MixedPrecision("16-mixed", "cpu", scaler))
+    assert module.losses["health/skipped_generator"] == 1 and scaler.get_scale() < 1
+    assert 2 < module.trainer.global_step < 20  # not at once, since a scale that is too large comes down so
+
+
+def test_what_a_checkpoint_keeps_for_the_next_line_goes_to_the_device() -> None:
+    class Elsewhere(GAN):
+        device = torch.device("meta")  # type: ignore[assignment]
+
+    module = model()
+    module.on_load_checkpoint({"pending": {"loss/generator": torch.ones(3)}})
+    module.__class__ = Elsewhere
+    module.on_fit_start()
+    assert [term.device.type for term in module.pending["loss/generator"]] == ["meta"] * 3
+
+
+def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
+    terms: list[float] = []
+
+    class Watched(GAN):
+        def move(self, of: str, optimizer: Any, losses: Any, shares: Any) -> None:
+            (terms_now,) = losses
+            if "penalty/r1" in terms_now:
+                terms.append(terms_now["penalty/r1"].item())
+            super().move(of, optimizer, [terms_now], shares)
+
+    module = model(norm="none", penalties={"r1": R1(weight=2.0, every=3)})
+    module.__class__ = Watched
+    fit(module, 6)
+    assert [value > 0 for value in terms] == [True, False, False, True, False, False]
+
+
+def test_a_loss_that_is_not_finite_ends_the_run() -> None:
+    class Broken(Nonsaturating):
+        def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            return fake_logits.mean() * float("nan")
+
+    with pytest.raises(Diverged, match="loss/discriminator is nan at 8 images"):
+        fit(model(loss=Broken(), log_every=8), 6)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool) -> None:
+    class Once(Nonsaturating):
+        calls = 0
+
+        def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+            self.calls += 1
+            return super().discriminator(real_logits, fake_logits) * (float("nan") if self.calls == 2 else 1.0)
+
+    seen: list[Tensor] = []
+
+    class Watch(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+            seen.append(pl_module.discriminator.to_logit.weight.detach().clone())
+
+    module = model(loss=Once(), log_every=16)
+    module.optimizer_factories = (functools.partial(torch.optim.Adam, lr=2e-4, fused=fused),) * 2
+    fit(module, 4, Watch())
+    assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, False]
+    assert module.losses["health/skipped_discriminator"] == 1 / 4 and module.losses["health/skipped_generator"] == 0
+    assert all(math.isfinite(value) for value in module.losses.values())
+
+
+def test_a_bad_batch_is_left_out() -> None:
+    class Poison(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            pl_module.bad = batch_idx == 1
+
+    class Module(GAN):
+        bad = False
+
+        def begin(self, batch: dict[str, Tensor]) -> Any:
+            step = super().begin(batch)
+            step.real = step.real * float("nan") if self.bad else step.real
+            return step
+
+    module = model(norm="none", log_every=16)
+    module.__class__ = Module
+    fit(module, 4, Poison())
+    assert module.losses["health/skipped_discriminator"] == 1 / 4  # of D alone: G's update does not see real images
+    assert module.losses["health/skipped_generator"] == 0
+    assert all(bool(torch.isfinite(p).all()) for p in module.parameters())
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_weights_that_are_not_finite_end_the_run(network: str) -> None:
+    class Poison(Callback):
+        def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
+            if batch_idx == 4:
+                next(iter(getattr(pl_module, network).parameters())).data.fill_(float("nan"))
+
+    with pytest.raises(Diverged, match=r"loss/discriminator is nan.* at 24 images"):
+        fit(model(log_every=8), 8, Poison())
+
+
+def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> None:
+    module = model()
+    fit(module, 3)
+    live = {name: value.clone() for name, value in module.generator.state_dict().items()}
+    previews = module.preview(5)
+    assert previews.shape == (5, 3, 16, 16) and previews.dtype == torch.uint8
+    assert torch.equal(previews, module.preview(9)[:5])
+    assert not torch.equal(previews, module.fakes(5))
+    assert all(torch.equal(value, live[name]) for name, value in module.generator.state_dict().items())
+
+
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
+    """Networks whose images do not see each other, with what is drawn for each image: augmentation and latents."""
+
+    def trained(micro_batch: int | None) -> GAN:
+        torch.manual_seed(0)
+        size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
+        options = {"width": 8, "blocks": 1, "group_width": 4}
+        networks = r3gan.Generator(size, latent=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
+        parts = {"penalties": {"r1": R1(0.1, every=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
+        module = GAN(
+            *networks,
+            Nonsaturating(),
+            descent,
+            descent,
+            batch_size=BATCH,
+            n_critic=n_critic,
+            micro_batch=micro_batch,
+            **parts,  # type: ignore[arg-type]
+        )
+        fit(module, 6)
+        return module
+
+    whole, halves, uneven = (trained(micro_batch) for micro_batch in (None, 2, 3))
+    assert float(whole.augment.probability) > 0
+    for parts in (halves, uneven):
+        for name, value in whole.state_dict().items():
+            torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-4, atol=1e-5)
+        assert parts.pending.keys() == whole.pending.keys()
+        for name, terms in whole.pending.items():
+            torch.testing.assert_close(torch.stack(parts.pending[name]), torch.stack(terms), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_critic", [1, 2, 3, 4])
+def test_lazy_penalties_are_due_every_so_many_updates_of_their_network(n_critic: int) -> None:
+    class Counted(R1):
+        def __init__(self, of: str) -> None:
+            super().__init__(every=2)
+            self.of, self.batches = of, []
+
+        def forward(self, step: Step) -> Tensor:
+            self.batches.append(step.batch)
+            return step.real.new_zeros((), requires_grad=True)
+
+    penalties = {of: Counted(of) for of in ("discriminator", "generator")}
+    fit(model(n_critic=n_critic, penalties=penalties), 4 * n_critic)
+    assert penalties["discriminator"].batches == list(range(0, 4 * n_critic, 2))
+    assert [batch // n_critic for batch in penalties["generator"].batches] == [0, 2]
+
+
+def test_gradients_that_are_never_finite_end_the_run() -> None:
+    module = model(log_every=16)
+    next(module.generator.parameters()).register_hook(lambda gradient: gradient * float("nan"))
+    with pytest.raises(Diverged, match="no gradient of the generator is finite"):
+        fit(module, 8)
+
+
+def test_what_adapts_to_signs_is_refused_where_they_say_nothing() -> None:
+    for loss in (Relativistic(), Wasserstein()):
+        with pytest.raises(UserError, match="augment=ada: adapts to the sign"):
+            model(loss=loss, augment=Adaptive(ADA()))
+
+
+@pytest.mark.parametrize("penalty", [R1, ApproximateR1])
+def test_a_penalty_goes_backward_in_fp32(penalty: type) -> None:
+    """An approximate slope is the difference of two nearly equal numbers over a small one."""
+
+    def moved(precision: str) -> dict[str, Tensor]:
+        torch.manual_seed(0)
+        size, options = (16, 16), {"width": 8, "blocks": 1, "group_width": 4}
+        networks = r3gan.Generator(size, latent=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
+        descent = functools.partial(torch.optim.SGD, lr=1.0)
+        module = GAN(*networks, Nothing(), descent, descent, batch_size=BATCH, penalties={"p": penalty(10.0)})
+        before = {name: p.detach().clone() for name, p in module.discriminator.named_parameters()}
+        fit(module, 1, precision=precision)
+        return {name: p.detach() - before[name] for name, p in module.discriminator.named_parameters()}
+
+    plain, half = moved("32-true"), moved("bf16-mixed")
+    assert any(change.norm() > 0 for change in plain.values())
+    for name, change in plain.items():
+        assert (half[name] - change).norm() <= 1e-4 * change.norm(), name
+
+
+def test_without_classes_a_class_is_refused() -> None:
+    with pytest.raises(UserError, match="without classes"):
+        Model(model().generator, 0, {}).draw([1], label="poster")
+
+
+def test_parts_are_saved_with_the_module_and_metrics_are_not(tmp_path: Path) -> None:
+    names = {name.split(".")[0] for name in model().state_dict()}
+    assert names == {"generator", "discriminator", "ema"}

@@ -1,0 +1,94 @@
+"""Schedules over images: their formulas, where they are set, and that they are functions of the clock alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from lightning import Callback, Trainer
+
+from gan.common.errors import UserError
+from gan.penalties.r1 import R1
+from gan.run.config import compose
+from gan.training.schedules import Schedule
+
+from .test_module import fit, model
+
+
+def test_linear_and_cosine_follow_their_formulas() -> None:
+    linear, cosine = Schedule(2.0, 1.0, 100), Schedule(2.0, 1.0, 100, "cosine")
+    for seen in (0, 10, 50, 99, 100):
+        assert linear(seen) == pytest.approx(2 - seen / 100)
+        assert cosine(seen) == pytest.approx(1 + (1 + math.cos(math.pi * seen / 100)) / 2)
+    assert linear(10_000) == cosine(10_000) == 1
+
+
+def test_a_warm_up_rises_from_nothing() -> None:
+    schedule = Schedule(0.1, 0.1, 1000, warmup=100)
+    assert [schedule(seen) for seen in (0, 25, 100, 500)] == pytest.approx([0, 0.025, 0.1, 0.1])
+
+
+def test_lists_go_together() -> None:
+    assert Schedule([0.0, 0.9], [0.0, 0.99], 100)(50) == pytest.approx([0.0, 0.945])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"end": [1.0, 2.0]}, "two numbers or two lists"),
+        ({"shape": "square"}, "linear or cosine"),
+        ({"images": 0}, "at least 1"),
+        ({"warmup": -1}, "at least 0"),
+    ],
+)
+def test_bad_schedules_are_named(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        Schedule(**({"start": 1.0, "end": 0.0, "images": 10} | options))
+
+
+def test_values_are_set_before_each_batch() -> None:
+    class Watch(Callback):
+        seen: list[tuple[Any, ...]] = []  # noqa: RUF012
+
+        def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:  # type: ignore[override]
+            generator, discriminator = (optimizer.param_groups[0] for optimizer in trainer.optimizers)
+            penalty, ema = pl_module.penalties.r1.weight, pl_module.ema.half_life
+            self.seen.append((generator["lr"], discriminator["betas"][1], penalty, ema))
+
+    watch = Watch()
+    watch.seen = []
+    schedules = {
+        "generator_optimizer": {"lr": Schedule(0.4, 0.0, 16)},
+        "discriminator_optimizer": {"betas": Schedule([0.0, 0.8], [0.0, 0.9], 8)},
+        "penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}},
+        "ema": {"half_life": Schedule(0, 16, 16)},
+    }
+    fit(model(norm="none", penalties={"r1": R1()}, schedules=schedules), 4, watch)
+    expected = [(0.4, 0.8, 8.0, 0), (0.3, 0.85, 4.0, 4), (0.2, 0.9, 0.0, 8), (0.1, 0.9, 0.0, 12)]
+    for got, wanted in zip(watch.seen, expected, strict=True):
+        assert got == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    "owner",
+    [{"penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}}}, {"augment": {"probability": Schedule(0.0, 0.3, 8)}}],
+)
+def test_a_part_that_is_left_out_takes_its_schedule_along(owner: dict[str, Any]) -> None:
+    fit(model(schedules=owner), 1)
+
+
+@pytest.mark.parametrize("path", ["generator_optimizer.rate", "generator_optimizer.betas", "ema.life", "x"])
+def test_what_is_not_there_is_named(path: str) -> None:
+    with pytest.raises(UserError, match=path):
+        fit(model(schedules={path: Schedule(1.0, 0.0, 8)}), 1)
+
+
+def test_a_published_length_shrinks_to_the_runs() -> None:
+    for options, length in (
+        (["images=200_000"], 200_000),
+        (["images=90_000_000"], 20_000_000),
+        (["minutes=5"], 20_000_000),
+    ):
+        cfg = compose(["model=r3gan", *options])
+        assert cfg.model.schedules.generator_optimizer.lr.images == length

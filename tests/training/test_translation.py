@@ -1,0 +1,222 @@
+"""Translators: pictures in the place of latents, a D that sees pairs, and what callbacks draw and measure."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.contracts import Augmented
+from gan.data.translation import Styled, Unpaired
+from gan.images.convert import to_float, to_uint8
+from gan.inference.tiling import translate_each
+from gan.metrics.color_transfer import monge_kantorovich, statistics
+from gan.metrics.translation import nearness
+from gan.penalties.reconstruction import Reconstruction
+from gan.training.fit import initialise
+from gan.training.translation import PairStep
+from tests.conftest import Train
+from tests.recipes import build, fit, photographs
+
+
+class Seen(nn.Module):
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        self.x = x
+        return x.mean((1, 2, 3))
+
+
+class Shift(nn.Module):
+    def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        return x + draws["by"][:, None, None, None]
+
+
+def pair_step(a: Tensor, b: Tensor, fake: Tensor, by: Tensor) -> PairStep:
+    augmented = Augmented(Shift(), {"by": by})
+    return PairStep(0, b, None, a, nn.Identity(), Seen(), augmented, fake)
+
+
+def test_d_sees_input_and_picture_augmented_alike() -> None:
+    a, b, fake = torch.rand(3, 2, 3, 4, 4)
+    step = pair_step(a, b, fake, torch.tensor([1.0, -1.0]))
+    step.critic(b)
+    moved = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
+    assert torch.equal(step.discriminator.x, torch.cat([a + moved, b + moved], 1))  # type: ignore[arg-type]
+    (part, _) = step.split(1)
+    assert isinstance(part, PairStep) and torch.equal(part.z, a[:1])
+
+
+def test_reconstruction_is_the_mean_absolute_difference_in_fp32() -> None:
+    a, b, fake = torch.rand(3, 2, 3, 4, 4)
+    step = pair_step(a, b, fake.bfloat16().requires_grad_(), torch.zeros(2))
+    term = Reconstruction(10.0)(step)
+    assert term.dtype == torch.float32
+    assert term.item() == pytest.approx(10 * (b - fake.bfloat16().float()).abs().double().mean().item(), rel=1e-5)
+    term.backward()
+    assert step.fake.grad is not None
+
+
+def test_it_learns_a_look_from_pairs_and_shows_input_translation_and_truth() -> None:
+    built = build("pix2pix", "data.style=fade", "data.validation=0.2", "model.generator.width=8", "data.flip=false")
+    module, data = built
+    fit(built, 150)
+    first, truth = data.inputs(3, held_out=True), data.truths(3, held_out=True)
+    shown = module.preview(10)
+    assert len(shown) == 9 and module.columns(64) == 9
+    assert torch.equal(shown[::3], first) and torch.equal(shown[2::3], truth)
+    apart = [(to_float(each) - to_float(truth)).abs().mean().item() for each in (first, shown[1::3])]
+    assert apart[1] < 0.6 * apart[0]
+    held = data.inputs(99, held_out=True)
+    whole = module.fakes(2 * len(held) + 1)
+    assert torch.equal(whole[: len(held)], whole[len(held) : -1])  # over again
+    shares = [module.fakes(7, rank, 2) for rank in (0, 1)]
+    assert torch.equal(torch.stack([shares[0][1], shares[1][1]]), module.fakes(7)[2:4])
+
+
+def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
+    module, data = build("pix2pix")
+    data.setup("fit")
+    nn.init.normal_(module.generator.to_image.weight, 0, 0.05)
+    pictures = data.inputs(4)
+    together = translate_each(module.generator, pictures)
+    assert torch.equal(translate_each(module.generator, pictures[2:3]), together[2:3])
+    assert torch.equal(together[:1], to_uint8(module.generator(to_float(pictures[:1]))))
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "the model draws from noise: take data=folder"),
+        (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
+        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "learn from pairs: take data=paired"),
+        (
+            ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
+            "data.size=8x8: this discriminator needs sides of 12 pixels",
+        ),
+        (
+            ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
+            "model.generator.depth=0: at least 2; sides of pictures are multiples of 2^depth",
+        ),
+        (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> None:
+    words = [word.replace("PHOTOS", photographs()) for word in typed]
+    error = train(*words, "images=8", check=2, tiny=False).stderr
+    assert said in error and error.count("\n") == 1
+
+
+def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
+    options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
+    small = ["data.size=32", "model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"]
+    often = [
+        "callback.samples.first=8",
+        "callback.health.first=8",
+        "callback.health.n=2",
+        "data.validation=0.2",
+        "callback.evaluate.extractors=[random_conv]",
+        "callback.evaluate.n=8",
+    ]
+    train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
+    assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
+    best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
+    assert best["monitor"] == "eval/ciede2000" and best["score"] > 0
+    error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
+    assert "it translates pictures, and draws none from seeds" in error and error.count("\n") == 1
+
+
+def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
+    module, data = build("cyclegan", "data.batch_size=2", "model.pool=3", "penalty=[cycle,identity]")
+    module = fit((module, data), 2)
+    assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
+    batch = next(iter(data.train_dataloader()))
+    step = module.begin(batch)
+    module.redraw(step, train=True)
+    assert torch.equal(step.z, to_float(batch["a"])) and torch.equal(step.other.z, to_float(batch["b"]))
+    terms = module.generator_loss(step)
+    one = {name: penalty(step) for name, penalty in module.penalties.items()}
+    other = {name: penalty(step.other) for name, penalty in module.penalties.items()}
+    for name in ("cycle", "identity"):
+        assert terms[f"penalty/{name}"].item() == pytest.approx((one[name] + other[name]).item())
+    expected = sum(module.loss.generator(None, each.critic(each.fake)).item() for each in (step, step.other))
+    assert terms["loss/generator"].item() == pytest.approx(expected)
+    shown = module.preview(8)  # input, translation, cycle and truth of two pictures
+    assert len(shown) == 8 and module.columns(64) == 8
+    assert torch.equal(shown[2:3], translate_each(module.ema.module.back, shown[1:2]))
+
+
+def first_gain(run: Path) -> float:
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return next(line["eval/gain"] for line in lines if "eval/gain" in line)
+
+
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
+    options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=fade", "data.split=file"]
+    options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
+    options += ["model.generator.points=17", "model.discriminator.width=4"]
+    options += ["callback.evaluate.extractors=[random_conv]", "images=16"]
+    train(*options, f"trainer.devices={ranks}", "hydra.run.dir=run", tiny=False)
+    state = torch.load(tmp_path / "run" / "checkpoints" / "images-000000016.ckpt", weights_only=True)
+    cfg = state["config"]["data"]
+    data = Styled(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
+    data.setup("fit")
+    pictures, truths = data.inputs(99, held_out=True), data.truths(99, held_out=True)
+    moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
+    assert first_gain(tmp_path / "run") == pytest.approx(nearness(pictures, moved, truths)["gain"], abs=0.02)
+    if ranks == 1:  # what was learnt elsewhere is not fitted again
+        train(*options[:-1], "images=8", "init_from=run", "hydra.run.dir=next", tiny=False)
+        assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
+
+
+def test_both_directions_begin_with_their_own_closed_form() -> None:
+    form = "model.closed_form={_target_: gan.metrics.color_transfer.statistics, _partial_: true}"
+    module, data = build("cyclegan", form, "model.generator.there.residual=true", "data.style=fade")
+    module.start(data)
+    both = module.ema.module
+    for network, a, b in ((both.there, data.inputs, data.reals), (both.back, data.reals, data.inputs)):
+        expected = statistics(a(99), b(99))(a(4))
+        assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
+
+
+def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
+    module, data = build("cut")
+    before = [p.clone() for p in module.penalties.parameters()]
+    fit((module, data), 2)
+    after = list(module.penalties.parameters())
+    assert len(before) == 16 and not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def test_without_truths_grids_show_what_becomes_of_the_target() -> None:
+    module, _ = build("cut")
+    folder = photographs()
+    data = Unpaired(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
+    fit((module, data), 1)
+    shown = module.preview(16)
+    assert len(shown) == 16 and module.columns(64) == 8
+    assert torch.equal(shown[::4], data.inputs(4, held_out=True)) and torch.equal(shown[2::4], data.reals(4, True))
+    assert torch.equal(shown[3::4], translate_each(module.averaged_generator(), shown[2::4]))
+
+
+def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path) -> None:
+    fit(build("cyclegan", "model.micro_batch=2"), 2)
+    fit(build("cyclegan"), 3, save=tmp_path / "some.ckpt")
+    module, _ = build("cyclegan")
+    initialise(module, tmp_path / "some.ckpt")
+    assert not module.pools[0].stored and module.pools[0].seen == 0
+    trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
+    assert all(
+        torch.equal(value, trained[name]) for name, value in module.generator.state_dict(prefix="generator.").items()
+    )
+
+
+def test_penalties_for_others_are_refused(train: Train) -> None:
+    photos = f"data.root={photographs()}"
+    lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
+    for words, said in (
+        (lut, "pix2pix and penalty=reconstruction learn from pairs"),
+        (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "is for translators"),
+    ):
+        error = train(*words, check=2, tiny=False).stderr
+        assert said in error and error.count("\n") == 1
