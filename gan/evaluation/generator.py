@@ -15,14 +15,11 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gan.evaluation.memorization import NEIGHBOURS, TRUSTED, Originality
-from gan.metrics import (
-    clipped_density_coverage,
-    frechet_distance,
-    kernel_distance,
-    prdc,
-    squared_mmd,
-    vendi_score,
-)
+from gan.metrics.clipped import clipped_density_coverage
+from gan.metrics.frechet_distance import frechet_distance
+from gan.metrics.kid import kernel_distance, squared_mmd
+from gan.metrics.prdc import prdc
+from gan.metrics.vendi import vendi_score
 
 SUBSETS = 100
 REPEATED = (20, 100)  # real images, of the rows that show collapse

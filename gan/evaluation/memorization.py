@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from gan.metrics import clipped_density_coverage, nearest
+from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.copies import chance
 from gan.metrics.extractors import features
+from gan.metrics.nearest_neighbors import nearest
 from gan.metrics.random_conv import RandomConv
 from gan.metrics.thumbnails import thumbnails
 

@@ -15,8 +15,8 @@ from torch import Tensor
 from gan.data.decoding.decode import unpremultiply
 from gan.evaluation.generator import Row
 from gan.inference.tiling import translate_each
-from gan.metrics import squared_mmd
 from gan.metrics.color_transfer import CLOSED_FORMS, opaque
+from gan.metrics.kid import squared_mmd
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.spectrum import spectral_distance

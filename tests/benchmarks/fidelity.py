@@ -27,9 +27,11 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from gan.data.builtin import retro
 from gan.data.decoding.pool import cores
-from gan.metrics import frechet_distance, kernel_distance, prdc
 from gan.metrics.extractors import features
+from gan.metrics.frechet_distance import frechet_distance
+from gan.metrics.kid import kernel_distance
 from gan.metrics.lite0 import Lite0Features
+from gan.metrics.prdc import prdc
 
 SUBSET = 500
 SEED = 2020

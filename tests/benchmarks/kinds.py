@@ -20,9 +20,10 @@ from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
 from gan.data.module import RETRO_IMAGES
 from gan.data.sources.builtin import Drawn
-from gan.metrics import prdc, squared_mmd
 from gan.metrics.extractors import features
+from gan.metrics.kid import squared_mmd
 from gan.metrics.lite0 import Lite0Features
+from gan.metrics.prdc import prdc
 from gan.metrics.random_conv import RandomConv
 from gan.model import Model
 

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics import clipped, clipped_density_coverage, prdc
+from gan.metrics import clipped
+from gan.metrics.clipped import clipped_density_coverage
+from gan.metrics.prdc import prdc
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics import copy_rate, features, nearest
-from gan.metrics.copies import to_others
+from gan.metrics import features
+from gan.metrics.copies import copy_rate, to_others
+from gan.metrics.nearest_neighbors import nearest
 
 
 @pytest.fixture

@@ -13,12 +13,16 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.evaluation.generator import measure
-from gan.metrics import clipped_density_coverage, frechet_distance, kernel_distance, prdc, squared_mmd, vendi_score
+from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.copies import copy_rate
 from gan.metrics.edit_consistency import edit_consistency
+from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.image_statistics import palette_distance, photograph_statistics, pixel_art_statistics
+from gan.metrics.kid import kernel_distance, squared_mmd
 from gan.metrics.pairs import ssim
+from gan.metrics.prdc import prdc
 from gan.metrics.spectrum import radial_spectrum, spectral_distance
+from gan.metrics.vendi import vendi_score
 
 NORMAL = torch.randn(40, 6, generator=torch.Generator().manual_seed(0))
 FEATURES: dict[str, Tensor] = {

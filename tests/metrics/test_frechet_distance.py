@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics import frechet_distance
+from gan.metrics.frechet_distance import frechet_distance
 
 
 def few(n: int, d: int) -> tuple[Tensor, Tensor]:

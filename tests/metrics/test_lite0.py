@@ -8,7 +8,7 @@ import torch
 from torchvision.transforms.v2.functional import gaussian_blur, rgb_to_grayscale
 
 from gan.data.builtin.retro import draw
-from gan.metrics import squared_mmd
+from gan.metrics.kid import squared_mmd
 from gan.metrics.lite0 import Lite0Features
 
 

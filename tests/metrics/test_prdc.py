@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics import features, prdc
+from gan.metrics import features
+from gan.metrics.prdc import prdc
 
 
 @pytest.mark.parametrize(

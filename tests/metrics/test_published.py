@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from gan.data.decoding import cache
-from gan.metrics import frechet_distance, pretrained
+from gan.metrics import pretrained
 from gan.metrics.extractors import extractor, features
+from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.pretrained import MissingWeights
 
 

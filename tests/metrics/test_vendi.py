@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.metrics import vendi_score
+from gan.metrics.vendi import vendi_score
 
 
 def test_golden_values(golden: tuple[Tensor, Tensor]) -> None:
