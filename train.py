@@ -22,7 +22,7 @@ from gan.run.launch import errors_in_one_line, launch
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    """Build, fit, and return the number that a sweep minimises."""
+    """Build, fit, and return the number that a sweep minimizes."""
     with errors_in_one_line():
         import torch  # the heavy imports wait until there is something to train
         from hydra.utils import instantiate

@@ -22,7 +22,7 @@ COMMANDS = {
     "directions": "find in which directions of the latents images change",
     "project": "find the latents of images",
     "edit": "change images through their latents",
-    "recognize": "tell classes of images by what a discriminator has learnt",
+    "recognize": "tell classes of images by what a discriminator has learned",
     "interpolate": "go from image to image of a trained run, as a GIF or a video",
     "translate": "turn pictures into the style of a trained translator",
     "compare": "compare runs: a table of options and scores, curves of metrics",

@@ -150,7 +150,7 @@ class Model:
                 all else changes; of `gan.latent.position.POSITIONS` in units that are said there; of `vectors`.
 
         Raises:
-            UserError: there is no such attribute, grey images have none, or a value is not finite.
+            UserError: there is no such attribute, gray images have none, or a value is not finite.
         """
         place, there = Space(self.generator), points
         for name, value in settings.items():
@@ -167,7 +167,7 @@ class Model:
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
-        """What `edit` changes by name: colour and light; others can be put in, such as classes that a classifier tells:
+        """What `edit` changes by name: color and light; others can be put in, such as classes that a classifier tells:
         `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`."""
         return attributes.of_pictures(self.draw([0]).shape[1])
 

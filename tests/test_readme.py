@@ -66,8 +66,8 @@ def test_training_commands(line: str, train: Train, gan_command: Train, folder: 
     if "runs/kinds" in line:
         (draw,) = (line for line in COMMANDS if "--class" in line)
         gan_command(*shlex.split(draw.replace("NAME", "a"))[1:])
-        for recognise in (line for line in COMMANDS if line.startswith("gan recognise") or "CLASS" in line):
-            typed = recognise.replace("NAME", "kinds").replace("PATH", str(folder)).replace("CLASS", "a")
+        for recognize in (line for line in COMMANDS if line.startswith("gan recognize") or "CLASS" in line):
+            typed = recognize.replace("NAME", "kinds").replace("PATH", str(folder)).replace("CLASS", "a")
             gan_command(*shlex.split(typed)[1:])
 
 

@@ -208,7 +208,7 @@ def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path)
     assert {job: (folder / job / "metrics.jsonl").read_text() for job in "01"} == before
 
 
-def test_optuna_minimises_the_objective(train: Train, tmp_path: Path) -> None:
+def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
     (folder,) = (tmp_path / "runs").iterdir()

@@ -1,4 +1,4 @@
-"""The augmentations of adaptive discriminator augmentation: geometry and colour, each for a share of the images."""
+"""The augmentations of adaptive discriminator augmentation: geometry and color, each for a share of the images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ADA(nn.Module):
     `probability` times its group's factor, so that below about .8 a generator does not take them for the data's own.
 
     Pictures go on by reflection beyond their edges; premultiplied RGBA is transparent there and in holes, and its
-    colours change as if they were not premultiplied. Grey changes as an equal mixture of the three channels.
+    colors change as if they were not premultiplied. Gray changes as an equal mixture of the three channels.
 
     Args:
         policy: group -> factor, at least 0; groups that are not there are left out.
@@ -66,7 +66,7 @@ class ADA(nn.Module):
                 still = (source == _identity(source)[:, :2]).flatten(1).all(1)
                 y = torch.where(still[:, None, None, None], y, warp(y, source))
             if "color" in self.policy:
-                y = recoloured(y, *self.colours(draws))
+                y = recolored(y, *self.colors(draws))
             if "cutout" in self.policy:
                 chosen = draws["chosen"][:, HOLE] < self.share("cutout")
                 y = torch.where(chosen[:, None, None, None], cutout(y, draws["uniform"][:, :, HOLE]), y)
@@ -107,8 +107,8 @@ class ADA(nn.Module):
             @ _translation(-drift)
         )[:, :2]
 
-    def colours(self, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """A linear map of colours (N, 3, 3) and what is added to them (N,)."""
+    def colors(self, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """A linear map of colors (N, 3, 3) and what is added to them (N,)."""
         uniform, normal, share = draws["uniform"][:, 0], draws["normal"][:, 0], self.share("color")
 
         def when(column: int, values: Tensor, neutral: float) -> Tensor:
@@ -120,16 +120,16 @@ class ADA(nn.Module):
         angle = when(HUE, (2 * uniform[:, HUE] - 1) * math.pi, 0.0)
         saturation = when(SATURATION, 2 ** normal[:, SATURATION], 1.0)
         one = torch.eye(3, device=uniform.device, dtype=uniform.dtype)
-        luma = torch.full_like(one, 1 / 3)  # v v^T of the grey axis v = (1, 1, 1) / sqrt 3
+        luma = torch.full_like(one, 1 / 3)  # v v^T of the gray axis v = (1, 1, 1) / sqrt 3
         across = (one.roll(1, 0) - one.roll(-1, 0)) / 3**0.5  # v x, the cross product with it
         rotation = luma + angle.cos() * (one - luma) + angle.sin() * across  # Rodrigues
         linear = (luma + saturation * (one - luma)) @ rotation @ (one - 2 * inversion * luma) * contrast
-        # what is added is grey, which hue and saturation leave alone and inversion turns round
+        # what is added is gray, which hue and saturation leave alone and inversion turns round
         return linear, (brightness * contrast * (1 - 2 * inversion)).flatten()
 
 
-def recoloured(x: Tensor, linear: Tensor, added: Tensor) -> Tensor:
-    """Each colour c in [-1, 1] -> linear c + added; of premultiplied RGBA that of the colour before.
+def recolored(x: Tensor, linear: Tensor, added: Tensor) -> Tensor:
+    """Each color c in [-1, 1] -> linear c + added; of premultiplied RGBA that of the color before.
 
     With a = alpha in [0, 1] a premultiplied x is (c + 1) a - 1, so that c a = x + 1 - a, and c a changes linearly.
     """
@@ -137,11 +137,11 @@ def recoloured(x: Tensor, linear: Tensor, added: Tensor) -> Tensor:
     if x.shape[1] == 1:
         weight = linear.mean((1, 2)) * 3  # of the three channels that it stands for
         return x * weight[:, None, None, None] + added
-    colour = x[:, :3].flatten(2)
+    color = x[:, :3].flatten(2)
     if x.shape[1] == 3:
-        return (linear @ colour).reshape(x.shape) + added
+        return (linear @ color).reshape(x.shape) + added
     alpha = (x[:, 3:] + 1) / 2
-    straight = (linear @ (colour + 1 - alpha.flatten(2))).reshape(x[:, :3].shape) + added * alpha
+    straight = (linear @ (color + 1 - alpha.flatten(2))).reshape(x[:, :3].shape) + added * alpha
     return torch.cat([straight + alpha - 1, x[:, 3:]], 1)
 
 

@@ -16,7 +16,7 @@ class DiffAugment(nn.Module):
     """Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, arXiv:2006.10738.
 
     Brightness, saturation and contrast; translation by up to 1/8 of a side; a hole of half a side. Holes and what moves
-    in are 0 for RGB (mid-grey, the paper's) and transparent for premultiplied RGBA; colours change in RGB alone.
+    in are 0 for RGB (mid-gray, the paper's) and transparent for premultiplied RGBA; colors change in RGB alone.
 
     Args:
         policy: which of "color", "translation", "cutout", applied in that order.
@@ -39,7 +39,7 @@ class DiffAugment(nn.Module):
         self.cell = at_least("augment.cell", cell, 1)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
-        """Random numbers for n images (U(0, 1), (n, 3) for colours, (n, 2) for places) on the generator's device.
+        """Random numbers for n images (U(0, 1), (n, 3) for colors, (n, 2) for places) on the generator's device.
 
         Raises:
             UserError: cells are so large that nothing could be moved.
@@ -69,7 +69,7 @@ def color(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     rgb = mean + (rgb - mean) * (2 * saturation)
     mean = rgb.mean((1, 2, 3), keepdim=True)
     rgb = mean + (rgb - mean) * (0.5 + contrast)
-    if alpha.shape[1]:  # premultiplied: no colour may shine where nothing is
+    if alpha.shape[1]:  # premultiplied: no color may shine where nothing is
         rgb = torch.minimum(rgb.clamp_min(-1), alpha)
     return torch.cat([rgb, alpha], 1)
 
@@ -106,9 +106,9 @@ def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
 def _hole(side: int, u: Tensor, cell: int) -> Tensor:
     """Mask (N, side), true within side / 4 of a cell drawn over the whole side, in whole cells."""
     cells = side // cell
-    centre = cell * (u * cells).long().clamp_max(cells - 1)
+    center = cell * (u * cells).long().clamp_max(cells - 1)
     reach = side // 4 // cell * cell
-    distance = torch.arange(side, device=u.device) - centre[:, None]
+    distance = torch.arange(side, device=u.device) - center[:, None]
     return (distance >= -reach) & (distance < reach)
 
 

@@ -37,7 +37,7 @@ def warp(x: Tensor, source: Tensor) -> Tensor:
 
     Args:
         x: (N, C, H, W) in [-1, 1].
-        source: (N, 2, 3), from a pixel (x, y, 1) of the result to one of `x`, both seen from the image's centre.
+        source: (N, 2, 3), from a pixel (x, y, 1) of the result to one of `x`, both seen from the image's center.
     """
     height, width = x.shape[2:]
     transparent = x.shape[1] == 4
@@ -86,18 +86,18 @@ def _places(height: int, width: int, source: Tensor, transparent: bool) -> Tenso
     rows, columns = (
         (torch.arange(-REACH, 2 * side + REACH, device=source.device) - DELAY - side + 1).to(source) / 2
         for side in (height, width)
-    )  # in pixels from the centre
+    )  # in pixels from the center
     across, down = (source[:, axis, :, None, None] for axis in (0, 1))  # (N, 3, 1, 1)
     x = across[:, 0] * columns + across[:, 1] * rows[:, None] + across[:, 2]
     y = down[:, 0] * columns + down[:, 1] * rows[:, None] + down[:, 2]
     if not transparent:
         x, y = _folded(x, width), _folded(y, height)
-    shift = DELAY / 2 - 0.25  # of the large picture's centre from the image's
+    shift = DELAY / 2 - 0.25  # of the large picture's center from the image's
     return torch.stack([(x + shift) / (width / 2 + KEPT), (y + shift) / (height / 2 + KEPT)], -1)
 
 
 def _folded(place: Tensor, side: int) -> Tensor:
-    """Places in pixels from the centre; those beyond what the way up gives are mirrored at the picture's edges, as
+    """Places in pixels from the center; those beyond what the way up gives are mirrored at the picture's edges, as
     often as it takes."""
     around = (place + side / 2).remainder(2 * side)
     mirrored = torch.minimum(around, 2 * side - around) - side / 2

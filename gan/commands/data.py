@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    from gan.data.checks.report import command, look_at_all, others, summarise
+    from gan.data.checks.report import command, look_at_all, others, summarize
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
@@ -65,7 +65,7 @@ def check(arguments: argparse.Namespace) -> None:
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
             facts = look_at_all(files, advance)
-        report = {"folder": arguments.roots, "others": others(arguments.roots)} | summarise(files, facts, size)
+        report = {"folder": arguments.roots, "others": others(arguments.roots)} | summarize(files, facts, size)
         if "suggestion" in report:
             report["suggestion"]["command"] = command(arguments.roots, report["suggestion"])
             if arguments.sheet:
@@ -115,7 +115,7 @@ def in_words(report: dict[str, Any]) -> str:
         "width {least:g} to {greatest:g}, median {median:g}".format(**sides["width"])
         + "; height {least:g} to {greatest:g}, median {median:g}".format(**sides["height"]),
         "height to width: " + ", ".join(f"{value:g} at {share}" for share, value in shape.items()),
-        f"{report['transparent']:,} have transparent pixels, {report['grey']:,} are grey, "
+        f"{report['transparent']:,} have transparent pixels, {report['gray']:,} are gray, "
         f"{report['sprites']:,} are pixel art",
     ]
     if report["animations"]:

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="over so many images, as 256, measure what gan edit --set does; also written to attributes.json",
     )
     parser.add_argument("--recognition", type=Path, metavar="DIR", help="also measure the classes of a classifier that "
-                        "gan recognise fit has made with this run")  # fmt: skip
+                        "gan recognize fit has made with this run")  # fmt: skip
     choose_model(parser)
     parser.add_argument("--force", action="store_true", help="write over directions that exist")
 
@@ -69,8 +69,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.recognition:
         model.attributes = classes(arguments, arguments.recognition) | model.attributes
     space = Space(model.generator)
-    learnt = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
-    findings = Findings(out, arguments, store.fingerprint(model.generator), *learnt)
+    learned = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
+    findings = Findings(out, arguments, store.fingerprint(model.generator), *learned)
     points, labels = model.points(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     with writing(out):

@@ -51,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", metavar="HxW", help="of the images, as in 96x64 (height x width)")
     parser.add_argument("--directions", type=Path, metavar="FILE", help=f"(default: RUN/{FOLDER}/{FILE})")
-    parser.add_argument("--recognition", type=Path, metavar="DIR", help="of what gan recognise fit has learnt with "
+    parser.add_argument("--recognition", type=Path, metavar="DIR", help="of what gan recognize fit has learned with "
                         f"this run, whose classes can be set too (default: RUN/{RECOGNITION})")  # fmt: skip
     parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="for the PNGs; made if missing")
     parser.add_argument("--class", dest="label", metavar="NAME", help="to draw, of models trained with data.labels; "
@@ -91,8 +91,8 @@ def run(arguments: argparse.Namespace) -> None:
     files = [file_name(name, ".png") for name in names]
     for mix in mixes:
         points = mixed(model, points, *mix, arguments.label)
-    learnt = file, recognition(arguments) / WEIGHTS
-    findings = Findings(out, arguments, fingerprint(model.generator), digest_of(points).hex(), str(labels), *learnt)
+    learned = file, recognition(arguments) / WEIGHTS
+    findings = Findings(out, arguments, fingerprint(model.generator), digest_of(points).hex(), str(labels), *learned)
     if not findings.begun:
         refuse_existing(out, [out / name for name in files], arguments.force)
 

@@ -67,13 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--size", help="of two folders: bring images to 64 or 96x64 (height x width); default: that of "
                         "the first image")  # fmt: skip
-    parser.add_argument(
-        "--looks", action="store_true", help="also colours, grid and alpha of pixel art, tone and grain"
-    )
+    parser.add_argument("--looks", action="store_true", help="also colors, grid and alpha of pixel art, tone and grain")
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="the images most like one trained on, beside it "
                         "(default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--beside", metavar="RUN,RUN", help="of a translator: others, on the same pictures, "
-                        "such as one that learnt from pairs")  # fmt: skip
+                        "such as one that learned from pairs")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="a JSON object a number instead of the table")
     parser.add_argument("--weights", metavar="PATH", help="file of an extractor's weights, or the folder of it")
     parser.add_argument("--download", action="store_true", help="fetch weights that are missing")

@@ -60,7 +60,7 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     if clear and decoder.channels < 4:
         print(f"{clear} of {len(images)} images are transparent in parts, and are laid on {decoder.background}")
     if decoder.channels == 1:
-        print("images are taken in grey, as the model's are")
+        print("images are taken in gray, as the model's are")
     return images, broken
 
 
@@ -84,5 +84,5 @@ def taken(decoder: Decoder, file: File) -> Taken:
 
 
 def printable(name: str) -> str:
-    """A file's name for tables and files of ours; what is no UTF-8 in it is spelt out."""
+    """A file's name for tables and files of ours; what is no UTF-8 in it is spelled out."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

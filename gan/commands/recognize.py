@@ -1,4 +1,4 @@
-"""Recognise what images show with the features that a run's discriminator has learnt without labels."""
+"""Recognize what images show with the features that a run's discriminator has learned without labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fit.add_argument("data", nargs="?", help="folder or zip archive with a sub-folder a class (default: the run's own "
                      "images, where they have classes)")  # fmt: skip
     fit.add_argument("--labels", metavar="TABLE", help="CSV or JSON file of files and labels, in place of sub-folders")
-    fit.add_argument("--split", choices=SPLITS, default="file", help="what belongs together and is never both learnt "
+    fit.add_argument("--split", choices=SPLITS, default="file", help="what belongs together and is never both learned "
                      "from and tested on (default: %(default)s)")  # fmt: skip
     fit.add_argument("--folds", type=int, default=5, help="tests, each on another part (default: %(default)s)")
     fit.add_argument("--components", type=int, default=256, help="that all features are reduced to "
@@ -75,7 +75,7 @@ def scikit_learn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise UserError("recognition needs scikit-learn: pip install -e '.[recognise]'") from None
+        raise UserError("recognition needs scikit-learn: pip install -e '.[recognize]'") from None
 
 
 def learn(arguments: argparse.Namespace) -> None:
@@ -98,7 +98,7 @@ def learn(arguments: argparse.Namespace) -> None:
     for each in (network, untrained):
         each.to(device)
     with redirect_stdout(sys.stderr):
-        data = labelled(arguments, config, checkpoint)
+        data = labeled(arguments, config, checkpoint)
     images, labels, groups = rows_of(data, arguments.split)
     parts = splits(labels, groups, arguments.folds)
     if arguments.split != "file" and (alone := scattered(labels, groups, arguments.folds)):
@@ -124,7 +124,7 @@ def learn(arguments: argparse.Namespace) -> None:
     findings.done()
 
 
-def labelled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: Path) -> Any:
+def labeled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: Path) -> Any:
     """The DataModule of images with classes, all of them at hand."""
     from gan.inference import loading
 
@@ -157,7 +157,7 @@ def features(network: Any, untrained: Any, alone: bool) -> dict[str, Contender]:
     """By the names that the table has."""
     from gan.metrics.extractors import features as extracted
     from gan.metrics.lite0 import Lite0Features
-    from gan.recognition.features import Layers, Once, colour_histogram, raw_pixels
+    from gan.recognition.features import Layers, Once, color_histogram, raw_pixels
     from gan.recognition.patches import Patches
     from gan.recognition.protocol import Contender
 
@@ -169,7 +169,7 @@ def features(network: Any, untrained: Any, alone: bool) -> dict[str, Contender]:
     return own | {
         "the same, untrained": Contender(lambda images: Layers(untrained, images)),
         "pixels": Contender(lambda images: raw_pixels, scaled=False),
-        "colour histogram": Contender(lambda images: colour_histogram, scaled=False),
+        "color histogram": Contender(lambda images: color_histogram, scaled=False),
         "k-means of patches": Contender(Patches),
         "lite0 (ImageNet)": Contender(lambda images: seen),
     }

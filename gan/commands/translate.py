@@ -46,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strength", type=float, default=1.0, help="0 leaves pictures as they are, 1 is all of the "
                         "style (default: %(default)s)")  # fmt: skip
     parser.add_argument("--cell", type=int, default=1, metavar="PIXELS", help="pixel art: a side of the cells of one "
-                        "colour (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--palette", metavar="COLOURS", help="pixel art: so many colours, those that tell most of the "
-                        "target; or a picture, or a text of hexadecimal colours, with the palette")  # fmt: skip
+                        "color (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--palette", metavar="COLORS", help="pixel art: so many colors, those that tell most of the "
+                        "target; or a picture, or a text of hexadecimal colors, with the palette")  # fmt: skip
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also write sheets of input and output, side by "
                         "side")  # fmt: skip
     parser.add_argument("--tile", type=int, metavar="PIXELS", help="a side of the parts that large pictures are taken "
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     if not 0 <= arguments.strength <= 1:
         raise UserError(f"--strength {arguments.strength}: from 0 to 1")
     if arguments.palette and arguments.strength < 1:
-        raise UserError("--palette --strength: what is blended has other colours; give one of them")
+        raise UserError("--palette --strength: what is blended has other colors; give one of them")
     if arguments.tile is not None and arguments.tile < 64:
         raise UserError(f"--tile {arguments.tile}: at least 64 pixels")
     at_least("--cell", arguments.cell, 1)
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     translator = Pictures(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
     arguments.max_pixels = arguments.max_pixels or most_pixels(available(), translator.snaps)
     if translator.snaps and any(format_of(target) == "JPEG" for _, target in todo):
-        print("note: JPEG keeps neither cells nor colours exactly; an OUTPUT or files that end in .png would")
+        print("note: JPEG keeps neither cells nor colors exactly; an OUTPUT or files that end in .png would")
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance, Apart() as apart:
             broken, side = convert_all(todo, translator, arguments, advance, apart)
@@ -231,7 +231,7 @@ def format_of(path: Path) -> str | None:
 
 
 def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
-    """The palette of a file, or so many colours of the set whose look is taken on."""
+    """The palette of a file, or so many colors of the set whose look is taken on."""
     from gan.images.pixel_art import MOST, palette_of, read_palette
     from gan.inference import loading
     from gan.metrics.color_transfer import opaque
@@ -240,7 +240,7 @@ def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.
     if not given.isdecimal():
         return read_palette(given)
     if not 2 <= int(given) <= MOST:
-        raise UserError(f"--palette {given}: from 2 to {MOST} colours")
+        raise UserError(f"--palette {given}: from 2 to {MOST} colors")
     data = loading.data(config, Path(arguments.run))
     images = data.reals(TARGETS) if arguments.direction == "a2b" else data.inputs(TARGETS)
     return palette_of(opaque(images).expand(-1, 3, -1, -1), int(given))
@@ -278,7 +278,7 @@ class Pictures:
 
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # the last is premultiplied
         given = picture.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
-        if picture.mode == "RGBA" and mode != "RGBa":  # colours that nobody sees are not shown to the network
+        if picture.mode == "RGBA" and mode != "RGBa":  # colors that nobody sees are not shown to the network
             given.paste("white", (0, 0), picture.getchannel("A").point(lambda alpha: 255 * (alpha == 0)))
         pixels = np.array(given).reshape(picture.height, picture.width, -1)
         done = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), self.tile)

@@ -13,7 +13,7 @@ def crosses(before: int, after: int, every: int) -> bool:
 def widens(before: int, after: int, first: int, every: int) -> bool:
     """Whether first, 2 first, 4 first ... below `every`, or a multiple of `every`, lies in (before, after].
 
-    What is learnt in so many images again and again doubles them: soon at first, seldom later.
+    What is learned in so many images again and again doubles them: soon at first, seldom later.
     """
     while first < every:
         if before < first <= after:

@@ -26,7 +26,7 @@ LONGEST = 600  # letters of what is said of an error
 
 
 def shown(error: object) -> str:
-    """A message as it is printed: in one line, control characters spelt out, the middle of a long one left out."""
+    """A message as it is printed: in one line, control characters spelled out, the middle of a long one left out."""
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(str(error).split()))
     if len(line) <= LONGEST:
         return line

@@ -56,7 +56,7 @@ def cleaned(name: str) -> str:
 
 
 def one_line(text: object) -> str:
-    """Text for one line of a terminal: control characters are spelt out, and too many letters are left out."""
+    """Text for one line of a terminal: control characters are spelled out, and too many letters are left out."""
     line = "".join(
         letter if unicodedata.category(letter) not in UNSEEN and letter not in TURNING else ascii(letter)[1:-1]
         for letter in str(text)[: LONGEST_LINE + 1]

@@ -39,7 +39,7 @@ class Images(LightningDataModule):
         root: folder or zip archive of images, searched through, or several; None draws the built-in retro images.
         source: pictures from elsewhere, in place of root: see `cache`.
         size: side, or (height, width), in pixels.
-        channels: 1 grey, 3 RGB, 4 premultiplied RGBA.
+        channels: 1 gray, 3 RGB, 4 premultiplied RGBA.
         batch_size: of all ranks together.
         labels: take the sub-folders of `root` for classes, or a CSV or JSON file of files and labels.
         fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch"; "windows" for

@@ -135,13 +135,13 @@ class Filtered(Files):
         seed = zlib.crc32(data)  # so that a photograph always has the same grain
         for n, part in enumerate(decoder.each.parts(decoder.opened(data))):
             pixels, sharp = decoder.each.fitted(part)
-            colours = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = styles.look(self.pieces)(colours.transpose(1, 2, 0), seed + n)
+            colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
+            styled = styles.look(self.pieces)(colors.transpose(1, 2, 0), seed + n)
             yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
 
 
 def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """RGB (H, W, 3) with the channels of `pixels` (C, H, W): grey, or with its alpha."""
+    """RGB (H, W, 3) with the channels of `pixels` (C, H, W): gray, or with its alpha."""
     if len(pixels) == 1:
         return np.asarray(Image.fromarray(styled).convert("L"))[None]
     if len(pixels) == 4:

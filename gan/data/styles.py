@@ -34,7 +34,7 @@ def sepia(light: Light, rng: np.random.Generator) -> Light:
 
 
 def fade(light: Light, rng: np.random.Generator) -> Light:
-    """A colour print that hung in the light: blacks lifted and brown, whites dimmed, the blue layer gone first."""
+    """A color print that hung in the light: blacks lifted and brown, whites dimmed, the blue layer gone first."""
     low, high = np.array([0.16, 0.12, 0.11], np.float32), np.array([0.95, 0.90, 0.78], np.float32)
     return low + light * (high - low)
 
@@ -46,7 +46,7 @@ def vignette(light: Light, rng: np.random.Generator) -> Light:
 
 
 def grain(light: Light, rng: np.random.Generator) -> Light:
-    """Film grain: noise without colour, a pixel or a 400th of the side wide, strongest in middle tones."""
+    """Film grain: noise without color, a pixel or a 400th of the side wide, strongest in middle tones."""
     height, width = light.shape[:2]
     noise = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.5, min(height, width) / 800))
     middle = luminance(light)[..., None]
@@ -57,7 +57,7 @@ def grain(light: Light, rng: np.random.Generator) -> Light:
 
 
 def halftone(light: Light, rng: np.random.Generator) -> Light:
-    """Four-colour printing: a screen of dots for each ink, at the printers' angles, on paper."""
+    """Four-color printing: a screen of dots for each ink, at the printers' angles, on paper."""
     cyan, magenta, yellow = np.moveaxis(1 - light, -1, 0)
     black = np.minimum(np.minimum(cyan, magenta), yellow)
     cell = max(4.0, min(light.shape[:2]) / 64)  # pixels from dot to dot
@@ -91,22 +91,22 @@ def hills(across: np.ndarray, down: np.ndarray) -> np.ndarray:
 def poster(light: Light, rng: np.random.Generator) -> Light:
     """A screen print: flat shapes in six inks, chosen by luminance first, their borders smooth."""
     flat = kuwahara(light, max(1, round(min(light.shape[:2]) / 48)))
-    colours = palette(POSTER_INKS)
-    target = np.sort(colours @ LUMINANCE)
-    tone = np.interp(equalised(luminance(flat)), np.linspace(0, 1, len(target)), target)  # all inks get used
-    distance = 4 * (tone[..., None] - colours @ LUMINANCE) ** 2 + ((flat[:, :, None] - colours) ** 2).sum(-1)
-    return colours[distance.argmin(-1)]
+    colors = palette(POSTER_INKS)
+    target = np.sort(colors @ LUMINANCE)
+    tone = np.interp(equalized(luminance(flat)), np.linspace(0, 1, len(target)), target)  # all inks get used
+    distance = 4 * (tone[..., None] - colors @ LUMINANCE) ** 2 + ((flat[:, :, None] - colors) ** 2).sum(-1)
+    return colors[distance.argmin(-1)]
 
 
 def painting(light: Light, rng: np.random.Generator) -> Light:
-    """Oil: patches of one colour that keep to edges (Kuwahara's filter), a little more saturated."""
+    """Oil: patches of one color that keep to edges (Kuwahara's filter), a little more saturated."""
     flat = kuwahara(light, max(2, round(min(light.shape[:2]) / 56)))
-    grey = luminance(flat)[..., None]
-    return clipped(grey + 1.25 * (flat - grey))
+    gray = luminance(flat)[..., None]
+    return clipped(gray + 1.25 * (flat - gray))
 
 
 def washes(light: Light, rng: np.random.Generator) -> Light:
-    """Washes of thin colour on cream paper, darker along the edges where the water dried."""
+    """Washes of thin color on cream paper, darker along the edges where the water dried."""
     side = min(light.shape[:2])
     flat = kuwahara(light, max(2, round(side / 40)))
     edges = np.hypot(*np.gradient(luminance(blurred(flat, side / 160))))[..., None]
@@ -124,12 +124,12 @@ def paper(light: Light, rng: np.random.Generator) -> Light:
 
 
 def pixels(light: Light, rng: np.random.Generator) -> Light:
-    """Cells of a 48th of the shorter side, each in the nearest of a fantasy console's 16 colours."""
+    """Cells of a 48th of the shorter side, each in the nearest of a fantasy console's 16 colors."""
     height, width = light.shape[:2]
     cell = max(2, round(min(height, width) / 48))
     small = resized(light, (-(-height // cell), -(-width // cell)))
-    colours = palette(PICO8)
-    nearest = colours[((small[:, :, None] - colours) ** 2 @ (3 * LUMINANCE + 0.5)).argmin(-1)]
+    colors = palette(PICO8)
+    nearest = colors[((small[:, :, None] - colors) ** 2 @ (3 * LUMINANCE + 0.5)).argmin(-1)]
     return nearest.repeat(cell, 0).repeat(cell, 1)[:height, :width]
 
 
@@ -156,7 +156,7 @@ LOOKS: dict[str, list[str]] = {
     "halftone": ["halftone"],
     "poster": ["poster"],
     "painting": ["painting"],
-    "watercolour": ["washes", "paper"],
+    "watercolor": ["washes", "paper"],
     "pixel_art": ["pixels"],
     "crt": ["scan_lines"],
 }
@@ -225,7 +225,7 @@ def clipped(light: np.ndarray) -> Light:
 
 
 def palette(words: str) -> np.ndarray:
-    """(colours, 3) in 0..1."""
+    """(colors, 3) in 0..1."""
     return np.array(inks(words), np.float32) / 255
 
 
@@ -247,22 +247,22 @@ def resized(light: Light, size: tuple[int, int]) -> Light:
     return np.stack([np.asarray(channel.resize(size[::-1], Image.Resampling.BOX)) for channel in channels], -1)
 
 
-def equalised(values: np.ndarray) -> np.ndarray:
+def equalized(values: np.ndarray) -> np.ndarray:
     """Ranks in 0..1, so that each tenth of the range has a tenth of the pixels."""
     order = np.sort(values.ravel())
     return np.asarray(np.searchsorted(order, values, "right") / order.size)
 
 
 def kuwahara(light: Light, radius: int) -> Light:
-    """Each pixel becomes the mean of that quarter of its neighbourhood in which colours differ least.
+    """Each pixel becomes the mean of that quarter of its neighborhood in which colors differ least.
 
     Kuwahara et al., "Processing of RI-angiocardiographic images", 1976: smooth inside, edges kept.
     """
     padded = np.pad(light, ((2 * radius, 2 * radius), (2 * radius, 2 * radius), (0, 0)), "edge")
-    mean, square = box_mean(padded, radius), box_mean(padded**2, radius)  # centres `radius` from the padding's edge
+    mean, square = box_mean(padded, radius), box_mean(padded**2, radius)  # centers `radius` from the padding's edge
     variance = (square - mean**2).sum(-1)
     height, width = light.shape[:2]
-    corners = [(y, x) for y in (0, 2 * radius) for x in (0, 2 * radius)]  # a quarter's centre is `radius` off
+    corners = [(y, x) for y in (0, 2 * radius) for x in (0, 2 * radius)]  # a quarter's center is `radius` off
     quarters = np.stack([mean[y : y + height, x : x + width] for y, x in corners])  # (4, H, W, 3)
     spread = np.stack([variance[y : y + height, x : x + width] for y, x in corners])  # (4, H, W)
     return np.take_along_axis(quarters, spread.argmin(0)[None, ..., None], 0)[0].astype(np.float32)

@@ -22,7 +22,7 @@ from gan.data.sources.files import mode
 
 PAIRINGS = ("disjoint", "shared", "paired")
 LOOKED_AT = 16  # files a side, for their channels
-GREY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
+GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
 class Sides(IterableDataset[dict[str, Tensor]]):
@@ -97,7 +97,7 @@ class Paired(Images):
 
 
 class Styled(Paired):
-    """Photographs and the same with a known look, so that what a translator has learnt can be measured.
+    """Photographs and the same with a known look, so that what a translator has learned can be measured.
 
     Args:
         root: photographs.
@@ -199,7 +199,7 @@ class Unpaired(LightningDataModule):
     def compare_channels(self) -> None:
         """Say where one side's files have what the other's lack, which data.channels then settles for both."""
         a, b = (modes(side.origin()) for side in self.sides)
-        for what, kinds in (("grey", GREY), ("with alpha", WITH_ALPHA)):
+        for what, kinds in (("gray", GRAY), ("with alpha", WITH_ALPHA)):
             for name, own, others in (("a", a, b), ("b", b, a)):
                 if own and own <= kinds and others.isdisjoint(kinds):
                     other = "b" if name == "a" else "a"

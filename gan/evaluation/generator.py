@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from gan.evaluation.memorization import NEIGHBOURS, TRUSTED, Originality
+from gan.evaluation.memorization import NEIGHBORS, TRUSTED, Originality
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import kernel_distance, squared_mmd
@@ -85,8 +85,8 @@ def controls(images: Tensor, own: Tensor, features: Callable[[Tensor], Tensor]) 
     yield f"blurred {BLUR}x", features(blurred(images))
     for count in REPEATED:
         if count < len(own):
-            # More often than there are neighbours, or the balls of recall would reach to another image.
-            times = max(-(-len(own) // count), NEIGHBOURS + 1)
+            # More often than there are neighbors, or the balls of recall would reach to another image.
+            times = max(-(-len(own) // count), NEIGHBORS + 1)
             yield f"{count} repeated", own[:count].repeat(times, 1)
 
 
@@ -98,7 +98,7 @@ def blurred(images: Tensor) -> Tensor:
 
 
 def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
-    """All distances of one pair of feature matrices; what needs more than NEIGHBOURS images is left out below that."""
+    """All distances of one pair of feature matrices; what needs more than NEIGHBORS images is left out below that."""
     kid, deviation = kernel_distance(real, generated, SUBSETS)
     values = {
         "kid": squared_mmd(real, generated),
@@ -106,8 +106,8 @@ def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
         "kid_subsets_std": deviation,
         "fd": frechet_distance(real, generated),
     }
-    if min(len(real), len(generated)) > NEIGHBOURS:
-        values |= prdc(real, generated, NEIGHBOURS) | clipped_density_coverage(real, generated, NEIGHBOURS)
+    if min(len(real), len(generated)) > NEIGHBORS:
+        values |= prdc(real, generated, NEIGHBORS) | clipped_density_coverage(real, generated, NEIGHBORS)
     return values
 
 
@@ -140,7 +140,7 @@ def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> lis
         "extractor": extractor.name,
         "weights_sha256": getattr(extractor, "weights", ""),
         "resize": getattr(extractor, "resize", ""),
-        "k": NEIGHBOURS,
+        "k": NEIGHBORS,
         "subsets": SUBSETS,
         **protocol,
     }

@@ -15,7 +15,7 @@ from gan.metrics.nearest_neighbors import nearest
 from gan.metrics.random_conv import RandomConv
 from gan.metrics.thumbnails import thumbnails
 
-NEIGHBOURS = 5  # as in Naeem et al., 2020
+NEIGHBORS = 5  # as in Naeem et al., 2020
 FEWEST = 50  # held-out images: fewer are no sample
 TRUSTED = 0.3  # of resemblance and of precision, below which a rate of copies says nothing
 
@@ -59,7 +59,7 @@ class Originals:
     def resembled_by(self, generated: Tensor) -> bool:
         """Whether copies can be told from noise; not from a handful of images."""
         textures = self._textures(generated)
-        if min(len(textures), len(self.textures)) <= NEIGHBOURS:
+        if min(len(textures), len(self.textures)) <= NEIGHBORS:
             return False
-        found = clipped_density_coverage(self.textures, textures, NEIGHBOURS)
+        found = clipped_density_coverage(self.textures, textures, NEIGHBORS)
         return found["clipped_density"] >= TRUSTED

@@ -74,7 +74,7 @@ def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
     yield from pictures.others.items()
     yield "nothing done", pictures.inputs
     for name, fit in CLOSED_FORMS.items():
-        yield name, recoloured(fit, pictures)
+        yield name, recolored(fit, pictures)
     if pictures.truths is not None and not torch.equal(pictures.truths, pictures.like):
         yield "the truth, with its grain", pictures.like  # the most that can be reached where grain cannot be foreseen
     if pictures.truths is not None:
@@ -82,14 +82,14 @@ def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
         yield "another's truth", pictures.truths.roll(1, 0)
 
 
-def recoloured(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], pictures: Pictures) -> Tensor:
-    """What a closed form makes of the inputs; of RGBA it is of the colours that are seen, and alpha stays."""
+def recolored(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], pictures: Pictures) -> Tensor:
+    """What a closed form makes of the inputs; of RGBA it is of the colors that are seen, and alpha stays."""
     change = fit(opaque(pictures.sources), opaque(pictures.targets))
     if pictures.inputs.shape[1] < 4:
         return change(pictures.inputs)
     straight = torch.from_numpy(unpremultiply(pictures.inputs.transpose(0, 1).numpy())).transpose(0, 1)
-    colour, alpha = change(straight[:, :3]), straight[:, 3:]
-    return torch.cat([(colour.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
+    color, alpha = change(straight[:, :3]), straight[:, 3:]
+    return torch.cat([(color.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
 
 
 def keeps(data: Any) -> bool:

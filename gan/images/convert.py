@@ -39,7 +39,7 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
 
 
 def to_pillow(image: Tensor) -> Image.Image:
-    """uint8 (C, H, W) -> grey, RGB, or RGBA from premultiplied."""
+    """uint8 (C, H, W) -> gray, RGB, or RGBA from premultiplied."""
     pixels = image.cpu().numpy()
     if len(pixels) == 4:
         pixels = unpremultiply(pixels)

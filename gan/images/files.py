@@ -98,10 +98,10 @@ def first(path: str | Path, max_pixels: int) -> np.ndarray:
     return np.asarray(open_upright(path, max_pixels))
 
 
-def colours_of(data: bytes, most: int) -> np.ndarray:
-    """The colours of an image, (K, 3) in uint8; most + 1 rows where there are more. ImageError if it cannot be read."""
+def colors_of(data: bytes, most: int) -> np.ndarray:
+    """The colors of an image, (K, 3) in uint8; most + 1 rows where there are more. ImageError if it cannot be read."""
     counted = open_upright(BytesIO(data)).convert("RGB").getcolors(most)
-    return np.array(sorted(colour for _, colour in counted) if counted else [[0] * 3] * (most + 1), np.uint8)
+    return np.array(sorted(color for _, color in counted) if counted else [[0] * 3] * (most + 1), np.uint8)
 
 
 def check_frames(about: Header, max_pixels: int) -> None:

@@ -146,7 +146,7 @@ def frames_of(packet: Any) -> Any:
 
 
 def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
-    """The frame upright and changed, with the time and the colour space that it had."""
+    """The frame upright and changed, with the time and the color space that it had."""
     image = frame.to_image()
     if frame.rotation:  # anticlockwise, as Pillow turns
         image = image.rotate(frame.rotation, expand=True)
@@ -159,7 +159,7 @@ def changed(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
 def suited(frame: Any, colorspace: Any = None, color_range: Any = LIMITED) -> Any:
     """The frame as players take it."""
     even = frame.width % 2 == frame.height % 2 == 0
-    kind = "yuv420p" if even else "yuv444p"  # the former halves colours, and takes even sides alone
+    kind = "yuv420p" if even else "yuv444p"  # the former halves colors, and takes even sides alone
     return frame.reformat(format=kind, dst_colorspace=colorspace, dst_color_range=color_range)
 
 

@@ -1,6 +1,6 @@
 """Translate a picture of any size: padded to what the network takes, in parts where it is large, and cut back.
 
-Parts overlap by what a pixel depends on, so they agree with each other and with the whole. Normalisation by instance or
+Parts overlap by what a pixel depends on, so they agree with each other and with the whole. Normalization by instance or
 batch depends on all pixels: its statistics are measured over all parts first, layer after layer.
 """
 
@@ -143,7 +143,7 @@ def spans(side: int, step: int, halo: int) -> Iterator[tuple[slice, slice]]:
 
 
 def hold_statistics(network: nn.Module, parts: list[Part], seen: Callable[[Part], Tensor], hooks: ExitStack) -> None:
-    """Make each normalisation use the mean and deviation of the whole picture, until the hooks are closed.
+    """Make each normalization use the mean and deviation of the whole picture, until the hooks are closed.
 
     A layer is measured with all before it held, so that what is measured is what the whole picture would give: as many
     passes as there are such layers, each up to its layer.

@@ -1,4 +1,4 @@
-"""Points moved until pictures have as much more of an attribute as was asked for: colour edited through the latents.
+"""Points moved until pictures have as much more of an attribute as was asked for: color edited through the latents.
 
 A straight direction moves some pictures much and others hardly, since a generator is not linear; so each point follows
 the slopes of its own picture: Newton's method for the nearest point where the attributes are what they shall be.
@@ -14,7 +14,7 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.inference.sampling import in_chunks
 from gan.latent.space import Space
-from gan.metrics.attributes import ATTRIBUTES, OF_COLOURS
+from gan.metrics.attributes import ATTRIBUTES, OF_COLORS
 
 STEPS = 12
 SHARE = 0.5  # of Newton's step that is taken
@@ -28,7 +28,7 @@ Attribute = Callable[[Tensor], Tensor]  # pictures (N, C, H, W) in [-1, 1] -> (N
 
 def of_pictures(channels: int) -> dict[str, Attribute]:
     """The attributes that pictures of so many channels have."""
-    return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in OF_COLOURS}
+    return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in OF_COLORS}
 
 
 def spread(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
@@ -44,7 +44,7 @@ def spread(space: Space, attributes: Mapping[str, Attribute], label: Tensor | No
 def check(name: str, known: Collection[str]) -> None:
     """UserError where there is no such attribute, or pictures have none."""
     if name not in known:
-        why = "grey images have none" if name in OF_COLOURS else f"there are {', '.join(known)}"
+        why = "gray images have none" if name in OF_COLORS else f"there are {', '.join(known)}"
         raise UserError(f"attribute {name}: {why}")
 
 

@@ -73,15 +73,15 @@ def components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 
     Through the smaller of the two matrices of products.
     """
-    centred = (x - x.mean(0)).double()
-    count = min(count, *centred.shape)
-    if centred.shape[1] <= len(centred):
-        vectors = torch.linalg.eigh(centred.T @ centred)[1].T.flip(0)[:count]
+    centered = (x - x.mean(0)).double()
+    count = min(count, *centered.shape)
+    if centered.shape[1] <= len(centered):
+        vectors = torch.linalg.eigh(centered.T @ centered)[1].T.flip(0)[:count]
     else:
-        left = torch.linalg.eigh(centred @ centred.T)[1].T.flip(0)[:count]  # (count, N)
-        vectors = left @ centred
+        left = torch.linalg.eigh(centered @ centered.T)[1].T.flip(0)[:count]  # (count, N)
+        vectors = left @ centered
         vectors = vectors / vectors.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    coordinates = centred @ vectors.T
+    coordinates = centered @ vectors.T
     return vectors, coordinates.std(0), coordinates
 
 

@@ -1,7 +1,7 @@
 """Pictures put together from two: style mixing by layers, and the way between where there are none.
 
 Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv:1812.04948,
-section 3.1: coarse layers carry pose and shape, fine ones colour and grain.
+section 3.1: coarse layers carry pose and shape, fine ones color and grain.
 """
 
 from __future__ import annotations

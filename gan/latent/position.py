@@ -48,7 +48,7 @@ def moved(space: Space, points: Tensor, by: Mapping[str, float], label: Tensor |
 def found(before: Tensor, after: Tensor, name: str) -> Tensor:
     """(N,), by how many units pictures (N, C, H, W) have moved: where the ones before, moved, are nearest to them.
 
-    Among SEARCHED, and by a parabola between the nearest and its neighbours.
+    Among SEARCHED, and by a parabola between the nearest and its neighbors.
     """
     distances = []
     for value in SEARCHED:

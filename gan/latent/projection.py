@@ -1,4 +1,4 @@
-"""Points whose pictures are given ones: inversion by optimisation.
+"""Points whose pictures are given ones: inversion by optimization.
 
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, appendix D: Adam whose
 rate rises and falls, and noise on the points that dies down, so that the way does not end at the next best place. What

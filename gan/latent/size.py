@@ -1,6 +1,6 @@
 """Pictures of another size or aspect from the same latents: a generator whose small grid has other sides.
 
-Convolutions go over any grid. So what the first stage takes, whether it is learnt or made from the latent, is resampled
+Convolutions go over any grid. So what the first stage takes, learned or made from the latent, is resampled
 to a grid of the sides asked for, and noise with it: forms are stretched, and grain is not.
 """
 

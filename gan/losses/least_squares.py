@@ -11,7 +11,7 @@ class LeastSquares(nn.Module):
     """Mao et al., "Least Squares Generative Adversarial Networks", 2017, arXiv:1611.04076, equation 2.
 
     The paper's two choices: a=0, b=c=1 (equation 9, the default: G makes its images look real), and a=-1, b=1, c=0
-    (equation 8: minimises the Pearson chi^2 divergence). Logits are (N, ...) or one such a head; both methods return a
+    (equation 8: minimizes the Pearson chi^2 divergence). Logits are (N, ...) or one such a head; both methods return a
     scalar.
 
     Args:

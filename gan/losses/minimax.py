@@ -1,4 +1,4 @@
-"""The minimax loss: cross-entropy on logits, and a generator that minimises log(1 - D(G(z)))."""
+"""The minimax loss: cross-entropy on logits, and a generator that minimizes log(1 - D(G(z)))."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""No game: what penalties say is all that is learnt, such as `reconstruction` alone, to compare with."""
+"""No game: what penalties say is all that is learned, such as `reconstruction` alone, to compare with."""
 
 from __future__ import annotations
 

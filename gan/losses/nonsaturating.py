@@ -1,4 +1,4 @@
-"""The non-saturating loss: cross-entropy on logits, and a generator that maximises log D(G(z))."""
+"""The non-saturating loss: cross-entropy on logits, and a generator that maximizes log D(G(z))."""
 
 from __future__ import annotations
 

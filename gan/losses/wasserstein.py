@@ -8,10 +8,10 @@ from gan.losses.heads import over_heads
 
 
 class Wasserstein(nn.Module):
-    """Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, arXiv:1701.07875, equation 2; with signs to be minimised.
+    """Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, arXiv:1701.07875, equation 2; with signs to be minimized.
 
     It estimates a distance only where the critic's slope is bounded: with penalty=gradient (WGAN-GP), r1, or spectral
-    normalisation. Logits are (N, ...) or one such a head; both methods return a scalar.
+    normalization. Logits are (N, ...) or one such a head; both methods return a scalar.
     """
 
     paired = False

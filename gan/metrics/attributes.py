@@ -1,6 +1,6 @@
 """What a picture looks like in a number each, differentiable: pictures (N, C, H, W) in [-1, 1] -> (N,).
 
-Light is in 0..1; four channels are premultiplied RGBA, seen before grey.
+Light is in 0..1; four channels are premultiplied RGBA, seen before gray.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def warmth(x: Tensor) -> Tensor:
 
 
 def sharpness(x: Tensor) -> Tensor:
-    """Mean difference of neighbours' luminance, which grain and edges raise."""
+    """Mean difference of neighbors' luminance, which grain and edges raise."""
     y = luminance(x)
     return y.diff(dim=1).abs().mean((1, 2)) + y.diff(dim=2).abs().mean((1, 2))
 
@@ -55,4 +55,4 @@ def sharpness(x: Tensor) -> Tensor:
 ATTRIBUTES: dict[str, Callable[[Tensor], Tensor]] = {
     each.__name__: each for each in (brightness, contrast, saturation, warmth, sharpness)
 }
-OF_COLOURS = (saturation.__name__, warmth.__name__)  # which grey pictures have none of
+OF_COLORS = (saturation.__name__, warmth.__name__)  # which gray pictures have none of

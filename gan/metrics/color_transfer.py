@@ -1,4 +1,4 @@
-"""Closed forms that give pictures the colours of others: what a learnt translation of colours has to beat.
+"""Closed forms that give pictures the colors of others: what a learned translation of colors has to beat.
 
 Each is fitted on two unpaired sets of pictures, uint8 (N, C, H, W), and returns a function of such pictures.
 """
@@ -37,7 +37,7 @@ class Affine:
 
 
 def between(matrix: Tensor, before: Tensor, after: Tensor) -> Affine:
-    """That which takes the colour `before` to `after`."""
+    """That which takes the color `before` to `after`."""
     return Affine(matrix, after - matrix @ before)
 
 
@@ -49,8 +49,8 @@ def statistics(source: Tensor, target: Tensor) -> Affine:
 
 
 def monge_kantorovich(source: Tensor, target: Tensor) -> Affine:
-    """The linear map that carries one Gaussian of colours to another at the least cost (Pitié and Kokaram, "The linear
-    Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007); a level of noise is added, so
+    """The linear map that carries one Gaussian of colors to another at the least cost (Pitié and Kokaram, "The linear
+    Monge-Kantorovitch linear color mapping for example-based color transfer", 2007); a level of noise is added, so
     that what does not vary stays as it is."""
     x, y = values(source), values(target)
     x_cov, y_cov = (torch.atleast_2d(each.cov()) + torch.eye(len(each)) for each in (x, y))
@@ -82,7 +82,7 @@ CLOSED_FORMS: dict[str, Callable[[Tensor, Tensor], Transfer]] = {
 
 
 def opaque(images: Tensor) -> Tensor:
-    """The pixels of pictures (N, C, H, W) as one picture, uint8 (1, C, 1, P): of premultiplied RGBA the colours of
+    """The pixels of pictures (N, C, H, W) as one picture, uint8 (1, C, 1, P): of premultiplied RGBA the colors of
     those that are more than half opaque."""
     levels = images.transpose(0, 1).flatten(1)
     levels = levels[:, :: -(-levels.shape[1] // SAMPLED)]

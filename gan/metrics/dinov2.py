@@ -1,4 +1,4 @@
-"""Features of DINOv2, which agree with people's judgement of images better than Inception's (Stein et al., 2023)."""
+"""Features of DINOv2, which agree with people's judgment of images better than Inception's (Stein et al., 2023)."""
 
 from __future__ import annotations
 

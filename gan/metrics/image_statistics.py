@@ -11,14 +11,14 @@ from torch.nn.functional import avg_pool2d, max_pool2d
 from gan.common.errors import UserError
 from gan.metrics.pixels import LUMA, drawn
 
-PALETTE = 4096  # the most frequent colours, that is
+PALETTE = 4096  # the most frequent colors, that is
 
 
 def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     """For sprites and tiles, averaged over images.
 
-    - colours: different colours an image; of RGBA, those of pixels that are at least half opaque;
-    - grid: the share of cells of `cell` x `cell` pixels that have one colour, 1 for art enlarged by that factor;
+    - colors: different colors an image; of RGBA, those of pixels that are at least half opaque;
+    - grid: the share of cells of `cell` x `cell` pixels that have one color, 1 for art enlarged by that factor;
     - coverage: the mean of alpha, 0..1; and soft: the share of pixels that are neither clear nor opaque. RGBA only.
 
     Raises:
@@ -31,7 +31,7 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     x = images.float()
     even = max_pool2d(x, cell) == -max_pool2d(-x, cell)  # (N, C, H/cell, W/cell)
     statistics = {
-        "colours": float(np.mean([len(_codes(image).unique()) for image in images])),
+        "colors": float(np.mean([len(_codes(image).unique()) for image in images])),
         "grid": float(even.all(1).double().mean()),
     }
     if images.shape[1] == 4:
@@ -44,7 +44,7 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
 def palette_distance(real: Tensor, fake: Tensor) -> float:
     """How far a drawn pixel of `fake` is from the palette of `real`, on average, in CIELAB units: 2 is just seen.
 
-    The palette are the 4,096 most frequent colours of the drawn pixels of all real images.
+    The palette are the 4,096 most frequent colors of the drawn pixels of all real images.
 
     Raises:
         UserError: numbers of channels differ, or nothing is drawn in one of the sets.
@@ -64,7 +64,7 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
     """For photographs and prints, averaged over images, in 0..1 of the range of luma.
 
     - mean and contrast (standard deviation) of luma; black and white: its 1 % and 99 % quantiles, which fading brings
-      together; chroma: the mean distance of a pixel's colour from grey;
+      together; chroma: the mean distance of a pixel's color from gray;
     - grain: the standard deviation of luma about its 3 x 3 average, where that is smooth (the calmest half of pixels).
 
     Raises:
@@ -95,7 +95,7 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
 
 
 def _codes(image: Tensor) -> Tensor:
-    """(C, ...) -> straight colours of the drawn pixels, (pixels,): red * 65536 + green * 256 + blue."""
+    """(C, ...) -> straight colors of the drawn pixels, (pixels,): red * 65536 + green * 256 + blue."""
     red, green, blue = drawn(image).expand(3, -1)
     return (red * 256 + green) * 256 + blue
 

@@ -1,4 +1,4 @@
-"""Distances to nearest neighbours, in blocks of rows."""
+"""Distances to nearest neighbors, in blocks of rows."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def _ssim(x: Tensor, y: Tensor) -> Tensor:
     return values.float()
 
 
-def colour_difference(x: Tensor, y: Tensor) -> Tensor:
+def color_difference(x: Tensor, y: Tensor) -> Tensor:
     """CIEDE2000 averaged over the pixels of RGB images: about 1 is just seen, 100 is black against white.
 
     Raises:
@@ -54,7 +54,7 @@ def colour_difference(x: Tensor, y: Tensor) -> Tensor:
     """
     _same_shape(x, y)
     if x.shape[1] != 3:
-        raise UserError(f"a colour difference needs RGB images; these have {x.shape[1]} channels")
+        raise UserError(f"a color difference needs RGB images; these have {x.shape[1]} channels")
     return torch.tensor([float(np.mean(deltaE_ciede2000(_lab(a), _lab(b)))) for a, b in zip(x, y, strict=True)])
 
 
@@ -83,9 +83,9 @@ class PerceptualDistance(nn.Module):
         pairs = zip(x.split(self.chunk), y.split(self.chunk), strict=True)
         return torch.cat([self.between(*(self.depicted(resized(each, self.side)) for each in pair)) for pair in pairs])
 
-    def depicted(self, colours: Tensor) -> list[Tensor]:
+    def depicted(self, colors: Tensor) -> list[Tensor]:
         """RGB in 0..255, float (N, 3, H, W), of any size -> what is compared, at each depth."""
-        found = self.network.features(colours)
+        found = self.network.features(colors)
         return [normalize(found[depth], dim=1, eps=1e-6) for depth in self.depths]
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Images of any size and number of channels -> the colours that networks and statistics expect."""
+"""Images of any size and number of channels -> the colors that networks and statistics expect."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ SEEN = 128  # alpha from which a pixel counts as drawn
 
 
 def rgb(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, H, W): grey repeated, premultiplied RGBA on mid-grey."""
+    """uint8 (N, C, H, W) -> RGB in 0..255, float (N, 3, H, W): gray repeated, premultiplied RGBA on mid-gray."""
     x = images.float()
     if images.shape[1] == 1:
         return x.expand(-1, 3, -1, -1)
@@ -29,10 +29,10 @@ def resized(images: Tensor, side: int) -> Tensor:
 
 
 def drawn(image: Tensor) -> Tensor:
-    """uint8 (C, ...) -> (C or 3, pixels), int64; of premultiplied RGBA the straight colours of what is at least half
+    """uint8 (C, ...) -> (C or 3, pixels), int64; of premultiplied RGBA the straight colors of what is at least half
     opaque."""
     x = image.flatten(1).long()
     if len(x) < 4:
         return x
-    colour, alpha = x[:3, x[3] >= SEEN], x[3, x[3] >= SEEN]
-    return ((colour * 255 + alpha // 2) // alpha).clamp(max=255)
+    color, alpha = x[:3, x[3] >= SEEN], x[3, x[3] >= SEEN]
+    return ((color * 255 + alpha // 2) // alpha).clamp(max=255)

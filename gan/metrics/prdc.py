@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: how much of each set lies in the neighbourhoods of the other."""
+"""Precision, recall, density and coverage: how much of each set lies in the neighborhoods of the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gan.metrics.nearest_neighbors import distances, radii
 
 
 def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, float]:
-    """What a generated set y lacks beside a real set x. A ball around each image reaches to its k-th nearest neighbour.
+    """What a generated set y lacks beside a real set x. A ball around each image reaches to its k-th nearest neighbor.
 
     - precision: the share of y in some ball of x, "looks real";
     - recall: the share of x in some ball of y, "nothing is missing" (Kynkäänniemi et al., 2019, arXiv:1904.06991);
@@ -47,7 +47,7 @@ class PrecisionRecall:
     """The metrics `precision` and `recall` for the Evaluate callback.
 
     Args:
-        k: neighbours that an image's ball reaches to; as many images and one more are needed.
+        k: neighbors that an image's ball reaches to; as many images and one more are needed.
     """
 
     def __init__(self, k: int = 5) -> None:

@@ -12,7 +12,7 @@ from gan.metrics.pixels import resized
 class RandomConv(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 896): three random convolutions of the image at 64x64, each averaged over 2x2.
 
-    Random filters see colour, texture and coarse layout, not what is depicted. Numbers from it are named
+    Random filters see color, texture and coarse layout, not what is depicted. Numbers from it are named
     `..._random_conv` and compare with nothing else.
     """
 

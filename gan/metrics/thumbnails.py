@@ -1,4 +1,4 @@
-"""What copies are recognised by: a thumbnail, brightness at 16x16 and colour at 4x4."""
+"""What copies are recognized by: a thumbnail, brightness at 16x16 and color at 4x4."""
 
 from __future__ import annotations
 

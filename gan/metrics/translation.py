@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.pairs import colour_difference, psnr, ssim
+from gan.metrics.pairs import color_difference, psnr, ssim
 from gan.metrics.pixels import luminance, rgb
 
 JUST_NOTICED = 0.1  # of dE00, far below what anybody sees
@@ -18,7 +18,7 @@ def nearness(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float
     is left out where there is nothing to gain.
     """
     before, after, truth = (shown(images) for images in (inputs, outputs, truths))
-    left, away = colour_difference(after, truth).mean(), colour_difference(before, truth).mean()
+    left, away = color_difference(after, truth).mean(), color_difference(before, truth).mean()
     return ({"gain": float(1 - left / away)} if away > JUST_NOTICED else {}) | {
         "ciede2000": float(left),
         "psnr": float(psnr(after, truth).clamp(max=99).mean()),  # equal pictures are infinitely near
@@ -35,5 +35,5 @@ def kept(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
 
 
 def shown(images: Tensor) -> Tensor:
-    """As RGB of 8 bits, transparent pixels on mid-grey."""
+    """As RGB of 8 bits, transparent pixels on mid-gray."""
     return rgb(images).round().to(torch.uint8)

@@ -1,4 +1,4 @@
-"""Classes in a network: conditional normalisation in generators, projection in discriminators."""
+"""Classes in a network: conditional normalization in generators, projection in discriminators."""
 
 from __future__ import annotations
 

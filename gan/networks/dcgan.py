@@ -64,7 +64,7 @@ class Generator(nn.Module):
             if detail
             else nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False)
         )
-        self.apply(initialise)
+        self.apply(initialize)
 
     def inlets(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
@@ -118,7 +118,7 @@ class Discriminator(nn.Module):
             else nn.Conv2d(widths[-1], 1, (rows, columns), bias=False)
         )
         self.projection = Projection(widths[-1], classes) if classes and not san else None
-        self.apply(initialise)
+        self.apply(initialize)
         if norm == "spectral":
             spectrally(self)
 
@@ -134,7 +134,7 @@ class Discriminator(nn.Module):
         return logit if self.projection is None else logit + self.projection(y.sum((2, 3)), label)
 
 
-def initialise(module: nn.Module) -> None:
+def initialize(module: nn.Module) -> None:
     """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), biases 0 (section 3 of the paper)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)

@@ -42,7 +42,7 @@ class Noise(nn.Module):
 
 
 class Up(nn.Sequential):
-    """Nearest neighbour doubling, 3x3, BatchNorm, gated linear unit; `twice` adds a second 3x3, and noise to both."""
+    """Nearest neighbor doubling, 3x3, BatchNorm, gated linear unit; `twice` adds a second 3x3, and noise to both."""
 
     def __init__(self, before: int, after: int, twice: bool) -> None:
         layers: list[nn.Module] = [nn.Upsample(scale_factor=2)]

@@ -1,7 +1,7 @@
-"""A translator for looks that are mostly colour: tables from colour to colour, mixed for each picture.
+"""A translator for looks that are mostly color: tables from color to color, mixed for each picture.
 
 Zeng, Cai, Li, Cao, Zhang, "Learning Image-adaptive 3D Lookup Tables for High Performance Photo Enhancement in
-Real-time", 2020, arXiv:2009.14468. What is said of a colour holds at any size and has no seams; a vignette and a small
+Real-time", 2020, arXiv:2009.14468. What is said of a color holds at any size and has no seams; a vignette and a small
 network for texture can follow, which the paper has not.
 """
 
@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gan.networks.place import Place
 from gan.networks.precision import full_precision
 
-SMALLEST = 0.5 / 255  # alpha below which a pixel has no colour
+SMALLEST = 0.5 / 255  # alpha below which a pixel has no color
 PACE = 20  # Adam moves all parameters alike: a falloff is to get to a half while the tables move by some hundredths
 
 
@@ -29,8 +29,8 @@ class Generator(nn.Module):
         tables: that are mixed; their weights are read off a thumbnail of the picture.
         points: a side of a table, 33 in the paper; fewer ask for less data.
         width: channels of the network that reads the thumbnail.
-        vignette: brightness may also depend on the distance from the centre; for data.fit=crop, pad or stretch, where
-            the centre of what is trained on is that of the picture.
+        vignette: brightness may also depend on the distance from the center; for data.fit=crop, pad or stretch, where
+            the center of what is trained on is that of the picture.
         texture: channels of a network of three layers whose outcome is added; 0 has none.
     """
 
@@ -62,14 +62,14 @@ class Generator(nn.Module):
         self.to_weights = nn.Linear(widths[-1], tables)
         nn.init.ones_(self.to_weights.bias)
         nn.init.zeros_(self.to_weights.weight[0])
-        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per colour, by PACE
+        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per color, by PACE
         self.texture = residue(texture) if texture else None
         self.channels = channels
         self.bytes_per_pixel = 200 + 24 * texture  # of memory, about
 
     @torch.no_grad()
     def start(self, matrix: Tensor, shift: Tensor) -> None:
-        """Begin with matrix @ colour + shift, (3, 3) and (3,), or of grey (1, 1) and (1,), of colours in [-1, 1]."""
+        """Begin with matrix @ color + shift, (3, 3) and (3,), or of gray (1, 1) and (1,), of colors in [-1, 1]."""
         if len(shift) == 1:
             matrix, shift = matrix * torch.eye(3).to(matrix), shift.expand(3)
         self.entries[0] = matrix.to(self.entries) @ self.grid + shift.to(self.entries)[:, None]
@@ -81,17 +81,17 @@ class Generator(nn.Module):
 
     def view(self, x: Tensor) -> Tensor:
         """What parts of a picture must know of the whole: the mixture of tables, (N, 3, P, P, P)."""
-        colour, _ = straight(x)
-        small = F.interpolate(colour, (self.side, self.side), mode="bilinear", antialias=True)
+        color, _ = straight(x)
+        small = F.interpolate(color, (self.side, self.side), mode="bilinear", antialias=True)
         weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
         with full_precision(x):  # half a level would be lost
             return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
 
     def part(self, x: Tensor, place: Place, view: Tensor) -> Tensor:
         """What becomes of the part of a picture that lies there: (N, C, h, w) -> the same."""
-        colour, alpha = straight(x)
-        # The colour is the place in the table, so its [-1, 1] is what grid_sample expects.
-        y = F.grid_sample(view, colour.float().movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
+        color, alpha = straight(x)
+        # The color is the place in the table, so its [-1, 1] is what grid_sample expects.
+        y = F.grid_sample(view, color.float().movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
         y = y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
         if self.falloff is not None:
             r2 = radius(place, y)
@@ -109,16 +109,16 @@ class Generator(nn.Module):
 
 
 def straight(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Colour (N, 3, H, W) in [-1, 1], of grey three times the same and of RGBA not premultiplied, and alpha in 0..1."""
+    """Color (N, 3, H, W) in [-1, 1], of gray three times the same and of RGBA not premultiplied, and alpha in 0..1."""
     if x.shape[1] != 4:
         return x.expand(-1, 3, -1, -1), x.new_ones(())
     alpha = (x[:, 3:] + 1) / 2
-    colour = (x[:, :3] + 1) / alpha.clamp(min=SMALLEST) - 1
-    return colour.clamp(-1, 1), alpha
+    color = (x[:, :3] + 1) / alpha.clamp(min=SMALLEST) - 1
+    return color.clamp(-1, 1), alpha
 
 
 def radius(place: Place, like: Tensor) -> Tensor:
-    """(h, w), the squared distance of each pixel of a part from the picture's centre; 1 in its corners."""
+    """(h, w), the squared distance of each pixel of a part from the picture's center; 1 in its corners."""
     rows = torch.arange(like.shape[2], device=like.device, dtype=like.dtype).add(place.top + 0.5) / place.height
     columns = torch.arange(like.shape[3], device=like.device, dtype=like.dtype).add(place.left + 0.5) / place.width
     return 2 * ((rows[:, None] - 0.5).square() + (columns - 0.5).square())

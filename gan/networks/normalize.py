@@ -1,4 +1,4 @@
-"""What translators share: their normalisations by name and what follows these, how they begin, and how they end."""
+"""What translators share: their normalizations by name and what follows these, how they begin, and how they end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # of what it translates, as pix2pix has it
     "none": nn.Identity,
 }
-SLOPE = 0.01  # of the activations below zero, where nothing is normalised
+SLOPE = 0.01  # of the activations below zero, where nothing is normalized
 
 
-def normalise(norm: str, channels: int) -> nn.Module:
+def normalize(norm: str, channels: int) -> nn.Module:
     """(N, channels, h, w) -> the same. UserError where `norm` is not one of NORMS."""
     if norm not in NORMS:
         raise UserError(f"norm={norm}: one of {', '.join(NORMS)}")
@@ -27,13 +27,13 @@ def normalise(norm: str, channels: int) -> nn.Module:
 
 
 def activation(norm: str) -> nn.Module:
-    """What follows a normalisation: ReLU, as published; leaky after none, for the game can push all channels of a layer
+    """What follows a normalization: ReLU, as published; leaky after none, for the game can push all channels of a layer
     below zero wherever pictures are, and from there only a slope leads back."""
     return nn.LeakyReLU(SLOPE) if norm == "none" else nn.ReLU()
 
 
-def initialise(module: nn.Module) -> None:
-    """Weights N(0, 0.02), biases 0, as in CycleGAN and pix2pix; for networks that normalise."""
+def initialize(module: nn.Module) -> None:
+    """Weights N(0, 0.02), biases 0, as in CycleGAN and pix2pix; for networks that normalize."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
@@ -45,16 +45,16 @@ def initialise(module: nn.Module) -> None:
 def begin(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool) -> None:
     """The published weights, or torch's own where there is no norm; with `residual` the picture itself comes out."""
     if norm != "none":
-        translator.apply(initialise)
+        translator.apply(initialize)
     if residual:
         for weight in to_image.parameters():
             nn.init.zeros_(weight)
 
 
 class Base(nn.Module):
-    """A map of colours that is not trained, at first the identity: pictures (N, C, H, W) in [-1, 1] -> the same.
+    """A map of colors that is not trained, at first the identity: pictures (N, C, H, W) in [-1, 1] -> the same.
 
-    What a residual network adds to. Of premultiplied RGBA the colours are mapped, and alpha stays.
+    What a residual network adds to. Of premultiplied RGBA the colors are mapped, and alpha stays.
     """
 
     matrix: Tensor
@@ -62,26 +62,26 @@ class Base(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        colours = 1 if channels == 1 else 3
-        self.register_buffer("matrix", torch.eye(colours))
-        self.register_buffer("shift", torch.zeros(colours))
+        colors = 1 if channels == 1 else 3
+        self.register_buffer("matrix", torch.eye(colors))
+        self.register_buffer("shift", torch.zeros(colors))
 
     def start(self, matrix: Tensor, shift: Tensor) -> None:
-        """Map colours in [-1, 1] to matrix @ colour + shift."""
+        """Map colors in [-1, 1] to matrix @ color + shift."""
         self.matrix.copy_(matrix)
         self.shift.copy_(shift)
 
     def forward(self, x: Tensor) -> Tensor:
-        colours = len(self.shift)
+        colors = len(self.shift)
         shift = self.shift[:, None, None]
         with full_precision(x):  # half a level would be lost
-            moved = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colours].float())
-        if x.shape[1] == colours:
+            moved = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colors].float())
+        if x.shape[1] == colors:
             return moved + shift
-        # Premultiplied is alpha (colour + 1) - 1, before and after.
-        alpha = (x[:, colours:] + 1) / 2
+        # Premultiplied is alpha (color + 1) - 1, before and after.
+        alpha = (x[:, colors:] + 1) / 2
         moved = moved + self.matrix.sum(1)[:, None, None] * (1 - alpha) + (shift + 1) * alpha - 1
-        return torch.cat([moved, x[:, colours:]], 1)
+        return torch.cat([moved, x[:, colors:]], 1)
 
 
 def end(x: Tensor, y: Tensor, base: nn.Module | None) -> Tensor:

@@ -11,7 +11,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from gan.networks.features import activations
-from gan.networks.normalize import initialise, normalise
+from gan.networks.normalize import initialize, normalize
 from gan.networks.spectral import spectrally
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
@@ -37,14 +37,14 @@ class Discriminator(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, stride, 1, bias=norm != "batch"),
-                normalise("none" if norm == "spectral" else norm, after),
+                normalize("none" if norm == "spectral" else norm, after),
                 nn.LeakyReLU(0.2, True),
             )
             for (before, after), stride in zip(pairwise(widths), strides, strict=True)
         )
         self.to_logit = nn.Conv2d(widths[-1], 1, 4, 1, 1)
         self.least = 3 * 2**layers  # pixels a side that leave something to judge
-        self.apply(initialise)
+        self.apply(initialize)
         if norm == "spectral":
             spectrally(self)
 

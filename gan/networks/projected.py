@@ -1,7 +1,7 @@
 """A discriminator that looks at images through a frozen ImageNet network, at four scales.
 
 Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007, section 3 and appendix: fixed
-random convolutions mix the channels of EfficientNet-Lite0's features, and those of neighbouring scales; a small
+random convolutions mix the channels of EfficientNet-Lite0's features, and those of neighboring scales; a small
 discriminator a scale learns on top. Here the heads have fewer layers where the frozen network sees less than 224
 pixels, but one at least: with heads that were linear in the features, or GroupNorm in place of BatchNorm, all samples
 became alike within 3,000 images.
@@ -27,7 +27,7 @@ CHECK = 8  # pixels a side of the squares under transparent images
 class Discriminator(nn.Module):
     """Image (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
 
-    Grey is seen as RGB; premultiplied RGBA on a chequered ground, on which nothing else looks like transparent.
+    Gray is seen as RGB; premultiplied RGBA on a chequered ground, on which nothing else looks like transparent.
 
     Args:
         width: channels of the projected features.
@@ -69,7 +69,7 @@ class Discriminator(nn.Module):
 
 
 def opaque(x: Tensor) -> Tensor:
-    """Grey, RGB or premultiplied RGBA in [-1, 1] -> RGB."""
+    """Gray, RGB or premultiplied RGBA in [-1, 1] -> RGB."""
     if x.shape[1] != 4:
         return x.expand(-1, 3, -1, -1)
     rows, columns = (torch.arange(side, device=x.device) // CHECK for side in x.shape[2:])

@@ -1,4 +1,4 @@
-"""R3GAN: a modernised ResNet without normalisation, style or tricks, for the relativistic loss with R1 and R2.
+"""R3GAN: a modernised ResNet without normalization, style or tricks, for the relativistic loss with R1 and R2.
 
 Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN Baseline", 2024, arXiv:2501.05441,
 section 4 and appendix. Generator and discriminator mirror each other.
@@ -35,7 +35,7 @@ def channels_at(width: int, stages: int) -> list[int]:
 class Block(nn.Module):
     """x + 1x1(3x3 grouped(1x1(x))), biases and leaky ReLU between; the last convolution starts at zero.
 
-    Without normalisation, Fixup's scale L^(-1/(2m-2)) for m = 3 layers a block and L blocks keeps the updates of a deep
+    Without normalization, Fixup's scale L^(-1/(2m-2)) for m = 3 layers a block and L blocks keeps the updates of a deep
     network the size of a shallow one's (Zhang et al., 2019, arXiv:1901.09321).
 
     Args:
@@ -53,7 +53,7 @@ class Block(nn.Module):
         self.mix = nn.Conv2d(inside, inside, 3, padding=1, groups=groups)
         self.project = nn.Conv2d(inside, channels, 1, bias=False)
         for layer in (self.expand, self.mix):
-            initialise(layer, LEAKY_GAIN * blocks ** (-1 / 4))
+            initialize(layer, LEAKY_GAIN * blocks ** (-1 / 4))
         nn.init.zeros_(self.project.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -124,8 +124,8 @@ class Generator(nn.Module):
         self.modulate = nn.Linear(latent + bool(classes) * CLASS_WIDTH, widths[0], bias=False)
         self.stages = stages(Up, widths, blocks, group_width)
         self.to_image = nn.Conv2d(widths[-1], channels, 1, bias=False)
-        initialise(self.modulate)
-        initialise(self.to_image)
+        initialize(self.modulate)
+        initialize(self.to_image)
         self.embedding = embedding(classes, CLASS_WIDTH)
 
     def inlets(self) -> list[Tensor]:
@@ -172,7 +172,7 @@ class Discriminator(nn.Module):
         )
         for layer in (self.from_image, self.pool, self.to_logit):
             if not isinstance(layer, SlicedHead):
-                initialise(layer)
+                initialize(layer)
         self.embedding = None if san else embedding(classes, widths[-1])
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -201,11 +201,11 @@ def convolution(before: int, after: int) -> nn.Module:
     if before == after:
         return nn.Identity()
     layer = nn.Conv2d(before, after, 1, bias=False)
-    initialise(layer)
+    initialize(layer)
     return layer
 
 
-def initialise(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
+def initialize(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
     """N(0, gain^2 / fan-in), biases 0 (He et al., 2015, arXiv:1502.01852)."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:

@@ -22,7 +22,7 @@ from gan.networks.san import SlicedHead
 from gan.networks.spectral import spectrally
 
 MAX_MULTIPLE = 16  # channels stop growing at 16 x width, as in the paper's networks from 64 px on
-INSIDE, SHORTCUT = math.sqrt(2), 1.0  # gains of Xavier's initialisation within a block and beside it
+INSIDE, SHORTCUT = math.sqrt(2), 1.0  # gains of Xavier's initialization within a block and beside it
 
 
 class Up(nn.Module):
@@ -80,7 +80,7 @@ class Generator(nn.Module):
         self.classes = classes
         self.grid = (widths[0], rows, columns)
         self.stem = nn.Linear(latent, widths[0] * rows * columns)
-        initialise(self.stem, SHORTCUT)
+        initialize(self.stem, SHORTCUT)
         self.blocks = nn.ModuleList(Up(before, after, classes) for before, after in pairwise(widths))
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = convolution(widths[-1], channels, 3, SHORTCUT)
@@ -127,10 +127,10 @@ class Discriminator(nn.Module):
         self.sliced = san
         self.to_logit = SlicedHead(widths[-1], classes) if san else nn.Linear(widths[-1], 1)
         if isinstance(self.to_logit, nn.Linear):
-            initialise(self.to_logit, SHORTCUT)
+            initialize(self.to_logit, SHORTCUT)
         self.projection = Projection(widths[-1], classes) if classes and not san else None
         if self.projection:
-            initialise(self.projection.embedding, SHORTCUT)
+            initialize(self.projection.embedding, SHORTCUT)
         if norm == "spectral":
             spectrally(self)
 
@@ -152,11 +152,11 @@ def double(x: Tensor) -> Tensor:
 
 def convolution(before: int, after: int, kernel: int, gain: float) -> nn.Conv2d:
     layer = nn.Conv2d(before, after, kernel, padding=kernel // 2)
-    initialise(layer, gain)
+    initialize(layer, gain)
     return layer
 
 
-def initialise(layer: nn.Conv2d | nn.Linear, gain: float) -> None:
+def initialize(layer: nn.Conv2d | nn.Linear, gain: float) -> None:
     """Xavier's uniform distribution, biases 0."""
     nn.init.xavier_uniform_(layer.weight, gain)
     if layer.bias is not None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.features import activations
-from gan.networks.normalize import Base, activation, begin, end, normalise
+from gan.networks.normalize import Base, activation, begin, end, normalize
 from gan.networks.place import Place, noise_at
 from gan.networks.resample import downsample, upsample
 
@@ -22,7 +22,7 @@ class Down(nn.Module):
     def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, after, 3, 1 if antialias else 2, 1)
-        self.norm = normalise(norm, after)
+        self.norm = normalize(norm, after)
         self.activation = activation(norm)
         self.antialias = antialias
 
@@ -41,7 +41,7 @@ class Up(nn.Module):
             if antialias
             else nn.ConvTranspose2d(before, after, 3, 2, 1, output_padding=1)
         )
-        self.norm = normalise(norm, after)
+        self.norm = normalize(norm, after)
         self.activation = activation(norm)
         self.antialias = antialias
 
@@ -59,10 +59,10 @@ class Residual(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
-            normalise(norm, channels),
+            normalize(norm, channels),
             activation(norm),
             nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
-            normalise(norm, channels),
+            normalize(norm, channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +99,7 @@ class Generator(nn.Module):
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"),
-            normalise(norm, width),
+            normalize(norm, width),
             activation(norm),
         )
         self.down = nn.ModuleList(Down(width * m, width * m * 2, norm, antialias) for m in (1, 2))
@@ -107,9 +107,9 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
         self.base = Base(channels) if residual else None
-        # From none to much: at none in all of them, more and less would look alike, and nothing would be learnt.
+        # From none to much: at none in all of them, more and less would look alike, and nothing would be learned.
         self.noise_gain = nn.Parameter(torch.linspace(0, 1, width)[:, None, None]) if noise else None
-        # Pixels around a part that its outcome depends on, but for the statistics of instance normalisation: a residual
+        # Pixels around a part that its outcome depends on, but for the statistics of instance normalization: a residual
         # block's two layers see one pixel each at a quarter of the size, and 28 are enough for all others.
         self.reach = 8 * blocks + 28
         self.bytes_per_pixel = 24 * width  # of memory, about
@@ -120,7 +120,7 @@ class Generator(nn.Module):
         return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
 
     def start(self, matrix: Tensor, shift: Tensor) -> None:
-        """Begin with a map of colours, see `Base`; the published form begins with nothing."""
+        """Begin with a map of colors, see `Base`; the published form begins with nothing."""
         if self.base is not None:
             self.base.start(matrix, shift)
 

@@ -1,4 +1,4 @@
-"""Spectral normalisation of a discriminator.
+"""Spectral normalization of a discriminator.
 
 Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957.
 """
@@ -10,7 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 def spectrally(network: nn.Module) -> None:
-    """Normalise every convolution and linear layer there is."""
+    """Normalize every convolution and linear layer there is."""
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear):
             spectral_norm(module)

@@ -32,7 +32,7 @@ def activate(x: Tensor) -> Tensor:
     return GAIN * F.leaky_relu(x, SLOPE)
 
 
-class Equalised(nn.Module):
+class Equalized(nn.Module):
     """A weight from N(0, 1) that is scaled at each use, so that all layers learn at one pace.
 
     Karras et al., 2018, arXiv:1710.10196, section 4.1.
@@ -54,12 +54,12 @@ class Equalised(nn.Module):
         return self.weight * self.scale, None if self.bias is None else self.bias * self.pace
 
 
-class Linear(Equalised):
+class Linear(Equalized):
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, *self.scaled())
 
 
-class Convolution(Equalised):
+class Convolution(Equalized):
     """Of odd kernels, the size kept."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -137,9 +137,9 @@ class Stage(nn.Module):
 
 
 class Mapping(nn.Module):
-    """z (N, latent) -> w (N, latent): normalised, then dense layers that learn at a hundredth of the pace.
+    """z (N, latent) -> w (N, latent): normalized, then dense layers that learn at a hundredth of the pace.
 
-    With classes, the normalised embedding of the label follows z into the first layer.
+    With classes, the normalized embedding of the label follows z into the first layer.
     """
 
     def __init__(self, latent: int, layers: int, classes: int = 0) -> None:
@@ -149,15 +149,15 @@ class Mapping(nn.Module):
         self.embedding = Linear(latent, classes) if classes else None
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = normalised(z)
+        x = normalized(z)
         if self.embedding is not None:
-            x = torch.cat([x, normalised(embedded(self.embedding, label)).to(x.dtype)], 1)  # (N, 2 latent)
+            x = torch.cat([x, normalized(embedded(self.embedding, label)).to(x.dtype)], 1)  # (N, 2 latent)
         for layer in self.layers:
             x = activate(layer(x))
         return x
 
 
-def normalised(x: Tensor) -> Tensor:
+def normalized(x: Tensor) -> Tensor:
     """(N, C) of mean square 1 in each row."""
     return x * (x.square().mean(1, keepdim=True) + SMALL).rsqrt()
 
@@ -257,7 +257,7 @@ class Discriminator(nn.Module):
         width: channels at the full size; twice as many at each halving.
         most: channels, at most.
         group: images whose deviation is taken together (Karras et al., 2018, arXiv:1710.10196, section 3); 1: none.
-        classes: with them the logit is the product of so many features with the normalised embedding of the class;
+        classes: with them the logit is the product of so many features with the normalized embedding of the class;
             the paper's authors put eight dense layers between the two. 0 takes no labels.
         san: `SlicedHead` in place of the last layer.
     """
@@ -299,7 +299,7 @@ class Discriminator(nn.Module):
         logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
         if self.embedding is None:
             return logit.flatten()
-        fit = normalised(embedded(self.embedding, label)).to(logit.dtype)
+        fit = normalized(embedded(self.embedding, label)).to(logit.dtype)
         return (logit * fit).sum(1) / math.sqrt(fit.shape[1])
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.networks.normalize import Base, activation, begin, end, normalise
+from gan.networks.normalize import Base, activation, begin, end, normalize
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # decoder stages with dropout, after the innermost
@@ -26,7 +26,7 @@ class Down(nn.Module):
         super().__init__()
         self.activation = nn.Identity() if outermost else nn.LeakyReLU(0.2)
         self.convolution = nn.Conv2d(before, after, 4, 2, 1, bias=norm != "batch")
-        self.norm = normalise("none" if outermost or innermost else norm, after)
+        self.norm = normalize("none" if outermost or innermost else norm, after)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.norm(self.convolution(self.activation(x)))
@@ -40,7 +40,7 @@ class Up(nn.Module):
         super().__init__()
         self.activation = activation(norm)
         self.convolution = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=norm != "batch")
-        self.norm = normalise(norm, after)
+        self.norm = normalize(norm, after)
         self.dropout = dropout
 
     def forward(self, x: Tensor) -> Tensor:
@@ -100,7 +100,7 @@ class Generator(nn.Module):
         begin(self, self.to_image, norm, residual)
 
     def start(self, matrix: Tensor, shift: Tensor) -> None:
-        """Begin with a map of colours, see `Base`; the published form begins with nothing."""
+        """Begin with a map of colors, see `Base`; the published form begins with nothing."""
         if self.base is not None:
             self.base.start(matrix, shift)
 

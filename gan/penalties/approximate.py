@@ -37,7 +37,7 @@ class ApproximateR1(nn.Module):
         refuse_batch_norm(step.discriminator, self.name)
         refuse_dropout(step.discriminator, self.name)
         x = at_least_fp32(self.images(step).detach())
-        # A difference this small is lost in half precision, and in a step of spectral normalisation between two looks.
+        # A difference this small is lost in half precision, and in a step of spectral normalization between two looks.
         with torch.autocast(x.device.type, enabled=False), parametrize.cached():
             there, here = step.critic(x + self.sigma * torch.randn_like(x)), step.critic(x)
             slope = (per_image(there) - per_image(here)) / self.sigma  # (N,)

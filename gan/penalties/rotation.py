@@ -59,6 +59,6 @@ class Rotation(nn.Module):
         """Logits (N, 4)."""
         features: Tensor = discriminator.features(images)[-1]  # type: ignore[operator]
         if torch.is_grad_enabled() and not features.requires_grad:
-            raise UserError("penalty rotation: this discriminator's features are not learnt, so there is none to teach")
+            raise UserError("penalty rotation: the features of this discriminator are not trained")
         logits: Tensor = self.head(F.adaptive_avg_pool1d(features.flatten(1)[:, None], self.numbers)[:, 0])
         return logits

@@ -1,4 +1,4 @@
-"""Colour tables are to be smooth, and more light in is to be more light out: for the generator of model=lut."""
+"""Color tables are to be smooth, and more light in is to be more light out: for the generator of model=lut."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ AXES = -1, -2, -3  # of red, green and blue in a table
 
 
 class Table(nn.Module):
-    """smooth * mean squared step + monotone * mean decrease + straight * mean squared change of steps, over neighbours.
+    """smooth * mean squared step + monotone * mean decrease + straight * mean squared change of steps, over neighbors.
 
     The first two are Zeng et al., 2020, arXiv:2009.14468, equations 6 and 7, with means in place of sums; the paper's
-    weights of the mixture, which are to be small, are left out. The third is ours: it costs a linear map of colours
-    nothing, and what is between colours that were seen goes straight from one to the other.
+    weights of the mixture, which are to be small, are left out. The third is ours: it costs a linear map of colors
+    nothing, and what is between colors that were seen goes straight from one to the other.
 
     Args:
         smooth, monotone: lambda_s and lambda_m.
@@ -38,7 +38,7 @@ class Table(nn.Module):
         """Raises UserError where the generator has no tables."""
         tables = getattr(step.generator, "tables", None)
         if not isinstance(tables, Tensor):
-            raise UserError("penalty=table: there are colour tables in the generator of model=lut alone")
+            raise UserError("penalty=table: there are color tables in the generator of model=lut alone")
         steps = [tables.diff(dim=axis) for axis in AXES]
         bends = [tables.diff(n=2, dim=axis) for axis in AXES]
         squares, bent = (torch.stack([each.square().mean() for each in some]).sum() for some in (steps, bends))

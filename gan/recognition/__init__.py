@@ -1,1 +1,1 @@
-"""Recognising what images show with what a GAN has learnt from them without labels."""
+"""Recognizing what images show with what a GAN has learned from them without labels."""

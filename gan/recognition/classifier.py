@@ -45,11 +45,11 @@ class Classifier(NamedTuple):
         """Features as they are; UserError where the linear map is of others."""
         if features.shape[1] != len(self.probe.weight):
             counts = f"{len(self.probe.weight):,} numbers an image, and the discriminator gives {features.shape[1]:,}"
-            raise UserError(f"the classifier is of {counts}; gan recognise fit makes one anew")
+            raise UserError(f"the classifier is of {counts}; gan recognize fit makes one anew")
         return features
 
     def attributes(self) -> dict[str, Attribute]:
-        """Of each class that was learnt, by its name, how much likelier than all others it is (`odds`)."""
+        """Of each class that was learned, by its name, how much likelier than all others it is (`odds`)."""
         there = [(n, name) for n, name in enumerate(self.classes) if self.probe.bias[n].isfinite()]
         return {name: partial(self.odds, n) for n, name in there}
 
@@ -91,7 +91,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
         UserError: there is none, it is damaged, or it is of another discriminator.
     """
     if not all((folder / name).is_file() for name in (ABOUT, WEIGHTS)):
-        raise UserError(f"{folder}: holds no classifier; gan recognise fit makes one")
+        raise UserError(f"{folder}: holds no classifier; gan recognize fit makes one")
     broken = f"{folder}: its classifier cannot be read"
     try:
         if (size := (folder / ABOUT).stat().st_size) > LARGEST:
@@ -109,7 +109,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     if reason := unfit(probe, len(classes)) or unlike(statistics):
         raise UserError(f"{broken} ({reason})")
     if of != fingerprint(discriminator):
-        raise UserError(f"{folder}: its classifier is of another run or checkpoint; gan recognise fit makes one anew")
+        raise UserError(f"{folder}: its classifier is of another run or checkpoint; gan recognize fit makes one anew")
     with torch.no_grad():
         for value, kept in statistics:
             value.copy_(kept)
@@ -117,7 +117,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
 
 
 def unfit(probe: Probe, classes: int) -> str | None:
-    """Why a linear map is none to so many classes, or None if it is; classes that were not learnt have a bias of
+    """Why a linear map is none to so many classes, or None if it is; classes that were not learned have a bias of
     -inf."""
     weight, bias = probe.weight, probe.bias
     if weight.dtype != torch.float32 or bias.dtype != torch.float32 or weight.ndim != 2 or bias.ndim != 1:
@@ -142,7 +142,7 @@ def unlike(statistics: list[tuple[Tensor, Tensor]]) -> str | None:
 def load(
     run: str | os.PathLike[str], checkpoint: str = "best", folder: Path | None = None, device: str = "cpu"
 ) -> Classifier:
-    """What `gan recognise fit` has learnt with the discriminator of a run, or of a checkpoint and into a folder.
+    """What `gan recognize fit` has learned with the discriminator of a run, or of a checkpoint and into a folder.
 
     Raises:
         UserError: as `read` and `gan.inference.loading.load_discriminator`.

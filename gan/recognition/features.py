@@ -88,13 +88,13 @@ def raw_pixels(images: Tensor) -> Tensor:
     return images.flatten(1).float() / 255
 
 
-def colour_histogram(images: Tensor) -> Tensor:
-    """Square roots of the shares of the pixels that have each of 8x8x8 colours; of RGBA those that are seen, and the
+def color_histogram(images: Tensor) -> Tensor:
+    """Square roots of the shares of the pixels that have each of 8x8x8 colors; of RGBA those that are seen, and the
     share that is not. With the roots, what differs little between many images counts beside what differs much in few.
     """
     rows = []
-    for image, colours in zip(images, rgb(images), strict=True):
-        levels = (colours.flatten(1) * LEVELS / 256).long().clamp(max=LEVELS - 1)
+    for image, colors in zip(images, rgb(images), strict=True):
+        levels = (colors.flatten(1) * LEVELS / 256).long().clamp(max=LEVELS - 1)
         codes = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
         if len(image) == 4:
             codes = codes.masked_fill(image[3].flatten() < SEEN, LEVELS**3)

@@ -31,15 +31,15 @@ def reduction(features: Tensor, components: int = COMPONENTS, scaled: bool = Tru
     """Of the features (N, D) of images to fit to.
 
     Args:
-        scaled: not where all have one unit: of the shares of colours those of a few images would count most.
+        scaled: not where all have one unit: of the shares of colors those of a few images would count most.
     """
     mean, deviation = features.mean(0), features.std(0)
     scale = torch.where(deviation > SMALL, 1 / deviation.clamp(min=SMALL), 0) if scaled else torch.ones_like(mean)
-    centred = (features - mean) * scale
-    count = min(components, *centred.shape)
+    centered = (features - mean) * scale
+    count = min(components, *centered.shape)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        _, values, vectors = torch.svd_lowrank(centred, min(count + 10, *centred.shape), niter=4)
+        _, values, vectors = torch.svd_lowrank(centered, min(count + 10, *centered.shape), niter=4)
     size = values[:count].square().sum().div(len(features) * count).sqrt().clamp(min=SMALL)
     return Reduction(mean, scale[:, None] * vectors[:, :count] / size)
 

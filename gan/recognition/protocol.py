@@ -1,7 +1,7 @@
 """How well features tell classes, measured side by side: the same splits, constants and numbers of components for all.
 
-A number alone says nothing: colours give many classes away. So the table has what costs nothing beside the
-discriminator: pixels, colours, patches, the same network before it learnt, and a network that has seen ImageNet.
+A number alone says nothing: colors give many classes away. So the table has what costs nothing beside the
+discriminator: pixels, colors, patches, the same network before it learned, and a network that has seen ImageNet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gan.recognition.features import Features
 from gan.recognition.probe import COMPONENTS, accuracy, balanced_accuracy, chosen, confusion, fit, reduction
 
 FOLDS = 5
-SHARES = (0.01, 0.1, 1.0)  # of the labels that are learnt from, and that the constant is chosen by
+SHARES = (0.01, 0.1, 1.0)  # of the labels that are learned from, and that the constant is chosen by
 
 Builder = Callable[[Tensor], Features]  # of the images uint8 (N, C, H, W) that it may look at, without labels
 
@@ -44,7 +44,7 @@ class Score(NamedTuple):
     Attributes:
         accuracy: of each split.
         balanced: the same, the mean over classes.
-        few: accuracy of each split, (splits, shares), where a share of the labels is learnt from.
+        few: accuracy of each split, (splits, shares), where a share of the labels is learned from.
         table: (classes, classes), of all splits together; rows are what images show.
         constants: chosen in each split.
     """

@@ -1,4 +1,4 @@
-"""How good generated images are as lessons: what is learnt from them, tested on real ones.
+"""How good generated images are as lessons: what is learned from them, tested on real ones.
 
 Ravuri and Vinyals, "Classification Accuracy Score for Conditional Generative Models", 2019, arXiv:1905.10887, with a
 linear classifier of given features in place of a network.
@@ -17,9 +17,9 @@ FIFTH = 5  # each fifth image is one that the constant is chosen on
 def classification_accuracy(
     features: Tensor, labels: Tensor, test_features: Tensor, test_labels: Tensor, classes: int
 ) -> float:
-    """The share of test images that is told right by what is learnt from features (N, D) and labels (N,).
+    """The share of test images that is told right by what is learned from features (N, D) and labels (N,).
 
-    The constant is chosen on a fifth of the images learnt from.
+    The constant is chosen on a fifth of the images learned from.
     """
     rows = torch.arange(len(labels))
     validation = rows % FIFTH == 0

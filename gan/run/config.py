@@ -144,7 +144,7 @@ def loss_is(name: str, *, _root_: DictConfig) -> bool:
 
 
 def objective_for(data: str, *, _root_: DictConfig) -> str:
-    """What decides which checkpoint is best, by the class of the data: the truth where it is learnt from, else
+    """What decides which checkpoint is best, by the class of the data: the truth where it is learned from, else
     likeness, for who has no pairs cannot choose by them, and grain that is right is not where the truth has it."""
     kind = data.rpartition(".")[2]
     if kind == "Styled" and _root_.data.pairing == "paired":

@@ -6,7 +6,7 @@ runs/NAME/  config.yaml          the resolved configuration
             metrics.jsonl        one line a logged step, against images seen; beside TensorBoard's events
             evaluation.jsonl     one line a number that gan evaluate has measured
             samples/             reals.png, and a grid of fixed latents by images seen
-            recognition/         what gan recognise fit has learnt with the discriminator
+            recognition/         what gan recognize fit has learned with the discriminator
             checkpoints/         images-000012800.ckpt with its .json (SHA-256, images, the best so far), and best.json
             .lock                who trains into the folder (`gan.run.lock`), while it does
 

@@ -1,4 +1,4 @@
-"""One run, from built parts to the number that a sweep minimises."""
+"""One run, from built parts to the number that a sweep minimizes."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def fit(
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build(cfg, data, run, make_trainer, storage, interrupt)
     if cfg.init_from and not cfg.resume:
-        initialise(model, Path(cfg.init_from))
+        initialize(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
     for line in (*notes, *freed(model, HydraConfig.get().overrides.task)):
         say(line)
@@ -185,7 +185,7 @@ def build(
 
 
 def objective(run: Path, cfg: DictConfig) -> float:
-    """The number that a sweep minimises; a name that was never logged is said."""
+    """The number that a sweep minimizes; a name that was never logged is said."""
     value = run_folder.objective(run, cfg.objective, cfg.objective_mode)
     if value == math.inf:
         lines = run_folder.read_metrics(run / run_folder.METRICS)
@@ -218,7 +218,7 @@ def prepare(trainer: Trainer, data: Images) -> None:
         data.prepare_data()
 
 
-def initialise(model: GAN, source: Path) -> None:
+def initialize(model: GAN, source: Path) -> None:
     """Take the weights of a run's best checkpoint, or of a checkpoint, and nothing else of it.
 
     Raises:
@@ -242,8 +242,8 @@ def announce(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
     ]
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
     print(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}", flush=True)
-    normalised = any(isinstance(part, _BatchNorm) for part in model.modules())
-    if normalised and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
+    normalized = any(isinstance(part, _BatchNorm) for part in model.modules())
+    if normalized and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
         print("BatchNorm sees each CPU process's share of the batch; torch synchronises it on GPUs alone", flush=True)
     if model.config["data"].get("labels") and not len(model.class_counts):
         print("this model draws no class that is asked for; data.labels is left aside", flush=True)

@@ -276,7 +276,7 @@ class GAN(LightningModule):
         return Augmented(self.augment, {name: self.rows(draw) for name, draw in drawn.items()})
 
     def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
-        """Named terms of D's loss; their sum is minimised."""
+        """Named terms of D's loss; their sum is minimized."""
         step.real_logits = step.critic(step.real)
         step.fake_logits = step.critic(self.shown(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
@@ -301,7 +301,7 @@ class GAN(LightningModule):
             self.pending["health/augment"].append(self.augment.feedback(step))
 
     def generator_loss(self, step: Step) -> dict[str, Tensor]:
-        """Named terms of G's loss; their sum is minimised."""
+        """Named terms of G's loss; their sum is minimized."""
         step.fake_logits = step.critic(step.fake)
         if self.loss.paired:
             with torch.no_grad():

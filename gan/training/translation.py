@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.contracts import Step
-from gan.evaluation.memorization import NEIGHBOURS
+from gan.evaluation.memorization import NEIGHBORS
 from gan.images.convert import to_float
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import Affine, opaque
@@ -58,7 +58,7 @@ class Translator(GAN):
         self.closed_form = closed_form
 
     def start(self, data: Any) -> None:
-        """Raises UserError where there are no colours to fit a closed form to."""
+        """Raises UserError where there are no colors to fit a closed form to."""
         if self.closed_form is not None:
             data.setup("fit")
             a, b = opaque(data.inputs(FITTED)), opaque(data.reals(FITTED))
@@ -68,7 +68,7 @@ class Translator(GAN):
                 self.begin_with(self.closed_form, network, a, b)
 
     def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        """Let a generator begin with what is fitted to the colours of a and b."""
+        """Let a generator begin with what is fitted to the colors of a and b."""
         generator.start(*closed_form(a, b).of_units())
 
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
@@ -141,7 +141,7 @@ class Translator(GAN):
     def most(self, n: int) -> int:
         """n, or as many pictures as there are to measure with; over again, where they are too few for any score."""
         there = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
-        return max(there, NEIGHBOURS + 1)
+        return max(there, NEIGHBORS + 1)
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         return translate_each(self.averaged_generator(average), self.chosen(self.data.inputs, n)[rank::ranks])

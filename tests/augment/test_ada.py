@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.augment import ada
-from gan.augment.ada import ADA, recoloured
+from gan.augment.ada import ADA, recolored
 from gan.common.errors import UserError
 
 
@@ -51,43 +51,43 @@ def test_geometry_is_the_inverse_of_the_published_order() -> None:
         np.testing.assert_allclose(source[i], np.linalg.inv(forward)[:2], atol=1e-5)
 
 
-def test_colours_are_the_published_ones() -> None:
-    """Step by step on straight colours in NumPy, hue and saturation by their geometric meaning."""
+def test_colors_are_the_published_ones() -> None:
+    """Step by step on straight colors in NumPy, hue and saturation by their geometric meaning."""
     x = torch.rand(5, 3, 4, 4, dtype=torch.float64) * 2 - 1
     draws = draws_of(5)
     y = ADA({"color": 1.0})(x, draws).numpy()
     u, g = draws["uniform"].numpy()[:, 0], draws["normal"].numpy()[:, 0]
-    grey = np.ones(3) / math.sqrt(3)
+    gray = np.ones(3) / math.sqrt(3)
     for i in range(5):
         c = x[i].reshape(3, -1).numpy()
         c = (c + 0.2 * g[i, ada.BRIGHTNESS]) * 2 ** (0.5 * g[i, ada.CONTRAST])
         if u[i, ada.INVERSION] >= 0.5:
-            c = c - 2 * np.outer(grey, grey @ c)
-        angle, along = (2 * u[i, ada.HUE] - 1) * math.pi, np.outer(grey, grey @ c)
-        c = along + math.cos(angle) * (c - along) + math.sin(angle) * np.cross(grey, c.T).T
+            c = c - 2 * np.outer(gray, gray @ c)
+        angle, along = (2 * u[i, ada.HUE] - 1) * math.pi, np.outer(gray, gray @ c)
+        c = along + math.cos(angle) * (c - along) + math.sin(angle) * np.cross(gray, c.T).T
         c = along + 2 ** g[i, ada.SATURATION] * (c - along)
         np.testing.assert_allclose(y[i].reshape(3, -1), c, atol=1e-9)
 
 
-def test_premultiplied_colours_change_as_straight_ones_do() -> None:
+def test_premultiplied_colors_change_as_straight_ones_do() -> None:
     straight, alpha = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 1, 4, 4).double()  # in [0, 1]
-    linear, added = ADA({"color": 1.0}).colours(draws_of(3))
-    changed = (recoloured(2 * straight - 1, linear, added) + 1) / 2
+    linear, added = ADA({"color": 1.0}).colors(draws_of(3))
+    changed = (recolored(2 * straight - 1, linear, added) + 1) / 2
     x = torch.cat([straight * alpha, alpha], 1) * 2 - 1
     expected = torch.cat([changed * alpha, alpha], 1) * 2 - 1
-    torch.testing.assert_close(recoloured(x, linear, added), expected)
-    assert (recoloured(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
+    torch.testing.assert_close(recolored(x, linear, added), expected)
+    assert (recolored(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
 
 
-def test_grey_is_what_grey_in_colour_becomes() -> None:
+def test_gray_is_what_gray_in_color_becomes() -> None:
     x = torch.rand(4, 1, 4, 4, dtype=torch.float64) * 2 - 1
-    linear, added = ADA({"color": 1.0}).colours(draws_of(4))
-    in_colour = recoloured(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
-    torch.testing.assert_close(recoloured(x, linear, added), in_colour)
+    linear, added = ADA({"color": 1.0}).colors(draws_of(4))
+    in_color = recolored(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
+    torch.testing.assert_close(recolored(x, linear, added), in_color)
 
 
 @pytest.mark.parametrize("only", [ada.FLIP, ada.TURN, ada.SHIFT])
-def test_what_moves_whole_pixels_invents_no_colours(only: int) -> None:
+def test_what_moves_whole_pixels_invents_no_colors(only: int) -> None:
     x = torch.rand(8, 3, 16, 16, dtype=torch.float64)
     y = ADA()(x, draws_of(8, only))
     if only == ada.SHIFT:

@@ -20,12 +20,12 @@ def test_the_same_draws_give_the_same_images() -> None:
     assert not torch.equal(augment(x, draws), augment(x, augment.draw(4, (16, 24), random(1))))
 
 
-def test_middle_colours_change_nothing() -> None:
+def test_middle_colors_change_nothing() -> None:
     x = torch.rand(2, 3, 8, 8)
     torch.testing.assert_close(color(x, torch.full((2, 3), 0.5)), x)
 
 
-def test_colours_follow_the_formula() -> None:
+def test_colors_follow_the_formula() -> None:
     x, u = torch.rand(1, 3, 4, 4), torch.tensor([[0.9, 0.25, 0.8]])
     bright = x + 0.4
     saturated = bright.mean(1, keepdim=True) + (bright - bright.mean(1, keepdim=True)) * 0.5
@@ -64,8 +64,8 @@ def test_it_can_be_differentiated_twice() -> None:
 
 
 def test_unknown_policies_are_named() -> None:
-    with pytest.raises(UserError, match="colour is not one of color"):
-        DiffAugment(["colour"])
+    with pytest.raises(UserError, match="color is not one of color"):
+        DiffAugment(["color"])
 
 
 def test_some_images_are_left_alone() -> None:

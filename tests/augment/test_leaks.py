@@ -30,9 +30,9 @@ class Leaky(GAN):
 
 
 def holed(images: Tensor) -> float:
-    """Share of images with a square of half a side that is mid-grey nearly all over."""
-    grey = ((images.float() / 127.5 - 1).abs().amax(1, keepdim=True) < 0.25).float()
-    return (F.avg_pool2d(grey, images.shape[2] // 2, 1).amax((1, 2, 3)) > 0.9).float().mean().item()
+    """Share of images with a square of half a side that is mid-gray nearly all over."""
+    gray = ((images.float() / 127.5 - 1).abs().amax(1, keepdim=True) < 0.25).float()
+    return (F.avg_pool2d(gray, images.shape[2] // 2, 1).amax((1, 2, 3)) > 0.9).float().mean().item()
 
 
 @pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))

@@ -51,11 +51,11 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def suggested(folder: Path) -> dict[str, Any]:
     """What `gan data check` suggests."""
-    from gan.data.checks.report import look_at_all, summarise
+    from gan.data.checks.report import look_at_all, summarize
     from gan.data.sources.files import find
 
     files = find([str(folder)])
-    return summarise(files, look_at_all(files, lambda done: None), None)["suggestion"]
+    return summarize(files, look_at_all(files, lambda done: None), None)["suggestion"]
 
 
 def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

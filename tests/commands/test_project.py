@@ -31,16 +31,16 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     (tmp_path / "in" / "sub").mkdir(parents=True)
     picture = model.draw([5], label="neon")[0]
     save_png(picture, tmp_path / "in" / "own.png")
-    Image.radial_gradient("L").resize((30, 50)).save(tmp_path / "in" / "sub" / "grey ü.jpg")
+    Image.radial_gradient("L").resize((30, 50)).save(tmp_path / "in" / "sub" / "gray ü.jpg")
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
     done = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK, check=3)
     assert "1 of 2 images are brought to the model's 16x16 pixels" in done.stdout
     assert done.stderr.count("\n") == 1 and "broken.png: not a PNG" in done.stderr
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
-    names = ["own.png", "sub/grey ü.jpg"]
+    names = ["own.png", "sub/gray ü.jpg"]
     assert files == sorted(["latents.safetensors", "scores.csv", *(f"{n}.{e}" for n in names for e in ("png", "gif"))])
     found = scores(tmp_path / "out" / "scores.csv")
-    assert found.keys() == set(names) and found["own.png"][0] > 30 > found["sub/grey ü.jpg"][0]
+    assert found.keys() == set(names) and found["own.png"][0] > 30 > found["sub/gray ü.jpg"][0]
 
     points, space, about = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
     assert space.name == "z" and about["labels"].count(":") == 2

@@ -1,4 +1,4 @@
-"""`gan recognise`: fit, predict and score on folders of classes, and what cannot be done."""
+"""`gan recognize`: fit, predict and score on folders of classes, and what cannot be done."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_classes_are_learnt_and_predicted(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_classes_are_learned_and_predicted(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "dcgan")
     said = gan_command(
-        "recognise", "fit", run, str(kinds), "--split", "prefix", "--folds", "3", "--out", "found"
+        "recognize", "fit", run, str(kinds), "--split", "prefix", "--folds", "3", "--out", "found"
     ).stdout
     for name in (
         "discriminator",
         "the same, untrained",
         "pixels",
-        "colour histogram",
+        "color histogram",
         "k-means",
         "lite0",
         "the most frequent",
@@ -61,13 +61,13 @@ def test_classes_are_learnt_and_predicted(runs: Path, kinds: Path, gan_command: 
         assert min(picture.size) > 200
 
     (kinds / "neon" / "broken.png").write_bytes(b"no picture")
-    done = gan_command("recognise", "predict", run, str(kinds), "--out", "found", check=3)
+    done = gan_command("recognize", "predict", run, str(kinds), "--out", "found", check=3)
     (kinds / "neon" / "broken.png").unlink()
     assert done.stderr.count("broken.png: not a PNG") == 1
     rows = list(csv.DictReader(StringIO(done.stdout)))
     right = [row["class"] == row["file"].partition("/")[0] for row in rows]
     assert len(rows) == 60 and sum(right) > 54 and all(0.5 <= float(row["probability"]) <= 1 for row in rows)
-    one = gan_command("recognise", "predict", run, str(kinds / rows[7]["file"]), "--out", "found").stdout
+    one = gan_command("recognize", "predict", run, str(kinds / rows[7]["file"]), "--out", "found").stdout
     assert next(iter(csv.DictReader(StringIO(one))))["probability"] == rows[7]["probability"]
     classes_are_set(run, gan_command, tmp_path)
 
@@ -96,17 +96,17 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
 
 def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
-    said = gan_command("recognise", "fit", run, "--alone", "--classifier", "svm", "--out", "own", "--folds", "3").stdout
+    said = gan_command("recognize", "fit", run, "--alone", "--classifier", "svm", "--out", "own", "--folds", "3").stdout
     assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
     assert "it has seen the answers" in said  # the run was trained with these very classes
     images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
-    assert gan_command("recognise", "predict", run, *images).stdout.startswith("file,class,score")
-    lines = gan_command("recognise", "score", run, "--images", "24").stdout.splitlines()
+    assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,score")
+    lines = gan_command("recognize", "score", run, "--images", "24").stdout.splitlines()
     assert "held out, 4 classes" in lines[0] and lines[1].startswith("24 generated") and "real images" in lines[2]
     assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
 
 
-def test_images_are_learnt_as_they_are_predicted_and_names_are_any(
+def test_images_are_learned_as_they_are_predicted_and_names_are_any(
     train: Train, gan_command: Train, kinds: Path, tmp_path: Path
 ) -> None:
     """Of a run that sees windows, whole images are taken; classes may have names that mean something elsewhere."""
@@ -115,9 +115,9 @@ def test_images_are_learnt_as_they_are_predicted_and_names_are_any(
     (tmp_path / "table.csv").write_text("file,label\n" + table, encoding="utf-8")
     train("data=folder", f"data.root={kinds}", "data.fit=random_crop", "images=8", "hydra.run.dir=windows")
     options = ["--labels", "table.csv", "--alone", "--folds", "3"]
-    said = gan_command("recognise", "fit", "windows", str(kinds), *options).stdout
+    said = gan_command("recognize", "fit", "windows", str(kinds), *options).stdout
     assert "$a_{$" in said and "note" not in said
-    rows = list(csv.DictReader(StringIO(gan_command("recognise", "predict", "windows", str(kinds)).stdout)))
+    rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", "windows", str(kinds)).stdout)))
     classes = {"neon": "$a_{$", "poster": "../../猫"}
     assert sum(row["class"] == classes[row["file"].partition("/")[0]] for row in rows) > 50
     ways = ["--sefa", "1", "--pca", "0", "--attributes", "2", "--recognition", "windows/recognition"]
@@ -130,7 +130,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
     (tmp_path / "one" / "kind").mkdir(parents=True)
     Image.new("RGB", (16, 16)).save(tmp_path / "one" / "kind" / "a.png")
     said = gan_command(
-        "recognise", "fit", run, data, "--alone", "--folds", "3", "--out", "there", "--split", "folder"
+        "recognize", "fit", run, data, "--alone", "--folds", "3", "--out", "there", "--split", "folder"
     ).stdout
     assert "split by file, since they lie in fewer than 3 of --split folder: neon, poster\n" in said
     (tmp_path / "odd").mkdir()
@@ -146,12 +146,12 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
         (["fit", "nothing", data], "nothing"),
         (["fit", run, data, "--out", "new", "--device", "none"], "torch cannot use it here"),
         (["fit", run, data, "--alone", "--out", "there/classifier.json/in"], "cannot be made"),
-        (["predict", run, data, "--out", "new"], "gan recognise fit makes one"),
+        (["predict", run, data, "--out", "new"], "gan recognize fit makes one"),
         (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
         (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
         (["predict", run, "none", "--out", "there"], "no folder"),
     ):
-        error = gan_command("recognise", *words, check=2).stderr
+        error = gan_command("recognize", *words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists() and not (runs / "dcgan" / "recognition").exists()
 
@@ -159,7 +159,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
 def test_fitting_goes_on_where_it_was_interrupted(
     runs: Path, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["recognise", "fit", str(runs / "dcgan"), str(kinds), "--folds", "3", "--out", str(tmp_path / "found")]
+    words = ["recognize", "fit", str(runs / "dcgan"), str(kinds), "--folds", "3", "--out", str(tmp_path / "found")]
     with monkeypatch.context() as patch:
         patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 2))
         assert main(words) == 130

@@ -55,7 +55,7 @@ def make_folder(folder: Path) -> dict[str, tuple[int, int]]:
     exif = Image.Exif()
     exif[ORIENTATION], exif[ARTIST] = 6, "somebody"
     noise(40, 30).save(folder / "turned.jpg", exif=exif)
-    noise(31, 17, "L").save(folder / "grey.png")
+    noise(31, 17, "L").save(folder / "gray.png")
     noise(33, 20, "CMYK").save(folder / "cmyk.jpg")
     noise(20, 40, "RGBA").save(folder / "a folder" / "ümläut, #1 %20.png")
     noise(64, 1).save(folder / "a folder" / "deeper" / "line.bmp")
@@ -68,7 +68,7 @@ def make_folder(folder: Path) -> dict[str, tuple[int, int]]:
     (folder / "a folder" / "text.png").write_text("hello")
     return {
         "turned.jpg": (30, 40),
-        "grey.png": (31, 17),
+        "gray.png": (31, 17),
         "cmyk.jpg": (33, 20),
         "a folder/ümläut, #1 %20.png": (20, 40),
         "a folder/deeper/line.bmp": (64, 1),
@@ -105,7 +105,7 @@ def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) ->
     with Image.open(tmp_path / "in" / name) as before, Image.open(tmp_path / "out" / name) as after:
         assert np.array_equal(before.getchannel("A"), after.getchannel("A"))
         assert not np.array_equal(before.convert("RGB"), after.convert("RGB"))
-    with Image.open(tmp_path / "sheets" / "grey.png.png") as sheet:
+    with Image.open(tmp_path / "sheets" / "gray.png.png") as sheet:
         assert sheet.size == (2 * 31 + 4, 17)
 
 
@@ -199,10 +199,10 @@ def test_pixel_art_has_cells_and_a_palette(run: Path, gan_command: Train, tmp_pa
         gan_command("translate", str(run), "in.png", f"{name}.png", "--cell", "4", "--palette", palette)
     six, two = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("six", "two"))
     assert len(np.unique(six.reshape(-1, 3), axis=0)) <= 6
-    assert {tuple(colour) for colour in two.reshape(-1, 3)} == {(0x1B, 0x2A, 0x41), (0xF3, 0xE6, 0xC8)}
+    assert {tuple(color) for color in two.reshape(-1, 3)} == {(0x1B, 0x2A, 0x41), (0xF3, 0xE6, 0xC8)}
     assert np.array_equal(six[:20, :28], six[:20:4, :28:4].repeat(4, 0).repeat(4, 1))
     said = gan_command("translate", str(run), "in.png", "in.jpg", "--cell", "4").stdout
-    assert "note: JPEG keeps neither cells nor colours exactly" in said
+    assert "note: JPEG keeps neither cells nor colors exactly" in said
 
 
 @pytest.mark.parametrize(("size", "name"), [((64, 48), "clip.mp4"), ((33, 21), "clip.mkv"), ((64, 48), "clip.webm")])
@@ -307,22 +307,22 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
     [
         (["RUN", "in", "in/out"], "lies in the input folder"),
         (["RUN", "in", "in"], "lies in the input folder"),
-        (["RUN", "in/grey.png", "in/grey.png"], "is an input itself"),
+        (["RUN", "in/gray.png", "in/gray.png"], "is an input itself"),
         (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
-        (["RUN", "in", "in/grey.png"], "lies in the input folder"),
+        (["RUN", "in", "in/gray.png"], "lies in the input folder"),
         (["RUN", "in", "notes.txt"], "is a file; a folder becomes a folder"),
-        (["RUN", "in/grey.png", "out.tga"], "out.tga: its ending is of no format that can be written"),
+        (["RUN", "in/gray.png", "out.tga"], "out.tga: its ending is of no format that can be written"),
         (["RUN", "nothing", "out"], "there is no folder 'nothing'"),
         (["RUN", "nothing.mkv", "out"], "there is no file 'nothing.mkv'"),
         (["RUN", "hollow", "out"], "no image"),
         (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
         (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: from 0 to 1"),
-        (["RUN", "in", "out", "--strength", "0.5", "--palette", "4"], "what is blended has other colours"),
+        (["RUN", "in", "out", "--strength", "0.5", "--palette", "4"], "what is blended has other colors"),
         (["RUN", "in", "out", "--tile", "3"], "--tile 3: at least 64"),
         (["RUN", "in", "out", "--cell", "0"], "--cell=0"),
         (["RUN", "in", "out", "--palette", "1"], "--palette 1: from 2 to 256"),
-        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colours nor a file"),
-        (["RUN", "in", "out", "--palette", "notes.txt"], "0 colours"),
+        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colors nor a file"),
+        (["RUN", "in", "out", "--palette", "notes.txt"], "0 colors"),
         (["nowhere", "in", "out"], "nowhere"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -343,9 +343,9 @@ def test_a_generator_of_pictures_from_seeds_is_refused(train: Train, gan_command
     assert "draws pictures from seeds, and translates none; gan generate does" in error and error.count("\n") == 1
 
 
-def test_a_translator_recognises_nothing(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_translator_recognizes_nothing(run: Path, gan_command: Train, tmp_path: Path) -> None:
     make_folder(tmp_path / "in")
-    error = gan_command("recognise", "fit", str(run), "in", check=2).stderr
+    error = gan_command("recognize", "fit", str(run), "in", check=2).stderr
     assert "is of a translator, whose discriminator knows patches alone" in error and error.count("\n") == 1
 
 

@@ -36,8 +36,8 @@ def file(image: Image.Image, form: str, **options: object) -> bytes:
     return encoded.getvalue()
 
 
-def flat(mode: str, colour: object) -> Image.Image:
-    return Image.new(mode, (24, 24), colour)  # type: ignore[arg-type]
+def flat(mode: str, color: object) -> Image.Image:
+    return Image.new(mode, (24, 24), color)  # type: ignore[arg-type]
 
 
 def turned(orientation: int) -> bytes:
@@ -154,7 +154,7 @@ def test_every_file_has_its_pixels_or_its_message(corpus: Path, capsys: pytest.C
     assert abs(ramp.mean() - 127.5) <= 1 and ramp.min() < 10 and ramp.max() > 245
 
 
-def test_hidden_colours_are_gone_with_four_channels(corpus: Path) -> None:
+def test_hidden_colors_are_gone_with_four_channels(corpus: Path) -> None:
     decoder = Decoder((24, 24), 4)
     (hidden,) = decoder(corpus / "folder" / "modes" / "RGBA hidden.png")
     assert not hidden.pixels.any() and not unpremultiply(hidden.pixels).any()

@@ -17,10 +17,10 @@ from gan.data.module import Images
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    for name, colour in {"red/a.png": (255, 0, 0), "red/b.PNG": (250, 0, 0), "blue/c.bmp": (0, 0, 255)}.items():
+    for name, color in {"red/a.png": (255, 0, 0), "red/b.PNG": (250, 0, 0), "blue/c.bmp": (0, 0, 255)}.items():
         path = tmp_path / "images" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.new("RGB", (20, 30), colour).save(path)
+        Image.new("RGB", (20, 30), color).save(path)
     return tmp_path / "images"
 
 
@@ -190,7 +190,7 @@ def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.Capture
         ({"channels": 2}, "channels=2 is not known: use one of 1, 3, 4"),
         ({"batch_size": 0}, "data.batch_size=0"),
         ({"fit": "squeeze"}, "fit='squeeze' is not known"),
-        ({"background": "whiteish"}, "background='whiteish' is not a colour"),
+        ({"background": "whiteish"}, "background='whiteish' is not a color"),
         ({"keep": "tape"}, "data.keep=tape"),
         ({"keep": "device", "workers": 2}, "data.workers=2"),
         ({"frames": "none"}, "frames='none' is not known"),

@@ -88,16 +88,16 @@ def test_dots_cover_what_they_are_asked_to(amount: float, degrees: float) -> Non
 
 
 def test_inks_and_palettes_are_kept() -> None:
-    def colours(image: np.ndarray) -> set[tuple[int, ...]]:
+    def colors(image: np.ndarray) -> set[tuple[int, ...]]:
         return {tuple(each) for each in image.reshape(-1, 3).tolist()}
 
     def inks(words: str) -> set[tuple[int, ...]]:
         return {tuple(each) for each in np.rint(255 * palette(words)).astype(int).tolist()}
 
-    poster = colours(look("poster")(picture(), 0))
+    poster = colors(look("poster")(picture(), 0))
     assert 4 <= len(poster) <= 6 and poster <= inks(POSTER_INKS)
     art = look("pixel_art")(picture(96, 144), 0)
-    assert colours(art) <= inks(PICO8)
+    assert colors(art) <= inks(PICO8)
     assert np.array_equal(art, art[::2, ::2].repeat(2, 0).repeat(2, 1))
 
 

@@ -156,7 +156,7 @@ def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.
         Image.open(file).convert("LA").save(file)
     Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), size=32).prepare_data()
     said = capsys.readouterr().out
-    assert "note: files of data.b are grey, those of data.a are not; data.channels=3" in said
+    assert "note: files of data.b are gray, those of data.a are not; data.channels=3" in said
     assert "note: files of data.b are with alpha, those of data.a are not; data.channels=3" in said
     assert data.truths(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
     with pytest.raises(UserError, match="1 image to train on, and two are needed"):

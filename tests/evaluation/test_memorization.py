@@ -66,6 +66,6 @@ def test_mirror_images_are_copies_where_training_flips(flips: bool, images: Tens
 
 def test_thumbnails_of_any_channels(images: Tensor) -> None:
     assert thumbnails(images[:3]).shape == (3, 288) and thumbnails(images[:0]).shape == (0, 288)
-    grey = images[:2, :1]
-    assert torch.equal(thumbnails(grey), thumbnails(grey.expand(-1, 3, -1, -1)))
-    assert float(thumbnails(grey)[:, 256:].abs().max()) < 1e-5  # no colour
+    gray = images[:2, :1]
+    assert torch.equal(thumbnails(gray), thumbnails(gray.expand(-1, 3, -1, -1)))
+    assert float(thumbnails(gray)[:, 256:].abs().max()) < 1e-5  # no color

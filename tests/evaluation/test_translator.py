@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.data.translation import Styled, Unpaired
-from gan.evaluation.translator import Pictures, evaluate, recoloured, translated
+from gan.evaluation.translator import Pictures, evaluate, recolored, translated
 from gan.metrics.color_transfer import CLOSED_FORMS
 from tests.recipes import photographs
 
@@ -77,15 +77,15 @@ def test_likeness_is_to_the_look_of_other_photographs() -> None:
 
 def test_closed_forms_leave_alpha_and_see_what_is_seen() -> None:
     generator = torch.Generator().manual_seed(0)
-    colours = torch.randint(0, 200, (12, 3, 16, 16), generator=generator).to(torch.uint8)
+    colors = torch.randint(0, 200, (12, 3, 16, 16), generator=generator).to(torch.uint8)
     alpha = 255 * (torch.rand(12, 1, 16, 16, generator=generator) > 0.5).to(torch.uint8)
 
     def premultiplied(x: Tensor) -> Tensor:
         return torch.cat([x * (alpha > 0), alpha], 1)
 
-    before, after = premultiplied(colours), premultiplied(colours // 2 + 50)
+    before, after = premultiplied(colors), premultiplied(colors // 2 + 50)
     pictures = Pictures(before, before, after, after, after, before, after, {})
     for fit in CLOSED_FORMS.values():
-        made = recoloured(fit, pictures)
+        made = recolored(fit, pictures)
         assert torch.equal(made[:, 3:], alpha)
         assert (made.float() - after.float()).abs().mean() < 3

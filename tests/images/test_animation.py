@@ -14,7 +14,7 @@ from gan.images.convert import to_pillow
 
 
 def frames(channels: int) -> Tensor:
-    """Seven of different colours, a disc of which is transparent where there is alpha."""
+    """Seven of different colors, a disc of which is transparent where there is alpha."""
     y, x = torch.meshgrid(torch.arange(16), torch.arange(24), indexing="ij")
     seven = torch.stack([torch.stack([10 * x + n, 12 * y, 30 * n + 0 * x]) for n in range(7)]).to(torch.uint8)
     if channels == 4:

@@ -35,7 +35,7 @@ def test_a_png_holds_the_pixels(channels: int, mode: str, tmp_path: Path) -> Non
     assert np.array_equal(pixels, image.permute(1, 2, 0).numpy())
 
 
-def test_premultiplied_colours_are_divided_again(tmp_path: Path) -> None:
+def test_premultiplied_colors_are_divided_again(tmp_path: Path) -> None:
     save_png(torch.tensor([50, 25, 0, 128], dtype=torch.uint8).reshape(4, 1, 1), tmp_path / "image.png")
     with Image.open(tmp_path / "image.png") as picture:
         assert picture.getpixel((0, 0)) == pytest.approx((100, 50, 0, 128), abs=1)

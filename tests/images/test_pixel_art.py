@@ -1,4 +1,4 @@
-"""Cells, palettes and their nearest colours."""
+"""Cells, palettes and their nearest colors."""
 
 from pathlib import Path
 
@@ -29,25 +29,25 @@ def test_what_is_not_seen_does_not_count_and_a_cell_may_be_larger_than_all() -> 
     assert torch.equal(snap(picture, 100_000), torch.full_like(picture, 80))
 
 
-def test_each_colour_becomes_the_nearest() -> None:
+def test_each_color_becomes_the_nearest() -> None:
     picture = torch.tensor([[[30, 180, 255]], [[0, 60, 255]], [[20, 60, 255]]], dtype=torch.uint8)
     assert snap(picture, 1, INKS)[:, 0].T.tolist() == INKS.tolist()
 
 
-def test_a_sets_own_colours_are_found() -> None:
+def test_a_sets_own_colors_are_found() -> None:
     choice = np.random.default_rng(0).integers(0, 3, (4, 20, 20))
     images = torch.from_numpy(INKS[choice]).permute(0, 3, 1, 2)
-    for colours in (3, 8):  # no more than there are
-        assert np.abs(palette_of(images, colours).astype(int) - INKS).max() <= 1
+    for colors in (3, 8):  # no more than there are
+        assert np.abs(palette_of(images, colors).astype(int) - INKS).max() <= 1
 
 
 def test_palettes_from_files(tmp_path: Path) -> None:
     Image.fromarray(INKS[None]).save(tmp_path / "inks.png")
-    (tmp_path / "inks.hex").write_text("; facade\n#0a0a0a\nFFc82828\nF0E6C8 sand\nno colour\n")
+    (tmp_path / "inks.hex").write_text("; facade\n#0a0a0a\nFFc82828\nF0E6C8 sand\nno color\n")
     (tmp_path / "inks.gpl").write_text("GIMP Palette\n# 3\n 10  10 10 black\n200 40 40\n240 230 200\tsand\n")
     for name in ("inks.png", "inks.hex", "inks.gpl"):
         assert read_palette(str(tmp_path / name)).tolist() == INKS.tolist()
     (tmp_path / "empty.txt").touch()
-    for name, said in (("none.png", "No such file"), ("empty.txt", "0 colours")):
+    for name, said in (("none.png", "No such file"), ("empty.txt", "0 colors")):
         with pytest.raises(UserError, match=said):
             read_palette(str(tmp_path / name))

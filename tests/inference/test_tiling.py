@@ -44,7 +44,7 @@ def test_parts_agree_with_the_whole(name: str) -> None:
 
 
 def test_without_statistics_of_the_whole_parts_would_not_agree() -> None:
-    """The test above can fail: parts that are normalised each by itself do not fit."""
+    """The test above can fail: parts that are normalized each by itself do not fit."""
     network, seen = random(NETWORKS["resnet, instance"]()), picture(203, 310)
     with torch.inference_mode():
         alone = to_uint8(network(to_float(seen[None, :, :64, :64])))[0]

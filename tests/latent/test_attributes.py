@@ -13,7 +13,7 @@ from gan.networks import stylegan2
 
 
 class Painter(nn.Module):
-    """A latent is the logits of the colours of four quarters; the more, the less they change."""
+    """A latent is the logits of the colors of four quarters; the more, the less they change."""
 
     latent = 12
     classes = 0
@@ -73,7 +73,7 @@ def test_a_spread_is_the_deviation_over_many_pictures() -> None:
 def test_attributes_that_are_not_there() -> None:
     with pytest.raises(UserError, match="there are brightness, contrast"):
         check("zoom", of_pictures(3))
-    grey = of_pictures(1)
-    assert list(grey) == ["brightness", "contrast", "sharpness"]
-    with pytest.raises(UserError, match="grey images have none"):
-        check("warmth", grey)
+    gray = of_pictures(1)
+    assert list(gray) == ["brightness", "contrast", "sharpness"]
+    with pytest.raises(UserError, match="gray images have none"):
+        check("warmth", gray)

@@ -52,7 +52,7 @@ def test_a_generators_own_pictures_are_found() -> None:
     space = Space(dcgan.Generator((16, 16), width=8, latent=6).eval())
     with torch.no_grad():
         for parameter in space.generator.parameters():
-            parameter.mul_(4)  # an untrained generator draws grey alone
+            parameter.mul_(4)  # an untrained generator draws gray alone
     points = latents([1, 2, 3], 6)
     targets = space.draw(points)
     done: list[int] = []

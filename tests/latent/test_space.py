@@ -51,7 +51,7 @@ def test_statistics_are_of_each_class() -> None:
     assert not zeros.any() and ones.item() == 1
 
 
-def test_truncation_goes_from_the_mean_picture_to_what_was_learnt() -> None:
+def test_truncation_goes_from_the_mean_picture_to_what_was_learned() -> None:
     space = Space(mapped())
     points = space.of(latents(range(6), 8))
     none, half, whole = (space.draw(space.truncate(points, share)).float() for share in (0.0, 0.5, 1.0))

@@ -10,13 +10,13 @@ from gan.metrics.attributes import ATTRIBUTES, brightness, contrast, light, satu
 def test_values_are_those_written_out() -> None:
     x = torch.rand(2, 3, 5, 7, dtype=torch.double) * 3 - 1.5
     y = (x.numpy().clip(-1, 1) + 1) / 2
-    grey = y[:, 0] * 0.299 + y[:, 1] * 0.587 + y[:, 2] * 0.114
+    gray = y[:, 0] * 0.299 + y[:, 1] * 0.587 + y[:, 2] * 0.114
     expected = {
-        brightness: grey.mean((1, 2)),
-        contrast: grey.reshape(2, -1).std(1, ddof=1),
+        brightness: gray.mean((1, 2)),
+        contrast: gray.reshape(2, -1).std(1, ddof=1),
         saturation: (y.max(1) - y.min(1)).mean((1, 2)),
         warmth: (y[:, 0] - y[:, 2]).mean((1, 2)),
-        sharpness: np.abs(np.diff(grey, axis=1)).mean((1, 2)) + np.abs(np.diff(grey, axis=2)).mean((1, 2)),
+        sharpness: np.abs(np.diff(gray, axis=1)).mean((1, 2)) + np.abs(np.diff(gray, axis=2)).mean((1, 2)),
     }
     for attribute, values in expected.items():
         assert attribute(x).numpy() == pytest.approx(values, abs=1e-6)
@@ -30,7 +30,7 @@ def test_they_have_slopes(channels: int) -> None:
         assert slope.isfinite().all() and (slope.any() or channels == 1), name
 
 
-def test_what_is_transparent_is_seen_before_grey() -> None:
+def test_what_is_transparent_is_seen_before_gray() -> None:
     x = torch.full((1, 4, 2, 2), -1.0)  # transparent
     x[..., 0] = torch.tensor([1.0, -1.0, -1.0, 1.0])[:, None]  # opaque red
     assert light(x)[0, :, 0, 1].tolist() == [0.5] * 3 and light(x)[0, :, 0, 0].tolist() == [1, 0, 0]

@@ -1,4 +1,4 @@
-"""Closed forms recover a change of colours that they can express, from other pixels of the same distribution."""
+"""Closed forms recover a change of colors that they can express, from other pixels of the same distribution."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from gan.metrics.color_transfer import CLOSED_FORMS, histogram, monge_kantorovic
 
 
 def pictures(seed: int) -> Tensor:
-    """Correlated colours, well inside of 0..255."""
+    """Correlated colors, well inside of 0..255."""
     random = np.random.default_rng(seed)
     mixed = random.normal(0, 1, (8, 40, 40, 3)) @ np.array([[20, 5, 0], [0, 15, 8], [0, 0, 10]]) + [120, 110, 130]
     return torch.from_numpy(mixed.clip(0, 255).round().astype(np.uint8)).permute(0, 3, 1, 2)
@@ -51,7 +51,7 @@ def test_the_linear_map_carries_mean_and_covariance() -> None:
 
 
 @pytest.mark.parametrize("name", CLOSED_FORMS)
-def test_pictures_of_one_colour_are_no_obstacle(name: str) -> None:
+def test_pictures_of_one_color_are_no_obstacle(name: str) -> None:
     flat = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
     moved = CLOSED_FORMS[name](flat, flat + 20)(flat)
     assert moved.dtype == torch.uint8 and (moved.int() - 120).abs().max() <= 1
@@ -65,7 +65,7 @@ def test_a_map_of_levels_is_one_of_values_in_units() -> None:
     assert torch.equal(((units + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), form(seen))
 
 
-def test_colours_are_those_of_what_is_opaque() -> None:
+def test_colors_are_those_of_what_is_opaque() -> None:
     rgba = torch.tensor([[100, 50, 0, 255], [60, 30, 0, 150], [9, 9, 9, 20]], dtype=torch.uint8).T[None, :, None]
     assert opaque(rgba).squeeze().T.tolist() == [[100, 50, 0], [102, 51, 0]]
     assert torch.equal(opaque(pictures(0))[0, :, 0], pictures(0).transpose(0, 1).flatten(1))

@@ -1,4 +1,4 @@
-"""The copy rate: 1 for copies, its floor for what is as new as held-out images, 0 for noise; and nearest neighbours."""
+"""The copy rate: 1 for copies, its floor for what is as new as held-out images, 0 for noise; and nearest neighbors."""
 
 from __future__ import annotations
 

@@ -93,8 +93,8 @@ def test_inception(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatc
     found = features(extract, IMAGES[:2])
     assert found.shape == (2, 2048) == (2, extract.dimension)
     torch.testing.assert_close(found, bare(IMAGES[:2])[0], rtol=1e-4, atol=1e-5)
-    grey = IMAGES[:2, :1]
-    assert torch.equal(features(extract, grey), features(extract, grey.repeat(1, 3, 1, 1)))
+    gray = IMAGES[:2, :1]
+    assert torch.equal(features(extract, gray), features(extract, gray.repeat(1, 3, 1, 1)))
 
 
 def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,7 +88,7 @@ IMAGES: dict[str, Tensor] = {
     "one": images(1, 3, 16, 16),
     "constant": torch.full((8, 3, 16, 16), 7, dtype=torch.uint8),
     "equal": images(1, 3, 16, 16).expand(8, -1, -1, -1),
-    "grey": images(8, 1, 16, 16),
+    "gray": images(8, 1, 16, 16),
     "rgba": images(8, 4, 16, 16),
     "clear": torch.zeros(8, 4, 16, 16, dtype=torch.uint8),
     "a pixel": images(8, 3, 1, 1),

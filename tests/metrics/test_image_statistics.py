@@ -27,37 +27,37 @@ def test_enlarged_art_is_on_its_grid_and_noise_is_not() -> None:
     assert pixel_art_statistics(half, cell=4)["grid"] == pytest.approx(0.5)
 
 
-def test_colours_are_counted_an_image() -> None:
+def test_colors_are_counted_an_image() -> None:
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
-    images[0, 0, 0] = torch.tensor([10, 20, 30, 10])  # 4 colours with black
+    images[0, 0, 0] = torch.tensor([10, 20, 30, 10])  # 4 colors with black
     images[1, 2, 0, 0] = 9  # 2
-    assert pixel_art_statistics(images)["colours"] == 3
+    assert pixel_art_statistics(images)["colors"] == 3
 
 
 def test_alpha() -> None:
     images = torch.zeros(1, 4, 2, 2, dtype=torch.uint8)
     images[0, :, 0, 0] = torch.tensor([200, 100, 0, 255])
-    images[0, :, 0, 1] = torch.tensor([100, 50, 0, 128])  # nearly the same colour, half there
+    images[0, :, 0, 1] = torch.tensor([100, 50, 0, 128])  # nearly the same color, half there
     values = pixel_art_statistics(images)
     assert values["coverage"] == pytest.approx((255 + 128) / 4 / 255)
     assert values["soft"] == 0.25
-    assert values["colours"] == 2
+    assert values["colors"] == 2
 
 
 def test_palette_distance() -> None:
     real = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 4)  # black and white
     assert palette_distance(real, real) == 0
-    grey = torch.full((1, 3, 4, 4), 119, dtype=torch.uint8)  # L* = 50: as far from both
-    assert palette_distance(real, grey) == pytest.approx(50, abs=0.1)
-    assert palette_distance(real, torch.cat([real, grey, grey])) == pytest.approx(25, abs=0.1)
-    assert palette_distance(real[:, :1], grey[:, :1]) == pytest.approx(50, abs=0.1)
+    gray = torch.full((1, 3, 4, 4), 119, dtype=torch.uint8)  # L* = 50: as far from both
+    assert palette_distance(real, gray) == pytest.approx(50, abs=0.1)
+    assert palette_distance(real, torch.cat([real, gray, gray])) == pytest.approx(25, abs=0.1)
+    assert palette_distance(real[:, :1], gray[:, :1]) == pytest.approx(50, abs=0.1)
 
 
-def test_hidden_colours_and_premultiplying_do_not_count() -> None:
+def test_hidden_colors_and_premultiplying_do_not_count() -> None:
     real = torch.zeros(1, 4, 4, 4, dtype=torch.uint8)
     real[0, :, :2] = torch.tensor([200, 100, 50, 255])[:, None, None]
     fake = real.clone()
-    fake[0, :, 0] = torch.tensor([157, 78, 39, 200])[:, None]  # the same colour at alpha 200
+    fake[0, :, 0] = torch.tensor([157, 78, 39, 200])[:, None]  # the same color at alpha 200
     assert palette_distance(real, fake) < 0.5
     with pytest.raises(UserError, match="only transparent pixels"):
         palette_distance(real, torch.zeros_like(fake))
@@ -73,7 +73,7 @@ def test_grain_is_measured_beside_edges() -> None:
     assert values[2] == pytest.approx(2 * values[1], rel=0.1)
 
 
-def test_fading_and_colour() -> None:
+def test_fading_and_color() -> None:
     images = noise(4, 3, 32)
     faded = (images.float() * 0.5 + 64).to(torch.uint8)
     before, after = photograph_statistics(images), photograph_statistics(faded)

@@ -12,7 +12,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.metrics.pairs import PerceptualDistance, colour_difference, psnr, ssim
+from gan.metrics.pairs import PerceptualDistance, color_difference, psnr, ssim
 
 
 @pytest.fixture
@@ -25,14 +25,14 @@ def perceptual() -> PerceptualDistance:
     return PerceptualDistance()
 
 
-def flat(*colours: tuple[int, int, int]) -> Tensor:
-    return torch.tensor(colours, dtype=torch.uint8)[:, :, None, None].expand(-1, -1, 16, 16)
+def flat(*colors: tuple[int, int, int]) -> Tensor:
+    return torch.tensor(colors, dtype=torch.uint8)[:, :, None, None].expand(-1, -1, 16, 16)
 
 
 def test_equal_images(images: Tensor, perceptual: PerceptualDistance) -> None:
     assert psnr(images, images).isinf().all()
     assert ssim(images, images).tolist() == pytest.approx([1] * len(images))
-    assert colour_difference(images, images).eq(0).all()
+    assert color_difference(images, images).eq(0).all()
     assert perceptual(images, images).eq(0).all()
 
 
@@ -41,11 +41,11 @@ def test_psnr_of_one_level() -> None:
     assert psnr(x, y).tolist() == pytest.approx([20 * math.log10(255), 0])
 
 
-def test_colour_differences() -> None:
+def test_color_differences() -> None:
     """Black against white is 100 by definition; red against green as published converters have it."""
     x = flat((0, 0, 0), (255, 0, 0))
     y = flat((255, 255, 255), (0, 255, 0))
-    assert colour_difference(x, y).tolist() == pytest.approx([100, 86.6], abs=0.05)
+    assert color_difference(x, y).tolist() == pytest.approx([100, 86.6], abs=0.05)
 
 
 def test_ssim_sees_structure_where_psnr_sees_none(images: Tensor) -> None:
@@ -67,7 +67,7 @@ def test_a_distance_does_not_depend_on_the_batch(images: Tensor, perceptual: Per
     torch.testing.assert_close(perceptual(images[9:], others[9:]), perceptual(images, others)[9:], rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("measure", [psnr, ssim, colour_difference])
+@pytest.mark.parametrize("measure", [psnr, ssim, color_difference])
 def test_shapes_must_be_alike(measure, images: Tensor) -> None:
     with pytest.raises(UserError, match="they must be alike"):
         measure(images, images[:1])
@@ -77,4 +77,4 @@ def test_what_cannot_be_measured_is_refused(images: Tensor) -> None:
     with pytest.raises(UserError, match="no side may be below 11"):
         ssim(images[..., :10], images[..., :10])
     with pytest.raises(UserError, match="needs RGB images; these have 1"):
-        colour_difference(images[:, :1], images[:, :1])
+        color_difference(images[:, :1], images[:, :1])

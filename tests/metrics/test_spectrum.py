@@ -9,8 +9,8 @@ from gan.metrics.spectrum import radial_spectrum, spectral_distance
 
 
 def noise(deviation: float, *shape: int) -> torch.Tensor:
-    grey = 128 + deviation * torch.randn(shape[0], 1, *shape[1:], generator=torch.Generator().manual_seed(0))
-    return grey.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
+    gray = 128 + deviation * torch.randn(shape[0], 1, *shape[1:], generator=torch.Generator().manual_seed(0))
+    return gray.round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (24, 40)])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gan.metrics.pairs import colour_difference, psnr
+from gan.metrics.pairs import color_difference, psnr
 from gan.metrics.translation import kept, nearness
 
 INPUTS = torch.randint(40, 200, (3, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -15,7 +15,7 @@ def test_gain_from_nothing_to_the_truth() -> None:
     assert nothing["gain"] == 0 and nothing["psnr"] == pytest.approx(float(psnr(INPUTS, TRUTHS).mean()))
     assert truth == {"gain": 1.0, "ciede2000": 0.0, "psnr": 99.0, "ssim": pytest.approx(1.0)}
     near = TRUTHS + 10
-    left, away = (float(colour_difference(each, TRUTHS).mean()) for each in (near, INPUTS))
+    left, away = (float(color_difference(each, TRUTHS).mean()) for each in (near, INPUTS))
     assert nearness(INPUTS, near, TRUTHS)["gain"] == pytest.approx(1 - left / away)
 
 
@@ -24,7 +24,7 @@ def test_where_there_is_nothing_to_gain_there_is_no_gain() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_grey_and_transparent_pictures(channels: int) -> None:
+def test_gray_and_transparent_pictures(channels: int) -> None:
     before, after = (each[:, :1].expand(-1, channels, -1, -1) for each in (INPUTS, TRUTHS))
     assert nearness(before, after, after)["gain"] == 1
 

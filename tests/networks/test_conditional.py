@@ -1,4 +1,4 @@
-"""Classes in networks: normalisation and projection by their formulas, and every network that knows classes."""
+"""Classes in networks: normalization and projection by their formulas, and every network that knows classes."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def test_parameter_counts_are_the_papers() -> None:
     assert count(Discriminator((64, 64), width=64)) == 2_765_568
 
 
-def test_initialisation_is_the_papers() -> None:
+def test_initialization_is_the_papers() -> None:
     generator = Generator((32, 32), width=64)
     weight = generator.blocks[0][0].weight  # type: ignore[index]
     assert weight.std().item() == pytest.approx(0.02, rel=0.02)

@@ -1,4 +1,4 @@
-"""FastGAN: excitations where the paper has them, noise in training alone, and a reconstruction that can be learnt."""
+"""FastGAN: excitations where the paper has them, noise in training alone, and a reconstruction that can be learned."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def test_dissimilarity_is_nothing_for_the_same_and_follows_the_formula() -> None
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48), (64, 64)])
-def test_redrawing_is_learnt(size: tuple[int, int]) -> None:
+def test_redrawing_is_learned(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     discriminator = Discriminator(size, width=4)
-    images = torch.rand(4, 3, 1, 1).expand(-1, -1, *size) * 2 - 1  # plain colours
+    images = torch.rand(4, 3, 1, 1).expand(-1, -1, *size) * 2 - 1  # plain colors
     optimizer = torch.optim.Adam(discriminator.parameters(), 1e-2)
     losses = []
     for _ in range(12):

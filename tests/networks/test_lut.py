@@ -1,4 +1,4 @@
-"""Colour tables: against an interpolation written out, and what is said of parts, alpha and grey."""
+"""Color tables: against an interpolation written out, and what is said of parts, alpha and gray."""
 
 import itertools
 
@@ -11,10 +11,10 @@ from gan.networks.lut import Generator, radius, straight
 from gan.networks.place import Place
 
 
-def interpolated(table: np.ndarray, colour: np.ndarray) -> np.ndarray:
-    """Trilinear, by hand: table (3, blue, green, red), colour (red, green, blue) in [-1, 1]."""
+def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:
+    """Trilinear, by hand: table (3, blue, green, red), color (red, green, blue) in [-1, 1]."""
     points = table.shape[1]
-    place = (colour + 1) / 2 * (points - 1)
+    place = (color + 1) / 2 * (points - 1)
     low = np.minimum(np.floor(place).astype(int), points - 2)
     found = np.zeros(3)
     for corner in itertools.product((0, 1), repeat=3):
@@ -29,7 +29,7 @@ def random_tables(generator: Generator) -> None:
     nn.init.normal_(generator.to_weights.weight, 0, 0.5)
 
 
-def test_a_colour_is_looked_up_between_the_points_of_the_mixed_table() -> None:
+def test_a_color_is_looked_up_between_the_points_of_the_mixed_table() -> None:
     torch.manual_seed(0)
     generator = Generator(points=5, width=2)
     random_tables(generator)
@@ -55,26 +55,26 @@ def test_at_first_the_picture_itself_comes_out(channels: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_it_begins_with_a_map_of_colours(channels: int) -> None:
-    colours = min(channels, 3)
-    matrix, shift = torch.rand(colours, colours) / 3, torch.rand(colours)
+def test_it_begins_with_a_map_of_colors(channels: int) -> None:
+    colors = min(channels, 3)
+    matrix, shift = torch.rand(colors, colors) / 3, torch.rand(colors)
     generator = Generator(channels)
     generator.start(matrix, shift)
-    colour, alpha = torch.rand(2, colours, 8, 12) * 2 - 1, torch.rand(2, 1, 8, 12) * 0.9 + 0.1
-    moved = torch.einsum("ij,njhw->nihw", matrix, colour) + shift[:, None, None]
+    color, alpha = torch.rand(2, colors, 8, 12) * 2 - 1, torch.rand(2, 1, 8, 12) * 0.9 + 0.1
+    moved = torch.einsum("ij,njhw->nihw", matrix, color) + shift[:, None, None]
     if channels == 4:
-        colour, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (colour, moved))
-    assert torch.allclose(generator(colour), moved, atol=1e-5)
+        color, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (color, moved))
+    assert torch.allclose(generator(color), moved, atol=1e-5)
 
 
-def test_colour_changes_under_alpha_and_alpha_stays() -> None:
+def test_color_changes_under_alpha_and_alpha_stays() -> None:
     generator = Generator(4, points=3)
     with torch.no_grad():
         generator.entries[0].neg_()
-    colour, alpha = torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)
-    x = torch.cat([colour * alpha, alpha], 1) * 2 - 1
-    assert torch.allclose(straight(x)[0], colour * 2 - 1, atol=1e-5)
-    expected = torch.cat([(1 - colour) * alpha, alpha], 1) * 2 - 1
+    color, alpha = torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)
+    x = torch.cat([color * alpha, alpha], 1) * 2 - 1
+    assert torch.allclose(straight(x)[0], color * 2 - 1, atol=1e-5)
+    expected = torch.cat([(1 - color) * alpha, alpha], 1) * 2 - 1
     assert torch.allclose(generator(x), expected, atol=1e-5)
 
 
@@ -89,7 +89,7 @@ def test_parts_of_a_picture_are_parts_of_the_whole() -> None:
     assert torch.allclose(part[:, :, reach:, reach:], whole[:, :, 5 + reach :, 10 + reach :], atol=1e-5)
 
 
-def test_the_radius_is_0_in_the_centre_and_1_in_the_corners() -> None:
+def test_the_radius_is_0_in_the_center_and_1_in_the_corners() -> None:
     r2 = radius(Place(0, 0, 101, 201), torch.zeros(1, 3, 101, 201))
     assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
     assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)

@@ -1,4 +1,4 @@
-"""The tutorial's network: its layers at 14x14, and dropout that stops where nothing is learnt."""
+"""The tutorial's network: its layers at 14x14, and dropout that stops where nothing is learned."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def test_demodulation_gives_unit_variance_whatever_the_style() -> None:
         assert y.var().item() == pytest.approx(1, rel=0.05)
 
 
-def test_equalised_layers_keep_variance_and_learn_at_their_pace() -> None:
+def test_equalized_layers_keep_variance_and_learn_at_their_pace() -> None:
     torch.manual_seed(0)
     x = torch.randn(512, 256)
     for pace in (1.0, 0.01):

@@ -46,25 +46,25 @@ def test_a_residual_translator_begins_with_the_picture_itself(build: type[nn.Mod
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
-def test_or_with_a_map_of_colours(build: type[nn.Module], channels: int) -> None:
+def test_or_with_a_map_of_colors(build: type[nn.Module], channels: int) -> None:
     options = {"depth": 3} if build is unet.Generator else {"blocks": 1}
-    colours = min(channels, 3)
-    matrix, shift = torch.rand(colours, colours), torch.rand(colours)
+    colors = min(channels, 3)
+    matrix, shift = torch.rand(colors, colors), torch.rand(colors)
     generator = build(channels, 8, norm="none", residual=True, **options)
     generator.start(matrix, shift)
-    colour, alpha = torch.rand(1, colours, 32, 32) * 2 - 1, torch.rand(1, 1, 32, 32)
-    moved = torch.einsum("ij,njhw->nihw", matrix, colour) + shift[:, None, None]
+    color, alpha = torch.rand(1, colors, 32, 32) * 2 - 1, torch.rand(1, 1, 32, 32)
+    moved = torch.einsum("ij,njhw->nihw", matrix, color) + shift[:, None, None]
     if channels == 4:
-        colour, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (colour, moved))
+        color, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (color, moved))
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.allclose(generator(colour), moved, atol=1e-5)
+        assert torch.allclose(generator(color), moved, atol=1e-5)
     published = build(channels, 8, norm="instance", **options)
-    before = published(colour)
+    before = published(color)
     published.start(matrix, shift)
-    assert torch.equal(published(colour), before)
+    assert torch.equal(published(color), before)
 
 
-def test_instance_normalisation_loses_tone_and_none_keeps_it() -> None:
+def test_instance_normalization_loses_tone_and_none_keeps_it() -> None:
     torch.manual_seed(0)
     x = torch.rand(1, 3, 32, 32) * 0.5 - 0.5
     moved = {}

@@ -148,9 +148,9 @@ def test_values_are_fp32_under_autocast(penalty: type) -> None:
 def test_two_looks_are_at_the_same_network(penalty: type) -> None:
     with pytest.raises(UserError, match="between which dropout changes"):
         penalty()(step(Layers(nn.Flatten(), nn.Dropout(0.3), nn.Linear(60, 1), nn.Flatten(0))))
-    normalised = Layers(nn.Flatten(), spectral_norm(nn.Linear(60, 1)), nn.Flatten(0))
-    linear = penalty(weight=2.0, sigma=1e-3)(step(normalised))  # of a linear D the slope along e is w e
-    assert linear.item() < 10  # |w| is 1, where two different normalisations would differ by thousands of sigmas
+    normalized = Layers(nn.Flatten(), spectral_norm(nn.Linear(60, 1)), nn.Flatten(0))
+    linear = penalty(weight=2.0, sigma=1e-3)(step(normalized))  # of a linear D the slope along e is w e
+    assert linear.item() < 10  # |w| is 1, where two different normalizations would differ by thousands of sigmas
 
 
 def test_heads_are_averaged_within_and_summed_over() -> None:

@@ -36,7 +36,7 @@ def test_the_term_is_the_cross_entropy_of_four_turns() -> None:
     assert penalty(step(images, discriminator)).item() == pytest.approx(0.5 * np.mean(terms))
 
 
-def test_turns_are_learnt() -> None:
+def test_turns_are_learned() -> None:
     torch.manual_seed(0)
     discriminator, penalty = dcgan.Discriminator((16, 16), width=4), Rotation(16)
     optimizer = torch.optim.Adam([*discriminator.parameters(), *penalty.parameters()], 3e-3)
@@ -62,5 +62,5 @@ def test_a_run_learns_with_it_and_goes_on(train: Train, tmp_path: Path) -> None:
 
 def test_frozen_features_are_refused() -> None:
     frozen = dcgan.Discriminator((16, 16), width=4, norm="none").requires_grad_(False)
-    with pytest.raises(UserError, match="features are not learnt"):
+    with pytest.raises(UserError, match="features are not learned"):
         Rotation(16, numbers=16)(step(torch.randn(4, 3, 16, 16), frozen))

@@ -6,7 +6,7 @@ import torch
 
 from gan.images.convert import to_float
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.recognition.features import Layers, Once, colour_histogram, learns_features, raw_pixels
+from gan.recognition.features import Layers, Once, color_histogram, learns_features, raw_pixels
 from gan.recognition.patches import Patches
 
 
@@ -54,21 +54,21 @@ def test_statistics_are_those_of_the_images() -> None:
     assert not layers.network.training and norm.momentum == 0.1
 
 
-def test_pixels_and_colours() -> None:
+def test_pixels_and_colors() -> None:
     some = images(4)
     assert torch.equal(raw_pixels(some), some.flatten(1) / 255)
-    for row, image in zip(colour_histogram(some), some.numpy(), strict=True):
+    for row, image in zip(color_histogram(some), some.numpy(), strict=True):
         counts, _ = np.histogramdd(image.reshape(3, -1).T, bins=8, range=[(0, 256)] * 3)
         assert row[:-1].square().numpy() == pytest.approx(counts.flatten() / 256) and row[-1] == 0
     seen = images(2, 4)
     seen[:, 3, :4] = 0
     seen[:, 3, 4:] = 255
     seen[:, :3] = seen[:, :3].minimum(seen[:, 3:])
-    assert colour_histogram(seen)[:, -1].tolist() == [0.5, 0.5]
-    assert colour_histogram(images(2, 1)).square().sum(1).tolist() == pytest.approx([1, 1])
+    assert color_histogram(seen)[:, -1].tolist() == [0.5, 0.5]
+    assert color_histogram(images(2, 1)).square().sum(1).tolist() == pytest.approx([1, 1])
 
 
-def test_whether_features_are_learnt() -> None:
+def test_whether_features_are_learned() -> None:
     some = images(1, size=32)
     assert learns_features(dcgan.Discriminator((32, 32), width=4), some)
     frozen = dcgan.Discriminator((32, 32), width=4).requires_grad_(False)

@@ -13,8 +13,8 @@ from gan.recognition.probe import CONSTANTS, KINDS, balanced_accuracy, chosen, c
 def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(n) % classes
-    centres = 2 * torch.randn(classes, size, generator=generator)
-    return centres[labels] + torch.randn(n, size, generator=generator), labels
+    centers = 2 * torch.randn(classes, size, generator=generator)
+    return centers[labels] + torch.randn(n, size, generator=generator), labels
 
 
 def test_components_are_numpys() -> None:
@@ -49,7 +49,7 @@ def test_classes_are_told(kind: str, classes: int) -> None:
     assert torch.allclose(joined(reduced, small)(features), small(reduced(features)), atol=1e-4)
 
 
-def test_a_class_that_is_not_learnt_is_never_the_answer() -> None:
+def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
     features, labels = clouds(90)
     rows = labels != 1
     probe = fit(features[rows], labels[rows], 3, 1.0)
@@ -59,7 +59,7 @@ def test_a_class_that_is_not_learnt_is_never_the_answer() -> None:
 
 
 def test_the_constant_is_the_best_on_validation() -> None:
-    """With more features than images, noise is learnt by heart unless weights are held small."""
+    """With more features than images, noise is learned by heart unless weights are held small."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(240) % 2
     features = torch.randn(240, 200, generator=generator)

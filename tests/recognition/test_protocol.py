@@ -115,7 +115,7 @@ def test_nothing_is_fitted_to_what_is_tested(monkeypatch: pytest.MonkeyPatch) ->
     assert scores[0].constants == scores[1].constants and scores[0].accuracy > scores[1].accuracy
 
 
-def test_the_constant_is_chosen_by_as_few_labels_as_are_learnt_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_constant_is_chosen_by_as_few_labels_as_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = torch.arange(300) % 3
     images = labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).byte() * 80
     seen = []

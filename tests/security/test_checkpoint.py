@@ -251,9 +251,9 @@ COMMANDS: dict[str, list[str]] = {
     "interpolate": ["interpolate", "forged.ckpt", "--out", "out/way.gif"],
     "project": ["project", "forged.ckpt", "image.png", "--out", "out"],
     "translate": ["translate", "forged.ckpt", "image.png", "out/done.png"],
-    "predict": ["recognise", "predict", "forged.ckpt", "image.png", "--out", "out"],
-    "fit": ["recognise", "fit", "forged.ckpt", "images", "--out", "out"],
-    "score": ["recognise", "score", "forged.ckpt"],
+    "predict": ["recognize", "predict", "forged.ckpt", "image.png", "--out", "out"],
+    "fit": ["recognize", "fit", "forged.ckpt", "images", "--out", "out"],
+    "score": ["recognize", "score", "forged.ckpt"],
     "evaluate": ["evaluate", "forged.ckpt", "--images", "8"],
     "generate --checkpoint": ["generate", "run", "--checkpoint", "forged.ckpt", "--out", "out"],
 }

@@ -26,7 +26,7 @@ from gan.recognition.features import Layers
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage
 
-PREDICT = ["recognise", "predict", "model.ckpt", "image.png", "--out", "classifier"]
+PREDICT = ["recognize", "predict", "model.ckpt", "image.png", "--out", "classifier"]
 EDIT = ["edit", "model.ckpt", "--recognition", "classifier", "--set", "cat=1", "--seeds", "0", "--out", "out"]
 
 

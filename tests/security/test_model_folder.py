@@ -72,7 +72,7 @@ LINKS: dict[str, tuple[Callable[[Path, Path], None], list[str]]] = {
     "directions": (lambda run, outside: (run / "directions").symlink_to(outside), ["directions", "run"]),
     "recognition": (
         lambda run, outside: (run / run_folder.RECOGNITION).symlink_to(outside),
-        ["recognise", "fit", "run", "i"],
+        ["recognize", "fit", "run", "i"],
     ),
 }
 

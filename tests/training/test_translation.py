@@ -14,7 +14,7 @@ from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import monge_kantorovich, statistics
 from gan.metrics.translation import nearness
 from gan.penalties.reconstruction import Reconstruction
-from gan.training.fit import initialise
+from gan.training.fit import initialize
 from gan.training.translation import PairStep
 from tests.conftest import Train
 from tests.recipes import build, fit, photographs
@@ -165,7 +165,7 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
     pictures, truths = data.inputs(99, held_out=True), data.truths(99, held_out=True)
     moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
     assert first_gain(tmp_path / "run") == pytest.approx(nearness(pictures, moved, truths)["gain"], abs=0.02)
-    if ranks == 1:  # what was learnt elsewhere is not fitted again
+    if ranks == 1:  # what was learned elsewhere is not fitted again
         train(*options[:-1], "images=8", "init_from=run", "hydra.run.dir=next", tiny=False)
         assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
 
@@ -203,7 +203,7 @@ def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path
     fit(build("cyclegan", "model.micro_batch=2"), 2)
     fit(build("cyclegan"), 3, save=tmp_path / "some.ckpt")
     module, _ = build("cyclegan")
-    initialise(module, tmp_path / "some.ckpt")
+    initialize(module, tmp_path / "some.ckpt")
     assert not module.pools[0].stored and module.pools[0].seen == 0
     trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
     assert all(

@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 
 from gan.common.errors import UserError
 from gan.data.builtin.shapes import (
-    Colour,
+    Color,
     Pen,
     Rng,
     car,
@@ -123,7 +123,7 @@ def poster(rng: Rng, height: int, width: int) -> np.ndarray:
     return pen.pixels(height)
 
 
-def poster_sky(pen: Pen, rng: Rng, horizon: float, sky: Colour, sun: Colour, halo: Colour) -> None:
+def poster_sky(pen: Pen, rng: Rng, horizon: float, sky: Color, sun: Color, halo: Color) -> None:
     x, y, radius = rng.uniform((0.3, 0.27, 0.13), (0.7, 0.4, 0.2)).tolist()
     design = pick(rng, ("rays", "rays", "rings", "bands", "plain"))
     if design == "rays":
@@ -140,7 +140,7 @@ def poster_sky(pen: Pen, rng: Rng, horizon: float, sky: Colour, sun: Colour, hal
     pen.disc(sun, x, y, radius)
 
 
-# Sprites: a symmetric figure on 16 x 16 cells, in the true colours of an old machine.
+# Sprites: a symmetric figure on 16 x 16 cells, in the true colors of an old machine.
 
 MACHINES = (  # outline and grounds | ramps of shade, body and light
     "0f380f 9bbc0f 8bac0f | 306230 306230 8bac0f | 306230 8bac0f 9bbc0f | 0f380f 306230 306230",  # Game Boy
@@ -218,7 +218,7 @@ FIGURES = (invader, hero, monster, ship)
 
 
 def sprite(rng: Rng, height: int, width: int) -> np.ndarray:
-    (outline, *grounds), *ramps = (inks(colours) for colours in pick(rng, MACHINES).split("|"))
+    (outline, *grounds), *ramps = (inks(colors) for colors in pick(rng, MACHINES).split("|"))
     white = max(grounds, key=sum)
     field, pattern = (grounds[i] for i in rng.permutation(len(grounds))[:2])
     ramps = [ramps[i] for i in np.resize(rng.permutation(len(ramps)), 3)]
@@ -241,14 +241,14 @@ def sprite(rng: Rng, height: int, width: int) -> np.ndarray:
     solid = np.pad(part > 0, 1)
     above, below, left, right = solid[:-2, 1:-1], solid[2:, 1:-1], solid[1:-1, :-2], solid[1:-1, 2:]
     tone = np.clip(1 + (~above | ~left) - 1 * (~below | ~right), 0, 2)  # lit from the upper left
-    colours = np.array([[outline] * 3, *ramps, [white] * 3, [outline] * 3])
+    colors = np.array([[outline] * 3, *ramps, [white] * 3, [outline] * 3])
     top, start = (rows.shape[0] - 16) // 2, (rows.shape[1] - 16) // 2
     inked = (part > 0) | above | below | left | right
-    picture[top : top + 16, start : start + 16][inked] = colours[part, tone][inked]
+    picture[top : top + 16, start : start + 16][inked] = colors[part, tone][inked]
     return picture.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
 
 
-# Photographs: soft scenes in natural colours, then the chemistry and the age of the print.
+# Photographs: soft scenes in natural colors, then the chemistry and the age of the print.
 
 
 def portrait(pen: Pen, rng: Rng) -> None:
@@ -320,8 +320,8 @@ def sea(pen: Pen, rng: Rng) -> None:
     else:
         boat = pen.at(x, y, size)
         for puff in range(8):
-            grey = mix((80, 78, 76), (190, 188, 184), puff / 8)
-            boat.disc(grey, -0.1 - 0.2 * puff, -1 - 0.07 * puff, 0.1 + 0.03 * puff)
+            gray = mix((80, 78, 76), (190, 188, 184), puff / 8)
+            boat.disc(gray, -0.1 - 0.2 * puff, -1 - 0.07 * puff, 0.1 + 0.03 * puff)
         steamer(boat, (40, 38, 40), (230, 225, 215), (150, 70, 50))
 
 
@@ -359,14 +359,14 @@ def photograph(rng: Rng, height: int, width: int) -> np.ndarray:
     edge = rng.uniform(0.04, 0.08) * min(height, width) * pick(rng, (0, 1, 1, 1))  # pixels
     light = exposed + rng.normal(0, rng.uniform(0.008, 0.024), (height, width, 1))
     if tone == "faded":  # the blue layer goes first, blacks turn brown, light leaks in at one side
-        coloured = (51, 36, 33) + light * (195, 183, 135)
-        coloured += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
+        colored = (51, 36, 33) + light * (195, 183, 135)
+        colored += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
     else:
-        coloured = toned(light @ (0.3, 0.59, 0.11), np.array(inks(tone)))
+        colored = toned(light @ (0.3, 0.59, 0.11), np.array(inks(tone)))
     if edge:
         border, bottom = max(1, round(edge)), max(1, round(edge * foot))
-        coloured[:border] = coloured[-bottom:] = coloured[:, :border] = coloured[:, -border:] = paper
-    return np.asarray(coloured.clip(0, 255), np.uint8)
+        colored[:border] = colored[-bottom:] = colored[:, :border] = colored[:, -border:] = paper
+    return np.asarray(colored.clip(0, 255), np.uint8)
 
 
 # Neon: a striped sun over a glowing grid, on a screen with scan lines.
@@ -416,8 +416,8 @@ def neon(rng: Rng, height: int, width: int) -> np.ndarray:
     if near in ("palms", "palm"):
         for side in (-1, 1) if near == "palms" else (pick(rng, (-1, 1)),):
             place, size, lean = 0.5 + side * rng.uniform(0.36, 0.46), rng.uniform(0.55, 0.78), rng.uniform(-0.12, 0.06)
-            for colour, scale in ((mix(outline, night, 0.2), 1.04), ((4, 2, 14), 1)):
-                palm(pen.at(place, 0.95, size * scale), colour, side * lean)
+            for color, scale in ((mix(outline, night, 0.2), 1.04), ((4, 2, 14), 1)):
+                palm(pen.at(place, 0.95, size * scale), color, side * lean)
     elif near == "triangle":
         tip = pick(rng, (-1.3, 1.3))
         sun.line(outline, 0.1, (-1.13, -tip / 2), (1.13, -tip / 2), (0, tip), (-1.13, -tip / 2))

@@ -1,4 +1,4 @@
-"""The drawing tools of the retro images: colours, a pen, and the objects they are made of."""
+"""The drawing tools of the retro images: colors, a pen, and the objects they are made of."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
 Rng = np.random.Generator
-Colour = tuple[int, ...]  # red, green, blue in 0..255
+Color = tuple[int, ...]  # red, green, blue in 0..255
 
 GLYPHS = {  # three by five bits a letter, one octal digit a row from the top
     "A": "25755", "B": "65656", "C": "74447", "D": "65556", "E": "74647", "F": "74644", "H": "55755", "I": "72227",
@@ -16,24 +16,24 @@ GLYPHS = {  # three by five bits a letter, one octal digit a row from the top
 }  # fmt: skip
 
 
-def inks(words: str) -> list[Colour]:
-    """Colours from hexadecimal words: "ff0000 00ff00" is red and green."""
+def inks(words: str) -> list[Color]:
+    """Colors from hexadecimal words: "ff0000 00ff00" is red and green."""
     return [tuple(bytes.fromhex(word)) for word in words.split()]
 
 
-def mix(a: Colour, b: Colour, amount: float) -> Colour:
+def mix(a: Color, b: Color, amount: float) -> Color:
     return tuple(round(p + (q - p) * amount) for p, q in zip(a, b, strict=True))
 
 
 def toned(luminance: np.ndarray, tones: np.ndarray) -> np.ndarray:
-    """Luminance (H, W) in 0..1 -> (H, W, 3), along the colours (3, 3) of shadows, middle and lights."""
+    """Luminance (H, W) in 0..1 -> (H, W, 3), along the colors (3, 3) of shadows, middle and lights."""
     return np.stack([np.interp(luminance, (0, 0.5, 1), tone) for tone in np.transpose(tones)], axis=-1)
 
 
-def vary(rng: Rng, colours: list[Colour], spread: float) -> list[Colour]:
-    """Shift each colour, and all of them together, a little, as another printing of the same design would."""
-    shift = rng.normal(0, spread, (len(colours), 3)) + rng.normal(0, spread, 3)
-    return [tuple(row) for row in np.clip(colours + shift, 0, 255).astype(int).tolist()]
+def vary(rng: Rng, colors: list[Color], spread: float) -> list[Color]:
+    """Shift each color, and all of them together, a little, as another printing of the same design would."""
+    shift = rng.normal(0, spread, (len(colors), 3)) + rng.normal(0, spread, 3)
+    return [tuple(row) for row in np.clip(colors + shift, 0, 255).astype(int).tolist()]
 
 
 def path(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
@@ -48,10 +48,10 @@ class Pen(NamedTuple):
     scale: tuple[float, float]
 
     @classmethod
-    def sheet(cls, height: int, width: int, colour: Colour = (0, 0, 0)) -> "Pen":
+    def sheet(cls, height: int, width: int, color: Color = (0, 0, 0)) -> "Pen":
         """A pen over a new sheet, larger than the picture for smooth edges; (0, 0) to (1, 1) is all of it."""
         factor = min(8, max(2, 256 // max(height, width)))
-        image = Image.new("RGB", (width * factor, height * factor), colour)
+        image = Image.new("RGB", (width * factor, height * factor), color)
         return cls(image, (0.0, 0.0), image.size)
 
     def at(self, x: float, y: float, size: float) -> "Pen":
@@ -62,30 +62,30 @@ class Pen(NamedTuple):
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         return self.origin[0] + x * self.scale[0], self.origin[1] + y * self.scale[1]
 
-    def shape(self, colour: Colour, *points: tuple[float, float]) -> None:
-        ImageDraw.Draw(self.image).polygon([self.pixel(*point) for point in points], fill=colour)
+    def shape(self, color: Color, *points: tuple[float, float]) -> None:
+        ImageDraw.Draw(self.image).polygon([self.pixel(*point) for point in points], fill=color)
 
-    def box(self, colour: Colour, left: float, top: float, right: float, bottom: float) -> None:
-        self.shape(colour, (left, top), (right, top), (right, bottom), (left, bottom))
+    def box(self, color: Color, left: float, top: float, right: float, bottom: float) -> None:
+        self.shape(color, (left, top), (right, top), (right, bottom), (left, bottom))
 
-    def line(self, colour: Colour, thickness: float, *points: tuple[float, float]) -> None:
+    def line(self, color: Color, thickness: float, *points: tuple[float, float]) -> None:
         thick = max(1, round(thickness * min(self.scale)))
-        ImageDraw.Draw(self.image).line([self.pixel(*point) for point in points], colour, thick, joint="curve")
+        ImageDraw.Draw(self.image).line([self.pixel(*point) for point in points], color, thick, joint="curve")
 
-    def disc(self, colour: Colour, x: float, y: float, radius: float, squash: float = 1.0) -> None:
+    def disc(self, color: Color, x: float, y: float, radius: float, squash: float = 1.0) -> None:
         (cx, cy), r = self.pixel(x, y), radius * min(self.scale)
-        ImageDraw.Draw(self.image).ellipse((cx - r, cy - r * squash, cx + r, cy + r * squash), fill=colour)
+        ImageDraw.Draw(self.image).ellipse((cx - r, cy - r * squash, cx + r, cy + r * squash), fill=color)
 
-    def gradient(self, upper: Colour, lower: Colour, top: float, bottom: float) -> None:
+    def gradient(self, upper: Color, lower: Color, top: float, bottom: float) -> None:
         """Fill the sheet between two heights with a vertical blend."""
         first, last = (round(y * self.image.height) for y in (top, bottom))
         ramp = np.linspace(upper, lower, last - first).astype(np.uint8)[:, None]
         self.image.paste(Image.fromarray(ramp).resize((self.image.width, last - first)), (0, first))
 
-    def frame(self, colour: Colour, thickness: float) -> None:
+    def frame(self, color: Color, thickness: float) -> None:
         """Draw the border of the sheet."""
         thick = round(thickness * min(self.scale))
-        ImageDraw.Draw(self.image).rectangle((0, 0, *self.image.size), outline=colour, width=thick)
+        ImageDraw.Draw(self.image).rectangle((0, 0, *self.image.size), outline=color, width=thick)
 
     def pixels(self, height: int, blur: float = 0.0) -> np.ndarray:
         """The picture, uint8 (height, width, 3); `blur` is a fraction of the shorter side."""
@@ -93,7 +93,7 @@ class Pen(NamedTuple):
         return np.asarray(image.reduce(image.height // height))
 
 
-def lettering(pen: Pen, word: str, colour: Colour) -> None:
+def lettering(pen: Pen, word: str, color: Color) -> None:
     """Write a word across the foot of the sheet."""
     wide, high = min(0.8 / (4 * len(word) - 1), 0.055), 0.019
     left = 0.5 - wide * (4 * len(word) - 1) / 2
@@ -101,10 +101,10 @@ def lettering(pen: Pen, word: str, colour: Colour) -> None:
         bits = "0".join(f"{int(GLYPHS[letter][row]):03b}" for letter in word)
         for column in (i for i, bit in enumerate(bits) if bit == "1"):
             x, y = left + column * wide, 0.827 + row * high
-            pen.box(colour, x, y, x + wide, y + high)
+            pen.box(color, x, y, x + wide, y + high)
 
 
-# Objects: hills and towers span the sheet, the sun is centred on its pen's origin, the rest stand on it, about one
+# Objects: hills and towers span the sheet, the sun is centered on its pen's origin, the rest stand on it, about one
 # unit high.
 
 
@@ -120,13 +120,13 @@ def ridge(rng: Rng, base: float, height: float, jagged: bool) -> list[tuple[floa
     return [*path(x, base - height * y), (1.0, 1.1), (0.0, 1.1)]
 
 
-def range_with_snow(pen: Pen, rng: Rng, base: float, height: float, rock: Colour, snow: Colour) -> None:
+def range_with_snow(pen: Pen, rng: Rng, base: float, height: float, rock: Color, snow: Color) -> None:
     outline = ridge(rng, base, height, jagged=True)
     pen.shape(snow, *outline)
     pen.shape(rock, *((x, y + 0.05 + 0.02 * (i % 3)) for i, (x, y) in enumerate(outline)))
 
 
-def skyline(pen: Pen, rng: Rng, base: float, height: float, wall: Colour, window: Colour) -> None:
+def skyline(pen: Pen, rng: Rng, base: float, height: float, wall: Color, window: Color) -> None:
     """Towers across the whole picture, highest in the middle, some with a spire, and lit windows."""
     x = -0.02
     while x < 1:
@@ -143,21 +143,21 @@ def skyline(pen: Pen, rng: Rng, base: float, height: float, wall: Colour, window
         x += wide + rng.uniform(0, 0.02)
 
 
-def palm(pen: Pen, colour: Colour, lean: float) -> None:
-    pen.shape(colour, (-0.05, 0), (lean * 0.3 - 0.03, -0.45), (lean - 0.02, -0.8), (lean + 0.02, -0.8),
+def palm(pen: Pen, color: Color, lean: float) -> None:
+    pen.shape(color, (-0.05, 0), (lean * 0.3 - 0.03, -0.45), (lean - 0.02, -0.8), (lean + 0.02, -0.8),
               (lean * 0.3 + 0.03, -0.45), (0.05, 0))  # fmt: skip
     t = np.linspace(0, 1, 7)
     for angle in np.linspace(-0.5, np.pi + 0.5, 7):
         x = lean + 0.42 * np.cos(angle) * t
         y = -0.8 - 0.36 * np.sin(angle) * t + 0.26 * t**2  # a frond bends under its weight
         leaf = 0.055 * np.sin(np.pi * t**0.7)
-        pen.shape(colour, *path(np.r_[x, x[::-1]], np.r_[y - leaf, (y + leaf)[::-1]]))
+        pen.shape(color, *path(np.r_[x, x[::-1]], np.r_[y - leaf, (y + leaf)[::-1]]))
 
 
-def pine(pen: Pen, colour: Colour) -> None:
+def pine(pen: Pen, color: Color) -> None:
     for top, wide in ((-1.0, 0.18), (-0.75, 0.26), (-0.45, 0.34)):
-        pen.shape(colour, (0, top), (wide, top + 0.4), (-wide, top + 0.4))
-    pen.box(colour, -0.05, -0.1, 0.05, 0)
+        pen.shape(color, (0, top), (wide, top + 0.4), (-wide, top + 0.4))
+    pen.box(color, -0.05, -0.1, 0.05, 0)
 
 
 def tree(pen: Pen, rng: Rng) -> None:
@@ -167,13 +167,13 @@ def tree(pen: Pen, rng: Rng) -> None:
         pen.disc(mix(leaf, (225, 225, 170), max(0.0, -0.25 * (y + 0.5)) + rng.uniform(0, 0.15)), x, y, radius)
 
 
-def sailboat(pen: Pen, hull: Colour, sail: Colour) -> None:
+def sailboat(pen: Pen, hull: Color, sail: Color) -> None:
     pen.shape(sail, (0.03, -0.2), (0.03, -1), (0.5, -0.2))
     pen.shape(sail, (-0.03, -0.2), (-0.03, -0.85), (-0.38, -0.2))
     pen.shape(hull, (-0.5, -0.14), (0.55, -0.14), (0.38, 0.05), (-0.36, 0.05))
 
 
-def steamer(pen: Pen, hull: Colour, deck: Colour, funnel: Colour) -> None:
+def steamer(pen: Pen, hull: Color, deck: Color, funnel: Color) -> None:
     pen.box(deck, -0.6, -0.42, 0.6, -0.2)
     for x in (-0.35, 0.0, 0.35):
         pen.shape(funnel, (x - 0.08, -0.4), (x - 0.12, -0.85), (x + 0.04, -0.85), (x + 0.08, -0.4))
@@ -181,7 +181,7 @@ def steamer(pen: Pen, hull: Colour, deck: Colour, funnel: Colour) -> None:
     pen.shape(hull, (-1.05, -0.25), (1.1, -0.25), (0.9, 0.05), (-0.95, 0.05))
 
 
-def car(pen: Pen, body: Colour, glass: Colour, tyre: Colour) -> None:
+def car(pen: Pen, body: Color, glass: Color, tyre: Color) -> None:
     pen.shape(body, (-0.7, -0.5), (-0.42, -0.95), (0.25, -0.95), (0.55, -0.5))
     pen.shape(glass, (-0.52, -0.52), (-0.34, -0.85), (-0.1, -0.85), (-0.1, -0.52))
     pen.shape(glass, (-0.02, -0.52), (-0.02, -0.85), (0.2, -0.85), (0.38, -0.52))
@@ -191,7 +191,7 @@ def car(pen: Pen, body: Colour, glass: Colour, tyre: Colour) -> None:
         pen.disc(glass, x, -0.13, 0.1)
 
 
-def sports_car(pen: Pen, edge: Colour, lamp: Colour) -> None:
+def sports_car(pen: Pen, edge: Color, lamp: Color) -> None:
     """Seen from behind."""
     roof = ((-0.75, -0.55), (-0.5, -0.9), (0.5, -0.9), (0.75, -0.55))
     pen.shape((14, 8, 26), *roof)
@@ -202,7 +202,7 @@ def sports_car(pen: Pen, edge: Colour, lamp: Colour) -> None:
         pen.box(lamp, side * 0.65 - 0.28, -0.45, side * 0.65 + 0.28, -0.28)
 
 
-def striped_sun(pen: Pen, above: Colour, below: Colour, stripes: float) -> None:
+def striped_sun(pen: Pen, above: Color, below: Color, stripes: float) -> None:
     for top, bottom in pairwise(np.linspace(-1, 1, 81).tolist()):
         if bottom < -0.1 or (bottom + 0.1) * stripes % 1 > 0.4 + 0.25 * bottom:
             first, last = np.sqrt((1 - top**2, 1 - bottom**2)).tolist()

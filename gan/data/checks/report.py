@@ -37,7 +37,7 @@ class Facts(NamedTuple):
     width: int = 0
     frames: int = 0
     transparent: bool = False
-    grey: bool = False
+    gray: bool = False
     sprite: bool = False
     digest: str = ""  # of the pixels
     hash: int = 0  # perceptual, 64 bits
@@ -89,7 +89,7 @@ def called(files: Sequence[File]) -> list[str]:
     return [file.path if several else file.name for file in files]
 
 
-def summarise(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, Any]:
+def summarize(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, Any]:
     """The report as JSON; `size` is that of the training, None for the one suggested."""
     names = called(files)
     good = [(name, file, fact) for name, file, fact in zip(names, files, facts, strict=True) if not fact.error]
@@ -122,7 +122,7 @@ def summarise(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, in
         "pictures": sum(fact.frames for fact in known),
         "animations": [path for path, fact in zip(paths, known, strict=True) if fact.frames > 1],
         "transparent": sum(fact.transparent for fact in known),
-        "grey": sum(fact.grey for fact in known),
+        "gray": sum(fact.gray for fact in known),
         "sprites": sum(fact.sprite for fact in known),
         "classes": counted(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
         "duplicates": {"exact": same(paths, known), "near": alike(paths, known)},
@@ -170,9 +170,9 @@ def suggest(facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, A
     fit = "crop" if kept.mean() >= 0.75 else "pad"
     reasons["fit"] = f"a crop to {size[0]}x{size[1]} (height x width) shows {kept.mean():.0%} of an image on average"
     transparent = float(np.mean([fact.transparent for fact in facts]))
-    grey = float(np.mean([fact.grey for fact in facts]))
-    channels = 4 if transparent >= 0.05 else 1 if grey >= 0.99 else 3
-    reasons["channels"] = f"{transparent:.0%} have transparent pixels, {grey:.0%} are grey"
+    gray = float(np.mean([fact.gray for fact in facts]))
+    channels = 4 if transparent >= 0.05 else 1 if gray >= 0.99 else 3
+    reasons["channels"] = f"{transparent:.0%} have transparent pixels, {gray:.0%} are gray"
     sprites = float(np.mean([fact.sprite for fact in facts]))
     whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
     resample = "nearest" if sprites >= 0.5 and np.mean(whole) < 0.5 else "auto"

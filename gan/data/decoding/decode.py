@@ -3,18 +3,18 @@
 What each Pillow mode becomes, before the resize:
 
     1             0 or 255
-    L, RGB        as it is; a transparent colour in the file (tRNS) becomes alpha
+    L, RGB        as it is; a transparent color in the file (tRNS) becomes alpha
     LA, RGBA      alpha kept
-    P             the palette's colours; transparency, one colour or a byte for each, becomes alpha
-    PA            the palette's colours and the alpha band
+    P             the palette's colors; transparency, one color or a byte for each, becomes alpha
+    PA            the palette's colors and the alpha band
     CMYK          through the embedded profile, else Pillow's plain conversion (it has undone Adobe's inversion in JPEG)
     YCbCr, HSV    converted to RGB
     LAB           converted to RGB (D50 -> sRGB)
-    I;16, I;16B   grey, 0..65535 -> 0..255: by the full range, whatever the image uses of it
-    I             grey; values in 0..255 are kept, in 0..65535 scaled by it, others stretched from least to greatest
-    F             grey; values in 0..1 are scaled by 255, in 0..255 kept, others stretched; NaN and infinity are black
+    I;16, I;16B   gray, 0..65535 -> 0..255: by the full range, whatever the image uses of it
+    I             gray; values in 0..255 are kept, in 0..65535 scaled by it, others stretched from least to greatest
+    F             gray; values in 0..1 are scaled by 255, in 0..255 kept, others stretched; NaN and infinity are black
 
-An embedded ICC profile is applied where it fits the mode and can be read, else ignored. Colour PNG of 16 bits keeps the
+An embedded ICC profile is applied where it fits the mode and can be read, else ignored. Color PNG of 16 bits keeps the
 upper eight. Of an animation or a file of several pages the first picture counts, or each with frames="all".
 
 A JPEG of at least four times the size asked for is decoded at a part of its own (`_reduce`): after the resize that
@@ -79,10 +79,10 @@ class Decoder:
 
     Args:
         size: (height, width) in pixels; an image of that size is not resampled.
-        channels: 1 is luma and 3 is RGB, both composited on `background` (a Pillow colour name or #rrggbb); 4 is RGBA,
-            PREMULTIPLIED (RGB * A / 255, rounded), so that colours hidden under transparent pixels are zero; A is 255
+        channels: 1 is luma and 3 is RGB, both composited on `background` (a Pillow color name or #rrggbb); 4 is RGBA,
+            PREMULTIPLIED (RGB * A / 255, rounded), so that colors hidden under transparent pixels are zero; A is 255
             where the file has no alpha.
-        fit: "crop" scales to cover the size and cuts the centre out, "pad" scales to fit inside and fills up with the
+        fit: "crop" scales to cover the size and cuts the center out, "pad" scales to fit inside and fills up with the
             background (transparent with 4 channels), "stretch" gives up the aspect ratio; "windows" cuts parts of the
             size out as they are, spread over the picture, which is enlarged where it is smaller than one.
         resample: "lanczos" and "box" average over what they shrink, "nearest" picks pixels; "auto" is nearest for pixel
@@ -115,7 +115,7 @@ class Decoder:
         at_least("windows", self.windows, 1)
         if self.windows > 1 and self.fit != "windows":
             raise UserError(f"windows={self.windows}: of fit=windows, and fit is {self.fit}")
-        _colour(self.background)
+        _color(self.background)
 
     def __call__(self, source: Source) -> Iterator[Fitted]:
         """The pictures of a file; ImageError where it can't be read, whether at its first or a later one."""
@@ -143,15 +143,15 @@ class Decoder:
 
     def fitted(self, image: Image.Image) -> Fitted:
         """An upright RGB or straight RGBA picture at the size and with the channels asked for."""
-        if self.channels == 4:  # premultiplied, or the resize mixes hidden colours into the edges
+        if self.channels == 4:  # premultiplied, or the resize mixes hidden colors into the edges
             image = image.convert("RGBA").convert("RGBa")
         else:
-            image = composited(image, _colour(self.background))
+            image = composited(image, _color(self.background))
         if self.channels == 1:
             image = image.convert("L")
         resized, sharp = self._resized(image)
         pixels = np.array(self._padded(resized))  # (H, W, C), or (H, W)
-        if self.channels == 4:  # Lanczos overshoots, but no premultiplied colour exceeds its alpha
+        if self.channels == 4:  # Lanczos overshoots, but no premultiplied color exceeds its alpha
             for channel in range(3):
                 np.minimum(pixels[..., channel], pixels[..., 3], out=pixels[..., channel])
         return Fitted(pixels.reshape(*self.size, self.channels).transpose(2, 0, 1), sharp)
@@ -164,7 +164,7 @@ class Decoder:
         if self.channels == 4:
             canvas = Image.new("RGBa", (width, height))
         else:
-            canvas = Image.new("RGB", (width, height), _colour(self.background)).convert(image.mode)
+            canvas = Image.new("RGB", (width, height), _color(self.background)).convert(image.mode)
         canvas.paste(image, ((width - image.width) // 2, (height - image.height) // 2))
         return canvas
 
@@ -200,7 +200,7 @@ def decode(source: Source, size: Sequence[int], channels: int = 3, **options: An
 def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
     """Whether the part `box` of an image goes to `size` (width, height) by a whole factor without losing a pixel.
 
-    Enlarged: no side of the image is above 64 pixels and on average each colour is there at least twice, which tells
+    Enlarged: no side of the image is above 64 pixels and on average each color is there at least twice, which tells
     sprites from small photographs. Reduced: the part consists of equal squares of the factor's size.
     """
     across, down = box[2] - box[0], box[3] - box[1]
@@ -222,8 +222,8 @@ def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
 
 def unpremultiply(image: np.ndarray) -> np.ndarray:
     """Premultiplied -> straight alpha, as PNG stores it: uint8 (4, H, W) both; transparent pixels become zero."""
-    colour, alpha = image[:3].astype(np.uint16), image[3:].astype(np.uint16)
-    straight = (colour * 255 + alpha // 2) // np.maximum(alpha, 1)  # at most 65025 + 127: fits 16 bits
+    color, alpha = image[:3].astype(np.uint16), image[3:].astype(np.uint16)
+    straight = (color * 255 + alpha // 2) // np.maximum(alpha, 1)  # at most 65025 + 127: fits 16 bits
     straight = np.where(alpha > 0, np.minimum(straight, 255), 0)
     return np.concatenate([straight.astype(np.uint8), image[3:]])
 
@@ -255,7 +255,7 @@ def _pictures(file: BinaryIO, frames: str, max_pixels: int, least: int) -> Gener
     image = _headed(file, max_pixels)
     if least:
         _reduce(image, least)
-    _match_transparent_colour(image)
+    _match_transparent_color(image)
     many = frames == "all" and _frames(image) > 1
     for frame in range(_frames(image) if many else 1):
         if frame:
@@ -337,8 +337,8 @@ def _silence_pillow() -> None:
         warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
-def _match_transparent_colour(image: ImageFile.ImageFile) -> None:
-    """Bring the transparent colour of a PNG from the depth of the file to that of the pixels: Pillow 13 leaves it."""
+def _match_transparent_color(image: ImageFile.ImageFile) -> None:
+    """Bring the transparent color of a PNG from the depth of the file to that of the pixels: Pillow 13 leaves it."""
     key = image.info.get("transparency")
     raw = image.tile[0].args if image.tile else None  # how the file's bytes are laid out
     if key is not None and raw in ("L;2", "L;4"):
@@ -379,16 +379,16 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     if not image.info.get("icc_profile"):
         return plain
     if image.mode == "CMYK":
-        colour = image
+        color = image
     else:
-        colour = plain.convert("L" if ImageMode.getmode(image.mode).basemode == "L" else "RGB")
+        color = plain.convert("L" if ImageMode.getmode(image.mode).basemode == "L" else "RGB")
     try:
         profile = image.info["icc_profile"]
         undated = profile[:24] + bytes(12) + profile[36:]  # programs write the time into each file's profile
-        convert = _conversion(undated, colour.mode, threading.get_ident())
-        converted = ImageCms.applyTransform(colour, convert)
+        convert = _conversion(undated, color.mode, threading.get_ident())
+        converted = ImageCms.applyTransform(color, convert)
     except (ImageCms.PyCMSError, ImportError, OSError, TypeError, ValueError):
-        return plain  # a broken profile, or one of another colour space, or a Pillow without LittleCMS
+        return plain  # a broken profile, or one of another color space, or a Pillow without LittleCMS
     if converted is not None and plain.mode == "RGBA":
         converted.putalpha(plain.getchannel("A"))
     return plain if converted is None else converted
@@ -407,13 +407,13 @@ def _conversion(profile: bytes, mode: str, thread: int) -> ImageCms.ImageCmsTran
 def _straight(image: Image.Image) -> Image.Image:
     """Any mode -> RGB, or RGBA where anything in the file says transparent. The table at the top of this file."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        return _deep_grey(np.asarray(image), image.info.get("transparency"))
+        return _deep_gray(np.asarray(image), image.info.get("transparency"))
     mode = "RGBA" if image.has_transparency_data else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
-def _deep_grey(values: np.ndarray, key: int | None) -> Image.Image:
-    """Grey of 16 or 32 bits, (H, W) -> RGB, or RGBA where pixels of the value `key` are transparent.
+def _deep_gray(values: np.ndarray, key: int | None) -> Image.Image:
+    """Gray of 16 or 32 bits, (H, W) -> RGB, or RGBA where pixels of the value `key` are transparent.
 
     Pillow's own conversion clips at 255, which turns nearly all of a 16-bit image white.
     """
@@ -428,29 +428,29 @@ def _deep_grey(values: np.ndarray, key: int | None) -> Image.Image:
     scaled -= low
     scaled *= 255
     scaled /= high - low or 1  # one value all over becomes black
-    grey = Image.fromarray(np.rint(scaled).astype(np.uint8))
+    gray = Image.fromarray(np.rint(scaled).astype(np.uint8))
     if key is None:
-        return grey.convert("RGB")
+        return gray.convert("RGB")
     alpha = Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
-    return Image.merge("RGBA", (grey, grey, grey, alpha))
+    return Image.merge("RGBA", (gray, gray, gray, alpha))
 
 
-def composited(image: Image.Image, colour: tuple[int, ...]) -> Image.Image:
+def composited(image: Image.Image, color: tuple[int, ...]) -> Image.Image:
     """RGB, or straight RGBA on a background -> RGB."""
     if image.mode == "RGB":
         return image
-    paper = Image.new("RGB", image.size, colour)
+    paper = Image.new("RGB", image.size, color)
     paper.paste(image, mask=image)
     return paper
 
 
 @functools.cache
-def _colour(background: str) -> tuple[int, ...]:
-    """Red, green, blue in 0..255; UserError where it is no colour."""
+def _color(background: str) -> tuple[int, ...]:
+    """Red, green, blue in 0..255; UserError where it is no color."""
     try:
-        colour = ImageColor.getrgb(background)
-        if len(colour) == 3:  # one with alpha has four numbers
-            return colour
+        color = ImageColor.getrgb(background)
+        if len(color) == 3:  # one with alpha has four numbers
+            return color
     except (AttributeError, TypeError, ValueError):
         pass
-    raise UserError(f"background={background!r} is not a colour: use a name such as white or a code such as #f4ecd8")
+    raise UserError(f"background={background!r} is not a color: use a name such as white or a code such as #f4ecd8")

@@ -13,7 +13,7 @@ from torch import Tensor
 from gan.common.errors import at_least
 from gan.data.module import say
 from gan.evaluation.feature_cache import place, read, write
-from gan.evaluation.memorization import FEWEST, NEIGHBOURS, TRUSTED, Originals
+from gan.evaluation.memorization import FEWEST, NEIGHBORS, TRUSTED, Originals
 from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights
@@ -52,7 +52,7 @@ class Evaluate(Callback):
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         self.n = pl_module.most(self.n)
         train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
-        if len(train) <= NEIGHBOURS:
+        if len(train) <= NEIGHBORS:
             say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
             return
         if 0 < len(held_out) < FEWEST:

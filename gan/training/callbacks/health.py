@@ -1,4 +1,4 @@
-"""A second pair of eyes on a run: who wins, what is learnt by heart, whether samples grow alike, in plain words."""
+"""A second pair of eyes on a run: who wins, what is learned by heart, whether samples grow alike, in plain words."""
 
 from __future__ import annotations
 

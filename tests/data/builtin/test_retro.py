@@ -61,7 +61,7 @@ def test_a_scene_is_the_same_at_another_size(kind: str) -> None:
         assert 3 * distance(index, index) < distance(index, index + len(KINDS))
 
 
-def test_a_sprite_has_few_colours_on_a_whole_grid() -> None:
+def test_a_sprite_has_few_colors_on_a_whole_grid() -> None:
     for index in range(KINDS.index("sprite"), 200, len(KINDS)):
         cells = draw(2, index, 64, 64)[::4, ::4]  # (16, 16, 3)
         np.testing.assert_array_equal(cells.repeat(4, axis=0).repeat(4, axis=1), draw(2, index, 64, 64))
@@ -71,10 +71,10 @@ def test_a_sprite_has_few_colours_on_a_whole_grid() -> None:
 def test_the_kinds_are_told_apart_by_nearest_centroid() -> None:
     def features(image: np.ndarray) -> list[float]:
         pixels = image.astype(float)
-        colours = len(np.unique(image.reshape(-1, 3), axis=0))
+        colors = len(np.unique(image.reshape(-1, 3), axis=0))
         lines = np.abs(np.diff(pixels, 2, axis=0)).mean() - np.abs(np.diff(pixels, 2, axis=1)).mean()
         flat = (np.diff(pixels, axis=1) == 0).mean()
-        return [np.log(colours), pixels.mean(), lines, flat]
+        return [np.log(colors), pixels.mean(), lines, flat]
 
     values = np.array([features(draw(3, index, 64, 64)) for index in range(400)])  # (400, 4)
     label = np.arange(400) % len(KINDS)

@@ -1,4 +1,4 @@
-"""The drawing tools' colours."""
+"""The drawing tools' colors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def test_inks_are_hexadecimal_words() -> None:
     assert inks("ff0000 00ff80") == [(255, 0, 0), (0, 255, 128)]
 
 
-def test_mixing_goes_from_one_colour_to_the_other() -> None:
+def test_mixing_goes_from_one_color_to_the_other() -> None:
     assert [mix((0, 100, 200), (100, 0, 200), amount) for amount in (0, 0.5, 1)] == [
         (0, 100, 200),
         (50, 50, 200),
@@ -19,7 +19,7 @@ def test_mixing_goes_from_one_colour_to_the_other() -> None:
     ]
 
 
-def test_varied_colours_stay_colours() -> None:
+def test_varied_colors_stay_colors() -> None:
     varied = vary(np.random.default_rng(0), [(0, 128, 255)] * 50, 40)
-    assert all(0 <= value <= 255 for colour in varied for value in colour)
+    assert all(0 <= value <= 255 for color in varied for value in color)
     assert len(set(varied)) > 40

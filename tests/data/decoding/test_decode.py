@@ -28,9 +28,9 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.Byte
     return file
 
 
-def png(size: tuple[int, int], depth: int, colour: int, rows: list[bytes], *chunks: tuple[bytes, bytes]) -> io.BytesIO:
+def png(size: tuple[int, int], depth: int, color: int, rows: list[bytes], *chunks: tuple[bytes, bytes]) -> io.BytesIO:
     """A PNG by hand, for what Pillow reads but does not write; size is (width, height)."""
-    header = struct.pack(">IIBBBBB", *size, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", *size, depth, color, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
     file = b"\x89PNG\r\n\x1a\n"
     for kind, body in ((b"IHDR", header), *chunks, (b"IDAT", data), (b"IEND", b"")):
@@ -52,7 +52,7 @@ def test_one_bit():
     assert row(encoded(image), 2) == [[0, 0, 0], [255, 255, 255]]
 
 
-def test_grey_and_grey_with_alpha():
+def test_gray_and_gray_with_alpha():
     assert row(encoded(Image.fromarray(np.array([[0, 77]], np.uint8))), 2) == [[0, 0, 0], [77, 77, 77]]
     image = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 51)))
     assert row(encoded(image), 1, 4) == [[20, 20, 20, 51]]
@@ -101,11 +101,11 @@ def test_rgb_of_lossless_webp():
         (16, struct.pack(">HH", 515, 514), 515, [[0, 0, 0, 0], [2, 2, 2, 255]]),
     ],
 )
-def test_transparent_grey(depth, data, key, expected):
+def test_transparent_gray(depth, data, key, expected):
     assert row(png((2, 1), depth, 0, [data], (b"tRNS", struct.pack(">H", key))), 2, 4) == expected
 
 
-def test_transparent_colour():
+def test_transparent_color():
     eight = png((2, 1), 8, 2, [bytes([1, 2, 3, 1, 2, 4])], (b"tRNS", struct.pack(">HHH", 1, 2, 3)))
     assert row(eight, 2, 4) == [[0, 0, 0, 0], [1, 2, 4, 255]]
     pixels = struct.pack(">6H", 0x0102, 0x0203, 0x0304, 0x0102, 0x0203, 0x0504)
@@ -113,7 +113,7 @@ def test_transparent_colour():
     assert row(sixteen, 2, 4) == [[0, 0, 0, 0], [1, 2, 5, 255]]
 
 
-def test_colour_of_sixteen_bits_with_alpha():
+def test_color_of_sixteen_bits_with_alpha():
     file = png((1, 1), 16, 6, [struct.pack(">HHHH", 0x8000, 0x40FF, 0xFFFF, 0xFFFF)])
     assert row(file, 1, 4) == [[0x80, 0x40, 0xFF, 255]]
 
@@ -137,9 +137,9 @@ def test_cmyk_jpeg_of_adobe():
 def test_sixteen_bit_ramp(mode):
     ramp = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     image = Image.frombytes(mode, (256, 256), ramp.astype(">u2" if mode == "I;16B" else "<u2").tobytes())
-    grey = decode(encoded(image, "TIFF"), (256, 256), 1)
-    assert abs(grey.mean() - 127.5) < 1
-    assert np.array_equal(grey[0], np.rint(ramp / 257).astype(np.uint8))
+    gray = decode(encoded(image, "TIFF"), (256, 256), 1)
+    assert abs(gray.mean() - 127.5) < 1
+    assert np.array_equal(gray[0], np.rint(ramp / 257).astype(np.uint8))
 
 
 def test_sixteen_bit_png_keeps_its_range_when_dark():
@@ -208,7 +208,7 @@ def test_hsv():
 
 
 def test_first_picture_of_many():
-    pages = [Image.new("RGB", (2, 2), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+    pages = [Image.new("RGB", (2, 2), color) for color in ((255, 0, 0), (0, 255, 0))]
     for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
         file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
         assert decode(file, (2, 2))[:, 0, 0].tolist() == [255, 0, 0], form
@@ -216,13 +216,13 @@ def test_first_picture_of_many():
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
 def test_all_pictures_of_a_file(form):
-    colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    pages = [Image.new("RGB", (2, 2), colour) for colour in colours]
+    colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    pages = [Image.new("RGB", (2, 2), color) for color in colors]
     options = {"lossless": True} if form == "WEBP" else {}
     file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
     assert module.header(file).frames == 3
     found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
-    assert found == [list(colour) for colour in colours]
+    assert found == [list(color) for color in colors]
     assert len(list(Decoder((2, 2))(file))) == 1
 
 
@@ -249,7 +249,7 @@ def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
         list(Decoder((2, 2), frames="all")(io.BytesIO(file.getvalue()[:-3000])))
 
 
-# Orientation and colour profiles
+# Orientation and color profiles
 
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "JPEG"])
@@ -337,8 +337,8 @@ def test_profile_for_another_kind_of_image_is_ignored():
 
 def test_premultiplied_rounds_and_hides():
     alpha = np.arange(256, dtype=np.uint8)[None]  # (1, 256)
-    colour = np.full((1, 256), 200, np.uint8)
-    file = encoded(Image.fromarray(np.stack([colour, colour, colour, alpha], -1)))
+    color = np.full((1, 256), 200, np.uint8)
+    file = encoded(Image.fromarray(np.stack([color, color, color, alpha], -1)))
     got = decode(file, (1, 256), 4)
     assert np.array_equal(got[3], alpha)
     assert np.array_equal(got[0, 0], np.rint(200 * np.arange(256) / 255).astype(np.uint8))
@@ -421,7 +421,7 @@ def gradient(height: int, width: int) -> Image.Image:
     return Image.fromarray(np.stack([x, y, 0 * x], -1).astype(np.uint8))
 
 
-def test_crop_takes_the_centre():
+def test_crop_takes_the_center():
     got = decode(encoded(gradient(10, 31)), (10, 10))
     assert got[0, 0].tolist() == list(range(10, 20))  # nothing is scaled: whole pixels
     assert got[1, :, 0].tolist() == list(range(10))
@@ -465,7 +465,7 @@ def enlarged(image: np.ndarray, factor: int) -> np.ndarray:
     return image.repeat(factor, 0).repeat(factor, 1)
 
 
-SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 255  # (H, W, 3), eight colours
+SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 255  # (H, W, 3), eight colors
 
 
 @pytest.mark.parametrize(
@@ -476,7 +476,7 @@ SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 
         (enlarged(SPRITE, 8), 32, "nearest"),  # drawn with squares of eight pixels, which become two
         (enlarged(SPRITE, 8), 8, "lanczos"),  # squares would be lost
         (enlarged(SPRITE, 5), 240, "lanczos"),  # sprites aren't as large
-        (NOISE[:4, :4], 8, "lanczos"),  # each colour once, as in a small photograph
+        (NOISE[:4, :4], 8, "lanczos"),  # each color once, as in a small photograph
         (np.random.default_rng(4).integers(0, 256, (64, 64, 3), dtype=np.uint8), 32, "lanczos"),  # a photograph
     ],
 )

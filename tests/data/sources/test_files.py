@@ -16,9 +16,9 @@ from gan.data.decoding.decode import Decoder, ImageError
 from gan.data.sources.files import Files, content, find
 
 
-def png(colour: tuple[int, int, int]) -> bytes:
+def png(color: tuple[int, int, int]) -> bytes:
     file = io.BytesIO()
-    Image.new("RGB", (4, 4), colour).save(file, "PNG")
+    Image.new("RGB", (4, 4), color).save(file, "PNG")
     return file.getvalue()
 
 
@@ -29,7 +29,7 @@ def archive(path: Path, members: dict[str, bytes]) -> str:
     return str(path)
 
 
-def colours(source: Files) -> list[list[int]]:
+def colors(source: Files) -> list[list[int]]:
     decoder = Decoder((2, 2))
     return [
         next(source.pictures(source.content(i), decoder)).pixels[:, 0, 0].tolist() for i in range(len(source.files))
@@ -43,7 +43,7 @@ def test_a_zip_is_read_where_it_is(tmp_path: Path) -> None:
     source = Files([root])
     assert source.names == ["a/1.png", "b/2.PNG"]
     assert source.classes(True) == (["a", "b"], [0, 1])
-    assert colours(source) == [[1, 0, 0], [2, 0, 0]]
+    assert colors(source) == [[1, 0, 0], [2, 0, 0]]
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -83,7 +83,7 @@ def test_archives_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_folder_that_is_named_like_an_archive(tmp_path: Path) -> None:
     (tmp_path / "x.zip").mkdir()
     (tmp_path / "x.zip" / "a.png").write_bytes(png((5, 0, 0)))
-    assert colours(Files([str(tmp_path / "x.zip")])) == [[5, 0, 0]]
+    assert colors(Files([str(tmp_path / "x.zip")])) == [[5, 0, 0]]
 
 
 def test_several_roots_in_the_order_given(tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_several_roots_in_the_order_given(tmp_path: Path) -> None:
         path.write_bytes(png((red, 0, 0)))
     root = archive(tmp_path / "z.zip", {"y/3.png": png((4, 0, 0))})
     source = Files([str(tmp_path / "b"), str(tmp_path / "a"), root])
-    assert [colour[0] for colour in colours(source)] == [1, 2, 3, 4]
+    assert [color[0] for color in colors(source)] == [1, 2, 3, 4]
     assert source.classes(True) == (["x", "y"], [0, 0, 1, 1])
     assert len(set(source.keys)) == 4
     with pytest.raises(UserError, match="is there twice"):
