@@ -258,7 +258,7 @@ class Model:
         labels = classes_of(seeds, self.class_counts)
         if label is not None:
             labels = torch.full((len(seeds),), self.label_of(label))
-        return latents(seeds, self.generator.latent), labels
+        return latents(seeds, self.generator.latent_dim), labels
 
     def label_of(self, name: str) -> int:
         if not self.classes:
@@ -294,11 +294,11 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
 
 def drawing(path: Path, generator: Any, state: dict[str, Any]) -> Model:
     """What `load` gives, of a checkpoint that has been read."""
-    if not hasattr(generator, "latent"):
+    if not hasattr(generator, "latent_dim"):
         raise UserError(f"{path}: it translates pictures, and draws none from seeds; gan translate does")
     names = state.get("classes", [])
     counts = counts_of(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
-    reestimate_batch_norm(generator, generator.latent, counts)
+    reestimate_batch_norm(generator, generator.latent_dim, counts)
     return Model(generator, int(state["images"]), state["config"], names, counts)
 
 

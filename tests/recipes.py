@@ -35,16 +35,16 @@ TINY = {
     ],
     "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
     "pix2pix": ["model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"],
-    "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent=8"],
+    "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent_dim=8"],
 }
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
 TINY["lut"] = ["model.generator.points=5", "model.generator.width=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]
 TINY["cyclegan"] = [
-    "model.generator.there.width=4",
-    "model.generator.there.blocks=1",
-    "model.discriminator.there.width=4",
+    "model.generator.a2b.width=4",
+    "model.generator.a2b.blocks=1",
+    "model.discriminator.a2b.width=4",
     "model.pool=6",
 ]
 TINY["stylegan2_ada"] = TINY["stylegan2"]

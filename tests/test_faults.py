@@ -85,7 +85,7 @@ def resume(folder: Path, cache: str = "") -> str:
 def test_a_file_that_turns_bad_without_a_cache(folder: Path, tmp_path: Path, workers: int) -> None:
     (tmp_path / "blocked").touch()  # a file where the folder of the cache should be
     good = (folder / "7.png").read_bytes()
-    with running(folder, f"data.workers={workers}", cache=str(tmp_path / "blocked")) as process:
+    with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked")) as process:
         (folder / "7.png").write_bytes(good[:40])
         line = ending(process)
         assert line.startswith(f"error: '{folder}/7.png': could be read when the run began, but no more")
@@ -102,7 +102,7 @@ def alive(pid: int) -> bool:
 
 
 def test_a_worker_that_dies(folder: Path) -> None:
-    with running(folder, "data.workers=2") as process:
+    with running(folder, "data.num_workers=2") as process:
         workers = children(process.pid)
         killed = next(pid for pid in workers if "multiprocessing" not in Path(f"/proc/{pid}/cmdline").read_text())
         os.kill(killed, signal.SIGKILL)
@@ -138,7 +138,7 @@ def gatherers(process: subprocess.Popen[str]) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: signal.Signals) -> None:
     """It goes on when the run is to end, so that a last checkpoint is saved."""
-    with running(folder, "data.workers=2") as process:
+    with running(folder, "data.num_workers=2") as process:
         workers = gatherers(process)
         os.kill(workers[0], signal.SIGSTOP)
         time.sleep(1)  # until its batch is waited for
@@ -167,7 +167,7 @@ def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
         "sys.argv = sys.argv[1:]\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
-    with running(folder, f"data.workers={workers}", cache=str(tmp_path / "blocked"), code=code) as process:
+    with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked"), code=code) as process:
         (folder / "gone").touch()
         time.sleep(1)
         process.send_signal(signal.SIGINT)

@@ -67,7 +67,7 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train, tmp_path: Path) -> None:
-    options = [f"trainer.precision={precision}", f"data.workers={workers}", "augment=diffaugment"]
+    options = [f"trainer.precision={precision}", f"data.num_workers={workers}", "augment=diffaugment"]
     train(*options, "images=56", "hydra.run.dir=whole")
     train(*options, "images=28", "hydra.run.dir=parts")  # in mid-epoch (24 images), and between two lines of losses
     train("resume=parts", "images=56")
@@ -148,8 +148,8 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("number", "code", "option"),
     [
-        (signal.SIGTERM, 143, "data.workers=2"),
-        (signal.SIGINT, 130, "data.workers=2"),
+        (signal.SIGTERM, 143, "data.num_workers=2"),
+        (signal.SIGINT, 130, "data.num_workers=2"),
         (signal.SIGTERM, 143, "trainer.devices=2"),
     ],
 )
@@ -234,7 +234,7 @@ def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> 
 
 def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp_path: Path) -> None:
     """Only rank 0 measures, and both must enter the barrier of a checkpoint that is due for the score alone."""
-    options = ["callback.evaluate.every=4", "callback.checkpoint.every=1000", "callback.checkpoint.keep=9"]
+    options = ["callback.evaluate.interval=4", "callback.checkpoint.interval=1000", "callback.checkpoint.keep=9"]
     train(*options, "images=16", "trainer.devices=2", "hydra.run.dir=a")
     best = run_folder.best(tmp_path / "a")
     assert best is not None and run_folder.damage(best) is None
@@ -283,11 +283,11 @@ BAD_INPUT = [
     (["minutes=0"], "minutes=0"),
     (["seed=-1"], "seed=-1"),
     (["objective_mode=lst"], "objective_mode=lst"),
-    (["callback.samples.every=0"], "every=0"),
+    (["callback.samples.interval=0"], "interval=0"),
     (["trainer.precision=foo"], "foo"),
     (["model.generator_optimizer.lr=-1"], "learning rate"),
     (["model.generator_optimizer.lr=abc"], "optimizer"),
-    (["data.workers=-1"], "data.workers=-1"),
+    (["data.num_workers=-1"], "data.num_workers=-1"),
     (["hydra.run.dir=file.txt/x"], "file.txt"),
     (["penalty=[r1]"], "norm=spectral"),
     (["resume=nowhere"], "nowhere"),

@@ -61,8 +61,8 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         adam,
         batch_size=8,
         n_critic=n_critic,
-        penalties={"r1": R1(weight=1.0, every=2), "lecam": LeCam(weight=0.1)},
-        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, images=48, every=2),
+        penalties={"r1": R1(weight=1.0, interval=2), "lecam": LeCam(weight=0.1)},
+        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, images=48, interval=2),
     )
     record = Record()
     trainer = Trainer(

@@ -35,7 +35,7 @@ class Adaptive(nn.Module):
     signs: Tensor  # sum of D's signs since the last step, a mean over the images for each batch
 
     def __init__(
-        self, augment: Any, target: float = 0.6, images: int = 500_000, every: int = 4, most: float = 0.8
+        self, augment: Any, target: float = 0.6, images: int = 500_000, interval: int = 4, most: float = 0.8
     ) -> None:
         super().__init__()
         if not hasattr(augment, "probability"):
@@ -45,7 +45,7 @@ class Adaptive(nn.Module):
         self.augment = augment
         self.target = target
         self.images = at_least("augment.images", images, 1)
-        self.every = at_least("augment.every", every, 1)
+        self.interval = at_least("augment.interval", interval, 1)
         self.most = most
         self.register_buffer("probability", torch.zeros(()))
         self.register_buffer("signs", torch.zeros(()))
@@ -66,9 +66,9 @@ class Adaptive(nn.Module):
         assert step.real_logits is not None
         sign = over_ranks(per_image(step.real_logits).sign().mean())  # now: DDP gives all ranks the first one's buffers
         self.signs += torch.where(sign.isfinite(), sign, self.target)
-        if (step.batch + 1) % self.every == 0:
-            seen = self.every * len(step.real) * ranks()
-            above = self.signs / self.every - self.target
+        if (step.batch + 1) % self.interval == 0:
+            seen = self.interval * len(step.real) * ranks()
+            above = self.signs / self.interval - self.target
             self.probability.add_(above.sign() * seen / self.images).clamp_(0, self.most)
             self.signs.zero_()
         return self.probability.clone()

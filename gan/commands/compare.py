@@ -16,7 +16,7 @@ from gan.common.progress import duration
 from gan.run import run_folder
 
 # What says where and how long a run was, not what it was.
-INCIDENTAL = ("logger", "callback", "metric", "data.workers", "objective", "resume")
+INCIDENTAL = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
 WIDEST = 28  # letters of a cell
 MOST_CURVES = 50
 

@@ -151,7 +151,7 @@ def gather(arguments: argparse.Namespace) -> Found:
     else:
         checkpoint = run_folder.find(source, arguments.checkpoint)
         network, state = loading.network_of(checkpoint, arguments.average)
-        if hasattr(network, "latent"):
+        if hasattr(network, "latent_dim"):
             sets, protocol = of_run(source, checkpoint, drawing(checkpoint, network, state), arguments)
         else:
             network = loading.translating(checkpoint, network)

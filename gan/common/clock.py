@@ -5,21 +5,21 @@ from __future__ import annotations
 import hashlib
 
 
-def crosses(before: int, after: int, every: int) -> bool:
+def crosses(before: int, after: int, interval: int) -> bool:
     """Whether a multiple of `every` images lies in (before, after]: when something periodic is due."""
-    return after // every > before // every
+    return after // interval > before // interval
 
 
-def widens(before: int, after: int, first: int, every: int) -> bool:
+def widens(before: int, after: int, first: int, interval: int) -> bool:
     """Whether first, 2 first, 4 first ... below `every`, or a multiple of `every`, lies in (before, after].
 
     What is learned in so many images again and again doubles them: soon at first, seldom later.
     """
-    while first < every:
+    while first < interval:
         if before < first <= after:
             return True
         first *= 2
-    return crosses(before, after, every)
+    return crosses(before, after, interval)
 
 
 def seed_of(*key: object) -> int:

@@ -76,8 +76,8 @@ class Images(LightningDataModule):
         split: str | None = None,
         validation: float = 0.1,
         split_seed: int = 0,
-        keep: str = "disk",
-        workers: int = 0,
+        storage: str = "disk",
+        num_workers: int = 0,
         images: int = RETRO_IMAGES,
         kinds: Sequence[str] = retro.KINDS,
     ) -> None:
@@ -104,12 +104,12 @@ class Images(LightningDataModule):
         self.split = split
         self.validation = validation
         self.split_seed = at_least("data.split_seed", split_seed, 0)
-        if keep not in KEEP:
-            raise UserError(f"data.keep={keep}: not known; use one of {', '.join(KEEP)}")
-        self.keep = keep
-        self.workers = at_least("data.workers", workers, 0)
-        if self.workers and keep == "device":
-            raise UserError(f"data.workers={workers}: cannot gather from data.keep=device; take 0 workers")
+        if storage not in KEEP:
+            raise UserError(f"data.storage={storage}: not known; use one of {', '.join(KEEP)}")
+        self.storage = storage
+        self.num_workers = at_least("data.num_workers", num_workers, 0)
+        if self.num_workers and storage == "device":
+            raise UserError(f"data.num_workers={num_workers}: cannot gather from data.storage=device; take 0 workers")
         self.count = at_least("data.images", images, 1)
         self.kinds = list(kinds)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
@@ -162,7 +162,7 @@ class Images(LightningDataModule):
             chosen = self._held_out(self.names)
             self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
             self.digests, self.validation_digests = self.digests[~chosen], self.digests[chosen]
-        if self.keep != "disk":
+        if self.storage != "disk":
             self._take_into_memory()
         self.fingerprint = fingerprint(source.names, found.counts)
 
@@ -183,11 +183,11 @@ class Images(LightningDataModule):
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
             self.place(self.trainer.strategy.root_device)
-        return served(self.stream(*position(self.trainer)), self.workers, self.keep)
+        return served(self.stream(*position(self.trainer)), self.num_workers, self.storage)
 
     def place(self, device: torch.device) -> None:
         """Move the pixels there, with keep="device"."""
-        if self.keep == "device":
+        if self.storage == "device":
             self.pixels = torch.as_tensor(self.pixels).to(device)
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
@@ -268,23 +268,23 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 
-def served(batches: IterableDataset[dict[str, Tensor]], workers: int, keep: str) -> Iterable[dict[str, Tensor]]:
+def served(batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str) -> Iterable[dict[str, Tensor]]:
     """Batches as the trainer takes them: itself, where a loader would neither pin nor have workers, but cost time."""
-    if not workers and (keep == "device" or not torch.cuda.is_available()):
+    if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
-    return loader(batches, workers)
+    return loader(batches, num_workers)
 
 
-def loader(batches: IterableDataset[dict[str, Tensor]], workers: int) -> DataLoader[dict[str, Tensor]]:
+def loader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
     """Batches that are whole already, from processes and in pinned memory where that helps."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user asked for them
     return DataLoader(
         batches,
         batch_size=None,
-        num_workers=workers,
+        num_workers=num_workers,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=ignore_signals,
-        persistent_workers=workers > 0,
+        persistent_workers=num_workers > 0,
     )
 
 

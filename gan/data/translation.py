@@ -217,7 +217,7 @@ class Unpaired(LightningDataModule):
             for side in self.sides:
                 side.place(self.trainer.strategy.root_device)
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        return served(Sides(streams, self.channels), self.a.workers, self.a.keep)
+        return served(Sides(streams, self.channels), self.a.num_workers, self.a.storage)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""

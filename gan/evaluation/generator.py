@@ -17,7 +17,7 @@ from torch.nn.functional import avg_pool2d
 from gan.evaluation.memorization import NEIGHBORS, TRUSTED, Originality
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.frechet_distance import frechet_distance
-from gan.metrics.kid import kernel_distance, squared_mmd
+from gan.metrics.kid import kid_of_subsets, squared_mmd
 from gan.metrics.prdc import prdc
 from gan.metrics.vendi import vendi_score
 
@@ -99,7 +99,7 @@ def blurred(images: Tensor) -> Tensor:
 
 def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
     """All distances of one pair of feature matrices; what needs more than NEIGHBORS images is left out below that."""
-    kid, deviation = kernel_distance(real, generated, SUBSETS)
+    kid, deviation = kid_of_subsets(real, generated, SUBSETS)
     values = {
         "kid": squared_mmd(real, generated),
         "kid_subsets": kid,

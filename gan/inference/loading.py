@@ -32,7 +32,13 @@ DATA = (
     "gan.data.translation.Styled",
 )
 FOLDERS = ("root", "a", "b", "name", "labels")  # options of data that may name what is read
-LIMITS = {"images": 10**6, "workers": 64, "batch_size": 2**16, "windows": 10**4, "max_pixels": 10**9}  # of others' data
+LIMITS = {
+    "images": 10**6,
+    "num_workers": 64,
+    "batch_size": 2**16,
+    "windows": 10**4,
+    "max_pixels": 10**9,
+}  # of others' data
 ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
 
 
@@ -55,10 +61,10 @@ def load_translator(
 
 def translating(path: Path, network: Any, direction: str = "a2b") -> Any:
     """The network of one direction that `load_translator` gives, of a checkpoint that has been read."""
-    if hasattr(network, "latent"):
+    if hasattr(network, "latent_dim"):
         raise UserError(f"{path}: it draws pictures from seeds, and translates none; gan generate does")
-    if hasattr(network, "back"):
-        network = network.there if direction == "a2b" else network.back
+    if hasattr(network, "b2a"):
+        network = network.a2b if direction == "a2b" else network.b2a
     elif direction != "a2b":
         raise UserError(
             f"--direction {direction}: this translator goes from a to b only; model=cyclegan goes both ways"
@@ -138,9 +144,9 @@ def shape_of_images(config: Any, path: Path) -> tuple[int, int, int]:
 
 def check_generator(network: Any, shape: tuple[int, int, int]) -> None:
     """UserError where a planned generator does not draw, or translate, images of that shape."""
-    if hasattr(network, "latent"):
+    if hasattr(network, "latent_dim"):
         label = torch.zeros(1, dtype=torch.long, device="meta") if getattr(network, "classes", 0) else None
-        z = torch.zeros(1, network.latent, device="meta")
+        z = torch.zeros(1, network.latent_dim, device="meta")
         expect(network, network, shape, shape, z, label)
         return
     channels, height, width = shape
@@ -152,8 +158,8 @@ def check_generator(network: Any, shape: tuple[int, int, int]) -> None:
 
 def translators(network: Any) -> Iterator[Any]:
     """The networks of each direction."""
-    for one in (network.there, network.back) if hasattr(network, "back") else (network,):
-        if hasattr(one, "latent") or not hasattr(one, "multiple"):
+    for one in (network.a2b, network.b2a) if hasattr(network, "b2a") else (network,):
+        if hasattr(one, "latent_dim") or not hasattr(one, "multiple"):
             raise UserError(f"{type(one).__module__}.{type(one).__name__} translates no images")
         yield one
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.latent.space import Space, stages
+from gan.latent.space import Space, synthesis_layers
 
 POINTS = 10_000  # of w that its components are taken from
 PICTURES = 1_500  # whose activations they are taken from in z
@@ -35,8 +35,10 @@ def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None
         label: (1,), the class whose points the spread is of, of generators with classes.
         layers: which of the generator's inlets; all, if not given.
     """
-    inlets = space.generator.inlets()
-    vectors, _ = factorised([inlets[layer] for layer in range(len(inlets)) if layers is None or layer in layers])
+    latent_weights = space.generator.latent_weights()
+    vectors, _ = factorised(
+        [latent_weights[layer] for layer in range(len(latent_weights)) if layers is None or layer in layers]
+    )
     return Directions(vectors, (space.fixed(POINTS, label) @ vectors.T).std(0))
 
 
@@ -88,7 +90,7 @@ def components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 @torch.no_grad()
 def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
     """(N, D), what the first stage makes of latents (N, latent): that is, what the next one convolves first."""
-    after = stages(space.generator)[1]
+    after = synthesis_layers(space.generator)[1]
     convolution = next(each for each in after.modules() if isinstance(each, nn.Conv2d | nn.ConvTranspose2d))
     found: list[Tensor] = []
     handle = convolution.register_forward_pre_hook(lambda module, given: found.append(given[0].flatten(1).cpu()))

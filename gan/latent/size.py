@@ -15,7 +15,7 @@ from torch.nn.functional import interpolate
 
 from gan.common.errors import UserError
 from gan.inference.sampling import fixed_latents
-from gan.latent.space import stages
+from gan.latent.space import synthesis_layers
 
 LARGEST = 4096  # pixels a side
 
@@ -46,7 +46,7 @@ def resized(generator: Any, size: tuple[int, int]) -> Any:
 
 def entry(generator: Any) -> nn.Module:
     """The module that takes the grid; of a sequence its first, since a label may have the parts called one by one."""
-    first = stages(generator)[0]
+    first = synthesis_layers(generator)[0]
     return first[0] if isinstance(first, nn.Sequential) else first
 
 
@@ -57,7 +57,7 @@ def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
     handle = entry(generator).register_forward_pre_hook(
         lambda module, given: taken.append((given[0].shape[2], given[0].shape[3]))
     )
-    z = fixed_latents(1, generator.latent).to(next(generator.parameters()).device)
+    z = fixed_latents(1, generator.latent_dim).to(next(generator.parameters()).device)
     try:
         image = generator(z, torch.zeros(1, dtype=torch.long, device=z.device))
     finally:

@@ -38,7 +38,7 @@ class Space:
         if self.name == "w" and not mapped:
             raise UserError("w and truncation: this generator has no mapping; only such as model=stylegan2 has")
         self.generator = generator
-        self.size: int = generator.latent
+        self.size: int = generator.latent_dim
         self.layers: int = generator.styles if self.name == "w" else 1
         self.classes: int = getattr(generator, "classes", 0)
 
@@ -102,7 +102,7 @@ class Space:
         return mean + share * (points - mean)
 
 
-def stages(generator: Any) -> list[nn.Module]:
+def synthesis_layers(generator: Any) -> list[nn.Module]:
     """What pictures go through, the smallest grid first."""
     parts = getattr(generator, "blocks", None), getattr(generator, "stages", None), getattr(generator, "to_image", None)
     return [*(parts[0] or parts[1] or []), *([parts[2]] if parts[2] else [])]

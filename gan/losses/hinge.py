@@ -14,7 +14,7 @@ class Hinge(nn.Module):
     Logits are (N, ...) or one such a head; both methods return a scalar.
     """
 
-    paired = False
+    needs_real_logits = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: relu(1 - r), real_logits) + over_heads(lambda f: relu(1 + f), fake_logits)

@@ -20,7 +20,7 @@ class LeastSquares(nn.Module):
         c: what G wants D to say of generated ones.
     """
 
-    paired = False
+    needs_real_logits = False
 
     def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
         super().__init__()

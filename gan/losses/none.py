@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from gan.losses.heads import over_heads
 
 
-class Nothing(nn.Module):
+class NoAdversarialLoss(nn.Module):
     """0, whatever the logits (N, ...) or one such a head; both methods return a scalar, of which gradients are 0."""
 
-    paired = False
+    needs_real_logits = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: 0 * r, real_logits) + over_heads(lambda f: 0 * f, fake_logits)

@@ -15,7 +15,7 @@ class Nonsaturating(nn.Module):
     lose digits. Logits are (N, ...) or one such a head; both methods return a scalar.
     """
 
-    paired = False
+    needs_real_logits = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: softplus(-r), real_logits) + over_heads(softplus, fake_logits)

@@ -20,7 +20,7 @@ class Relativistic(nn.Module):
         UserError: the generator's update was given no real logits.
     """
 
-    paired = True
+    needs_real_logits = True
     signed = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ class SAN(nn.Module):
         UserError: another loss.
     """
 
-    paired = False
+    needs_real_logits = False
     sliced = True  # takes what `gan.networks.san.SlicedHead` gives
 
     def __init__(self, loss: Any) -> None:

@@ -14,7 +14,7 @@ class Wasserstein(nn.Module):
     normalization. Logits are (N, ...) or one such a head; both methods return a scalar.
     """
 
-    paired = False
+    needs_real_logits = False
     signed = False  # only differences of logits mean something
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

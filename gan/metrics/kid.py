@@ -36,7 +36,7 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
     return _estimate(*within, _sum(x, y), len(x), len(y))
 
 
-def kernel_distance(
+def kid_of_subsets(
     x: Tensor, y: Tensor, subsets: int = 100, subset_size: int | None = None, seed: int = 0
 ) -> tuple[float, float]:
     """Mean and standard deviation of `squared_mmd` over random subsets, which is how KID is published.
@@ -94,7 +94,7 @@ def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
     return (((x * (x if y is None else y)).sum(1) / x.shape[1] + 1) ** 3).sum()
 
 
-class KernelDistance:
+class KID:
     """The metric `kid` for the Evaluate callback, over all pairs: it needs no draws, and varies least."""
 
     def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:

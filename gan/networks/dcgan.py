@@ -37,17 +37,17 @@ class Generator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 64,
-        latent: int = 100,
+        latent_dim: int = 100,
         detail: int = 0,
         classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        self.latent = latent
+        self.latent_dim = latent_dim
         self.classes = classes
         widths = channels_at(width, MAX_MULTIPLE * width, doublings) + [detail] * bool(detail)
         self.stem = nn.Sequential(
-            nn.ConvTranspose2d(latent, widths[0], (rows, columns), bias=False),
+            nn.ConvTranspose2d(latent_dim, widths[0], (rows, columns), bias=False),
             batch_norm(widths[0], classes),
             nn.ReLU(inplace=True),
         )
@@ -66,7 +66,7 @@ class Generator(nn.Module):
         )
         self.apply(initialize)
 
-    def inlets(self) -> list[Tensor]:
+    def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]

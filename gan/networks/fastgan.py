@@ -87,13 +87,13 @@ class Generator(nn.Module):
         width: channels of the sixth stage; up to 16 times as many below.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 256) -> None:
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 256) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
-        self.latent = latent
+        self.latent_dim = latent_dim
         self.stem = nn.Sequential(
-            spectral_norm(nn.ConvTranspose2d(latent, 2 * widths[0], (rows, columns), bias=False)),
+            spectral_norm(nn.ConvTranspose2d(latent_dim, 2 * widths[0], (rows, columns), bias=False)),
             nn.BatchNorm2d(2 * widths[0]),
             nn.GLU(1),
         )
@@ -103,13 +103,13 @@ class Generator(nn.Module):
         self.excitations = excitations(widths)
         self.to_image = convolution(widths[-1], channels, 3, padding=1)
 
-    def inlets(self) -> list[Tensor]:
+    def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        z = F.normalize(z) * self.latent**0.5
+        z = F.normalize(z) * self.latent_dim**0.5
         x = self.stem(z[:, :, None, None])  # (N, latent) -> (N, width_0, rows, columns)
         x = excited(x, self.blocks, self.excitations)[-1]  # (N, width_n, H, W)
         return torch.tanh(self.to_image(x))  # (N, C, H, W)

@@ -31,9 +31,9 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
     return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
 
 
-def channels_at(width: int, most: int, stages: int) -> list[int]:
+def channels_at(width: int, max_channels: int, stages: int) -> list[int]:
     """Channels of each stage from the grid on: `width` at the last, twice as many at each before it, at most `most`."""
-    return [min(most, width << stage) for stage in reversed(range(stages))]
+    return [min(max_channels, width << stage) for stage in reversed(range(stages))]
 
 
 def _nearest_sizes(height: int, width: int) -> list[tuple[int, int]]:

@@ -110,7 +110,7 @@ class Generator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 768,
-        latent: int = 64,
+        latent_dim: int = 64,
         blocks: int = 2,
         group_width: int = 16,
         classes: int = 0,
@@ -118,19 +118,19 @@ class Generator(nn.Module):
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
-        self.latent = latent
+        self.latent_dim = latent_dim
         self.classes = classes
         self.basis = nn.Parameter(torch.randn(widths[0], rows, columns))
-        self.modulate = nn.Linear(latent + bool(classes) * CLASS_WIDTH, widths[0], bias=False)
+        self.modulate = nn.Linear(latent_dim + bool(classes) * CLASS_WIDTH, widths[0], bias=False)
         self.stages = stages(Up, widths, blocks, group_width)
         self.to_image = nn.Conv2d(widths[-1], channels, 1, bias=False)
         initialize(self.modulate)
         initialize(self.to_image)
         self.embedding = embedding(classes, CLASS_WIDTH)
 
-    def inlets(self) -> list[Tensor]:
+    def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
-        return [self.modulate.weight[:, : self.latent]]
+        return [self.modulate.weight[:, : self.latent_dim]]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if self.embedding is not None:

@@ -71,21 +71,21 @@ class Generator(nn.Module):
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 128, classes: int = 0
+        self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 128, classes: int = 0
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, MAX_MULTIPLE * width, doublings + 1)
-        self.latent = latent
+        self.latent_dim = latent_dim
         self.classes = classes
         self.grid = (widths[0], rows, columns)
-        self.stem = nn.Linear(latent, widths[0] * rows * columns)
+        self.stem = nn.Linear(latent_dim, widths[0] * rows * columns)
         initialize(self.stem, SHORTCUT)
         self.blocks = nn.ModuleList(Up(before, after, classes) for before, after in pairwise(widths))
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = convolution(widths[-1], channels, 3, SHORTCUT)
 
-    def inlets(self) -> list[Tensor]:
+    def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         return [self.stem.weight]
 

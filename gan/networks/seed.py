@@ -25,13 +25,15 @@ class Generator(nn.Module):
         width: channels at the full size's half; four times as many at the grid.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent: int = 100) -> None:
+    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 100) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        self.latent = latent
+        self.latent_dim = latent_dim
         self.grid = (MAX_MULTIPLE * width, rows, columns)
         inside = MAX_MULTIPLE * width * rows * columns
-        self.stem = nn.Sequential(nn.Linear(latent, inside, bias=False), nn.BatchNorm1d(inside), nn.LeakyReLU(SLOPE))
+        self.stem = nn.Sequential(
+            nn.Linear(latent_dim, inside, bias=False), nn.BatchNorm1d(inside), nn.LeakyReLU(SLOPE)
+        )
         self.blocks = nn.ModuleList(
             [
                 stage(MAX_MULTIPLE * width, 2 * width, stride=1),
@@ -41,7 +43,7 @@ class Generator(nn.Module):
         )
         self.to_image = transposed(width, channels, stride=2)
 
-    def inlets(self) -> list[Tensor]:
+    def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight]

@@ -43,15 +43,15 @@ class Equalized(nn.Module):
         pace: learning rate in units of the others'.
     """
 
-    def __init__(self, *shape: int, bias: float | None = 0.0, pace: float = 1.0) -> None:
+    def __init__(self, *shape: int, bias: float | None = 0.0, lr_multiplier: float = 1.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(shape) / pace)
-        self.bias = None if bias is None else nn.Parameter(torch.full((shape[0],), bias / pace))
-        self.scale = pace / math.sqrt(math.prod(shape[1:]))
-        self.pace = pace
+        self.weight = nn.Parameter(torch.randn(shape) / lr_multiplier)
+        self.bias = None if bias is None else nn.Parameter(torch.full((shape[0],), bias / lr_multiplier))
+        self.scale = lr_multiplier / math.sqrt(math.prod(shape[1:]))
+        self.lr_multiplier = lr_multiplier
 
     def scaled(self) -> tuple[Tensor, Tensor | None]:
-        return self.weight * self.scale, None if self.bias is None else self.bias * self.pace
+        return self.weight * self.scale, None if self.bias is None else self.bias * self.lr_multiplier
 
 
 class Linear(Equalized):
@@ -66,7 +66,7 @@ class Convolution(Equalized):
         return F.conv2d(x, *self.scaled(), padding=self.weight.shape[-1] // 2)
 
 
-class Modulated(nn.Module):
+class ModulatedConv2d(nn.Module):
     """A convolution whose input channels w scales, and whose outputs are brought back to unit variance: equation 3.
 
     Args:
@@ -75,19 +75,19 @@ class Modulated(nn.Module):
     """
 
     def __init__(
-        self, before: int, after: int, kernel: int, latent: int, demodulate: bool = True, doubles: bool = False
+        self, before: int, after: int, kernel: int, latent_dim: int, demodulate: bool = True, upsample: bool = False
     ) -> None:
         super().__init__()
-        self.style = Linear(before, latent, bias=1.0)
+        self.style = Linear(before, latent_dim, bias=1.0)
         self.convolution = Convolution(after, before, kernel, kernel, bias=None)
         self.demodulate = demodulate
-        self.doubles = doubles
+        self.upsample = upsample
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         style = self.style(w)  # (N, before)
         weight = self.convolution.scaled()[0]  # (after, before, k, k)
         x = x * style[:, :, None, None].to(x.dtype)
-        if self.doubles:
+        if self.upsample:
             y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, after, 2h + 1, 2w + 1)
             y = 4 * blur(F.avg_pool2d(y, 2, stride=1))  # (N, after, 2h, 2w)
         else:
@@ -104,9 +104,9 @@ class StyledLayer(nn.Module):
 
     noise: Tensor
 
-    def __init__(self, before: int, after: int, size: tuple[int, int], latent: int, doubles: bool) -> None:
+    def __init__(self, before: int, after: int, size: tuple[int, int], latent_dim: int, upsample: bool) -> None:
         super().__init__()
-        self.modulated = Modulated(before, after, 3, latent, doubles=doubles)
+        self.modulated = ModulatedConv2d(before, after, 3, latent_dim, upsample=upsample)
         self.noise_gain = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(after))
         self.register_buffer("noise", torch.randn(1, 1, *size))
@@ -121,11 +121,11 @@ class StyledLayer(nn.Module):
 class Stage(nn.Module):
     """Two layers, the first doubling the size (at the grid one, and no doubling), and an image of what they make."""
 
-    def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, latent: int) -> None:
+    def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, latent_dim: int) -> None:
         super().__init__()
-        doubling = [StyledLayer(before, after, size, latent, doubles=True)] if before else []
-        self.layers = nn.ModuleList([*doubling, StyledLayer(after, after, size, latent, doubles=False)])
-        self.to_image = Modulated(after, channels, 1, latent, demodulate=False)
+        doubling = [StyledLayer(before, after, size, latent_dim, upsample=True)] if before else []
+        self.layers = nn.ModuleList([*doubling, StyledLayer(after, after, size, latent_dim, upsample=False)])
+        self.to_image = ModulatedConv2d(after, channels, 1, latent_dim, demodulate=False)
         self.image_bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, image: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,22 +142,22 @@ class Mapping(nn.Module):
     With classes, the normalized embedding of the label follows z into the first layer.
     """
 
-    def __init__(self, latent: int, layers: int, classes: int = 0) -> None:
+    def __init__(self, latent_dim: int, layers: int, classes: int = 0) -> None:
         super().__init__()
-        inputs = [latent * (2 if classes else 1), *[latent] * (layers - 1)]
-        self.layers = nn.ModuleList(Linear(latent, before, pace=0.01) for before in inputs)
-        self.embedding = Linear(latent, classes) if classes else None
+        inputs = [latent_dim * (2 if classes else 1), *[latent_dim] * (layers - 1)]
+        self.layers = nn.ModuleList(Linear(latent_dim, before, lr_multiplier=0.01) for before in inputs)
+        self.embedding = Linear(latent_dim, classes) if classes else None
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = normalized(z)
+        x = normalize_2nd_moment(z)
         if self.embedding is not None:
-            x = torch.cat([x, normalized(embedded(self.embedding, label)).to(x.dtype)], 1)  # (N, 2 latent)
+            x = torch.cat([x, normalize_2nd_moment(embedded(self.embedding, label)).to(x.dtype)], 1)  # (N, 2 latent)
         for layer in self.layers:
             x = activate(layer(x))
         return x
 
 
-def normalized(x: Tensor) -> Tensor:
+def normalize_2nd_moment(x: Tensor) -> Tensor:
     """(N, C) of mean square 1 in each row."""
     return x * (x.square().mean(1, keepdim=True) + SMALL).rsqrt()
 
@@ -185,27 +185,27 @@ class Generator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 256,
-        latent: int = 512,
-        most: int = 512,
+        latent_dim: int = 512,
+        max_channels: int = 512,
         layers: int = 2,
         mixing: float = 0.9,
         classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, most, doublings + 1)
-        self.latent = latent
+        widths = channels_at(width, max_channels, doublings + 1)
+        self.latent_dim = latent_dim
         self.classes = classes
         self.mixing = mixing
-        self.mapping = Mapping(latent, layers, classes)
+        self.mapping = Mapping(latent_dim, layers, classes)
         self.constant = nn.Parameter(torch.randn(widths[0], rows, columns))
         self.stages = nn.ModuleList(
-            Stage(before, after, (rows << n, columns << n), channels, latent)
+            Stage(before, after, (rows << n, columns << n), channels, latent_dim)
             for n, (before, after) in enumerate(pairwise([0, *widths]))
         )
         self.styles = 2 * len(widths)  # layers, and the last image
 
-    def inlets(self) -> list[Tensor]:
+    def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which w comes in: of each layer, and of the last image."""
         stages: Any = self.stages
         layers = [layer.modulated for stage in stages for layer in stage.layers]
@@ -218,7 +218,7 @@ class Generator(nn.Module):
     def mix(self, w: Tensor, label: Tensor | None) -> Tensor:
         """w (N, latent) -> (styles, N, latent): from a layer on that is drawn for each image, the w of another z."""
         n = len(w)
-        other = self.mapping(torch.randn(n, self.latent, device=w.device), label)
+        other = self.mapping(torch.randn(n, self.latent_dim, device=w.device), label)
         first = torch.randint(1, self.styles, (n,), device=w.device)
         first = torch.where(torch.rand(n, device=w.device) < self.mixing, first, self.styles)
         return torch.where(torch.arange(self.styles, device=w.device)[:, None, None] < first[:, None], w, other)
@@ -267,18 +267,18 @@ class Discriminator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 256,
-        most: int = 512,
-        group: int = 4,
+        max_channels: int = 512,
+        mbstd_group_size: int = 4,
         classes: int = 0,
         san: bool = False,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, most, doublings + 1)[::-1]
-        self.group = group
+        widths = channels_at(width, max_channels, doublings + 1)[::-1]
+        self.mbstd_group_size = mbstd_group_size
         self.from_image = Convolution(widths[0], channels, 1, 1)
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
-        self.last = Convolution(widths[-1], widths[-1] + (group > 1), 3, 3)
+        self.last = Convolution(widths[-1], widths[-1] + (mbstd_group_size > 1), 3, 3)
         self.dense = Linear(widths[-1], widths[-1] * rows * columns)
         self.sliced = san
         self.to_logit = SlicedHead(widths[-1], classes) if san else Linear(widths[-1] if classes else 1, widths[-1])
@@ -290,8 +290,8 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
         y = self.features(x)[-1]
-        if self.group > 1:
-            y = torch.cat([y, deviation(y, self.group)], 1)
+        if self.mbstd_group_size > 1:
+            y = torch.cat([y, minibatch_std(y, self.mbstd_group_size)], 1)
         y = activate(self.last(y))
         y = activate(self.dense(y.flatten(1)))  # (N, width_n)
         if self.sliced:
@@ -299,16 +299,16 @@ class Discriminator(nn.Module):
         logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
         if self.embedding is None:
             return logit.flatten()
-        fit = normalized(embedded(self.embedding, label)).to(logit.dtype)
+        fit = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
         return (logit * fit).sum(1) / math.sqrt(fit.shape[1])
 
 
-def deviation(x: Tensor, group: int) -> Tensor:
+def minibatch_std(x: Tensor, mbstd_group_size: int) -> Tensor:
     """(N, C, h, w) -> (N, 1, h, w): within groups of images the mean deviation, the same for all places of a group.
 
     The largest group up to `group` is taken that N can be cut into.
     """
-    n = next(size for size in range(min(group, len(x)), 0, -1) if len(x) % size == 0)
+    n = next(size for size in range(min(mbstd_group_size, len(x)), 0, -1) if len(x) % size == 0)
     groups = x.float().reshape(n, -1, *x.shape[1:])  # (n, N/n, C, h, w)
     spread = (groups.var(0, correction=0) + SMALL).sqrt().mean((1, 2, 3))  # (N/n,)
     return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])

@@ -27,10 +27,10 @@ class ApproximateR1(nn.Module):
     of = "discriminator"
     name = "approximate_r1"
 
-    def __init__(self, weight: float = 1.0, every: int = 1, sigma: float = 0.01) -> None:
+    def __init__(self, weight: float = 1.0, interval: int = 1, sigma: float = 0.01) -> None:
         super().__init__()
         self.weight = weight
-        self.every = every
+        self.interval = interval
         self.sigma = sigma
 
     def forward(self, step: Step) -> Tensor:

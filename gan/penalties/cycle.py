@@ -21,10 +21,10 @@ class Cycle(nn.Module):
 
     of = "generator"
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where there is no other direction."""

@@ -23,10 +23,10 @@ class Gradient(nn.Module):
 
     of = "discriminator"
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         u = torch.rand(len(step.real), 1, 1, 1, device=step.real.device)

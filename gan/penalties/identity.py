@@ -21,10 +21,10 @@ class Identity(nn.Module):
 
     of = "generator"
 
-    def __init__(self, weight: float = 5.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 5.0, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where the generator draws pictures from noise."""

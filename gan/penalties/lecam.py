@@ -28,11 +28,11 @@ class LeCam(nn.Module):
     averages: Tensor  # (2,), of D on real and on generated images, biased towards 0
     share: Tensor  # how much of an average is filled: 1 - decay^evaluations
 
-    def __init__(self, weight: float = 0.3, decay: float = 0.99, every: int = 1) -> None:
+    def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
         self.decay = decay
-        self.every = every
+        self.interval = interval
         self.register_buffer("averages", torch.zeros(2))
         self.register_buffer("share", torch.zeros(()))
 

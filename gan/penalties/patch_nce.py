@@ -47,7 +47,7 @@ class PatchNCE(nn.Module):
         weight: float = 1.0,
         identity: bool = True,
         flip: bool = False,
-        every: int = 1,
+        interval: int = 1,
     ) -> None:
         super().__init__()
         if not layers:
@@ -62,7 +62,7 @@ class PatchNCE(nn.Module):
         self.weight = weight
         self.identity = identity
         self.flip = flip
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         flip = self.flip and bool(torch.rand(()) < 0.5)

@@ -28,11 +28,11 @@ class PathLength(nn.Module):
     of = "generator"
     average: Tensor
 
-    def __init__(self, weight: float = 2.0, decay: float = 0.01, every: int = 4, share: float = 0.5) -> None:
+    def __init__(self, weight: float = 2.0, decay: float = 0.01, interval: int = 4, share: float = 0.5) -> None:
         super().__init__()
         self.weight = weight
         self.decay = decay
-        self.every = every
+        self.interval = interval
         self.share = share
         self.register_buffer("average", torch.zeros(()))
 

@@ -22,10 +22,10 @@ class R1(nn.Module):
 
     of = "discriminator"
 
-    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         return self.weight / 2 * squared_norm(step, step.real, "r1").mean()

@@ -20,10 +20,10 @@ class Reconstruction(nn.Module):
 
     of = "generator"
 
-    def __init__(self, weight: float = 100.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 100.0, interval: int = 1) -> None:
         super().__init__()
         self.weight = weight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         return self.weight * (step.real.float() - step.fake.float()).abs().mean()

@@ -37,7 +37,7 @@ class Rotation(nn.Module):
 
     of = "discriminator"
 
-    def __init__(self, size: int | Sequence[int], numbers: int = 512, weight: float = 1.0, every: int = 1) -> None:
+    def __init__(self, size: int | Sequence[int], numbers: int = 512, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__()
         height, width = pair(size)
         if height != width:
@@ -47,7 +47,7 @@ class Rotation(nn.Module):
         self.numbers = numbers
         self.head = nn.Linear(numbers, TURNS)
         self.weight = weight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         some = step.real[: max(1, len(step.real) // TURNS)]  # (n, C, H, W)

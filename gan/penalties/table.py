@@ -12,7 +12,7 @@ from gan.contracts import Step
 AXES = -1, -2, -3  # of red, green and blue in a table
 
 
-class Table(nn.Module):
+class LUTRegularization(nn.Module):
     """smooth * mean squared step + monotone * mean decrease + straight * mean squared change of steps, over neighbors.
 
     The first two are Zeng et al., 2020, arXiv:2009.14468, equations 6 and 7, with means in place of sums; the paper's
@@ -27,12 +27,12 @@ class Table(nn.Module):
 
     of = "generator"
 
-    def __init__(self, smooth: float = 1e-4, monotone: float = 10.0, straight: float = 0.0, every: int = 1) -> None:
+    def __init__(self, smooth: float = 1e-4, monotone: float = 10.0, straight: float = 0.0, interval: int = 1) -> None:
         super().__init__()
         self.smooth = smooth
         self.monotone = monotone
         self.straight = straight
-        self.every = every
+        self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where the generator has no tables."""

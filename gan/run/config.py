@@ -150,10 +150,10 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
     if kind == "Styled" and _root_.data.pairing == "paired":
         from gan.data import styles
 
-        paired = styles.BY_CHANCE.isdisjoint(styles.names(_root_.data.style))
+        needs_real_logits = styles.BY_CHANCE.isdisjoint(styles.names(_root_.data.style))
     else:
-        paired = kind == "Paired"
-    return "eval/ciede2000" if paired else "eval/kid_lite0"
+        needs_real_logits = kind == "Paired"
+    return "eval/ciede2000" if needs_real_logits else "eval/kid_lite0"
 
 
 def strategy(devices: Any) -> str:

@@ -68,7 +68,7 @@ def readable(error: BaseException) -> str | None:
         # Whoever takes a tensor from a process that has just died finds its socket closed, before PyTorch sees the end.
         if "DataLoader worker" in str(cause) or isinstance(cause, ConnectionError | EOFError):
             died = f"a process that gathers batches died ({one_line(str(cause))})"
-            return f"{died}; if memory was short, take fewer data.workers; go on with resume="
+            return f"{died}; if memory was short, take fewer data.num_workers; go on with resume="
     for cause in chain:
         if isinstance(cause, MissingConfigException):
             return missing(cause)

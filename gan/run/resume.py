@@ -29,7 +29,7 @@ from gan.run.overrides import lengthened, merge, quote, stored, typed_value, val
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FOREIGN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 MULTIRUN = {"-m", "--multirun"}
-FREE = ("images", "minutes", "logger", "callback", "data.workers", "trainer.devices")  # may change on resume
+FREE = ("images", "minutes", "logger", "callback", "data.num_workers", "trainer.devices")  # may change on resume
 FOLLOWS = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # from what may change
 SWEEP = "sweep.yaml"
 # All that is in the folder of a run that never began.

@@ -76,7 +76,7 @@ def fit(
     if cfg.init_from and not cfg.resume:
         initialize(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
-    for line in (*notes, *freed(model, HydraConfig.get().overrides.task)):
+    for line in (*notes, *drop_overridden_schedules(model, HydraConfig.get().overrides.task)):
         say(line)
     prepare(trainer, data)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
@@ -115,7 +115,7 @@ def fit(
     return objective(run, cfg)
 
 
-def freed(model: GAN, typed: Collection[str]) -> Iterator[str]:
+def drop_overridden_schedules(model: GAN, typed: Collection[str]) -> Iterator[str]:
     """Take from a recipe's schedules what the command line has given a value of its own, and say so in a line each.
 
     Args:

@@ -60,7 +60,7 @@ class GAN(LightningModule):
         n_critic: discriminator updates a generator update.
         ema_half_life: in images.
         ema_warmup: the half-life is at most this share of the images seen.
-        log_every: images from one line of losses to the next; they are averaged over it.
+        log_interval: images from one line of losses to the next; they are averaged over it.
         power_averages: widths of further averages of the generator (`PowerEMA`), compared with the first at the end.
         micro_batch: images a device takes through the networks at a time, their gradients added up: a large batch on a
             small device, for more passes of G. BatchNorm and minibatch deviation see a part of the batch.
@@ -95,7 +95,7 @@ class GAN(LightningModule):
         n_critic: int = 1,
         ema_half_life: float = 5_000,
         ema_warmup: float = 0.05,
-        log_every: int = 1_000,
+        log_interval: int = 1_000,
         penalties: Mapping[str, nn.Module] | None = None,
         augment: nn.Module | None = None,
         schedules: Mapping[str, Any] | None = None,
@@ -133,7 +133,7 @@ class GAN(LightningModule):
         self.n_critic = at_least("model.n_critic", n_critic, 1)
         self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
         self.compile_with = compile
-        self.log_every = at_least("model.log_every", log_every, 1)
+        self.log_interval = at_least("model.log_interval", log_interval, 1)
         self.pending: dict[str, list[Tensor]] = defaultdict(list)  # losses since the last line
         self.losses: dict[str, float] = {}  # the last line
         self.logged = 0.0, 0  # when the last line was written (s, monotonic; 0 is never), and the images seen then
@@ -183,21 +183,21 @@ class GAN(LightningModule):
         shares = [len(part.real) / len(step.real) for part in parts]
         one_pass = self.n_critic == 1 and len(parts) == 1  # then one pass of G serves both updates
         if one_pass:
-            self.redraw(step, train=True)
+            self.generate_fakes(step, train=True)
         with self.toggled_optimizer(discriminator_optimizer):
-            drawn = parts if one_pass else (self.redraw(part, train=False) for part in parts)
+            drawn = parts if one_pass else (self.generate_fakes(part, train=False) for part in parts)
             self.move("discriminator", discriminator_optimizer, map(self.discriminator_loss, drawn), shares)
-        self.note_logits(step, parts)
+        self.update_logit_stats(step, parts)
         if (step.batch + 1) % self.n_critic == 0:
             if self.n_critic > 1:
                 step.z = self.source(batch, step.batch, "generator")
                 parts = step.split(self.micro_batch)
             with self.toggled_optimizer(generator_optimizer):
-                drawn = parts if one_pass else (self.redraw(part, train=True) for part in parts)
+                drawn = parts if one_pass else (self.generate_fakes(part, train=True) for part in parts)
                 self.move("generator", generator_optimizer, map(self.generator_loss, drawn), shares)
             for average in (self.ema, *self.averages):
                 average.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
-        if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_every):
+        if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_interval):
             self.log_losses()
 
     def follow_schedules(self, generator: LightningOptimizer, discriminator: LightningOptimizer) -> None:
@@ -242,7 +242,7 @@ class GAN(LightningModule):
             fake=real,
         )
 
-    def redraw(self, step: Step, train: bool) -> Step:
+    def generate_fakes(self, step: Step, train: bool) -> Step:
         """Draw the step's images anew, for a generator that trains on them or one that does not."""
         with torch.set_grad_enabled(train):
             step.fake = step.generator(step.z, step.label)
@@ -256,7 +256,7 @@ class GAN(LightningModule):
         """What G draws from: this rank's rows of the latents (N, latent) of global batch `number`, so that two ranks
         see together what one would."""
         z = torch.randn(
-            self.batch_size, self.generator.latent, generator=self.random(stream, number), device=self.device
+            self.batch_size, self.generator.latent_dim, generator=self.random(stream, number), device=self.device
         )
         return self.rows(z)
 
@@ -291,7 +291,7 @@ class GAN(LightningModule):
         return {f"loss/{name}": term for name, term in terms.items()}
 
     @torch.no_grad()
-    def note_logits(self, step: Step, parts: list[Step]) -> None:
+    def update_logit_stats(self, step: Step, parts: list[Step]) -> None:
         """Keep what D said of each image, show it to the augmentation, and remember in which share of pairs D finds
         the real image more real: the one score that every loss has."""
         real, fake = ([getattr(part, name) for part in parts] for name in ("real_logits", "fake_logits"))
@@ -303,18 +303,18 @@ class GAN(LightningModule):
     def generator_loss(self, step: Step) -> dict[str, Tensor]:
         """Named terms of G's loss; their sum is minimized."""
         step.fake_logits = step.critic(step.fake)
-        if self.loss.paired:
+        if self.loss.needs_real_logits:
             with torch.no_grad():
                 step.real_logits = step.critic(step.real)
-        loss = self.loss.generator(step.real_logits if self.loss.paired else None, step.fake_logits)
+        loss = self.loss.generator(step.real_logits if self.loss.needs_real_logits else None, step.fake_logits)
         return {"loss/generator": loss, **self.penalty_terms("generator", step)}
 
     def penalty_terms(self, of: str, step: Step) -> dict[str, Tensor]:
         """Penalties of one network, each multiplied by `every` where it is due, of its updates, and 0 elsewhere."""
         updates = step.batch // self.n_critic if of == "generator" else step.batch
         return {
-            f"penalty/{name}": penalty.every * penalty(step)
-            if updates % penalty.every == 0
+            f"penalty/{name}": penalty.interval * penalty(step)
+            if updates % penalty.interval == 0
             else step.real.new_zeros(())
             for name, penalty in self.penalties.items()
             if penalty.of == of
@@ -395,7 +395,7 @@ class GAN(LightningModule):
     def averaged_generator(self) -> nn.Module:
         """The EMA generator in eval mode, its BatchNorm statistics estimated for the weights it has now."""
         if self.estimated_at != self.images_seen:
-            reestimate_batch_norm(self.ema.module, self.generator.latent, self.class_counts)
+            reestimate_batch_norm(self.ema.module, self.generator.latent_dim, self.class_counts)
             self.estimated_at = self.images_seen
         return self.ema.module
 
@@ -409,7 +409,7 @@ class GAN(LightningModule):
             return self.draw(range(PREVIEW_SEED, PREVIEW_SEED + n), self.averaged_generator())
         each = max(1, n // classes)
         label = torch.arange(min(n, classes)).repeat_interleave(each)
-        z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent).repeat(min(n, classes), 1)
+        z = latents(range(PREVIEW_SEED, PREVIEW_SEED + each), self.generator.latent_dim).repeat(min(n, classes), 1)
         return generate(self.averaged_generator(), z, label)
 
     def columns(self, n: int) -> int | None:
@@ -425,7 +425,7 @@ class GAN(LightningModule):
         seeds = range(FAKES_SEED + rank, FAKES_SEED + n, ranks)
         if average is None:
             return self.draw(seeds, self.averaged_generator())
-        reestimate_batch_norm(average.module, self.generator.latent, self.class_counts)
+        reestimate_batch_norm(average.module, self.generator.latent_dim, self.class_counts)
         return self.draw(seeds, average.module)
 
     def scores(self, fakes: Tensor) -> dict[str, float]:
@@ -442,7 +442,7 @@ class GAN(LightningModule):
 
     def draw(self, seeds: range, network: nn.Module) -> Tensor:
         label = classes_of(seeds, self.class_counts)
-        return generate(network, latents(seeds, self.generator.latent), label)
+        return generate(network, latents(seeds, self.generator.latent_dim), label)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["config"] = self.config

@@ -82,13 +82,13 @@ class Translator(GAN):
     def multiple(self) -> int:
         """Of which both sides of pictures to train on must be."""
         generator: Any = self.generator
-        return int(getattr(generator, "there", generator).multiple)
+        return int(getattr(generator, "a2b", generator).multiple)
 
     @property
     def least(self) -> int:
         """Pixels that both sides of pictures to train on must have."""
         discriminator: Any = self.discriminator
-        return int(getattr(discriminator, "there", discriminator).least)
+        return int(getattr(discriminator, "a2b", discriminator).least)
 
     @property
     def data(self) -> Any:
@@ -109,19 +109,19 @@ class Translator(GAN):
         are to stay as they are, and what becomes of them."""
         pictures = self.chosen(self.data.inputs, n)
         shown = [pictures, *self.translations(pictures)]
-        if self.knows_truth:
+        if self.has_ground_truth:
             return [*shown, self.chosen(self.data.truths, n)]
         target = self.chosen(self.data.reals, n)
         return [*shown, target, translate_each(self.averaged_generator(), target)]
 
     @property
-    def knows_truth(self) -> bool:
+    def has_ground_truth(self) -> bool:
         return self.data.truths(1) is not None
 
     @property
     def each(self) -> int:
         """Pictures that `beside` gives for one."""
-        return 1 + self.made + (1 if self.knows_truth else 2)
+        return 1 + self.made + (1 if self.has_ground_truth else 2)
 
     def preview(self, n: int) -> Tensor:
         """Pictures, each followed by what `beside` gives: uint8 (n or less, C, H, W)."""
@@ -134,7 +134,7 @@ class Translator(GAN):
         """How near all of `fakes` are to the truth where it is known, and what they have kept of their pictures."""
         pictures = self.chosen(self.data.inputs, len(fakes))
         found = kept(pictures, fakes)
-        if self.knows_truth:
+        if self.has_ground_truth:
             found |= nearness(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
         return found
 
@@ -186,21 +186,21 @@ class CycleGAN(Translator):
         self.pools = nn.ModuleList(ImagePool(pool, self.seed + direction) for direction in range(2))
 
     def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        super().begin_with(closed_form, generator.there, a, b)
-        super().begin_with(closed_form, generator.back, b, a)
+        super().begin_with(closed_form, generator.a2b, a, b)
+        super().begin_with(closed_form, generator.b2a, b, a)
 
     def begin(self, batch: dict[str, Tensor]) -> Any:
         there: Any = super().begin(batch)
-        networks = {"generator": self.generator.back, "discriminator": self.discriminator.back}
+        networks = {"generator": self.generator.b2a, "discriminator": self.discriminator.b2a}
         back = replace(there, real=there.z, z=there.real, fake=there.z, **networks)
-        there.generator, there.discriminator = self.generator.there, self.discriminator.there
+        there.generator, there.discriminator = self.generator.a2b, self.discriminator.a2b
         there.pool, back.pool = self.pools
         meet(there, back)
         return there
 
-    def redraw(self, step: Any, train: bool) -> Any:
-        super().redraw(step.other, train)
-        return super().redraw(step, train)
+    def generate_fakes(self, step: Any, train: bool) -> Any:
+        super().generate_fakes(step.other, train)
+        return super().generate_fakes(step, train)
 
     def shown(self, step: Any) -> Tensor:
         """Generated pictures of now and of a while ago; the pool is one over all ranks, as there is with one."""
@@ -215,14 +215,14 @@ class CycleGAN(Translator):
 
     def averaged_generator(self, average: EMA | None = None) -> nn.Module:
         both: Any = super().averaged_generator(average)
-        there: nn.Module = both.there
+        there: nn.Module = both.a2b
         return there
 
     def translations(self, pictures: Tensor) -> list[Tensor]:
         """Their translations, and these translated back."""
         (there,) = super().translations(pictures)
         both: Any = super().averaged_generator()
-        return [there, translate_each(both.back, there)]
+        return [there, translate_each(both.b2a, there)]
 
 
 def meet(there: Any, back: Any) -> None:

@@ -47,7 +47,7 @@ def holed(images: Tensor) -> float:
 def test_holes_do_not_leak_into_samples(kind: type[GAN], augment: nn.Module, leaks: bool) -> None:
     torch.manual_seed(0)
     adam: Any = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
-    networks = Generator((16, 16), width=8, latent=16), Discriminator((16, 16), width=8)
+    networks = Generator((16, 16), width=8, latent_dim=16), Discriminator((16, 16), width=8)
     module = kind(*networks, Nonsaturating(), adam, adam, batch_size=32, augment=augment, ema_half_life=500)
     names = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     trainer = Trainer(accelerator="cpu", max_steps=350, max_epochs=-1, **dict.fromkeys(names, False))  # type: ignore[arg-type]

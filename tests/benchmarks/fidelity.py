@@ -29,7 +29,7 @@ from gan.data.builtin import retro
 from gan.data.decoding.pool import cores
 from gan.metrics.extractors import features
 from gan.metrics.frechet_distance import frechet_distance
-from gan.metrics.kid import kernel_distance
+from gan.metrics.kid import kid_of_subsets
 from gan.metrics.lite0 import Lite0Features
 from gan.metrics.prdc import prdc
 
@@ -78,7 +78,7 @@ def distances_of_theirs(fake: Tensor, real: Tensor) -> None:
 
 def distances_of_ours(fake: Tensor, real: Tensor) -> dict[str, float]:
     values = {"fid": frechet_distance(fake, real)}
-    values["kid"], values["kid deviation"] = kernel_distance(fake, real, 100, SUBSET, SEED)
+    values["kid"], values["kid deviation"] = kid_of_subsets(fake, real, 100, SUBSET, SEED)
     found = prdc(real, fake, k=3, strict=False)
     return values | {name: found[name] for name in ("precision", "recall")}
 

@@ -76,7 +76,7 @@ def report(recipe: str, *options: str) -> None:
     """Train, and print a line."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        words = [f"model={recipe}", "model.log_every=500", *data(recipe, folder), *options]
+        words = [f"model={recipe}", "model.log_interval=500", *data(recipe, folder), *options]
         process = multiprocessing.get_context("spawn").Process(target=train, args=(folder, words))
         process.start()
         process.join()

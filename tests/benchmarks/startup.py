@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-FIRST_STEP = "model.log_every=1"  # metrics.jsonl appears with the first batch
+FIRST_STEP = "model.log_interval=1"  # metrics.jsonl appears with the first batch
 
 
 def seconds(words: list[str], folder: str) -> float:

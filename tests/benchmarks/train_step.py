@@ -91,7 +91,7 @@ def plain_loop(model: Any, data: Any, precision: str) -> Iterator[None]:
         rows = torch.randint(0, len(images), (batch,))
         real = images[rows].to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
         with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed", cache_enabled=False):
-            fake = generator(torch.randn(batch, generator.latent))
+            fake = generator(torch.randn(batch, generator.latent_dim))
             real_logits, fake_logits = discriminator(real), discriminator(fake.detach())
             loss = softplus(-real_logits.float()).mean() + softplus(fake_logits.float()).mean()
             adam_d.zero_grad()

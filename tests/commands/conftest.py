@@ -8,8 +8,8 @@ import pytest
 
 from tests.conftest import ROOT, TINY, command
 
-STYLE = ["model=stylegan2", "model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
-STYLE += ["model.discriminator.width=4", "model.discriminator.most=8"]
+STYLE = ["model=stylegan2", "model.generator.latent_dim=8", "model.generator.width=4", "model.generator.max_channels=8"]
+STYLE += ["model.discriminator.width=4", "model.discriminator.max_channels=8"]
 
 
 @pytest.fixture(scope="session")

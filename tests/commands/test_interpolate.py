@@ -15,10 +15,13 @@ from tests.conftest import ROOT, TINY, Train, command
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    style = ["model.generator.latent=8", "model.generator.width=4", "model.generator.most=8"]
+    style = ["model.generator.latent_dim=8", "model.generator.width=4", "model.generator.max_channels=8"]
     for name, more in (
         ("dcgan", ["data.labels=true"]),
-        ("stylegan2", ["data.labels=true", *style, "model.discriminator.width=4", "model.discriminator.most=8"]),
+        (
+            "stylegan2",
+            ["data.labels=true", *style, "model.discriminator.width=4", "model.discriminator.max_channels=8"],
+        ),
     ):
         tiny = TINY if name == "dcgan" else [o for o in TINY if not o.startswith("model.")]
         command([str(ROOT / "train.py"), f"model={name}", *tiny, *more, "images=16", f"hydra.run.dir={name}"], folder)

@@ -85,8 +85,8 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_workers_do_not_change_the_order(workers: int) -> None:
-    data = Images(size=16, images=12, batch_size=5, workers=workers)
+def test_workers_do_not_change_the_order(num_workers: int) -> None:
+    data = Images(size=16, images=12, batch_size=5, num_workers=num_workers)
     data.setup("fit")
     labels = [batch["label"].tolist() for batch in islice(data.train_dataloader(), 4)]
     plain = Images(size=16, images=12, batch_size=5)
@@ -99,7 +99,9 @@ def batches(data: Images, count: int) -> list[dict[str, torch.Tensor]]:
     return list(islice(data.train_dataloader(), count))
 
 
-@pytest.mark.parametrize("options", [{"workers": 2}, {"keep": "memory"}, {"keep": "device"}, {"batch_size": 10}])
+@pytest.mark.parametrize(
+    "options", [{"num_workers": 2}, {"storage": "memory"}, {"storage": "device"}, {"batch_size": 10}]
+)
 def test_windows_and_flips_are_those_of_the_place_in_the_stream(options: dict[str, object]) -> None:
     settings: dict[str, object] = {"size": 16, "images": 12, "batch_size": 5, "fit": "random_crop", "flip": True}
     plain = torch.cat([batch["image"] for batch in batches(Images(**settings), 4)])  # type: ignore[arg-type]
@@ -133,7 +135,7 @@ def test_a_part_is_kept_for_validation(folder: Path) -> None:
     assert len(train) + len(kept) == 33 and not train & kept
     photographs = [{(value - 1) // 3 for value in side if 0 < value <= 30} for side in (train, kept)]
     assert photographs[0].isdisjoint(photographs[1])
-    in_memory = Images(root=str(folder), size=4, split="prefix", validation=0.3, keep="memory")
+    in_memory = Images(root=str(folder), size=4, split="prefix", validation=0.3, storage="memory")
     in_memory.setup("fit")
     assert set(in_memory.pixels[in_memory.validation_rows][:, 0, 0, 0].tolist()) == kept
     assert len(data) == len(train)
@@ -191,8 +193,8 @@ def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.Capture
         ({"batch_size": 0}, "data.batch_size=0"),
         ({"fit": "squeeze"}, "fit='squeeze' is not known"),
         ({"background": "whiteish"}, "background='whiteish' is not a color"),
-        ({"keep": "tape"}, "data.keep=tape"),
-        ({"keep": "device", "workers": 2}, "data.workers=2"),
+        ({"storage": "tape"}, "data.storage=tape"),
+        ({"storage": "device", "num_workers": 2}, "data.num_workers=2"),
         ({"frames": "none"}, "frames='none' is not known"),
     ],
 )
@@ -216,7 +218,7 @@ def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -
 
 def test_more_workers_than_cores_are_no_warning(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(torch._utils, "cpu_count", lambda: 1)
-    data = Images(root=str(folder), size=8, batch_size=3, workers=2)
+    data = Images(root=str(folder), size=8, batch_size=3, num_workers=2)
     data.setup("fit")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -27,7 +27,7 @@ def test_a_latent_is_a_function_of_its_seed() -> None:
 @pytest.mark.parametrize("count", [1, 3, 16, 17, 40])
 def test_pictures_do_not_depend_on_what_they_are_drawn_with(count: int) -> None:
     torch.manual_seed(0)
-    generator = Generator((32, 32), width=8, latent=6).eval()
+    generator = Generator((32, 32), width=8, latent_dim=6).eval()
     z = latents(range(40), 6)
     assert torch.equal(generate(generator, z)[:count], generate(generator, z[:count]))
 

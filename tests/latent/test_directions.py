@@ -13,14 +13,14 @@ from gan.latent.directions import activations, components, factorised, ganspace,
 from gan.latent.space import Space
 from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
 
-MAPPED = {"width": 4, "most": 8, "latent": 8}
+MAPPED = {"width": 4, "max_channels": 8, "latent_dim": 8}
 GENERATORS = {
-    "dcgan": lambda: dcgan.Generator((16, 16), width=4, latent=8),
-    "fastgan": lambda: fastgan.Generator((16, 16), width=2, latent=8),
-    "resnet": lambda: resnet.Generator((16, 16), width=2, latent=8),
-    "seed": lambda: seed.Generator((16, 16), width=2, latent=8),
-    "r3gan": lambda: r3gan.Generator((16, 16), width=16, latent=8, blocks=1, group_width=4),
-    "r3gan-classes": lambda: r3gan.Generator((16, 16), width=16, latent=8, blocks=1, group_width=4, classes=3),
+    "dcgan": lambda: dcgan.Generator((16, 16), width=4, latent_dim=8),
+    "fastgan": lambda: fastgan.Generator((16, 16), width=2, latent_dim=8),
+    "resnet": lambda: resnet.Generator((16, 16), width=2, latent_dim=8),
+    "seed": lambda: seed.Generator((16, 16), width=2, latent_dim=8),
+    "r3gan": lambda: r3gan.Generator((16, 16), width=16, latent_dim=8, blocks=1, group_width=4),
+    "r3gan-classes": lambda: r3gan.Generator((16, 16), width=16, latent_dim=8, blocks=1, group_width=4, classes=3),
     "stylegan2": lambda: stylegan2.Generator((16, 16), **MAPPED),  # type: ignore[arg-type]
 }
 
@@ -32,8 +32,8 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
 
 
 def test_sefa_is_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
-    vectors, values = factorised(generator.inlets())  # type: ignore[operator]
-    weights = np.concatenate([weight.detach().double().numpy() for weight in generator.inlets()])  # type: ignore[operator]
+    vectors, values = factorised(generator.latent_weights())  # type: ignore[operator]
+    weights = np.concatenate([weight.detach().double().numpy() for weight in generator.latent_weights()])  # type: ignore[operator]
     assert weights.shape[1] == 8
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
     _, singular, right = np.linalg.svd(weights, full_matrices=False)
@@ -45,7 +45,7 @@ def test_sefa_is_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
 def test_the_inlets_are_where_latents_enter(generator: nn.Module) -> None:
     """What no inlet sees changes nothing."""
     space = Space(generator)
-    kept: Any = generator.inlets
+    kept: Any = generator.latent_weights
     styles = [each.style.weight for each in generator.modules() if isinstance(each, stylegan2.Modulated)]
     if any(parametrize.is_parametrized(module) for module in generator.modules()):
         pytest.skip("its weights are computed")
@@ -67,7 +67,7 @@ def test_sefa_of_some_layers_and_how_far_points_lie_apart() -> None:
     network = stylegan2.Generator((16, 16), **MAPPED).eval()  # type: ignore[arg-type]
     space = Space(network)
     found = sefa(space, layers=[1])
-    assert torch.equal(found.vectors, factorised(network.inlets()[1:2])[0])
+    assert torch.equal(found.vectors, factorised(network.latent_weights()[1:2])[0])
     assert not torch.allclose(found.vectors, sefa(space).vectors)
     points = space.of(fixed_latents(2_000, 8))
     assert (points @ found.vectors.T).std(0).tolist() == pytest.approx(found.spread.tolist(), rel=0.05)
@@ -98,7 +98,7 @@ def test_components_of_w_explain_more_than_random_directions() -> None:
 
 def test_in_z_the_first_direction_moves_activations_most() -> None:
     torch.manual_seed(0)
-    space = Space(dcgan.Generator((16, 16), width=4, latent=8).eval())
+    space = Space(dcgan.Generator((16, 16), width=4, latent_dim=8).eval())
     found = ganspace(space, 8)
     z = latents(range(64), 8)
 

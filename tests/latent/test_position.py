@@ -24,7 +24,7 @@ def test_pictures_are_moved_by_so_much() -> None:
 
 def test_points_follow_what_is_moved() -> None:
     torch.manual_seed(0)
-    space = Space(dcgan.Generator((16, 16), width=8, latent=32).eval())
+    space = Space(dcgan.Generator((16, 16), width=8, latent_dim=32).eval())
     points = latents([1, 2, 3], 32)
     target = warped(space.seen(points), shift_x=1)
     known = target.isfinite()

@@ -15,7 +15,7 @@ from gan.networks import dcgan, r3gan, stylegan2
 
 def mapped() -> Space:
     torch.manual_seed(0)
-    return Space(stylegan2.Generator((16, 16), width=4, most=8, latent=8).eval())
+    return Space(stylegan2.Generator((16, 16), width=4, most=8, latent_dim=8).eval())
 
 
 def test_the_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:
@@ -49,7 +49,7 @@ def test_similarity_is_the_formula() -> None:
 
 def test_a_generators_own_pictures_are_found() -> None:
     torch.manual_seed(0)
-    space = Space(dcgan.Generator((16, 16), width=8, latent=6).eval())
+    space = Space(dcgan.Generator((16, 16), width=8, latent_dim=6).eval())
     with torch.no_grad():
         for parameter in space.generator.parameters():
             parameter.mul_(4)  # an untrained generator draws gray alone
@@ -87,7 +87,7 @@ def test_the_mean_is_among_what_w_starts_from() -> None:
 
 def test_a_class_is_found_or_kept_to() -> None:
     torch.manual_seed(0)
-    space = Space(r3gan.Generator((16, 16), width=16, latent=8, blocks=1, group_width=4, classes=3).eval())
+    space = Space(r3gan.Generator((16, 16), width=16, latent_dim=8, blocks=1, group_width=4, classes=3).eval())
     with torch.no_grad():
         space.generator.embedding.weight.mul_(100)
         space.generator.to_image.weight.mul_(3)

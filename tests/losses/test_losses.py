@@ -13,7 +13,7 @@ from gan.common.errors import UserError
 from gan.losses.hinge import Hinge
 from gan.losses.least_squares import LeastSquares
 from gan.losses.minimax import Minimax
-from gan.losses.none import Nothing
+from gan.losses.none import NoAdversarialLoss
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
 from gan.losses.wasserstein import Wasserstein
@@ -29,7 +29,7 @@ REFERENCE: dict[type, tuple[Callable[..., Any], Callable[..., Any]]] = {
     Minimax: (lambda r, f: -log_sigmoid(r).mean() - log_sigmoid(-f).mean(), lambda r, f: log_sigmoid(-f).mean()),
     Hinge: (lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(), lambda r, f: -f.mean()),
     LeastSquares: (lambda r, f: ((r - 1) ** 2).mean() / 2 + (f**2).mean() / 2, lambda r, f: ((f - 1) ** 2).mean() / 2),
-    Nothing: (lambda r, f: 0.0, lambda r, f: 0.0),
+    NoAdversarialLoss: (lambda r, f: 0.0, lambda r, f: 0.0),
     Wasserstein: (lambda r, f: f.mean() - r.mean(), lambda r, f: -f.mean()),
     Relativistic: (lambda r, f: -log_sigmoid(r - f).mean(), lambda r, f: -log_sigmoid(f - r).mean()),
 }

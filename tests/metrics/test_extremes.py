@@ -18,7 +18,7 @@ from gan.metrics.copies import copy_rate
 from gan.metrics.edit_consistency import edit_consistency
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.image_statistics import palette_distance, photograph_statistics, pixel_art_statistics
-from gan.metrics.kid import kernel_distance, squared_mmd
+from gan.metrics.kid import kid_of_subsets, squared_mmd
 from gan.metrics.pairs import ssim
 from gan.metrics.prdc import prdc
 from gan.metrics.spectrum import radial_spectrum, spectral_distance
@@ -48,7 +48,7 @@ DISTANCES: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "fd": frechet_distance,
     "kid": squared_mmd,
     "kid matched": lambda x, y: squared_mmd(x, y, matched=True),
-    "kid of subsets": kernel_distance,
+    "kid of subsets": kid_of_subsets,
     "prdc": prdc,
     "clipped": clipped_density_coverage,
     "copies": lambda x, y: copy_rate(x, None, y),

@@ -9,7 +9,7 @@ import torch
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.metrics import kid
-from gan.metrics.kid import KernelDistance, kernel_distance, squared_mmd
+from gan.metrics.kid import KID, kid_of_subsets, squared_mmd
 from gan.metrics.random_conv import RandomConv
 
 
@@ -58,7 +58,7 @@ def test_too_few_and_not_finite_are_refused() -> None:
 
 def test_with_random_convolutions_it_grows_with_damage() -> None:
     images = torch.from_numpy(np.stack([draw(0, i, 32, 32).transpose(2, 0, 1) for i in range(120)]))
-    extract, metric = RandomConv(), KernelDistance()
+    extract, metric = RandomConv(), KID()
     real, other = extract(images[:60]), images[60:]  # the kinds take turns, so both halves have all
 
     def kid(changed: torch.Tensor) -> float:
@@ -80,17 +80,17 @@ def test_features_do_not_depend_on_the_batch() -> None:
 
 
 def test_the_mean_over_subsets_is_that_of_other_programs(golden: tuple[torch.Tensor, torch.Tensor]) -> None:
-    mean, deviation = kernel_distance(*golden, subsets=100, subset_size=100, seed=2020)
+    mean, deviation = kid_of_subsets(*golden, subsets=100, subset_size=100, seed=2020)
     assert mean == pytest.approx(0.03903047202, abs=1e-10)
     assert deviation == pytest.approx(0.01712273221, abs=1e-10)
 
 
 def test_many_images_give_the_same_without_the_kernel_of_all_pairs(golden, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = kernel_distance(*golden, subsets=5, subset_size=100)
+    whole = kid_of_subsets(*golden, subsets=5, subset_size=100)
     monkeypatch.setattr(kid, "WHOLE", 999)
-    assert kernel_distance(*golden, subsets=5, subset_size=100) == pytest.approx(whole, rel=1e-9)
+    assert kid_of_subsets(*golden, subsets=5, subset_size=100) == pytest.approx(whole, rel=1e-9)
 
 
 def test_a_subset_larger_than_a_set_is_refused() -> None:
     with pytest.raises(UserError, match="subset_size=20 of 30 and 10"):
-        kernel_distance(torch.zeros(30, 3), torch.zeros(10, 3), subset_size=20)
+        kid_of_subsets(torch.zeros(30, 3), torch.zeros(10, 3), subset_size=20)

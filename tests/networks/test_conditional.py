@@ -35,9 +35,9 @@ def test_networks_are_told_of_classes(name: str) -> None:
     torch.manual_seed(0)
     generator, discriminator = (network((16, 24), classes=3) for network in NETWORKS[name])
     assert generator.classes == 3
-    z, label = torch.randn(1, generator.latent).repeat(3, 1), torch.tensor([0, 1, 2])
+    z, label = torch.randn(1, generator.latent_dim).repeat(3, 1), torch.tensor([0, 1, 2])
     for _ in range(30):  # networks that start alike for all classes learn to tell them apart
-        images = generator(torch.randn(6, generator.latent), label.repeat(2))
+        images = generator(torch.randn(6, generator.latent_dim), label.repeat(2))
         target = torch.linspace(-0.5, 0.5, 3).repeat(2)
         (
             (images.mean((1, 2, 3)) - target).square().sum() + discriminator(images, label.repeat(2)).square().sum()

@@ -29,11 +29,11 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
     ),
     "seed": (functools.partial(seed.Generator, width=2), functools.partial(seed.Discriminator, width=2)),
     "fastgan": (
-        functools.partial(fastgan.Generator, width=2, latent=6),
+        functools.partial(fastgan.Generator, width=2, latent_dim=6),
         functools.partial(fastgan.Discriminator, width=2),
     ),
     "stylegan2": (
-        functools.partial(stylegan2.Generator, width=2, most=8, latent=4),
+        functools.partial(stylegan2.Generator, width=2, most=8, latent_dim=4),
         functools.partial(stylegan2.Discriminator, width=2, most=8, group=1),
     ),
     "r3gan": (
@@ -48,7 +48,7 @@ SIZES = [(16, 16), (24, 24), (32, 32), (48, 48), (64, 64), (96, 96), (128, 128),
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_size_goes_there_and_back(name: str, size: tuple[int, int]) -> None:
     generator, discriminator = (network(size) for network in NETWORKS[name])
-    images = generator(torch.randn(2, generator.latent))
+    images = generator(torch.randn(2, generator.latent_dim))
     assert images.shape == (2, 3, *size)
     logits = discriminator(images)
     assert len(logits) == 2 and logits.requires_grad
@@ -58,7 +58,7 @@ def test_every_size_goes_there_and_back(name: str, size: tuple[int, int]) -> Non
 @pytest.mark.parametrize("name", NETWORKS)
 def test_other_channels(name: str, channels: int) -> None:
     generator, discriminator = (network((16, 24), channels) for network in NETWORKS[name])
-    images = generator(torch.randn(2, generator.latent))
+    images = generator(torch.randn(2, generator.latent_dim))
     assert images.shape == (2, channels, 16, 24)
     assert len(discriminator(images)) == 2
 
@@ -66,13 +66,13 @@ def test_other_channels(name: str, channels: int) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_256_px(name: str) -> None:
     generator, discriminator = (network((256, 256)) for network in NETWORKS[name])
-    assert discriminator(generator(torch.randn(2, generator.latent))).shape[0] == 2
+    assert discriminator(generator(torch.randn(2, generator.latent_dim))).shape[0] == 2
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_latent_is_one_image_whatever_else_is_drawn(name: str) -> None:
     generator, discriminator = (network((16, 16)).eval() for network in NETWORKS[name])
-    z = torch.randn(4, generator.latent)
+    z = torch.randn(4, generator.latent_dim)
     images = generator(z)
     torch.testing.assert_close(generator(z[:2]), images[:2])
     torch.testing.assert_close(discriminator(images)[:2], discriminator(images[:2]))
@@ -81,7 +81,7 @@ def test_a_latent_is_one_image_whatever_else_is_drawn(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_features_end_at_the_grid_and_every_parameter_learns(name: str) -> None:
     generator, discriminator = (network((32, 48)) for network in NETWORKS[name])
-    images = generator(torch.randn(4, generator.latent))
+    images = generator(torch.randn(4, generator.latent_dim))
     features = discriminator.features(images)
     rows, columns = features[-1].shape[2:]
     assert len(features) >= 3 and (rows, columns) in ((4, 6), (8, 12))

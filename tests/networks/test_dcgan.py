@@ -13,7 +13,7 @@ def count(network: torch.nn.Module) -> int:
 
 
 def test_parameter_counts_are_the_papers() -> None:
-    assert count(Generator((64, 64), width=64, latent=100)) == 3_576_704
+    assert count(Generator((64, 64), width=64, latent_dim=100)) == 3_576_704
     assert count(Discriminator((64, 64), width=64)) == 2_765_568
 
 

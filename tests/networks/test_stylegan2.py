@@ -20,7 +20,7 @@ def test_parameter_count_is_that_of_the_cifar_configuration(classes: int, millio
 
 @pytest.mark.parametrize("doubles", [False, True])
 def test_modulation_is_that_of_the_weights_of_each_image(doubles: bool) -> None:
-    layer = Modulated(6, 5, 3, latent=4, doubles=doubles).double()
+    layer = Modulated(6, 5, 3, latent_dim=4, doubles=doubles).double()
     x, w = torch.randn(3, 6, 8, 8, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     weight, style = layer.convolution.scaled()[0], layer.style(w)
     expected = []
@@ -36,7 +36,7 @@ def test_modulation_is_that_of_the_weights_of_each_image(doubles: bool) -> None:
 
 
 def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution() -> None:
-    layer = Modulated(2, 3, 3, latent=4, demodulate=False, doubles=True)
+    layer = Modulated(2, 3, 3, latent_dim=4, demodulate=False, doubles=True)
     x, w = torch.randn(1, 2, 8, 8), torch.randn(1, 4)
     spread = torch.zeros(1, 2, 16, 16)
     spread[:, :, ::2, ::2] = x * layer.style(w)[:, :, None, None]
@@ -50,7 +50,7 @@ def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution
 
 def test_demodulation_gives_unit_variance_whatever_the_style() -> None:
     torch.manual_seed(0)
-    layer, x = Modulated(64, 64, 3, latent=8), torch.randn(16, 64, 16, 16)
+    layer, x = Modulated(64, 64, 3, latent_dim=8), torch.randn(16, 64, 16, 16)
     for size in (0.1, 1.0, 30.0):
         y = layer(x, size * torch.randn(16, 8))[:, :, 1:-1, 1:-1]
         assert y.var().item() == pytest.approx(1, rel=0.05)
@@ -78,7 +78,7 @@ def test_deviation_is_taken_within_groups() -> None:
 
 def test_styles_are_mixed_from_a_layer_on() -> None:
     torch.manual_seed(0)
-    generator = Generator((16, 16), width=4, most=8, latent=8, mixing=1.0)
+    generator = Generator((16, 16), width=4, most=8, latent_dim=8, mixing=1.0)
     w = torch.zeros(64, 8)
     mixed = (generator.mix(w, None) != 0).any(2)  # (styles, images), true where it is of the other z
     assert not mixed[0].any() and mixed[-1].all()

@@ -16,7 +16,7 @@ from gan.networks.resnet_translator import Generator
 from gan.penalties.cycle import Cycle
 from gan.penalties.identity import Identity
 from gan.penalties.patch_nce import PatchNCE
-from gan.penalties.table import Table
+from gan.penalties.table import LUTRegularization
 from gan.training.translation import CycleStep, meet
 
 
@@ -127,10 +127,10 @@ def test_tables_are_to_be_smooth_and_to_rise() -> None:
     tables = generator.tables.detach().double().numpy()
     steps = [np.diff(tables, axis=axis) for axis in (2, 3, 4)]
     smooth, falls = (sum(np.mean(f(each)) for each in steps) for f in (np.square, lambda x: np.maximum(-x, 0)))
-    assert Table(0.5, 3.0)(step).item() == pytest.approx(0.5 * smooth + 3 * falls, rel=1e-5)
+    assert LUTRegularization(0.5, 3.0)(step).item() == pytest.approx(0.5 * smooth + 3 * falls, rel=1e-5)
     bends = sum(np.mean(np.square(np.diff(tables, n=2, axis=axis))) for axis in (2, 3, 4))
-    assert Table(0.0, 0.0, 2.0)(step).item() == pytest.approx(2 * bends, rel=1e-5)
-    assert Table(0.0, 0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() < 1e-10  # type: ignore[arg-type]
-    assert Table(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
+    assert LUTRegularization(0.0, 0.0, 2.0)(step).item() == pytest.approx(2 * bends, rel=1e-5)
+    assert LUTRegularization(0.0, 0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() < 1e-10  # type: ignore[arg-type]
+    assert LUTRegularization(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
     with pytest.raises(UserError, match="model=lut alone"):
-        Table()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]
+        LUTRegularization()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]

@@ -34,7 +34,7 @@ def test_each_layer_is_the_largest_of_sixteen_cells() -> None:
 
 @pytest.mark.parametrize("make", [stylegan2.Discriminator, r3gan.Discriminator])
 def test_other_discriminators_have_layers_too(make: type) -> None:
-    options = {"width": 8, "most": 16} if make is stylegan2.Discriminator else {"width": 16, "group_width": 4}
+    options = {"width": 8, "max_channels": 16} if make is stylegan2.Discriminator else {"width": 16, "group_width": 4}
     found = Layers(make((16, 16), **options))(images(3))
     assert found.shape[0] == 3 and found.isfinite().all() and found.std() > 0
 

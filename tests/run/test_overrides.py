@@ -42,7 +42,7 @@ def write(folder: Path, *words: str) -> Path:
         ["model=r3gan", "penalty=[r1,r2]", "penalty.r1.weight=3", "loss=hinge", "augment=none"],
         ["data=folder", "data.root='/some where/it\\'s'", "data.size=[96,64]", "data.labels=true"],
         ["data=retro_filter", "data.root=[a,b]", "data.style=1977", "model=cyclegan"],
-        ["experiment=quick", "callback=[progress,samples,checkpoint]", "callback.samples.every=9", "logger=[]"],
+        ["experiment=quick", "callback=[progress,samples,checkpoint]", "callback.samples.interval=9", "logger=[]"],
         ["callback.evaluate.extractors=[random_conv,lite0]", "trainer.devices=2", "model.power_averages=[0.05,0.1]"],
     ],
 )

@@ -54,7 +54,7 @@ def stored(run: Path, *overrides: str) -> None:
 
 def test_only_what_may_change_makes_no_difference(tmp_path: Path) -> None:
     stored(tmp_path / "run", "images=8")
-    free = ["images=9", "minutes=3", "data.workers=2", "trainer.devices=2", "callback=[samples]", "logger=[]"]
+    free = ["images=9", "minutes=3", "data.num_workers=2", "trainer.devices=2", "callback=[samples]", "logger=[]"]
     assert difference(tmp_path / "run", compose(free)) == []
     found = difference(tmp_path / "run", compose(["seed=1"]))
     assert found == ["data.seed: 0 -> 1", "model.seed: 0 -> 1", "seed: 0 -> 1"]

@@ -152,7 +152,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "width none": (generator(width=None, size=None), "cannot be built"),
     "width a list": (generator(width=[4] * 1000), "1,000 values"),
     "width nested lists": (generator(width=[[4]]), "neither a number"),
-    "latent a billion": (generator(latent=10**9), "out of range"),
+    "latent a billion": (generator(latent_dim=10**9), "out of range"),
     "size a billion": (generator(size=[10**9, 10**9]), "out of range"),
     "size large": (generator(size=[32768, 32768]), ""),
     "size a text": (generator(size="16"), "cannot be built"),
@@ -162,7 +162,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "unet deep": (generator(_target_="gan.networks.unet.Generator", depth=10**9), "out of range"),
     "unet deep enough": (
         generator(
-            _target_="gan.networks.unet.Generator", size=None, latent=None, detail=None, classes=None, depth=60_000
+            _target_="gan.networks.unet.Generator", size=None, latent_dim=None, detail=None, classes=None, depth=60_000
         ),
         "layers and weights",
     ),
@@ -170,7 +170,7 @@ FORGED: dict[str, tuple[Change, str]] = {
         generator(
             _target_="gan.networks.resnet_translator.Generator",
             size=None,
-            latent=None,
+            latent_dim=None,
             detail=None,
             classes=None,
             blocks=60_000,
@@ -180,7 +180,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "mapping long": (generator(_target_="gan.networks.stylegan2.Generator", detail=None, layers=60_000), "weights"),
     "table large": (
         generator(
-            _target_="gan.networks.lut.Generator", size=None, latent=None, detail=None, classes=None, points=60_000
+            _target_="gan.networks.lut.Generator", size=None, latent_dim=None, detail=None, classes=None, points=60_000
         ),
         "",
     ),
@@ -211,7 +211,7 @@ FORGED: dict[str, tuple[Change, str]] = {
 def both_ways(depth: int) -> dict[str, Any]:
     inner: dict[str, Any] = {"_target_": "gan.networks.lut.Generator"}
     for _ in range(depth):
-        inner = {"_target_": "gan.networks.both_ways.BothWays", "there": inner, "back": inner}
+        inner = {"_target_": "gan.networks.both_ways.BothWays", "a2b": inner, "b2a": inner}
     return inner
 
 
@@ -432,7 +432,7 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
     torch.save(checkpoint(DCGAN), cage.folder / "dcgan.ckpt")
     both = checkpoint(DCGAN)
     node = both["config"]["model"]["generator"]
-    both["config"]["model"]["generator"] = {"_target_": "gan.networks.both_ways.BothWays", "there": node, "back": node}
+    both["config"]["model"]["generator"] = {"_target_": "gan.networks.both_ways.BothWays", "a2b": node, "b2a": node}
     weights = {name: value for name, value in both["state_dict"].items() if name.startswith("ema.module.")}
     for name, value in weights.items():
         for way in ("there", "back"):

@@ -170,12 +170,14 @@ def test_metrics_that_are_no_lines(content: bytes, run: Path, cage: Cage) -> Non
 OPTIONS: list[dict[str, Any]] = [
     {"fit": ["crop"]}, {"fit": 3}, {"fit": "x"}, {"resample": 3}, {"resample": ["nearest"]}, {"resample": "x"},
     {"background": 3}, {"background": "x"}, {"background": ["white"]}, {"background": "\x1b[2J"}, {"windows": "x"},
-    {"batch_size": 0}, {"batch_size": "x"}, {"images": 10**12}, {"images": -1}, {"kinds": ["x"]}, {"split": 3},
-    {"validation": "x"}, {"seed": "x"}, {"seed": -1}, {"workers": 10**6}, {"max_pixels": "x"}, {"labels": "/dev/null"},
+    {"batch_size": 0}, {"batch_size": "x"}, {"images": 10**12}, {"images": -1}, {"classes": ["x"]}, {"split": 3},
+    {"validation": "x"}, {"seed": "x"}, {"seed": -1}, {"num_workers": 10**6}, {"max_pixels": "x"},
+    {"labels": "/dev/null"},
     {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": 3}, {"root": "\0"}, {"root": "../../outside"},
     {"source": "os.system"}, {"source": {"_target_": "os.system"}},
     {"source": {"_target_": "gan.data.sources.huggingface.Hub"}},
-    {"source": {"_target_": "gan.data.sources.torchvision.Downloaded", "name": "../x"}}, {"frames": 3}, {"keep": "x"},
+    {"source": {"_target_": "gan.data.sources.torchvision.Downloaded", "name": "../x"}}, {"frames": 3},
+    {"storage": "x"},
     {"_target_": "gan.data.shards.stream.Stream", "root": "../../outside"}, {"unknown": 1},
 ]  # fmt: skip
 

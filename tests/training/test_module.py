@@ -19,7 +19,7 @@ from gan.augment.adaptive import Adaptive
 from gan.common.errors import Diverged, UserError
 from gan.contracts import Step
 from gan.data.module import Images
-from gan.losses.none import Nothing
+from gan.losses.none import NoAdversarialLoss
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
 from gan.losses.wasserstein import Wasserstein
@@ -37,7 +37,7 @@ def model(**options: Any) -> GAN:
     torch.manual_seed(0)
     adam = functools.partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
     size = (16, 16)
-    networks = Generator(size, width=4, latent=6), Discriminator(size, width=4, norm=options.pop("norm", "batch"))
+    networks = Generator(size, width=4, latent_dim=6), Discriminator(size, width=4, norm=options.pop("norm", "batch"))
     return GAN(*networks, options.pop("loss", Nonsaturating()), adam, adam, batch_size=BATCH, **options)
 
 
@@ -179,7 +179,7 @@ def test_fp16_with_a_scaler_and_two_optimizers_trains() -> None:
 
 
 def test_steps_that_a_scaler_leaves_out_are_counted() -> None:
-    module = model(log_every=8)
+    module = model(log_interval=8)
     next(module.generator.parameters()).register_hook(lambda gradient: gradient * float("inf"))
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
     with pytest.raises(Diverged, match="no gradient of the generator is finite"):  # once its scale cannot be why
@@ -209,7 +209,7 @@ def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
                 terms.append(terms_now["penalty/r1"].item())
             super().move(of, optimizer, [terms_now], shares)
 
-    module = model(norm="none", penalties={"r1": R1(weight=2.0, every=3)})
+    module = model(norm="none", penalties={"r1": R1(weight=2.0, interval=3)})
     module.__class__ = Watched
     fit(module, 6)
     assert [value > 0 for value in terms] == [True, False, False, True, False, False]
@@ -221,7 +221,7 @@ def test_a_loss_that_is_not_finite_ends_the_run() -> None:
             return fake_logits.mean() * float("nan")
 
     with pytest.raises(Diverged, match="loss/discriminator is nan at 8 images"):
-        fit(model(loss=Broken(), log_every=8), 6)
+        fit(model(loss=Broken(), log_interval=8), 6)
 
 
 @pytest.mark.parametrize("fused", [True, False])
@@ -239,7 +239,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool)
         def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
             seen.append(pl_module.discriminator.to_logit.weight.detach().clone())
 
-    module = model(loss=Once(), log_every=16)
+    module = model(loss=Once(), log_interval=16)
     module.optimizer_factories = (functools.partial(torch.optim.Adam, lr=2e-4, fused=fused),) * 2
     fit(module, 4, Watch())
     assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, False]
@@ -260,7 +260,7 @@ def test_a_bad_batch_is_left_out() -> None:
             step.real = step.real * float("nan") if self.bad else step.real
             return step
 
-    module = model(norm="none", log_every=16)
+    module = model(norm="none", log_interval=16)
     module.__class__ = Module
     fit(module, 4, Poison())
     assert module.losses["health/skipped_discriminator"] == 1 / 4  # of D alone: G's update does not see real images
@@ -276,7 +276,7 @@ def test_weights_that_are_not_finite_end_the_run(network: str) -> None:
                 next(iter(getattr(pl_module, network).parameters())).data.fill_(float("nan"))
 
     with pytest.raises(Diverged, match=r"loss/discriminator is nan.* at 24 images"):
-        fit(model(log_every=8), 8, Poison())
+        fit(model(log_interval=8), 8, Poison())
 
 
 def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> None:
@@ -298,8 +298,8 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
         torch.manual_seed(0)
         size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
         options = {"width": 8, "blocks": 1, "group_width": 4}
-        networks = r3gan.Generator(size, latent=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
-        parts = {"penalties": {"r1": R1(0.1, every=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
+        networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
+        parts = {"penalties": {"r1": R1(0.1, interval=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
         module = GAN(
             *networks,
             Nonsaturating(),
@@ -327,7 +327,7 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
 def test_lazy_penalties_are_due_every_so_many_updates_of_their_network(n_critic: int) -> None:
     class Counted(R1):
         def __init__(self, of: str) -> None:
-            super().__init__(every=2)
+            super().__init__(interval=2)
             self.of, self.batches = of, []
 
         def forward(self, step: Step) -> Tensor:
@@ -341,7 +341,7 @@ def test_lazy_penalties_are_due_every_so_many_updates_of_their_network(n_critic:
 
 
 def test_gradients_that_are_never_finite_end_the_run() -> None:
-    module = model(log_every=16)
+    module = model(log_interval=16)
     next(module.generator.parameters()).register_hook(lambda gradient: gradient * float("nan"))
     with pytest.raises(Diverged, match="no gradient of the generator is finite"):
         fit(module, 8)
@@ -360,9 +360,9 @@ def test_a_penalty_goes_backward_in_fp32(penalty: type) -> None:
     def moved(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(0)
         size, options = (16, 16), {"width": 8, "blocks": 1, "group_width": 4}
-        networks = r3gan.Generator(size, latent=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
+        networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
         descent = functools.partial(torch.optim.SGD, lr=1.0)
-        module = GAN(*networks, Nothing(), descent, descent, batch_size=BATCH, penalties={"p": penalty(10.0)})
+        module = GAN(*networks, NoAdversarialLoss(), descent, descent, batch_size=BATCH, penalties={"p": penalty(10.0)})
         before = {name: p.detach().clone() for name, p in module.discriminator.named_parameters()}
         fit(module, 1, precision=precision)
         return {name: p.detach() - before[name] for name, p in module.discriminator.named_parameters()}

@@ -132,7 +132,7 @@ def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
     batch = next(iter(data.train_dataloader()))
     step = module.begin(batch)
-    module.redraw(step, train=True)
+    module.generate_fakes(step, train=True)
     assert torch.equal(step.z, to_float(batch["a"])) and torch.equal(step.other.z, to_float(batch["b"]))
     terms = module.generator_loss(step)
     one = {name: penalty(step) for name, penalty in module.penalties.items()}
@@ -143,7 +143,7 @@ def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
     assert terms["loss/generator"].item() == pytest.approx(expected)
     shown = module.preview(8)  # input, translation, cycle and truth of two pictures
     assert len(shown) == 8 and module.columns(64) == 8
-    assert torch.equal(shown[2:3], translate_each(module.ema.module.back, shown[1:2]))
+    assert torch.equal(shown[2:3], translate_each(module.ema.module.b2a, shown[1:2]))
 
 
 def first_gain(run: Path) -> float:
@@ -172,10 +172,10 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
 
 def test_both_directions_begin_with_their_own_closed_form() -> None:
     form = "model.closed_form={_target_: gan.metrics.color_transfer.statistics, _partial_: true}"
-    module, data = build("cyclegan", form, "model.generator.there.residual=true", "data.style=fade")
+    module, data = build("cyclegan", form, "model.generator.a2b.residual=true", "data.style=fade")
     module.start(data)
     both = module.ema.module
-    for network, a, b in ((both.there, data.inputs, data.reals), (both.back, data.reals, data.inputs)):
+    for network, a, b in ((both.a2b, data.inputs, data.reals), (both.b2a, data.reals, data.inputs)):
         expected = statistics(a(99), b(99))(a(4))
         assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
 

@@ -124,7 +124,7 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
     except OSError as error:
         print(
             f"cache: {folder()} cannot be used ({reason(error)}): every image is decoded anew each time, "
-            "which is slow; free some room, set RETRO_GAN_CACHE to a folder that has it, or take data.keep=memory",
+            "which is slow; free some room, set RETRO_GAN_CACHE to a folder that has it, or take data.storage=memory",
             file=sys.stderr,
         )
         index = Index("", 0, _make(None, source, decoder, range(len(source.keys)), {}, lambda items, rows: None), {})

@@ -153,7 +153,7 @@ class Stream(LightningDataModule):
         seed: int = 0,
         flip: bool = False,
         disk: str = "100GB",
-        workers: int = 1,
+        num_workers: int = 1,
     ) -> None:
         super().__init__()
         self.root = root
@@ -164,7 +164,7 @@ class Stream(LightningDataModule):
         self.seed = seed
         self.variation = Variation(self.size, True, seed) if flip else None
         self.disk = disk
-        self.workers = at_least("data.workers", workers, 0)
+        self.num_workers = at_least("data.num_workers", num_workers, 0)
         self.table: Any = None
         self.classes: list[str] = []
 
@@ -205,7 +205,7 @@ class Stream(LightningDataModule):
         return Shards(self.table, *order, shape, len(self.classes), self.folder)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
-        return loader(self._batches(*position(self.trainer)), self.workers)
+        return loader(self._batches(*position(self.trainer)), self.num_workers)
 
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W)."""

@@ -20,11 +20,11 @@ class Drawn:
     title = "drawing retro images"
     trusted = True
 
-    def __init__(self, count: int, kinds: Sequence[str] = retro.KINDS) -> None:
-        unknown = [kind for kind in kinds if kind not in retro.KINDS]
-        if unknown or not kinds or len(set(kinds)) < len(kinds):
-            raise UserError(f"data.kinds={list(kinds)}: a list of some of {', '.join(retro.KINDS)}, each once")
-        self.kinds = list(kinds)
+    def __init__(self, count: int, classes: Sequence[str] = retro.KINDS) -> None:
+        unknown = [kind for kind in classes if kind not in retro.KINDS]
+        if unknown or not classes or len(set(classes)) < len(classes):
+            raise UserError(f"data.classes={list(classes)}: a list of some of {', '.join(retro.KINDS)}, each once")
+        self.kinds = list(classes)
         numbers = [retro.KINDS.index(kind) for kind in self.kinds]
         self.identity = ["retro", SEED]
         self.keys = self.names = [

@@ -33,7 +33,7 @@ class Checkpoint(LightningCheckpoint):
         run: the run folder.
         every: images from one checkpoint to the next.
         keep: how many of the newest stay.
-        keep_every: images; the first at each multiple of it, or after, stays too. None keeps no others.
+        keep_interval: images; the first at each multiple of it, or after, stays too. None keeps no others.
         monitor: logged name that decides which is best.
         mode: "min" or "max" of it.
     """
@@ -41,23 +41,23 @@ class Checkpoint(LightningCheckpoint):
     def __init__(
         self,
         run: str,
-        every: int,
+        interval: int,
         keep: int = 2,
-        keep_every: int | None = None,
+        keep_interval: int | None = None,
         monitor: str | None = None,
         mode: Literal["min", "max"] = "min",
     ) -> None:
         self.run = Path(run)
-        self.every = at_least("callback.checkpoint.every", every, 1)
+        self.interval = at_least("callback.checkpoint.interval", interval, 1)
         self.keep = at_least("callback.checkpoint.keep", keep, 1)
-        self.keep_every = keep_every
+        self.keep_interval = keep_interval
         self.monitor = monitor
         self.mode = mode
         self.best_score = math.inf if mode == "min" else -math.inf
         self.best: str | None = None  # file name
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.every) or trainer.should_stop or self.better(last_scores(trainer)):
+        if due(trainer, pl_module, self.interval) or trainer.should_stop or self.better(last_scores(trainer)):
             self.save(trainer, pl_module)
 
     def better(self, scores: dict[str, float]) -> bool:
@@ -94,7 +94,7 @@ class Checkpoint(LightningCheckpoint):
         complete = [path for path in run_folder.checkpoints(self.run) if run_folder.is_complete(path)]
         for path in complete[: -self.keep]:
             images = int(path.stem.removeprefix("images-"))
-            kept = self.keep_every and crosses(images - batch_size, images, self.keep_every)
+            kept = self.keep_interval and crosses(images - batch_size, images, self.keep_interval)
             if path.name != self.best and not kept:
                 run_folder.remove(path)
 

@@ -35,11 +35,11 @@ class Evaluate(Callback):
     """
 
     def __init__(
-        self, metrics: Mapping[str, Any], extractors: Sequence[Any], every: int, first: int, n: int, reals: int
+        self, metrics: Mapping[str, Any], extractors: Sequence[Any], interval: int, first: int, n: int, reals: int
     ) -> None:
         self.metrics = dict(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
-        self.every = at_least("callback.evaluate.every", every, 1)
+        self.interval = at_least("callback.evaluate.interval", interval, 1)
         self.first = at_least("callback.evaluate.first", first, 1)
         self.n = at_least("callback.evaluate.n", n, 2)
         self.reals = at_least("callback.evaluate.reals", reals, 2)
@@ -96,7 +96,7 @@ class Evaluate(Callback):
         return made
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.every, self.first):
+        if due(trainer, pl_module, self.interval, self.first):
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -74,15 +74,15 @@ class Health(Callback):
         n: images of each kind that are looked at.
     """
 
-    def __init__(self, every: int, first: int, n: int = 64) -> None:
-        self.every = at_least("callback.health.every", every, 1)
+    def __init__(self, interval: int, first: int, n: int = 64) -> None:
+        self.interval = at_least("callback.health.interval", interval, 1)
         self.first = at_least("callback.health.first", first, 1)
         self.n = at_least("callback.health.n", n, 2)
         self.bad: dict[str, str] = {}  # what is wrong now, in words
         self.said: list[str] = []
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.every, self.first):
+        if due(trainer, pl_module, self.interval, self.first):
             fakes = pl_module.fakes(self.n)  # on all ranks: synchronised BatchNorm is estimated together
             if trainer.is_global_zero:
                 self.look(trainer, pl_module, fakes)

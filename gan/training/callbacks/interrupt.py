@@ -124,7 +124,7 @@ def awaits_batch(frame: FrameType | None) -> bool:
     return False
 
 
-def due(trainer: Trainer, pl_module: GAN, every: int, first: int | None = None) -> bool:
+def due(trainer: Trainer, pl_module: GAN, interval: int, first: int | None = None) -> bool:
     """After a batch: whether something periodic is due, at the end of the run too but not at an interruption.
 
     From `first` images on, if given, the interval doubles until it is `every`.
@@ -132,4 +132,4 @@ def due(trainer: Trainer, pl_module: GAN, every: int, first: int | None = None) 
     seen = pl_module.images_seen
     interrupted = any(isinstance(c, Interrupt) and c.signal for c in trainer.callbacks)  # type: ignore[attr-defined]
     ends = trainer.global_step == trainer.max_steps or (trainer.should_stop and not interrupted)
-    return widens(seen - pl_module.batch_size, seen, first or every, every) or ends
+    return widens(seen - pl_module.batch_size, seen, first or interval, interval) or ends

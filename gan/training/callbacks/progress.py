@@ -23,12 +23,12 @@ class ProgressLine(Callback):
 
     Args:
         refresh: seconds between updates of the bar.
-        plain_every: seconds between lines where there is no terminal.
+        plain_interval: seconds between lines where there is no terminal.
     """
 
-    def __init__(self, refresh: float = 0.5, plain_every: float = 10) -> None:
+    def __init__(self, refresh: float = 0.5, plain_interval: float = 10) -> None:
         self.refresh = refresh
-        self.plain_every = plain_every
+        self.plain_interval = plain_interval
         self.live: Live | None = None
         self.bar: Progress | None = None
         self.started = self.shown = 0.0  # seconds, monotonic
@@ -46,7 +46,7 @@ class ProgressLine(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         now = time.monotonic()
-        if trainer.is_global_zero and now - self.shown > (self.refresh if self.live else self.plain_every):
+        if trainer.is_global_zero and now - self.shown > (self.refresh if self.live else self.plain_interval):
             self.shown = now
             self.show(trainer, pl_module)
 

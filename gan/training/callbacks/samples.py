@@ -26,9 +26,9 @@ class Samples(Callback):
         n: pictures a grid.
     """
 
-    def __init__(self, run: str, every: int, first: int, n: int = 64) -> None:
+    def __init__(self, run: str, interval: int, first: int, n: int = 64) -> None:
         self.folder = Path(run) / SAMPLES
-        self.every = at_least("callback.samples.every", every, 1)
+        self.interval = at_least("callback.samples.interval", interval, 1)
         self.first = at_least("callback.samples.first", first, 1)
         self.n = at_least("callback.samples.n", n, 1)
         self.last: Path | None = None  # the newest grid, for the progress bar
@@ -38,7 +38,7 @@ class Samples(Callback):
             write(to_png(grid(trainer.datamodule.preview(self.n))), self.folder / "reals.png")  # type: ignore[attr-defined]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.every, self.first):
+        if due(trainer, pl_module, self.interval, self.first):
             self.draw(trainer, pl_module)
 
     def draw(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -39,7 +39,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stream(shards: Path, **options: object) -> Stream:
-    data = Stream(str(shards), size=16, **{"batch_size": 8, "workers": 0, **options})  # type: ignore[arg-type]
+    data = Stream(str(shards), size=16, **{"batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
     data.setup("fit")
     return data
 
@@ -81,9 +81,9 @@ def test_a_rank_reads_its_own_shards_alone(shards: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_do_not_change_the_order(shards: Path, workers: int) -> None:
+def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None:
     plain = [batch["image"] for batch in islice(stream(shards).train_dataloader(), 6)]
-    other = [batch["image"] for batch in islice(stream(shards, workers=workers).train_dataloader(), 6)]
+    other = [batch["image"] for batch in islice(stream(shards, num_workers=num_workers).train_dataloader(), 6)]
     assert all(torch.equal(one, two) for one, two in zip(plain, other, strict=True))
 
 
@@ -109,7 +109,7 @@ def test_lanes(count: int, batch: int, expected: int) -> None:
 def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_path: Path) -> None:
     settings = [option for option in TINY if not option.startswith(("data.", "callback.checkpoint"))]
     settings += ["data=stream", f"data.root={shards}", "data.size=16", "data.batch_size=4", "trainer.devices=2"]
-    settings += ["callback.checkpoint.every=20"]
+    settings += ["callback.checkpoint.interval=20"]
     train(*settings, "images=40", "hydra.run.dir=whole", tiny=False)
     train(*settings, "images=20", "hydra.run.dir=parts", tiny=False)
     train("resume=parts", "images=40", tiny=False)

@@ -26,8 +26,8 @@ from gan.training.module import GAN
 class Scores(Evaluate):
     """An evaluation that gives the scores it is told to, one after the other."""
 
-    def __init__(self, scores: list[float], every: int) -> None:
-        super().__init__({}, [], every, first=every, n=2, reals=2)
+    def __init__(self, scores: list[float], interval: int) -> None:
+        super().__init__({}, [], interval, first=interval, n=2, reals=2)
         self.script = iter(scores)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -41,7 +41,7 @@ def fit(run: Path, batches: int, *callbacks: Callback) -> GAN:
     torch.manual_seed(0)
     adam = functools.partial(torch.optim.Adam, lr=1e-3)
     module = GAN(
-        Generator((16, 16), width=2, latent=4),
+        Generator((16, 16), width=2, latent_dim=4),
         Discriminator((16, 16), width=2),
         Nonsaturating(),
         adam,
@@ -66,22 +66,22 @@ def images(run: Path) -> list[int]:
     return [run_folder.images_of(path) for path in run_folder.checkpoints(run)]
 
 
-def test_the_newest_stay_and_multiples_of_keep_every(tmp_path: Path) -> None:
-    fit(tmp_path, 11, Checkpoint(str(tmp_path), every=8, keep=2, keep_every=16))
+def test_the_newest_stay_and_multiples_of_keep_interval(tmp_path: Path) -> None:
+    fit(tmp_path, 11, Checkpoint(str(tmp_path), interval=8, keep=2, keep_interval=16))
     assert images(tmp_path) == [16, 32, 40, 44]  # 44 is the end of the run
     assert all(run_folder.damage(path) is None for path in run_folder.checkpoints(tmp_path))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 8
 
 
 def test_a_multiple_between_two_batches_is_kept_as_the_first_after_it(tmp_path: Path) -> None:
-    fit(tmp_path, 12, Checkpoint(str(tmp_path), every=10, keep=1, keep_every=10))  # batches of 4
+    fit(tmp_path, 12, Checkpoint(str(tmp_path), interval=10, keep=1, keep_interval=10))  # batches of 4
     assert images(tmp_path) == [12, 20, 32, 40, 48]
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", 16), ("max", 24)])
 def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> None:
-    scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], every=8)
-    fit(tmp_path, 10, scores, Checkpoint(str(tmp_path), every=8, keep=1, monitor="eval/kid", mode=mode))
+    scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], interval=8)
+    fit(tmp_path, 10, scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/kid", mode=mode))
     assert images(tmp_path) == [best, 40]
     path = run_folder.best(tmp_path)
     assert path is not None and run_folder.images_of(path) == best
@@ -90,7 +90,7 @@ def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> No
 
 def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     """With a torn one that is newer, keep=1 used to remove every whole one."""
-    callback = Checkpoint(str(tmp_path), every=8, keep=1)
+    callback = Checkpoint(str(tmp_path), interval=8, keep=1)
     fit(tmp_path, 4, callback)
     (whole,) = run_folder.checkpoints(tmp_path)
     torn = run_folder.checkpoint_path(tmp_path, 1000)
@@ -102,13 +102,18 @@ def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
 
 
 def test_a_best_that_is_gone_does_not_bar_the_next(tmp_path: Path) -> None:
-    callback = Checkpoint(str(tmp_path), every=8, monitor="eval/kid")
+    callback = Checkpoint(str(tmp_path), interval=8, monitor="eval/kid")
     callback.load_state_dict({"best_score": 0.1, "best": "images-000000008.ckpt"})
     assert callback.best is None and callback.better({"eval/kid": 5.0})
 
 
 def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
-    fit(tmp_path, 6, Scores([3.0, 1.0, 2.0], every=8), Checkpoint(str(tmp_path), every=8, keep=9, monitor="eval/kid"))
+    fit(
+        tmp_path,
+        6,
+        Scores([3.0, 1.0, 2.0], interval=8),
+        Checkpoint(str(tmp_path), interval=8, keep=9, monitor="eval/kid"),
+    )
     known = [run_folder.about(path)["best"] for path in run_folder.checkpoints(tmp_path)]
     assert [(record["images"], record["score"]) for record in known] == [(8, 3.0), (16, 1.0), (16, 1.0)]
     assert json.loads((tmp_path / "checkpoints" / "best.json").read_text()) == known[-1]
@@ -121,7 +126,7 @@ def test_optimizers_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
                 next(iter(trainer.optimizers[1].state.values()))["exp_avg_sq"][0] = float("inf")
 
     with pytest.raises(Diverged, match=r"discriminator_optimizer\.exp_avg_sq is not finite at 16 images"):
-        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), every=8))
+        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), interval=8))
     assert images(tmp_path) == [8]
 
 
@@ -138,7 +143,7 @@ def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) 
     lock.hold(run)
     try:
         with pytest.raises(UserError, match="this folder was removed or moved, or another process has taken it over"):
-            fit(run, 4, Lose(), Checkpoint(str(run), every=8))
+            fit(run, 4, Lose(), Checkpoint(str(run), interval=8))
     finally:
         lock.release()
     assert run.exists() == (how == "taken over")
@@ -152,7 +157,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
                 next(pl_module.generator.parameters()).data[0] = float("nan")
 
     with pytest.raises(Diverged, match=r"generator\.stem\.0\.weight is not finite at 16 images"):
-        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), every=8))
+        fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), interval=8))
     assert images(tmp_path) == [8]
     assert all(
         bool(torch.isfinite(value).all()) for value in load(run_folder.checkpoints(tmp_path)[0])["state_dict"].values()
@@ -160,7 +165,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
 
 
 def test_statistics_that_a_bad_batch_has_spoilt_begin_anew(tmp_path: Path) -> None:
-    module = fit(tmp_path, 1, Checkpoint(str(tmp_path), every=8))
+    module = fit(tmp_path, 1, Checkpoint(str(tmp_path), interval=8))
     good, bad = (block[1] for block in (module.generator.blocks[0], module.discriminator.blocks[0]))
     good.running_mean.fill_(3.0)
     bad.running_mean.fill_(float("nan"))
