@@ -21,7 +21,7 @@ from gan.training.module import GAN
 
 
 class Generator(nn.Module):
-    latent = 6
+    latent_dim = 6
 
     def __init__(self) -> None:
         super().__init__()

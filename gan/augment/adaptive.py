@@ -23,9 +23,9 @@ class Adaptive(nn.Module):
     Args:
         augment: has a `probability`.
         target: of r_t, in -1..1.
-        images: in which the probability goes from 0 to 1 at most; the paper's is 500,000.
+        images: in which the probability goes from 0 to 1 at max_probability; the paper's is 500,000.
         every: batches from one step to the next.
-        most: cap of the probability; above .8 the paper's augmentations begin to leak into what is generated.
+        max_probability: cap; above .8 the paper's augmentations begin to leak into what is generated.
 
     Raises:
         UserError: the augmentation has no probability; an option is out of range.
@@ -35,18 +35,18 @@ class Adaptive(nn.Module):
     signs: Tensor  # sum of D's signs since the last step, a mean over the images for each batch
 
     def __init__(
-        self, augment: Any, target: float = 0.6, images: int = 500_000, interval: int = 4, most: float = 0.8
+        self, augment: Any, target: float = 0.6, images: int = 500_000, interval: int = 4, max_probability: float = 0.8
     ) -> None:
         super().__init__()
         if not hasattr(augment, "probability"):
             raise UserError("augment: what adapts needs a probability, which ADA and DiffAugment have")
-        if not (-1 <= target <= 1 and 0 <= most <= 1):
-            raise UserError(f"augment: target={target} is in -1..1, most={most} in 0..1")
+        if not (-1 <= target <= 1 and 0 <= max_probability <= 1):
+            raise UserError(f"augment: target={target} is in -1..1, max_probability={max_probability} in 0..1")
         self.augment = augment
         self.target = target
         self.images = at_least("augment.images", images, 1)
         self.interval = at_least("augment.interval", interval, 1)
-        self.most = most
+        self.max_probability = max_probability
         self.register_buffer("probability", torch.zeros(()))
         self.register_buffer("signs", torch.zeros(()))
 
@@ -69,6 +69,6 @@ class Adaptive(nn.Module):
         if (step.batch + 1) % self.interval == 0:
             seen = self.interval * len(step.real) * ranks()
             above = self.signs / self.interval - self.target
-            self.probability.add_(above.sign() * seen / self.images).clamp_(0, self.most)
+            self.probability.add_(above.sign() * seen / self.images).clamp_(0, self.max_probability)
             self.signs.zero_()
         return self.probability.clone()

@@ -51,7 +51,7 @@ class Images(LightningDataModule):
         keep: pixels stay on the "disk" as a memory map, in "memory", or on the "device" that trains.
         workers: processes that gather batches; 0 is best while the set fits in memory.
         images: how many built-in images to draw.
-        kinds: which of them, some of `retro.KINDS`.
+        classes: which of them, some of `retro.KINDS`.
 
     Raises:
         UserError: no such folder, no image in it, or a size, count or name out of range.
@@ -79,7 +79,7 @@ class Images(LightningDataModule):
         storage: str = "disk",
         num_workers: int = 0,
         images: int = RETRO_IMAGES,
-        kinds: Sequence[str] = retro.KINDS,
+        classes: Sequence[str] = retro.KINDS,
     ) -> None:
         super().__init__()
         self.roots = [root] if isinstance(root, str) else None if root is None else list(root)
@@ -111,7 +111,7 @@ class Images(LightningDataModule):
         if self.num_workers and storage == "device":
             raise UserError(f"data.num_workers={num_workers}: cannot gather from data.storage=device; take 0 workers")
         self.count = at_least("data.images", images, 1)
-        self.kinds = list(kinds)
+        self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
         self.rows = np.empty(0, np.int64)  # of `pixels`, those to train on
         self.validation_rows = np.empty(0, np.int64)
@@ -129,7 +129,8 @@ class Images(LightningDataModule):
         """The source of pictures, with its list of what there is."""
         if self.roots is None and self.source is None and self.decoder.fit == "windows":
             raise UserError("data.fit=windows: of files; built-in images are drawn at the size asked for")
-        self.source = self.source or (Drawn(self.count, self.kinds) if self.roots is None else Files(self.roots))
+        if self.source is None:
+            self.source = Drawn(self.count, self.builtin_classes) if self.roots is None else Files(self.roots)
         return self.source
 
     def class_names(self) -> list[str]:

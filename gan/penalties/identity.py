@@ -28,7 +28,7 @@ class Identity(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where the generator draws pictures from noise."""
-        if hasattr(step.generator, "latent"):
+        if hasattr(step.generator, "latent_dim"):
             raise UserError("penalty=identity: is for translators, and this model draws from noise")
         same: Tensor = step.generator(step.real)
         return self.weight * (same.float() - step.real.float()).abs().mean()

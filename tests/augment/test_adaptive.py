@@ -58,4 +58,4 @@ def test_it_steers_what_has_a_probability(inner: nn.Module) -> None:
     with pytest.raises(UserError, match="needs a probability"):
         Adaptive(nn.Identity())
     with pytest.raises(UserError, match="in 0"):
-        Adaptive(inner, most=2)
+        Adaptive(inner, max_probability=2)

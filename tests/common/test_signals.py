@@ -57,7 +57,7 @@ def test_outside_of_imports_it_is_raised() -> None:
     """In a process of its own: the signal would end one whose handler is another's."""
     code = """
 import signal
-from gan import signals
+from gan.common import signals
 try:
     with signals.raised():
         signal.raise_signal(signal.SIGINT)
@@ -73,7 +73,7 @@ def test_what_must_not_be_done_by_half_is_done_before_it_is_raised() -> None:
     """Also where the signal reaches a thread from before, which has no mask, and so the handler of the main thread."""
     code = """
 import signal, threading, time
-from gan import signals
+from gan.common import signals
 begun = threading.Event()
 other = threading.Thread(target=begun.wait)
 other.start()

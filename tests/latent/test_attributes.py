@@ -15,7 +15,7 @@ from gan.networks import stylegan2
 class Painter(nn.Module):
     """A latent is the logits of the colors of four quarters; the more, the less they change."""
 
-    latent = 12
+    latent_dim = 12
     classes = 0
 
     def __init__(self, channels: int = 3) -> None:
@@ -55,7 +55,7 @@ def test_what_is_held_is_held_against_what_it_was_before_the_points_moved() -> N
 
 def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> None:
     torch.manual_seed(0)
-    space = Space(stylegan2.Generator((16, 16), width=4, most=8, latent_dim=8).eval())
+    space = Space(stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8).eval())
     points = space.of(latents(range(20), 8))
     assert moved(space, points, ATTRIBUTES, {"brightness": 0.0, "contrast": 0}) is points
     by = {"brightness": 0.1}

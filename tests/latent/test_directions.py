@@ -46,7 +46,7 @@ def test_the_inlets_are_where_latents_enter(generator: nn.Module) -> None:
     """What no inlet sees changes nothing."""
     space = Space(generator)
     kept: Any = generator.latent_weights
-    styles = [each.style.weight for each in generator.modules() if isinstance(each, stylegan2.Modulated)]
+    styles = [each.style.weight for each in generator.modules() if isinstance(each, stylegan2.ModulatedConv2d)]
     if any(parametrize.is_parametrized(module) for module in generator.modules()):
         pytest.skip("its weights are computed")
     with torch.no_grad():

@@ -12,7 +12,7 @@ from gan.networks import dcgan, stylegan2
 
 def space() -> Space:
     torch.manual_seed(0)
-    return Space(stylegan2.Generator((32, 32), width=4, most=8, latent_dim=8).eval())
+    return Space(stylegan2.Generator((32, 32), width=4, max_channels=8, latent_dim=8).eval())
 
 
 def test_each_layer_is_one_points() -> None:
@@ -32,7 +32,7 @@ def test_fine_layers_leave_what_coarse_ones_draw() -> None:
     points = place.of(latents(range(16), 8))
     other = place.of(latents([99], 8))[0]
     seen: list[torch.Tensor] = []
-    place.generator.synthesis_layers[1].register_forward_hook(lambda module, given, made: seen.append(made[0]))
+    place.generator.stages[1].register_forward_hook(lambda module, given, made: seen.append(made[0]))
     for first, last in ((None, None), (0, 1), (place.layers - 2, place.layers - 1)):
         place.draw(points if first is None else mixed(place, points, other, first, last))
     plain, coarse, fine = (each.mean((2, 3)) for each in seen)  # what the second stage makes, its means

@@ -15,7 +15,7 @@ from gan.networks import dcgan, r3gan, stylegan2
 
 def mapped() -> Space:
     torch.manual_seed(0)
-    return Space(stylegan2.Generator((16, 16), width=4, most=8, latent_dim=8).eval())
+    return Space(stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8).eval())
 
 
 def test_the_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:

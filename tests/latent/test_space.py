@@ -11,7 +11,7 @@ from gan.networks import dcgan, stylegan2
 
 def mapped(classes: int = 0) -> stylegan2.Generator:
     torch.manual_seed(0)
-    return stylegan2.Generator((16, 16), width=4, most=8, latent_dim=8, classes=classes).eval()
+    return stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8, classes=classes).eval()
 
 
 def test_a_seed_is_the_same_picture_in_z_and_in_w() -> None:

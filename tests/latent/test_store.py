@@ -12,7 +12,7 @@ from gan.networks import stylegan2
 
 
 def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
-    networks = [stylegan2.Generator((16, 16), width=4, most=8, latent_dim=8) for _ in range(2)]
+    networks = [stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8) for _ in range(2)]
     path = tmp_path / "v.safetensors"
     vectors = {"b": torch.randn(8), "a": torch.randn(8, 2).T[0]}
     for name in ("z", "w"):

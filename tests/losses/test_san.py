@@ -54,7 +54,7 @@ def test_the_generator_follows_the_logit() -> None:
     [
         lambda **options: dcgan.Discriminator((16, 24), width=4, **options),
         lambda **options: resnet.Discriminator((16, 24), width=4, **options),
-        lambda **options: stylegan2.Discriminator((16, 24), width=4, most=8, **options),
+        lambda **options: stylegan2.Discriminator((16, 24), width=4, max_channels=8, **options),
         lambda **options: r3gan.Discriminator((16, 24), width=16, blocks=1, group_width=4, **options),
     ],
 )

@@ -33,8 +33,8 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
         functools.partial(fastgan.Discriminator, width=2),
     ),
     "stylegan2": (
-        functools.partial(stylegan2.Generator, width=2, most=8, latent_dim=4),
-        functools.partial(stylegan2.Discriminator, width=2, most=8, group=1),
+        functools.partial(stylegan2.Generator, width=2, max_channels=8, latent_dim=4),
+        functools.partial(stylegan2.Discriminator, width=2, max_channels=8, mbstd_group_size=1),
     ),
     "r3gan": (
         functools.partial(r3gan.Generator, width=16, blocks=1, group_width=4),

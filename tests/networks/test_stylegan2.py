@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from gan.networks.resample import blur
-from gan.networks.stylegan2 import Discriminator, Generator, Linear, Modulated, deviation
+from gan.networks.stylegan2 import Discriminator, Generator, Linear, ModulatedConv2d, minibatch_std
 
 
 @pytest.mark.parametrize(("classes", "millions"), [(0, 19.9), (10, 20.2)])
@@ -19,15 +19,15 @@ def test_parameter_count_is_that_of_the_cifar_configuration(classes: int, millio
 
 
 @pytest.mark.parametrize("doubles", [False, True])
-def test_modulation_is_that_of_the_weights_of_each_image(doubles: bool) -> None:
-    layer = Modulated(6, 5, 3, latent_dim=4, doubles=doubles).double()
+def test_modulation_is_that_of_the_weights_of_each_image(upsample: bool) -> None:
+    layer = ModulatedConv2d(6, 5, 3, latent_dim=4, upsample=upsample).double()
     x, w = torch.randn(3, 6, 8, 8, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     weight, style = layer.convolution.scaled()[0], layer.style(w)
     expected = []
     for one, scales in zip(x, style, strict=True):
         own = weight * scales[None, :, None, None]
         own = own / (own.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()  # equations 1 and 3
-        if doubles:
+        if upsample:
             y = F.conv_transpose2d(one[None], own.transpose(0, 1), stride=2)
             expected.append(4 * blur(F.avg_pool2d(y, 2, stride=1)))
         else:
@@ -36,7 +36,7 @@ def test_modulation_is_that_of_the_weights_of_each_image(doubles: bool) -> None:
 
 
 def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution() -> None:
-    layer = Modulated(2, 3, 3, latent_dim=4, demodulate=False, doubles=True)
+    layer = ModulatedConv2d(2, 3, 3, latent_dim=4, demodulate=False, upsample=True)
     x, w = torch.randn(1, 2, 8, 8), torch.randn(1, 4)
     spread = torch.zeros(1, 2, 16, 16)
     spread[:, :, ::2, ::2] = x * layer.style(w)[:, :, None, None]
@@ -50,7 +50,7 @@ def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution
 
 def test_demodulation_gives_unit_variance_whatever_the_style() -> None:
     torch.manual_seed(0)
-    layer, x = Modulated(64, 64, 3, latent_dim=8), torch.randn(16, 64, 16, 16)
+    layer, x = ModulatedConv2d(64, 64, 3, latent_dim=8), torch.randn(16, 64, 16, 16)
     for size in (0.1, 1.0, 30.0):
         y = layer(x, size * torch.randn(16, 8))[:, :, 1:-1, 1:-1]
         assert y.var().item() == pytest.approx(1, rel=0.05)
@@ -69,16 +69,16 @@ def test_deviation_is_taken_within_groups() -> None:
     x = torch.randn(8, 3, 2, 2)
     groups = x.reshape(4, 2, 3, 2, 2)  # image n is in group n mod 2
     expected = groups.std(0, correction=0).mean((1, 2, 3))
-    found = deviation(x, 4)
+    found = minibatch_std(x, 4)
     assert found.shape == (8, 1, 2, 2)
     torch.testing.assert_close(found[:, 0, 0, 0], expected.repeat(4), rtol=1e-4, atol=1e-5)
-    assert deviation(x[:5], 4).abs().max() < 1e-3  # five images have no group but each alone
-    torch.testing.assert_close(deviation(x[:6], 4), deviation(x[:6], 3))
+    assert minibatch_std(x[:5], 4).abs().max() < 1e-3  # five images have no group but each alone
+    torch.testing.assert_close(minibatch_std(x[:6], 4), minibatch_std(x[:6], 3))
 
 
 def test_styles_are_mixed_from_a_layer_on() -> None:
     torch.manual_seed(0)
-    generator = Generator((16, 16), width=4, most=8, latent_dim=8, mixing=1.0)
+    generator = Generator((16, 16), width=4, max_channels=8, latent_dim=8, mixing=1.0)
     w = torch.zeros(64, 8)
     mixed = (generator.mix(w, None) != 0).any(2)  # (styles, images), true where it is of the other z
     assert not mixed[0].any() and mixed[-1].all()
@@ -87,7 +87,7 @@ def test_styles_are_mixed_from_a_layer_on() -> None:
 
 
 def test_the_discriminator_sees_groups_alone() -> None:
-    discriminator, x = Discriminator((16, 16), width=4, most=8), torch.randn(8, 3, 16, 16)
+    discriminator, x = Discriminator((16, 16), width=4, max_channels=8), torch.randn(8, 3, 16, 16)
     changed = x.clone()
     changed[0] = 0
     same = discriminator(x) == discriminator(changed)

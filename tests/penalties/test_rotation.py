@@ -62,5 +62,5 @@ def test_a_run_learns_with_it_and_goes_on(train: Train, tmp_path: Path) -> None:
 
 def test_frozen_features_are_refused() -> None:
     frozen = dcgan.Discriminator((16, 16), width=4, norm="none").requires_grad_(False)
-    with pytest.raises(UserError, match="features are not learned"):
+    with pytest.raises(UserError, match="features of this discriminator are not trained"):
         Rotation(16, numbers=16)(step(torch.randn(4, 3, 16, 16), frozen))

@@ -17,7 +17,7 @@ from gan.run import lock, run_folder
 HOLD = """
 import sys, time
 from pathlib import Path
-from gan import lock
+from gan.run import lock
 lock.hold(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

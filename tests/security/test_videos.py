@@ -28,7 +28,7 @@ SCRIPT = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 30, 1 << 30))
 from pathlib import Path
-from gan import video
+from gan.images import video
 from gan.common.errors import UserError
 try:
     video.convert(Path(sys.argv[1]), Path(sys.argv[2]), lambda image: image)

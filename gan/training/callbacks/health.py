@@ -109,7 +109,7 @@ class Health(Callback):
         if not getattr(pl_module.loss, "signed", True):
             values.pop("accuracy", None)  # such a critic may be right about all pairs, and its gradient is as large
         values["surely"] = values.get("overfitting", 0.0) - ERRORS * error
-        values["cap"] = getattr(pl_module.augment, "most", 1.0)
+        values["cap"] = getattr(pl_module.augment, "max_probability", 1.0)
         self.tell(trainer, pl_module, values)
 
     def tell(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:

@@ -101,7 +101,7 @@ def test_kinds_can_be_chosen_and_draw_the_same_pictures() -> None:
     assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
 
 
-@pytest.mark.parametrize("kinds", [["car"], [], ["neon", "neon"]])
-def test_kinds_that_there_are_not_are_refused(kinds: list[str]) -> None:
+@pytest.mark.parametrize("classes", [["car"], [], ["neon", "neon"]])
+def test_kinds_that_there_are_not_are_refused(classes: list[str]) -> None:
     with pytest.raises(UserError, match="some of poster, sprite, photograph, neon, each once"):
-        Drawn(5, kinds)
+        Drawn(5, classes)
