@@ -84,7 +84,7 @@ def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
         Images(root=str(tmp_path), size=8).setup("fit")
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("num_workers", [0, 2])
 def test_workers_do_not_change_the_order(num_workers: int) -> None:
     data = Images(size=16, images=12, batch_size=5, num_workers=num_workers)
     data.setup("fit")

@@ -18,7 +18,7 @@ def test_parameter_count_is_that_of_the_cifar_configuration(classes: int, millio
     assert round(count / 1e6, 1) == millions
 
 
-@pytest.mark.parametrize("doubles", [False, True])
+@pytest.mark.parametrize("upsample", [False, True])
 def test_modulation_is_that_of_the_weights_of_each_image(upsample: bool) -> None:
     layer = ModulatedConv2d(6, 5, 3, latent_dim=4, upsample=upsample).double()
     x, w = torch.randn(3, 6, 8, 8, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_equalized_layers_keep_variance_and_learn_at_their_pace() -> None:
     torch.manual_seed(0)
     x = torch.randn(512, 256)
     for pace in (1.0, 0.01):
-        layer = Linear(128, 256, pace=pace)
+        layer = Linear(128, 256, lr_multiplier=pace)
         assert layer(x).var().item() == pytest.approx(1, rel=0.05)
         assert layer.weight.std().item() == pytest.approx(1 / pace, rel=0.02)
 

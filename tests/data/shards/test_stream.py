@@ -21,7 +21,7 @@ pytest.importorskip("litdata")
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """96 images, a value for each, in 96 // 64 -> shards of one image; and a file that can't be read."""
-    from ..conftest import command
+    from tests.conftest import command
 
     root = tmp_path_factory.mktemp("packed")
     for index in range(96):
@@ -80,7 +80,7 @@ def test_a_rank_reads_its_own_shards_alone(shards: Path) -> None:
     assert read[0] and read[1] and not read[0] & read[1]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("num_workers", [1, 2])
 def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None:
     plain = [batch["image"] for batch in islice(stream(shards).train_dataloader(), 6)]
     other = [batch["image"] for batch in islice(stream(shards, num_workers=num_workers).train_dataloader(), 6)]

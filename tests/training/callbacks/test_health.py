@@ -50,7 +50,7 @@ def test_symptoms(values: dict[str, float], expected: list[str]) -> None:
 class Constant(nn.Module):
     """One picture whatever the latent: a collapsed generator."""
 
-    latent = 6
+    latent_dim = 6
 
     def __init__(self) -> None:
         super().__init__()
