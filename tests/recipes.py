@@ -29,21 +29,21 @@ TINY = {
     "projected": [
         "model.generator.width=4",
         "model.discriminator.width=4",
-        "model.discriminator.side=32",
+        "model.discriminator.backbone_resolution=32",
         "model.generator_optimizer.lr=5e-5",
         "model.discriminator_optimizer.lr=5e-5",
     ],
     "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
-    "pix2pix": ["model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"],
+    "pix2pix": ["model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent_dim=8"],
 }
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
-TINY["lut"] = ["model.generator.points=5", "model.generator.width=4", "model.discriminator.width=4"]
+TINY["lut"] = ["model.generator.lut_size=5", "model.generator.width=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]
 TINY["cyclegan"] = [
     "model.generator.a2b.width=4",
-    "model.generator.a2b.blocks=1",
+    "model.generator.a2b.n_blocks=1",
     "model.discriminator.a2b.width=4",
     "model.pool=6",
 ]

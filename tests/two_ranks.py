@@ -62,7 +62,7 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         batch_size=8,
         n_critic=n_critic,
         penalties={"r1": R1(weight=1.0, interval=2), "lecam": LeCam(weight=0.1)},
-        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, images=48, interval=2),
+        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
     )
     record = Record()
     trainer = Trainer(

@@ -15,8 +15,8 @@ from gan.common.errors import UserError
 GROUPS = ("blit", "geometry", "color", "cutout")
 BGC = {"blit": 1.0, "geometry": 1.0, "color": 1.0}
 # Each transformation has its own column of every table of draws.
-FLIP, TURN, SHIFT, ZOOM, FIRST_ROTATION, STRETCH, SECOND_ROTATION, DRIFT = range(8)  # in this order
-BRIGHTNESS, CONTRAST, INVERSION, HUE, SATURATION, HOLE = range(8, 14)
+XFLIP, ROTATE90, XINT, SCALE, ROTATE_BEFORE, ANISO, ROTATE_AFTER, XFRAC = range(8)  # in this order
+BRIGHTNESS, CONTRAST, LUMAFLIP, HUE, SATURATION, CUTOUT = range(8, 14)
 
 
 class ADA(nn.Module):
@@ -50,9 +50,9 @@ class ADA(nn.Module):
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Random numbers for n images, (n, 14) or (n, 2, 14), on the generator's device."""
-        device, both = generator.device, (n, 2, HOLE + 1)  # two numbers for what has two directions
+        device, both = generator.device, (n, 2, CUTOUT + 1)  # two numbers for what has two directions
         return {
-            "chosen": torch.rand(n, HOLE + 1, generator=generator, device=device),
+            "chosen": torch.rand(n, CUTOUT + 1, generator=generator, device=device),
             "uniform": torch.rand(both, generator=generator, device=device),  # in [0, 1)
             "normal": torch.randn(both, generator=generator, device=device),
         }
@@ -68,11 +68,11 @@ class ADA(nn.Module):
             if "color" in self.policy:
                 y = recolored(y, *self.colors(draws))
             if "cutout" in self.policy:
-                chosen = draws["chosen"][:, HOLE] < self.share("cutout")
-                y = torch.where(chosen[:, None, None, None], cutout(y, draws["uniform"][:, :, HOLE]), y)
+                chosen = draws["chosen"][:, CUTOUT] < self.probability_of("cutout")
+                y = torch.where(chosen[:, None, None, None], cutout(y, draws["uniform"][:, :, CUTOUT]), y)
         return y
 
-    def share(self, group: str) -> Tensor:
+    def probability_of(self, group: str) -> Tensor:
         """Of the images that one of a group's transformations changes."""
         return torch.as_tensor(self.probability * self.policy.get(group, 0.0))
 
@@ -81,21 +81,21 @@ class ADA(nn.Module):
         height, width = size
         uniform, normal = draws["uniform"], draws["normal"]
         side = torch.stack([uniform.new_full((), width), uniform.new_full((), height)])
-        blit, geometry = self.share("blit"), self.share("geometry")
+        blit, geometry = self.probability_of("blit"), self.probability_of("geometry")
         once = 1 - (1 - geometry.clamp(max=1.0)) ** 0.5  # twice so often is `geometry` in all
 
         def when(column: int, share: Tensor, values: Tensor, neutral: float = 0.0) -> Tensor:
             return _when(draws, column, share, values, neutral)
 
-        flip = when(FLIP, blit, 1 - 2 * (uniform[:, 0, FLIP] * 2).floor(), 1.0)
+        flip = when(XFLIP, blit, 1 - 2 * (uniform[:, 0, XFLIP] * 2).floor(), 1.0)
         turns = 4 if width == height else 2
-        turn = when(TURN, blit, (uniform[:, 0, TURN] * turns).floor() * (2 * math.pi / turns))
-        shift = when(SHIFT, blit, ((2 * uniform[:, :, SHIFT] - 1) * 0.125 * side).round())  # (N, 2)
-        zoom = when(ZOOM, geometry, 2 ** (0.2 * normal[:, 0, ZOOM]), 1.0)
-        first = when(FIRST_ROTATION, once, (2 * uniform[:, 0, FIRST_ROTATION] - 1) * math.pi)
-        stretch = when(STRETCH, geometry, 2 ** (0.2 * normal[:, 0, STRETCH]), 1.0)
-        second = when(SECOND_ROTATION, once, (2 * uniform[:, 0, SECOND_ROTATION] - 1) * math.pi)
-        drift = when(DRIFT, geometry, 0.125 * normal[:, :, DRIFT] * side)  # (N, 2)
+        turn = when(ROTATE90, blit, (uniform[:, 0, ROTATE90] * turns).floor() * (2 * math.pi / turns))
+        shift = when(XINT, blit, ((2 * uniform[:, :, XINT] - 1) * 0.125 * side).round())  # (N, 2)
+        zoom = when(SCALE, geometry, 2 ** (0.2 * normal[:, 0, SCALE]), 1.0)
+        first = when(ROTATE_BEFORE, once, (2 * uniform[:, 0, ROTATE_BEFORE] - 1) * math.pi)
+        stretch = when(ANISO, geometry, 2 ** (0.2 * normal[:, 0, ANISO]), 1.0)
+        second = when(ROTATE_AFTER, once, (2 * uniform[:, 0, ROTATE_AFTER] - 1) * math.pi)
+        drift = when(XFRAC, geometry, 0.125 * normal[:, :, XFRAC] * side)  # (N, 2)
         return (
             _scaling(flip, torch.ones_like(flip))
             @ _rotation(-turn).round(decimals=6)  # quarter turns are whole
@@ -109,14 +109,14 @@ class ADA(nn.Module):
 
     def colors(self, draws: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """A linear map of colors (N, 3, 3) and what is added to them (N,)."""
-        uniform, normal, share = draws["uniform"][:, 0], draws["normal"][:, 0], self.share("color")
+        uniform, normal, share = draws["uniform"][:, 0], draws["normal"][:, 0], self.probability_of("color")
 
         def when(column: int, values: Tensor, neutral: float) -> Tensor:
             return _when(draws, column, share, values, neutral)[:, None, None]
 
         brightness = when(BRIGHTNESS, 0.2 * normal[:, BRIGHTNESS], 0.0)
         contrast = when(CONTRAST, 2 ** (0.5 * normal[:, CONTRAST]), 1.0)
-        inversion = when(INVERSION, (uniform[:, INVERSION] * 2).floor(), 0.0)
+        inversion = when(LUMAFLIP, (uniform[:, LUMAFLIP] * 2).floor(), 0.0)
         angle = when(HUE, (2 * uniform[:, HUE] - 1) * math.pi, 0.0)
         saturation = when(SATURATION, 2 ** normal[:, SATURATION], 1.0)
         one = torch.eye(3, device=uniform.device, dtype=uniform.dtype)

@@ -35,7 +35,12 @@ class Adaptive(nn.Module):
     signs: Tensor  # sum of D's signs since the last step, a mean over the images for each batch
 
     def __init__(
-        self, augment: Any, target: float = 0.6, images: int = 500_000, interval: int = 4, max_probability: float = 0.8
+        self,
+        augment: Any,
+        target: float = 0.6,
+        adjustment_images: int = 500_000,
+        interval: int = 4,
+        max_probability: float = 0.8,
     ) -> None:
         super().__init__()
         if not hasattr(augment, "probability"):
@@ -44,7 +49,7 @@ class Adaptive(nn.Module):
             raise UserError(f"augment: target={target} is in -1..1, max_probability={max_probability} in 0..1")
         self.augment = augment
         self.target = target
-        self.images = at_least("augment.images", images, 1)
+        self.adjustment_images = at_least("augment.adjustment_images", adjustment_images, 1)
         self.interval = at_least("augment.interval", interval, 1)
         self.max_probability = max_probability
         self.register_buffer("probability", torch.zeros(()))
@@ -69,6 +74,6 @@ class Adaptive(nn.Module):
         if (step.batch + 1) % self.interval == 0:
             seen = self.interval * len(step.real) * ranks()
             above = self.signs / self.interval - self.target
-            self.probability.add_(above.sign() * seen / self.images).clamp_(0, self.max_probability)
+            self.probability.add_(above.sign() * seen / self.adjustment_images).clamp_(0, self.max_probability)
             self.signs.zero_()
         return self.probability.clone()

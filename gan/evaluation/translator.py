@@ -20,7 +20,7 @@ from gan.metrics.kid import squared_mmd
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.spectrum import spectral_distance
-from gan.metrics.translation import kept, nearness
+from gan.metrics.translation import content_preservation, ground_truth_scores
 
 
 class Pictures(NamedTuple):
@@ -51,9 +51,9 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
         values = {"kid_target": squared_mmd(target, seen)} | (
             {} if same else {"kid_source": squared_mmd(inputs, seen, matched=True)}
         )
-        values |= kept(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
+        values |= content_preservation(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
         if pictures.truths is not None:
-            values |= nearness(pictures.inputs, images, pictures.truths)
+            values |= ground_truth_scores(pictures.inputs, images, pictures.truths)
             if perceptual:
                 values["perceptual"] = float(perceptual(images, pictures.truths).mean())
         rows.append(Row(name, len(images), len(target), values))

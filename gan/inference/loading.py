@@ -39,7 +39,10 @@ LIMITS = {
     "windows": 10**4,
     "max_pixels": 10**9,
 }  # of others' data
-ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
+ROLES = {
+    "generator": ("Generator", "Bidirectional"),
+    "discriminator": ("Discriminator", "Bidirectional"),
+}  # names of classes
 
 
 def load_translator(

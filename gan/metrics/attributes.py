@@ -13,14 +13,14 @@ from torch import Tensor
 from gan.metrics.pixels import LUMA, rgb
 
 
-def light(x: Tensor) -> Tensor:
+def intensity(x: Tensor) -> Tensor:
     """(N, 3, H, W)."""
     return rgb((x.clamp(-1, 1) + 1) * 127.5) / 255
 
 
 def luminance(x: Tensor) -> Tensor:
     """(N, H, W)."""
-    y = light(x)
+    y = intensity(x)
     return torch.einsum("nchw,c->nhw", y, y.new_tensor(LUMA))
 
 
@@ -36,13 +36,13 @@ def contrast(x: Tensor) -> Tensor:
 
 def saturation(x: Tensor) -> Tensor:
     """Mean distance of the strongest from the weakest of red, green and blue."""
-    y = light(x)
+    y = intensity(x)
     return (y.amax(1) - y.amin(1)).mean((1, 2))
 
 
 def warmth(x: Tensor) -> Tensor:
     """How much more red there is than blue, in the mean."""
-    y = light(x)
+    y = intensity(x)
     return (y[:, 0] - y[:, 2]).mean((1, 2))
 
 

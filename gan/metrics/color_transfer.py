@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gan.metrics.pixels import drawn
+from gan.metrics.pixels import opaque_pixels
 
 Transfer = Callable[[Tensor], Tensor]
 SAMPLED = 4_000_000  # pixels of a set, at most, that a form is fitted to
@@ -86,7 +86,7 @@ def opaque(images: Tensor) -> Tensor:
     those that are more than half opaque."""
     levels = images.transpose(0, 1).flatten(1)
     levels = levels[:, :: -(-levels.shape[1] // SAMPLED)]
-    return drawn(levels).to(torch.uint8)[None, :, None]
+    return opaque_pixels(levels).to(torch.uint8)[None, :, None]
 
 
 def values(images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gan.common.errors import UserError
-from gan.metrics.pixels import LUMA, drawn
+from gan.metrics.pixels import LUMA, opaque_pixels
 
 PALETTE = 4096  # the most frequent colors, that is
 
@@ -96,7 +96,7 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
 
 def _codes(image: Tensor) -> Tensor:
     """(C, ...) -> straight colors of the drawn pixels, (pixels,): red * 65536 + green * 256 + blue."""
-    red, green, blue = drawn(image).expand(3, -1)
+    red, green, blue = opaque_pixels(image).expand(3, -1)
     return (red * 256 + green) * 256 + blue
 
 

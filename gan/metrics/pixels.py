@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601)
-SEEN = 128  # alpha from which a pixel counts as drawn
+OPAQUE_FROM = 128  # alpha from which a pixel counts as drawn
 
 
 def rgb(images: Tensor) -> Tensor:
@@ -28,11 +28,11 @@ def resized(images: Tensor, side: int) -> Tensor:
     return interpolate(rgb(images), (side, side), mode="bilinear", antialias=True)
 
 
-def drawn(image: Tensor) -> Tensor:
+def opaque_pixels(image: Tensor) -> Tensor:
     """uint8 (C, ...) -> (C or 3, pixels), int64; of premultiplied RGBA the straight colors of what is at least half
     opaque."""
     x = image.flatten(1).long()
     if len(x) < 4:
         return x
-    color, alpha = x[:3, x[3] >= SEEN], x[3, x[3] >= SEEN]
+    color, alpha = x[:3, x[3] >= OPAQUE_FROM], x[3, x[3] >= OPAQUE_FROM]
     return ((color * 255 + alpha // 2) // alpha).clamp(max=255)

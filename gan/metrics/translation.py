@@ -11,7 +11,7 @@ from gan.metrics.pixels import luminance, rgb
 JUST_NOTICED = 0.1  # of dE00, far below what anybody sees
 
 
-def nearness(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:
+def ground_truth_scores(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float]:
     """Means over pictures: gain, ciede2000, psnr (dB) and ssim to the truth.
 
     gain is 1 - dE00(output, truth) / dE00(input, truth), of the means: 0 for doing nothing, 1 for the truth itself; it
@@ -26,7 +26,7 @@ def nearness(inputs: Tensor, outputs: Tensor, truths: Tensor) -> dict[str, float
     }
 
 
-def kept(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
+def content_preservation(inputs: Tensor, outputs: Tensor) -> dict[str, float]:
     """Means over pictures: correlation of the luminance before and after, negative where it is inverted, and SSIM."""
     before, after = luminance(inputs), luminance(outputs)
     x, y = (each.flatten(1) - each.flatten(1).mean(1, keepdim=True) for each in (before, after))

@@ -7,12 +7,13 @@ batch          {"image": uint8 (N, C, H, W), "label": int64 (N,)} from the DataM
 generator      `latent: int`; `forward(z, label=None) -> (N, C, H, W)`, nominally in [-1, 1].
 discriminator  `forward(x, label=None)` -> logits without sigmoid, a tensor (N, ...) or a tuple of such, one a head;
                `features(x)` -> list of its layers' activations. Real and fake go through it in separate passes.
-               SAN's head gives `Sliced` logits, says so in `sliced = True`, and goes with a loss that says it too.
+               Optional: `head: str | None`, the name of its last layer, which must be the loss's `requires_head`.
                Optional: `auxiliary(real, fake, label) -> {name: scalar}`, what it learns beside, of augmented images.
 loss           `discriminator(real_logits, fake_logits)` and `generator(real_logits or None, fake_logits)` -> scalars;
                `paired = True` where the generator needs the real logits too.
-               Optional: `signed = False` where the sign of a logit, and so of D(real), says nothing.
-penalty        `of = "discriminator" or "generator"`; `every: int`, in that network's updates, multiplied into the term;
+               Optional: `requires_head: str | None`; `signed_logits = False` if the sign of a logit has no meaning.
+penalty        `network = "discriminator" or "generator"`; `interval: int`, in that network's updates, multiplied into
+               the term;
                `forward(step: Step) -> scalar`; parameters of its own are trained with that network's.
 augment        `draw(n, size, generator) -> draws`; `forward(x, draws)`, shape kept, differentiable twice.
                Optional: `feedback(step) -> probability`, with which it follows what D says of real images.
@@ -104,14 +105,14 @@ class GAN(LightningModule):
         compile: str | None = None,
     ) -> None:
         super().__init__()
-        sliced = getattr(discriminator, "sliced", False)
-        if sliced != getattr(loss, "sliced", False):
+        head, required = getattr(discriminator, "head", None), getattr(loss, "requires_head", None)
+        if head != required:
             raise UserError(
-                "model.discriminator.san=true needs loss=san"
-                if sliced
-                else "loss=san: this discriminator has no such head; those of dcgan, sngan, stylegan2 and r3gan have"
+                f"model.discriminator.head={head}: this loss does not take it; use loss={head}, or head=null"
+                if required is None
+                else f"this loss needs a discriminator with head={required}; use model=dcgan, sngan, stylegan2 or r3gan"
             )
-        if hasattr(augment, "feedback") and not getattr(loss, "signed", True):
+        if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
             raise UserError(
                 "augment=ada: adapts to the sign of D(real), which says nothing in this loss; "
                 "take augment=r3gan, whose probability is given, or diffaugment"
@@ -152,7 +153,7 @@ class GAN(LightningModule):
 
     def trained(self, of: str) -> list[nn.Parameter]:
         """The parameters of a network, and what its penalties learn with it."""
-        penalties = [penalty for penalty in self.penalties.values() if penalty.of == of]
+        penalties = [penalty for penalty in self.penalties.values() if penalty.network == of]
         return [p for part in (getattr(self, of), *penalties) for p in part.parameters()]
 
     def start(self, data: Any) -> None:
@@ -317,7 +318,7 @@ class GAN(LightningModule):
             if updates % penalty.interval == 0
             else step.real.new_zeros(())
             for name, penalty in self.penalties.items()
-            if penalty.of == of
+            if penalty.network == of
         }
 
     def move(

@@ -20,7 +20,7 @@ from gan.evaluation.memorization import NEIGHBORS
 from gan.images.convert import to_float
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import Affine, opaque
-from gan.metrics.translation import kept, nearness
+from gan.metrics.translation import content_preservation, ground_truth_scores
 from gan.training.ema import EMA
 from gan.training.image_pool import ImagePool
 from gan.training.module import GAN
@@ -69,7 +69,7 @@ class Translator(GAN):
 
     def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         """Let a generator begin with what is fitted to the colors of a and b."""
-        generator.start(*closed_form(a, b).of_units())
+        generator.set_color_transform(*closed_form(a, b).of_units())
 
     def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
         return to_float(batch["a"])
@@ -88,7 +88,7 @@ class Translator(GAN):
     def least(self) -> int:
         """Pixels that both sides of pictures to train on must have."""
         discriminator: Any = self.discriminator
-        return int(getattr(discriminator, "a2b", discriminator).least)
+        return int(getattr(discriminator, "a2b", discriminator).min_size)
 
     @property
     def data(self) -> Any:
@@ -133,9 +133,9 @@ class Translator(GAN):
     def scores(self, fakes: Tensor) -> dict[str, float]:
         """How near all of `fakes` are to the truth where it is known, and what they have kept of their pictures."""
         pictures = self.chosen(self.data.inputs, len(fakes))
-        found = kept(pictures, fakes)
+        found = content_preservation(pictures, fakes)
         if self.has_ground_truth:
-            found |= nearness(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
+            found |= ground_truth_scores(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
         return found
 
     def most(self, n: int) -> int:
@@ -172,7 +172,8 @@ class CycleStep(Step):
 class CycleGAN(Translator):
     """Two translators, a to b and b to a, that undo each other: each update is the sum of both directions' terms.
 
-    Zhu et al., 2017, arXiv:1703.10593. With penalty=[cycle, identity]; G and D are `gan.networks.both_ways.BothWays`.
+    Zhu et al., 2017, arXiv:1703.10593. With penalty=[cycle, identity]; G and D are
+    `gan.networks.bidirectional.Bidirectional`.
 
     Args:
         pool: generated pictures of each direction that D learns from again.

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.conditional import ClassBatchNorm, Projection
+from gan.networks.conditional import ConditionalBatchNorm2d, Projection
 
 from .test_contract import NETWORKS
 
@@ -14,7 +14,7 @@ CONDITIONAL = ("dcgan", "dcgan-spectral", "resnet", "stylegan2", "r3gan")
 
 
 def test_each_class_has_its_own_scale_and_shift() -> None:
-    layer, x, label = ClassBatchNorm(3, 2), torch.randn(6, 3, 4, 4), torch.tensor([0, 1, 1, 0, 0, 1])
+    layer, x, label = ConditionalBatchNorm2d(3, 2), torch.randn(6, 3, 4, 4), torch.tensor([0, 1, 1, 0, 0, 1])
     nn.init.normal_(layer.scale)
     nn.init.normal_(layer.shift)
     mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), correction=0, keepdim=True)

@@ -15,7 +15,7 @@ from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
 NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] = {
     "dcgan": (functools.partial(dcgan.Generator, width=2), functools.partial(dcgan.Discriminator, width=2)),
     "dcgan-detail": (
-        functools.partial(dcgan.Generator, width=2, detail=5),
+        functools.partial(dcgan.Generator, width=2, full_size_channels=5),
         functools.partial(dcgan.Discriminator, width=2),
     ),
     "dcgan-spectral": (
@@ -37,8 +37,8 @@ NETWORKS: dict[str, tuple[Callable[..., nn.Module], Callable[..., nn.Module]]] =
         functools.partial(stylegan2.Discriminator, width=2, max_channels=8, mbstd_group_size=1),
     ),
     "r3gan": (
-        functools.partial(r3gan.Generator, width=16, blocks=1, group_width=4),
-        functools.partial(r3gan.Discriminator, width=16, blocks=1, group_width=4),
+        functools.partial(r3gan.Generator, width=16, blocks_per_stage=1, group_width=4),
+        functools.partial(r3gan.Discriminator, width=16, blocks_per_stage=1, group_width=4),
     ),
 }
 SIZES = [(16, 16), (24, 24), (32, 32), (48, 48), (64, 64), (96, 96), (128, 128), (64, 96), (80, 112), (24, 64)]

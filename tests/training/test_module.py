@@ -328,7 +328,7 @@ def test_lazy_penalties_are_due_every_so_many_updates_of_their_network(n_critic:
     class Counted(R1):
         def __init__(self, of: str) -> None:
             super().__init__(interval=2)
-            self.of, self.batches = of, []
+            self.network, self.batches = of, []
 
         def forward(self, step: Step) -> Tensor:
             self.batches.append(step.batch)

@@ -12,7 +12,7 @@ from gan.data.translation import Styled, Unpaired
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import monge_kantorovich, statistics
-from gan.metrics.translation import nearness
+from gan.metrics.translation import ground_truth_scores
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.fit import initialize
 from gan.training.translation import PairStep
@@ -109,7 +109,7 @@ def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> N
 
 def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
     options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
-    small = ["data.size=32", "model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"]
+    small = ["data.size=32", "model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"]
     often = [
         "callback.samples.first=8",
         "callback.health.first=8",
@@ -155,7 +155,7 @@ def first_gain(run: Path) -> float:
 def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
     options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=fade", "data.split=file"]
     options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
-    options += ["model.generator.points=17", "model.discriminator.width=4"]
+    options += ["model.generator.lut_size=17", "model.discriminator.width=4"]
     options += ["callback.evaluate.extractors=[random_conv]", "images=16"]
     train(*options, f"trainer.devices={ranks}", "hydra.run.dir=run", tiny=False)
     state = torch.load(tmp_path / "run" / "checkpoints" / "images-000000016.ckpt", weights_only=True)
@@ -164,7 +164,7 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
     data.setup("fit")
     pictures, truths = data.inputs(99, held_out=True), data.truths(99, held_out=True)
     moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
-    assert first_gain(tmp_path / "run") == pytest.approx(nearness(pictures, moved, truths)["gain"], abs=0.02)
+    assert first_gain(tmp_path / "run") == pytest.approx(ground_truth_scores(pictures, moved, truths)["gain"], abs=0.02)
     if ranks == 1:  # what was learned elsewhere is not fitted again
         train(*options[:-1], "images=8", "init_from=run", "hydra.run.dir=next", tiny=False)
         assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")

@@ -106,7 +106,7 @@ class Health(Callback):
         own = {"accuracy", "augment"} & {name.removeprefix("health/") for name in pl_module.losses}
         values |= {name: pl_module.losses[f"health/{name}"] for name in own}  # logged with the losses
         values["skipped"] = max((v for name, v in pl_module.losses.items() if name.startswith(SKIPPED)), default=0.0)
-        if not getattr(pl_module.loss, "signed", True):
+        if not getattr(pl_module.loss, "signed_logits", True):
             values.pop("accuracy", None)  # such a critic may be right about all pairs, and its gradient is as large
         values["surely"] = values.get("overfitting", 0.0) - ERRORS * error
         values["cap"] = getattr(pl_module.augment, "max_probability", 1.0)

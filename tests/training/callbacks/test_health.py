@@ -103,7 +103,7 @@ def test_overfitting_needs_images_held_out() -> None:
 
 def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     module = model(
-        augment=Adaptive(DiffAugment(), target=-1.0, images=20, interval=1), log_interval=8
+        augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
     )  # rises at any logits
     fit(module, 8, Health(interval=16, first=16, n=4))
     assert module.losses["health/augment"] == pytest.approx(0.8)
