@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.augment import ada
-from gan.augment.ada import ADA, recolored
+from gan.augment.ada import ADA, recolor
 from gan.common.errors import UserError
 
 
@@ -72,18 +72,18 @@ def test_colors_are_the_published_ones() -> None:
 def test_premultiplied_colors_change_as_straight_ones_do() -> None:
     straight, alpha = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 1, 4, 4).double()  # in [0, 1]
     linear, added = ADA({"color": 1.0}).colors(draws_of(3))
-    changed = (recolored(2 * straight - 1, linear, added) + 1) / 2
+    changed = (recolor(2 * straight - 1, linear, added) + 1) / 2
     x = torch.cat([straight * alpha, alpha], 1) * 2 - 1
     expected = torch.cat([changed * alpha, alpha], 1) * 2 - 1
-    torch.testing.assert_close(recolored(x, linear, added), expected)
-    assert (recolored(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
+    torch.testing.assert_close(recolor(x, linear, added), expected)
+    assert (recolor(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
 
 
 def test_gray_is_what_gray_in_color_becomes() -> None:
     x = torch.rand(4, 1, 4, 4, dtype=torch.float64) * 2 - 1
     linear, added = ADA({"color": 1.0}).colors(draws_of(4))
-    in_color = recolored(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
-    torch.testing.assert_close(recolored(x, linear, added), in_color)
+    in_color = recolor(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
+    torch.testing.assert_close(recolor(x, linear, added), in_color)
 
 
 @pytest.mark.parametrize("only", [ada.XFLIP, ada.ROTATE90, ada.XINT])
@@ -131,7 +131,7 @@ def test_half_precision_around_it_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"policy": {"noise": 1.0}}, "noise is not one of blit"),
+        ({"policy": {"noise": 1.0}}, "noise: unknown; use blit"),
         ({"policy": {"blit": -1.0}}, "at least 0"),
         ({"probability": 1.5}, "0..1"),
     ],

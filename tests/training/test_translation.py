@@ -95,7 +95,7 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
         ),
         (
             ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
-            "model.generator.depth=0: at least 2; sides of pictures are multiples of 2^depth",
+            "model.generator.depth=0: must be at least 2; sides of images are multiples of 2^depth",
         ),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
