@@ -45,7 +45,7 @@ class ADA(nn.Module):
             raise UserError(f"augment.policy: {', '.join(sorted(unknown))}: unknown; use {', '.join(GROUPS)}")
         if min(policy.values(), default=0.0) < 0 or not 0 <= probability <= 1:
             raise UserError(
-                f"augment: factors of policy={dict(policy)} must be at least 0, probability={probability} must be in 0..1"
+                f"augment: factors of policy={dict(policy)} must be at least 0, probability={probability} in 0..1"
             )
         self.policy = dict(policy)
         self.probability: float | Tensor = probability

@@ -33,7 +33,7 @@ def warp(x: Tensor, source: Tensor) -> Tensor:
     """Warp images: upsample by 2, sample bilinearly at the source positions, downsample by 2.
 
     Upsampling and downsampling alone give the identity, since shifts of the filter by two samples are orthogonal
-    (Karras et al., 2020, arXiv:2006.06676, appendix B). Images are padded by reflection; with four channels, transparent.
+    (Karras et al., 2020, arXiv:2006.06676, appendix B). Images are padded by reflection, RGBA with transparent pixels.
 
     Args:
         x: (N, C, H, W) in [-1, 1].
