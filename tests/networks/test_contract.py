@@ -131,17 +131,18 @@ def test_what_generators_offer(name: str) -> None:
     generator, _ = pair(name, (32, 48))
     weights = generator.latent_weights()
     assert weights and all(each.ndim == 2 and each.shape[1] == generator.latent_dim for each in weights)
-    sizes: list[tuple[int, int]] = []
+    sizes: dict[int, tuple[int, int]] = {}  # of the last feature map of each layer
 
-    def hook(module: nn.Module, arguments: Any, output: Any) -> None:
-        y = output if isinstance(output, Tensor) else output[0]
-        sizes.append((y.shape[2], y.shape[3]))
+    def hook(index: int, module: nn.Module, arguments: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.ndim == 4:
+            sizes[index] = output.shape[2], output.shape[3]
 
-    for layer in generator.synthesis_layers:
-        layer.register_forward_hook(hook)
+    for index, layer in enumerate(generator.synthesis_layers):
+        for module in layer.modules():  # the parent of a Sequential may call its layers itself
+            module.register_forward_hook(functools.partial(hook, index))
     generated(generator, 2)
-    assert len(sizes) == len(generator.synthesis_layers) >= 2
-    assert sizes == sorted(sizes) and sizes[-1] == (32, 48) and sizes[0][0] <= 16
+    found = [sizes[index] for index in range(len(generator.synthesis_layers))]
+    assert len(found) >= 2 and found == sorted(found) and found[0][0] <= 16 and found[-1] == (32, 48)
 
 
 @pytest.mark.parametrize("name", NOISE)
