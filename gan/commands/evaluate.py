@@ -85,10 +85,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:  # before anything that takes time
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
-    from gan.metrics.extractors import located
+    from gan.metrics.extractors import extractor_class
 
     for name in names:
-        located(name)
+        extractor_class(name)
     with redirect_stdout(sys.stderr):  # so that the standard output is the table, or JSON
         found = gather(arguments)
         copies = look_for_copies(found) if len(found.sets.train) else None

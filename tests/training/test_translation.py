@@ -11,7 +11,7 @@ from gan.contracts import Augmented
 from gan.data.translation import Styled, Unpaired
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
-from gan.metrics.color_transfer import monge_kantorovich, statistics
+from gan.metrics.color_transfer import channel_statistics, monge_kantorovich
 from gan.metrics.translation import ground_truth_scores
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.fit import initialize
@@ -171,12 +171,12 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
 
 
 def test_both_directions_begin_with_their_own_closed_form() -> None:
-    form = "model.closed_form={_target_: gan.metrics.color_transfer.statistics, _partial_: true}"
+    form = "model.closed_form={_target_: gan.metrics.color_transfer.channel_statistics, _partial_: true}"
     module, data = build("cyclegan", form, "model.generator.a2b.residual=true", "data.style=fade")
     module.start(data)
     both = module.ema.module
     for network, a, b in ((both.a2b, data.inputs, data.reals), (both.b2a, data.reals, data.inputs)):
-        expected = statistics(a(99), b(99))(a(4))
+        expected = channel_statistics(a(99), b(99))(a(4))
         assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
 
 
