@@ -61,7 +61,7 @@ def extractor_class(name: str, known_only: bool = False) -> Any:
     """Return the class of an extractor; arguments and errors as for `extractor`."""
     if not (name in KNOWN or (OWN.fullmatch(name) and not known_only)):
         own = "" if known_only else ", or a custom one as module.Class"
-        raise UserError(f"extractor {name}: unknown; use {', '.join(KNOWN)}{own}")
+        raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}{own}")
     module, _, attribute = KNOWN.get(name, name).rpartition(".")
     if name not in KNOWN and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
