@@ -21,7 +21,8 @@ class Relativistic(nn.Module):
     """
 
     needs_real_logits = True
-    signed = False
+    requires_head: str | None = None
+    signed_logits = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r, f: softplus(f - r), real_logits, fake_logits)

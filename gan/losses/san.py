@@ -27,7 +27,8 @@ class SAN(nn.Module):
     """
 
     needs_real_logits = False
-    sliced = True  # takes what `gan.networks.san.SlicedHead` gives
+    requires_head: str | None = "san"
+    signed_logits = True
 
     def __init__(self, loss: Any) -> None:
         super().__init__()

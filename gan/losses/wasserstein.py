@@ -15,7 +15,8 @@ class Wasserstein(nn.Module):
     """
 
     needs_real_logits = False
-    signed = False  # only differences of logits mean something
+    requires_head: str | None = None
+    signed_logits = False
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: -r, real_logits) + over_heads(lambda f: f, fake_logits)

@@ -24,7 +24,7 @@ class ApproximateR1(nn.Module):
         sigma: size of the move; images are in [-1, 1].
     """
 
-    of = "discriminator"
+    network = "discriminator"
     name = "approximate_r1"
 
     def __init__(self, weight: float = 1.0, interval: int = 1, sigma: float = 0.01) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import CycleStep, Step
 
 
 class Cycle(nn.Module):
@@ -19,7 +19,7 @@ class Cycle(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
 
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__()
@@ -28,8 +28,6 @@ class Cycle(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Raises UserError where there is no other direction."""
-        other: Step | None = getattr(step, "other", None)
-        if other is None:
-            raise UserError("penalty=cycle: there is a generator of the way back in model=cyclegan alone")
-        again: Tensor = other.generator(step.fake)
-        return self.weight * (again.float() - step.z.float()).abs().mean()
+        if not isinstance(step, CycleStep):
+            raise UserError("penalty=cycle: needs model=cyclegan, which has a generator for the way back")
+        return self.weight * (step.rec_a().float() - step.real_a.float()).abs().mean()

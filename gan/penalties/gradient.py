@@ -21,7 +21,7 @@ class Gradient(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
-    of = "discriminator"
+    network = "discriminator"
 
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__()

@@ -19,7 +19,7 @@ class Identity(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
 
     def __init__(self, weight: float = 5.0, interval: int = 1) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ class LeCam(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
-    of = "discriminator"
+    network = "discriminator"
     averages: Tensor  # (2,), of D on real and on generated images, biased towards 0
     share: Tensor  # how much of an average is filled: 1 - decay^evaluations
 

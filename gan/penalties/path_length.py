@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan.common.distributed import over_ranks
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import LatentStep
 
 
 class PathLength(nn.Module):
@@ -25,7 +25,7 @@ class PathLength(nn.Module):
         share: of the batch.
     """
 
-    of = "generator"
+    network = "generator"
     average: Tensor
 
     def __init__(self, weight: float = 2.0, decay: float = 0.01, interval: int = 4, share: float = 0.5) -> None:
@@ -36,7 +36,7 @@ class PathLength(nn.Module):
         self.share = share
         self.register_buffer("average", torch.zeros(()))
 
-    def forward(self, step: Step) -> Tensor:
+    def forward(self, step: LatentStep) -> Tensor:
         """Raises UserError where the generator has no mapping."""
         generator: Any = step.generator
         if not hasattr(generator, "mapping"):

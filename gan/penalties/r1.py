@@ -20,7 +20,7 @@ class R1(nn.Module):
             Karras et al., 2020, arXiv:1912.04958, section 3.1).
     """
 
-    of = "discriminator"
+    network = "discriminator"
 
     def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__()

@@ -18,7 +18,8 @@ class Reconstruction(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
+    needs_pairs = True
 
     def __init__(self, weight: float = 100.0, interval: int = 1) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class Rotation(nn.Module):
         UserError: images are not square, or D's features are frozen.
     """
 
-    of = "discriminator"
+    network = "discriminator"
 
     def __init__(self, size: int | Sequence[int], numbers: int = 512, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__()

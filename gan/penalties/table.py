@@ -25,7 +25,7 @@ class LUTRegularization(nn.Module):
         every: batches from one evaluation to the next; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
 
     def __init__(self, smooth: float = 1e-4, monotone: float = 10.0, straight: float = 0.0, interval: int = 1) -> None:
         super().__init__()
