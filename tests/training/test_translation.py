@@ -88,7 +88,10 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "this generator takes latents, and the data has images to translate"),
+        (
+            ["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"],
+            "this generator takes latents, and the data has images to translate",
+        ),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
         (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
         (

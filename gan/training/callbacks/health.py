@@ -107,7 +107,7 @@ class Health(Callback):
         means = pl_module.loss_log.means
         values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}
         values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
-        if not pl_module.loss.signed_logits:
+        if not getattr(pl_module.loss, "signed_logits", True):
             values.pop("accuracy", None)  # such a critic may be right about all pairs, and its gradient is as large
         values["surely"] = values.get("overfitting", 0.0) - ERRORS * error
         values["cap"] = getattr(pl_module.augment, "max_probability", 1.0)
