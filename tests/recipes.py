@@ -97,7 +97,11 @@ def fit(built: tuple[Any, Any], batches: int, resume: Path | None = None, save: 
 
 def first_losses(recipe: str) -> dict[str, list[float]]:
     """Return every term of the losses of the first 20 batches, in fp32."""
-    terms = {name: values for name, values in fit(build(recipe), 20).pending.items() if not name.startswith("health/")}
+    terms = {
+        name: values
+        for name, values in fit(build(recipe), 20).loss_log.pending.items()
+        if not name.startswith("health/")
+    }
     return {name: [round(float(x), 6) for x in values] for name, values in terms.items()}
 
 

@@ -32,7 +32,9 @@ def test_one_rank(recipe: str, channels: int, precision: str) -> None:
     before = {name: value.clone() for name, value in module.state_dict().items()}
     fit((module, data), 2 * module.n_critic, precision=precision)
     assert moved(before, module.state_dict()) >= {"generator", "discriminator", "ema"}
-    assert module.pending and all(math.isfinite(float(x)) for terms in module.pending.values() for x in terms)
+    assert module.loss_log.pending and all(
+        math.isfinite(float(x)) for terms in module.loss_log.pending.values() for x in terms
+    )
     images = module.preview(3)
     assert images.shape == (3, channels, *data.size) and images.dtype == torch.uint8
 
@@ -56,8 +58,8 @@ def test_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
     resumed = fit(build(recipe), 9, resume=tmp_path / "half.ckpt")
     assert moved(whole.state_dict(), resumed.state_dict()) == set()
     assert whole.images_seen == resumed.images_seen == 9 * BATCH
-    assert {k: list(map(float, v)) for k, v in whole.pending.items()} == {
-        k: list(map(float, v)) for k, v in resumed.pending.items()
+    assert {k: list(map(float, v)) for k, v in whole.loss_log.pending.items()} == {
+        k: list(map(float, v)) for k, v in resumed.loss_log.pending.items()
     }
 
 

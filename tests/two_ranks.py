@@ -47,7 +47,7 @@ class Record(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.images.append(batch["image"].clone())
-        self.latents.append(pl_module.source({}, batch_idx, "discriminator"))
+        self.latents.append(pl_module.latents(batch_idx, "discriminator"))
 
 
 def main(out: Path, ranks: int, n_critic: int) -> None:

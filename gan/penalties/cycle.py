@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import CycleStep, Step
 
 
 class CycleConsistency(nn.Module):
@@ -28,8 +28,6 @@ class CycleConsistency(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         """Raise UserError if the model has no generator of the other direction."""
-        other: Step | None = getattr(step, "other", None)
-        if other is None:
+        if not isinstance(step, CycleStep):
             raise UserError("penalty=cycle: this model has no generator of the other direction; use model=cyclegan")
-        reconstructed: Tensor = other.generator(step.fake)
-        return self.weight * (reconstructed.float() - step.z.float()).abs().mean()
+        return self.weight * (step.rec_a().float() - step.real_a.float()).abs().mean()

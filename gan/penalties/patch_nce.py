@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import TranslationStep
 
 
 class PatchNCE(nn.Module):
@@ -65,9 +65,9 @@ class PatchNCE(nn.Module):
         self.flip = flip
         self.interval = interval
 
-    def forward(self, step: Step) -> Tensor:
+    def forward(self, step: TranslationStep) -> Tensor:
         flip = self.flip and bool(torch.rand(()) < 0.5)
-        term = self.nce(step.generator, step.z, step.fake, flip)
+        term = self.nce(step.generator, step.real_a, step.fake, flip)
         if self.identity:
             term = (term + self.nce(step.generator, step.real, step.generator(step.real), flip=False)) / 2
         return self.weight * term

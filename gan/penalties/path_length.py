@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from gan.common.distributed import over_ranks
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import LatentStep
 
 
 class PathLength(nn.Module):
@@ -36,7 +36,7 @@ class PathLength(nn.Module):
         self.fraction = fraction
         self.register_buffer("average", torch.zeros(()))
 
-    def forward(self, step: Step) -> Tensor:
+    def forward(self, step: LatentStep) -> Tensor:
         """Raise UserError if the generator has no mapping network."""
         generator: Any = step.generator
         if not hasattr(generator, "mapping"):

@@ -19,6 +19,7 @@ class Reconstruction(nn.Module):
     """
 
     network = "generator"
+    needs_pairs = True
 
     def __init__(self, weight: float = 100.0, interval: int = 1) -> None:
         super().__init__()

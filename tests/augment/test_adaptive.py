@@ -19,7 +19,9 @@ def fed(adaptive: Adaptive, logits: Tensor, batches: range) -> float:
     for batch in batches:
         real = torch.zeros(len(logits), 3, 8, 8)
         none: Any = nn.Identity()
-        step = Step(batch, real, None, real, none, none, none, real, real_logits=logits)
+        step = Step(
+            batch=batch, real=real, fake=real, generator=none, discriminator=none, augmented=none, real_logits=logits
+        )
         now = adaptive.feedback(step)
     return float(now)
 

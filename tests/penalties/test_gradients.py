@@ -49,7 +49,9 @@ class Layers(nn.Sequential):
 
 def step(discriminator: nn.Module, n: int = 6) -> Step:
     real, fake = torch.randn(2, n, *SHAPE, dtype=next(discriminator.parameters()).dtype)
-    return Step(0, real, None, torch.randn(n, 2), nn.Identity(), discriminator, lambda x: x, fake)
+    return Step(
+        batch=0, real=real, fake=fake, generator=nn.Identity(), discriminator=discriminator, augmented=lambda x: x
+    )
 
 
 @pytest.mark.parametrize("penalty", [R1, R2])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import LatentStep
 from gan.penalties.path_length import PathLength
 
 
@@ -28,9 +28,13 @@ class Linear(nn.Module):
         return (w.sum(0) @ self.a.T).reshape(-1, 3, 4, 4)
 
 
-def step(generator: nn.Module) -> Step:
+def step(generator: nn.Module) -> LatentStep:
     image = torch.zeros(6, 3, 4, 4)
-    return Step(0, image, None, torch.randn(6, 5), generator, nn.Identity(), nn.Identity(), image)
+    nothing = nn.Identity()
+    return LatentStep(
+        batch=0, real=image, fake=image, z=torch.randn(6, 5), generator=generator, discriminator=nothing,
+        augmented=nothing,
+    )  # fmt: skip
 
 
 def test_value_average_and_gradient_follow_the_formula() -> None:

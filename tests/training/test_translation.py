@@ -33,7 +33,9 @@ class Shift(nn.Module):
 
 def pair_step(a: Tensor, b: Tensor, fake: Tensor, by: Tensor) -> PairStep:
     augmented = Augmented(Shift(), {"by": by})
-    return PairStep(0, b, None, a, nn.Identity(), Seen(), augmented, fake)
+    return PairStep(
+        batch=0, real=b, fake=fake, real_a=a, generator=nn.Identity(), discriminator=Seen(), augmented=augmented
+    )
 
 
 def test_d_sees_input_and_picture_augmented_alike() -> None:
@@ -43,7 +45,7 @@ def test_d_sees_input_and_picture_augmented_alike() -> None:
     moved = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
     assert torch.equal(step.discriminator.x, torch.cat([a + moved, b + moved], 1))  # type: ignore[arg-type]
     (part, _) = step.split(1)
-    assert isinstance(part, PairStep) and torch.equal(part.z, a[:1])
+    assert isinstance(part, PairStep) and torch.equal(part.real_a, a[:1])
 
 
 def test_reconstruction_is_the_mean_absolute_difference_in_fp32() -> None:
@@ -86,12 +88,15 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "the model draws from noise: take data=folder"),
+        (
+            ["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"],
+            "this generator takes latents, and the data has images to translate",
+        ),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
-        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "learn from pairs: take data=paired"),
+        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
         (
             ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
-            "data.size=8x8: this discriminator needs sides of 12 pixels",
+            "data.size=8x8: this discriminator needs sides of at least 12 pixels",
         ),
         (
             ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
@@ -131,9 +136,9 @@ def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
     module = fit((module, data), 2)
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
     batch = next(iter(data.train_dataloader()))
-    step = module.begin(batch)
-    module.generate_fakes(step, train=True)
-    assert torch.equal(step.z, to_float(batch["a"])) and torch.equal(step.other.z, to_float(batch["b"]))
+    step = module.make_step(batch)
+    step.generate()
+    assert torch.equal(step.real_a, to_float(batch["a"])) and torch.equal(step.other.real_a, to_float(batch["b"]))
     terms = module.generator_loss(step)
     one = {name: penalty(step) for name, penalty in module.penalties.items()}
     other = {name: penalty(step.other) for name, penalty in module.penalties.items()}
@@ -173,7 +178,7 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
 def test_both_directions_begin_with_their_own_closed_form() -> None:
     form = "model.closed_form={_target_: gan.metrics.color_transfer.channel_statistics, _partial_: true}"
     module, data = build("cyclegan", form, "model.generator.a2b.residual=true", "data.style=fade")
-    module.start(data)
+    module.initialize_from(data)
     both = module.ema.module
     for network, a, b in ((both.a2b, data.inputs, data.reals), (both.b2a, data.reals, data.inputs)):
         expected = channel_statistics(a(99), b(99))(a(4))
@@ -215,7 +220,7 @@ def test_penalties_for_others_are_refused(train: Train) -> None:
     photos = f"data.root={photographs()}"
     lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
     for words, said in (
-        (lut, "pix2pix and penalty=reconstruction learn from pairs"),
+        (lut, "pix2pix and penalty=reconstruction need pairs"),
         (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "is for translators"),
     ):
         error = train(*words, check=2, tiny=False).stderr

@@ -82,7 +82,7 @@ def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone
     for (name, value), other in zip(plain.state_dict().items(), watched.state_dict().values(), strict=True):
         if not name.startswith("ema"):  # whose BatchNorm is estimated when something is drawn
             assert torch.equal(value, other), name
-    assert 0 <= watched.losses["health/accuracy"] <= 1
+    assert 0 <= watched.loss_log.means["health/accuracy"] <= 1
     assert watched.discriminator.training
 
 
@@ -106,5 +106,5 @@ def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) 
         augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
     )  # rises at any logits
     fit(module, 8, Health(interval=16, first=16, n=4))
-    assert module.losses["health/augment"] == pytest.approx(0.8)
+    assert module.loss_log.means["health/augment"] == pytest.approx(0.8)
     assert "augmentation is at its cap of 80%" in capsys.readouterr().out
