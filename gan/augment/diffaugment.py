@@ -22,7 +22,7 @@ class DiffAugment(nn.Module):
     Args:
         policy: any of "color", "translation", "cutout"; they are applied in this order.
         probability: of applying the whole policy to an image; 1 in the paper. A schedule may change it.
-        cell: translations and cutouts are multiples of so many pixels, so that enlarged pixel art keeps its grid.
+        cell: unit of translations and cutouts in pixels, so that enlarged pixel art keeps its grid.
 
     Raises:
         UserError: the policy is unknown, the probability is out of range, or the cell is smaller than a pixel.

@@ -10,7 +10,7 @@ from gan.common.errors import UserError
 from gan.metrics.features import blocks, checked
 
 SUBSET = 1000  # images
-WHOLE = 4096  # up to so many images the kernel of all pairs is computed once: three matrices of up to 128 MB
+WHOLE = 4096  # images, up to which the kernel of all pairs is computed once: three matrices of up to 128 MB
 
 
 def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:

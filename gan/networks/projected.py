@@ -30,7 +30,7 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels of the projected features.
-        backbone_resolution: images are resized so that the shorter side has so many pixels, a multiple of 32; the paper
+        backbone_resolution: size of the shorter side of images for the backbone, a multiple of 32; the paper
             has 224.
 
     Raises:

@@ -114,7 +114,7 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
         self.base = ColorTransform(channels) if residual else None
-        # Different initial gains: with 0 everywhere, the gradients of a gain would have no preferred sign.
+        # Gains from 0 to 1: at 0 the sign of a gain does not matter, so its gradient vanishes on average.
         self.noise_gain = nn.Parameter(torch.linspace(0, 1, width)[:, None, None]) if noise else None
         # A residual block adds two pixels at a quarter of the size; 28 pixels are enough for all other layers. The
         # statistics of instance normalization are not counted.

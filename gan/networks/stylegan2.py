@@ -104,7 +104,7 @@ class ModulatedConv2d(nn.Module):
 
 
 class StyledLayer(nn.Module):
-    """Modulated 3x3, noise, bias, leaky ReLU. In eval mode all images have the same noise, so that w is one image."""
+    """Modulated 3x3, noise, bias, leaky ReLU. In eval mode the noise is constant: the image depends on w only."""
 
     noise: Tensor
 

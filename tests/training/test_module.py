@@ -302,7 +302,7 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
     def trained(micro_batch: int | None) -> GAN:
         torch.manual_seed(0)
         size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
-        options = {"width": 8, "blocks": 1, "group_width": 4}
+        options = {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
         parts = {"penalties": {"r1": R1(0.1, interval=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
         module = GAN(
@@ -366,7 +366,7 @@ def test_a_penalty_goes_backward_in_fp32(penalty: type) -> None:
 
     def moved(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        size, options = (16, 16), {"width": 8, "blocks": 1, "group_width": 4}
+        size, options = (16, 16), {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
         descent = functools.partial(torch.optim.SGD, lr=1.0)
         module = GAN(*networks, NoAdversarialLoss(), descent, descent, batch_size=BATCH, penalties={"p": penalty(10.0)})
