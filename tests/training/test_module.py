@@ -304,7 +304,10 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
         size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
         options = {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
-        parts = {"penalties": {"r1": R1(0.1, interval=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
+        parts = {
+            "penalties": {"r1": R1(0.1, interval=2)},
+            "augment": Adaptive(ADA(), target=-1.0, adjustment_images=100),
+        }
         module = GAN(
             *networks,
             Nonsaturating(),
