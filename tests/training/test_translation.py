@@ -221,7 +221,7 @@ def test_penalties_for_others_are_refused(train: Train) -> None:
     lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
     for words, said in (
         (lut, "pix2pix and penalty=reconstruction need pairs"),
-        (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "is for translators"),
+        (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "needs a translator"),
     ):
         error = train(*words, check=2, tiny=False).stderr
         assert said in error and error.count("\n") == 1
