@@ -69,7 +69,7 @@ def photographs() -> str:
 
 def build(recipe: str, *options: str) -> tuple[Any, Any]:
     """The module and its data, of 24 built-in images of 16 px, or for translators of 32."""
-    given = [f"data.batch_size={BATCH}", "data.size=16", "data.images=24", "data.split=null", "data.labels=false"]
+    given = [f"data.batch_size={BATCH}", "data.size=16", "data.num_images=24", "data.split=null", "data.labels=false"]
     if recipe in TRANSLATORS:
         given = [given[0], "data=retro_filter", f"data.root={photographs()}", f"data.pairing={TRANSLATORS[recipe]}"]
         given += ["data.size=32", "data.split=file"]

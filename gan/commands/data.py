@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    from gan.data.checks.report import command, look_at_all, others, summarize
+    from gan.data.checks.report import command, inspect_files, others, summarize
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
@@ -64,7 +64,7 @@ def check(arguments: argparse.Namespace) -> None:
     with redirect_stdout(sys.stderr):  # so that the standard output is the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
-            facts = look_at_all(files, advance)
+            facts = inspect_files(files, advance)
         report = {"folder": arguments.roots, "others": others(arguments.roots)} | summarize(files, facts, size)
         if "suggestion" in report:
             report["suggestion"]["command"] = command(arguments.roots, report["suggestion"])
@@ -80,14 +80,14 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
 
     from gan.commands.given import Taken, taken
     from gan.data.decoding.decode import Decoder
-    from gan.data.decoding.pool import CRASHED, spread
+    from gan.data.decoding.pool import CRASHED, parallel_map
     from gan.images.convert import grid, save_png
 
     options = {name: suggestion[name] for name in ("channels", "fit", "resample")}
     decoder = Decoder(tuple(suggestion["size"]), **options)
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
     chosen = [good[int(place)] for place in np.linspace(0, len(good) - 1, min(SHEET, len(good))).round()]
-    parts = spread(partial(taken, decoder), chosen, lambda file: Taken(error=CRASHED))
+    parts = parallel_map(partial(taken, decoder), chosen, lambda file: Taken(error=CRASHED))
     found = [image.pixels for part in parts for image in part if image.pixels is not None]
     pictures = np.stack(found)  # (N, C, H, W)
     if decoder.channels == 4:

@@ -129,7 +129,7 @@ def labeled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: P
     from gan.inference import loading
 
     own = dict(config["data"])
-    if own.get("fit") in ("random_crop", "windows"):
+    if own.get("fit") in ("random_crop", "patches"):
         own["fit"] = "crop"  # as images are predicted, whole
     if arguments.data is None:
         own |= {"split": None, "labels": arguments.labels or own.get("labels") or True}

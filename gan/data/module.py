@@ -21,18 +21,19 @@ from gan.common.size import pair
 from gan.data import split
 from gan.data.builtin import retro
 from gan.data.decoding import cache
-from gan.data.decoding.decode import MAX_PIXELS, Decoder
-from gan.data.random_crop_flip import Variation, canvas
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import MAX_PIXELS
+from gan.data.random_crop_flip import RandomCropFlip, stored_size
 from gan.data.sampler import EndlessBatches
-from gan.data.sources.builtin import Drawn
-from gan.data.sources.files import Files
+from gan.data.sources.builtin import BuiltinImages
+from gan.data.sources.files import ImageFiles
 
-RETRO_IMAGES = 4096
-KEEP = ("disk", "memory", "device")
+NUM_BUILTIN_IMAGES = 4096
+STORAGES = ("disk", "memory", "device")
 NAMED = 50  # unreadable files that are reported one by one
 
 
-class Images(LightningDataModule):
+class ImageDataModule(LightningDataModule):
     """Images decoded once; batches are {"image": uint8 (N, C, H, W), "label": int64 (N,)}, channels last in memory.
 
     Args:
@@ -42,7 +43,7 @@ class Images(LightningDataModule):
         channels: 1 gray, 3 RGB, 4 premultiplied RGBA.
         batch_size: of all ranks together.
         labels: take the sub-folders of `root` for classes, or a CSV or JSON file of files and labels.
-        fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch"; "windows" for
+        fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch"; "patches" for
             parts of files as they are, so many as `windows` of each, and another window of these each time.
         resample, background, frames, max_pixels: as in `Decoder`.
         flip: turn every second image left to right, another half each time.
@@ -50,7 +51,7 @@ class Images(LightningDataModule):
             images is left out of training; None trains on all. Another `split_seed` leaves out others.
         keep: pixels stay on the "disk" as a memory map, in "memory", or on the "device" that trains.
         workers: processes that gather batches; 0 is best while the set fits in memory.
-        images: how many built-in images to draw.
+        num_images: how many built-in images to draw.
         classes: which of them, some of `retro.KINDS`.
 
     Raises:
@@ -67,7 +68,7 @@ class Images(LightningDataModule):
         seed: int = 0,
         labels: bool | str = False,
         fit: str = "crop",
-        windows: int = 16,
+        patches_per_image: int = 16,
         resample: str = "auto",
         background: str = "white",
         frames: str = "first",
@@ -78,8 +79,8 @@ class Images(LightningDataModule):
         split_seed: int = 0,
         storage: str = "disk",
         num_workers: int = 0,
-        images: int = RETRO_IMAGES,
-        classes: Sequence[str] = retro.KINDS,
+        num_images: int = NUM_BUILTIN_IMAGES,
+        classes: Sequence[str] = retro.CLASSES,
     ) -> None:
         super().__init__()
         self.roots = [root] if isinstance(root, str) else None if root is None else list(root)
@@ -89,28 +90,28 @@ class Images(LightningDataModule):
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
         self.label_option = labels
-        window = fit in ("random_crop", "windows")
+        window = fit in ("random_crop", "patches")
         self.decoder = Decoder(
-            canvas(self.size) if window else self.size,
+            stored_size(self.size) if window else self.size,
             channels,
             "crop" if fit == "random_crop" else fit,
             resample,
             background,
             frames,
             max_pixels,
-            windows if fit == "windows" else 1,
+            patches_per_image if fit == "patches" else 1,
         )
-        self.variation = Variation(self.size, flip, seed) if window or flip else None
+        self.crop_flip = RandomCropFlip(self.size, flip, seed) if window or flip else None
         self.split = split
         self.validation = validation
         self.split_seed = at_least("data.split_seed", split_seed, 0)
-        if storage not in KEEP:
-            raise UserError(f"data.storage={storage}: not known; use one of {', '.join(KEEP)}")
+        if storage not in STORAGES:
+            raise UserError(f"data.storage={storage}: not known; use one of {', '.join(STORAGES)}")
         self.storage = storage
         self.num_workers = at_least("data.num_workers", num_workers, 0)
         if self.num_workers and storage == "device":
             raise UserError(f"data.num_workers={num_workers}: cannot gather from data.storage=device; take 0 workers")
-        self.count = at_least("data.images", images, 1)
+        self.count = at_least("data.num_images", num_images, 1)
         self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
         self.rows = np.empty(0, np.int64)  # of `pixels`, those to train on
@@ -125,17 +126,19 @@ class Images(LightningDataModule):
         """Fill the cache, on one process a machine."""
         self.setup("fit")
 
-    def origin(self) -> Any:
+    def open_source(self) -> Any:
         """The source of pictures, with its list of what there is."""
-        if self.roots is None and self.source is None and self.decoder.fit == "windows":
-            raise UserError("data.fit=windows: of files; built-in images are drawn at the size asked for")
+        if self.roots is None and self.source is None and self.decoder.fit == "patches":
+            raise UserError("data.fit=patches: of files; built-in images are drawn at the size asked for")
         if self.source is None:
-            self.source = Drawn(self.count, self.builtin_classes) if self.roots is None else Files(self.roots)
+            self.source = (
+                BuiltinImages(self.count, self.builtin_classes) if self.roots is None else ImageFiles(self.roots)
+            )
         return self.source
 
     def class_names(self) -> list[str]:
         """What `classes` will be, without a picture decoded."""
-        names: list[str] = self.origin().classes(self.label_option)[0]
+        names: list[str] = self.open_source().classes(self.label_option)[0]
         return names
 
     def class_counts(self) -> Tensor:
@@ -145,13 +148,15 @@ class Images(LightningDataModule):
     def setup(self, stage: str) -> None:
         if len(self.rows):
             return
-        source = self.origin()
+        source = self.open_source()
         self.classes, labels = source.classes(self.label_option)
         found = cache.decoded(source, self.decoder)
         if found.errors:
             report(source, found.errors)
-        if found.sharp:
-            say(f"data.resample=auto: nearest for {found.sharp} of {found.counts.sum()} images, which are pixel art")
+        if found.pixel_art:
+            say(
+                f"data.resample=auto: nearest for {found.pixel_art} of {found.counts.sum()} images, which are pixel art"
+            )
         items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each picture
         self.rows = found.rows()
         self.pixels = found.pixels
@@ -183,10 +188,10 @@ class Images(LightningDataModule):
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
-            self.place(self.trainer.strategy.root_device)
-        return served(self.stream(*position(self.trainer)), self.num_workers, self.storage)
+            self.to_device(self.trainer.strategy.root_device)
+        return training_batches(self.stream(*position(self.trainer)), self.num_workers, self.storage)
 
-    def place(self, device: torch.device) -> None:
+    def to_device(self, device: torch.device) -> None:
         """Move the pixels there, with keep="device"."""
         if self.storage == "device":
             self.pixels = torch.as_tensor(self.pixels).to(device)
@@ -196,7 +201,7 @@ class Images(LightningDataModule):
         return self._batches(EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start))
 
     def _batches(self, order: EndlessBatches) -> IterableDataset[dict[str, Tensor]]:
-        return Batches(self.pixels, self.labels, self.rows, order, self.variation)
+        return Batches(self.pixels, self.labels, self.rows, order, self.crop_flip)
 
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W), fewer where there are not so many."""
@@ -213,7 +218,7 @@ class Images(LightningDataModule):
 
     def _measured(self, rows: np.ndarray) -> Tensor:
         images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
-        return self.variation(images, 0) if self.variation and len(images) else images.contiguous()
+        return self.crop_flip(images, 0) if self.crop_flip and len(images) else images.contiguous()
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
         """The classes (n,) of `reals`."""
@@ -226,7 +231,7 @@ class Images(LightningDataModule):
     @property
     def flips(self) -> bool:
         """Whether images are mirrored at random."""
-        return self.variation is not None and self.variation.flip
+        return self.crop_flip is not None and self.crop_flip.flip
 
     def __len__(self) -> int:
         """Images to train on."""
@@ -245,13 +250,13 @@ class Batches(IterableDataset[dict[str, Tensor]]):
     """Batches gathered in the order of a sampler; several workers take turns."""
 
     def __init__(
-        self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, variation: Variation | None
+        self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, crop_flip: RandomCropFlip | None
     ) -> None:
         self.pixels = pixels
         self.labels = torch.from_numpy(labels)
         self.rows = rows
         self.order = order
-        self.variation = variation
+        self.crop_flip = crop_flip
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
@@ -259,8 +264,8 @@ class Batches(IterableDataset[dict[str, Tensor]]):
         for place, indices in itertools.islice(self.order, first, None, step):
             rows = self.rows[indices]
             images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2)  # (N, C, H, W)
-            if self.variation:
-                images = self.variation(images, place)
+            if self.crop_flip:
+                images = self.crop_flip(images, place)
             yield {"image": images, "label": self.labels[rows]}
 
 
@@ -269,14 +274,16 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 
-def served(batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str) -> Iterable[dict[str, Tensor]]:
+def training_batches(
+    batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
+) -> Iterable[dict[str, Tensor]]:
     """Batches as the trainer takes them: itself, where a loader would neither pin nor have workers, but cost time."""
     if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
-    return loader(batches, num_workers)
+    return dataloader(batches, num_workers)
 
 
-def loader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
+def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
     """Batches that are whole already, from processes and in pinned memory where that helps."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user asked for them
     return DataLoader(

@@ -20,8 +20,11 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data import styles
 from gan.data.decoding.cache import version
-from gan.data.decoding.decode import Decoder, Fitted, ImageError, open_upright, unpremultiply
-from gan.data.sources.files import File, Files, content, find
+from gan.data.decoding.color import unpremultiply
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import read_first_frame
+from gan.data.sources.files import File, ImageFiles, content, find
 
 NAMED = 20  # files without a partner that a message names
 LENGTH = 8  # bytes that say how long the first file of two is
@@ -47,27 +50,27 @@ class PairDecoder:
         return self.each.max_pixels
 
     @property
-    def windows(self) -> int:
-        return self.each.windows
+    def patches_per_image(self) -> int:
+        return self.each.patches_per_image
 
     def opened(self, data: bytes) -> Image.Image:
         """The first picture of a file, upright; ImageError where it can't be read."""
-        return open_upright(BytesIO(data), self.max_pixels, self.each.least())
+        return read_first_frame(BytesIO(data), self.max_pixels, self.each.min_side())
 
-    def fitted(self, a: Image.Image, b: Image.Image) -> Iterator[Fitted]:
-        if self.each.fit == "windows" and a.size != b.size:
+    def fit_image(self, a: Image.Image, b: Image.Image) -> Iterator[DecodedImage]:
+        if self.each.fit == "patches" and a.size != b.size:
             raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, and windows need one")
-        for parts in zip(self.each.parts(a), self.each.parts(b), strict=True):
-            first, second = map(self.each.fitted, parts)
-            yield Fitted(stacked(first.pixels, second.pixels), first.sharp or second.sharp)
+        for parts in zip(self.each.patches(a), self.each.patches(b), strict=True):
+            first, second = map(self.each.fit_image, parts)
+            yield DecodedImage(stack_pair(first.pixels, second.pixels), first.pixel_art or second.pixel_art)
 
 
-def stacked(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(C, H, W) twice -> (2C, H, W), with the channels last in memory."""
     return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
 
 
-class Matched(Files):
+class MatchedFiles(ImageFiles):
     """Files of folder a, each with the file of folder b whose name is the same but for its ending.
 
     Files without a partner are left out, which is said.
@@ -77,7 +80,7 @@ class Matched(Files):
     """
 
     def __init__(self, a: str, b: str) -> None:
-        first, second = by_name(a), by_name(b)
+        first, second = files_by_name(a), files_by_name(b)
         names = [name for name in first if name in second]
         alone = sorted(set(first) ^ set(second))
         if not names:
@@ -98,49 +101,49 @@ class Matched(Files):
         first = content(self.files[index])
         return len(first).to_bytes(LENGTH, "big") + first + content(self.partners[index])
 
-    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
         end = LENGTH + int.from_bytes(data[:LENGTH], "big")
         a, b = decoder.opened(data[LENGTH:end]), decoder.opened(data[end:])
         if abs(a.width * b.height - b.width * a.height) > max(a.width * b.height, b.width * a.height) / 50:
             raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, not of one proportion")
-        yield from decoder.fitted(a, b)
+        yield from decoder.fit_image(a, b)
 
 
-class Halves(Files):
+class SideBySideFiles(ImageFiles):
     """Files whose left half is a and whose right half is b, as in the pix2pix sets."""
 
-    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
-        image = open_upright(BytesIO(data), decoder.max_pixels)  # a reduced JPEG could lose its middle
+    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
+        image = read_first_frame(BytesIO(data), decoder.max_pixels)  # a reduced JPEG could lose its middle
         if image.width % 2:
             raise ImageError(f"it is {image.width} pixels wide, which has no halves")
         middle = image.width // 2
-        yield from decoder.fitted(
+        yield from decoder.fit_image(
             image.crop((0, 0, middle, image.height)), image.crop((middle, 0, image.width, image.height))
         )
 
 
-class Filtered(Files):
+class StyledFiles(ImageFiles):
     """Photographs, each with the same photograph in a style of `looks`, which is given at the size trained at."""
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
-        styles.look(style)  # is known
+        styles.make_style(style)  # is known
         self.pieces = styles.names(style)
         self.identity = [self.identity, self.pieces, version(styles)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "pieces": self.pieces}
 
-    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
         seed = zlib.crc32(data)  # so that a photograph always has the same grain
-        for n, part in enumerate(decoder.each.parts(decoder.opened(data))):
-            pixels, sharp = decoder.each.fitted(part)
+        for n, part in enumerate(decoder.each.patches(decoder.opened(data))):
+            pixels, pixel_art = decoder.each.fit_image(part)
             colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = styles.look(self.pieces)(colors.transpose(1, 2, 0), seed + n)
-            yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
+            styled = styles.make_style(self.pieces)(colors.transpose(1, 2, 0), seed + n)
+            yield DecodedImage(stack_pair(pixels, match_channels(styled, pixels)), pixel_art)
 
 
-def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """RGB (H, W, 3) with the channels of `pixels` (C, H, W): gray, or with its alpha."""
     if len(pixels) == 1:
         return np.asarray(Image.fromarray(styled).convert("L"))[None]
@@ -151,7 +154,7 @@ def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return styled.transpose(2, 0, 1)
 
 
-def by_name(root: str) -> dict[str, File]:
+def files_by_name(root: str) -> dict[str, File]:
     """The images below a folder by their names without ending."""
     found: dict[str, File] = {}
     for file in find([root]):

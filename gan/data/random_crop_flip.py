@@ -11,7 +11,7 @@ from torch import Tensor
 BLOCK = 4096  # images whose numbers are drawn together
 
 
-class Draws:
+class StreamUniform:
     """Uniform numbers for image k of the stream, a function of (seed, k) alone."""
 
     def __init__(self, seed: int, each: int) -> None:
@@ -32,7 +32,7 @@ class Draws:
         return np.concatenate(parts)
 
 
-class Variation:
+class RandomCropFlip:
     """Another window and another side for each image.
 
     Args:
@@ -43,7 +43,7 @@ class Variation:
     def __init__(self, size: tuple[int, int], flip: bool, seed: int) -> None:
         self.size = size
         self.flip = flip
-        self.draws = Draws(seed, 3)
+        self.draws = StreamUniform(seed, 3)
 
     def __call__(self, images: Tensor, first: int) -> Tensor:
         """uint8 (N, C, H', W'), at least as large as `size`, from place `first` of the stream on -> (N, C, H, W)."""
@@ -60,6 +60,6 @@ class Variation:
         return torch.stack(windows)
 
 
-def canvas(size: tuple[int, int]) -> tuple[int, int]:
+def stored_size(size: tuple[int, int]) -> tuple[int, int]:
     """The size at which images are kept for windows of `size`: 8/7 of it, as 256 is of 224."""
     return math.ceil(size[0] * 8 / 7), math.ceil(size[1] * 8 / 7)

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from gan.common.errors import UserError
 
-OTHER = 1 << 32  # seeds of runs are smaller
+SEED_OFFSET = 1 << 32  # seeds of runs are smaller
 
 
 class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
@@ -29,7 +29,7 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:
-        self.share = share_of(batch_size, ranks)
+        self.per_rank = per_rank_batch_size(batch_size, ranks)
         self.length = length
         self.batch_size = batch_size
         self.seed = seed
@@ -39,13 +39,13 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
 
     def other(self, length: int) -> EndlessBatches:
         """The same batches' share of another set, in an order of its own."""
-        return EndlessBatches(length, self.batch_size, self.seed + OTHER, self.rank, self.ranks, self.start)
+        return EndlessBatches(length, self.batch_size, self.seed + SEED_OFFSET, self.rank, self.ranks, self.start)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         epoch, order = -1, np.empty(0, np.int64)
         for batch in itertools.count(self.start):
-            first = place = batch * self.batch_size + self.rank * self.share
-            end, parts = first + self.share, []
+            first = place = batch * self.batch_size + self.rank * self.per_rank
+            end, parts = first + self.per_rank, []
             while place < end:
                 if place // self.length != epoch:
                     epoch = place // self.length
@@ -56,7 +56,7 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
             yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def share_of(batch_size: int, ranks: int) -> int:
+def per_rank_batch_size(batch_size: int, ranks: int) -> int:
     """Images of a batch for one rank; UserError where it cannot be divided among them."""
     if batch_size % ranks:
         raise UserError(f"data.batch_size={batch_size}: cannot be divided among {ranks} devices; take a multiple")

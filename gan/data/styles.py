@@ -14,8 +14,8 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.builtin.shapes import inks, toned
 
-Light = np.ndarray  # (H, W, 3), float32 in 0..1
-Piece = Callable[[Light, np.random.Generator], Light]
+Intensity = np.ndarray  # (H, W, 3), float32 in 0..1
+Filter = Callable[[Intensity, np.random.Generator], Intensity]
 
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
 POSTER_INKS = "1b2a41 c8452f e9a03b 2f7f79 8fb7a8 f3e6c8"
@@ -27,25 +27,25 @@ PICO8 = (
 # ---- photographs and film
 
 
-def sepia(light: Light, rng: np.random.Generator) -> Light:
+def sepia(light: Intensity, rng: np.random.Generator) -> Intensity:
     """A silver print toned brown: luminance alone is left, from dark brown to warm white."""
     tones = np.array([(0.13, 0.08, 0.05), (0.58, 0.45, 0.32), (0.98, 0.93, 0.82)])
     return toned(luminance(light), tones).astype(np.float32)
 
 
-def fade(light: Light, rng: np.random.Generator) -> Light:
+def fade(light: Intensity, rng: np.random.Generator) -> Intensity:
     """A color print that hung in the light: blacks lifted and brown, whites dimmed, the blue layer gone first."""
     low, high = np.array([0.16, 0.12, 0.11], np.float32), np.array([0.95, 0.90, 0.78], np.float32)
     return low + light * (high - low)
 
 
-def vignette(light: Light, rng: np.random.Generator) -> Light:
+def vignette(light: Intensity, rng: np.random.Generator) -> Intensity:
     """The corners get 45 % of the light that the middle gets."""
     y, x = np.mgrid[-1 : 1 : light.shape[0] * 1j, -1 : 1 : light.shape[1] * 1j]
     return light * (1 - 0.55 * ((x**2 + y**2) / 2) ** 1.25)[..., None].astype(np.float32)
 
 
-def grain(light: Light, rng: np.random.Generator) -> Light:
+def grain(light: Intensity, rng: np.random.Generator) -> Intensity:
     """Film grain: noise without color, a pixel or a 400th of the side wide, strongest in middle tones."""
     height, width = light.shape[:2]
     noise = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.5, min(height, width) / 800))
@@ -56,7 +56,7 @@ def grain(light: Light, rng: np.random.Generator) -> Light:
 # ---- prints and paint
 
 
-def halftone(light: Light, rng: np.random.Generator) -> Light:
+def halftone(light: Intensity, rng: np.random.Generator) -> Intensity:
     """Four-color printing: a screen of dots for each ink, at the printers' angles, on paper."""
     cyan, magenta, yellow = np.moveaxis(1 - light, -1, 0)
     black = np.minimum(np.minimum(cyan, magenta), yellow)
@@ -88,7 +88,7 @@ def hills(across: np.ndarray, down: np.ndarray) -> np.ndarray:
     return np.asarray(-np.cos(2 * np.pi * across) - np.cos(2 * np.pi * down))
 
 
-def poster(light: Light, rng: np.random.Generator) -> Light:
+def poster(light: Intensity, rng: np.random.Generator) -> Intensity:
     """A screen print: flat shapes in six inks, chosen by luminance first, their borders smooth."""
     flat = kuwahara(light, max(1, round(min(light.shape[:2]) / 48)))
     colors = palette(POSTER_INKS)
@@ -98,14 +98,14 @@ def poster(light: Light, rng: np.random.Generator) -> Light:
     return colors[distance.argmin(-1)]
 
 
-def painting(light: Light, rng: np.random.Generator) -> Light:
+def painting(light: Intensity, rng: np.random.Generator) -> Intensity:
     """Oil: patches of one color that keep to edges (Kuwahara's filter), a little more saturated."""
     flat = kuwahara(light, max(2, round(min(light.shape[:2]) / 56)))
     gray = luminance(flat)[..., None]
     return clipped(gray + 1.25 * (flat - gray))
 
 
-def washes(light: Light, rng: np.random.Generator) -> Light:
+def washes(light: Intensity, rng: np.random.Generator) -> Intensity:
     """Washes of thin color on cream paper, darker along the edges where the water dried."""
     side = min(light.shape[:2])
     flat = kuwahara(light, max(2, round(side / 40)))
@@ -113,7 +113,7 @@ def washes(light: Light, rng: np.random.Generator) -> Light:
     return clipped((0.25 + 0.78 * flat) * (1 - 1.5 * np.minimum(edges, 0.15)) * np.array([1.0, 0.98, 0.92], np.float32))
 
 
-def paper(light: Light, rng: np.random.Generator) -> Light:
+def paper(light: Intensity, rng: np.random.Generator) -> Intensity:
     """The roughness of paper."""
     height, width = light.shape[:2]
     rough = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.7, min(height, width) / 300))
@@ -123,7 +123,7 @@ def paper(light: Light, rng: np.random.Generator) -> Light:
 # ---- screens
 
 
-def pixels(light: Light, rng: np.random.Generator) -> Light:
+def pixels(light: Intensity, rng: np.random.Generator) -> Intensity:
     """Cells of a 48th of the shorter side, each in the nearest of a fantasy console's 16 colors."""
     height, width = light.shape[:2]
     cell = max(2, round(min(height, width) / 48))
@@ -133,7 +133,7 @@ def pixels(light: Light, rng: np.random.Generator) -> Light:
     return nearest.repeat(cell, 0).repeat(cell, 1)[:height, :width]
 
 
-def scan_lines(light: Light, rng: np.random.Generator) -> Light:
+def scan_lines(light: Intensity, rng: np.random.Generator) -> Intensity:
     """A cathode-ray tube: every other line is dim, columns glow red, green and blue, bright parts spread."""
     height, width = light.shape[:2]
     unit = max(1, round(min(height, width) / 240))  # pixels a line
@@ -143,14 +143,14 @@ def scan_lines(light: Light, rng: np.random.Generator) -> Light:
     return clipped(1.12 * glow * (rows * columns[None]).astype(np.float32))
 
 
-PIECES: dict[str, Piece] = {
+FILTERS: dict[str, Filter] = {
     piece.__name__: piece
     for piece in (
         sepia, fade, vignette, grain, halftone, poster, painting, washes, paper, pixels, scan_lines,
     )
 }  # fmt: skip
-BY_CHANCE = {"grain", "paper"}  # which nobody can foresee
-LOOKS: dict[str, list[str]] = {
+STOCHASTIC = {"grain", "paper"}  # which nobody can foresee
+STYLES: dict[str, list[str]] = {
     "film": ["sepia", "fade", "vignette"],
     "grainy_film": ["sepia", "fade", "vignette", "grain"],
     "halftone": ["halftone"],
@@ -162,7 +162,7 @@ LOOKS: dict[str, list[str]] = {
 }
 
 
-def look(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
+def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
     """A function of uint8 (H, W, 3) and a seed that gives the picture in that style, uint8 (H, W, 3).
 
     Args:
@@ -171,7 +171,7 @@ def look(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
     Raises:
         UserError: there is none of that name.
     """
-    pieces = [PIECES.get(name) or photograph_filter(name) for name in names(style)]
+    pieces = [FILTERS.get(name) or pilgram_filter(name) for name in names(style)]
 
     def apply(picture: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -186,26 +186,26 @@ def look(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
 def names(style: str | Sequence[str]) -> list[str]:
     """The pieces and filters that a style is made of."""
     words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]  # 1977 is one
-    return LOOKS[words[0]] if len(words) == 1 and words[0] in LOOKS else words
+    return STYLES[words[0]] if len(words) == 1 and words[0] in STYLES else words
 
 
-def photograph_filter(name: str) -> Piece:
+def pilgram_filter(name: str) -> Filter:
     """One of pilgram's imitations of a well-known application's filters, as a piece; "1977" is its _1977."""
     try:
         import pilgram
     except ImportError:
         raise UserError(
-            f"data.style={name}: not one of {', '.join([*LOOKS, *PIECES])}; for pilgram's filters, such as 1977, "
+            f"data.style={name}: not one of {', '.join([*STYLES, *FILTERS])}; for pilgram's filters, such as 1977, "
             "pip install -e '.[looks]'"
         ) from None
     filters = {each.removeprefix("_"): each for each in pilgram.__all__ if callable(getattr(pilgram, each))}
     if name not in filters:
         raise UserError(
-            f"data.style={name}: not known; there are {', '.join(dict.fromkeys([*LOOKS, *PIECES, *filters]))}"
+            f"data.style={name}: not known; there are {', '.join(dict.fromkeys([*STYLES, *FILTERS, *filters]))}"
         )
     function = getattr(pilgram, filters[name])
 
-    def piece(light: Light, rng: np.random.Generator) -> Light:
+    def piece(light: Intensity, rng: np.random.Generator) -> Intensity:
         filtered = function(Image.fromarray(np.rint(255 * light).astype(np.uint8)))
         return np.asarray(filtered.convert("RGB"), np.float32) / 255
 
@@ -215,12 +215,12 @@ def photograph_filter(name: str) -> Piece:
 # ---- tools
 
 
-def luminance(light: Light) -> np.ndarray:
+def luminance(light: Intensity) -> np.ndarray:
     """(H, W, 3) -> (H, W)."""
     return np.asarray(light @ LUMINANCE)
 
 
-def clipped(light: np.ndarray) -> Light:
+def clipped(light: np.ndarray) -> Intensity:
     return np.asarray(light.clip(0, 1), np.float32)
 
 
@@ -229,7 +229,7 @@ def palette(words: str) -> np.ndarray:
     return np.array(inks(words), np.float32) / 255
 
 
-def blurred(light: np.ndarray, radius: float) -> Light:
+def blurred(light: np.ndarray, radius: float) -> Intensity:
     """Gaussian blur of (H, W, C); radius, its deviation, in pixels."""
     reach = int(np.ceil(3 * radius))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / radius) ** 2)
@@ -241,7 +241,7 @@ def blurred(light: np.ndarray, radius: float) -> Light:
     return light
 
 
-def resized(light: Light, size: tuple[int, int]) -> Light:
+def resized(light: Intensity, size: tuple[int, int]) -> Intensity:
     """To (height, width), by means over what a pixel covers."""
     channels = [Image.fromarray(np.ascontiguousarray(channel)) for channel in np.moveaxis(light, -1, 0)]
     return np.stack([np.asarray(channel.resize(size[::-1], Image.Resampling.BOX)) for channel in channels], -1)
@@ -253,7 +253,7 @@ def equalized(values: np.ndarray) -> np.ndarray:
     return np.asarray(np.searchsorted(order, values, "right") / order.size)
 
 
-def kuwahara(light: Light, radius: int) -> Light:
+def kuwahara(light: Intensity, radius: int) -> Intensity:
     """Each pixel becomes the mean of that quarter of its neighborhood in which colors differ least.
 
     Kuwahara et al., "Processing of RI-angiocardiographic images", 1976: smooth inside, edges kept.

@@ -14,18 +14,18 @@ from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
 from gan.data import styles
-from gan.data.decoding.pool import spread
-from gan.data.module import Batches, Images, first, position, served
-from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
-from gan.data.sampler import OTHER, EndlessBatches
+from gan.data.decoding.pool import parallel_map
+from gan.data.module import Batches, ImageDataModule, first, position, training_batches
+from gan.data.pairs import MatchedFiles, PairDecoder, SideBySideFiles, StyledFiles
+from gan.data.sampler import SEED_OFFSET, EndlessBatches
 from gan.data.sources.files import mode
 
 PAIRINGS = ("disjoint", "shared", "paired")
-LOOKED_AT = 16  # files a side, for their channels
+CHECKED_FILES = 16  # files a side, for their channels
 GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
-class Sides(IterableDataset[dict[str, Tensor]]):
+class PairBatches(IterableDataset[dict[str, Tensor]]):
     """The first channels of one stream as a and the last of another as b; of one stream both, where they are pairs."""
 
     def __init__(self, streams: Sequence[IterableDataset[dict[str, Tensor]]], channels: int) -> None:
@@ -37,7 +37,7 @@ class Sides(IterableDataset[dict[str, Tensor]]):
             yield {"a": batches[0]["image"][:, : self.channels], "b": batches[-1]["image"][:, -self.channels :]}
 
 
-class Paired(Images):
+class PairedDataModule(ImageDataModule):
     """Pairs: two folders with files of the same names, or one of files whose halves are a and b.
 
     Args:
@@ -62,26 +62,26 @@ class Paired(Images):
         self.folders = a, b
         self.decoder: Any = PairDecoder(self.decoder)
 
-    def origin(self) -> Any:
+    def open_source(self) -> Any:
         if self.source is None:
             a, b = self.folders
-            self.source = Halves(self.roots or []) if a is None or b is None else Matched(a, b)
+            self.source = SideBySideFiles(self.roots or []) if a is None or b is None else MatchedFiles(a, b)
         return self.source
 
-    def _batches(self, order: EndlessBatches) -> Sides:
-        return Sides([super()._batches(order)], self.channels)
+    def _batches(self, order: EndlessBatches) -> PairBatches:
+        return PairBatches([super()._batches(order)], self.channels)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
         return self.pairs(n, held_out, "a")[:, : self.channels]
 
-    def truths(self, n: int, held_out: bool = False) -> Tensor | None:
+    def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         """What `inputs` shall become."""
         return self.pairs(n, held_out, "a")[:, self.channels :]
 
-    def expected(self, n: int, held_out: bool = False) -> Tensor | None:
+    def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         """The truths that translations are measured by."""
-        return self.truths(n, held_out)
+        return self.ground_truth(n, held_out)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures of the target, to compare the likes of with: of none that are held out, for what is made of their
@@ -96,7 +96,7 @@ class Paired(Images):
         return self.reals(n)
 
 
-class Styled(Paired):
+class StyledDataModule(PairedDataModule):
     """Photographs and the same with a known look, so that what a translator has learned can be measured.
 
     Args:
@@ -118,13 +118,13 @@ class Styled(Paired):
         self.style = style
         self.pairing = pairing
         self.aligned = pairing == "paired"
-        self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
-        smooth = [piece for piece in styles.names(style) if piece not in styles.BY_CHANCE]
+        self.is_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
+        smooth = [piece for piece in styles.names(style) if piece not in styles.STOCHASTIC]
         by_chance = smooth != styles.names(style)
-        self.foreseeable = Styled(root, smooth, pairing, **options) if by_chance else None
+        self.without_noise = StyledDataModule(root, smooth, pairing, **options) if by_chance else None
 
-    def origin(self) -> Any:
-        self.source = self.source or Filtered(self.roots or [], self.style)
+    def open_source(self) -> Any:
+        self.source = self.source or StyledFiles(self.roots or [], self.style)
         return self.source
 
     def setup(self, stage: str) -> None:
@@ -136,24 +136,24 @@ class Styled(Paired):
                     f"data.split={self.split} leaves too few groups"
                 )
 
-    def expected(self, n: int, held_out: bool = False) -> Tensor | None:
+    def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         """The truths without their grain or paper, which nobody can foresee."""
-        if self.foreseeable is None:
-            return self.truths(n, held_out)
-        self.foreseeable.setup("fit")
-        return self.foreseeable.truths(n, held_out)
+        if self.without_noise is None:
+            return self.ground_truth(n, held_out)
+        self.without_noise.setup("fit")
+        return self.without_noise.ground_truth(n, held_out)
 
     def _held_out(self, names: list[str]) -> np.ndarray:
         chosen = super()._held_out(names)
-        self.of_b = self._share(names, (1 + self.validation) / 2)[~chosen]
+        self.is_b = self._share(names, (1 + self.validation) / 2)[~chosen]
         return chosen
 
-    def _batches(self, order: EndlessBatches) -> Sides:
+    def _batches(self, order: EndlessBatches) -> PairBatches:
         if self.pairing == "paired":
             return super()._batches(order)
-        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.variation)
-        b = Batches(self.pixels, self.labels, self.rows_of("b"), order.other(len(self.rows_of("b"))), self.variation)
-        return Sides([a, b], self.channels)
+        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.crop_flip)
+        b = Batches(self.pixels, self.labels, self.rows_of("b"), order.other(len(self.rows_of("b"))), self.crop_flip)
+        return PairBatches([a, b], self.channels)
 
     def rows_of(self, side: str) -> np.ndarray:
         """The rows that training sees that side of."""
@@ -161,7 +161,7 @@ class Styled(Paired):
 
     def on(self, side: str) -> np.ndarray:
         """bool (rows,): whether training sees that side."""
-        return self.of_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
+        return self.is_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         if held_out:
@@ -172,7 +172,7 @@ class Styled(Paired):
         return len(self.rows_of("a"))
 
 
-class Unpaired(LightningDataModule):
+class UnpairedDataModule(LightningDataModule):
     """Pictures to translate and pictures of the target, which have nothing to do with each other.
 
     Args:
@@ -187,7 +187,7 @@ class Unpaired(LightningDataModule):
 
     def __init__(self, a: str | Sequence[str], b: str | Sequence[str], seed: int = 0, **options: Any) -> None:
         super().__init__()
-        self.sides = Images(a, seed=seed, **options), Images(b, seed=seed + OTHER, **options)
+        self.sides = ImageDataModule(a, seed=seed, **options), ImageDataModule(b, seed=seed + SEED_OFFSET, **options)
         self.a, self.b = self.sides
         self.size, self.channels, self.batch_size = self.a.size, self.a.channels, self.a.batch_size
         self.classes: list[str] = []
@@ -198,7 +198,7 @@ class Unpaired(LightningDataModule):
 
     def compare_channels(self) -> None:
         """Say where one side's files have what the other's lack, which data.channels then settles for both."""
-        a, b = (modes(side.origin()) for side in self.sides)
+        a, b = (modes(side.open_source()) for side in self.sides)
         for what, kinds in (("gray", GRAY), ("with alpha", WITH_ALPHA)):
             for name, own, others in (("a", a, b), ("b", b, a)):
                 if own and own <= kinds and others.isdisjoint(kinds):
@@ -215,15 +215,15 @@ class Unpaired(LightningDataModule):
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
             for side in self.sides:
-                side.place(self.trainer.strategy.root_device)
+                side.to_device(self.trainer.strategy.root_device)
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        return served(Sides(streams, self.channels), self.a.num_workers, self.a.storage)
+        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, self.a.storage)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
         return self.a.reals(n, held_out)
 
-    def truths(self, n: int, held_out: bool = False) -> Tensor | None:
+    def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         """What `inputs` shall become is not known."""
         return None
 
@@ -255,5 +255,5 @@ class Unpaired(LightningDataModule):
 
 def modes(source: Any) -> set[str]:
     """Pillow's modes of the first files that can be read."""
-    found = spread(partial(mode, source), range(min(LOOKED_AT, len(source.files))), lambda index: "")
+    found = parallel_map(partial(mode, source), range(min(CHECKED_FILES, len(source.files))), lambda index: "")
     return {*chain.from_iterable(found)} - {""}

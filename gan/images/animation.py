@@ -12,13 +12,14 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.data.decoding.decode import ImageError, composited
+from gan.data.decoding.color import composite
+from gan.data.decoding.errors import ImageError
 from gan.images import video
-from gan.images.convert import to_pillow
+from gan.images.convert import to_pil_image
 from gan.images.files import WHITE, encode
 
 PILLOW = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
-KINDS = (*PILLOW, *video.KINDS)
+CONTAINERS = (*PILLOW, *video.CONTAINERS)
 # A frame takes the place of the one before, also where it is transparent; GIF times go by hundredths of a second.
 OPTIONS: dict[str, dict[str, Any]] = {
     ".gif": {"disposal": 2},
@@ -29,8 +30,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 def check(path: Path) -> None:
     """UserError where the name's ending is none of KINDS."""
-    if path.suffix.lower() not in KINDS:
-        raise UserError(f"{path}: not a moving picture; its name ends in one of {', '.join(KINDS)}")
+    if path.suffix.lower() not in CONTAINERS:
+        raise UserError(f"{path}: not a moving picture; its name ends in one of {', '.join(CONTAINERS)}")
 
 
 def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
@@ -46,8 +47,8 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
     """
     check(path)
     kind = path.suffix.lower()
-    if kind in video.KINDS:
-        flat = (composited(picture, WHITE) for picture in pictures(frames, scale))
+    if kind in video.CONTAINERS:
+        flat = (composite(picture, WHITE) for picture in pictures(frames, scale))
         video.save(flat, path, Fraction(rate).limit_denominator(1001))
         return
     first, *rest = pictures(frames, scale)
@@ -62,6 +63,6 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
 def pictures(frames: Tensor, scale: int) -> Iterator[Image.Image]:
     """RGB, or straight RGBA, enlarged."""
     for frame in frames:
-        picture = to_pillow(frame)
+        picture = to_pil_image(frame)
         picture = picture.convert("RGB") if picture.mode == "L" else picture
         yield picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)

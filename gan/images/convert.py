@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan.common.files import write_atomically
-from gan.data.decoding.decode import unpremultiply
+from gan.data.decoding.color import unpremultiply
 
 CELL = 64  # pixels that an image takes in a grid, at least about
 
@@ -38,7 +38,7 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
     return make_grid(images, nrow=columns or max(1, round(len(images) ** 0.5)), padding=2, pad_value=0)
 
 
-def to_pillow(image: Tensor) -> Image.Image:
+def to_pil_image(image: Tensor) -> Image.Image:
     """uint8 (C, H, W) -> gray, RGB, or RGBA from premultiplied."""
     pixels = image.cpu().numpy()
     if len(pixels) == 4:
@@ -48,7 +48,7 @@ def to_pillow(image: Tensor) -> Image.Image:
 
 def to_png(image: Tensor) -> bytes:
     encoded = io.BytesIO()
-    to_pillow(image).save(encoded, "PNG")
+    to_pil_image(image).save(encoded, "PNG")
     return encoded.getvalue()
 
 

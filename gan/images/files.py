@@ -12,16 +12,9 @@ import numpy as np
 from PIL import Image
 
 from gan.common.files import write_atomically
-from gan.data.decoding.decode import (
-    MAX_PIXELS,
-    Header,
-    ImageError,
-    TooLarge,
-    composited,
-    header,
-    open_upright,
-    pictures,
-)
+from gan.data.decoding.color import composite
+from gan.data.decoding.errors import ImageError, TooLarge
+from gan.data.decoding.reader import MAX_PIXELS, Header, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
 
 # Of EXIF what says something of the picture. A TIFF's own tags say how its pixels lie, which changes; so do orientation
@@ -81,7 +74,7 @@ def read(data: bytes, kind: str | None = None, max_pixels: int = MAX_PIXELS) -> 
     if many:
         check_frames(about, max_pixels)
     images, total = [], 0
-    for image in pictures(BytesIO(data), "all" if many else "first", max_pixels):
+    for image in read_frames(BytesIO(data), "all" if many else "first", max_pixels):
         images.append(np.asarray(image))
         total += image.width * image.height  # pages of a file have sizes of their own
         if total > max_pixels:
@@ -95,12 +88,12 @@ def read_file(file: File, kind: str | None, max_pixels: int) -> Contents:
 
 def first(path: str | Path, max_pixels: int) -> np.ndarray:
     """The first image of a file, uint8 (H, W, 3) or (H, W, 4); ImageError where it cannot be read."""
-    return np.asarray(open_upright(path, max_pixels))
+    return np.asarray(read_first_frame(path, max_pixels))
 
 
-def colors_of(data: bytes, most: int) -> np.ndarray:
+def colors_in(data: bytes, most: int) -> np.ndarray:
     """The colors of an image, (K, 3) in uint8; most + 1 rows where there are more. ImageError if it cannot be read."""
-    counted = open_upright(BytesIO(data)).convert("RGB").getcolors(most)
+    counted = read_first_frame(BytesIO(data)).convert("RGB").getcolors(most)
     return np.array(sorted(color for _, color in counted) if counted else [[0] * 3] * (most + 1), np.uint8)
 
 
@@ -122,7 +115,7 @@ def write(
     after = []
     for pixels in contents.images:
         done = change(Image.fromarray(pixels))
-        after.append(composited(done, WHITE) if kind in WITHOUT_ALPHA else done)
+        after.append(composite(done, WHITE) if kind in WITHOUT_ALPHA else done)
     more = {"save_all": True, "append_images": after[1:]} if len(after) > 1 else {}
     encoded = encode(after[0], kind, OPTIONS.get(kind, {}) | options | more | contents.kept)
     write_atomically(path, lambda file: file.write(encoded))

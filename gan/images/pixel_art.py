@@ -14,16 +14,18 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gan.common.errors import UserError, reason
-from gan.data.decoding.decode import ImageError
-from gan.data.decoding.pool import Apart
-from gan.images.files import colors_of
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.pool import IsolatedProcess
+from gan.images.files import colors_in
 
 SAMPLED = 100_000  # pixels of a set, at most, that its palette is made of
-MOST = 256  # colors of a palette
+MAX_COLORS = 256  # colors of a palette
 UNSEEN = 1e-3  # that a transparent pixel counts, in cells where no other is
 
 
-def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None) -> Tensor:
+def to_pixel_art(
+    picture: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None
+) -> Tensor:
     """uint8 RGB (3, H, W) -> the same: each cell its mean color, and each color the palette's nearest in Lab.
 
     Args:
@@ -46,7 +48,7 @@ def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None, alph
     return large[:, :height, :width].to(torch.uint8)
 
 
-def palette_of(images: Tensor, colors: int) -> np.ndarray:
+def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """The centers of k-means in Lab over pixels of uint8 RGB (N, 3, H, W): (K, 3), uint8, from dark to light."""
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:SAMPLED]]
@@ -67,14 +69,14 @@ def read_palette(path: str) -> np.ndarray:
     except OSError as error:
         raise UserError(f"--palette {path}: neither a number of colors nor a file ({reason(error)})") from error
     try:
-        with Apart() as apart:
-            found = apart(colors_of, data, MOST)
+        with IsolatedProcess() as apart:
+            found = apart(colors_in, data, MAX_COLORS)
     except ImageError:
         colors = [color for line in data.decode("utf-8", "replace").splitlines() if (color := color_in(line))]
         found = np.array(colors, np.uint8).reshape(-1, 3)
-    if not 0 < len(found) <= MOST:
-        count = len(found) if len(found) <= MOST else f"more than {MOST}"
-        raise UserError(f"--palette {path}: {count} colors, and 1 to {MOST} are possible")
+    if not 0 < len(found) <= MAX_COLORS:
+        count = len(found) if len(found) <= MAX_COLORS else f"more than {MAX_COLORS}"
+        raise UserError(f"--palette {path}: {count} colors, and 1 to {MAX_COLORS} are possible")
     return found
 
 

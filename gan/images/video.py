@@ -11,10 +11,10 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.data.decoding.decode import MAX_PIXELS
+from gan.data.decoding.reader import MAX_PIXELS
 
 # FFmpeg's names of what a file's ending says.
-KINDS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
+CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 READ = "mov,matroska,webm,avi"  # FFmpeg's demuxers of these
 LIMITED = 1  # range of levels, where a video says nothing of it
 # Constant quality, hardly to be told from the picture; no frames that depend on later ones, whose times AVI gets wrong.
@@ -33,9 +33,9 @@ def convert(
         UserError: PyAV is missing, the file holds no video that can be read, or it cannot be written.
     """
     av = library(source)
-    if target.suffix.lower() not in KINDS:
-        raise UserError(f"{target}: a video becomes a video, {', '.join(KINDS)}")
-    kind = KINDS[target.suffix.lower()]
+    if target.suffix.lower() not in CONTAINERS:
+        raise UserError(f"{target}: a video becomes a video, {', '.join(CONTAINERS)}")
+    kind = CONTAINERS[target.suffix.lower()]
     try:
         with opened(source, max_pixels) as reader:
             if not reader.streams.video:
@@ -59,7 +59,7 @@ def save(pictures: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
         UserError: PyAV is missing, or cannot write such a video.
     """
     av = library(target)
-    kind = KINDS[target.suffix.lower()]
+    kind = CONTAINERS[target.suffix.lower()]
     try:
         write_atomically(target, lambda file: encode(pictures, file, kind, rate))
     except (av.FFmpegError, ValueError) as error:

@@ -95,7 +95,7 @@ class Translator(GAN):
         return self.trainer.datamodule  # type: ignore[attr-defined]
 
     def chosen(self, pictures: Callable[[int, bool], Tensor], n: int) -> Tensor:
-        """n of `data.inputs` or `data.truths`: held out where there are some, over again where there are too few."""
+        """n of `data.inputs` or `data.ground_truth`: held out if there are some, repeated if there are too few."""
         found = pictures(n, True)
         found = found if len(found) else pictures(n, False)
         return found[torch.arange(n) % len(found)]
@@ -110,13 +110,13 @@ class Translator(GAN):
         pictures = self.chosen(self.data.inputs, n)
         shown = [pictures, *self.translations(pictures)]
         if self.has_ground_truth:
-            return [*shown, self.chosen(self.data.truths, n)]
+            return [*shown, self.chosen(self.data.ground_truth, n)]
         target = self.chosen(self.data.reals, n)
         return [*shown, target, translate_each(self.averaged_generator(), target)]
 
     @property
     def has_ground_truth(self) -> bool:
-        return self.data.truths(1) is not None
+        return self.data.ground_truth(1) is not None
 
     @property
     def each(self) -> int:
@@ -135,7 +135,7 @@ class Translator(GAN):
         pictures = self.chosen(self.data.inputs, len(fakes))
         found = kept(pictures, fakes)
         if self.has_ground_truth:
-            found |= nearness(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
+            found |= nearness(pictures, fakes, self.chosen(self.data.predictable_ground_truth, len(fakes)))
         return found
 
     def most(self, n: int) -> int:

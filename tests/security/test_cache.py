@@ -20,8 +20,8 @@ from gan.commands.data import list_cache
 from gan.common.errors import UserError
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
-from gan.data.sources.files import Files
-from gan.data.sources.torchvision import Downloaded
+from gan.data.sources.files import ImageFiles
+from gan.data.sources.torchvision import TorchvisionDataset
 from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
 
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def values(tmp_path: Path) -> list[int]:
-    found = cache.decoded(Files([str(tmp_path / "images")]), DECODER)
+    found = cache.decoded(ImageFiles([str(tmp_path / "images")]), DECODER)
     return found.pixels[found.rows()][:, 0, 0, 0].tolist()
 
 
@@ -255,5 +255,5 @@ def test_planted_downloads(case: str, folder: Path, tmp_path: Path) -> None:
     path = folder / "downloads" / "fashion_mnist.npz"
     DOWNLOADS[case](path, tmp_path / "canary")
     with pytest.raises(UserError, match="not what was kept there") as caught:
-        Downloaded("fashion_mnist").content(0)
+        TorchvisionDataset("fashion_mnist").content(0)
     assert "\n" not in str(caught.value)

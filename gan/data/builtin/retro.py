@@ -35,7 +35,7 @@ from gan.data.builtin.shapes import (
     vary,
 )
 
-KINDS: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
+CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
 SIDES = range(16, 257)  # pixels
 Item = TypeVar("Item")
 
@@ -48,7 +48,7 @@ def draw(seed: int, index: int, height: int, width: int) -> np.ndarray:
     """
     if height not in SIDES or width not in SIDES:
         raise UserError(f"data=retro draws sides of 16 to 256 pixels, not {height}x{width}: choose a size within that")
-    kind = (poster, sprite, photograph, neon)[index % len(KINDS)]
+    kind = (poster, sprite, photograph, neon)[index % len(CLASSES)]
     return kind(np.random.default_rng((seed, index)), height, width)
 
 

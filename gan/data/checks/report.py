@@ -16,18 +16,20 @@ import numpy as np
 from PIL import Image
 
 from gan.data.checks.near_duplicates import groups
-from gan.data.decoding.decode import MAX_PIXELS, ImageError, composited, header, pictures
-from gan.data.decoding.pool import CRASHED, spread
+from gan.data.decoding.color import composite
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.pool import CRASHED, parallel_map
+from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
 from gan.data.sources.files import File, content
 from gan.data.sources.folder import CLUTTER, SUFFIXES
 
 SIDES = (16, 32, 64)  # pixels that are suggested; 64 learns in minutes, and more is a wish
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MEASURED = 500  # images, of which a tenth can be held out to compare with
-NEAR = 3  # bits of 64 in which perceptual hashes of near-duplicates differ at most
+MAX_HASH_DISTANCE = 3  # bits of 64 in which perceptual hashes of near-duplicates differ at most
 
 
-class Facts(NamedTuple):
+class FileInfo(NamedTuple):
     """What is known of one file; numbers are those of its first picture, upright."""
 
     error: str = ""
@@ -44,20 +46,20 @@ class Facts(NamedTuple):
     mirrored: int = 0  # that of the picture turned left to right
 
 
-def look(file: File, max_pixels: int = MAX_PIXELS) -> Facts:
+def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
     """Decode all pictures of a file; what is wrong with it is in `error`."""
     try:
         data = content(file)
         head = header(BytesIO(data), max_pixels)
-        found = pictures(BytesIO(data), "all", max_pixels)
+        found = read_frames(BytesIO(data), "all", max_pixels)
         first = next(found)
         frames = 1 + sum(1 for _ in found)
     except ImageError as error:
-        return Facts(error=str(error))
+        return FileInfo(error=str(error))
     alpha = first.getchannel("A") if first.mode == "RGBA" else None
-    seen = composited(first, (255, 255, 255))  # what is hidden under transparent pixels counts for nothing
+    seen = composite(first, (255, 255, 255))  # what is hidden under transparent pixels counts for nothing
     red, green, blue = (np.asarray(band, np.int16) for band in seen.split())
-    return Facts(
+    return FileInfo(
         "",
         head.format,
         head.mode,
@@ -73,25 +75,27 @@ def look(file: File, max_pixels: int = MAX_PIXELS) -> Facts:
     )
 
 
-def look_at_all(files: Sequence[File], advance: Callable[[int], None], max_pixels: int = MAX_PIXELS) -> list[Facts]:
+def inspect_files(
+    files: Sequence[File], advance: Callable[[int], None], max_pixels: int = MAX_PIXELS
+) -> list[FileInfo]:
     """`look` on all cores."""
-    facts: list[Facts] = []
-    work = functools.partial(look, max_pixels=max_pixels)
-    for part in spread(work, files, lambda file: Facts(error=CRASHED)):
+    facts: list[FileInfo] = []
+    work = functools.partial(inspect_file, max_pixels=max_pixels)
+    for part in parallel_map(work, files, lambda file: FileInfo(error=CRASHED)):
         facts += part
         advance(len(part))
     return facts
 
 
-def called(files: Sequence[File]) -> list[str]:
+def display_names(files: Sequence[File]) -> list[str]:
     """What a report calls files: by their names where they have one root."""
     several = len({file.root for file in files}) > 1
     return [file.path if several else file.name for file in files]
 
 
-def summarize(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, Any]:
+def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
     """The report as JSON; `size` is that of the training, None for the one suggested."""
-    names = called(files)
+    names = display_names(files)
     good = [(name, file, fact) for name, file, fact in zip(names, files, facts, strict=True) if not fact.error]
     report: dict[str, Any] = {
         "files": len(files),
@@ -106,9 +110,9 @@ def summarize(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, in
     suggestion = suggest(known, size)
     height, width = suggestion["size"]
     return report | {
-        "formats": counted(fact.format for fact in known),
-        "modes": counted(fact.mode for fact in known),
-        "sizes": counted(f"{fact.width}x{fact.height}" for fact in known),
+        "formats": count_values(fact.format for fact in known),
+        "modes": count_values(fact.mode for fact in known),
+        "sizes": count_values(f"{fact.width}x{fact.height}" for fact in known),
         "sides": {
             name: dict(zip(("least", "median", "greatest"), np.percentile(sides, [0, 50, 100]).tolist(), strict=True))
             for name, sides in (
@@ -124,8 +128,8 @@ def summarize(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, in
         "transparent": sum(fact.transparent for fact in known),
         "gray": sum(fact.gray for fact in known),
         "sprites": sum(fact.sprite for fact in known),
-        "classes": counted(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
-        "duplicates": {"exact": same(paths, known), "near": alike(paths, known)},
+        "classes": count_values(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
+        "duplicates": {"exact": exact_duplicates(paths, known), "near": near_duplicates(paths, known)},
         "smaller": [
             path for path, fact in zip(paths, known, strict=True) if fact.height < height or fact.width < width
         ],
@@ -133,12 +137,12 @@ def summarize(files: Sequence[File], facts: Sequence[Facts], size: tuple[int, in
     }
 
 
-def counted(things: Any) -> dict[str, int]:
+def count_values(things: Any) -> dict[str, int]:
     """How many of each, the most frequent first."""
     return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def same(paths: Sequence[str], facts: Sequence[Facts]) -> list[list[str]]:
+def exact_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[list[str]]:
     """Groups of files with equal pixels."""
     owners = defaultdict(list)
     for path, fact in zip(paths, facts, strict=True):
@@ -146,20 +150,20 @@ def same(paths: Sequence[str], facts: Sequence[Facts]) -> list[list[str]]:
     return [group for group in owners.values() if len(group) > 1]
 
 
-def alike(paths: Sequence[str], facts: Sequence[Facts]) -> list[list[str]]:
+def near_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[list[str]]:
     """Groups of files that look alike but are not all equal; one of each set of equal files stands for it."""
     first = list({fact.digest: place for place, fact in reversed(list(enumerate(facts)))}.values())[::-1]
-    found = groups(np.array([facts[place].hash for place in first], np.uint64), NEAR)
+    found = groups(np.array([facts[place].hash for place in first], np.uint64), MAX_HASH_DISTANCE)
     return [[paths[first[member]] for member in group] for group in found]
 
 
-def suggest(facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, Any]:
+def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
     """Options for training and the reason for each."""
     heights, widths = np.array([fact.height for fact in facts]), np.array([fact.width for fact in facts])
     aspects = heights / widths
     reasons: dict[str, str] = {}
     if size is None:
-        size = best_size(heights, widths)
+        size = suggest_size(heights, widths)
         reasons["size"] = (
             f"half of the images are {np.median(widths):g}x{np.median(heights):g} (width x height) or more"
         )
@@ -177,7 +181,7 @@ def suggest(facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, A
     whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
     resample = "nearest" if sprites >= 0.5 and np.mean(whole) < 0.5 else "auto"
     reasons["resample"] = f"{sprites:.0%} are pixel art" + ("" if resample == "auto" else ", mostly of other sizes")
-    mirrored = share_mirrored(facts)
+    mirrored = mirrored_fraction(facts)
     reasons["flip"] = f"{mirrored:.0%} are there mirrored as well"
     equal = len({fact.digest for fact in facts}) < len(facts)
     enough = len(facts) >= MEASURED
@@ -196,7 +200,7 @@ def suggest(facts: Sequence[Facts], size: tuple[int, int] | None) -> dict[str, A
     }
 
 
-def best_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
+def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
     """(height, width): the shape nearest to the median one, or a square where shapes differ much; no larger than half
     of the images, and at most 64 pixels a side, the longer one up to twice that."""
     logs = np.log(heights / widths)
@@ -207,10 +211,12 @@ def best_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
     return round(shape[0] * side), round(shape[1] * side)
 
 
-def share_mirrored(facts: Sequence[Facts]) -> float:
+def mirrored_fraction(facts: Sequence[FileInfo]) -> float:
     """How many images have a mirrored counterpart, where they are not symmetric themselves."""
     hashes = {fact.hash for fact in facts}
-    found = [fact.mirrored in hashes for fact in facts if (fact.hash ^ fact.mirrored).bit_count() > 4 * NEAR]
+    found = [
+        fact.mirrored in hashes for fact in facts if (fact.hash ^ fact.mirrored).bit_count() > 4 * MAX_HASH_DISTANCE
+    ]
     return float(np.mean(found)) if found else 0.0
 
 
@@ -258,4 +264,4 @@ def others(roots: Sequence[str]) -> dict[str, int]:
         for name in names
         if not name.startswith(".") and name.lower() not in CLUTTER
     )
-    return counted(ending for ending in endings if ending not in SUFFIXES)
+    return count_values(ending for ending in endings if ending not in SUFFIXES)

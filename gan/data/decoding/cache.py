@@ -50,9 +50,10 @@ from gan.common.errors import UserError, reason
 from gan.common.progress import counting
 from gan.common.untrusted import read_json
 from gan.data.builtin import retro, shapes
-from gan.data.decoding import decode
-from gan.data.decoding.decode import Decoder, ImageError
-from gan.data.decoding.pool import CRASHED, check_main, spread
+from gan.data.decoding import color, decode, reader
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
 
 FLUSH_EVERY = 2.0  # seconds between two times that pixels are sent to the disk, while others decode
 LARGEST_INDEX = 1 << 30  # bytes, of some millions of files
@@ -73,7 +74,7 @@ class Item(NamedTuple):
     first: int
     rows: int  # 0: it could not be read, for this reason
     error: str
-    sharp: int = 0  # rows that resample=auto took for pixel art
+    pixel_art: int = 0  # rows that resample=auto took for pixel art
 
 
 class Index(NamedTuple):
@@ -83,14 +84,14 @@ class Index(NamedTuple):
     about: dict[str, Any]  # what `listing` shows
 
 
-class Decoded(NamedTuple):
+class CachedImages(NamedTuple):
     """The pictures of a source."""
 
     pixels: Any  # indexed by an array of rows, gives uint8 (n, H, W, C); read-only
     first: np.ndarray  # (items,): the first row of each item
     counts: np.ndarray  # (items,): its number of rows, 0 where it could not be read
     errors: dict[int, str]  # the reason, by item
-    sharp: int  # pictures that resample=auto took for pixel art
+    pixel_art: int  # pictures that resample=auto took for pixel art
     digests: np.ndarray  # (items,): of each item's content, empty where that could not be read
 
     def rows(self) -> np.ndarray:
@@ -99,20 +100,20 @@ class Decoded(NamedTuple):
         return np.arange(self.counts.sum()) + np.repeat(self.first - before, self.counts)
 
 
-def decoded(source: Any, decoder: Decoder) -> Decoded:
+def decoded(source: Any, decoder: Decoder) -> CachedImages:
     """All pictures of a source, from the cache where they are in it; what is new is made on all cores.
 
     An item is known by its key and stamp, then by its content: one that was touched, renamed or copied is not decoded
     again. Where the cache can't be written, pictures are decoded each time they are asked for, which is said.
     """
-    key = [source.identity, asdict(decoder), version(decode, retro, shapes)]
+    key = [source.identity, asdict(decoder), version(color, reader, decode, retro, shapes)]
     entry = folder() / "images" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
         if entry.is_symlink():  # old pixels would be removed where it leads to
             raise OSError(f"{entry} is a link")
         index = _read(entry, decoder)
         if index is None or _missing(index, source):
-            check_main()
+            check_main_guard()
             entry.mkdir(parents=True, exist_ok=True)
             with FileLock(entry / "lock"):
                 index = _fill(entry, source, decoder)
@@ -128,19 +129,19 @@ def decoded(source: Any, decoder: Decoder) -> Decoded:
             file=sys.stderr,
         )
         index = Index("", 0, _make(None, source, decoder, range(len(source.keys)), {}, lambda items, rows: None), {})
-        pixels = OnTheFly(source, decoder, index)
+        pixels = OnTheFlyPixels(source, decoder, index)
     items = [index.items[name] for name in source.keys]
-    return Decoded(
+    return CachedImages(
         pixels,
         np.array([item.first for item in items], np.int64),
         np.array([item.rows for item in items], np.int64),
         {number: item.error for number, item in enumerate(items) if not item.rows},
-        sum(item.sharp for item in items),
+        sum(item.pixel_art for item in items),
         np.array([item.digest for item in items], "S32"),
     )
 
 
-class OnTheFly:
+class OnTheFlyPixels:
     """In place of an array of pixels: decodes the rows that are asked for."""
 
     def __init__(self, source: Any, decoder: Decoder, index: Index) -> None:
@@ -158,7 +159,7 @@ class OnTheFly:
         place = int(np.searchsorted(self.first, row, side="right")) - 1
         item, frame = int(self.readable[place]), row - int(self.first[place])
         try:
-            pictures = self.source.pictures(self.source.content(item), self.decoder)
+            pictures = self.source.decode(self.source.content(item), self.decoder)
             return next(itertools.islice(pictures, frame, None)).pixels.transpose(1, 2, 0)
         except (ImageError, StopIteration) as error:
             raise UserError(
@@ -195,7 +196,7 @@ def _fill(entry: Path, source: Any, decoder: Decoder) -> Index:
         filled = Index(path.name, rows + new_rows, kept | made, about)
         _write(entry, filled)
 
-    _make(Pixels(path, rows, decoder), source, decoder, _missing(index, source), index.items, save)
+    _make(PixelFile(path, rows, decoder), source, decoder, _missing(index, source), index.items, save)
     for old in (*entry.glob("pixels-*"), *entry.glob("index-*.json")):  # of former generations and torn writings
         if old != path:
             old.unlink()
@@ -207,7 +208,7 @@ def _mostly_gone(index: Index, source: Any) -> bool:
     return index.rows > 1024 + 2 * sum(index.items[key].rows for key in source.keys if key in index.items)
 
 
-class Pixels:
+class PixelFile:
     """The rows of a file from `base` on, for processes that fill them."""
 
     def __init__(self, path: Path, base: int, decoder: Decoder) -> None:
@@ -245,7 +246,7 @@ class Pixels:
 
 
 def _make(
-    pixels: Pixels | None,
+    pixels: PixelFile | None,
     source: Any,
     decoder: Decoder,
     numbers: Any,
@@ -254,11 +255,11 @@ def _make(
 ) -> dict[str, Item]:
     """Decode items into rows that are theirs alone, or only try to where there is no room for pixels."""
     known = {item.digest: item for item in items.values() if item.digest}
-    counts = [decoder.windows] * len(numbers)
+    counts = [decoder.patches_per_image] * len(numbers)
     trusted = getattr(source, "trusted", False)
     if decoder.frames == "all":
-        found = spread(functools.partial(_count, source, decoder), numbers, lambda n: 1, trusted)
-        counts = [n * decoder.windows for part in found for n in part]
+        found = parallel_map(functools.partial(_count, source, decoder), numbers, lambda n: 1, trusted)
+        counts = [n * decoder.patches_per_image for part in found for n in part]
     base = pixels.base if pixels else 0
     firsts = base + np.cumsum([0, *counts])
     rows = int(firsts[-1]) - base
@@ -267,9 +268,9 @@ def _make(
         pixels.reserve(rows)
     made: dict[str, Item] = {}
     flushed = saved = time.monotonic()
-    work = Work(source, decoder, pixels, known)
+    work = DecodeItem(source, decoder, pixels, known)
     with counting(source.title, len(tasks)) as advance:
-        for results in spread(work, tasks, work.crashed, trusted):
+        for results in parallel_map(work, tasks, work.crashed, trusted):
             made.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
             advance(len(results))
             if pixels and time.monotonic() > flushed + FLUSH_EVERY:
@@ -285,10 +286,10 @@ def _make(
     return made
 
 
-class Work:
+class DecodeItem:
     """Decode one item into its rows; what a process of the pool does. The item's stamp is left to others."""
 
-    def __init__(self, source: Any, decoder: Decoder, pixels: Pixels | None, known: dict[str, Item]) -> None:
+    def __init__(self, source: Any, decoder: Decoder, pixels: PixelFile | None, known: dict[str, Item]) -> None:
         self.source = source
         self.decoder = decoder
         self.pixels = pixels
@@ -302,16 +303,16 @@ class Work:
             digest = hashlib.sha256(content).hexdigest()[:32]
             if digest in self.known:
                 return number, self.known[digest]
-            found = sharp = 0
-            for found, picture in enumerate(self.source.pictures(content, self.decoder), 1):
-                sharp += picture.sharp
+            found = pixel_art = 0
+            for found, picture in enumerate(self.source.decode(content, self.decoder), 1):
+                pixel_art += picture.pixel_art
                 if self.pixels and found <= count:
                     self.pixels.write(first + found - 1, picture.pixels)
             if found != count:
                 raise ImageError(f"changed while it was read: {found} pictures where there were {count}")
         except ImageError as error:
             return number, Item(None, digest, 0, 0, str(error))
-        return number, Item(None, digest, first, count, "", sharp)
+        return number, Item(None, digest, first, count, "", pixel_art)
 
     def crashed(self, task: tuple[int, int, int]) -> tuple[int, Item]:
         return task[0], Item(None, "", 0, 0, CRASHED)
@@ -354,7 +355,7 @@ def _is_sound(entry: Path, index: Index) -> bool:
     if not stat.S_ISREG(status.st_mode) or status.st_size < index.rows * math.prod(shape):
         return False
     return all(
-        _counts(item.first, item.rows, item.sharp)
+        _counts(item.first, item.rows, item.pixel_art)
         and item.first + item.rows <= index.rows
         and isinstance(item.digest, str)
         and isinstance(item.error, str)

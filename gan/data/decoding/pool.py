@@ -21,16 +21,16 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.common.memory import available
 from gan.common.signals import uninterrupted
-from gan.data.decoding.decode import ImageError
+from gan.data.decoding.errors import ImageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-CHUNK = 0.05  # seconds of work sent to a process at a time
-MOST = 64  # tasks of a chunk
-AHEAD = 16  # chunks sent to each process before the results of the first are taken
-HERE = 0.5  # seconds of trusted work done in this process, before starting others is worth it
-LIMIT = 60  # seconds of a core that a task may take: it ends a process that a file keeps busy for hours
-LEAST_MEMORY = 1 << 30  # bytes that a process may take, however little there is
+CHUNK_SECONDS = 0.05  # seconds of work sent to a process at a time
+MAX_CHUNK = 64  # tasks of a chunk
+CHUNKS_AHEAD = 16  # chunks sent to each process before the results of the first are taken
+IN_PROCESS_SECONDS = 0.5  # seconds of trusted work done in this process, before starting others is worth it
+MAX_SECONDS = 60  # seconds of a core that a task may take: it ends a process that a file keeps busy for hours
+MIN_MEMORY = 1 << 30  # bytes that a process may take, however little there is
 # Imported once for all processes. None of ours: the server that forks them does not know where this process found them,
 # and would take those of an installed version for those of a checkout.
 LIBRARIES = ["numpy.random", "json", "filelock"]
@@ -40,10 +40,10 @@ UNGUARDED = (
     "no process can be started to share the work: in a script of your own, what it does belongs below "
     'if __name__ == "__main__":'
 )
-CRASHED = f"the decoder crashed, took more than {LIMIT} s or ran out of memory on it"
+CRASHED = f"the decoder crashed, took more than {MAX_SECONDS} s or ran out of memory on it"
 
 
-def spread(
+def parallel_map(
     work: Callable[[Task], Result],
     tasks: Sequence[Task],
     crashed: Callable[[Task], Result],
@@ -59,22 +59,24 @@ def spread(
     processes = cores()
     left = deque(tasks)
     started = time.monotonic()
-    while trusted and left and (processes == 1 or time.monotonic() - started < HERE):
+    while trusted and left and (processes == 1 or time.monotonic() - started < IN_PROCESS_SECONDS):
         yield [work(left.popleft())]
     while left:
         waiting: deque[list[Task]] = deque()
         futures: deque[Future[list[Result]]] = deque()
         with _processes(min(processes, len(left)), work) as pool:
-            _boot(pool)
+            _wait_for_workers(pool)
             started, done, size = time.monotonic(), 0, 1
             try:
                 while left or waiting:
-                    while left and len(waiting) < AHEAD * processes:
+                    while left and len(waiting) < CHUNKS_AHEAD * processes:
                         waiting.append(_take(left, min(size, 1 + len(left) // (2 * processes))))
                         futures.append(_submit(pool, waiting[-1]))
                     yield futures.popleft().result()
                     done += len(waiting.popleft())
-                    size = max(1, min(MOST, round(CHUNK * processes * done / (time.monotonic() - started))))
+                    size = max(
+                        1, min(MAX_CHUNK, round(CHUNK_SECONDS * processes * done / (time.monotonic() - started)))
+                    )
             except BrokenProcessPool:
                 while len(waiting) > 2 * processes:  # one of those at the head did it, the others go on with the next
                     left.extendleft(reversed(waiting.pop()))
@@ -82,7 +84,7 @@ def spread(
             yield list(_one_by_one(work, chunk, crashed))
 
 
-class Apart:
+class IsolatedProcess:
     """Calls functions in another process, which is started again where one of them ends it.
 
     The functions and what they take and return pickle; errors come through.
@@ -95,7 +97,7 @@ class Apart:
         """What the function returns; ImageError where it ends its process."""
         if self.pool is None:
             self.pool = _pool(1, _call)
-            _boot(self.pool)
+            _wait_for_workers(self.pool)
         try:
             return _submit(self.pool, [(function, arguments)]).result()[0]
         except BrokenProcessPool as error:
@@ -107,7 +109,7 @@ class Apart:
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
 
-    def __enter__(self) -> Apart:
+    def __enter__(self) -> IsolatedProcess:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -119,7 +121,7 @@ def _call(task: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
     return function(*arguments)
 
 
-def check_main() -> None:
+def check_main_guard() -> None:
     """UserError in a process of the pool that runs the user's script once more while it starts.
 
     To be called before waiting for anything that the process which started it holds, such as a lock.
@@ -151,7 +153,7 @@ def _one_by_one(
                 yield crashed(left.popleft())
 
 
-def _boot(pool: ProcessPoolExecutor) -> None:
+def _wait_for_workers(pool: ProcessPoolExecutor) -> None:
     """Wait until processes are there, or say what keeps them from being started."""
     try:
         _submit(pool, ()).result()
@@ -177,8 +179,8 @@ def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
         resource_tracker.ensure_running()  # first, since it ends by letting Ctrl-C through
         with uninterrupted():  # the server inherits it: Ctrl-C would end it with a traceback while it imports
             forkserver.ensure_running()
-    memory = max(LEAST_MEMORY, available() // count)
-    return ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work, memory, LIMIT))
+    memory = max(MIN_MEMORY, available() // count)
+    return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(work, memory, MAX_SECONDS))
 
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
@@ -191,7 +193,7 @@ _received: Callable[[Any], Any]  # of this process: sent once, not with each chu
 _seconds: float  # of a core that a task may take
 
 
-def _receive(work: Callable[[Any], Any], memory: int, seconds: float) -> None:
+def _init_worker(work: Callable[[Any], Any], memory: int, seconds: float) -> None:
     global _received, _seconds
     _received, _seconds = work, seconds
     _keep_memory()

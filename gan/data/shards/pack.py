@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder, ImageError
-from gan.data.sources.files import Files
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.sources.files import ImageFiles
 
 LEFT_OUT = "left out: "
 SHARD = 512  # images, 6 MB of 64 pixels with three channels
@@ -36,12 +37,12 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
         raise UserError("packing needs the litdata library: pip install -e '.[stream]'") from error
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not empty; give another folder")
-    source = Files(roots)
+    source = ImageFiles(roots)
     classes, of_each = source.classes(labels)
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
-    with children_silent(out):
+    with quiet_children(out):
         litdata.optimize(
-            Packed(source, decoder, of_each, len(classes)),
+            ShardRows(source, decoder, of_each, len(classes)),
             order,
             str(out),
             chunk_size=max(1, min(SHARD, len(order) // LEAST)),
@@ -57,7 +58,7 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
 
 
 @contextmanager
-def children_silent(out: Path) -> Iterator[None]:
+def quiet_children(out: Path) -> Iterator[None]:
     """Keep what processes say until they have ended: of an error one line, else what they have left out.
 
     Raises:
@@ -77,10 +78,8 @@ def children_silent(out: Path) -> Iterator[None]:
                 child.kill()
                 child.join()
             log.seek(0)
-            if isinstance(error, Exception) and (
-                refused := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")
-            ):
-                raise UserError(f"--out {out}: cannot be written ({refused[0]}); remove what is in it") from error
+            if isinstance(error, Exception) and (refuse := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")):
+                raise UserError(f"--out {out}: cannot be written ({refuse[0]}); remove what is in it") from error
             raise
         finally:
             signal.signal = set_handler
@@ -92,10 +91,10 @@ def children_silent(out: Path) -> Iterator[None]:
                 print(line.rstrip(), file=sys.stderr)
 
 
-class Packed:
+class ShardRows:
     """Item -> rows of a shard, one a picture; what cannot be read is named and left out."""
 
-    def __init__(self, source: Files, decoder: Decoder, labels: list[int], classes: int) -> None:
+    def __init__(self, source: ImageFiles, decoder: Decoder, labels: list[int], classes: int) -> None:
         self.source = source
         self.decoder = decoder
         self.labels = labels
@@ -103,7 +102,7 @@ class Packed:
 
     def __call__(self, item: int) -> Iterator[dict[str, Any]]:
         try:
-            found = list(self.source.pictures(self.source.content(item), self.decoder))
+            found = list(self.source.decode(self.source.content(item), self.decoder))
         except ImageError as error:
             print(f"{LEFT_OUT}{self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
             return

@@ -24,7 +24,7 @@ FIXED = {"data_format": ["numpy", "int", "int"], "item_loader": "PyTreeLoader"} 
 FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # all else in it is null
 
 
-class NotOurs(ValueError):
+class InvalidShards(ValueError):
     """It was not written by `gan data pack`, or changed since."""
 
 
@@ -34,44 +34,44 @@ def check(path: Path) -> None:
     try:
         index = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise NotOurs(f"{path.name} is not JSON ({error})") from error
+        raise InvalidShards(f"{path.name} is not JSON ({error})") from error
     if not isinstance(index, dict) or not isinstance(index.get("config"), dict):
-        raise NotOurs(f"{path.name} is not an index of shards")
+        raise InvalidShards(f"{path.name} is not an index of shards")
     check_config(index["config"])
     chunks = index.get("chunks")
     if not isinstance(chunks, list) or not chunks:
-        raise NotOurs(f"{path.name} lists no shards")
+        raise InvalidShards(f"{path.name} lists no shards")
     names = {check_chunk(chunk)["filename"] for chunk in chunks}
     if len(names) != len(chunks):
-        raise NotOurs(f"{path.name} lists a shard twice")
+        raise InvalidShards(f"{path.name} lists a shard twice")
 
 
 def check_config(config: dict[str, Any]) -> None:
     for name, value in FIXED.items():
         if config.get(name) != value:
-            raise NotOurs(f"its {name} is {config.get(name)!r}, not {value!r}")
+            raise InvalidShards(f"its {name} is {config.get(name)!r}, not {value!r}")
     for name, value in config.items():
         if name not in FIXED and name not in FREE and value is not None:
-            raise NotOurs(f"its {name} is {value!r}")
+            raise InvalidShards(f"its {name} is {value!r}")
     try:
         spec = json.loads(config["data_spec"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotOurs("its data_spec is no JSON") from error
+        raise InvalidShards("its data_spec is no JSON") from error
     if spec != SPEC:
-        raise NotOurs("its data_spec is not that of images, labels and classes")
+        raise InvalidShards("its data_spec is not that of images, labels and classes")
 
 
 def check_chunk(chunk: Any) -> dict[str, Any]:
     if not isinstance(chunk, dict) or not isinstance(chunk.get("filename"), str):
-        raise NotOurs("it lists a shard without a name")
+        raise InvalidShards("it lists a shard without a name")
     name = chunk["filename"]
     if not NAME.fullmatch(name):
-        raise NotOurs(f"it lists {name!r}, which is no shard's name")
+        raise InvalidShards(f"it lists {name!r}, which is no shard's name")
     images, size = chunk.get("chunk_size"), chunk.get("chunk_bytes")
     if type(images) is not int or type(size) is not int or not 0 < images < MOST_IMAGES or not images < size < 1 << 32:
-        raise NotOurs(f"{name} cannot have {images!r} images in {size!r} bytes")
+        raise InvalidShards(f"{name} cannot have {images!r} images in {size!r} bytes")
     if chunk.keys() - {"filename", "chunk_size", "chunk_bytes", "dim"} or chunk.get("dim") is not None:
-        raise NotOurs(f"it says of {name} what no shard of ours has")
+        raise InvalidShards(f"it says of {name} what no shard of ours has")
     return chunk
 
 
@@ -85,7 +85,7 @@ def check_shard(path: Path, images: int, image_bytes: int) -> None:
         size = os.fstat(file.fileno()).st_size
     expected = [images, *range(header, header + each * images + 1, each)]
     if numbers is None or numbers.tolist() != expected or size != expected[-1]:
-        raise NotOurs(f"{images} images of {image_bytes} bytes are not what it holds; its copy may be incomplete")
+        raise InvalidShards(f"{images} images of {image_bytes} bytes are not what it holds; its copy may be incomplete")
 
 
 def check_first(path: Path, images: int) -> None:
@@ -93,16 +93,16 @@ def check_first(path: Path, images: int) -> None:
     check_file(path)
     with open(path, "rb") as file:
         if file.read(4) != images.to_bytes(4, "little"):
-            raise NotOurs(f"{path.name} does not hold {images} images; its copy may be incomplete")
+            raise InvalidShards(f"{path.name} does not hold {images} images; its copy may be incomplete")
 
 
 def check_file(path: Path, largest: int | None = None) -> None:
     status = os.stat(path)  # of a pipe too, which to open would take for ever
     if not stat.S_ISREG(status.st_mode):
-        raise NotOurs(f"{path.name} is no file")
+        raise InvalidShards(f"{path.name} is no file")
     if largest is not None and status.st_size > largest:
-        raise NotOurs(f"{path.name} has {status.st_size:,} bytes, more than {largest:,}")
+        raise InvalidShards(f"{path.name} has {status.st_size:,} bytes, more than {largest:,}")
 
 
-def refused(root: str, error: Exception) -> UserError:
+def refuse(root: str, error: Exception) -> UserError:
     return UserError(f"data.root={root}: refused, not written by gan data pack ({error}); pack the images anew")

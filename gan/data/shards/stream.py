@@ -16,17 +16,17 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, shown
 from gan.common.size import pair
-from gan.data.module import loader, position
-from gan.data.random_crop_flip import Variation
-from gan.data.sampler import share_of
-from gan.data.shards.shard_index import NotOurs, check, check_first, check_shard, refused
+from gan.data.module import dataloader, position
+from gan.data.random_crop_flip import RandomCropFlip
+from gan.data.sampler import per_rank_batch_size
+from gan.data.shards.shard_index import InvalidShards, check, check_first, check_shard, refuse
 
-LANES = 32  # shards in memory at a time, of all ranks together; a batch is drawn from all of them
+MAX_GROUPS = 32  # shards in memory at a time, of all ranks together; a batch is drawn from all of them
 MOST_CLASSES = 100_000
-SHARDS_A_LANE = 4  # at least, or images of lanes with fewer shards would be seen more often than others
+MIN_SHARDS_PER_GROUP = 4  # at least, or images of lanes with fewer shards would be seen more often than others
 
 
-class Lane:
+class ShardGroup:
     """The endless order of a part of the shards: in each epoch they are shuffled, and the images within each."""
 
     def __init__(self, shards: np.ndarray, sizes: np.ndarray, key: tuple[int, ...]) -> None:
@@ -52,15 +52,15 @@ class Lane:
         return int(self.shards[shard]), int(self.inside[place - self.ends[turn] + self.sizes[shard]])
 
 
-def lanes(sizes: Sequence[int], batch_size: int, seed: int) -> list[Lane]:
+def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[ShardGroup]:
     """Deal shards, in a random order, to as many lanes as divide the batch, up to LANES."""
-    count = max(n for n in range(1, min(LANES, batch_size) + 1) if batch_size % n == 0 and (
-        n == 1 or n * SHARDS_A_LANE <= len(sizes)))  # fmt: skip
+    count = max(n for n in range(1, min(MAX_GROUPS, batch_size) + 1) if batch_size % n == 0 and (
+        n == 1 or n * MIN_SHARDS_PER_GROUP <= len(sizes)))  # fmt: skip
     dealt = np.random.default_rng((seed, 2)).permutation(len(sizes))
-    return [Lane(dealt[lane::count], np.array(sizes), (seed, 3, lane)) for lane in range(count)]
+    return [ShardGroup(dealt[lane::count], np.array(sizes), (seed, 3, lane)) for lane in range(count)]
 
 
-class Shards(IterableDataset[dict[str, Tensor]]):
+class ShardBatches(IterableDataset[dict[str, Tensor]]):
     """One rank's share of each batch of a stream; position p of a batch always comes from the same lane.
 
     So a rank reads the shards of its lanes alone, and the number of ranks or workers moves no image.
@@ -74,7 +74,7 @@ class Shards(IterableDataset[dict[str, Tensor]]):
         rank: int,
         ranks: int,
         start: int,
-        variation: Variation | None,
+        crop_flip: RandomCropFlip | None,
         shape: tuple[int, ...],
         classes: int,
         folder: Path | None = None,
@@ -84,30 +84,30 @@ class Shards(IterableDataset[dict[str, Tensor]]):
         self.classes = classes
         self.folder = folder  # None where shards come from elsewhere
         self.batch_size = batch_size
-        self.share = share_of(batch_size, ranks)
+        self.per_rank = per_rank_batch_size(batch_size, ranks)
         self.rank = rank
         self.start = start
-        self.variation = variation
+        self.crop_flip = crop_flip
         sizes = [end - begin for begin, end in table.region_of_interest]
         self.first = np.cumsum([0, *sizes])  # image of each shard
-        self.lanes = lanes(sizes, batch_size, seed)
+        self.shard_groups = shard_groups(sizes, batch_size, seed)
         self.held: dict[int, tuple[int, Tensor, Tensor]] = {}  # by lane: the shard in memory
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        each = self.batch_size // len(self.lanes)  # positions of a lane
+        each = self.batch_size // len(self.shard_groups)  # positions of a lane
         for batch in itertools.count(self.start + first, step):
             images, labels = [], []
-            for place in range(self.rank * self.share, (self.rank + 1) * self.share):
+            for place in range(self.rank * self.per_rank, (self.rank + 1) * self.per_rank):
                 lane, turn = divmod(place, each)
-                shard, index = self.lanes[lane].at(batch * each + turn)
+                shard, index = self.shard_groups[lane].at(batch * each + turn)
                 image, label = self.read(lane, shard)
                 images.append(image[index])
                 labels.append(label[index])
             stacked = torch.stack(images).permute(0, 3, 1, 2)  # (N, C, H, W)
-            if self.variation:
-                stacked = self.variation(stacked, batch * self.batch_size + self.rank * self.share)
+            if self.crop_flip:
+                stacked = self.crop_flip(stacked, batch * self.batch_size + self.rank * self.per_rank)
             yield {"image": stacked, "label": torch.stack(labels)}
 
     def read(self, lane: int, shard: int) -> tuple[Tensor, Tensor]:
@@ -120,9 +120,9 @@ class Shards(IterableDataset[dict[str, Tensor]]):
                     check_shard(self.folder / name, len(places), int(np.prod(self.shape)))
                 rows = [self.table[place] for place in places]
                 if any(row["image"].dtype != np.uint8 or row["image"].shape != self.shape for row in rows):
-                    raise NotOurs("it holds images of another kind")
+                    raise InvalidShards("it holds images of another kind")
                 if any(not 0 <= row["label"] < max(self.classes, 1) for row in rows):
-                    raise NotOurs("it holds labels that are no classes")
+                    raise InvalidShards("it holds labels that are no classes")
             except Exception as error:  # what a missing file, a network or a storage service raises is its own
                 raise UserError(f"data.root: shard {name} cannot be read ({error}); go on with resume=") from error
             images = torch.from_numpy(np.stack([row["image"] for row in rows]))
@@ -130,7 +130,7 @@ class Shards(IterableDataset[dict[str, Tensor]]):
         return self.held[lane][1], self.held[lane][2]
 
 
-class Stream(LightningDataModule):
+class StreamingDataModule(LightningDataModule):
     """Batches of shards that `gan data pack` has written; see `Images` for what a batch is.
 
     Args:
@@ -162,7 +162,7 @@ class Stream(LightningDataModule):
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
-        self.variation = Variation(self.size, True, seed) if flip else None
+        self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
         self.disk = disk
         self.num_workers = at_least("data.num_workers", num_workers, 0)
         self.table: Any = None
@@ -188,10 +188,10 @@ class Stream(LightningDataModule):
             first = self.table[0]
             shape = first["image"].shape
             if len(shape) != 3 or not 0 <= first["classes"] <= MOST_CLASSES:
-                raise NotOurs(f"an image of shape {shape} and {first['classes']} classes")
+                raise InvalidShards(f"an image of shape {shape} and {first['classes']} classes")
             self.classes = [str(label) for label in range(first["classes"])]
-        except NotOurs as error:
-            raise refused(self.root, error) from error
+        except InvalidShards as error:
+            raise refuse(self.root, error) from error
         except Exception as error:  # what a missing file, a network or a storage service raises is its own
             raise UserError(f"data.root={self.root}: cannot be read ({shown(error)})") from error
         height, width, channels = shape
@@ -199,13 +199,13 @@ class Stream(LightningDataModule):
             sizes = f"data.size=[{height},{width}] data.channels={channels}"
             raise UserError(f"data.root={self.root}: was packed for {sizes}; give these")
 
-    def _batches(self, rank: int, ranks: int, start: int) -> Shards:
+    def _batches(self, rank: int, ranks: int, start: int) -> ShardBatches:
         shape = (*self.size, self.channels)
-        order = self.batch_size, self.seed, rank, ranks, start, self.variation
-        return Shards(self.table, *order, shape, len(self.classes), self.folder)
+        order = self.batch_size, self.seed, rank, ranks, start, self.crop_flip
+        return ShardBatches(self.table, *order, shape, len(self.classes), self.folder)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
-        return loader(self._batches(*position(self.trainer)), self.num_workers)
+        return dataloader(self._batches(*position(self.trainer)), self.num_workers)
 
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W)."""
@@ -222,7 +222,7 @@ class Stream(LightningDataModule):
     @property
     def flips(self) -> bool:
         """Whether images are mirrored at random."""
-        return self.variation is not None
+        return self.crop_flip is not None
 
     def __len__(self) -> int:
         """Images in all shards."""

@@ -8,27 +8,27 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin import retro
-from gan.data.decoding.decode import Decoder, Fitted
+from gan.data.decoding.decode import DecodedImage, Decoder
 
 SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
 
 
-class Drawn:
+class BuiltinImages:
     """The first `count` images of `retro.draw` of the given kinds, at the size asked for; they are its classes."""
 
     where = "data=retro"
     title = "drawing retro images"
     trusted = True
 
-    def __init__(self, count: int, classes: Sequence[str] = retro.KINDS) -> None:
-        unknown = [kind for kind in classes if kind not in retro.KINDS]
+    def __init__(self, count: int, classes: Sequence[str] = retro.CLASSES) -> None:
+        unknown = [kind for kind in classes if kind not in retro.CLASSES]
         if unknown or not classes or len(set(classes)) < len(classes):
-            raise UserError(f"data.classes={list(classes)}: a list of some of {', '.join(retro.KINDS)}, each once")
+            raise UserError(f"data.classes={list(classes)}: a list of some of {', '.join(retro.CLASSES)}, each once")
         self.kinds = list(classes)
-        numbers = [retro.KINDS.index(kind) for kind in self.kinds]
+        numbers = [retro.CLASSES.index(kind) for kind in self.kinds]
         self.identity = ["retro", SEED]
         self.keys = self.names = [
-            str(index // len(numbers) * len(retro.KINDS) + numbers[index % len(numbers)]) for index in range(count)
+            str(index // len(numbers) * len(retro.CLASSES) + numbers[index % len(numbers)]) for index in range(count)
         ]
         self.stamps = [0] * count
 
@@ -41,5 +41,5 @@ class Drawn:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
-        yield decoder.fitted(Image.fromarray(retro.draw(SEED, int(data), *decoder.size)))
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+        yield decoder.fit_image(Image.fromarray(retro.draw(SEED, int(data), *decoder.size)))

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder, Fitted, ImageError, header
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import header
 from gan.data.sources import labels
 from gan.data.sources.folder import CLUTTER, SUFFIXES, scan
 
@@ -145,7 +147,7 @@ def _archive(path: str, time: int, process: int) -> zipfile.ZipFile:
     return zipfile.ZipFile(path)
 
 
-class Files:
+class ImageFiles:
     """Files as a source of pictures for `cache.decoded`."""
 
     def __init__(self, roots: Sequence[str]) -> None:
@@ -169,7 +171,7 @@ class Files:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return header(BytesIO(data), decoder.max_pixels).frames
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         return decoder(BytesIO(data))
 
 

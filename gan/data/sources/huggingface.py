@@ -7,10 +7,12 @@ from io import BytesIO
 from typing import Any
 
 from gan.common.errors import UserError, reason
-from gan.data.decoding.decode import Decoder, Fitted, ImageError, header
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import header
 
 
-class Hub:
+class HuggingFaceDataset:
     """One split of a data set with a column of images.
 
     Args:
@@ -65,7 +67,7 @@ class Hub:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return header(BytesIO(data), decoder.max_pixels).frames
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         return decoder(BytesIO(data))
 
 
@@ -90,6 +92,6 @@ def images(
     **options: Any,
 ) -> Any:
     """The DataModule `Images` of a `Hub` set; `options` are those of `Images`."""
-    from gan.data.module import Images  # here, so that processes that decode need no torch
+    from gan.data.module import ImageDataModule  # here, so that processes that decode need no torch
 
-    return Images(source=Hub(name, config, part, image, label), **options)
+    return ImageDataModule(source=HuggingFaceDataset(name, config, part, image, label), **options)

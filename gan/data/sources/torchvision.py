@@ -13,13 +13,13 @@ from PIL import Image
 
 from gan.common.errors import UserError, shown
 from gan.data.decoding import cache
-from gan.data.decoding.decode import Decoder, Fitted
+from gan.data.decoding.decode import DecodedImage, Decoder
 
 LARGEST = 1 << 30  # bytes of a set, unpacked: CIFAR-10 has 154 million
 SETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
 
 
-class Downloaded:
+class TorchvisionDataset:
     """The training part of a set: 50,000 or 60,000 pictures with the set's own ten classes.
 
     name: one of SETS.
@@ -80,10 +80,10 @@ class Downloaded:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         assert self._pictures is not None  # content has been called
         picture = np.frombuffer(data, np.uint8).reshape(self._pictures.shape[1:])
-        yield decoder.fitted(Image.fromarray(picture).convert("RGB"))
+        yield decoder.fit_image(Image.fromarray(picture).convert("RGB"))
 
 
 def load(name: str, folder: Path) -> Any:

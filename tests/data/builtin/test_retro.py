@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gan.common.errors import UserError
-from gan.data.builtin.retro import KINDS, draw
+from gan.data.builtin.retro import CLASSES, draw
 from gan.data.decoding.decode import Decoder
-from gan.data.sources.builtin import Drawn
+from gan.data.sources.builtin import BuiltinImages
 
 ROOT = Path(__file__).parents[3]
 
@@ -57,12 +57,12 @@ def test_a_scene_is_the_same_at_another_size(kind: str) -> None:
         shrunk = draw(1, large, 128, 128).reshape(32, 4, 32, 4, 3).mean((1, 3))
         return float(np.abs(shrunk - draw(1, small, 32, 32)).mean())
 
-    for index in range(KINDS.index(kind), 32, len(KINDS)):
-        assert 3 * distance(index, index) < distance(index, index + len(KINDS))
+    for index in range(CLASSES.index(kind), 32, len(CLASSES)):
+        assert 3 * distance(index, index) < distance(index, index + len(CLASSES))
 
 
 def test_a_sprite_has_few_colors_on_a_whole_grid() -> None:
-    for index in range(KINDS.index("sprite"), 200, len(KINDS)):
+    for index in range(CLASSES.index("sprite"), 200, len(CLASSES)):
         cells = draw(2, index, 64, 64)[::4, ::4]  # (16, 16, 3)
         np.testing.assert_array_equal(cells.repeat(4, axis=0).repeat(4, axis=1), draw(2, index, 64, 64))
         assert 2 <= len(np.unique(cells.reshape(-1, 3), axis=0)) <= 16
@@ -77,9 +77,9 @@ def test_the_kinds_are_told_apart_by_nearest_centroid() -> None:
         return [np.log(colors), pixels.mean(), lines, flat]
 
     values = np.array([features(draw(3, index, 64, 64)) for index in range(400)])  # (400, 4)
-    label = np.arange(400) % len(KINDS)
+    label = np.arange(400) % len(CLASSES)
     values = (values - values[:200].mean(0)) / values[:200].std(0)
-    centroids = np.stack([values[:200][label[:200] == kind].mean(0) for kind in range(len(KINDS))])  # (4, 4)
+    centroids = np.stack([values[:200][label[:200] == kind].mean(0) for kind in range(len(CLASSES))])  # (4, 4)
     guess = np.linalg.norm(values[200:, None] - centroids, axis=2).argmin(1)
     assert (guess == label[200:]).mean() >= 0.95
 
@@ -94,14 +94,14 @@ def test_near_duplicates_are_rare() -> None:
 
 
 def test_kinds_can_be_chosen_and_draw_the_same_pictures() -> None:
-    source, decoder = Drawn(5, ["neon", "sprite"]), Decoder((32, 32), 3)
+    source, decoder = BuiltinImages(5, ["neon", "sprite"]), Decoder((32, 32), 3)
     assert source.keys == ["3", "1", "7", "5", "11"]
     assert source.classes(True) == (["neon", "sprite"], [0, 1, 0, 1, 0])
-    (picture,) = source.pictures(source.content(2), decoder)
+    (picture,) = source.decode(source.content(2), decoder)
     assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
 
 
 @pytest.mark.parametrize("classes", [["car"], [], ["neon", "neon"]])
 def test_kinds_that_there_are_not_are_refused(classes: list[str]) -> None:
     with pytest.raises(UserError, match="some of poster, sprite, photograph, neon, each once"):
-        Drawn(5, classes)
+        BuiltinImages(5, classes)

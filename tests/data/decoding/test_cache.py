@@ -16,7 +16,8 @@ import pytest
 
 from gan.common.errors import UserError
 from gan.data.decoding import cache, pool
-from gan.data.decoding.decode import Decoder, Fitted, ImageError
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
 
 DECODER = Decoder((2, 3), channels=1)
 
@@ -41,7 +42,7 @@ class Squares:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return len(data.split())
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         if data == b"bad":
             raise ImageError("never any good")
         if data == b"deadly" and multiprocessing.parent_process() is not None:
@@ -49,7 +50,7 @@ class Squares:
         with open(self.made, "ab") as file:
             file.write(data + b"\n")
         for value in data.split()[: None if decoder.frames == "all" else 1]:
-            yield Fitted(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
+            yield DecodedImage(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +92,7 @@ def test_pictures_and_errors(
     assert found.counts.tolist() == [0 if index in (7, 250) else 1 for index in range(300)]
     good = np.flatnonzero(found.counts)
     assert (found.pixels[found.first[good]][:, 0, 0, 0] == good % 256).all()
-    assert found.sharp == 1
+    assert found.pixel_art == 1
     assert not found.pixels.flags.writeable
     assert "squares: 300" in capsys.readouterr().out
 
@@ -157,9 +158,9 @@ def test_a_damaged_index_is_made_again(own_cache: Path) -> None:
 
 
 class Slow(Squares):
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         time.sleep(0.01)
-        return super().pictures(data, decoder)
+        return super().decode(data, decoder)
 
 
 def make_slowly(count: int) -> None:
@@ -197,10 +198,10 @@ def test_without_a_cache_images_are_decoded_each_time(
 ) -> None:
     if trouble == "full":
 
-        def no_room(self: cache.Pixels, rows: int) -> None:
+        def no_room(self: cache.PixelFile, rows: int) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(cache.Pixels, "reserve", no_room)
+        monkeypatch.setattr(cache.PixelFile, "reserve", no_room)
     else:
         (own_cache / "images").write_text("")
     texts = {"a": "1 2 3", "b": "bad", "c": "4", "d": "5 6"}

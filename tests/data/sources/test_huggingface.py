@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.sources.huggingface import Hub, images
+from gan.data.sources.huggingface import HuggingFaceDataset, images
 
 datasets = pytest.importorskip("datasets")
 
@@ -49,18 +49,18 @@ def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str
 
 def test_what_is_not_there(folder: Path) -> None:
     with pytest.raises(UserError, match="no column 'picture'; it has image, kind, word"):
-        Hub(str(folder), image="picture")
+        HuggingFaceDataset(str(folder), image="picture")
     with pytest.raises(UserError, match=r"data\.name=.*absent: cannot be loaded"):
-        Hub(str(folder / "absent"))
+        HuggingFaceDataset(str(folder / "absent"))
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
-        Hub("user/name")
+        HuggingFaceDataset("user/name")
 
 
 def test_order_of_the_table_is_kept(folder: Path) -> None:
-    source = Hub(str(folder))
+    source = HuggingFaceDataset(str(folder))
     first = np.asarray(Image.open(io.BytesIO(source.content(3))))
     assert first[0, 0].tolist() == [30, 0, 0]
