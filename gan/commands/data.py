@@ -112,14 +112,14 @@ def in_words(report: dict[str, Any]) -> str:
         f"formats: {counts(report['formats'])}",
         f"modes: {counts(report['modes'])}",
         f"sizes (width x height): {counts(report['sizes'])}",
-        "width {least:g} to {greatest:g}, median {median:g}".format(**sides["width"])
-        + "; height {least:g} to {greatest:g}, median {median:g}".format(**sides["height"]),
+        "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
+        + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
         "height to width: " + ", ".join(f"{value:g} at {share}" for share, value in shape.items()),
         f"{report['transparent']:,} have transparent pixels, {report['gray']:,} are gray, "
         f"{report['sprites']:,} are pixel art",
     ]
     if report["animations"]:
-        lines += [f"{len(report['animations']):,} have several pictures, {report['pictures']:,} with data.frames=all"]
+        lines += [f"{len(report['animations']):,} have several pictures, {report['images']:,} with data.frames=all"]
     if len(report["classes"]) > 1:
         lines += [f"class folders (data.labels=true): {counts(report['classes'])}"]
     for kind, meaning in (("exact", "equal pixel for pixel"), ("near", "nearly alike")):
@@ -177,10 +177,12 @@ def pack_shards(arguments: argparse.Namespace) -> None:
 
 
 def list_cache() -> None:
-    from gan.data.decoding import cache
+    from gan.data.decoding import cache_index
 
-    entries = cache.listing()
-    print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
+    entries = cache_index.listing()
+    print(
+        f"{cache_index.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets"
+    )
     for entry in entries:
         height, width, channels = entry.about.get("shape", (0, 0, 0))
         where = shown(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
@@ -189,12 +191,12 @@ def list_cache() -> None:
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
             f"  last used {day}  {where}"
         )
-    print(f"  {cache.features_size() / 1e6:10,.1f} MB  features of real images")
+    print(f"  {cache_index.features_size() / 1e6:10,.1f} MB  features of real images")
 
 
 def clear_cache() -> None:
-    from gan.data.decoding import cache
+    from gan.data.decoding import cache_index
 
-    size = sum(entry.size for entry in cache.listing()) + cache.features_size()
-    cache.clear()
-    print(f"{cache.folder()}: {size / 1e6:,.1f} MB removed")
+    size = sum(entry.size for entry in cache_index.listing()) + cache_index.features_size()
+    cache_index.clear()
+    print(f"{cache_index.folder()}: {size / 1e6:,.1f} MB removed")

@@ -143,7 +143,7 @@ def convert_all(
     largest side of the pictures that were translated. `apart` reads the images."""
     from gan.data.decoding.errors import ImageError, TooLarge
     from gan.images import video
-    from gan.images.files import first, read_file, write
+    from gan.images.files import read_file, read_first, write
 
     broken, side, sheets, most = [], 0, arguments.compare, arguments.max_pixels
     for file, target in todo:
@@ -154,12 +154,12 @@ def convert_all(
             if is_video(file.name):
                 video.convert(Path(file.path), target, translator, most)
             elif target.exists() and not arguments.force:
-                save_sheet(apart(first, file.path, most), apart(first, target, most), sheet_of(file, sheets))
+                save_sheet(apart(read_first, file.path, most), apart(read_first, target, most), sheet_of(file, sheets))
             else:
                 before = write(apart(read_file, file, kind, most), target, translator, kind, **exact)
                 side = max(side, *before.shape[:2])
                 if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
-                    save_sheet(before, apart(first, target, most), sheet_of(file, sheets))
+                    save_sheet(before, apart(read_first, target, most), sheet_of(file, sheets))
         except TooLarge as error:
             broken.append(f"{file.shown}: {error}; --max-pixels sets another")
         except ImageError as error:

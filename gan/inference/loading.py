@@ -25,7 +25,7 @@ from gan.run.checkpoint_io import load as load_checkpoint
 DATA = (
     "gan.data.module.ImageDataModule",
     "gan.data.shards.stream.StreamingDataModule",
-    "gan.data.sources.huggingface.images",
+    "gan.data.sources.huggingface.data_module",
     "gan.data.sources.torchvision.TorchvisionDataset",
     "gan.data.translation.UnpairedDataModule",
     "gan.data.translation.PairedDataModule",

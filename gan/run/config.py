@@ -150,7 +150,7 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
     if kind == "StyledDataModule" and _root_.data.pairing == "paired":
         from gan.data import styles
 
-        needs_real_logits = styles.STOCHASTIC.isdisjoint(styles.names(_root_.data.style))
+        needs_real_logits = styles.STOCHASTIC.isdisjoint(styles.filter_names(_root_.data.style))
     else:
         needs_real_logits = kind == "PairedDataModule"
     return "eval/ciede2000" if needs_real_logits else "eval/kid_lite0"

@@ -154,7 +154,7 @@ kept = None
 with tempfile.TemporaryDirectory() as temporary:
     os.environ["RETRO_GAN_CACHE"] = temporary
     started = time.perf_counter()
-    cache.decoded(source, Decoder((size, size), resample="lanczos"))
+    cache.load_images(source, Decoder((size, size), resample="lanczos"))
     ours = time.perf_counter() - started
 print(ours, thrown, stored, len(paths))
 """

@@ -61,7 +61,7 @@ def suggested(folder: Path) -> dict[str, Any]:
 def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gan.data.checks.report import command
 
-    monkeypatch.setattr("gan.data.checks.report.MEASURED", 4)
+    monkeypatch.setattr("gan.data.checks.report.MIN_SPLIT", 4)
     (tmp_path / "images").mkdir()
     for count, split in ((3, None), (4, "file"), (5, "content")):
         noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
@@ -159,7 +159,7 @@ def test_sizes() -> None:
 
 
 def test_symmetric_images_are_no_mirrored_pairs() -> None:
-    assert mirrored_fraction([FileInfo(hash=5, mirrored=5), FileInfo(hash=7, mirrored=6)]) == 0
+    assert mirrored_fraction([FileInfo(hash=5, mirrored_hash=5), FileInfo(hash=7, mirrored_hash=6)]) == 0
 
 
 def test_paths_are_quoted_for_hydra() -> None:
@@ -198,7 +198,7 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert result.returncode == 2, result.stderr
-    assert result.stderr == "error: --out shards: cannot be written (File too large); remove what is in it\n"
+    assert result.stderr == "error: --out shards: cannot be written (File too large); remove its contents\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -99,7 +99,7 @@ CORPUS = {
     "bad/bomb 13000.png": Case(bomb(13000), message="limit of 64,000,000 pixels"),
     "bad/bomb 14000.png": Case(bomb(14000), message="limit of 64,000,000 pixels"),
 }
-IN_ZIP = {"../outside.png": Case(file(flat("RGB", RED), "PNG"), message="leads out of the archive")}
+IN_ZIP = {"../outside.png": Case(file(flat("RGB", RED), "PNG"), message="points outside the archive")}
 
 
 @pytest.fixture(scope="module")

@@ -175,12 +175,12 @@ def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.Capture
     data.setup("fit")
     state = data.state_dict()
     data.load_state_dict(state)
-    assert "not that of the checkpoint" not in capsys.readouterr().out
+    assert "differ from those of the checkpoint" not in capsys.readouterr().out
     Image.new("RGB", (4, 4)).save(folder / "new.png")
     data = ImageDataModule(root=str(folder), size=4)
     data.setup("fit")
     data.load_state_dict(state)
-    assert "not that of the checkpoint (3 images then, 4 now)" in capsys.readouterr().out
+    assert "differ from those of the checkpoint (3 images then, 4 now)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -
     assert len(data.rows) + len(data.validation_rows) == 40 and not kept & trained and len(kept | trained) == 8
     some = data.reals(len(trained))
     assert some.shape[1:] == (3, 28, 28) and set(some.unique().tolist()) == trained
-    with pytest.raises(UserError, match="built-in images are drawn at the size"):
+    with pytest.raises(UserError, match="built-in images are generated at the training size"):
         ImageDataModule(fit="patches").setup("fit")
 
 

@@ -46,5 +46,5 @@ def test_a_set_smaller_than_the_batch_is_repeated() -> None:
 
 
 def test_a_batch_that_cannot_be_divided_is_refused() -> None:
-    with pytest.raises(UserError, match=r"data\.batch_size=4: cannot be divided among 3"):
+    with pytest.raises(UserError, match=r"data\.batch_size=4 is not divisible by 3"):
         first(1, ranks=3)

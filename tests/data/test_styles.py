@@ -55,7 +55,7 @@ def test_chance_is_in_pieces_of_its_own() -> None:
 
 
 def test_unknown_styles_are_named_with_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"data\.style=vhs: not known; there are film, .*sepia.*, 1977"):
+    with pytest.raises(UserError, match=r"data\.style=vhs is not known: use one of film, .*sepia.*, 1977"):
         make_style("vhs")
     with pytest.raises(UserError, match=r"data\.style=vhs"):
         make_style(["sepia", "vhs"])
@@ -63,7 +63,7 @@ def test_unknown_styles_are_named_with_those_there_are() -> None:
 
 def test_without_pilgram_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pilgram", None)
-    with pytest.raises(UserError, match=r"data\.style=1977: .*pip install -e '\.\[looks\]'"):
+    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install -e '\.\[styles\]'"):
         make_style("1977")
 
 

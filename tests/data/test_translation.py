@@ -72,18 +72,18 @@ def test_halves_of_a_large_photograph_have_no_odd_width(tmp_path: Path) -> None:
 def test_what_does_not_pair_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photographs(tmp_path / "a", 2)
     save(tmp_path / "b" / "other.png", draw(0, 0, 32, 32))
-    with pytest.raises(UserError, match=r"no image in .* has the name of one in .*'0_0', '0_1', 'other'"):
+    with pytest.raises(UserError, match=r"no image in .* has the same name as one in .*'0_0', '0_1', 'other'"):
         PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).setup("fit")
     save(tmp_path / "b" / "0_0.png", draw(0, 0, 32, 64))
     save(tmp_path / "b" / "0_1.png", draw(0, 0, 64, 64))
     data = PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32)
     data.setup("fit")
-    assert len(data) == 1 and "the pair has sizes 32x32 and 64x32" in capsys.readouterr().out
+    assert len(data) == 1 and "images of the pair have sizes 32x32 and 64x32" in capsys.readouterr().out
     save(tmp_path / "b" / "0_0.jpg", draw(0, 0, 32, 32))
-    with pytest.raises(UserError, match=r"'0_0.jpg' and '0_0.png' go by one name"):
+    with pytest.raises(UserError, match=r"'0_0.jpg' and '0_0.png' have the same name"):
         PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).setup("fit")
     save(tmp_path / "odd" / "x.png", draw(0, 0, 32, 33))
-    with pytest.raises(UserError, match="33 pixels wide, which has no halves"):
+    with pytest.raises(UserError, match="width of 33 pixels is odd"):
         PairedDataModule(root=str(tmp_path / "odd"), size=32).setup("fit")
     for options in ({}, {"a": "x"}, {"a": "x", "b": "y", "root": "z"}):
         with pytest.raises(UserError, match=r"give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER"):
@@ -131,15 +131,15 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
         pairs = [np.array_equal(film(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())
                  for a, b in zip(batch["a"], batch["b"], strict=True)]  # fmt: skip
         assert sum(pairs) < 8
-    with pytest.raises(UserError, match=r"data.pairing=both: not known"):
+    with pytest.raises(UserError, match=r"data.pairing=both is not known"):
         StyledDataModule(str(tmp_path), "film", "both")
 
 
 def test_too_few_groups_to_divide_are_said(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
-    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], and two are needed"):
+    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], at least two are needed"):
         StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
-    with pytest.raises(UserError, match=r"data\.split says what stays together"):
+    with pytest.raises(UserError, match=r"data\.pairing=disjoint needs data\.split"):
         StyledDataModule(str(tmp_path), "film", split=None)
 
 
@@ -161,7 +161,7 @@ def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.
     assert "note: files of data.b are gray, those of data.a are not; data.channels=3" in said
     assert "note: files of data.b are with alpha, those of data.a are not; data.channels=3" in said
     assert data.ground_truth(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
-    with pytest.raises(UserError, match="1 image to train on, and two are needed"):
+    with pytest.raises(UserError, match="1 training image, at least two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
         UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 

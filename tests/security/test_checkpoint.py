@@ -454,7 +454,7 @@ def test_which_folder_is_read_is_said(cage: Cage) -> None:
     "target",
     [
         "os.system",
-        "gan.data.decoding.cache.clear",
+        "gan.data.decoding.cache_index.clear",
         "gan.data.module.Path",
         "gan.training.module.GAN",
         "gan.networks.dcgan.Generator",

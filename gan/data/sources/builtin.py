@@ -1,4 +1,4 @@
-"""The built-in retro images as a source of pictures."""
+"""The built-in retro images as a source of images."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from gan.common.errors import UserError
 from gan.data.builtin import retro
 from gan.data.decoding.decode import DecodedImage, Decoder
 
-SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
+SEED = 0  # the same images whatever the seed of the run, so that runs are comparable
 
 
 class BuiltinImages:
-    """The first `count` images of `retro.draw` of the given kinds, at the size asked for; they are its classes."""
+    """The first `count` images of `retro.draw` of the given classes, drawn at the training size."""
 
     where = "data=retro"
     title = "drawing retro images"
     trusted = True
 
     def __init__(self, count: int, classes: Sequence[str] = retro.CLASSES) -> None:
-        unknown = [kind for kind in classes if kind not in retro.CLASSES]
+        unknown = [name for name in classes if name not in retro.CLASSES]
         if unknown or not classes or len(set(classes)) < len(classes):
-            raise UserError(f"data.classes={list(classes)}: a list of some of {', '.join(retro.CLASSES)}, each once")
-        self.kinds = list(classes)
-        numbers = [retro.CLASSES.index(kind) for kind in self.kinds]
+            raise UserError(f"data.classes={list(classes)} must be a list of {', '.join(retro.CLASSES)}, each once")
+        self.class_names = list(classes)
+        numbers = [retro.CLASSES.index(name) for name in self.class_names]
         self.identity = ["retro", SEED]
         self.keys = self.names = [
             str(index // len(numbers) * len(retro.CLASSES) + numbers[index % len(numbers)]) for index in range(count)
@@ -33,7 +33,7 @@ class BuiltinImages:
         self.stamps = [0] * count
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
-        return self.kinds, [index % len(self.kinds) for index in range(len(self.keys))]
+        return self.class_names, [index % len(self.class_names) for index in range(len(self.keys))]
 
     def content(self, index: int) -> bytes:
         return self.keys[index].encode()

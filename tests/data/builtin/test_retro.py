@@ -103,5 +103,5 @@ def test_kinds_can_be_chosen_and_draw_the_same_pictures() -> None:
 
 @pytest.mark.parametrize("classes", [["car"], [], ["neon", "neon"]])
 def test_kinds_that_there_are_not_are_refused(classes: list[str]) -> None:
-    with pytest.raises(UserError, match="some of poster, sprite, photograph, neon, each once"):
+    with pytest.raises(UserError, match="a list of poster, sprite, photograph, neon, each once"):
         BuiltinImages(5, classes)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from gan.common.errors import UserError
-from gan.data.decoding import cache, pool
+from gan.data.decoding import cache, cache_index, pool
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
 
@@ -34,7 +34,7 @@ class Squares:
         self.texts = texts
         self.stamps = [0 if log else text for text in texts.values()]
         self.log = log
-        self.made = cache.folder() / "made"  # as this process knows it: others may have started earlier
+        self.made = cache_index.folder() / "made"  # as this process knows it: others may have started earlier
 
     def content(self, index: int) -> bytes:
         return self.texts[self.keys[index]].encode()
@@ -62,14 +62,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made() -> list[str]:
     """What has been decoded since the last call."""
-    log = cache.folder() / "made"
+    log = cache_index.folder() / "made"
     lines = log.read_text().split("\n")[:-1] if log.exists() else []
     log.unlink(missing_ok=True)
     return sorted(lines)
 
 
 def values(source: Squares, decoder: Decoder = DECODER) -> list[int]:
-    found = cache.decoded(source, decoder)
+    found = cache.load_images(source, decoder)
     rows = [row for first, count in zip(found.first, found.counts, strict=True) for row in range(first, first + count)]
     pictures = found.pixels[np.array(rows, np.int64)]
     assert pictures.shape == (len(rows), *decoder.size, decoder.channels)
@@ -87,7 +87,7 @@ def test_pictures_and_errors(
 ) -> None:
     monkeypatch.setattr(Squares, "trusted", trusted)
     texts = numbers(300) | {"item 7": "bad", "item 250": "bad"}
-    found = cache.decoded(Squares(texts), DECODER)
+    found = cache.load_images(Squares(texts), DECODER)
     assert found.errors == {7: "never any good", 250: "never any good"}
     assert found.counts.tolist() == [0 if index in (7, 250) else 1 for index in range(300)]
     good = np.flatnonzero(found.counts)
@@ -119,7 +119,7 @@ def test_only_what_is_new_is_decoded() -> None:
 
 
 def test_what_is_mapped_stays_as_it_is_while_others_add() -> None:
-    before = cache.decoded(Squares(numbers(5)), DECODER)
+    before = cache.load_images(Squares(numbers(5)), DECODER)
     copy = before.pixels.copy()
     values(Squares({key: str(int(text) + 100) for key, text in numbers(5).items()}))
     assert np.array_equal(before.pixels, copy)
@@ -139,7 +139,7 @@ def test_several_pictures_an_item() -> None:
 
 
 def test_an_item_that_kills_the_process_is_left_out() -> None:
-    found = cache.decoded(Squares(numbers(40) | {"item 9": "deadly"}), DECODER)
+    found = cache.load_images(Squares(numbers(40) | {"item 9": "deadly"}), DECODER)
     assert list(found.errors) == [9] and "crashed" in found.errors[9]
     assert found.counts.sum() == 39
 
@@ -164,16 +164,16 @@ class Slow(Squares):
 
 
 def make_slowly(count: int) -> None:
-    cache.SAVE_EVERY = 0.1
+    cache.SAVE_SECONDS = 0.1
     pool.cores = lambda: 1
-    cache.decoded(Slow(numbers(count)), DECODER)
+    cache.load_images(Slow(numbers(count)), DECODER)
 
 
 def test_an_interrupted_maker_has_lost_little() -> None:
     process = multiprocessing.get_context("spawn").Process(target=make_slowly, args=(1000,))
     process.start()
     deadline = time.monotonic() + 60
-    while not list((cache.folder() / "images").glob("*/index.json")) and time.monotonic() < deadline:
+    while not list((cache_index.folder() / "images").glob("*/index.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
     process.join()
@@ -208,10 +208,10 @@ def test_without_a_cache_images_are_decoded_each_time(
     source, decoder = Squares(texts), Decoder((2, 3), 1, frames="all")
     assert values(source, decoder) == [1, 2, 3, 4, 5, 6]
     assert "cannot be used" in capfd.readouterr().err
-    found = cache.decoded(source, decoder)
+    found = cache.load_images(source, decoder)
     assert list(found.errors) == [1]
     source.texts["c"] = "bad"
-    with pytest.raises(UserError, match="'c': could be read when the run began, but no more"):
+    with pytest.raises(UserError, match="'c' was readable when the run started but is not any more"):
         found.pixels[found.first[[2]]]
 
 
@@ -226,7 +226,7 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
     if user == 0:
         os.seteuid(65534)  # root may write all: be nobody for a moment
     try:
-        found = cache.decoded(source, DECODER)
+        found = cache.load_images(source, DECODER)
     finally:
         os.seteuid(user)
         own_cache.chmod(0o755)
@@ -236,15 +236,15 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
 def test_listing_and_clearing(own_cache: Path) -> None:
     values(Squares(numbers(5)))
     values(Squares(numbers(5)), Decoder((4, 4), 1))
-    entries = cache.listing()
+    entries = cache_index.listing()
     assert [(entry.about["options"]["size"], entry.items) for entry in entries] == [([4, 4], 5), ([2, 3], 5)]
     assert all(entry.size > 0 for entry in entries)
-    cache.clear()
-    assert cache.listing() == [] and own_cache.exists()
+    cache_index.clear()
+    assert cache_index.listing() == [] and own_cache.exists()
 
 
 def test_nothing_is_left_of_a_listing_without_a_cache(own_cache: Path) -> None:
     shutil.rmtree(own_cache)
-    assert cache.listing() == []
-    cache.clear()
+    assert cache_index.listing() == []
+    cache_index.clear()
     assert not own_cache.exists()

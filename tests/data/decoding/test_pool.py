@@ -148,7 +148,7 @@ def test_a_script_without_a_guard_is_told_what_is_missing(tmp_path: Path) -> Non
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
     script = tmp_path / "script.py"
     lines = ("import sys", "from gan.data.decoding import cache, decode", "from gan.data.sources import files")
-    script.write_text("\n".join((*lines, "cache.decoded(files.ImageFiles(sys.argv[1:]), decode.Decoder((8, 8)))")))
+    script.write_text("\n".join((*lines, "cache.load_images(files.ImageFiles(sys.argv[1:]), decode.Decoder((8, 8)))")))
     environment = os.environ | {"RETRO_GAN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(script), str(tmp_path)]
     result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)

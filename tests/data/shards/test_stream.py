@@ -32,7 +32,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["data", "pack", "images", "--out", "shards", "--size", "16", "--labels"]
     result = command(["-m", "gan.cli", *words], root)
     assert "96 images in shards" in result.stdout and "data.size=[16,16]" in result.stdout
-    assert "left out: 'a/broken.png'" in result.stderr
+    assert "skipped: 'a/broken.png'" in result.stderr
     refuse = command(["-m", "gan.cli", *words], root, check=2)
     assert "is not empty" in refuse.stderr
     return root / "shards"
@@ -122,9 +122,9 @@ def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_pa
 
 
 def test_what_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="no shards there"):
+    with pytest.raises(UserError, match="no shards found"):
         StreamingDataModule(str(tmp_path)).setup("fit")
-    with pytest.raises(UserError, match=r"packed for data\.size=\[16,16\] data\.channels=3"):
+    with pytest.raises(UserError, match=r"packed with data\.size=\[16,16\] data\.channels=3"):
         StreamingDataModule(str(shards), size=32).setup("fit")
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(UserError, match="is not JSON"):

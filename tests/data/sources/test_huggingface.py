@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.sources.huggingface import HuggingFaceDataset, images
+from gan.data.sources.huggingface import HuggingFaceDataset, data_module
 
 datasets = pytest.importorskip("datasets")
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("label", "classes"), [("kind", ["x", "y", "z"]), ("word", ["a", "b"]), (None, [])])
 def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
-    data = images(str(folder), label=label, size=8, batch_size=11)
+    data = data_module(str(folder), label_column=label, size=8, batch_size=11)
     data.setup("fit")
     assert data.classes == classes
     batch = next(iter(data.train_dataloader()))
@@ -48,8 +48,8 @@ def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str
 
 
 def test_what_is_not_there(folder: Path) -> None:
-    with pytest.raises(UserError, match="no column 'picture'; it has image, kind, word"):
-        HuggingFaceDataset(str(folder), image="picture")
+    with pytest.raises(UserError, match="no column 'picture'; the columns are image, kind, word"):
+        HuggingFaceDataset(str(folder), image_column="picture")
     with pytest.raises(UserError, match=r"data\.name=.*absent: cannot be loaded"):
         HuggingFaceDataset(str(folder / "absent"))
 
