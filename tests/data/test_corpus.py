@@ -1,4 +1,4 @@
-"""One folder with all that people's folders hold: each file has its pixels or its message, in a run and a report."""
+"""A folder of all kinds of files: each has its expected pixels or message, in training and in the report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flat(mode: str, color: object) -> Image.Image:
 
 
 def turned(orientation: int) -> bytes:
-    """The same upright picture, red above and blue below left of the middle, stored as its orientation says."""
+    """The same upright image, red above and blue below left of the middle, stored as its orientation says."""
     upright = np.zeros((24, 16, 3), np.uint8)
     upright[:12], upright[12:, :8] = (200, 0, 0), (0, 0, 200)
     stored = {

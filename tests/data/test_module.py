@@ -1,4 +1,4 @@
-"""The DataModule: built-in images, folders, what is left out, and what is refused."""
+"""The DataModule: built-in images, folders, skipped files, and errors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def test_built_in_images_are_four_kinds() -> None:
+def test_built_in_images_have_four_classes() -> None:
     data = ImageDataModule(size=[24, 16], num_images=40, batch_size=8)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
@@ -65,7 +65,7 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
     assert red() == 9
 
 
-def test_unreadable_files_are_left_out_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_files_are_skipped_and_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty.png").touch()
     (folder / "text.jpg").write_text("no image")
     data = ImageDataModule(root=str(folder), size=8, batch_size=3)
@@ -102,7 +102,7 @@ def batches(data: ImageDataModule, count: int) -> list[dict[str, torch.Tensor]]:
 @pytest.mark.parametrize(
     "options", [{"num_workers": 2}, {"storage": "memory"}, {"storage": "device"}, {"batch_size": 10}]
 )
-def test_windows_and_flips_are_those_of_the_place_in_the_stream(options: dict[str, object]) -> None:
+def test_crops_and_flips_depend_on_the_stream_position(options: dict[str, object]) -> None:
     settings: dict[str, object] = {"size": 16, "num_images": 12, "batch_size": 5, "fit": "random_crop", "flip": True}
     plain = torch.cat([batch["image"] for batch in batches(ImageDataModule(**settings), 4)])  # type: ignore[arg-type]
     assert plain.shape == (20, 3, 16, 16)
@@ -112,7 +112,7 @@ def test_windows_and_flips_are_those_of_the_place_in_the_stream(options: dict[st
     assert not torch.equal(still, plain)
 
 
-def test_an_image_is_seen_through_another_window_each_time() -> None:
+def test_an_image_is_cropped_differently_each_time() -> None:
     data = ImageDataModule(size=16, num_images=1, batch_size=1, fit="random_crop")
     assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) > 3
     data = ImageDataModule(size=16, num_images=1, batch_size=1, flip=True)
@@ -124,7 +124,7 @@ def test_channels_are_last_in_memory() -> None:
     assert batch["image"].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_part_is_kept_for_validation(folder: Path) -> None:
+def test_validation_split(folder: Path) -> None:
     for index in range(30):
         Image.new("RGB", (4, 4), (index + 1, 0, 0)).save(folder / f"{index // 3}_{index % 3}.png")
     (folder / "0_9.png").touch()  # unreadable
@@ -153,7 +153,7 @@ def test_labels_from_a_table(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_all_pictures_of_animations_carry_the_label_of_their_file(folder: Path) -> None:
+def test_all_images_of_animations_carry_the_label_of_their_file(folder: Path) -> None:
     pages = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (50, 100, 150)]
     pages[0].save(folder / "blue" / "a.gif", save_all=True, append_images=pages[1:])
     data = ImageDataModule(root=str(folder), size=4, labels=True, frames="all")
@@ -170,7 +170,7 @@ def test_several_roots(folder: Path) -> None:
     assert len(data) == 3
 
 
-def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_changed_images_are_reported_on_resume(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data = ImageDataModule(root=str(folder), size=4)
     data.setup("fit")
     state = data.state_dict()
@@ -203,7 +203,7 @@ def test_options_out_of_range(options: dict[str, object], message: str) -> None:
         ImageDataModule(**options)  # type: ignore[arg-type]
 
 
-def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -> None:
+def test_patches_of_a_file_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
     for n in range(8):
         Image.fromarray(np.full((90, 120, 3), 20 * n, np.uint8)).save(tmp_path / f"{n}.png")
     data = ImageDataModule(str(tmp_path), size=28, fit="patches", patches_per_image=5, split="file", validation=0.3)
@@ -216,7 +216,7 @@ def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -
         ImageDataModule(fit="patches").setup("fit")
 
 
-def test_more_workers_than_cores_are_no_warning(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_more_workers_than_cores_do_not_warn(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(torch._utils, "cpu_count", lambda: 1)
     data = ImageDataModule(root=str(folder), size=8, batch_size=3, num_workers=2)
     data.setup("fit")

@@ -1,4 +1,4 @@
-"""Windows and flips depend on the seed and the place in the stream, and on nothing else."""
+"""Crops and flips depend only on the seed and the position in the stream."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_numbers_are_those_of_the_place():
     assert abs(first.mean() - 0.5) < 0.02
 
 
-def test_windows_are_parts_of_the_image():
+def test_crops_are_parts_of_the_image():
     found = RandomCropFlip((7, 5), False, 0)(IMAGES, 100)
     assert found.shape == (8, 3, 7, 5)
     places = set()

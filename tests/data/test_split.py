@@ -1,4 +1,4 @@
-"""What belongs together stays together, whatever the order and the company."""
+"""Groups stay on one side of the split, independent of the order and the other images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_groups_are_not_cut(kind, names, group):
         assert all(chosen[one] == chosen[name] for name in names if group(name) == group(one))
 
 
-def test_another_seed_draws_another_part() -> None:
+def test_another_seed_selects_other_groups() -> None:
     first, second, again = (select("prefix", CROPS, [], 0.2, seed) for seed in (0, 1, 1))
     assert (second == again).all() and (first != second).any()
     assert (first == select("prefix", CROPS, [], 0.2)).all()
@@ -73,6 +73,6 @@ def test_neither_side_is_empty(fraction):
         ("folder", 0.1, "all images are in one group"),
     ],
 )
-def test_refused(kind, fraction, message):
+def test_errors(kind, fraction, message):
     with pytest.raises(UserError, match=message):
         select(kind, ["a.png", "b.png"], [], fraction)

@@ -1,4 +1,4 @@
-"""The looks that data=retro_filter gives photographs: each what its name says, the same each time, at any size."""
+"""The styles of data=retro_filter: deterministic, at any size, with the expected effect."""
 
 import sys
 
@@ -32,7 +32,7 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
 
 
 @pytest.mark.parametrize("style", [*STYLES, *FILTERS, "1977", "nashville", ["fade", "scan_lines"]])
-def test_each_look_is_a_picture_of_the_same_size_and_the_same_each_time(style: str | list[str]) -> None:
+def test_styles_keep_the_size_and_are_deterministic(style: str | list[str]) -> None:
     for size in ((60, 80), (33, 17)):
         before = picture(*size)
         kept = before.copy()
@@ -48,20 +48,20 @@ def test_another_seed_gives_another_grain_and_nothing_else() -> None:
     assert np.array_equal(make_style("film")(picture(), 0), make_style("film")(picture(), 1))
 
 
-def test_chance_is_in_pieces_of_its_own() -> None:
+def test_only_stochastic_filters_are_random() -> None:
     for name, pieces in STYLES.items():
         without_noise = make_style([piece for piece in pieces if piece not in STOCHASTIC])
         assert np.array_equal(without_noise(picture(), 0), without_noise(picture(), 1)), name
 
 
-def test_unknown_styles_are_named_with_those_there_are() -> None:
+def test_an_unknown_style_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"data\.style=vhs is not known: use one of film, .*sepia.*, 1977"):
         make_style("vhs")
     with pytest.raises(UserError, match=r"data\.style=vhs"):
         make_style(["sepia", "vhs"])
 
 
-def test_without_pilgram_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pilgram_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pilgram", None)
     with pytest.raises(UserError, match=r"data\.style=1977 .*pip install -e '\.\[styles\]'"):
         make_style("1977")
@@ -75,14 +75,14 @@ def test_sepia_keeps_luminance_in_order_and_one_hue() -> None:
     assert (after[..., 0] > after[..., 2]).all()
 
 
-def test_the_vignette_leaves_the_middle_and_takes_55_percent_of_the_corners() -> None:
+def test_the_vignette_darkens_the_corners_by_55_percent() -> None:
     light = vignette(np.ones((101, 101, 3), np.float32), RNG)
     assert light[50, 50] == pytest.approx(1) and light[0, 0] == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("amount", [0.0, 0.15, 0.5, 0.8, 1.0])
 @pytest.mark.parametrize("degrees", [0, 15, 45])
-def test_dots_cover_what_they_are_asked_to(amount: float, degrees: float) -> None:
+def test_halftone_coverage(amount: float, degrees: float) -> None:
     covered = screen(np.full((240, 240), amount), degrees, 8.0)
     assert covered.mean() == pytest.approx(amount, abs=0.04)
 
@@ -114,7 +114,7 @@ def test_kuwahara_against_a_plain_loop() -> None:
         assert kuwahara(light, radius)[y, x] == pytest.approx(best.mean(0), abs=1e-5)
 
 
-def test_blurs_are_those_of_their_names() -> None:
+def test_blur_against_reference() -> None:
     point = np.zeros((41, 41, 1), np.float32)
     point[20, 20] = 1
     blur = blurred(point, 3.0)[..., 0]
@@ -124,7 +124,7 @@ def test_blurs_are_those_of_their_names() -> None:
     assert box_mean(light, 1)[2, 3] == pytest.approx(light[2:5, 3:6].mean((0, 1)))
 
 
-def test_half_the_size_has_the_same_look() -> None:
+def test_half_the_size_has_the_same_style() -> None:
     large = Image.fromarray(draw(0, 2, 256, 256))
     for style in ("film", "poster", "painting"):
         whole = Image.fromarray(make_style(style)(np.asarray(large), 0)).resize((128, 128), Image.Resampling.BOX)

@@ -1,4 +1,4 @@
-"""Pairs and unpaired sets: who is whose partner, which photographs each side sees, and the same windows on both."""
+"""Paired and unpaired data: matching, the photographs of each side, and equal crops on both."""
 
 from itertools import islice
 from pathlib import Path
@@ -36,7 +36,7 @@ def as_set(images: torch.Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
 
 
-def test_pairs_go_by_name_and_share_windows_and_flips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pairs_match_by_name_and_share_crops_and_flips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for index, picture in enumerate(photographs(tmp_path / "unused", 5, 40)):
         save(tmp_path / "a" / "deep" / f"{index}.png", picture)
         save(tmp_path / "b" / "deep" / f"{index}.bmp", 255 - picture)
@@ -52,7 +52,7 @@ def test_pairs_go_by_name_and_share_windows_and_flips(tmp_path: Path, capsys: py
     assert torch.equal(data.ground_truth(3), data.reals(3))
 
 
-def test_halves_of_one_file(tmp_path: Path) -> None:
+def test_side_by_side_files(tmp_path: Path) -> None:
     one = draw(0, 0, 32, 48)
     save(tmp_path / "pairs" / "x.png", np.concatenate([one, 255 - one], 1))
     save(tmp_path / "pairs" / "y.png", np.concatenate([255 - one, one], 1))
@@ -61,7 +61,7 @@ def test_halves_of_one_file(tmp_path: Path) -> None:
     assert torch.equal(batch["a"], 255 - batch["b"])
 
 
-def test_halves_of_a_large_photograph_have_no_odd_width(tmp_path: Path) -> None:
+def test_side_by_side_files_are_decoded_at_full_size(tmp_path: Path) -> None:
     (tmp_path / "pairs").mkdir()
     for name in "xy":
         Image.new("RGB", (1032, 1024), (90, 60, 30)).save(tmp_path / "pairs" / f"{name}.jpg")  # an eighth is 129 wide
@@ -69,7 +69,7 @@ def test_halves_of_a_large_photograph_have_no_odd_width(tmp_path: Path) -> None:
     assert torch.equal(batch["a"], batch["b"])
 
 
-def test_what_does_not_pair_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_without_a_partner_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photographs(tmp_path / "a", 2)
     save(tmp_path / "b" / "other.png", draw(0, 0, 32, 32))
     with pytest.raises(UserError, match=r"no image in .* has the same name as one in .*'0_0', '0_1', 'other'"):
@@ -91,7 +91,9 @@ def test_what_does_not_pair_is_said(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_look_is_the_truth_of_each_photograph(tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_styled_photograph_is_its_ground_truth(
+    tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photographs(tmp_path, 6)
     data = StyledDataModule(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
     (batch,) = first(data, 1)
@@ -135,7 +137,7 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
         StyledDataModule(str(tmp_path), "film", "both")
 
 
-def test_too_few_groups_to_divide_are_said(tmp_path: Path) -> None:
+def test_too_few_groups_raise(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
     with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], at least two are needed"):
         StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
@@ -143,7 +145,7 @@ def test_too_few_groups_to_divide_are_said(tmp_path: Path) -> None:
         StyledDataModule(str(tmp_path), "film", split=None)
 
 
-def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unpaired_sides_have_independent_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for side in ("a", "b"):
         photographs(tmp_path / side, 12)
     data = UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32, batch_size=12)
@@ -166,7 +168,7 @@ def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.
         UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 
 
-def test_windows_of_pairs_are_of_one_place(tmp_path: Path) -> None:
+def test_patches_of_pairs_are_aligned(tmp_path: Path) -> None:
     for side in "ab":
         photographs(tmp_path / side, 4, 80)
     data = PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="patches", patches_per_image=3)

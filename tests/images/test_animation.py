@@ -1,4 +1,4 @@
-"""Moving pictures come back from their files frame by frame."""
+"""Animations are read back frame by frame."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Cells, palettes and their nearest colors."""
+"""Cells, palettes and nearest colors."""
 
 from pathlib import Path
 

@@ -20,7 +20,7 @@ def by_all_pairs(hashes: list[int], distance: int) -> set[frozenset[int]]:
 
 
 @pytest.mark.parametrize("distance", [0, 1, 3, 6])
-def test_the_groups_are_those_of_all_pairs(distance: int) -> None:
+def test_groups_against_all_pairs(distance: int) -> None:
     random = np.random.default_rng(distance)
     hashes = [int(value) for value in random.integers(0, 2**64, 60, dtype=np.uint64)]
     for index in range(240):  # relatives of earlier ones, up to five bits apart

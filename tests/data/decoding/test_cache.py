@@ -1,4 +1,4 @@
-"""Decoded once: what is new, and only that; whole, shared, and without a cache where there can be none."""
+"""The cache: only new images are decoded, processes share it, and training works without it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DECODER = Decoder((2, 3), channels=1)
 
 
 class Squares:
-    """Items are texts: "7" is one picture of sevens, "1 2" two pictures, "bad" none."""
+    """Items are texts: "7" is one image of sevens, "1 2" two images, "bad" none."""
 
     title = "squares"
     trusted = False
@@ -82,9 +82,7 @@ def numbers(n: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_pictures_and_errors(
-    trusted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_images_and_errors(trusted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(Squares, "trusted", trusted)
     texts = numbers(300) | {"item 7": "bad", "item 250": "bad"}
     found = cache.load_images(Squares(texts), DECODER)
@@ -118,27 +116,27 @@ def test_only_what_is_new_is_decoded() -> None:
     assert values(Squares(renamed)) == [1, 22, 3, 4, 33, 4] and made() == []
 
 
-def test_what_is_mapped_stays_as_it_is_while_others_add() -> None:
+def test_mapped_pixels_do_not_change_while_others_are_added() -> None:
     before = cache.load_images(Squares(numbers(5)), DECODER)
     copy = before.pixels.copy()
     values(Squares({key: str(int(text) + 100) for key, text in numbers(5).items()}))
     assert np.array_equal(before.pixels, copy)
 
 
-def test_a_file_of_mostly_old_pictures_is_written_anew(own_cache: Path) -> None:
+def test_a_mostly_unused_file_is_replaced(own_cache: Path) -> None:
     values(Squares(numbers(1200)))
     assert values(Squares({"a": "1", "b": "222"})) == [1, 222]
     (pixels,) = (own_cache / "images").glob("*/pixels-*")
     assert pixels.stat().st_size == 2 * 6
 
 
-def test_several_pictures_an_item() -> None:
+def test_several_images_per_item() -> None:
     texts = {"a": "1 2 3", "b": "bad", "c": "4", "d": "5 6"}
     assert values(Squares(texts)) == [1, 4, 5]
     assert values(Squares(texts), Decoder((2, 3), 1, frames="all")) == [1, 2, 3, 4, 5, 6]
 
 
-def test_an_item_that_kills_the_process_is_left_out() -> None:
+def test_a_crashing_item_is_skipped() -> None:
     found = cache.load_images(Squares(numbers(40) | {"item 9": "deadly"}), DECODER)
     assert list(found.errors) == [9] and "crashed" in found.errors[9]
     assert found.counts.sum() == 39
@@ -169,7 +167,7 @@ def make_slowly(count: int) -> None:
     cache.load_images(Slow(numbers(count)), DECODER)
 
 
-def test_an_interrupted_maker_has_lost_little() -> None:
+def test_an_interrupted_process_loses_little() -> None:
     process = multiprocessing.get_context("spawn").Process(target=make_slowly, args=(1000,))
     process.start()
     deadline = time.monotonic() + 60
@@ -182,7 +180,7 @@ def test_an_interrupted_maker_has_lost_little() -> None:
     assert 0 < len(made()) < 1000
 
 
-def test_two_makers_at_once() -> None:
+def test_two_processes_at_once() -> None:
     processes = [multiprocessing.get_context("spawn").Process(target=make_slowly, args=(50,)) for _ in range(2)]
     for process in processes:
         process.start()
@@ -243,7 +241,7 @@ def test_listing_and_clearing(own_cache: Path) -> None:
     assert cache_index.listing() == [] and own_cache.exists()
 
 
-def test_nothing_is_left_of_a_listing_without_a_cache(own_cache: Path) -> None:
+def test_listing_creates_no_cache(own_cache: Path) -> None:
     shutil.rmtree(own_cache)
     assert cache_index.listing() == []
     cache_index.clear()

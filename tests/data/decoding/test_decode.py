@@ -1,4 +1,4 @@
-"""Every kind of image file that a folder may hold, made here, against pixel values worked out by hand."""
+"""Every kind of image file against pixel values computed by hand."""
 
 import io
 import struct
@@ -210,7 +210,7 @@ def test_hsv():
     assert color._to_rgb(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
 
 
-def test_first_picture_of_many():
+def test_first_image_of_many():
     pages = [Image.new("RGB", (2, 2), color) for color in ((255, 0, 0), (0, 255, 0))]
     for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
         file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
@@ -218,7 +218,7 @@ def test_first_picture_of_many():
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
-def test_all_pictures_of_a_file(form):
+def test_all_images_of_a_file(form):
     colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     pages = [Image.new("RGB", (2, 2), color) for color in colors]
     options = {"lossless": True} if form == "WEBP" else {}
@@ -239,13 +239,13 @@ def test_each_page_is_turned_its_own_way():
     assert [picture.size for picture in reader.read_frames(file, "all")] == [(4, 2), (2, 4)]
 
 
-def test_the_maps_beside_a_photograph_are_no_pictures():
+def test_the_maps_beside_a_photograph_are_no_images():
     file = encoded(Image.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     assert Image.open(file).n_frames == 2
     assert reader.header(file).frames == 1 and len(list(Decoder((2, 2), frames="all")(file))) == 1
 
 
-def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
+def test_a_later_image_that_is_damaged_makes_the_file_unreadable():
     pages = [Image.effect_noise((64, 64), 90) for _ in range(3)]
     file = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     with pytest.raises(ImageError):
@@ -257,7 +257,7 @@ def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "JPEG"])
 def test_orientations(form):
-    """Eight files, each stored turned the way its EXIF says, are one picture."""
+    """Eight files, each stored turned the way its EXIF says, are one image."""
     upright = Image.fromarray(np.kron(NOISE[:3, :2], np.ones((8, 8, 1), np.uint8)))  # 24 x 16, in blocks for JPEG
     stored = {
         1: upright,
@@ -683,7 +683,7 @@ def test_nearest_takes_its_pixels_from_the_whole_jpeg():
     assert (decode(file, (32, 32), resample="nearest") == whole).all()
 
 
-def test_windows_are_parts_as_they_are_and_lie_all_over(tmp_path: Path) -> None:
+def test_patches_are_unscaled_and_cover_the_image(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:200, :150].astype(np.uint8)
     Image.fromarray(np.stack([rows, columns, rows], 2)).save(tmp_path / "a.png")
     decoder = Decoder((32, 48), fit="patches", patches_per_image=16)
@@ -698,7 +698,7 @@ def test_windows_are_parts_as_they_are_and_lie_all_over(tmp_path: Path) -> None:
     assert len(quarters) == 4 and np.ptp(corners, axis=0).min() > 80
 
 
-def test_windows_of_what_is_smaller_are_of_it_enlarged() -> None:
+def test_patches_of_small_images_are_enlarged() -> None:
     small = Image.new("RGBA", (20, 60), (200, 100, 50, 128))
     decoder = Decoder((32, 32), 4, fit="patches", patches_per_image=3)
     parts = [decoder.fit_image(part).pixels for part in decoder.patches(small)]

@@ -1,4 +1,4 @@
-"""Work on all cores: in order, whole, and past a process that dies."""
+"""Parallel work: in order, complete, and robust against crashing processes."""
 
 from __future__ import annotations
 
@@ -59,29 +59,27 @@ def test_results_are_in_order(count: int, trusted: bool, processes: int, monkeyp
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_strangers_files_are_never_read_in_this_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untrusted_files_are_never_read_in_this_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cores", lambda: processes)
     assert os.getpid() not in chain.from_iterable(pool.parallel_map(where, range(3), where))
     assert {*chain.from_iterable(pool.parallel_map(where, range(3), where, trusted=True))} == {os.getpid()}
 
 
-def test_trusted_work_that_takes_long_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_trusted_work_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "IN_PROCESS_SECONDS", 0.0)
     monkeypatch.setattr(pool, "cores", lambda: 2)
     assert os.getpid() not in chain.from_iterable(pool.parallel_map(where, range(3), where, trusted=True))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_task_that_kills_its_process_is_found_and_the_rest_goes_on(
-    processes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crashing_task_is_skipped(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cores", lambda: processes)
     results = list(chain.from_iterable(pool.parallel_map(deadly, range(400), lambda task: -1)))
     assert results == [-1 if n in (13, 300) else n * n for n in range(400)]
     assert not multiprocessing.active_children()
 
 
-def test_a_task_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MAX_SECONDS", 1)
     results = list(chain.from_iterable(pool.parallel_map(busy, range(20), lambda task: -1)))
     assert results == [-1 if n == 13 else n for n in range(20)]
@@ -93,12 +91,12 @@ def test_a_task_cannot_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(chain.from_iterable(pool.parallel_map(burst, range(2), burst))) == [-1, -1]
 
 
-def test_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="No space"):
         list(pool.parallel_map(fail, range(100), fail))
 
 
-def test_what_is_called_apart_may_die_and_the_next_call_goes_on() -> None:
+def test_an_isolated_process_is_restarted() -> None:
     with pool.IsolatedProcess() as apart:
         assert apart(square, 3) == 9 and apart(where, 0) != os.getpid()
         with pytest.raises(ImageError, match="crashed"):
@@ -109,7 +107,7 @@ def test_what_is_called_apart_may_die_and_the_next_call_goes_on() -> None:
     assert not multiprocessing.active_children()
 
 
-def test_processes_work_where_the_system_has_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_work_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows and, by default, on macOS."""
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     monkeypatch.setattr(pool, "cores", lambda: 2)
@@ -117,7 +115,7 @@ def test_processes_work_where_the_system_has_no_fork(monkeypatch: pytest.MonkeyP
     assert results == [-1 if n == 13 else n * n for n in range(20)]
 
 
-def test_processes_run_the_code_that_this_one_runs(tmp_path: Path) -> None:
+def test_processes_import_the_same_code(tmp_path: Path) -> None:
     """Where another version is installed, and a checkout is used from elsewhere."""
     (tmp_path / "old" / "gan").mkdir(parents=True)
     (tmp_path / "old" / "gan" / "__init__.py").touch()
@@ -131,7 +129,7 @@ def test_processes_run_the_code_that_this_one_runs(tmp_path: Path) -> None:
     assert result.returncode == 0 and result.stderr == "", result.stderr
 
 
-def test_processes_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
+def test_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
     lines = ["import os", "from tests.data.decoding import test_pool", "from gan.data.decoding import pool"]
     lines += ["if __name__ == '__main__':", "    pool.IsolatedProcess()(test_pool.square, 1)", "    os.abort()"]
     script = tmp_path / "script.py"
@@ -142,7 +140,7 @@ def test_processes_end_with_a_main_process_that_is_killed(tmp_path: Path) -> Non
     assert result.returncode not in (0, 1)
 
 
-def test_a_script_without_a_guard_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_a_script_without_main_guard_raises(tmp_path: Path) -> None:
     """Its processes run it anew while they start, and must not wait for the lock that the first one holds."""
     for number in range(40):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")

@@ -1,4 +1,4 @@
-"""Shards: packed from a folder, read in one order by any number of ranks and workers, from any place on."""
+"""Shards: one order for any number of ranks and workers, from any start."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_pixels_and_labels(shards: Path) -> None:
 
 
 @pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
-def test_ranks_see_together_what_one_would(shards: Path, ranks: int, start: int, flip: bool) -> None:
+def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: int, flip: bool) -> None:
     data = stream(shards, flip=flip)
     whole = [batch["image"] for batch in islice(data._batches(0, 1, 0), start + 4)][start:]
     parts = [list(islice(data._batches(rank, ranks, start), 4)) for rank in range(ranks)]
@@ -67,7 +67,7 @@ def test_ranks_see_together_what_one_would(shards: Path, ranks: int, start: int,
         assert torch.equal(torch.cat([share["image"] for share in shares]), expected)
 
 
-def test_a_rank_reads_its_own_shards_alone(shards: Path) -> None:
+def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     table = stream(shards).table
     read: list[set[int]] = []
     for rank in range(2):
@@ -87,7 +87,7 @@ def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None
     assert all(torch.equal(one, two) for one, two in zip(plain, other, strict=True))
 
 
-def test_a_lane_shows_each_image_once_an_epoch() -> None:
+def test_a_shard_group_shows_each_image_once_per_epoch() -> None:
     lane = ShardGroup(np.array([4, 1, 7]), np.array([0, 3, 0, 0, 5, 0, 0, 2]), (0,))
     epochs = [[lane.at(place) for place in range(start, start + 10)] for start in (0, 10, 20)]
     everything = [(4, i) for i in range(5)] + [(1, i) for i in range(3)] + [(7, i) for i in range(2)]
@@ -100,7 +100,7 @@ def test_a_lane_shows_each_image_once_an_epoch() -> None:
 @pytest.mark.parametrize(
     ("count", "batch", "expected"), [(1, 8, 1), (8, 8, 2), (1000, 64, 32), (1000, 20, 20), (40, 7, 7)]
 )
-def test_lanes(count: int, batch: int, expected: int) -> None:
+def test_number_of_shard_groups(count: int, batch: int, expected: int) -> None:
     found = shard_groups([10] * count, batch, 0)
     assert len(found) == expected
     assert sorted(shard for lane in found for shard in lane.shards.tolist()) == list(range(count))
@@ -121,7 +121,7 @@ def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_pa
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-def test_what_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no shards found"):
         StreamingDataModule(str(tmp_path)).setup("fit")
     with pytest.raises(UserError, match=r"packed with data\.size=\[16,16\] data\.channels=3"):
@@ -134,7 +134,7 @@ def test_what_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.Monke
         StreamingDataModule(str(shards)).setup("fit")
 
 
-def test_a_shard_that_goes_in_mid_run(shards: Path, tmp_path: Path) -> None:
+def test_a_shard_that_disappears_during_training(shards: Path, tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(shards, tmp_path / "copy")

@@ -1,4 +1,4 @@
-"""Folders and zip archives as one list of files."""
+"""Lists of files in folders and zip archives."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_a_file_too_large_to_be_an_image(tmp_path: Path) -> None:
         content(find([str(tmp_path)])[0])
 
 
-def test_pictures_of_an_animation(tmp_path: Path) -> None:
+def test_images_of_an_animation(tmp_path: Path) -> None:
     pages = [Image.new("RGB", (2, 2), (value, 0, 0)) for value in (10, 200)]
     pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
     source, decoder = ImageFiles([str(tmp_path)]), Decoder((2, 2), frames="all")

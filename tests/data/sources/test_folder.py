@@ -1,4 +1,4 @@
-"""Folders as people have them: links, loops, clutter, odd names."""
+"""Folders with links, loops, clutter and unusual names."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""Sets in the hub's formats, on disk: there is no network in tests."""
+"""Hugging Face datasets on disk: tests use no network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("label", "classes"), [("kind", ["x", "y", "z"]), ("word", ["a", "b"]), (None, [])])
-def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
+def test_images_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
     data = data_module(str(folder), label_column=label, size=8, batch_size=11)
     data.setup("fit")
     assert data.classes == classes

@@ -1,4 +1,4 @@
-"""torchvision's sets, without a network: stand-ins in its own file formats, and what is said where there are none."""
+"""torchvision's datasets without a network: substitutes in its file formats, and errors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stand_in(shape: tuple[int, ...]) -> object:
     [("cifar10", "CIFAR10", (32, 32, 3), 3), ("fashion_mnist", "FashionMNIST", (28, 28), 1)],
 )
 @pytest.mark.parametrize("here", [0.0, 60.0])  # seconds before processes take over
-def test_pictures_and_classes(
+def test_images_and_classes(
     name: str, kind: str, shape: tuple[int, ...], channels: int, here: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pool, "IN_PROCESS_SECONDS", here)
