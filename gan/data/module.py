@@ -277,7 +277,7 @@ def position(trainer: Trainer | None) -> tuple[int, int, int]:
 def training_batches(
     batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
 ) -> Iterable[dict[str, Tensor]]:
-    """The batches behind a DataLoader, or themselves where it would add time but neither workers nor pinned memory."""
+    """A DataLoader of the batches, or the batches if a DataLoader would only add overhead: no workers, no GPU."""
     if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
     return dataloader(batches, num_workers)

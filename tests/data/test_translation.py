@@ -91,9 +91,7 @@ def test_files_without_a_partner_are_reported(tmp_path: Path, capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_styled_photograph_is_its_ground_truth(
-    tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ground_truth_of_a_style(tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     photographs(tmp_path, 6)
     data = StyledDataModule(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
     (batch,) = first(data, 1)

@@ -52,7 +52,7 @@ def image_shape(decoder: Decoder) -> tuple[int, int, int]:
 
 
 def read(entry: Path, decoder: Decoder | None = None) -> Index | None:
-    """The index of an entry; None if there is none that is valid and has the decoder's shape."""
+    """The index of an entry; None if it is missing or invalid, or its images have another shape than the decoder's."""
     try:
         table = read_json(entry / "index.json", MAX_INDEX_BYTES)
         items = {name: Item(*values) for name, values in table["items"].items()}

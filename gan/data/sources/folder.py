@@ -17,8 +17,8 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
 
     An image is a regular file with one of `suffixes`, in any case. Hidden names, CLUTTER and broken links are skipped.
     Links to files and folders are followed, but each folder is read once and each linked file counts once, under its
-    own name if it has one below `root`: so loops end, such as a link to a folder above `root`. Names that are invalid in
-    the file system's encoding are kept as Python does (surrogateescape).
+    own name if it has one below `root`: so loops end, such as a link to a folder above `root`. Names that are
+    invalid in the file system's encoding are kept as Python does (surrogateescape).
 
     Raises UserError if a folder is missing or cannot be read, or there is no image.
     """
