@@ -69,7 +69,7 @@ def photographs() -> str:
 
 def configuration(recipe: str, *options: str) -> Any:
     """Return the tiny configuration: 24 built-in images of 16 pixels, or of 32 for translators."""
-    given = [f"data.batch_size={BATCH}", "data.size=16", "data.images=24", "data.split=null", "data.labels=false"]
+    given = [f"data.batch_size={BATCH}", "data.size=16", "data.num_images=24", "data.split=null", "data.labels=false"]
     if recipe in TRANSLATORS:
         given = [given[0], "data=retro_filter", f"data.root={photographs()}", f"data.pairing={TRANSLATORS[recipe]}"]
         given += ["data.size=32", "data.split=file"]

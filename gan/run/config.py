@@ -153,12 +153,12 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
     """What decides which checkpoint is best, by the class of the data: the truth where it is learned from, else
     likeness, for who has no pairs cannot choose by them, and grain that is right is not where the truth has it."""
     kind = data.rpartition(".")[2]
-    if kind == "Styled" and _root_.data.pairing == "paired":
+    if kind == "StyledDataModule" and _root_.data.pairing == "paired":
         from gan.data import styles
 
-        needs_real_logits = styles.BY_CHANCE.isdisjoint(styles.names(_root_.data.style))
+        needs_real_logits = styles.STOCHASTIC.isdisjoint(styles.filter_names(_root_.data.style))
     else:
-        needs_real_logits = kind == "Paired"
+        needs_real_logits = kind == "PairedDataModule"
     return "eval/ciede2000" if needs_real_logits else "eval/kid_lite0"
 
 

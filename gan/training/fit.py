@@ -22,8 +22,8 @@ from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.common.errors import Diverged, UserError
-from gan.data.module import Images, say
-from gan.data.sampler import share_of
+from gan.data.module import ImageDataModule, say
+from gan.data.sampler import per_rank_batch_size
 from gan.run import ranks, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, load
 from gan.run.config import global_rank, images_at, is_child, plain
@@ -47,7 +47,7 @@ EXPECTED_WARNINGS = (
 def fit(
     cfg: DictConfig,
     model: GAN,
-    data: Images,
+    data: ImageDataModule,
     make_trainer: Callable[..., Trainer],
     run: Path,
     notes: Sequence[str] = (),
@@ -116,7 +116,7 @@ def fit(
 
 def build(
     cfg: DictConfig,
-    data: Images,
+    data: ImageDataModule,
     run: Path,
     make_trainer: Callable[..., Trainer],
     storage: AtomicCheckpointIO,
@@ -167,9 +167,9 @@ def show_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any
             logger.add_choices(choices, best_of(config["objective"]))
 
 
-def prepare(trainer: Trainer, data: Images) -> None:
+def prepare(trainer: Trainer, data: ImageDataModule) -> None:
     """Fill the cache before further processes start: what a user can mend then ends one process, not several."""
-    share_of(data.batch_size, trainer.world_size)
+    per_rank_batch_size(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
 
@@ -189,7 +189,7 @@ def initialize(model: GAN, source: Path) -> None:
         raise UserError(f"init_from={source}: comes from another model; {detail}") from error
 
 
-def announce(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
+def announce(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
     if not trainer.is_global_zero:
         return
     counts = [

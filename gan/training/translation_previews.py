@@ -48,13 +48,13 @@ class TranslationPreviews:
         images = self.chosen(self.data.inputs, n)
         columns = [images, *self.translations(images)]
         if self.has_ground_truth:
-            return [*columns, self.chosen(self.data.truths, n)]
+            return [*columns, self.chosen(self.data.ground_truth, n)]
         target = self.chosen(self.data.reals, n)
         return [*columns, target, self.translate(self.averaged_generator(), target)]
 
     @property
     def has_ground_truth(self) -> bool:
-        return self.data.truths(1) is not None
+        return self.data.ground_truth(1) is not None
 
     @property
     def num_beside(self) -> int:
@@ -74,7 +74,7 @@ class TranslationPreviews:
         images = self.chosen(self.data.inputs, len(fakes))
         found = content_preservation(images, fakes)
         if self.has_ground_truth:
-            found |= ground_truth_scores(images, fakes, self.chosen(self.data.expected, len(fakes)))
+            found |= ground_truth_scores(images, fakes, self.chosen(self.data.predictable_ground_truth, len(fakes)))
         return found
 
     def num_eval_images(self, n: int) -> int:

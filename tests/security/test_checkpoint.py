@@ -209,7 +209,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network of halves of letters": (generator(_target_="\ud800"), "only what gan itself has"),
     "network a number": (generator(_target_=3), "only what gan itself has"),
     "network none": (generator(_target_=None), "only what gan itself has"),
-    "network a data set": (generator(_target_="gan.data.module.Images"), "only what gan itself has"),
+    "network a data set": (generator(_target_="gan.data.module.ImageDataModule"), "only what gan itself has"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
     "network that is partial": (generator(_partial_=True, size=None), "cannot be built"),
     "another version": (without("images"), "another version"),
@@ -461,7 +461,7 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
 
 def test_which_folder_is_read_is_said(cage: Cage) -> None:
     made = checkpoint()
-    made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.Images"}
+    made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.ImageDataModule"}
     torch.save(made, cage.folder / "forged.ckpt")
     said = cage.run("evaluate", "forged.ckpt", "--images", "8", "--extractor", "random_conv")
     assert "reading data.root=../outside, as forged.ckpt says" in said
@@ -471,7 +471,7 @@ def test_which_folder_is_read_is_said(cage: Cage) -> None:
     "target",
     [
         "os.system",
-        "gan.data.decoding.cache.clear",
+        "gan.data.decoding.cache_index.clear",
         "gan.data.module.Path",
         "gan.training.module.GAN",
         "gan.networks.dcgan.Generator",

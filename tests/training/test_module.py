@@ -18,7 +18,7 @@ from gan.augment.ada import ADA
 from gan.augment.adaptive import Adaptive
 from gan.common.errors import Diverged, UserError
 from gan.contracts import Step
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.losses.none import NoAdversarialLoss
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
@@ -46,7 +46,7 @@ def fit(
     batches: int,
     *callbacks: Callback,
     precision: Any = "32-true",
-    data: Images | None = None,
+    data: ImageDataModule | None = None,
     **options: Any,
 ) -> Trainer:
     trainer = Trainer(
@@ -61,7 +61,7 @@ def fit(
         **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
         **options,
     )
-    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH) if data is None else data)
+    trainer.fit(module, ImageDataModule(size=16, num_images=24, batch_size=BATCH) if data is None else data)
     return trainer
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.contracts import Augmented
-from gan.data.translation import Styled, Unpaired
+from gan.data.translation import StyledDataModule, UnpairedDataModule
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import channel_statistics, monge_kantorovich
@@ -62,7 +62,7 @@ def test_it_learns_a_look_from_pairs_and_shows_input_translation_and_truth() -> 
     built = build("pix2pix", "data.style=fade", "data.validation=0.2", "model.generator.width=8", "data.flip=false")
     module, data = built
     fit(built, 150)
-    first, truth = data.inputs(3, held_out=True), data.truths(3, held_out=True)
+    first, truth = data.inputs(3, held_out=True), data.ground_truth(3, held_out=True)
     shown = module.preview(10)
     assert len(shown) == 9 and module.columns(64) == 9
     assert torch.equal(shown[::3], first) and torch.equal(shown[2::3], truth)
@@ -165,9 +165,9 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
     train(*options, f"trainer.devices={ranks}", "hydra.run.dir=run", tiny=False)
     state = torch.load(tmp_path / "run" / "checkpoints" / "images-000000016.ckpt", weights_only=True)
     cfg = state["config"]["data"]
-    data = Styled(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
+    data = StyledDataModule(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
     data.setup("fit")
-    pictures, truths = data.inputs(99, held_out=True), data.truths(99, held_out=True)
+    pictures, truths = data.inputs(99, held_out=True), data.ground_truth(99, held_out=True)
     moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
     assert first_gain(tmp_path / "run") == pytest.approx(ground_truth_scores(pictures, moved, truths)["gain"], abs=0.02)
     if ranks == 1:  # what was learned elsewhere is not fitted again
@@ -196,7 +196,7 @@ def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
 def test_without_truths_grids_show_what_becomes_of_the_target() -> None:
     module, _ = build("cut")
     folder = photographs()
-    data = Unpaired(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
+    data = UnpairedDataModule(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
     fit((module, data), 1)
     shown = module.preview(16)
     assert len(shown) == 16 and module.columns(64) == 8
@@ -221,7 +221,7 @@ def test_penalties_for_others_are_refused(train: Train) -> None:
     lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
     for words, said in (
         (lut, "pix2pix and penalty=reconstruction need pairs"),
-        (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "needs a translator"),
+        (["model=dcgan", "penalty=[identity]", "images=8", "data.num_images=24", "data.size=16"], "needs a translator"),
     ):
         error = train(*words, check=2, tiny=False).stderr
         assert said in error and error.count("\n") == 1

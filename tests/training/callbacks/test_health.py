@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.training.callbacks.health import Health, diversity, overfitting, symptoms
 
 from ..test_module import fit, model
@@ -97,7 +97,12 @@ def test_overfitting_needs_images_held_out() -> None:
         module = model()
         module.__class__ = Module
         logged.clear()
-        fit(module, 2, Health(interval=4, first=4, n=4), data=Images(size=16, images=24, batch_size=4, **options))
+        fit(
+            module,
+            2,
+            Health(interval=4, first=4, n=4),
+            data=ImageDataModule(size=16, num_images=24, batch_size=4, **options),
+        )
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
 
 
