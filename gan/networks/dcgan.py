@@ -66,6 +66,11 @@ class Generator(nn.Module):
         )
         self.apply(initialize)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]

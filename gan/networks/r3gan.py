@@ -128,6 +128,11 @@ class Generator(nn.Module):
         initialize(self.to_image)
         self.embedding = embedding(classes, CLASS_WIDTH)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.stages, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         return [self.modulate.weight[:, : self.latent_dim]]

@@ -85,6 +85,11 @@ class Generator(nn.Module):
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = convolution(widths[-1], channels, 3, SHORTCUT)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which z comes in."""
         return [self.stem.weight]

@@ -205,6 +205,11 @@ class Generator(nn.Module):
         )
         self.styles = 2 * len(widths)  # layers, and the last image
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.stages]
+
     def latent_weights(self) -> list[Tensor]:
         """Weights (outputs, latent) by which w comes in: of each layer, and of the last image."""
         stages: Any = self.stages

@@ -121,7 +121,7 @@ ABOUT: dict[str, tuple[dict[str, Any], str]] = {
     "space a list": ({"space": ["z"]}, "no text"),
     "labels missing": ({"labels": None}, "holds no latents of images"),
     "labels no JSON": ({"labels": "{"}, "labels cannot be read"),
-    "labels a list": ({"labels": "[1]"}, "not by name"),
+    "labels a list": ({"labels": "[1]"}, "no JSON object"),
     "labels a number": ({"labels": 3}, "no text"),
     "labels deep": ({"labels": "[" * 100_000}, "labels cannot be read"),
     "labels where there are no classes": ({"labels": '{"a": 0}'}, "no classes"),
