@@ -138,7 +138,7 @@ class Model:
         """
         space = Space(self.generator)
         labels = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
-        found = {}
+        found: dict[str, Tensor] = {}
         if sefa:
             found |= {f"sefa{n}": each for n, each in enumerate(directions.sefa(space, labels).scaled()[:sefa])}
         if pca:

@@ -50,7 +50,7 @@ def score(
         weights: file or folder of the extractor's weights.
         download: fetch missing weights.
     """
-    options = {"weights": weights, "download": download} if name in pretrained.KNOWN else {}
+    options: dict[str, Any] = {"weights": weights, "download": download} if name in pretrained.KNOWN else {}
     made = extractor(name, **options)
     if isinstance(made, torch.nn.Module):
         made.to(device)

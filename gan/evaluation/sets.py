@@ -1,4 +1,4 @@
-"""Collect the images of an evaluation: of a generator, a translator or a folder, and the real images to compare with."""
+"""Collect the images of an evaluation: of a generator, a translator or a folder, and real images to compare with."""
 
 from __future__ import annotations
 

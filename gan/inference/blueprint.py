@@ -102,9 +102,7 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any], size: int, pat
         if value.dtype not in (FLOATS if like.dtype.is_floating_point else [like.dtype]):
             raise UserError(f"{path}: its {name} is {value.dtype}, not {like.dtype}; {UNFIT}")
     if sum(weights[name].numel() * weights[name].element_size() for name in expected) > size:
-        raise UserError(
-            f"{path}: its weights need more memory than the file has bytes; it is damaged or forged"
-        )
+        raise UserError(f"{path}: its weights need more memory than the file has bytes; it is damaged or forged")
     for name in expected:
         if weights[name].dtype.is_floating_point and not bool(weights[name].isfinite().all()):
             raise UserError(f"{path}: its weights are not finite ({name}); use an earlier checkpoint")

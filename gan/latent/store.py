@@ -105,6 +105,17 @@ def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, in
     return stored, labels
 
 
+def stack_latents(path: Path, generator: nn.Module) -> tuple[list[str], Tensor, Tensor | None]:
+    """Return the names, latents (N, ...) and labels (N,) of `read_latents`; labels are None without classes.
+
+    Raises:
+        UserError: as `read_latents`.
+    """
+    (vectors, _, _), labels = read_latents(path, generator)
+    label = torch.tensor([labels[name] for name in vectors]) if labels else None
+    return list(vectors), torch.stack(list(vectors.values())), label
+
+
 def by_name(about: dict[str, str], what: str, path: Path) -> dict[str, Any]:
     """Return metadata with a value for each vector; raise UserError if it is not a JSON object."""
     try:
