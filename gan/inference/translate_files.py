@@ -17,8 +17,8 @@ from gan.data.decoding.decode import FORMATS, MAX_PIXELS, ImageError, TooLarge
 from gan.data.decoding.pool import Apart
 from gan.data.sources.files import File, find, single
 from gan.data.sources.folder import SUFFIXES
+from gan.images import files as image_files
 from gan.images import video
-from gan.images.files import first, read_file, write
 
 if TYPE_CHECKING:
     from gan.inference.image_translator import ImageTranslator
@@ -116,12 +116,14 @@ def translate_files(
                 video.convert(Path(file.path), target, translator, limit)
             elif target.exists() and not force:  # only its sheet is missing
                 assert sheets
-                save_sheet(apart(first, file.path, limit), apart(first, target, limit), sheet_path(file, sheets))
+                before = apart(image_files.first, file.path, limit)
+                save_sheet(before, apart(image_files.first, target, limit), sheet_path(file, sheets))
             else:
-                before = write(apart(read_file, file, kind, limit), target, translator, kind, **exact)
+                contents = apart(image_files.read_file, file, kind, limit)
+                before = image_files.write(contents, target, translator, kind, **exact)
                 side = max(side, *before.shape[:2])
                 if sheets and (force or not sheet_path(file, sheets).exists()):
-                    save_sheet(before, apart(first, target, limit), sheet_path(file, sheets))
+                    save_sheet(before, apart(image_files.first, target, limit), sheet_path(file, sheets))
         except TooLarge as error:
             failed.append(f"{file.shown}: {error}; set another limit with --max-pixels")
         except ImageError as error:

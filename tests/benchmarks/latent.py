@@ -27,13 +27,13 @@ NEAR = 500  # images trained on that the nearest is looked for among
 
 def own_pictures(model: Model, space: str, n: int) -> None:
     place = Space(model.generator, space.removesuffix("+"))
-    z, labels = model.latents_of(list(range(n)))
-    points = place.of(z, labels)
-    pictures = place.draw(points, labels)
+    z, labels = model.sample_z(list(range(n)))
+    points = place.from_z(z, labels)
+    pictures = place.render_uint8(points, labels)
     started = time.monotonic()
     found = model.project(pictures, space)
     seconds = time.monotonic() - started
-    quality = psnr(place.draw(found.points, found.labels), pictures)
+    quality = psnr(place.render_uint8(found.points, found.labels), pictures)
     flat = found.points.mean(1) if found.points.ndim == 3 else found.points
     mean = place.statistics[0].mean(0)
     near = torch.cosine_similarity(flat - mean, points - mean) >= 0.95
@@ -45,9 +45,9 @@ def held_out_images(model: Model, data: object, space: str, n: int, steps: int) 
     place = Space(model.generator, space.removesuffix("+"))
     real, trained = data.reals(n, held_out=True), data.reals(100_000)  # type: ignore[attr-defined]
     found = model.project(real, space, steps=steps)
-    drawn = place.draw(found.points, found.labels)
+    drawn = place.render_uint8(found.points, found.labels)
     kinds = torch.zeros(len(real), dtype=torch.long) if found.labels is None else found.labels
-    mean = place.draw(place.statistics[0][kinds], found.labels)
+    mean = place.render_uint8(place.statistics[0][kinds], found.labels)
     scores = {"PSNR": psnr, "SSIM": ssim}
     rivals = {
         "nearest trained on, by the same score": {name: best(score, real, trained) for name, score in scores.items()},
@@ -59,7 +59,7 @@ def held_out_images(model: Model, data: object, space: str, n: int, steps: int) 
         better = {name: (score(drawn, real) > reached[name]).float().mean() for name, score in scores.items()}
         print(f"  better than the {rival}: " + ", ".join(f"{name} {share:.0%}" for name, share in better.items()))
     edit = model.directions(sefa=1, pca=0)["sefa0"]
-    again = model.project(place.draw(found.points + edit, found.labels), space, steps=steps)
+    again = model.project(place.render_uint8(found.points + edit, found.labels), space, steps=steps)
     consistency = edit_consistency(found.points, again.points, edit)
     length = edit.expand_as(found.points[0]).norm()
     print(f"  edit consistency (LEC) {consistency:.2f}, where the edit is {length:.2f} long")
@@ -84,7 +84,7 @@ def main() -> None:
     if arguments.own:
         own_pictures(model, arguments.space, arguments.own)
     if arguments.real:
-        data = loading.data(model.config, run_folder.find(arguments.run, "best"))
+        data = loading.load_data(model.config, run_folder.find(arguments.run, "best"))
         held_out_images(model, data, arguments.space, arguments.real, arguments.steps)
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.images.convert import to_float, to_uint8
-from gan.inference.tiling import cut, pad, translate
+from gan.inference.tiling import pad, split, translate
 from gan.networks import lut, resnet_translator, unet
 
 
@@ -70,11 +70,11 @@ def test_what_is_added_repeats_the_rim() -> None:
 def test_cores_fill_the_picture_once_and_parts_stay_as_small() -> None:
     for height, width in ((64, 64), (1000, 1504)):
         count = torch.zeros(height, width)
-        for part in cut(height, width, 100, 13, 4):
+        for part in split(height, width, 100, 13, 4):
             count[part.rows, part.columns] += 1
-            seen = [each.stop - each.start for each in (part.seen_rows, part.seen_columns)]
+            seen = [each.stop - each.start for each in (part.input_rows, part.input_columns)]
             assert max(seen) <= 100 + 2 * 16
-            assert all(each.start % 4 == 0 for each in (part.seen_rows, part.seen_columns))
+            assert all(each.start % 4 == 0 for each in (part.input_rows, part.input_columns))
         assert (count == 1).all()
 
 

@@ -347,7 +347,7 @@ def test_weights_that_share_their_numbers_do_not_fill_the_memory(cage: Cage) -> 
     """A thousand bytes of a file that are a tensor of gigabytes, of the shape that the configuration has."""
     made = checkpoint()
     made["config"]["model"]["generator"]["width"] = 4096
-    network = blueprint.planned(loading.building(made["config"], "generator", Path("x")), "x")
+    network = blueprint.plan(loading.network_builder(made["config"], "generator", Path("x")), "x")
     made["state_dict"] = {
         f"ema.module.{name}": torch.zeros((), dtype=value.dtype).expand(value.shape)
         for name, value in network.state_dict().items()
@@ -478,8 +478,8 @@ def test_every_model_is_known_before_it_is_built(name: str) -> None:
     config = configuration([f"model={name}", *data, "data.size=64"])
     translates = data != ["data=retro"]
     for role, check in (("generator", loading.check_generator), ("discriminator", loading.check_discriminator)):
-        build = loading.building(config, role, Path("x"))
-        plan = blueprint.planned(build, "x")
+        build = loading.network_builder(config, role, Path("x"))
+        plan = blueprint.plan(build, "x")
         torch.manual_seed(0)
         network = build()
         assert {key: value.shape for key, value in plan.state_dict().items()} == {
@@ -495,7 +495,7 @@ def test_loading_leaves_the_random_numbers_alone(tmp_path: Path) -> None:
     load(tmp_path / "x.ckpt")
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    blueprint.planned(loading.building(checkpoint()["config"], "generator", tmp_path), "x")
+    blueprint.plan(loading.network_builder(checkpoint()["config"], "generator", tmp_path), "x")
     torch.set_rng_state(before)
-    blueprint.planned(loading.building(configuration(DCGAN), "generator", tmp_path), "x")
+    blueprint.plan(loading.network_builder(configuration(DCGAN), "generator", tmp_path), "x")
     assert torch.equal(torch.get_rng_state(), before)
