@@ -29,7 +29,7 @@ from gan.model import Model
 
 
 def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
-    """n built-in images past those of the training set, and their kinds."""
+    """Return n built-in images after those of the training set, and their classes."""
     options = model.config["data"]
     decoder, source = Decoder(pair(options["size"]), options["channels"]), Drawn(RETRO_IMAGES + n)
     indices = range(RETRO_IMAGES, RETRO_IMAGES + n)
@@ -38,7 +38,7 @@ def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
 
 
 def probe(features: Tensor, labels: Tensor) -> nn.Linear:
-    """Multinomial logistic regression with a little weight decay, by L-BFGS."""
+    """Fit a multinomial logistic regression with a little weight decay by L-BFGS."""
     torch.manual_seed(0)
     linear = nn.Linear(features.shape[1], len(retro.KINDS))
     optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=200, line_search_fn="strong_wolfe")
@@ -61,21 +61,20 @@ def main() -> None:
     model, extract = gan.load(arguments.run, arguments.checkpoint), Lite0Features()
     images, labels = real_images(model, 2000)
     real = features(extract, images)
-    mean, deviation = real[:1000].mean(0), real[:1000].std(0) + 1e-6
-    standardised = (real - mean) / deviation
-    linear = probe(standardised[:1000], labels[:1000])
-    right = (linear(standardised[1000:]).argmax(1) == labels[1000:]).float().mean()
+    mean, std = real[:1000].mean(0), real[:1000].std(0) + 1e-6
+    standardized = (real - mean) / std
+    linear = probe(standardized[:1000], labels[:1000])
+    accuracy = (linear(standardized[1000:]).argmax(1) == labels[1000:]).float().mean()
     samples = model.sample(1000, seed=10_000)
     fakes = features(extract, samples)
-    found = linear((fakes - mean) / deviation).argmax(1)
-    print(f"probe: {right:.1%} right on 1,000 held-out real images")
-    for index, kind in enumerate(retro.KINDS):
-        print(f"  {kind:<12} {(found == index).float().mean():.1%} of 1,000 samples")
-    manifold = prdc(real[1000:], fakes)
-    print(", ".join(f"{name} {value:.3f}" for name, value in manifold.items()))
+    found = linear((fakes - mean) / std).argmax(1)
+    print(f"probe: accuracy {accuracy:.1%} on 1,000 held-out real images")
+    for index, name in enumerate(retro.KINDS):
+        print(f"  {name:<12} {(found == index).float().mean():.1%} of 1,000 samples")
+    print(", ".join(f"{name} {value:.3f}" for name, value in prdc(real[1000:], fakes).items()))
     for extractor in (extract, RandomConv()):
-        halves, drawn = features(extractor, images).split(1000), features(extractor, samples)
-        print(f"kid_{extractor.name} to 1,000 held-out real images: {squared_mmd(halves[1], drawn):.5f}")
+        halves, generated = features(extractor, images).split(1000), features(extractor, samples)
+        print(f"kid_{extractor.name} to 1,000 held-out real images: {squared_mmd(halves[1], generated):.5f}")
         print(f"  of two halves of real images: {squared_mmd(halves[1], halves[0]):.5f}")
 
 
