@@ -1,9 +1,9 @@
-"""Which of the four built-in kinds a model draws: shares among 1,000 samples, by a linear probe.
+"""Fractions of the four built-in classes among 1,000 samples of a model, by a linear probe.
 
-    python tests/benchmarks/kinds.py RUN [--checkpoint last]
+    python tests/benchmarks/classes.py RUN [--checkpoint last]
 
-The probe is a logistic regression on standardised features of EfficientNet-Lite0, fitted to `data=retro` images that
-are not in the training set; its accuracy on held-out real ones stands beside the shares.
+The probe is a logistic regression on standardized features of EfficientNet-Lite0, fitted to `data=retro` images that
+are not in the training set. Its accuracy on held-out real images is printed too.
 """
 
 from __future__ import annotations

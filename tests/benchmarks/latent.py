@@ -40,7 +40,7 @@ def own_images(model: Model, name: str, n: int) -> None:
     mean = space.statistics[0].mean(0)
     near = torch.cosine_similarity(flat - mean, latents - mean) >= RECOVERED
     print(f"{n} own images in {name or space.name}, {seconds / 60:.1f} min: PSNR median {quality.median():.1f} dB, "
-          f"minimum {quality.min():.1f}; cosine of the latents >= {RECOVERED} for {near.float().mean():.0%}")  # fmt: skip
+          f"minimum {quality.min():.1f}; cosine of latents >= {RECOVERED} for {near.float().mean():.0%}")  # fmt: skip
 
 
 def held_out_images(model: Model, data: object, name: str, n: int, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""The README's network, which has only `latent_dim` and `forward`, with all commands: it works, or one line says why."""
+"""The README's network, which has only `latent_dim` and `forward`, in all commands: it works, or one line says why."""
 
 from __future__ import annotations
 
