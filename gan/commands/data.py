@@ -113,7 +113,7 @@ def as_text(report: dict[str, Any]) -> str:
         f"sizes (width x height): {counts(report['sizes'])}",
         "width {least:g} to {greatest:g}, median {median:g}".format(**sides["width"])
         + "; height {least:g} to {greatest:g}, median {median:g}".format(**sides["height"]),
-        "height to width: " + ", ".join(f"{value:g} at {share}" for share, value in shape.items()),
+        "height to width: " + ", ".join(f"{value:g} at {quantile}" for quantile, value in shape.items()),
         f"{report['transparent']:,} have transparent pixels, {report['gray']:,} are gray, "
         f"{report['sprites']:,} are pixel art",
     ]
@@ -121,11 +121,11 @@ def as_text(report: dict[str, Any]) -> str:
         lines += [f"{len(report['animations']):,} are animations; data.frames=all gives {report['pictures']:,} images"]
     if len(report["classes"]) > 1:
         lines += [f"class folders (data.labels=true): {counts(report['classes'])}"]
-    for kind, meaning in (("exact", "with equal pixels"), ("near", "that are nearly equal")):
-        alike = report["duplicates"][kind]
-        more = sum(map(len, alike)) - len(alike)
-        title = f"groups of duplicates {meaning}, with {more:,} images beyond the first of each"
-        lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in alike], len(alike))
+    for kind, meaning in (("exact", "identical"), ("near", "nearly identical")):
+        groups = report["duplicates"][kind]
+        more = sum(map(len, groups)) - len(groups)
+        title = f"groups of {meaning} images, with {more:,} images beyond the first of each"
+        lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in groups], len(groups))
     suggestion = report["suggestion"]
     height, width = suggestion["size"]
     lines += listed(f"smaller than {height}x{width} (height x width)", [repr(path) for path in report["smaller"]])

@@ -107,7 +107,7 @@ def test_the_report_in_words(messy: Path, gan_command: Train) -> None:
     said = gan_command("data", "check", str(messy), "--size", "24").stdout
     assert "17 images, 15 readable" in said
     assert "'class 0/empty.png': the file is empty" in said
-    assert "1 groups are equal pixel for pixel" in said
+    assert "1 groups of identical images" in said
     assert "1 smaller than 24x24" in said
     assert said.rstrip().splitlines()[-1].startswith("python train.py data=folder")
 
