@@ -151,7 +151,7 @@ def test_metrics_that_compare_reads(line: Any, run: Path, cage: Cage) -> None:
 def test_more_scores_than_can_be_drawn(run: Path, cage: Cage) -> None:
     line = {"images": 8} | {f"eval/{n}": 1.0 for n in range(10_000)}
     (run / run_folder.METRICS).write_text(json.dumps(line) + "\n")
-    assert "more than can be drawn" in cage.run("compare", "run", "--out", "out/curves.png")
+    assert "too many to plot" in cage.run("compare", "run", "--out", "out/curves.png")
 
 
 @pytest.mark.parametrize("name", [run_folder.CONFIG, run_folder.METRICS])
