@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mix", nargs="+", default=[], metavar="SEED:LAYERS", help="style mixing: take layers 4 to 8 "
                         "of seed 12, as in 12:4-8, or interpolate to it by a fraction, as in 12:0.5; applied before "
                         "--set")  # fmt: skip
-    options.add_size(parser, "size of the images, if not that of training")
+    options.add_size(parser, "size of the images", "that of training")
     parser.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions (default: "
                         f"RUN/{FOLDER}/{FILE})")  # fmt: skip
     options.add_recognition(parser, "folder of gan recognize fit, whose classes --set can change too (default: "

@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
-    options.add_size(parser, "resize the images of two folders (default: the size of the first image)")
+    options.add_size(parser, "size to which the images of two folders are resized", "that of the first image")
     parser.add_argument("--statistics", action="store_true", help="also print image statistics: colors, grid and alpha "
                         "of pixel art, tone and grain of photographs")  # fmt: skip
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the images nearest to a training image, "

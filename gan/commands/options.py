@@ -45,8 +45,12 @@ def add_truncation(parser: argparse.ArgumentParser) -> None:
                         "are more typical and less varied (default: %(default)s)")  # fmt: skip
 
 
-def add_size(parser: argparse.ArgumentParser, help: str, default: str | None = None) -> None:
-    parser.add_argument("--size", metavar="SIZE", default=default, help=f"{help}, as in 64 or 96x64 (height x width)")
+def add_size(
+    parser: argparse.ArgumentParser, help: str, meaning: str = "%(default)s", default: str | None = None
+) -> None:
+    """Add --size; `meaning` says what its default is."""
+    help = f"{help}, as in 64 or 96x64 (height x width; default: {meaning})"
+    parser.add_argument("--size", metavar="SIZE", default=default, help=help)
 
 
 def add_out(parser: argparse.ArgumentParser, help: str, required: bool = True, metavar: str = "DIR") -> None:
