@@ -122,7 +122,7 @@ def seed_of(config: Any) -> int:
 
 
 def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
-    """Return the prefix of an EMA's weights in a checkpoint: of model.ema_half_life, or of a width in model.power_averages."""
+    """Return the prefix of an EMA's weights in a checkpoint: the EMA of training, or one of model.power_averages."""
     if ema is None:
         return "ema.module."
     found = section(config, ("model",), path).get("power_averages") or ()
