@@ -24,7 +24,7 @@ from tests.conftest import ROOT, TINY, Train, environment
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
-    """A picture that is like no other and has large shapes, which perceptual hashes see."""
+    """An image that is like no other and has large shapes, which perceptual hashes see."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 

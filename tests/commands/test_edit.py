@@ -1,4 +1,4 @@
-"""`gan directions` and `gan edit`: what is found is saved and drawn, and moves images by as much as is set."""
+"""`gan directions` and `gan edit`: directions are saved and drawn, and move images by the given amount."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_mix_is_of_the_class_that_is_asked_for(runs: Path, gan_command: Train,
         assert file.tobytes() == model.generate([3], label="neon")[0].permute(1, 2, 0).numpy().tobytes()
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
     (tmp_path / "there").mkdir()

@@ -1,4 +1,4 @@
-"""`gan evaluate`: runs and folders, all rows, records with their protocol, and a clear no."""
+"""`gan evaluate`: runs and folders, all rows, records with their protocol, and errors."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def test_a_class_can_be_asked_for(run: Path, gan_command: Train, tmp_path: Path)
         assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 
 
-def test_what_exists_is_not_written_over(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "3.png").write_text("precious")
     assert "--force" in gan_command("generate", str(run), "--out", "out", check=2).stderr

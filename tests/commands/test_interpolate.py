@@ -1,4 +1,4 @@
-"""`gan interpolate`: it comes by the seeds' own pictures, and says what it cannot do."""
+"""`gan interpolate`: the video contains the images of its seeds, and errors are one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_way_comes_by_the_pictures_of_its_seeds(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_an_interpolation_contains_the_images_of_its_seeds(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command(
         "interpolate", str(runs / "dcgan"), "--class", "neon", "--seeds", "3,9,4", "--frames", "4", "--out", "a.png"
     ).stdout
@@ -47,7 +47,7 @@ def test_a_way_comes_by_the_pictures_of_its_seeds(runs: Path, gan_command: Train
         assert len(way) == 24 and torch.equal(way[::3], mapped.generate(list(range(8)), truncation))
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "there.gif").touch()
     for run, options, said in (
         ("dcgan", ["--seeds", "1"], "at least two"),

@@ -1,4 +1,4 @@
-"""`gan project`: a folder's latents, pictures beside them, scores; interrupted, and given what is no image."""
+"""`gan project`: latents, images and scores of a folder; resuming; invalid input."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     assert "10 frames" in said.stdout
 
 
-def test_names_that_are_no_text_and_pictures_that_are_partly_clear(
+def test_names_that_are_no_text_and_images_that_are_partly_clear(
     runs: Path, gan_command: Train, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -109,7 +109,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     assert "layers 0-9: this generator has layers 0-5" in error and error.count("\n") == 1
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     Image.new("RGB", (16, 16)).save(tmp_path / "one.png")
     (tmp_path / "text").mkdir()

@@ -1,4 +1,4 @@
-"""`gan recognize`: fit, predict and score on folders of classes, and what cannot be done."""
+"""`gan recognize`: fit, predict and score on folders of classes, and errors."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_images_are_learned_as_they_are_predicted_and_names_are_any(
     assert (tmp_path / "windows" / "directions" / file_name("../../猫", ".png")).is_file()
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run, data = str(runs / "dcgan"), str(kinds)
     (tmp_path / "one" / "kind").mkdir(parents=True)
     Image.new("RGB", (16, 16)).save(tmp_path / "one" / "kind" / "a.png")

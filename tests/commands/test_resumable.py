@@ -1,4 +1,4 @@
-"""What was found stays, until it is done, and is of the same options and contents alone."""
+"""Results are kept until the command has finished, and depend on its options and inputs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from gan.commands.resumable import Results
 
 
-def test_what_was_found_is_not_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_are_not_computed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[str] = []
 
     def compute() -> list[float]:
@@ -26,7 +26,7 @@ def test_what_was_found_is_not_found_again(tmp_path: Path, capsys: pytest.Captur
     assert not Results(tmp_path, Namespace(images=3)).values and not list(tmp_path.iterdir())
 
 
-def test_what_was_found_with_others_lies_apart(tmp_path: Path) -> None:
+def test_results_of_other_options_are_kept_apart(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.write_bytes(b"a")
     Results(tmp_path, Namespace(images=3), "network", weights).write()
@@ -37,7 +37,7 @@ def test_what_was_found_with_others_lies_apart(tmp_path: Path) -> None:
     assert not Results(tmp_path, Namespace(images=3), "network", weights).started
 
 
-def test_what_is_damaged_is_found_anew(tmp_path: Path) -> None:
+def test_damaged_results_are_computed_again(tmp_path: Path) -> None:
     results = Results(tmp_path, Namespace())
     results.get("a", lambda: 1)
     results.path.write_text('{"a"')

@@ -1,4 +1,4 @@
-"""`gan translate`: files of all kinds keep size, name, format, alpha, EXIF and frames; it goes on where it ended."""
+"""`gan translate`: files keep size, name, format, alpha, EXIF and frames; rerunning continues."""
 
 from __future__ import annotations
 
@@ -270,7 +270,7 @@ def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: P
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_pictures_far_larger_than_what_was_seen_are_said(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_images_far_larger_than_what_was_seen_are_said(run: Path, gan_command: Train, tmp_path: Path) -> None:
     noise(120, 100).save(tmp_path / "near.png")
     noise(140, 100).save(tmp_path / "far.png")
     assert "note" not in gan_command("translate", str(run), "near.png", "a.png").stdout
@@ -337,7 +337,7 @@ def test_bad_input_is_one_line(words: list[str], said: str, run: Path, gan_comma
     assert (tmp_path / "notes.txt").read_text() == "mine" and not (tmp_path / "out").exists()
 
 
-def test_a_generator_of_pictures_from_seeds_is_refused(train: Train, gan_command: Train, tmp_path: Path) -> None:
+def test_a_generator_of_images_from_seeds_is_refused(train: Train, gan_command: Train, tmp_path: Path) -> None:
     train("images=8", "hydra.run.dir=drawing")
     noise(20, 20).save(tmp_path / "in.png")
     error = gan_command("translate", "drawing", "in.png", "out.png", check=2).stderr

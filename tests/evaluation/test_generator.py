@@ -1,4 +1,4 @@
-"""The rows of an evaluation and what they give away; records that say all."""
+"""The rows of an evaluation, what they reveal, and records with their protocol."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rows(sets: Sets, extract: Any = RandomConv(), copies: float | None = None) -
 
 
 @pytest.mark.parametrize("held_out", [True, False])
-def test_collapse_is_given_away_by_recall(images: Tensor, held_out: bool) -> None:
+def test_recall_reveals_mode_collapse(images: Tensor, held_out: bool) -> None:
     train, rest = images[:200], images[200:]
     found = rows(Sets(rest[100:], rest[:100] if held_out else train, train, held_out, flips=False), copies=0.5)
     assert found["20 repeated"]["recall"] < 0.05 < 0.5 < found["other real images"]["recall"]
@@ -49,7 +49,7 @@ def test_noise_is_worse_than_blur_and_has_no_rate_of_copies(images: Tensor) -> N
     assert len(lines) == 2 and "bias" in lines[0] and "too unlike real ones" in lines[1]
 
 
-def test_the_numbers_do_not_depend_on_the_order(images: Tensor) -> None:
+def test_the_metrics_do_not_depend_on_the_order(images: Tensor) -> None:
     first = rows(Sets(images[:90], images[100:300], images[:0], held_out=False, flips=False))
     order = torch.randperm(90, generator=torch.Generator().manual_seed(1))
     second = rows(Sets(images[:90][order], images[100:300], images[:0], held_out=False, flips=False))

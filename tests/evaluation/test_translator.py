@@ -1,4 +1,4 @@
-"""The table of a translator: its rows, and what closed forms are fitted to."""
+"""The table of a translator: its rows, and the images to which closed forms are fitted."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def features(images: Tensor) -> Tensor:
     return images.float().mean((2, 3)) / 255
 
 
-def test_rows_beside_nothing_closed_forms_and_others() -> None:
+def test_rows_of_baselines() -> None:
     data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
     data.setup("fit")
     pictures = translate_all(Inverts(), data, 10, {"the same": Inverts()})
@@ -56,7 +56,7 @@ def test_grain_has_a_row_of_its_own() -> None:
     assert 0 < truth["gain"] < 1 and truth["spectrum"] == 0
 
 
-def test_without_a_truth_there_is_no_gain() -> None:
+def test_without_a_ground_truth_there_is_no_gain() -> None:
     data = Unpaired(photographs(), photographs(), size=32, fit="crop")
     data.setup("fit")
     rows = evaluate(translate_all(Inverts(), data, 6, {}), features)

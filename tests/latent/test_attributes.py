@@ -1,4 +1,4 @@
-"""Points go to where pictures have as much more of an attribute as was asked for."""
+"""Edited latents give images with the requested change of an attribute."""
 
 import pytest
 import torch
@@ -28,7 +28,7 @@ class Painter(nn.Module):
         return quarters.repeat_interleave(4, 2).repeat_interleave(4, 3)
 
 
-def test_the_change_is_what_was_asked_for_and_what_is_held_stays() -> None:
+def test_attributes_change_as_requested_and_fixed_ones_stay() -> None:
     space = Space(Painter().eval())
     points = latents(range(40), 12)
     some = {name: ATTRIBUTES[name] for name in ("brightness", "saturation", "warmth")}
@@ -63,14 +63,14 @@ def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> Non
     assert torch.equal(together[17:18], edit(space, points[17:18], ATTRIBUTES, by))
 
 
-def test_a_spread_is_the_deviation_over_many_pictures() -> None:
+def test_the_unit_is_the_standard_deviation_over_images() -> None:
     space = Space(Painter().eval())
     some = {"contrast": ATTRIBUTES["contrast"], "red": lambda x: x[:, 0].mean((1, 2))}
     values = measure(space.synthesize(space.fixed_sample(NUM_IMAGES)), some.values()).std(0)
     assert list(std(space, some).values()) == pytest.approx(values.tolist())
 
 
-def test_attributes_that_are_not_there() -> None:
+def test_unknown_attributes() -> None:
     with pytest.raises(UserError, match="choose from brightness, contrast"):
         check("zoom", for_channels(3))
     gray = for_channels(1)

@@ -1,4 +1,4 @@
-"""Slope, R2 and leakage of attributes against NumPy's, on pictures that are changed by known amounts."""
+"""Slope, R2 and leakage of attributes against NumPy's, on images with known changes."""
 
 import numpy as np
 import pytest

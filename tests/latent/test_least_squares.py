@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt against NumPy's least squares and autograd, and generators' own images found again."""
+"""Levenberg-Marquardt against NumPy's least squares and autograd, and latents of known images recovered."""
 
 import numpy as np
 import pytest

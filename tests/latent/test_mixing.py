@@ -1,4 +1,4 @@
-"""Style mixing moves what its layers draw and leaves the rest."""
+"""Style mixing changes what its layers control, and nothing else."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ def space() -> Space:
     return Space(stylegan2.Generator((32, 32), width=4, max_channels=8, latent_dim=8).eval())
 
 
-def test_each_layer_is_one_points() -> None:
+def test_mixing_all_layers_gives_the_other_latent() -> None:
     place = space()
     points = place.from_z(latents([1, 2], 8))
     other = place.from_z(latents([9], 8))[0]
@@ -30,7 +30,7 @@ def test_each_layer_is_one_points() -> None:
     assert torch.equal(twice[1, :2], points[0].expand(2, 8)) and torch.equal(twice[:, 2:], some[:, 2:])
 
 
-def test_fine_layers_leave_what_coarse_ones_draw() -> None:
+def test_fine_layers_keep_the_coarse_activations() -> None:
     place = space()
     points = place.from_z(latents(range(16), 8))
     other = place.from_z(latents([99], 8))[0]
@@ -42,7 +42,7 @@ def test_fine_layers_leave_what_coarse_ones_draw() -> None:
     assert torch.equal(plain, fine) and not torch.allclose(plain, coarse, rtol=0.1)
 
 
-def test_a_share_of_the_way_goes_from_end_to_end() -> None:
+def test_blending_goes_from_one_latent_to_the_other() -> None:
     place, plain = space(), Space(dcgan.Generator((16, 16), width=4, latent_dim=8).eval())
     for each in (place, plain):
         points, other = each.from_z(latents([1, 2], 8)), each.from_z(latents([5], 8))[0]
@@ -52,7 +52,7 @@ def test_a_share_of_the_way_goes_from_end_to_end() -> None:
     assert torch.allclose(half.norm(dim=1), (points.norm(dim=1) + other.norm()) / 2, rtol=0.2)
 
 
-def test_what_is_not_there_is_one_line() -> None:
+def test_missing_layers_are_one_line() -> None:
     place = space()
     points = place.from_z(latents([1], 8))
     with pytest.raises(UserError, match="has layers 0-7"):

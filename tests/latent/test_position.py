@@ -1,4 +1,4 @@
-"""Zoom and shift: what is moved, and latents that follow it."""
+"""Zoom and shift: warped images, and latents that follow them."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from gan.latent.space import Space
 from gan.networks import dcgan
 
 
-def test_pictures_are_moved_by_so_much() -> None:
+def test_images_are_warped_by_the_setting() -> None:
     x = torch.arange(16.0).repeat(1, 1, 16, 1)  # (1, 1, 16, 16), each column its number
     right = warp(x, shift_x=1)[0, 0]  # an eighth of 16 is two
     assert torch.allclose(right[:, 2:], x[0, 0, :, :-2], atol=1e-4) and right[:, :2].isnan().all()
@@ -22,7 +22,7 @@ def test_pictures_are_moved_by_so_much() -> None:
     assert torch.allclose(warp(x), x, atol=1e-4)
 
 
-def test_points_follow_what_is_moved() -> None:
+def test_latents_follow_the_warped_image() -> None:
     torch.manual_seed(0)
     space = Space(dcgan.Generator((16, 16), width=8, latent_dim=32).eval())
     points = latents([1, 2, 3], 32)
@@ -36,7 +36,7 @@ def test_points_follow_what_is_moved() -> None:
 
 
 @pytest.mark.parametrize("name", ["zoom", "shift_x", "shift_y"])
-def test_how_far_pictures_have_moved_is_found(name: str) -> None:
+def test_the_shift_of_images_is_measured(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1
     pictures = torch.nn.functional.interpolate(coarse, (48, 48), mode="bicubic")

@@ -1,4 +1,4 @@
-"""Points of given pictures: the schedule and the distance against formulas, and pictures found again."""
+"""Projection: the schedule and the distance against formulas, and latents of known images recovered."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_the_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:
     assert lr_schedule(0.875) == pytest.approx(0.5) and lr_schedule(0.9999) < 1e-5
 
 
-def test_similarity_is_the_formula() -> None:
+def test_ssim_is_the_formula() -> None:
     x, y = (torch.rand(2, 3, 8, 12, dtype=torch.float64) * 2 - 1 for _ in range(2))
     expected = []
     for a, b in zip(x.numpy(), y.numpy(), strict=True):
@@ -57,7 +57,7 @@ def test_similarity_is_the_formula() -> None:
     assert image_distance(x, y).numpy() == pytest.approx((absolute + 0.2 * (1 - fast_ssim(x, y))).numpy())
 
 
-def test_a_generators_own_pictures_are_found() -> None:
+def test_a_generators_own_images_are_found() -> None:
     torch.manual_seed(0)
     space = Space(dcgan.Generator((16, 16), width=8, latent_dim=6).eval())
     with torch.no_grad():
@@ -88,7 +88,7 @@ def test_w_plus_has_a_point_for_each_layer_and_comes_nearer() -> None:
         project(Space(space.generator, "z"), targets, per_layer=True)
 
 
-def test_the_mean_is_among_what_w_starts_from() -> None:
+def test_the_mean_of_w_is_a_candidate() -> None:
     space = mapped()
     mean = space.statistics[0]
     points, labels = initial_latents(space, to_float(space.render_uint8(mean)), 3, None, torch.empty(0))
@@ -115,7 +115,7 @@ def test_a_class_is_found_or_kept_to() -> None:
     assert ((coarse - downsample(to_float(targets))[:, None]).abs().sum(2).diff(dim=1) >= 0).all()
 
 
-def test_what_was_found_in_z_is_given_in_w() -> None:
+def test_latents_of_z_are_converted_to_w() -> None:
     space = mapped()
     targets = space.render_uint8(space.from_z(latents([1, 2], 8)))
     z = Space(space.generator, "z")
@@ -128,7 +128,7 @@ def test_what_was_found_in_z_is_given_in_w() -> None:
     assert found.convert(z, z) is found
 
 
-def test_numbers_that_cannot_be_are_refused() -> None:
+def test_invalid_numbers_are_refused() -> None:
     space = mapped()
     targets = torch.zeros(1, 3, 16, 16, dtype=torch.uint8)
     for options, said in (
@@ -140,7 +140,7 @@ def test_numbers_that_cannot_be_are_refused() -> None:
             project(space, targets, **options)  # type: ignore[arg-type]
 
 
-def test_what_is_not_known_does_not_count() -> None:
+def test_unknown_pixels_do_not_count() -> None:
     space = mapped()
     targets = space.render(space.from_z(latents([1], 8)))
     targets[:, :, :4] = torch.nan

@@ -1,4 +1,4 @@
-"""Every generator draws other sizes than its own from the same latents."""
+"""Every generator generates other sizes from the same latents."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""z and w: what is drawn from a point is what its seed draws, alone or in company."""
+"""z and w: latents give the images of their seeds, alone or in a batch."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def mapped(classes: int = 0) -> stylegan2.Generator:
     return stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8, classes=classes).eval()
 
 
-def test_a_seed_is_the_same_picture_in_z_and_in_w() -> None:
+def test_a_seed_is_the_same_image_in_z_and_in_w() -> None:
     network, z = mapped(), latents(range(20), 8)
     for name in ("z", "w"):
         space = Space(network, name)
@@ -23,7 +23,7 @@ def test_a_seed_is_the_same_picture_in_z_and_in_w() -> None:
     assert Space(network).name == "w" and Space(dcgan.Generator((16, 16), width=4)).name == "z"
 
 
-def test_each_layer_can_have_its_own_point() -> None:
+def test_each_layer_can_have_its_own_w() -> None:
     space = Space(mapped())
     w = space.from_z(latents(range(2), 8))
     each = w[:, None].repeat(1, space.layers, 1)  # (N, layers, latent)
@@ -51,7 +51,7 @@ def test_statistics_are_of_each_class() -> None:
     assert not zeros.any() and ones.item() == 1
 
 
-def test_truncation_goes_from_the_mean_picture_to_what_was_learned() -> None:
+def test_truncation_goes_from_the_mean_image_to_what_was_learned() -> None:
     space = Space(mapped())
     points = space.from_z(latents(range(6), 8))
     none, half, whole = (space.render_uint8(space.truncate(points, share)).float() for share in (0.0, 0.5, 1.0))
@@ -59,7 +59,7 @@ def test_truncation_goes_from_the_mean_picture_to_what_was_learned() -> None:
     assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
 
 
-def test_spaces_that_are_not_there() -> None:
+def test_missing_spaces() -> None:
     for name, said in (("w", "no mapping"), ("q", "choose z, or w")):
         with pytest.raises(UserError, match=said):
             Space(dcgan.Generator((16, 16), width=4), name)

@@ -1,4 +1,4 @@
-"""What classifiers are told of images, against plain loops."""
+"""Features for classification against plain loops."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Linear classifiers of features against scikit-learn and NumPy."""
+"""Linear probes against scikit-learn and NumPy."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_components_of_one_unit() -> None:
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [2, 3])
-def test_classes_are_told(kind: str, classes: int) -> None:
+def test_classes_are_classified(kind: str, classes: int) -> None:
     features, labels = clouds(150, classes)
     probe = fit(features[:100], labels[:100], classes, 0.1, kind)
     assert (probe(features[100:]).argmax(1) == labels[100:]).float().mean() > 0.9
@@ -59,7 +59,7 @@ def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
         fit(features[labels == 1], labels[labels == 1], 3, 1.0)
 
 
-def test_the_constant_is_the_best_on_validation() -> None:
+def test_C_is_the_best_on_validation() -> None:
     """With more features than images, noise is learned by heart unless weights are held small."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(240) % 2
@@ -75,7 +75,7 @@ def test_the_constant_is_the_best_on_validation() -> None:
     assert rights[best] > rights[max(CS)]
 
 
-def test_tables_are_scikit_learns() -> None:
+def test_confusion_matrices_are_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     shown, taken = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
     table = confusion_matrix(torch.from_numpy(taken), torch.from_numpy(shown), 5)  # no image shows the fifth

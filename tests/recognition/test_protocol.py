@@ -1,4 +1,4 @@
-"""Splits cut no group, labels are subset where subset are asked for, and scores are what was right."""
+"""Splits keep groups together, label fractions are respected, and scores are accuracies."""
 
 from typing import Any
 
@@ -56,7 +56,7 @@ def test_too_few_to_split() -> None:
         splits(torch.tensor([0] * 20 + [1] * 3), [str(n).encode() for n in range(23)])
 
 
-def test_a_share_of_the_labels_of_each_class() -> None:
+def test_a_fraction_of_the_labels_of_each_class() -> None:
     labels = torch.tensor([0] * 100 + [1] * 30 + [2] * 3)
     rows = torch.arange(0, 133, 1)
     kept = subset(rows, labels, 0.1)
@@ -119,7 +119,7 @@ def test_nothing_is_fitted_to_what_is_tested(monkeypatch: pytest.MonkeyPatch) ->
     assert scores[0].C == scores[1].C and scores[0].accuracy > scores[1].accuracy
 
 
-def test_the_constant_is_chosen_by_as_few_labels_as_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_C_is_selected_with_the_same_fraction_of_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = torch.arange(300) % 3
     images = labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).byte() * 80
     seen = []
@@ -144,7 +144,7 @@ def test_means_have_standard_errors() -> None:
     assert mean_and_error([2.0]) == (2, 0)
 
 
-def test_lessons_are_as_good_as_what_they_show() -> None:
+def test_classification_accuracy_depends_on_the_training_labels() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(200) % 2
     features = torch.randn(200, 10, generator=generator) + 3 * labels[:, None]
