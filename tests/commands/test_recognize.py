@@ -167,10 +167,10 @@ def test_fitting_goes_on_where_it_was_interrupted(
         assert main(words) == 130
         patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 4))
         assert main(words) == 0
-    on = capsys.readouterr().out.partition("60 images of 2 classes")
+    on = capsys.readouterr().out.partition("60 images of 2 classes; ")
     assert "resuming with 2 results of an interrupted command" in on[0]
     assert main([*words, "--force"]) == 0
-    assert capsys.readouterr().out.partition("60 images of 2 classes")[2] == on[2]
+    assert capsys.readouterr().out.partition("60 images of 2 classes; ")[2] == on[2]
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
         "classifier.json",
         "classifier.safetensors",

@@ -308,7 +308,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
     [
         (["RUN", "in", "in/out"], "lies in the input folder"),
         (["RUN", "in", "in"], "lies in the input folder"),
-        (["RUN", "in/gray.png", "in/gray.png"], "is an input itself"),
+        (["RUN", "in/gray.png", "in/gray.png"], "is an input; give another output"),
         (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
         (["RUN", "in", "in/gray.png"], "lies in the input folder"),
         (["RUN", "in", "notes.txt"], "is a file; give a folder"),
@@ -370,10 +370,10 @@ def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_comman
 
 def test_the_pixels_that_are_taken_follow_from_the_memory() -> None:
     gigabyte = 1 << 30
-    assert max_pixels(64 * gigabyte, snaps=False) == 64_000_000
-    assert 10_000_000 < max_pixels(gigabyte, snaps=False) < 20_000_000
-    assert max_pixels(gigabyte, snaps=True) < max_pixels(gigabyte, snaps=False) / 2
-    assert max_pixels(0, snaps=False) == 1
+    assert max_pixels(64 * gigabyte, pixel_art=False) == 64_000_000
+    assert 10_000_000 < max_pixels(gigabyte, pixel_art=False) < 20_000_000
+    assert max_pixels(gigabyte, pixel_art=True) < max_pixels(gigabyte, snaps=False) / 2
+    assert max_pixels(0, pixel_art=False) == 1
 
 
 def test_a_file_that_ends_the_decoder_is_left_out_and_the_rest_goes_on(
