@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gan.common.errors import at_least
 from gan.data.module import say
-from gan.evaluation.feature_cache import place, read, write
-from gan.evaluation.memorization import FEWEST, NEIGHBORS, TRUSTED, Originals
+from gan.evaluation.feature_cache import cache_path, read, write
+from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch
 from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights
@@ -44,7 +44,7 @@ class Evaluate(Callback):
         self.n = at_least("callback.evaluate.n", n, 2)
         self.reals = at_least("callback.evaluate.reals", reals, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
-        self.originals: Originals | None = None
+        self.originals: CopySearch | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
 
@@ -55,7 +55,7 @@ class Evaluate(Callback):
         if len(train) <= NEIGHBORS:
             say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
             return
-        if 0 < len(held_out) < FEWEST:
+        if 0 < len(held_out) < MIN_HELD_OUT:
             say(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
             held_out = held_out[:0]
         for given in self.extractors:
@@ -65,7 +65,7 @@ class Evaluate(Callback):
                 real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
                 self.loaded.append((found, real))
         if self.loaded and trainer.is_global_zero:
-            self.originals = Originals(train, held_out, data.flips)
+            self.originals = CopySearch(train, held_out, data.flips)
         if pl_module.images_seen == 0:
             self.score(trainer, pl_module)
 
@@ -83,7 +83,7 @@ class Evaluate(Callback):
 
     def features(self, trainer: Trainer, pl_module: GAN, found: Any, images: Tensor) -> Tensor:
         """Of real images: from the cache, or each rank makes its share, and rank 0 keeps them all."""
-        path = place(found, images)
+        path = cache_path(found, images)
         kept = read(path) if trainer.is_global_zero else None
         if trainer.strategy.broadcast(kept is not None):
             return torch.empty(0) if kept is None else kept
@@ -145,7 +145,7 @@ class Evaluate(Callback):
     def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
         """The rate of copies; nothing where the images resemble real ones too little for one."""
         precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
-        rate = self.originals.compare(fakes).rate if self.originals and precision >= TRUSTED else None
+        rate = self.originals.search(fakes).rate if self.originals and precision >= MIN_SIMILARITY else None
         return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
