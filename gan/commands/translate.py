@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """Return the palette of a file, or one computed from the target's images."""
-    from gan.images.pixel_art import fit_palette, read_palette
+    from gan.images.pixel_art import MAX_COLORS, fit_palette, read_palette
     from gan.inference.loading import load_data
     from gan.metrics.color_transfer import opaque
 
