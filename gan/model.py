@@ -283,7 +283,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
 
     Args:
         checkpoint: "best", "last" or the path of a file.
-        average: width of one of model.power_averages, in place of the first average.
+        average: width of one of model.power_ema, in place of the first average.
 
     Raises:
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.

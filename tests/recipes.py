@@ -45,7 +45,7 @@ TINY["cyclegan"] = [
     "model.generator.a2b.width=4",
     "model.generator.a2b.blocks=1",
     "model.discriminator.a2b.width=4",
-    "model.pool=6",
+    "model.pool_size=6",
 ]
 TINY["stylegan2_ada"] = TINY["stylegan2"]
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]

@@ -63,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--originals", type=int, default=10_000,
                         help="training images at most to look for copies of (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of the run's model.power_averages")
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of the run's model.power_ema")
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--size", help="of two folders: bring images to 64 or 96x64 (height x width); default: that of "
                         "the first image")  # fmt: skip

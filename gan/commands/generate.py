@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def choose_model(parser: argparse.ArgumentParser) -> None:
     """The options by which a command picks what a run has trained."""
-    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_averages, as in 0.05")
+    parser.add_argument("--average", type=float, metavar="WIDTH", help="one of model.power_ema, as in 0.05")
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
 

@@ -192,12 +192,12 @@ def prefix_of(average: float | None, config: Any, path: Path) -> str:
     """Where a checkpoint has the weights of an average."""
     if average is None:
         return "ema.module."
-    found = section(config, ("model",), path).get("power_averages") or ()
+    found = section(config, ("model",), path).get("power_ema") or ()
     widths = list(found) if isinstance(found, list | tuple) else []
     if average not in widths:
-        there = ", ".join(map(str, widths)) or "none; model.power_averages=[0.05,0.1] keeps some"
+        there = ", ".join(map(str, widths)) or "none; model.power_ema=[0.05,0.1] keeps some"
         raise UserError(f"{path}: has no average of width {average}; there are {there}")
-    return f"averages.{widths.index(average)}.module."
+    return f"power_ema.{widths.index(average)}.module."
 
 
 def building(config: Any, role: str, path: Path) -> Callable[[], Any]:

@@ -80,6 +80,6 @@ class PowerEMA(EMA):
 def exponent(width: float) -> float:
     """The gamma whose profile has that width: sigma^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))."""
     if not 0 < width < 12**-0.5:
-        raise UserError(f"model.power_averages: {width} is not a width between 0 and .28; published: [0.05,0.1]")
+        raise UserError(f"model.power_ema: {width} is not a width between 0 and .28; published: [0.05,0.1]")
     t = width**-2  # gamma^3 + 7 gamma^2 + (16 - t) gamma + 12 - t = 0
     return float(np.roots([1, 7, 16 - t, 12 - t]).real.max())

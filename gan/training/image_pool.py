@@ -24,7 +24,7 @@ class ImagePool(nn.Module):
 
     def __init__(self, size: int, seed: int = 0) -> None:
         super().__init__()
-        self.size = at_least("model.pool", size, 0)
+        self.size = at_least("model.pool_size", size, 0)
         self.seed = seed
         self.stored: list[Tensor] = []  # (C, H, W) each
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # pictures that came

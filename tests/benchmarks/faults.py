@@ -37,8 +37,8 @@ OPTIONS = [
     "model.generator.width=4", "model.generator.detail=0", "model.generator.latent_dim=8",
     "model.discriminator.width=4",
     "callback=[samples,evaluate,checkpoint]", "callback.samples.interval=16", "callback.samples.first=16",
-    "callback.samples.n=4", f"callback.evaluate.interval={EVERY}", f"callback.evaluate.first={EVERY}",
-    "callback.evaluate.n=8", "callback.evaluate.extractors=[random_conv]", f"objective={SCORE}",
+    "callback.samples.num_images=4", f"callback.evaluate.interval={EVERY}", f"callback.evaluate.first={EVERY}",
+    "callback.evaluate.num_images=8", "callback.evaluate.extractors=[random_conv]", f"objective={SCORE}",
     f"callback.checkpoint.interval={EVERY}", "trainer.accelerator=cpu", "trainer.precision=32-true",
 ]  # fmt: skip
 

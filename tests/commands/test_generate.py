@@ -24,7 +24,7 @@ from tests.conftest import ROOT, TINY, Train, command
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With an alpha channel, classes and a further average."""
     folder = tmp_path_factory.mktemp("trained")
-    options = ["images=16", "data.channels=4", "data.labels=true", "model.power_averages=[0.1]", "hydra.run.dir=run"]
+    options = ["images=16", "data.channels=4", "data.labels=true", "model.power_ema=[0.1]", "hydra.run.dir=run"]
     said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
     assert re.search(r"averages: KID \(random_conv\) the first \d.*, 0.1 .*; draw from", said)
     return folder / "run"

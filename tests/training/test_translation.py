@@ -88,7 +88,10 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "this generator takes latents, and the data has images to translate"),
+        (
+            ["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"],
+            "this generator takes latents, and the data has images to translate",
+        ),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
         (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
         (
@@ -115,10 +118,10 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     often = [
         "callback.samples.first=8",
         "callback.health.first=8",
-        "callback.health.n=2",
+        "callback.health.num_images=2",
         "data.validation=0.2",
         "callback.evaluate.extractors=[random_conv]",
-        "callback.evaluate.n=8",
+        "callback.evaluate.num_images=8",
     ]
     train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
     assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
@@ -129,7 +132,7 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
 
 
 def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
-    module, data = build("cyclegan", "data.batch_size=2", "model.pool=3", "penalty=[cycle,identity]")
+    module, data = build("cyclegan", "data.batch_size=2", "model.pool_size=3", "penalty=[cycle,identity]")
     module = fit((module, data), 2)
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
     batch = next(iter(data.train_dataloader()))

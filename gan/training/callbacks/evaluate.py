@@ -30,19 +30,25 @@ class Evaluate(Callback):
             is left out, which is said.
         every: images from one evaluation to the next.
         first: images of the first one after the start; the interval doubles from there to `every`.
-        n: generated images.
-        reals: real images, at most, of those trained on and of those held out each.
+        num_images: generated images.
+        max_real_images: real images, at most, of those trained on and of those held out each.
     """
 
     def __init__(
-        self, metrics: Mapping[str, Any], extractors: Sequence[Any], interval: int, first: int, n: int, reals: int
+        self,
+        metrics: Mapping[str, Any],
+        extractors: Sequence[Any],
+        interval: int,
+        first: int,
+        num_images: int,
+        max_real_images: int,
     ) -> None:
         self.metrics = dict(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.interval = at_least("callback.evaluate.interval", interval, 1)
         self.first = at_least("callback.evaluate.first", first, 1)
-        self.n = at_least("callback.evaluate.n", n, 2)
-        self.reals = at_least("callback.evaluate.reals", reals, 2)
+        self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
+        self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
         self.originals: Originals | None = None
         self.scored_at = -1  # images seen at the last evaluation
@@ -50,8 +56,8 @@ class Evaluate(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.n = pl_module.num_eval_images(self.n)
-        train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
+        self.num_images = pl_module.num_eval_images(self.num_images)
+        train, held_out = data.reals(self.max_real_images), data.reals(self.max_real_images, held_out=True)
         if len(train) <= NEIGHBORS:
             say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
             return
@@ -103,13 +109,13 @@ class Evaluate(Callback):
         if not self.loaded:
             return
         started = time.monotonic()
-        fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size)  # this rank's share
+        fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)  # this rank's share
         values: dict[str, float] = {}
         for found, real in self.loaded:
-            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+            generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
                 values |= self.measure(found.name, real, generated)
-        everyone = gathered(fakes, self.n, trainer, pl_module)
+        everyone = gathered(fakes, self.num_images, trainer, pl_module)
         if trainer.is_global_zero:
             values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
         values |= self.copies(everyone, values)
@@ -119,17 +125,17 @@ class Evaluate(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Compare the further averages of the generator with the first, in the first extractor."""
-        if not self.loaded or not len(pl_module.averages):
+        if not self.loaded or not len(pl_module.power_ema):
             return
         found, real = self.loaded[0]
         rows = []
-        for average in (None, *pl_module.averages):
-            fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size, average)
-            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+        for average in (None, *pl_module.power_ema):
+            fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size, average)
+            generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
                 rows.append((squared_mmd(real, generated), average.width if average else None))
         if rows:
-            pl_module.log_scalars({f"average/kid_{found.name}_{width}": kid for kid, width in rows if width})
+            pl_module.log_scalars({f"power_ema/kid_{found.name}_{width}": kid for kid, width in rows if width})
             listed = ", ".join(f"{width or 'the first'} {kid:.4f}" for kid, width in rows)
             best = min(rows)[1]
             how = f"--checkpoint last --average {best}" if best else "the first, as without options"

@@ -72,33 +72,33 @@ class Health(Callback):
     Args:
         every: images from one look to the next.
         first: images of the first one; the interval doubles from there to `every`.
-        n: images of each kind that are looked at.
+        num_images: images of each kind that are looked at.
     """
 
-    def __init__(self, interval: int, first: int, n: int = 64) -> None:
+    def __init__(self, interval: int, first: int, num_images: int = 64) -> None:
         self.interval = at_least("callback.health.interval", interval, 1)
         self.first = at_least("callback.health.first", first, 1)
-        self.n = at_least("callback.health.n", n, 2)
+        self.num_images = at_least("callback.health.num_images", num_images, 2)
         self.bad: dict[str, str] = {}  # what is wrong now, in words
         self.said: list[str] = []
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
-            fakes = pl_module.fakes(self.n)  # on all ranks: synchronised BatchNorm is estimated together
+            fakes = pl_module.fakes(self.num_images)  # on all ranks: synchronised BatchNorm is estimated together
             if trainer.is_global_zero:
                 self.look(trainer, pl_module, fakes)
 
     def look(self, trainer: Trainer, pl_module: GAN, fakes: Tensor) -> None:
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        train, held_out = data.reals(self.n), data.reals(self.n, held_out=True)
+        train, held_out = data.reals(self.num_images), data.reals(self.num_images, held_out=True)
         values, error = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}, 0.0
-        if len(held_out) == self.n and pl_module.judges_alone:
+        if len(held_out) == self.num_images and pl_module.judges_alone:
             labels: list[Any] = [None] * 3
             if len(pl_module.class_counts):
                 labels = [
-                    data.real_labels(self.n),
-                    data.real_labels(self.n, held_out=True),
-                    pl_module.fake_labels(self.n),
+                    data.real_labels(self.num_images),
+                    data.real_labels(self.num_images, held_out=True),
+                    pl_module.fake_labels(self.num_images),
                 ]
             values["overfitting"], error = overfitting(
                 *map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)

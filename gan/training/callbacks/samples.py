@@ -23,19 +23,19 @@ class Samples(Callback):
         run: the run folder.
         every: images from one grid to the next; there is one at the end as well.
         first: images of the first one, the interval doubles from there to `every`.
-        n: pictures a grid.
+        num_images: pictures a grid.
     """
 
-    def __init__(self, run: str, interval: int, first: int, n: int = 64) -> None:
+    def __init__(self, run: str, interval: int, first: int, num_images: int = 64) -> None:
         self.folder = Path(run) / SAMPLES
         self.interval = at_least("callback.samples.interval", interval, 1)
         self.first = at_least("callback.samples.first", first, 1)
-        self.n = at_least("callback.samples.n", n, 1)
+        self.num_images = at_least("callback.samples.num_images", num_images, 1)
         self.last: Path | None = None  # the newest grid, for the progress bar
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
-            write(to_png(grid(trainer.datamodule.preview(self.n))), self.folder / "reals.png")  # type: ignore[attr-defined]
+            write(to_png(grid(trainer.datamodule.preview(self.num_images))), self.folder / "reals.png")  # type: ignore[attr-defined]
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
@@ -45,7 +45,7 @@ class Samples(Callback):
         pl_module.averaged_generator()  # on all ranks: synchronised BatchNorm is estimated together
         if not trainer.is_global_zero or lost(self.folder.parent):
             return
-        picture = to_png(grid(pl_module.preview(self.n), pl_module.columns(self.n)))
+        picture = to_png(grid(pl_module.preview(self.num_images), pl_module.columns(self.num_images)))
         self.last = self.path(pl_module)
         write(picture, self.last)
         for logger in trainer.loggers:

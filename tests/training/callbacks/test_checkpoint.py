@@ -27,7 +27,7 @@ class Scores(Evaluate):
     """An evaluation that gives the scores it is told to, one after the other."""
 
     def __init__(self, scores: list[float], interval: int) -> None:
-        super().__init__({}, [], interval, first=interval, n=2, reals=2)
+        super().__init__({}, [], interval, first=interval, num_images=2, max_real_images=2)
         self.script = iter(scores)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -63,13 +63,13 @@ class Constant(nn.Module):
 def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     module = model()
     module.generator, module.ema.module = Constant(), Constant()
-    health = Health(interval=8, first=8, n=4)
+    health = Health(interval=8, first=8, num_images=4)
     fit(module, 8, health)
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
     assert said[0].startswith("health: at 8 images: samples grow alike (mode collapse): they differ 0% as much")
     assert sum("samples grow alike" in line and "Try init_from=" in line for line in said) == 1
     assert said[-1].startswith("health: at the end, ") and "samples grow alike" in said[-1]
-    again = Health(interval=8, first=8, n=4)
+    again = Health(interval=8, first=8, num_images=4)
     again.load_state_dict(health.state_dict())
     fit(module, 2, again)
     assert "Try" not in capsys.readouterr().out
@@ -78,7 +78,7 @@ def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.Captur
 def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone() -> None:
     plain, watched = model(log_interval=8), model(log_interval=8)
     fit(plain, 6)
-    fit(watched, 6, Health(interval=8, first=8, n=4))
+    fit(watched, 6, Health(interval=8, first=8, num_images=4))
     for (name, value), other in zip(plain.state_dict().items(), watched.state_dict().values(), strict=True):
         if not name.startswith("ema"):  # whose BatchNorm is estimated when something is drawn
             assert torch.equal(value, other), name
@@ -97,7 +97,12 @@ def test_overfitting_needs_images_held_out() -> None:
         module = model()
         module.__class__ = Module
         logged.clear()
-        fit(module, 2, Health(interval=4, first=4, n=4), data=Images(size=16, images=24, batch_size=4, **options))
+        fit(
+            module,
+            2,
+            Health(interval=4, first=4, num_images=4),
+            data=Images(size=16, images=24, batch_size=4, **options),
+        )
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
 
 
@@ -105,6 +110,6 @@ def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) 
     module = model(
         augment=Adaptive(DiffAugment(), target=-1.0, images=20, interval=1), log_interval=8
     )  # rises at any logits
-    fit(module, 8, Health(interval=16, first=16, n=4))
+    fit(module, 8, Health(interval=16, first=16, num_images=4))
     assert module.loss_log.means["health/augment"] == pytest.approx(0.8)
     assert "augmentation is at its cap of 80%" in capsys.readouterr().out
