@@ -7,7 +7,7 @@ import sys
 from gan.common import signals
 
 if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not where Python code imports it
-    signals.quiet()
+    signals.end_silently()
 
 import argparse
 import importlib
@@ -15,7 +15,7 @@ import os
 from collections.abc import Sequence
 from typing import NoReturn
 
-from gan.common.errors import UserError, of_system, shown
+from gan.common.errors import UserError, describe_os_error, to_line
 
 COMMANDS = {
     "generate": "draw images from a trained run",
@@ -35,12 +35,12 @@ class Parser(argparse.ArgumentParser):
     """One that does not repeat all of a long argument."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(shown(message))
+        super().error(to_line(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one sub-command and return its exit code; 2 and one line for what a user can mend."""
-    with signals.raised():
+    with signals.as_keyboard_interrupt():
         try:
             return execute(arguments)
         except KeyboardInterrupt:
@@ -65,7 +65,7 @@ def execute(arguments: Sequence[str] | None) -> int:
     except (UserError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"error: {shown(of_system(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
+        print(f"error: {to_line(describe_os_error(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
         return 2
     return code or 0
 

@@ -23,7 +23,7 @@ from gan.latent.position import POSITIONS
 from gan.latent.projection import Projection
 from gan.latent.size import resized
 from gan.latent.space import Space
-from gan.run import run_folder
+from gan.run import checkpoints
 
 LARGEST_SEED = 2**63 - 1
 
@@ -288,7 +288,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float |
     Raises:
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
     """
-    path = run_folder.find(run, checkpoint)
+    path = checkpoints.find_checkpoint(run, checkpoint)
     return drawing(path, *loading.network_of(path, average))
 
 

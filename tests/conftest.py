@@ -1,4 +1,4 @@
-"""What several tests share: a cache of their own, a tiny run, and the command line as a user types it."""
+"""Shared fixtures: a cache for the tests, a tiny run, and the command line as a user types it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from gan.cli import main
+from gan.training.expected_warnings import EXPECTED_WARNINGS
 
-# Before torch is there: threads of several workers that wait for one core crawl, and tests are of the CPU.
+# Before torch is imported: threads of several workers would compete for cores, and tests use the CPU.
 os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 ROOT = Path(__file__).parent.parent
@@ -48,6 +49,12 @@ TINY = [
     "callback.progress.plain_interval=0",
 ]  # seconds a run
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    for message in EXPECTED_WARNINGS:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}")
+
+
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -60,7 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def unlocked() -> Iterator[None]:
-    """A test that has taken the lock of a run folder in this process gives it back."""
+    """Release the lock of a run folder that a test has taken in this process."""
     yield
     if "gan.run.lock" in sys.modules:
         sys.modules["gan.run.lock"].release()

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
+from gan.common.nested import flatten
 from gan.common.progress import duration
 from gan.run import run_folder
+from gan.run.metrics import read_metrics
 
 # What says where and how long a run was, not what it was.
 INCIDENTAL = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
@@ -93,9 +95,7 @@ def folders(given: list[str]) -> list[Path]:
 
 
 def load(folder: Path) -> Run:
-    return Run(
-        folder, run_folder.flatten(run_folder.read_config(folder)), run_folder.read_metrics(folder / run_folder.METRICS)
-    )
+    return Run(folder, flatten(run_folder.read_config(folder)), read_metrics(folder / run_folder.METRICS))
 
 
 def differing(found: list[Run]) -> list[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.commands import add_command
-from gan.common.errors import UserError, shown, writing
+from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
 
 SHOWN = 10  # lines of each list in the printed report; --json has all
@@ -183,7 +183,7 @@ def list_cache() -> None:
     print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
     for entry in entries:
         height, width, channels = entry.about.get("shape", (0, 0, 0))
-        where = shown(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
+        where = to_line(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         print(
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"

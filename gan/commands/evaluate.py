@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gan.commands.data import parse_size
 from gan.commands.generate import below, checked_device
 from gan.common.errors import UserError, at_least, writing
+from gan.common.revision import git_revision
 from gan.metrics import pretrained
-from gan.run import run_folder
+from gan.run import checkpoints, run_folder
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -149,7 +150,7 @@ def gather(arguments: argparse.Namespace) -> Found:
     if not is_run(source):
         sets, protocol = of_folder(source, arguments)
     else:
-        checkpoint = run_folder.find(source, arguments.checkpoint)
+        checkpoint = checkpoints.find_checkpoint(source, arguments.checkpoint)
         network, state = loading.network_of(checkpoint, arguments.average)
         if hasattr(network, "latent_dim"):
             sets, protocol = of_run(source, checkpoint, drawing(checkpoint, network, state), arguments)
@@ -166,7 +167,7 @@ def gather(arguments: argparse.Namespace) -> Found:
         "channels": sets.generated.shape[1],
         "copies_among": len(sets.train),
         "flips": sets.flips,
-        "code": run_folder.revision(),
+        "code": git_revision(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     title = (
@@ -203,7 +204,7 @@ def of_translator(
         if arguments.against:
             raise UserError(f"{source}: has held no pictures out; data.split does")
         print("note: no pictures were held out (data.split=file does): these were trained on")
-    elif source.is_dir() and checkpoint == run_folder.best(source):
+    elif source.is_dir() and checkpoint == checkpoints.best(source):
         print("note: the best checkpoint was chosen by these pictures; --checkpoint last was not")
     pictures = translator.translated(network.to(device), data, arguments.images, beside)
     part = part_of(data)

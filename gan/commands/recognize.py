@@ -317,13 +317,13 @@ def compare_with_generated(arguments: argparse.Namespace) -> None:
     from gan.metrics.extractors import features as extracted
     from gan.metrics.lite0 import Lite0Features
     from gan.recognition.score import classification_accuracy
-    from gan.run import run_folder
+    from gan.run import checkpoints
 
     model = chosen_model(arguments)
     if not model.classes:
         raise UserError(f"{arguments.run}: was trained without classes; data.labels=true trains with them")
     with redirect_stdout(sys.stderr):
-        data = loading.data(model.config, run_folder.find(arguments.run, arguments.checkpoint))
+        data = loading.data(model.config, checkpoints.find_checkpoint(arguments.run, arguments.checkpoint))
     test = data.reals(len(data.validation_rows), held_out=True)
     if not len(test):
         raise UserError(f"{arguments.run}: has held no images out to test on; data.split does")

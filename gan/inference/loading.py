@@ -19,7 +19,7 @@ from gan.common.names import one_line
 from gan.common.size import pair
 from gan.inference import blueprint
 from gan.inference.tiling import LEAST
-from gan.run import run_folder
+from gan.run import checkpoints
 from gan.run.checkpoint_io import load as load_checkpoint
 
 DATA = (
@@ -54,7 +54,7 @@ def load_translator(
         UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's; it draws
             from seeds and translates nothing, or goes one way only.
     """
-    path = run_folder.find(run, checkpoint)
+    path = checkpoints.find_checkpoint(run, checkpoint)
     network, state = network_of(path, average)
     return translating(path, network, direction), state["config"]
 
@@ -79,7 +79,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     Raises:
         UserError: as `load_translator`; it has no features of images, as those of translators.
     """
-    path = run_folder.find(run, checkpoint)
+    path = checkpoints.find_checkpoint(run, checkpoint)
     state = load_checkpoint(path)
     if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.training.translation."):
         raise UserError(f"{path}: is of a translator, whose discriminator knows patches alone")

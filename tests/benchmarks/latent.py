@@ -20,7 +20,7 @@ from gan.latent.space import Space
 from gan.metrics.edit_consistency import edit_consistency
 from gan.metrics.pairs import psnr, ssim
 from gan.model import Model
-from gan.run import run_folder
+from gan.run import checkpoints
 
 NEAR = 500  # images trained on that the nearest is looked for among
 
@@ -84,7 +84,7 @@ def main() -> None:
     if arguments.own:
         own_pictures(model, arguments.space, arguments.own)
     if arguments.real:
-        data = loading.data(model.config, run_folder.find(arguments.run, "best"))
+        data = loading.data(model.config, checkpoints.find_checkpoint(arguments.run, "best"))
         held_out_images(model, data, arguments.space, arguments.real, arguments.steps)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 import gan
 from gan.commands.generate import parse_seeds
 from gan.common.errors import UserError
-from gan.run import run_folder
+from gan.run import checkpoints
 from tests.conftest import ROOT, TINY, Train, command
 
 
@@ -119,7 +119,7 @@ def test_a_bomb_runs_nothing(gan_command: Train, tmp_path: Path) -> None:
     ],
 )
 def test_only_gans_networks_are_built(generator: Any, run: Path, tmp_path: Path) -> None:
-    path = run_folder.checkpoint_path(run, 16)
+    path = checkpoints.checkpoint_path(run, 16)
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["config"]["model"]["generator"] = generator
     torch.save(checkpoint, tmp_path / "forged.ckpt")

@@ -54,7 +54,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         ("dcgan", ["--space", "w"], "no mapping"),
         ("dcgan", ["--truncation", "0.5"], "no mapping"),
         ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation is of w"),
-        ("dcgan", ["--frames", "0"], "--frames=0: a whole number of at least 1"),
+        ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
         ("dcgan", ["--rate", "nan"], "--rate nan: from 0.1 to 1000"),
         ("dcgan", ["--rate", "0.0001"], "--rate 0.0001: from"),
         ("stylegan2", ["--truncation", "nan"], "truncation nan: a finite number"),

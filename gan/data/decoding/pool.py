@@ -20,7 +20,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.memory import available
-from gan.common.signals import uninterrupted
+from gan.common.signals import deferred
 from gan.data.decoding.decode import ImageError
 
 Task = TypeVar("Task")
@@ -175,7 +175,7 @@ def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
     context.set_forkserver_preload(LIBRARIES)
     if clean == "forkserver":
         resource_tracker.ensure_running()  # first, since it ends by letting Ctrl-C through
-        with uninterrupted():  # the server inherits it: Ctrl-C would end it with a traceback while it imports
+        with deferred():  # the server inherits it: Ctrl-C would end it with a traceback while it imports
             forkserver.ensure_running()
     memory = max(LEAST_MEMORY, available() // count)
     return ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work, memory, LIMIT))
@@ -183,7 +183,7 @@ def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
     """Send tasks to a pool, which may start a process for them: Ctrl-C between its parts would leave it with half."""
-    with uninterrupted():
+    with deferred():
         return pool.submit(_work_on, chunk)
 
 

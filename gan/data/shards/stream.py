@@ -14,7 +14,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from gan.common.errors import UserError, at_least, shown
+from gan.common.errors import UserError, at_least, to_line
 from gan.common.size import pair
 from gan.data.module import loader, position
 from gan.data.random_crop_flip import Variation
@@ -193,7 +193,7 @@ class Stream(LightningDataModule):
         except NotOurs as error:
             raise refused(self.root, error) from error
         except Exception as error:  # what a missing file, a network or a storage service raises is its own
-            raise UserError(f"data.root={self.root}: cannot be read ({shown(error)})") from error
+            raise UserError(f"data.root={self.root}: cannot be read ({to_line(error)})") from error
         height, width, channels = shape
         if (height, width, channels) != (*self.size, self.channels):
             sizes = f"data.size=[{height},{width}] data.channels={channels}"

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError, shown
+from gan.common.errors import UserError, to_line
 from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder, Fitted
 
@@ -75,7 +75,7 @@ class Downloaded:
         return found
 
     def _damaged(self, why: str) -> UserError:
-        return UserError(f"{self.path}: not what was kept there ({shown(why)}); remove it, and it is made anew")
+        return UserError(f"{self.path}: not what was kept there ({to_line(why)}); remove it, and it is made anew")
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
@@ -94,7 +94,7 @@ def load(name: str, folder: Path) -> Any:
         return getattr(datasets, SETS[name])(folder, train=True, download=True)
     except Exception as error:  # no network, a torn file, a hostile one
         raise UserError(
-            f"data={name}: cannot be downloaded to {folder} ({shown(error)}); try again with a network, "
+            f"data={name}: cannot be downloaded to {folder} ({to_line(error)}); try again with a network, "
             "or take data=retro or data=folder"
         ) from error
 

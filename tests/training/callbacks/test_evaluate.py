@@ -9,11 +9,12 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan.run import run_folder
+from gan.run.metrics import read_metrics
 from tests.conftest import Train
 
 
 def scores(run: Path) -> list[dict[str, float]]:
-    lines = run_folder.read_metrics(run / run_folder.METRICS)
+    lines = read_metrics(run / run_folder.METRICS)
     return [line for line in lines if any(name.startswith("eval/") for name in line)]
 
 
