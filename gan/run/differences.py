@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.common.errors import UserError
 from gan.common.nested import flatten
@@ -25,8 +25,8 @@ def check_same(run: Path, cfg: DictConfig) -> None:
     if cfg.resume_force:
         return
     if found := differences(run, cfg):
-        old, new = flatten(run_folder.read_config(run)), flatten(to_plain(cfg))
-        if renamed := find_renamed(old, new):
+        known = flatten(OmegaConf.to_container(cfg, resolve=False))
+        if renamed := find_renamed(flatten(run_folder.read_config(run)), known):
             raise UserError(f"{run / run_folder.CONFIG}: {renamed}; {OLDER_VERSION}")
         raise UserError(
             f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "

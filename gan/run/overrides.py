@@ -20,18 +20,10 @@ from gan.run.renamed import OLDER_VERSION, describe_renamed
 
 MAX_OVERRIDES = 1_000  # of a run
 NAME = r"[A-Za-z0-9_]+"
-FORBIDDEN = re.compile(
-    r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force"
-)  # where files are written
+# Where files are written, and how Hydra works.
+FORBIDDEN = re.compile(r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force")
 EXTRACTORS = "callback.evaluate.extractors"
-READ_PATHS = (
-    "data.root",
-    "data.a",
-    "data.b",
-    "data.labels",
-    "data.name",
-    "init_from",
-)  # which training reads
+READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # training reads them
 
 
 def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
@@ -53,7 +45,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
     for word, (key, value) in untrusted.items():
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
             if renamed := describe_renamed(key, value, known):
-                raise UserError(f"{path}: {renamed}; {OLDER_VERSION}")
+                raise UserError(f"{path}: {renamed[:200]}; {OLDER_VERSION}")
             raise refusal(path, word, fault)
         if key in READ_PATHS and value is not None:
             print_line(f"{path.parent}: reads {key}={value}")

@@ -48,6 +48,7 @@ RENAMED: dict[str, str | tuple[str, ...]] = {
     "penalty.rotation.every": "penalty.rotation.interval",
     "penalty.table.every": "penalty.table.interval",
 }
+MAX_PARTS = 6  # of a key of RENAMED
 NETWORKS = ("model.generator", "model.discriminator")
 OLDER_VERSION = "an older version has written this run; install that version, or train again"
 
@@ -62,7 +63,7 @@ def new_names(name: str) -> list[str]:
 
 def _renamed_once(name: str) -> list[str]:
     parts = name.split(".")
-    for end in range(len(parts), 0, -1):
+    for end in range(min(len(parts), MAX_PARTS), 0, -1):
         if new := RENAMED.get(".".join(parts[:end])):
             return [".".join([each, *parts[end:]]) for each in _as_tuple(new)]
     network = ".".join(parts[:2])

@@ -87,9 +87,9 @@ WHOLE = CONTENT | {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"optimizer_states": None}, "it has no optimizer_states of type list"),
-        ({"callbacks": [1]}, "it has no callbacks of type dict"),
-        ({"global_step": "4"}, "it has no global_step of type int"),
+        ({"optimizer_states": None}, "the checkpoint has no optimizer_states of type list"),
+        ({"callbacks": [1]}, "the checkpoint has no callbacks of type dict"),
+        ({"global_step": "4"}, "the checkpoint has no global_step of type int"),
         ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
         ({"state_dict": {"w": 3}}, "w is not finite"),
     ],

@@ -82,7 +82,7 @@ def test_a_job_that_is_started_again_waits_for_the_one_before(
     other: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setattr(lock, "say", lambda line: (print(line), other.stdin.close()))  # type: ignore[union-attr]
+    monkeypatch.setattr(lock, "print_line", lambda line: (print(line), other.stdin.close()))  # type: ignore[union-attr]
     lock.acquire(tmp_path)
     assert "waiting up to 135 s" in capsys.readouterr().out
     assert not lock.is_lost(tmp_path)
@@ -92,7 +92,7 @@ def test_the_lock_of_another_machine_is_taken_over_without_a_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "LEASE", 1.5)
-    monkeypatch.setattr(lock, "BEAT", 0.5)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
     foreign(tmp_path)
     lock.acquire(tmp_path)
     assert not lock.is_lost(tmp_path)
@@ -102,7 +102,7 @@ def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "LEASE", 1.5)
-    monkeypatch.setattr(lock, "BEAT", 0.5)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
     path = foreign(tmp_path)
     beat = f"import os, time\nwhile True: os.utime({str(path)!r}); time.sleep(0.2)"
     heart = subprocess.Popen([sys.executable, "-c", beat])

@@ -57,6 +57,6 @@ def test_what_is_read_from_the_disk_is_printed(tmp_path: Path, capsys: pytest.Ca
 
 def test_classes_that_are_typed_again_are_replayed(tmp_path: Path) -> None:
     words = ["model.generator_optimizer._target_=torch.optim.AdamW", "seed=1"]
-    with pytest.raises(UserError, match="is refused: a run folder does not name classes; type it again"):
+    with pytest.raises(UserError, match="is refused: a run folder may not name classes; if you trust it, repeat it"):
         read_overrides(write(tmp_path, *words), typed=[])
     assert read_overrides(write(tmp_path, *words), typed=words[:1]) == words
