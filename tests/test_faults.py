@@ -182,7 +182,9 @@ def test_a_killed_rank_ends_the_other(folder: Path) -> None:
     with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
         (rank,) = gatherers(process)
         os.kill(rank, signal.SIGKILL)
-        assert ending(process).startswith("error: another process of this run has died or does not answer; go on with")
+        assert ending(process).startswith(
+            "error: another process of this run has died or does not answer; continue with"
+        )
     resume(folder)
 
 

@@ -184,8 +184,11 @@ def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_
     small += ["data.size=16", "data.images=16", "data.split=null", "data.batch_size=8", "images=8", "hydra.run.dir=a"]
     typed = ["model.generator_optimizer.lr=1e-6", "augment=diffaugment", "penalty.r1.weight=3"]
     said = train(*small, *typed, tiny=False).stdout
-    assert "model.generator_optimizer.lr is given, so model.generator_optimizer.lr follows no schedule" in said
-    assert "augment is given, so augment.probability follows no schedule" in said
+    assert (
+        "model.generator_optimizer.lr is set, so the recipe's schedule of model.generator_optimizer.lr is not used"
+        in said
+    )
+    assert "augment is set, so the recipe's schedule of augment.probability is not used" in said
     assert "(side / 64)^3 x the value published for 64 pixels" in said
     (path,) = checkpoints.list_checkpoints(tmp_path / "a")
     state = load(path)

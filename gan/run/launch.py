@@ -87,7 +87,7 @@ def message_of(error: BaseException) -> str | None:
                 one_line(str(cause).split(", but you set")[0]) + "; trainer.deterministic=warn continues nevertheless"
             )
         if "loading state_dict" in str(cause):
-            return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
+            return "the checkpoint belongs to another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
             return one_line(str(cause))
         if isinstance(cause, OSError):

@@ -63,7 +63,7 @@ def test_files_beside_checkpoints_of_another_shape(text: str, run: Path, cage: C
 def test_a_checkpoint_that_is_not_the_one_that_was_saved(run: Path, cage: Cage) -> None:
     path = checkpoints.checkpoint_path(run, 64)
     torch.save(checkpoint(DCGAN, ["a"]), path)
-    assert "holds no whole checkpoint" in cage.run(*GENERATE)
+    assert "no undamaged checkpoint" in cage.run(*GENERATE)
 
 
 LINKS: dict[str, tuple[Callable[[Path, Path], None], list[str]]] = {

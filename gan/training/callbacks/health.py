@@ -34,24 +34,24 @@ FINDINGS = {  # message, and what to try
         "{skipped:.1%} of the updates were skipped, since their gradients were not finite",
         "lower learning rates, trainer.precision=32-true",
     ),
-    "wins": (
+    "too strong": (
         "the discriminator is too strong: it classifies {accuracy:.0%} of pairs correctly; the generator learns little",
         "stronger augmentation such as augment=diffaugment or ada, or a lower model.discriminator_optimizer.lr",
     ),
-    "loses": (
+    "too weak": (
         "the discriminator is too weak: it classifies only {accuracy:.0%} of pairs correctly",
         "a higher model.discriminator_optimizer.lr, a larger network, or model.n_critic=2, unless samples are good",
     ),
-    "overfits": (
+    "overfitting": (
         "the discriminator memorizes images: its logits of held-out images are {overfitting:.0%} of the way from those "
         "of training images to those of generated images",
         "stronger augmentation such as augment=diffaugment or ada, more images, or smaller networks",
     ),
-    "capped": (
+    "at maximal probability": (
         "augmentation is at its maximal probability {augment:.0%}, and the discriminator still overfits",
         "more images, smaller networks, or larger weights of the penalties on D",
     ),
-    "alike": (
+    "mode collapse": (
         "mode collapse: samples differ {diversity:.0%} as much as real images",
         "init_from=RUN (its best checkpoint), lower learning rates, augment=diffaugment, another seed",
     ),
@@ -111,7 +111,7 @@ class Health(Callback):
         if not pl_module.loss.signed_logits:
             values.pop("accuracy", None)  # such a critic has large gradients even if it classifies all pairs correctly
         values["overfitting_bound"] = values.get("overfitting", 0.0) - ERRORS * error
-        values["cap"] = getattr(pl_module.augment, "max_probability", 1.0)
+        values["max_probability"] = getattr(pl_module.augment, "max_probability", 1.0)
         self.report(trainer, pl_module, values)
 
     def report(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:
@@ -145,15 +145,15 @@ def symptoms(values: dict[str, float]) -> Iterator[str]:
         yield "skipped"
     accuracy = values.get("accuracy", 0.75)
     if accuracy >= MAX_ACCURACY:
-        yield "wins"
+        yield "too strong"
     if accuracy <= MIN_ACCURACY:
-        yield "loses"
+        yield "too weak"
     if values.get("overfitting_bound", 0.0) >= MAX_OVERFITTING:
-        yield "overfits"
-    if values.get("augment", 0.0) >= values.get("cap", 1.0) - ROUNDING:
-        yield "capped"
+        yield "overfitting"
+    if values.get("augment", 0.0) >= values.get("max_probability", 1.0) - ROUNDING:
+        yield "at maximal probability"
     if values["diversity"] <= MIN_DIVERSITY:
-        yield "alike"
+        yield "mode collapse"
 
 
 @torch.no_grad()

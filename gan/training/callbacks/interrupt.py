@@ -35,7 +35,7 @@ class Interrupt(Callback):
 
     def __init__(self) -> None:
         self.signal = 0  # number of the received signal, here or on another rank
-        self.reminded = 0  # how often no batch arrived within PATIENCE
+        self.alarms = 0  # number of times that no batch arrived within PATIENCE
         self.at_once = False  # training ended without waiting for the batch
         self.previous: dict[int, Any] = {}
         self.group: dist.ProcessGroup | None = None  # on the CPU, to avoid synchronizing the GPU
@@ -49,13 +49,13 @@ class Interrupt(Callback):
             self.group = dist.new_group(backend="gloo")
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
-                self.previous[number] = signal.signal(number, self.receive)
+                self.previous[number] = signal.signal(number, self.on_signal)
             if hasattr(signal, "SIGALRM"):
-                self.previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self.remind)
+                self.previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self.on_alarm)
             if trainer.world_size > 1:
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
-    def receive(self, number: int, frame: FrameType | None) -> None:
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
         """The handler of SIGTERM and SIGINT."""
         if self.watchdog:
             self.watchdog.handled += 1
@@ -66,12 +66,12 @@ class Interrupt(Callback):
         if signal.SIGALRM in self.previous:
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
-    def remind(self, number: int, frame: FrameType | None) -> None:
+    def on_alarm(self, number: int, frame: FrameType | None) -> None:
         """The handler of SIGALRM: continue stopped workers, or kill them, while the main thread waits for a batch."""
         if not awaits_batch(frame):
             return
-        self.reminded += 1
-        self.at_once = self.reminded > 1
+        self.alarms += 1
+        self.at_once = self.alarms > 1
         for worker in workers():
             os.kill(worker, signal.SIGKILL if self.at_once else signal.SIGCONT)
         if self.at_once and not workers():  # this process itself reads the data
@@ -92,6 +92,7 @@ class Interrupt(Callback):
         self.restore()
 
     def restore(self) -> None:
+        """Restore the previous signal handlers."""
         if self.watchdog:
             self.watchdog.close()
             self.watchdog = None
