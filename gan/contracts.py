@@ -78,11 +78,15 @@ class Discriminator(Protocol):
 
 @runtime_checkable
 class Loss(Protocol):
-    """The adversarial losses of both networks."""
+    """The adversarial losses of both networks.
+
+    Optional members:
+
+    requires_head: str | None = None    the discriminator's `head` that the loss needs
+    signed_logits: bool = True          D(x) > 0 means "real"; False where only differences of logits have a meaning
+    """
 
     needs_real_logits: bool  # the generator's loss takes them too
-    requires_head: str | None  # the discriminator's `head`; None: any
-    signed_logits: bool  # D(real) > 0 means "real"; False where only differences of logits have a meaning
 
     def discriminator(self, real_logits: Logits, fake_logits: Logits) -> Tensor:
         """The scalar that the discriminator minimizes."""

@@ -17,7 +17,7 @@ USAGE = """Train a GAN on a folder of retro images.
     tensorboard --logdir runs                                losses and samples
 
 Set an option with NAME=VALUE and choose a file of a group with GROUP=FILE. A list replaces the whole list, for example
-callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kernel]. In zsh, quote arguments that contain
+callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid]. In zsh, quote arguments that contain
 brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the whole configuration.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import re
 from pathlib import Path
 from typing import Any
@@ -130,9 +131,14 @@ def describe_rules(cfg: DictConfig) -> list[str]:
     return list(found.values())
 
 
-def loss_is(name: str, *, _root_: DictConfig) -> bool:
-    """Whether the loss is the class of this name, for networks that have a head for it."""
-    return str((_root_.get("loss") or {}).get("_target_")).endswith(f".{name}")
+def head_of_loss(*, _root_: DictConfig) -> str | None:
+    """The discriminator's head that the loss needs, `requires_head` of its class; None if it needs none."""
+    module, _, name = str((_root_.get("loss") or {}).get("_target_") or "").rpartition(".")
+    try:
+        head: str | None = getattr(getattr(importlib.import_module(module), name), "requires_head", None)
+    except Exception:  # of the user's own module
+        return None  # instantiating the loss raises it again
+    return head
 
 
 def objective_for(data: str, *, _root_: DictConfig) -> str:
@@ -144,12 +150,12 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
         data: class of the data module.
     """
     kind = data.rpartition(".")[2]
-    if kind == "Styled" and _root_.data.pairing == "paired":
+    if kind == "StyledDataModule" and _root_.data.pairing == "paired":
         from gan.data import styles
 
-        predictable = styles.BY_CHANCE.isdisjoint(styles.names(_root_.data.style))
+        predictable = styles.STOCHASTIC.isdisjoint(styles.filter_names(_root_.data.style))
     else:
-        predictable = kind == "Paired"
+        predictable = kind == "PairedDataModule"
     return "eval/ciede2000" if predictable else "eval/kid_lite0"
 
 
@@ -188,6 +194,6 @@ def register() -> None:
     """Register the resolvers with OmegaConf."""
     for resolver in (
         by_device, by_size, by_side, precision, strategy, sync_batchnorm, fused, halvings, sides, images_at, unless,
-        shorter, gamma, classes, loss_is, cubic, objective_for,
+        shorter, gamma, classes, head_of_loss, cubic, objective_for,
     ):  # fmt: skip
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

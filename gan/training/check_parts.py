@@ -17,14 +17,14 @@ def check_parts(generator: Any, discriminator: Any, loss: Any, penalties: Mappin
         check(penalty, Penalty, f"penalty.{name}")
     if augment is not None:
         check(augment, Augment, "augment")
-    head = getattr(discriminator, "head", None)
+    head, required = getattr(discriminator, "head", None), getattr(loss, "requires_head", None)
     head = head if isinstance(head, str) else None  # else a layer of that name
-    if loss.requires_head != head:
+    if required != head:
         raise UserError(
-            f"loss {type(loss).__name__} needs model.discriminator.head={loss.requires_head or 'null'}, "
+            f"loss {type(loss).__name__} needs model.discriminator.head={required or 'null'}, "
             f"and {type(discriminator).__module__} has head={head or 'null'}"
         )
-    if hasattr(augment, "feedback") and not loss.signed_logits:
+    if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
         raise UserError(
             f"augment=ada adapts to the sign of D(real), which has no meaning with loss {type(loss).__name__}; "
             "use augment=r3gan or augment=diffaugment"

@@ -24,8 +24,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan.common.errors import Diverged, UserError
 from gan.common.output import print_line
 from gan.common.processes import is_child
-from gan.data.module import Images
-from gan.data.sampler import share_of
+from gan.data.module import ImageDataModule
+from gan.data.sampler import per_rank_batch_size
 from gan.run import checkpoints, ranks, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, load
 from gan.run.config import to_plain
@@ -42,7 +42,7 @@ from gan.training.schedules import drop_overridden_schedules
 def fit(
     cfg: DictConfig,
     model: GAN,
-    data: Images,
+    data: ImageDataModule,
     make_trainer: Callable[..., Trainer],
     run: Path,
     notes: Sequence[str] = (),
@@ -111,7 +111,7 @@ def fit(
 
 def build_trainer(
     cfg: DictConfig,
-    data: Images,
+    data: ImageDataModule,
     run: Path,
     make_trainer: Callable[..., Trainer],
     storage: AtomicCheckpointIO,
@@ -164,9 +164,9 @@ def log_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]
             logger.add_choices(choices, best_of(config["objective"]))
 
 
-def prepare_data(trainer: Trainer, data: Images) -> None:
+def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:
     """Fill the cache before further processes start, so that an error of the user ends one process only."""
-    share_of(data.batch_size, trainer.world_size)
+    per_rank_batch_size(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
 
@@ -186,7 +186,7 @@ def load_weights(model: GAN, source: Path) -> None:
         raise UserError(f"init_from={source}: belongs to another model; {detail}") from error
 
 
-def print_summary(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
+def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
     """Print the run folder, the numbers of parameters, the devices, and what to be aware of."""
     if not trainer.is_global_zero:
         return

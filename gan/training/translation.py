@@ -58,8 +58,8 @@ class Translator(TranslationPreviews, GAN):
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
         if any(side % generator.multiple for side in data.size):
             raise UserError(f"{size}: both sides must be multiples of {generator.multiple} for this generator")
-        if min(data.size) < discriminator.least:
-            raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.least} pixels")
+        if min(data.size) < discriminator.min_size:
+            raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.min_size} pixels")
         needs_pairs = self.needs_pairs or any(getattr(part, "needs_pairs", False) for part in self.penalties.values())
         if needs_pairs and not getattr(data, "aligned", False):
             raise UserError(
@@ -79,7 +79,7 @@ class Translator(TranslationPreviews, GAN):
             self.initialize_colors(self.closed_form, network, a, b)
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        generator.start(*closed_form(a, b).of_units())
+        generator.set_color_transform(*closed_form(a, b).of_units())
 
 
 class Pix2Pix(Translator):
@@ -93,7 +93,7 @@ class Pix2Pix(Translator):
 class CycleGAN(Translator):
     """Two translators, a to b and b to a, each the inverse of the other. Each update sums the terms of both directions.
 
-    Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.both_ways.BothWays`.
+    Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.bidirectional.Bidirectional`.
 
     Args:
         pool_size: generated images per direction that the discriminator may see again.

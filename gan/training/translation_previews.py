@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan.evaluation.memorization import NEIGHBORS
 from gan.inference.tiling import translate_each
-from gan.metrics.translation import kept, nearness
+from gan.metrics.translation import content_preservation, ground_truth_scores
 from gan.training.ema import EMA
 
 
@@ -48,13 +48,13 @@ class TranslationPreviews:
         images = self.chosen(self.data.inputs, n)
         columns = [images, *self.translations(images)]
         if self.has_ground_truth:
-            return [*columns, self.chosen(self.data.truths, n)]
+            return [*columns, self.chosen(self.data.ground_truth, n)]
         target = self.chosen(self.data.reals, n)
         return [*columns, target, self.translate(self.averaged_generator(), target)]
 
     @property
     def has_ground_truth(self) -> bool:
-        return self.data.truths(1) is not None
+        return self.data.ground_truth(1) is not None
 
     @property
     def num_beside(self) -> int:
@@ -72,9 +72,9 @@ class TranslationPreviews:
     def scores(self, fakes: Tensor) -> dict[str, float]:
         """What the translations keep of their inputs, and their distance to the ground truth where it is known."""
         images = self.chosen(self.data.inputs, len(fakes))
-        found = kept(images, fakes)
+        found = content_preservation(images, fakes)
         if self.has_ground_truth:
-            found |= nearness(images, fakes, self.chosen(self.data.expected, len(fakes)))
+            found |= ground_truth_scores(images, fakes, self.chosen(self.data.predictable_ground_truth, len(fakes)))
         return found
 
     def num_eval_images(self, n: int) -> int:

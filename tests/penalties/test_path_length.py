@@ -14,7 +14,7 @@ from gan.penalties.path_length import PathLength
 class Linear(nn.Module):
     """image = sum over layers of A w, whose Jacobian is A for each layer."""
 
-    styles = 3
+    num_ws = 3
 
     def __init__(self) -> None:
         super().__init__()

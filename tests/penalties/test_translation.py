@@ -13,10 +13,10 @@ from gan.common.errors import UserError
 from gan.contracts import Augmented, CycleStep, TranslationStep, connect
 from gan.networks import lut
 from gan.networks.resnet_translator import Generator
-from gan.penalties.cycle import Cycle
-from gan.penalties.identity import Identity
+from gan.penalties.cycle import CycleConsistency
+from gan.penalties.identity import IdentityMapping
+from gan.penalties.lut_regularization import LUTRegularization
 from gan.penalties.patch_nce import PatchNCE
-from gan.penalties.table import LUTRegularization
 
 
 class Times(nn.Module):
@@ -42,18 +42,20 @@ def test_cycle_and_identity_are_mean_absolute_differences_in_both_directions() -
     connect(there, back)
     both = [(there, a, b), (back, b, a)]
     for step, source, target in both:
-        assert Cycle(10.0)(step).item() == pytest.approx(10 * 0.5 * source.abs().double().mean().item(), rel=1e-5)
+        assert CycleConsistency(10.0)(step).item() == pytest.approx(
+            10 * 0.5 * source.abs().double().mean().item(), rel=1e-5
+        )
         factor = step.generator.factor.item()
         away = abs(factor - 1) * target.abs().double().mean().item()
-        assert Identity(5.0)(step).item() == pytest.approx(5 * away, rel=1e-5)
-    Cycle()(there).backward()
+        assert IdentityMapping(5.0)(step).item() == pytest.approx(5 * away, rel=1e-5)
+    CycleConsistency()(there).backward()
     assert there.generator.factor.grad is not None and back.generator.factor.grad is not None
     halves = there.split(2)
     assert [len(half.real_a) for half in halves] == [2, 1]
     for half in halves:
         assert half.other.other is half and torch.equal(half.other.real, half.real_a)
-    with pytest.raises(UserError, match="needs model=cyclegan"):
-        Cycle()(step_of(TranslationStep, Times(1.0), a, b))
+    with pytest.raises(UserError, match="use model=cyclegan"):
+        CycleConsistency()(step_of(TranslationStep, Times(1.0), a, b))
 
 
 def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Tensor, seed: int, flip: bool) -> float:
@@ -66,7 +68,7 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
         query = generator.features(translation)[layer]
         key = generator.features(picture.flip(3) if flip else picture)[layer]
         query = query.flip(3) if flip else query
-        places = torch.randperm(query.shape[2] * query.shape[3])[: penalty.patches]
+        places = torch.randperm(query.shape[2] * query.shape[3])[: penalty.num_patches]
         rows, columns = np.divmod(places.numpy(), query.shape[3])
         for n in range(len(query)):
             q, k = (head(m[n, :, rows, columns].T).detach().numpy() for m in (query, key))
@@ -81,7 +83,7 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
 @pytest.mark.parametrize("flip", [False, True])
 def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictures_places(flip: bool) -> None:
     generator = Generator(3, 4, 2, norm="none").double()
-    penalty = PatchNCE(3, 4, (0, 2, 5), patches=7, dim=5, weight=3.0, identity=False, flip=flip).double()
+    penalty = PatchNCE(3, 4, (0, 2, 5), num_patches=7, embedding_dim=5, weight=3.0, identity=False, flip=flip).double()
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
     step = step_of(TranslationStep, generator, a, b)
     seen = set()
@@ -97,7 +99,7 @@ def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictur
 
 
 def test_with_identity_it_is_half_of_each() -> None:
-    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "patches": 16 * 16}
+    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "num_patches": 16 * 16}
     both = PatchNCE(3, 4, **options)  # type: ignore[arg-type]
     one = copy.deepcopy(both)
     one.identity = False
@@ -119,15 +121,15 @@ def test_the_pictures_own_features_are_not_moved_and_its_heads_are() -> None:
 @pytest.mark.parametrize("generator", [nn.Identity(), Generator(3, 4, 1)])
 def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> None:
     step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
-    with pytest.raises(UserError, match=r"penalty=patch_nce: layers=\[0, 9\]"):
+    with pytest.raises(UserError, match=r"patch_nce"):
         PatchNCE(3, 4, (0, 9), identity=False)(step)
 
 
 def test_tables_are_to_be_smooth_and_to_rise() -> None:
-    generator = lut.Generator(points=4, tables=2)
+    generator = lut.Generator(lut_size=4, num_luts=2)
     nn.init.normal_(generator.entries)
     step: Any = SimpleNamespace(generator=generator)
-    tables = generator.tables.detach().double().numpy()
+    tables = generator.luts.detach().double().numpy()
     steps = [np.diff(tables, axis=axis) for axis in (2, 3, 4)]
     smooth, falls = (sum(np.mean(f(each)) for each in steps) for f in (np.square, lambda x: np.maximum(-x, 0)))
     assert LUTRegularization(0.5, 3.0)(step).item() == pytest.approx(0.5 * smooth + 3 * falls, rel=1e-5)
@@ -135,5 +137,5 @@ def test_tables_are_to_be_smooth_and_to_rise() -> None:
     assert LUTRegularization(0.0, 0.0, 2.0)(step).item() == pytest.approx(2 * bends, rel=1e-5)
     assert LUTRegularization(0.0, 0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() < 1e-10  # type: ignore[arg-type]
     assert LUTRegularization(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="model=lut alone"):
+    with pytest.raises(UserError, match="use model=lut"):
         LUTRegularization()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 DATA = ["unpaired", "paired", "stream", "retro", "retro_filter", "folder"]
 
 
+@functools.cache
 def existing() -> set[str]:
     """All options of the recipes, and all GROUP=FILE."""
     penalties = ",".join(sorted(path.stem for path in (CONF / "penalty").glob("*.yaml")))

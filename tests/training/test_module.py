@@ -18,7 +18,7 @@ from gan.augment.ada import ADA
 from gan.augment.adaptive import Adaptive
 from gan.common.errors import Diverged, UserError
 from gan.contracts import Step
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.losses.none import NoAdversarialLoss
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
@@ -46,7 +46,7 @@ def fit(
     batches: int,
     *callbacks: Callback,
     precision: Any = "32-true",
-    data: Images | None = None,
+    data: ImageDataModule | None = None,
     **options: Any,
 ) -> Trainer:
     trainer = Trainer(
@@ -61,7 +61,7 @@ def fit(
         **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
         **options,
     )
-    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH) if data is None else data)
+    trainer.fit(module, ImageDataModule(size=16, num_images=24, batch_size=BATCH) if data is None else data)
     return trainer
 
 
@@ -302,9 +302,12 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
     def trained(micro_batch: int | None) -> GAN:
         torch.manual_seed(0)
         size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
-        options = {"width": 8, "blocks": 1, "group_width": 4}
+        options = {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
-        parts = {"penalties": {"r1": R1(0.1, interval=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
+        parts = {
+            "penalties": {"r1": R1(0.1, interval=2)},
+            "augment": Adaptive(ADA(), target=-1.0, adjustment_images=100),
+        }
         module = GAN(
             *networks,
             Nonsaturating(),
@@ -366,7 +369,7 @@ def test_a_penalty_goes_backward_in_fp32(penalty: type) -> None:
 
     def moved(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        size, options = (16, 16), {"width": 8, "blocks": 1, "group_width": 4}
+        size, options = (16, 16), {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
         descent = functools.partial(torch.optim.SGD, lr=1.0)
         module = GAN(*networks, NoAdversarialLoss(), descent, descent, batch_size=BATCH, penalties={"p": penalty(10.0)})

@@ -108,7 +108,7 @@ class Health(Callback):
         means = pl_module.loss_log.means
         values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}
         values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
-        if not pl_module.loss.signed_logits:
+        if not getattr(pl_module.loss, "signed_logits", True):
             values.pop("accuracy", None)  # such a critic has large gradients even if it classifies all pairs correctly
         values["overfitting_bound"] = values.get("overfitting", 0.0) - ERRORS * error
         values["max_probability"] = getattr(pl_module.augment, "max_probability", 1.0)

@@ -21,7 +21,7 @@ def scores(run: Path) -> list[dict[str, float]]:
 def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = [
         "images=4",
-        "data.images=130",
+        "data.num_images=130",
         "callback.evaluate.num_images=13",
         "data.split=file",
         "data.validation=0.5",
@@ -64,7 +64,7 @@ def test_missing_weights_are_said_once_and_training_goes_on(
 
 
 def test_too_few_images_are_said_and_training_goes_on(train: Train, tmp_path: Path) -> None:
-    out = train("images=8", "hydra.run.dir=a", "data.images=4").stdout
+    out = train("images=8", "hydra.run.dir=a", "data.num_images=4").stdout
     assert "too few to compare with" in out and scores(tmp_path / "a") == []
 
 
