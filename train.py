@@ -4,15 +4,15 @@
     python train.py data=folder data.root=PATH data.size=[96,64]  a folder
     python train.py model=dcgan data=retro trainer.devices=2      two devices
     python train.py -m loss=hinge,nonsaturating seed=0,1          a sweep
-    python train.py resume=runs/NAME                              go on
+    python train.py resume=runs/NAME                              resume
 
-`python train.py --help` lists the parts and options.
+`python train.py --help` lists the groups and options.
 """
 
 from gan.common import signals
 
 if __name__ == "__main__":
-    signals.quiet()  # before imports that take a second
+    signals.end_silently()  # before the slow imports
 
 import hydra
 from omegaconf import DictConfig
@@ -22,17 +22,17 @@ from gan.run.launch import errors_in_one_line, launch
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    """Build, fit, and return the number that a sweep minimizes."""
+    """Train, and return the objective."""
     with errors_in_one_line():
-        import torch  # the heavy imports wait until there is something to train
+        import torch  # imported late, so that errors in options appear quickly
         from hydra.utils import instantiate
 
         from gan.common.clock import seed_of
-        from gan.run.config import rules
-        from gan.run.resume import begin
+        from gan.run.job import start_run
+        from gan.run.resolvers import describe_rules
         from gan.training.fit import fit
 
-        run, notes = begin(cfg), rules(cfg)  # before values take the place of the rules that they come from
+        run, notes = start_run(cfg), describe_rules(cfg)  # before instantiate resolves the rules
         torch.manual_seed(seed_of(cfg.seed, "weights"))
         return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run, notes)
 

@@ -7,7 +7,7 @@ import sys
 from gan.common import signals
 
 if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not if Python code imports this file
-    signals.quiet()
+    signals.end_silently()
 
 import argparse
 import importlib
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from gan.commands import renamed
-from gan.common.errors import UserError, of_system, shown
+from gan.common.errors import UserError, describe_os_error, to_line
 
 COMMANDS = {
     "generate": "generate images with a trained run",
@@ -36,12 +36,12 @@ class Parser(argparse.ArgumentParser):
     """A parser that does not repeat a long argument in its error message."""
 
     def error(self, message: str) -> NoReturn:
-        super().error(shown(message))
+        super().error(to_line(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code; print one line and return 2 for an error of the user."""
-    with signals.raised():
+    with signals.as_keyboard_interrupt():
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:
@@ -60,7 +60,7 @@ def execute(arguments: Sequence[str]) -> int:
     except (UserError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"error: {shown(of_system(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
+        print(f"error: {to_line(describe_os_error(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
         return 2
     return code or 0
 

@@ -1,4 +1,4 @@
-"""What several tests share: a cache of their own, a tiny run, and the command line as a user types it."""
+"""Shared fixtures: a cache for the tests, a tiny run, and the command line as a user types it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from gan.cli import main
+from gan.training.expected_warnings import EXPECTED_WARNINGS
 
-# Before torch is there: threads of several workers that wait for one core crawl, and tests are of the CPU.
+# Before torch is imported: threads of several workers would compete for cores, and tests use the CPU.
 os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 ROOT = Path(__file__).parent.parent
@@ -35,18 +36,24 @@ TINY = [
     "model.log_interval=8",
     "callback.samples.interval=16",
     "callback.samples.first=16",
-    "callback.samples.n=4",
+    "callback.samples.num_images=4",
     "callback.health.interval=16",
     "callback.health.first=16",
-    "callback.health.n=8",
+    "callback.health.num_images=8",
     "callback.evaluate.interval=16",
     "callback.evaluate.first=16",
-    "callback.evaluate.n=8",
+    "callback.evaluate.num_images=8",
     "callback.evaluate.extractors=[random_conv]",
     "objective=eval/kid_random_conv",
     "callback.checkpoint.interval=8",
     "callback.progress.plain_interval=0",
 ]  # seconds a run
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for message in EXPECTED_WARNINGS:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}")
+
 
 Train = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -60,7 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def unlocked() -> Iterator[None]:
-    """A test that has taken the lock of a run folder in this process gives it back."""
+    """Release the lock of a run folder that a test has taken in this process."""
     yield
     if "gan.run.lock" in sys.modules:
         sys.modules["gan.run.lock"].release()

@@ -21,7 +21,7 @@ from PIL import Image
 
 from gan.data.builtin.retro import draw
 from gan.run.config import CONF, compose
-from gan.training.fit import EXPECTED_WARNINGS
+from gan.training.expected_warnings import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {
@@ -45,7 +45,7 @@ TINY["cyclegan"] = [
     "model.generator.a2b.width=4",
     "model.generator.a2b.n_blocks=1",
     "model.discriminator.a2b.width=4",
-    "model.pool=6",
+    "model.pool_size=6",
 ]
 TINY["stylegan2_ada"] = TINY["stylegan2"]
 OTHERS = ["model.generator.width=4", "model.discriminator.width=4"]

@@ -11,11 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.training.fit import EXPECTED_WARNINGS
 from tests.conftest import ROOT, command
 from tests.recipes import BATCH, GOLDEN, RECIPES, build, first_losses, fit
-
-pytestmark = pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))
 
 
 def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:

@@ -19,18 +19,19 @@ import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan.common.files import write_json
-from gan.run import run_folder
+from gan.run import checkpoints
 from gan.run.checkpoint_io import load
+from gan.run.metrics import logged_objective, read_metrics
 from tests.conftest import ROOT, TINY, Train, environment
 
 
 def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
-    return load(run_folder.checkpoint_path(run, images))["state_dict"]
+    return load(checkpoints.checkpoint_path(run, images))["state_dict"]
 
 
 def state(run: Path, images: int) -> dict[str, Any]:
     """All of a checkpoint that must not depend on interruptions."""
-    checkpoint = load(run_folder.checkpoint_path(run, images))
+    checkpoint = load(checkpoints.checkpoint_path(run, images))
     return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step", "images", "pending")}
 
 
@@ -55,7 +56,7 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     assert yaml.safe_load((run / "config.yaml").read_text())["data"]["size"] == 16
     assert json.loads((run / "environment.jsonl").read_text())["packages"]["torch"]
-    lines = run_folder.read_metrics(run / "metrics.jsonl")
+    lines = read_metrics(run / "metrics.jsonl")
     assert [line["images"] for line in lines if "loss/generator" in line] == [8, 16, 24, 32]
     assert [line["images"] for line in lines if "eval/kid_random_conv" in line] == [0, 16, 32]
     events = EventAccumulator(str(run)).Reload()
@@ -74,7 +75,7 @@ def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train,
     assert equal(state(tmp_path / "whole", 56), state(tmp_path / "parts", 56))
 
     def values(run: str) -> list[dict[str, float]]:
-        lines = run_folder.read_metrics(tmp_path / run / "metrics.jsonl")
+        lines = read_metrics(tmp_path / run / "metrics.jsonl")
         return [{k: v for k, v in line.items() if not k.startswith("time")} for line in lines if line["images"] != 28]
 
     assert values("whole") == values("parts")
@@ -83,26 +84,22 @@ def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train,
 def test_after_kill_9_the_run_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     train("images=160", "hydra.run.dir=whole")
     process = start("images=160", "hydra.run.dir=killed", folder=tmp_path)
-    wait_for(lambda: len(run_folder.checkpoints(tmp_path / "killed")) >= 2, process)
+    wait_for(lambda: len(checkpoints.list_checkpoints(tmp_path / "killed")) >= 2, process)
     process.kill()
     process.wait()
-    assert not run_folder.checkpoint_path(tmp_path / "killed", 160).exists()
+    assert not checkpoints.checkpoint_path(tmp_path / "killed", 160).exists()
     with open(tmp_path / "killed" / "metrics.jsonl", "a") as file:
         file.write('{"images": 9999, "loss/generator": 1.0}\n{"torn')  # past the checkpoint: to be cut
     train("images=160", "hydra.run.dir=killed", "resume=auto")
     assert equal(state(tmp_path / "whole", 160), state(tmp_path / "killed", 160))
-    lines = [
-        line["images"]
-        for line in run_folder.read_metrics(tmp_path / "killed" / "metrics.jsonl")
-        if "loss/generator" in line
-    ]
+    lines = [line["images"] for line in read_metrics(tmp_path / "killed" / "metrics.jsonl") if "loss/generator" in line]
     assert lines == list(range(8, 161, 8))
 
 
 def test_resume_takes_the_previous_checkpoint_where_the_last_is_torn(train: Train, tmp_path: Path) -> None:
     train("images=32", "hydra.run.dir=a")
     whole = state(tmp_path / "a", 32)
-    last = run_folder.checkpoint_path(tmp_path / "a", 32)
+    last = checkpoints.checkpoint_path(tmp_path / "a", 32)
     last.write_bytes(last.read_bytes()[:-1])
     out = train("resume=a").stdout
     assert "images-000000032.ckpt: damaged" in out
@@ -115,7 +112,7 @@ def test_resume_auto_finds_the_newest_unfinished_run_and_else_starts_one(train: 
     train("images=32", "resume=auto")
     found = list((tmp_path / "runs").iterdir())
     assert len(found) == 2
-    assert sum(run_folder.checkpoint_path(run, 32).exists() for run in found) == 1
+    assert sum(checkpoints.checkpoint_path(run, 32).exists() for run in found) == 1
     train("images=32", "resume=auto")  # it is finished: another one begins
     assert len(list((tmp_path / "runs").iterdir())) == 3
 
@@ -127,7 +124,7 @@ def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_pat
     assert "model.generator_optimizer.lr: 0.0008 -> 0.001" in error and error.count("\n") == 1
     assert snapshot(tmp_path / "a") == before
     train("resume=a", "images=24", "model.generator_optimizer.lr=1e-3", "resume_force=true")
-    assert run_folder.checkpoint_path(tmp_path / "a", 24).exists()
+    assert checkpoints.checkpoint_path(tmp_path / "a", 24).exists()
 
 
 def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
@@ -142,7 +139,7 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     name = "discriminator.to_logit.weight"
     assert torch.equal(weights(tmp_path / "a", 16)[name], weights(tmp_path / "b", 4)[name])
     error = train("images=4", "init_from=a", "model.generator.width=8", check=2).stderr
-    assert "init_from=a: comes from another model" in error and error.count("\n") == 1
+    assert "init_from=a: belongs to another model" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -155,29 +152,29 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
 )
 def test_signals_save_and_exit(number: int, code: int, option: str, train: Train, tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", option, folder=tmp_path)
-    wait_for(lambda: run_folder.checkpoints(tmp_path / "a"), process)
+    wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
     if option == "trainer.devices=2":
         process.send_signal(number)  # as a scheduler does, to one process
     else:
         os.killpg(process.pid, number)  # as a terminal does, to the workers too
     assert process.wait(60) == code, (tmp_path / "out").read_text()
-    images = run_folder.images_of(run_folder.newest(tmp_path / "a", print) or Path())
+    images = checkpoints.images_of(checkpoints.newest(tmp_path / "a") or Path())
     assert f"stopped at {images:,} images" in (tmp_path / "out").read_text()
     train("resume=a", f"images={images + 8}")
-    assert run_folder.checkpoint_path(tmp_path / "a", images + 8).exists()
+    assert checkpoints.checkpoint_path(tmp_path / "a", images + 8).exists()
 
 
 def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
     train("images=null", "minutes=0.03", "hydra.run.dir=a")
-    last = run_folder.newest(tmp_path / "a", print)
+    last = checkpoints.newest(tmp_path / "a")
     assert last is not None
-    assert 1.8 <= json.loads(run_folder.sidecar(last).read_text())["seconds"] < 20
+    assert 1.8 <= json.loads(checkpoints.sidecar(last).read_text())["seconds"] < 20
 
 
 def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: Path) -> None:
     error = train("images=64", "hydra.run.dir=a", "model.generator_optimizer.lr=1e30", check=2).stderr
     assert "training diverged" in error and error.count("\n") == 1
-    for path in run_folder.checkpoints(tmp_path / "a"):
+    for path in checkpoints.list_checkpoints(tmp_path / "a"):
         assert all(bool(torch.isfinite(value).all()) for value in load(path)["state_dict"].values())
 
 
@@ -194,10 +191,13 @@ def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_
     ]
     typed = ["model.generator_optimizer.lr=1e-6", "augment=diffaugment", "penalty.r1.weight=3"]
     said = train(*small, *typed, tiny=False).stdout
-    assert "model.generator_optimizer.lr is given, so model.generator_optimizer.lr follows no schedule" in said
-    assert "augment is given, so augment.probability follows no schedule" in said
+    assert (
+        "model.generator_optimizer.lr is set, so the recipe's schedule of model.generator_optimizer.lr is not used"
+        in said
+    )
+    assert "augment is set, so the recipe's schedule of augment.probability is not used" in said
     assert "(side / 64)^3 x the value published for 64 pixels" in said
-    (path,) = run_folder.checkpoints(tmp_path / "a")
+    (path,) = checkpoints.list_checkpoints(tmp_path / "a")
     state = load(path)
     assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-6
     assert state["optimizer_states"][1]["param_groups"][0]["lr"] != 1e-6
@@ -220,7 +220,7 @@ def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
     train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
     (folder,) = (tmp_path / "runs").iterdir()
     result = yaml.safe_load((folder / "optimization_results.yaml").read_text())
-    scores = [run_folder.objective(folder / str(job), "eval/kid_random_conv", "best") for job in range(2)]
+    scores = [logged_objective(folder / str(job), "eval/kid_random_conv", "best") for job in range(2)]
     assert result["best_value"] == pytest.approx(min(scores))
 
 
@@ -234,38 +234,38 @@ def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> 
         assert len((run / "environment.jsonl").read_text().splitlines()) == 1  # one rank wrote it
         config = yaml.safe_load((run / "config.yaml").read_text())
         assert (config["seed"], config["trainer"]["devices"]) == (int(job), 2)
-        lines = [line["images"] for line in run_folder.read_metrics(run / "metrics.jsonl") if "loss/generator" in line]
+        lines = [line["images"] for line in read_metrics(run / "metrics.jsonl") if "loss/generator" in line]
         assert lines == [8, 16]
-        assert len(load(run_folder.checkpoint_path(run, 16))["optimizer_states"]) == 2
+        assert len(load(checkpoints.checkpoint_path(run, 16))["optimizer_states"]) == 2
 
 
 def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp_path: Path) -> None:
     """Only rank 0 measures, and both must enter the barrier of a checkpoint that is due for the score alone."""
     options = ["callback.evaluate.interval=4", "callback.checkpoint.interval=1000", "callback.checkpoint.keep=9"]
     train(*options, "images=16", "trainer.devices=2", "hydra.run.dir=a")
-    best = run_folder.best(tmp_path / "a")
-    assert best is not None and run_folder.damage(best) is None
+    best = checkpoints.best(tmp_path / "a")
+    assert best is not None and checkpoints.find_damage(best) is None
 
 
 def test_a_diverging_job_does_not_end_a_sweep_on_two_ranks(train: Train, tmp_path: Path) -> None:
     train("-m", "model.generator_optimizer.lr=1e30,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
-    assert not run_folder.checkpoint_path(tmp_path / "two" / "0", 16).exists()
-    assert run_folder.checkpoint_path(tmp_path / "two" / "1", 16).exists()
+    assert not checkpoints.checkpoint_path(tmp_path / "two" / "0", 16).exists()
+    assert checkpoints.checkpoint_path(tmp_path / "two" / "1", 16).exists()
 
 
 def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train, tmp_path: Path) -> None:
     train("images=16", "hydra.run.dir=a")
-    for path in run_folder.checkpoints(tmp_path / "a"):
-        run_folder.sidecar(path).unlink()
+    for path in checkpoints.list_checkpoints(tmp_path / "a"):
+        checkpoints.sidecar(path).unlink()
     before = snapshot(tmp_path / "a")
-    assert "none of its checkpoints is whole" in train("images=16", "hydra.run.dir=a", "resume=auto", check=2).stderr
+    assert "all its checkpoints are damaged" in train("images=16", "hydra.run.dir=a", "resume=auto", check=2).stderr
     assert snapshot(tmp_path / "a") == before
 
 
 def test_a_command_that_failed_may_be_corrected(train: Train, tmp_path: Path) -> None:
     train("images=8", "hydra.run.dir=a", "data.size=65", check=2)
     train("images=8", "hydra.run.dir=a")
-    assert run_folder.checkpoint_path(tmp_path / "a", 8).exists()
+    assert checkpoints.checkpoint_path(tmp_path / "a", 8).exists()
 
 
 BAD_INPUT = [
@@ -329,7 +329,7 @@ def test_bad_input_is_one_line_and_exit_2(typed: list[str], said: str, train: Tr
 
 def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> None:
     train("images=16", "hydra.run.dir=a")
-    last = run_folder.checkpoint_path(tmp_path / "a", 16)
+    last = checkpoints.checkpoint_path(tmp_path / "a", 16)
     trace = tmp_path / "trace"
 
     class Bomb:
@@ -340,7 +340,7 @@ def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> No
     last.write_bytes(data)
     import hashlib
 
-    write_json(run_folder.sidecar(last), {"sha256": hashlib.sha256(data).hexdigest(), "images": 16})
+    write_json(checkpoints.sidecar(last), {"sha256": hashlib.sha256(data).hexdigest(), "images": 16})
     error = train("resume=a", "images=24", check=2).stderr
     assert "refused" in error and error.count("\n") == 1
     assert not trace.exists()
@@ -401,7 +401,7 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
-    wait_for(lambda: run_folder.checkpoints(tmp_path / "a"), process)
+    wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
     while (tmp_path / "a").exists():  # it goes on writing meanwhile
         shutil.rmtree(tmp_path / "a", ignore_errors=True)
     assert process.wait(60) == 2
@@ -411,14 +411,12 @@ def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
 
 def test_one_process_at_a_time_trains_into_a_folder(train: Train, tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
-    wait_for(lambda: run_folder.checkpoints(tmp_path / "a"), process)
+    wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
     for words in (["resume=a"], ["hydra.run.dir=a", "resume=auto"]):
         error = train(*words, "images=100000", check=2).stderr
         assert f"process {process.pid} on" in error and error.count("\n") == 1
     process.kill()
     process.wait()
-    train("resume=a", f"images={run_folder.images_of(run_folder.newest(tmp_path / 'a', print) or Path()) + 8}")
-    lines = [
-        line["images"] for line in run_folder.read_metrics(tmp_path / "a" / "metrics.jsonl") if "loss/generator" in line
-    ]
+    train("resume=a", f"images={checkpoints.images_of(checkpoints.newest(tmp_path / 'a') or Path()) + 8}")
+    lines = [line["images"] for line in read_metrics(tmp_path / "a" / "metrics.jsonl") if "loss/generator" in line]
     assert lines == sorted(set(lines))

@@ -13,8 +13,10 @@ from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
+from gan.common.nested import flatten
 from gan.common.progress import duration
 from gan.run import run_folder
+from gan.run.metrics import read_metrics
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
@@ -99,9 +101,7 @@ def find_runs(given: list[str]) -> list[Path]:
 
 
 def load(folder: Path) -> Run:
-    return Run(
-        folder, run_folder.flatten(run_folder.read_config(folder)), run_folder.read_metrics(folder / run_folder.METRICS)
-    )
+    return Run(folder, flatten(run_folder.read_config(folder)), read_metrics(folder / run_folder.METRICS))
 
 
 def differing_options(found: list[Run]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from gan.commands import options
 from gan.commands.options import add_command, parse_size
-from gan.common.errors import shown, writing
+from gan.common.errors import to_line, writing
 from gan.common.progress import counting
 
 MAX_LINES = 10  # of each list in the printed report; --json has all
@@ -177,7 +177,7 @@ def list_cache() -> None:
     )
     for entry in entries:
         height, width, channels = entry.about.get("shape", (0, 0, 0))
-        where = shown(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
+        where = to_line(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
         print(
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"

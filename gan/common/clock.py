@@ -1,4 +1,4 @@
-"""The clock of images, and random numbers as functions of it."""
+"""Time measured in images, and seeds that depend on a key alone."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 
 
 def crosses(before: int, after: int, interval: int) -> bool:
-    """Whether a multiple of `every` images lies in (before, after]: when something periodic is due."""
+    """Whether a multiple of `interval` images lies in (before, after]; then a periodic action is due."""
     return after // interval > before // interval
 
 
-def widens(before: int, after: int, first: int, interval: int) -> bool:
-    """Whether first, 2 first, 4 first ... below `every`, or a multiple of `every`, lies in (before, after].
+def crosses_doubling(before: int, after: int, first: int, interval: int) -> bool:
+    """Whether one of first, 2 first, 4 first ... below `interval`, or a multiple of it, lies in (before, after].
 
-    What is learned in so many images again and again doubles them: soon at first, seldom later.
+    Early in training more happens per image, so actions start frequent and become rarer.
     """
     while first < interval:
         if before < first <= after:
@@ -23,5 +23,5 @@ def widens(before: int, after: int, first: int, interval: int) -> bool:
 
 
 def seed_of(*key: object) -> int:
-    """A seed in 0..2^63-1 that is a function of the key alone, the same in every process and on every machine."""
+    """A seed in 0..2^63-1 that depends on the key alone; the same in every process and on every machine."""
     return int.from_bytes(hashlib.blake2b(repr(key).encode(), digest_size=8).digest(), "big") >> 1

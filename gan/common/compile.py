@@ -1,4 +1,4 @@
-"""torch.compile for the two networks: in place, so that the names of their weights stay."""
+"""torch.compile for both networks, in place, so that the names of their weights do not change."""
 
 from __future__ import annotations
 
@@ -12,33 +12,35 @@ from gan.common.errors import UserError
 
 
 def compile_in_place(backend: str, *networks: nn.Module) -> None:
-    """Let calls of the networks go through torch.compile; what they offer beside stays as it is.
+    """Compile the calls of networks; their other methods stay uncompiled.
 
     The training step is not compiled: Lightning's toggling of optimizers breaks its graph (Lightning #21513).
 
     Args:
-        backend: one of torch's; "inductor" writes kernels, "aot_eager" none.
+        backend: a backend of torch.compile; "inductor" generates kernels, "aot_eager" does not.
 
     Raises:
-        UserError: there is no such backend, or it cannot work on this machine, as without a compiler.
+        UserError: the backend does not exist, or does not work on this machine, for example without a compiler.
     """
     known = torch.compiler.list_backends(exclude_tags=())
     if backend not in known:
-        raise UserError(f"model.compile={backend}: torch has no such backend, but {', '.join(known)}")
+        raise UserError(f"model.compile={backend}: torch has no such backend; use one of {', '.join(known)}")
     weights = (weight for network in networks for weight in network.parameters())
-    device = next((weight.device for weight in weights), None)  # which a backend may not be able to write for
+    device = next((weight.device for weight in weights), None)  # the backend may not support it
     try:
         torch.compile(torch.neg, backend=backend)(torch.ones(2, device=device))
-    except Exception as error:  # each backend has errors of its own
-        why = str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
-        raise UserError(f"model.compile={backend}: does not work here: {why}") from error
+    except Exception as error:  # each backend raises errors of its own
+        cause = str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
+        raise UserError(f"model.compile={backend}: does not work on this machine: {cause}") from error
     for network in networks:
         network.compile(backend=backend)
 
 
 def uncompiled(network: nn.Module) -> contextlib.AbstractContextManager[Any]:
-    """Run the network as it is written, for what a compiled one cannot do, such as second derivatives (PyTorch #91469),
-    or for a batch of another size that is not worth a graph of its own."""
+    """A context in which a network runs uncompiled.
+
+    Compiled networks have no second derivatives (PyTorch #91469), and a batch of another size would need a graph.
+    """
     if network._compiled_call_impl is None:
         return contextlib.nullcontext()
     return torch.compiler.set_stance("force_eager")

@@ -1,4 +1,4 @@
-"""Averages over the ranks, for parts that remember what they have seen."""
+"""Means over the ranks of a distributed run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def over_ranks(value: Tensor) -> Tensor:
-    """The mean over all ranks of what each has, without gradients; the value itself where there is one rank."""
+    """The mean of a tensor over all ranks, without gradients; the tensor itself if there is one rank."""
     if ranks() == 1:
         return value
     total = value.clone()
@@ -16,4 +16,5 @@ def over_ranks(value: Tensor) -> Tensor:
 
 
 def ranks() -> int:
+    """The number of ranks."""
     return dist.get_world_size() if dist.is_initialized() else 1

@@ -1,4 +1,4 @@
-"""Writing files so that each is whole or not there. No torch, so that commands start at once."""
+"""Atomic writes: a file is complete or absent. No torch, so that commands start quickly."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d{1,10})\.tmp")  # of `temporary`, with its process
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d{1,10})\.tmp")  # names that `temporary` gives; group 1: the process
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file whole or not at all, even if the machine stops: temporary file beside it, fsync, replace, fsync.
+    """Write a file completely or not at all, even if the machine stops: temporary file, fsync, replace, fsync.
 
     Raises:
-        OSError: the disk is full or the folder cannot be written; what was there before is untouched.
+        OSError: the disk is full, or the folder cannot be written; an existing file is unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = temporary(path)
+    partial = temporary(path)
     try:
-        with open(beside, "wb") as file:
+        with open(partial, "wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(partial, path)
     finally:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -37,18 +37,19 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """A file beside another, for what is being written or removed; `mend` knows such names."""
-    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # a name may be as long as names can be
+    """A temporary name in the same folder, for a file that is being written or removed."""
+    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # the name may have the maximal length
     return path.with_name(f".{short}.{os.getpid()}.tmp")
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, atomically."""
     write_atomically(path, lambda file: file.write(json.dumps(value, indent=1).encode() + b"\n"))
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of that number is there, on this machine."""
-    if os.name == "nt":  # where os.kill ends it, whatever the signal
+    """Whether a process of this number exists on this machine."""
+    if os.name == "nt":  # os.kill would end it, whatever the signal
         return True
     try:
         os.kill(process, 0)

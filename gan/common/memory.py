@@ -1,21 +1,21 @@
-"""How much memory there is."""
+"""Available memory."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-FREE = 2 << 30  # bytes, where the system does not say
+DEFAULT = 2 << 30  # bytes, if the system does not say
 
 
 def available() -> int:
-    """Bytes of memory that can be taken: what Linux says, within the limit of the container."""
+    """Bytes of memory that can be allocated: Linux's estimate, within the limit of the container."""
     try:
         (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
         free = 1024 * int(kilobytes)
-        most, now = (Path("/sys/fs/cgroup", f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        return free if most == "max" else max(0, min(free, int(most) - int(now)))
+        limit, used = (Path("/sys/fs/cgroup", f"memory.{name}").read_text().strip() for name in ("max", "current"))
+        return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
     except FileNotFoundError as error:
-        return free if "cgroup" in str(error.filename) else FREE
+        return free if "cgroup" in str(error.filename) else DEFAULT
     except ValueError:  # no such line
-        return FREE
+        return DEFAULT

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, plain lines elsewhere."""
+"""Progress of long work: a bar on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gan.common.output import print_line
+
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Give a function to be called with how many more of `total` are done."""
+    """Show progress towards `total`; yields a function to call with the number of items just done."""
     if not sys.stdout.isatty():
         started = time.monotonic()
-        print(f"{title}: {total} ...", flush=True)
+        print_line(f"{title}: {total} ...", all_ranks=True)
         yield lambda done: None
-        print(f"{title}: {total} in {time.monotonic() - started:.1f} s", flush=True)
+        print_line(f"{title}: {total} in {time.monotonic() - started:.1f} s", all_ranks=True)
         return
-    from rich.console import Console  # slow to import, and not needed by those who do the work
+    from rich.console import Console  # slow to import
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -1,8 +1,8 @@
-"""Ctrl-C while a program starts: it ends at once and without a traceback. Imports nothing that takes time.
+"""Ctrl-C: it ends a starting program at once and without a traceback. Imports no slow module.
 
-quiet()           the first lines of a program: the signal ends the process, as the system would
-with raised():    the program itself: KeyboardInterrupt, except while modules are read
-with uninterrupted():    what must not be done by half: the signal arrives at its end
+end_silently()                  before the imports of a program: the signal ends the process
+with as_keyboard_interrupt():   the program itself: the signal raises KeyboardInterrupt, except during imports
+with deferred():                a step that must be completed: the signal arrives at its end
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-def quiet() -> None:
-    """Let Ctrl-C end this process silently; one that was told to ignore it, as by nohup, goes on ignoring it."""
+def end_silently() -> None:
+    """Let Ctrl-C end this process silently; a process that ignores it, for example under nohup, still ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager
-def raised() -> Iterator[None]:
-    """Turn Ctrl-C into KeyboardInterrupt, or end the process silently in the middle of an import."""
+def as_keyboard_interrupt() -> Iterator[None]:
+    """Raise KeyboardInterrupt at Ctrl-C; during an import end the process silently."""
     before = signal.getsignal(signal.SIGINT)
     ours = threading.current_thread() is threading.main_thread() and before in (
         signal.SIG_DFL,
         signal.default_int_handler,
     )
     if ours:
-        signal.signal(signal.SIGINT, interrupt)
+        signal.signal(signal.SIGINT, raise_unless_importing)
     try:
         yield
     finally:
@@ -42,10 +42,10 @@ def raised() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
-def interrupt(number: int, frame: FrameType | None) -> None:
-    """Libraries answer an exception in the middle of their import with errors of their own, so none is raised there.
+def raise_unless_importing(number: int, frame: FrameType | None) -> None:
+    """The handler of `as_keyboard_interrupt`. Libraries turn an exception during their import into errors of their own.
 
-    Where further processes have been started, they have to be ended in order, and it is raised all the same.
+    A process with children raises it nevertheless, since it must end the children.
     """
     if importing(frame) and not has_children():
         signal.signal(number, signal.SIG_DFL)
@@ -54,13 +54,13 @@ def interrupt(number: int, frame: FrameType | None) -> None:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back until the end, for processes and threads that are started inside, too."""
+def deferred() -> Iterator[None]:
+    """Defer Ctrl-C to the end of the block, also for processes and threads that are started in it."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     arrived: list[int] = []
-    # A mask, which those that are started inherit, and a handler: threads from before have no mask and take the signal.
+    # New threads and processes inherit the mask. Earlier threads have none and take the signal; hence also a handler.
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     before = signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
     try:
@@ -74,6 +74,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def importing(frame: FrameType | None) -> bool:
+    """Whether a frame is inside an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -82,5 +83,6 @@ def importing(frame: FrameType | None) -> bool:
 
 
 def has_children() -> bool:
+    """Whether multiprocessing has started processes that still run."""
     processes = sys.modules.get("multiprocessing")
     return bool(processes and processes.active_children())

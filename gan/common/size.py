@@ -1,4 +1,4 @@
-"""`data.size` as people type it."""
+"""The option `data.size`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gan.common.errors import UserError
 
 
 def pair(size: Any) -> tuple[int, int]:
-    """(height, width) of one side or [height, width], in pixels.
+    """(height, width) in pixels of one side or [height, width].
 
     Raises:
         UserError: it is neither.
@@ -17,5 +17,5 @@ def pair(size: Any) -> tuple[int, int]:
     sides = [size, size] if isinstance(size, int) else size
     wrong = isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2
     if wrong or not all(isinstance(side, int) and side > 0 for side in sides):
-        raise UserError(f"data.size={size}: give one side or [height,width] in pixels, as in data.size=[96,64]")
+        raise UserError(f"data.size={size}: give one side or [height,width] in pixels, such as data.size=[96,64]")
     return sides[0], sides[1]

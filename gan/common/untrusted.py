@@ -1,4 +1,4 @@
-"""Reading YAML and JSON that may come from a stranger: bounded in size, depth and time, plain values only. No torch."""
+"""Reading untrusted YAML and JSON: limited in size, depth and time, plain values only. No torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 
 from gan.common.errors import UserError
 
-MAX_BYTES = 1 << 18  # of a YAML file; a run's config.yaml has some 8 kB
+MAX_BYTES = 1 << 18  # of a YAML file; config.yaml of a run has about 8 kB
 MAX_JSON = 1 << 20  # bytes of a JSON file
 MAX_DEPTH = 32
 MAX_NODES = 20_000
@@ -21,29 +21,29 @@ Scalar = None | bool | int | float | str
 
 
 def read_yaml(path: Path) -> Any:
-    """The plain containers of a YAML file.
+    """The content of a YAML file, as plain containers.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UserError: it cannot be read, is not YAML, or is larger, deeper or otherwise built than this program writes.
+        UserError: it cannot be read, is not YAML, exceeds a limit, or has values that this program does not write.
     """
     try:
         text = read_bytes(path, MAX_BYTES).decode()
         check_events(text)
         found = Loader(text).get_single_data()
-        if wrong := fault(found):
+        if wrong := find_fault(found):
             raise ValueError(f"it {wrong}")
         return found
     except FileNotFoundError:
         raise
     except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
+        raise UserError(f"{path}: cannot be read ({describe(error)})") from error
 
 
 def check_events(text: str) -> None:
-    """ValueError where a YAML text has aliases or tags, or is beyond MAX_DEPTH, MAX_NODES or MAX_SCALAR.
+    """Raise ValueError if a YAML text has aliases or tags, or exceeds MAX_DEPTH, MAX_NODES or MAX_SCALAR.
 
-    It is looked at event by event, before anything is built: aliases within aliases make a few bytes grow without end.
+    The check reads events, before any object is built: nested aliases make a few bytes grow exponentially.
     """
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader)):
@@ -58,10 +58,10 @@ def check_events(text: str) -> None:
             raise ValueError(f"it has a value of more than {MAX_SCALAR:,} characters")
 
 
-def fault(tree: Any) -> str | None:
-    """Why containers are not as this program writes them, plain and of a size that people write; or None if they are.
+def find_fault(tree: Any) -> str | None:
+    """Why containers are not plain or too large; None if they are as this program writes them.
 
-    Not by recursion: it may be deeper than that goes, and hold one list a million times.
+    It uses no recursion: the containers may be deeper than the recursion limit, and hold one list a million times.
     """
     left: list[tuple[Any, int]] = [(tree, 0)]
     seen = 0
@@ -72,16 +72,16 @@ def fault(tree: Any) -> str | None:
             return "is too deep or too large"
         if isinstance(value, dict):
             if not all(isinstance(key, str) and len(key) <= MAX_SCALAR for key in value):
-                return "has names that are no texts"
+                return "has keys that are not strings"
             inside = list(value.values())
         elif isinstance(value, list | tuple):
             inside = list(value)
         elif isinstance(value, str) and len(value) > MAX_SCALAR:
-            return "holds a text that is too long"
+            return "contains a string that is too long"
         elif isinstance(value, int) and abs(value) >= 2**63:
-            return "holds a number that is too large"
+            return "contains a number that is too large"
         elif not isinstance(value, str | int | float | None):
-            return f"holds a {type(value).__name__}"
+            return f"contains a {type(value).__name__}"
         else:
             continue
         if len(inside) > MAX_NODES:
@@ -95,29 +95,29 @@ def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not JSON, or larger or deeper than can be read.
+        ValueError: it is not JSON, or exceeds a limit.
     """
     return parse_json(read_bytes(path, max_bytes))
 
 
-def read_bytes(path: Path, most: int) -> bytes:
-    """What a file holds.
+def read_bytes(path: Path, max_bytes: int) -> bytes:
+    """The content of a file.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it holds more than so many bytes, or is a pipe or device, which might be waited for without end.
+        ValueError: it is larger than `max_bytes`, or is a pipe or device, which might block forever.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a regular file")
     with open(path, "rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"it has more than {most:,} bytes")
+        data = file.read(max_bytes + 1)
+    if len(data) > max_bytes:
+        raise ValueError(f"it has more than {max_bytes:,} bytes")
     return data
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text; ValueError where it is none, or is nested too deep."""
+    """The value of a JSON text; raise ValueError if it is not JSON or nested too deep."""
     try:
         return json.loads(data)
     except RecursionError as error:
@@ -125,17 +125,18 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a scalar or a list of scalars, without an interpolation."""
+    """Whether a value is a scalar or a list of scalars, without interpolations."""
     return all(map(is_scalar, value)) if isinstance(value, list) else is_scalar(value)
 
 
 def is_scalar(value: Any) -> bool:
+    """Whether a value is a scalar without interpolations."""
     if isinstance(value, str):
         return "${" not in value and len(value) <= MAX_SCALAR
     return value is None or isinstance(value, bool | int | float)
 
 
-def reason(error: BaseException) -> str:
-    """What is wrong, in one line."""
+def describe(error: BaseException) -> str:
+    """The message of an error in one line of ASCII."""
     words = getattr(error, "strerror", None) or getattr(error, "problem", None) or str(error) or type(error).__name__
     return " ".join(re.sub(r"[^\x20-\x7e\s]", "?", str(words)).split())

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.progress import counting
+from gan.common.revision import git_revision
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import read_first_frame
@@ -25,7 +26,7 @@ from gan.inference import loading
 from gan.inference.resolve import checkpoint_of, folder_of, is_model, path_in
 from gan.inference.sampling import FAKES_SEED
 from gan.model import Model, from_checkpoint
-from gan.run import run_folder
+from gan.run import checkpoints, run_folder
 
 BATCH = 256  # images generated at a time
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that decide what is held out
@@ -107,7 +108,7 @@ def collect(request: Request) -> Subject:
         "channels": sets.generated.shape[1],
         "memorization_images": len(sets.train),
         "flips": sets.flips,
-        "code": run_folder.revision(),
+        "code": git_revision(),
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     return Subject(sets, protocol, folder, translations)
@@ -163,7 +164,7 @@ def from_translator(
         if request.reference:
             raise UserError(f"{source}: has held out no images; train with data.split=file")
         print("note: no images were held out (use data.split=file); these were trained on")
-    elif source.is_dir() and checkpoint == run_folder.best(source):
+    elif source.is_dir() and checkpoint == checkpoints.best(source):
         print("note: the best checkpoint was chosen by these images; use --checkpoint last for an unbiased result")
     translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
     part = default_part(data)

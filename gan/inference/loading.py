@@ -132,7 +132,7 @@ def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
     """Return the prefix of an EMA's weights in a checkpoint: the EMA of training, or one of model.power_averages."""
     if ema is None:
         return "ema.module."
-    found = section(config, ("model",), path).get("power_averages") or ()
+    found = section(config, ("model",), path).get("power_ema") or ()
     widths = list(found) if isinstance(found, list | tuple) else []
     if ema not in widths:
         kept = ", ".join(map(str, widths)) or "none; train with model.power_averages=[0.05,0.1] to keep some"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.run import run_folder
+from gan.run import checkpoints, run_folder
 
 
 def is_model(path: Path) -> bool:
@@ -29,7 +29,7 @@ def checkpoint_of(model: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     Raises:
         UserError: there is no such run or checkpoint, or all checkpoints are damaged.
     """
-    return run_folder.find(model, checkpoint)
+    return checkpoints.find_checkpoint(model, checkpoint)
 
 
 def path_in(folder: Path, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""How a checkpoint reaches the disk and comes back: whole or not at all, and never with code in it."""
+"""Writing checkpoints atomically, and reading them without executing code."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from lightning.fabric.plugins import CheckpointIO
 
 from gan.common.errors import UserError, reason
 from gan.common.files import write_atomically, write_json
-from gan.common.untrusted import fault
-from gan.run import run_folder
+from gan.common.output import print_line
+from gan.common.untrusted import find_fault
+from gan.run import checkpoints
 
-KEYS = ("state_dict", "config", "images")  # without which there is nothing to draw with
-MOST_MEMBERS = 60_000  # of the zip archive that a checkpoint is: one a tensor
-LARGEST_LIST = 16 << 20  # bytes of its list of members
-END = b"PK\x05\x06"  # of that list
-MOST_CLASSES, LONGEST_CLASS = 100_000, 1000  # characters
+FORMAT = 2  # version of the content; increased whenever older checkpoints can no longer be read
+KEYS = ("state_dict", "config", "images")  # needed to generate images
+MAX_MEMBERS = 60_000  # of the zip archive; there is one per tensor
+MAX_DIRECTORY = 16 << 20  # bytes of its central directory
+END = b"PK\x05\x06"  # signature of the end of that directory
+MAX_CLASSES, MAX_CLASS_NAME = 100_000, 1000  # characters
 
-RESUMED = {  # what training takes from a checkpoint
+RESUMED = {  # needed to resume training
     "state_dict": dict,
     "optimizer_states": list,
     "callbacks": dict,
@@ -38,18 +40,18 @@ RESUMED = {  # what training takes from a checkpoint
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Write beside the target, fsync, replace; SHA-256 in a file beside it, which is written first.
+    """Writes atomically, and before that the sidecar with the SHA-256.
 
-    Lightning's own way makes its temporary file in another file system, where the last move is a copy that can tear the
-    file it replaces. A full disk is said, and training goes on with the checkpoints there are.
+    Lightning writes its temporary file to another file system, and the final move can leave a torn file. If the disk is
+    full, print a line and keep the existing checkpoints.
     """
 
     def __init__(self) -> None:
-        self.failure: str | None = None  # why the last save failed, if it did
+        self.failure: str | None = None  # why the last save failed
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        buffer = io.BytesIO()  # torch's writer turns a full disk into an error about its own position
-        torch.save(checkpoint, buffer)
+        buffer = io.BytesIO()  # torch's writer reports a full disk as an error about its own position
+        torch.save({"format": FORMAT, **checkpoint}, buffer)
         data = buffer.getbuffer()
         record = {
             "sha256": hashlib.sha256(data).hexdigest(),
@@ -57,80 +59,80 @@ class AtomicCheckpointIO(CheckpointIO):
             "images": checkpoint.get("images"),
             "batches": checkpoint.get("global_step"),
             "seconds": elapsed(checkpoint),
-            "best": best_of(checkpoint),
+            "best": best_so_far(checkpoint),
         }
-        target, beside = Path(path), run_folder.sidecar(Path(path))
-        before = beside.read_bytes() if beside.exists() else None
+        target, sidecar = Path(path), checkpoints.sidecar(Path(path))
+        before = sidecar.read_bytes() if sidecar.exists() else None
         self.failure = None
         try:
-            write_json(beside, record)
+            write_json(sidecar, record)
             write_atomically(target, lambda file: file.write(data))
         except OSError as error:
-            if before is not None:  # the file that is there already goes on being a good one
-                beside.write_bytes(before)
-            self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are untouched"
-            print(self.failure, flush=True)
+            if before is not None:  # the existing checkpoint stays valid
+                sidecar.write_bytes(before)
+            self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are unchanged"
+            print_line(self.failure)
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
-        return resumable(load(Path(path), map_location or "cpu"), Path(path))
+        return check_resumable(load(Path(path), map_location or "cpu"), Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
-        run_folder.remove(Path(path))
+        checkpoints.remove(Path(path))
 
 
-def resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The checkpoint; UserError where parts of it are missing, or weights are not finite."""
+def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The checkpoint; raise UserError if training needs a part that it lacks, or a weight is not finite."""
     for name, kind in RESUMED.items():
         if not isinstance(checkpoint.get(name), kind):
-            raise UserError(f"{path}: training cannot resume from it: it has no {name} of type {kind.__name__}")
+            raise UserError(f"{path}: training cannot resume: the checkpoint has no {name} of type {kind.__name__}")
     for name, value in checkpoint["state_dict"].items():
         if not (torch.is_tensor(value) and value.isfinite().all()):
-            raise UserError(f"{path}: training cannot resume from it: {name} is not finite")
+            raise UserError(f"{path}: training cannot resume: {name} is not finite")
     return checkpoint
 
 
 def elapsed(checkpoint: dict[str, Any]) -> float | None:
-    """Seconds of training, where the run's length is given in minutes."""
+    """Seconds of training; None if the length of the run is not in minutes."""
     timers = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("Timer"))
     return next((state["time_elapsed"]["train"] for state in timers), None)
 
 
-def best_of(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
-    """The best checkpoint so far, where the run has an evaluation."""
-    states = (state for state in checkpoint.get("callbacks", {}).values() if run_folder.BEST_STATE in state)
-    return next((state[run_folder.BEST_STATE] for state in states), None)
+def best_so_far(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
+    """The content of best.json; None if there was no evaluation."""
+    states = (state for state in checkpoint.get("callbacks", {}).values() if checkpoints.BEST_STATE in state)
+    return next((state[checkpoints.BEST_STATE] for state in states), None)
 
 
 def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """Read a checkpoint of tensors and plain containers.
+    """A checkpoint: tensors and plain containers.
 
     Raises:
-        UserError: there is no such file, it is torn, it is no checkpoint of this program, or it holds code.
+        UserError: the file is missing, torn, not a checkpoint of this program and format, or could run code.
     """
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint")
-    if run_folder.sidecar(path).exists() and (reason := run_folder.damage(path)):
+    if checkpoints.sidecar(path).exists() and (reason := checkpoints.find_damage(path)):
         raise UserError(f"{path}: damaged, {reason}")
     check_archive(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of pickles that it will refuse in a moment
+        with warnings.catch_warnings(action="ignore"):  # about pickles, which are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path}: refused, not the tensors and plain containers of a checkpoint of this program; "
+            f"{path}: refused; a checkpoint of this program has tensors and plain containers only, "
             "anything else could run code"
         ) from error
-    except Exception as error:  # torn zip files end in a dozen kinds of error
+    except Exception as error:  # torn zip files raise many kinds of error
         raise UserError(f"{path}: not a checkpoint, or torn ({type(error).__name__})") from error
     check_content(checkpoint, path)
     return checkpoint
 
 
 def check_archive(path: Path) -> None:
-    """UserError where a file is not a zip archive as torch writes it: nothing packed, and no more than there is.
+    """Raise UserError if a file is not an uncompressed zip archive as torch writes it.
 
-    What is packed could be a thousand times larger in memory than on the disk. Older formats of torch are pickles that
-    are read before anything of them is known.
+    Compressed members could be a thousand times larger in memory. Older formats of torch are pickles, which cannot be
+    checked before they are read.
     """
     try:
         size = path.stat().st_size
@@ -138,48 +140,61 @@ def check_archive(path: Path) -> None:
             file.seek(max(0, size - 22))
             end = file.read(22)
         if len(end) < 22 or not end.startswith(END):
-            raise UserError(f"{path}: refused, torn or not a checkpoint of this program; other files could run code")
+            raise UserError(f"{path}: refused; torn or not a checkpoint of this program; other files could run code")
         members, length = struct.unpack("<10xHI6x", end)
-        if members > MOST_MEMBERS or length > LARGEST_LIST:
-            raise UserError(f"{path}: refused, an archive of more members than a checkpoint has")
+        if members > MAX_MEMBERS or length > MAX_DIRECTORY:
+            raise UserError(f"{path}: refused; the archive has more members than a checkpoint")
         with zipfile.ZipFile(path) as archive:
             found = archive.infolist()
     except UserError:
         raise
-    except Exception as error:  # torn zip files end in a dozen kinds of error
+    except Exception as error:  # torn zip files raise many kinds of error
         raise UserError(f"{path}: not a checkpoint, or torn ({type(error).__name__})") from error
     if any(member.compress_type != zipfile.ZIP_STORED for member in found) or sum(m.file_size for m in found) > size:
-        raise UserError(f"{path}: refused, it is packed, and torch writes checkpoints as they are")
+        raise UserError(f"{path}: refused; the archive is compressed, and torch writes uncompressed checkpoints")
 
 
 def check_content(checkpoint: Any, path: Path) -> None:
-    """UserError where a checkpoint's parts are not what this program writes."""
+    """Raise UserError if a checkpoint has another format, or a part that this program does not write."""
     if not isinstance(checkpoint, dict):
         raise UserError(f"{path}: not a checkpoint of this program")
     if missing := [key for key in KEYS if key not in checkpoint]:
-        raise UserError(f"{path}: not a checkpoint of this program, or of another version of it: no {missing[0]} in it")
+        raise UserError(f"{path}: not a checkpoint of this program: it has no {missing[0]}")
+    check_format(checkpoint.get("format"), path)
     state, config, images, classes = (*(checkpoint[key] for key in KEYS), checkpoint.get("classes", []))
-    foreign = f"{path}: not a checkpoint of this program, or of another version of it"
+    foreign = f"{path}: not a checkpoint of this program"
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
-        raise UserError(f"{foreign}: its state_dict holds no tensors by name")
+        raise UserError(f"{foreign}: its state_dict is not a dict of names")
     if not isinstance(images, int) or isinstance(images, bool) or not 0 <= images < 2**63:
-        raise UserError(f"{foreign}: it does not say after how many images it was saved")
-    if not isinstance(config, dict) or (wrong := fault(config)):
-        raise UserError(f"{foreign}: its configuration {wrong if isinstance(config, dict) else 'is none'}")
+        raise UserError(f"{foreign}: its number of images is not valid")
+    if not isinstance(config, dict) or (wrong := find_fault(config)):
+        raise UserError(f"{foreign}: its configuration {wrong if isinstance(config, dict) else 'is not a dict'}")
     if not isinstance(classes, list) or not are_classes(classes):
-        raise UserError(f"{foreign}: its classes are no names")
+        raise UserError(f"{foreign}: its classes are not names")
+
+
+def check_format(found: object, path: Path) -> None:
+    """Raise UserError if a checkpoint has another format than FORMAT."""
+    if type(found) is int and found == FORMAT:
+        return
+    known = type(found) is int and 0 <= found < 1000
+    raise UserError(
+        f"{path}: checkpoint format {found if known else 'unknown'}, but this version reads format {FORMAT}; "
+        "install the version that wrote it, or train again"
+    )
 
 
 def are_classes(names: list[Any]) -> bool:
-    """Whether a list is one of names of classes, such as folders have: texts that can be printed."""
-    if len(names) > MOST_CLASSES:
+    """Whether all elements of a list can be names of classes, such as names of folders."""
+    if len(names) > MAX_CLASSES:
         return False
-    return all(isinstance(name, str) and len(name) <= LONGEST_CLASS and is_text(name) for name in names)
+    return all(isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names)
 
 
 def is_text(value: str) -> bool:
+    """Whether a string can be encoded."""
     try:
-        value.encode("utf-8", "surrogateescape")  # folders' names may be of any bytes
+        value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
     except UnicodeEncodeError:
         return False
     return True

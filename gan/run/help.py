@@ -1,11 +1,11 @@
-"""`python train.py --help`, read off the comments in conf/: a file's first line, and the end of an option's line."""
+"""The page of `python train.py --help`, made from the comments in conf/."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from gan.run.paths import CONF
 
 USAGE = """Train a GAN on a folder of retro images.
 
@@ -13,30 +13,31 @@ USAGE = """Train a GAN on a folder of retro images.
     python train.py data=folder data.root=PATH data.size=64  your own folder
     python train.py model=dcgan data=retro trainer.devices=2 two devices
     python train.py -m loss=hinge,nonsaturating seed=0,1     a sweep
-    python train.py resume=runs/NAME                         go on with a run; resume=auto finds it
+    python train.py resume=runs/NAME                         resume a run; resume=auto finds it
     tensorboard --logdir runs                                losses and samples
 
-Any option below is set as NAME=VALUE, a part of a group as GROUP=OPTION. Lists are replaced whole, as in
-callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid] (in quotes in zsh, which takes brackets for
-its own). hydra.run.dir=runs/NAME names the run's folder. `--cfg job` prints the whole configuration.
+Set an option with NAME=VALUE and choose a file of a group with GROUP=FILE. A list replaces the whole list, for example
+callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid]. In zsh, quote arguments that contain
+brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the whole configuration.
 """
 
 
-def text() -> str:
+def help_page() -> str:
     """The whole page."""
     groups = sorted(path for path in CONF.iterdir() if path.is_dir())
     parts = [USAGE, "GROUPS\n", *(describe_group(group) for group in groups)]
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
     for group in groups:
         if group.name == "model":
-            parts.append(describe_options(CONF / "gan.yaml", "model.", "every model, where it sets nothing else"))
-        if group.name not in ("search", "experiment"):  # these set options of the others
+            parts.append(describe_options(CONF / "gan.yaml", "model.", "every model that does not set another value"))
+        if group.name not in ("search", "experiment"):  # they set options of other groups
             files = sorted(group.glob("*.yaml"))
             parts += [describe_options(file, f"{group.name}.", f"{group.name}={file.stem}") for file in files]
     return "\n".join(part for part in parts if part)
 
 
 def describe_group(group: Path) -> str:
+    """A line per file of a group."""
     options = [f"  {group.name}={file.stem:<16} {headline(file)}" for file in sorted(group.glob("*.yaml"))]
     return "\n".join(options) + "\n"
 
@@ -50,7 +51,7 @@ def headline(file: Path) -> str:
 
 
 def describe_options(file: Path, prefix: str, title: str = "") -> str:
-    """`name: default   meaning` for each line of a file that ends in a comment, under a title."""
+    """A title, and `name=default   meaning` for each line of a file that ends in a comment."""
     rows, parents = [], dict[int, str]()
     for line in file.read_text().splitlines():
         found = re.match(r"^( *)([a-z_0-9]+):\s*(.*?)\s*(?:# (.*))?$", line)
@@ -60,15 +61,15 @@ def describe_options(file: Path, prefix: str, title: str = "") -> str:
         parents = {depth: parent for depth, parent in parents.items() if depth < indent} | {indent: name}
         if meaning:
             path = prefix + ".".join(parents.values())
-            rows.append(f"  {path + '=' + shown(value):<58} {meaning}")
+            rows.append(f"  {path + '=' + readable(value):<58} {meaning}")
     return "\n".join([title] * bool(title) + rows) + "\n" if rows else ""
 
 
-def shown(value: str) -> str:
-    """A value as a reader takes it, without the grammar of what depends on the machine or on other values."""
+def readable(value: str) -> str:
+    """A value of conf/ with its resolvers in words."""
     value = re.sub(r"\$\{by_size:(\d+)\}", r"\1 at 32 pixels", value)
     value = re.sub(r"\$\{by_side:(\d+),(\d+)\}", r"\1 / side, at most \2", value)
     value = re.sub(r"\$\{unless:[^,]*,(.*)\}$", r"\1", value)
     value = re.sub(r"\$\{by_device:([^,}]+),(.+)\}$", r"\1 (CPU) or \2 (GPU)", value)
-    value = re.sub(r"\$\{\w+:.*\}", "(by a rule)", value)
-    return re.sub(r"\$\{\.?([\w.]+)\}", r"(as \1)", value)
+    value = re.sub(r"\$\{\w+:.*\}", "(computed)", value)
+    return re.sub(r"\$\{\.?([\w.]+)\}", r"(same as \1)", value)

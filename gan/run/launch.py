@@ -1,4 +1,4 @@
-"""How train.py starts, and ends where something is wrong: in a line that a person can read. No torch at import."""
+"""Start and errors of train.py. No torch at import."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.common import signals
-from gan.common.errors import UserError, did_you_mean, of_system, shown
-from gan.run.config import CONF, is_child, options
+from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
+from gan.common.output import print_error
+from gan.common.processes import is_child
+from gan.run.config import options
 from gan.run.lock import release
+from gan.run.paths import CONF
+from gan.run.renamed import describe_renamed
 
 
 def launch(main: Callable[[], Any]) -> None:
-    """Run a `@hydra.main` function: help without torch, the run folder claimed first, errors in one line."""
-    with signals.raised(), errors_in_one_line():
+    """Run a `@hydra.main` function: print help without torch, create and lock the run folder first, shorten errors."""
+    with signals.as_keyboard_interrupt(), errors_in_one_line():
         if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
-            from gan.run.help import text
+            from gan.run.help import help_page
 
-            print(text())
+            print(help_page())
             return
         if not is_child():
             from gan.run.resume import prepare
@@ -38,75 +42,80 @@ def launch(main: Callable[[], Any]) -> None:
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
-    """End with one line and exit code 2 where a user can mend it; HYDRA_FULL_ERROR=1 shows the traceback.
+    """Print errors that users can fix in one line and exit with code 2; HYDRA_FULL_ERROR=1 shows the traceback.
 
-    It stands around `launch` and inside Hydra's job, since Hydra adds lines of its own to what leaves the job.
+    Used around `launch` and inside Hydra's job, since Hydra adds lines to exceptions that leave the job.
     """
-    # What the user wants, remembered for the inner one and for child processes, since Hydra must raise and not print.
+    # Hydra itself must raise and not print. The user's wish is stored for the inner use and for child processes.
     wants_traceback = os.environ.setdefault("GAN_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
         yield
-    except KeyboardInterrupt:  # before training has begun
+    except KeyboardInterrupt:  # before training
         sys.exit(130)
     except Exception as error:
-        if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):  # that a library has made its own of
+        if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):  # a library may wrap it
             sys.exit(130)
-        message = None if wants_traceback else readable(error)
+        message = None if wants_traceback else message_of(error)
         if message is None:
             raise
-        print(f"error: {shown(message)}", file=sys.stderr, flush=True)
+        print_error(to_line(message))
         sys.exit(2)
 
 
-def readable(error: BaseException) -> str | None:
-    """One line for what a user can cause, None for what is a fault of the program."""
+def message_of(error: BaseException) -> str | None:
+    """One line for an error that a user can cause; None for a bug."""
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, UserError):
-            return one_line(str(cause).rpartition("UserError: ")[2])  # what stands before it, a worker process added
-        # Whoever takes a tensor from a process that has just died finds its socket closed, before PyTorch sees the end.
+            return one_line(str(cause).rpartition("UserError: ")[2])  # without the prefix of a worker process
+        # Receiving a tensor from a process that has just died fails with a closed socket, before PyTorch notices.
         if "DataLoader worker" in str(cause) or isinstance(cause, ConnectionError | EOFError):
-            died = f"a process that gathers batches died ({one_line(str(cause))})"
-            return f"{died}; if memory was short, take fewer data.num_workers; go on with resume="
+            died = f"a worker process of the data loader died ({one_line(str(cause))})"
+            return f"{died}; if memory was short, use fewer data.num_workers; continue with resume="
     for cause in chain:
         if isinstance(cause, MissingConfigException):
-            return missing(cause)
+            return missing_file(cause)
         if isinstance(cause, InstantiationException):
             return (
                 one_line(str(chain[-1])) + f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
             )
         if isinstance(cause, HydraException | OmegaConfBaseException):
-            return unknown_option(str(cause)) or unfit(str(cause)) or one_line(str(cause))
+            return unknown_option(str(cause)) or missing_interpolation(str(cause)) or one_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
-            return one_line(str(cause).split(", but you set")[0]) + "; trainer.deterministic=warn goes on all the same"
+            return (
+                one_line(str(cause).split(", but you set")[0]) + "; trainer.deterministic=warn continues nevertheless"
+            )
         if "loading state_dict" in str(cause):
-            return "the checkpoint comes from another model: " + one_line(str(cause).split("\n\t")[1])
+            return "the checkpoint belongs to another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
             return one_line(str(cause))
         if isinstance(cause, OSError):
-            return of_system(cause)
+            return describe_os_error(cause)
     return None
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
+    """An exception and the chain of its causes or contexts."""
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:  # an exception raised again can be in its own context
+    while error is not None and id(error) not in seen:  # an exception that is raised again can be its own context
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
 
-def missing(error: MissingConfigException) -> str:
-    """`model=dcgn: there is no such model; ...` from Hydra's page of search paths."""
+def missing_file(error: MissingConfigException) -> str:
+    """`model=dcgn: no such model; ...` for a group that is set to a file that does not exist."""
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; pip install -e '.[sweep]' (optuna) or '.[slurm]' (submitit)"
-    return f"{group}={name}: there is no such {group}; {did_you_mean(name, error.options or [])}"
+    return (
+        describe_renamed(group, name) or f"{group}={name}: no such {group}; {did_you_mean(name, error.options or [])}"
+    )
 
 
 def unknown_option(message: str) -> str | None:
-    """`data.sise: no such option; ...` from what Hydra says of a key that is not there."""
+    """`data.sise: no such option; ...` from Hydra's message about an unknown key; None for other messages."""
     found = re.search(r"Could not (?:override|append to config|delete from config).*?'([^']+)'", message)
     group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", message)
     if not found:
@@ -114,24 +123,29 @@ def unknown_option(message: str) -> str | None:
     key = found.group(1).split("=")[0].lstrip("+~")
     if group:
         return f"{key}: no such group; {did_you_mean(key, [path.name for path in CONF.iterdir() if path.is_dir()])}"
+    if describe_renamed(key):
+        with suppress(HydraException):  # a group of the command line may be set to a renamed file
+            return describe_renamed(key, known=chosen_options())
+        return describe_renamed(key)
     return f"{key}: no such option; {did_you_mean(key, chosen_options())}"
 
 
-def unfit(message: str) -> str | None:
-    """`penalty.patch_nce.width is taken from ...` where a part takes an option that another lacks."""
+def missing_interpolation(message: str) -> str | None:
+    """A line for an option that is computed from one that the chosen parts lack; None for other messages."""
     wanted, by = re.search(r"Interpolation key '([^']+)' not found", message), re.search(r"full_key: (\S+)", message)
     if not (wanted and by):
         return None
     part, other = by[1].split(".")[0], wanted[1].split(".")[0]
-    return f"{by[1]} is taken from {wanted[1]}, which there is not: this {part} and this {other} do not go together"
+    return f"{by[1]} needs {wanted[1]}, which does not exist: this {part} does not support this {other}"
 
 
 def chosen_options() -> list[str]:
-    """Every option of the configuration that the command line's groups choose, dotted."""
+    """The dotted options of the configuration with the groups of the command line."""
     chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
     groups = [word[0] for word in chosen if word and (CONF / word[1]).is_dir()]
     return [key for key in options(groups) if not key.startswith("hydra.")]
 
 
 def one_line(text: str) -> str:
+    """Text with each run of whitespace replaced by a space."""
     return " ".join(text.split())

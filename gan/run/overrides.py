@@ -1,4 +1,4 @@
-"""Overrides as Hydra takes them, KEY=VALUE: read, merged, and taken from a run folder that may be a stranger's."""
+"""Overrides of Hydra, KEY=VALUE: read from an untrusted run folder, and merged with those of the command line."""
 
 from __future__ import annotations
 
@@ -12,44 +12,50 @@ from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 
 from gan.common.errors import UserError
+from gan.common.output import print_line
 from gan.common.untrusted import is_plain, read_yaml
-from gan.run.config import CONF, options, say
+from gan.run.config import options
+from gan.run.paths import CONF
+from gan.run.renamed import OLDER_VERSION, describe_renamed
 
-MOST = 1_000  # overrides of a run
+MAX_OVERRIDES = 1_000  # of a run
 NAME = r"[A-Za-z0-9_]+"
-OUTPUTS = re.compile(r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force")  # never a stranger's
+# Where files are written, and how Hydra works.
+FORBIDDEN = re.compile(r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force")
 EXTRACTORS = "callback.evaluate.extractors"
-READS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # files and folders that are read
+READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # training reads them
 
 
-def stored(path: Path, typed: Sequence[str]) -> list[str]:
-    """The overrides in a run folder, which may come from a stranger: options that exist, with plain values.
+def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
+    """The overrides of an untrusted run folder: existing options with plain values.
 
-    What they read from the disk is printed. An override that has been typed again on this command line is trusted.
+    Prints the paths that they read. An override of the same key on the command line is trusted and replaces the stored.
 
     Raises:
-        UserError: the file cannot be read, or holds an override that could run code, read the environment, or write
-            outside of the run folder.
+        UserError: the file cannot be read, or has an override that was renamed, or that could run code, read the
+            environment, or write outside of the run folder.
     """
     words = read_yaml(path) or []
-    if not (isinstance(words, list) and len(words) <= MOST and all(isinstance(word, str) for word in words)):
-        raise UserError(f"{path}: is not a list of overrides, KEY=VALUE")
-    again = {key_of(word) for word in typed}  # `merge` puts what was typed in their place
-    unknown = {word: parsed(path, word) for word in words if key_of(word) not in again}
-    groups = [word for word, (key, value) in unknown.items() if is_group(key) and exist(key, value)]
-    known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if unknown else {}
-    for word, (key, value) in unknown.items():
-        if word not in groups and (fault := objection(key, value, known)):
+    if not (isinstance(words, list) and len(words) <= MAX_OVERRIDES and all(isinstance(word, str) for word in words)):
+        raise UserError(f"{path}: is not a list of overrides KEY=VALUE")
+    replaced = {key_of(word) for word in typed}  # by `merge`
+    untrusted = {word: parse(path, word) for word in words if key_of(word) not in replaced}
+    groups = [word for word, (key, value) in untrusted.items() if is_group(key) and group_files_exist(key, value)]
+    known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if untrusted else {}
+    for word, (key, value) in untrusted.items():
+        if word not in groups and (fault := reason_to_refuse(key, value, known)):
+            if renamed := describe_renamed(key, value, known):
+                raise UserError(f"{path}: {renamed[:200]}; {OLDER_VERSION}")
             raise refusal(path, word, fault)
-        if key in READS and value is not None:
-            say(f"{path.parent}: reads {key}={value}")
+        if key in READ_PATHS and value is not None:
+            print_line(f"{path.parent}: reads {key}={value}")
     return words
 
 
-def parsed(path: Path, word: str) -> tuple[str, Any]:
-    """Key and value of a plain assignment, as Hydra itself reads it; UserError where it is anything else."""
+def parse(path: Path, word: str) -> tuple[str, Any]:
+    """Key and value of a plain assignment, as Hydra reads it; raise UserError if it is anything else."""
     brackets = word.count("[") + word.count("{")
-    if brackets > 1 or len(word) > 100_000:  # its parser goes down a level with each
+    if brackets > 1 or len(word) > 100_000:  # each is a level of recursion in the parser
         raise refusal(path, word, "its value is neither a scalar nor a list of scalars")
     try:
         override = OverridesParser.create().parse_override(word)
@@ -63,53 +69,55 @@ def parsed(path: Path, word: str) -> tuple[str, Any]:
 
 
 def refusal(path: Path, word: str, fault: str) -> UserError:
-    return UserError(f"{path}: {word[:200]!r} is refused: {fault}; type it again on the command line if it is your own")
+    """The error for an override that is not taken from a file."""
+    return UserError(f"{path}: {word[:200]!r} is refused: {fault}; if you trust it, repeat it on the command line")
 
 
-def objection(key: str, value: Any, known: dict[str, Any]) -> str | None:
-    """Why an option is not taken from a file, None where it is.
+def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
+    """Why an option is not taken from a file; None if it is taken.
 
     Args:
-        known: options of the configuration and their values before they are resolved.
+        known: options of the configuration and their unresolved values.
     """
     if is_group(key):
         return f"conf/{key} has no such file"
-    if OUTPUTS.fullmatch(key):
-        return "a run folder does not say where files are written, or how Hydra works"
+    if FORBIDDEN.fullmatch(key):
+        return "a run folder may not set where files are written, or options of Hydra"
     if any(part.startswith("_") for part in key.split(".")):
-        return "a run folder does not name classes"
+        return "a run folder may not name classes"
     if key not in known:
         return "there is no such option"
-    if key == EXTRACTORS and not all(re.fullmatch(NAME, str(name)) for name in listed(value)):
-        return "a run folder does not name classes"
+    if key == EXTRACTORS and not all(re.fullmatch(NAME, str(name)) for name in as_list(value)):
+        return "a run folder may not name classes"
     return None
 
 
 def is_group(key: str) -> bool:
+    """Whether a key is a group of conf/."""
     return re.fullmatch(NAME, key) is not None and (CONF / key).is_dir()
 
 
-def exist(group: str, value: Any) -> bool:
-    """Whether all files that a group is set to are in conf/."""
-    names = [name if isinstance(name, str) else "" for name in listed(value)]  # Hydra takes nothing else
+def group_files_exist(group: str, value: Any) -> bool:
+    """Whether conf/ has all files that a group is set to."""
+    names = [name if isinstance(name, str) else "" for name in as_list(value)]  # Hydra accepts strings only
     return all(re.fullmatch(NAME, name) and (CONF / group / f"{name}.yaml").is_file() for name in names)
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-# ---- words
+# ---- lists of overrides
 
 
 def merge(stored: Iterable[str], typed: list[str]) -> list[str]:
-    """Stored overrides, with those typed in the place of the same key."""
+    """Stored overrides, then those typed, which replace stored ones of the same key."""
     keys = {key_of(word) for word in typed}
     return [word for word in stored if key_of(word) not in keys] + typed
 
 
-def lengthened(typed: list[str]) -> list[str]:
-    """Overrides in which a length takes the place of the run's own, also where that is given the other way."""
+def with_new_length(typed: list[str]) -> list[str]:
+    """Typed overrides; if they set one of images and minutes, also set the other to null."""
     for given, other in (("images", "minutes"), ("minutes", "images")):
         if value_of(typed, given) not in (None, "null") and value_of(typed, other) is None:
             return [*typed, f"{other}=null"]
@@ -117,28 +125,31 @@ def lengthened(typed: list[str]) -> list[str]:
 
 
 def without(overrides: list[str], *keys: str) -> list[str]:
+    """The overrides of other keys."""
     return [word for word in overrides if key_of(word) not in keys]
 
 
 def value_of(overrides: list[str], key: str) -> str | None:
+    """The last value of a key as it was typed; None if there is none."""
     return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
 
 
 def typed_value(overrides: list[str], key: str) -> Any:
-    """The last value of a key as Hydra reads it, without quotes; None where there is none.
+    """The last value of a key as Hydra reads it, without quotes; None if there is none.
 
     Raises:
-        HydraException: it is not in Hydra's grammar.
+        HydraException: a syntax error.
     """
     words = [word for word in overrides if key_of(word) == key]
     return OverridesParser.create().parse_override(words[-1]).value() if words else None
 
 
 def key_of(override: str) -> str:
+    """The key of an override, without + or ~ and without a package."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 
 def quote(path: Path) -> str:
-    """A value that Hydra's grammar gives back as it is: it takes backslashes for escapes before a quote alone."""
+    """A path as a quoted value of Hydra's grammar, in which backslashes are escapes only before a quote."""
     text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
     return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"

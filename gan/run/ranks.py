@@ -1,11 +1,10 @@
-"""What is said where another process of a run is gone, and an end that does not wait for it."""
+"""The end of a distributed run when one of its processes is lost."""
 
 from __future__ import annotations
 
-import functools
 import os
 import signal
-import sys
+import subprocess
 import threading
 import time
 from pathlib import Path
@@ -14,53 +13,66 @@ import torch.distributed as dist
 from lightning import Trainer
 
 from gan.common.errors import UserError
+from gan.common.output import print_error
 
-GRACE = 5.0  # seconds for the main thread to see by itself that a process is gone
-UNANSWERED = 10.0  # seconds after which a signal that the main thread has not seen ends the run
+PERIOD = 1.0  # seconds between two checks of the child processes
+GRACE = 5.0  # seconds in which the main thread may notice a lost process itself
+UNANSWERED = 10.0  # seconds after which a signal that the main thread has not handled ends the run
 
 
-def lost(error: Exception) -> bool:
-    """Whether an error says that another rank can't be reached."""
+def is_rank_lost(error: Exception) -> bool:
+    """Whether an error means that another rank cannot be reached."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
-def gone(run: Path) -> UserError:
+def rank_lost(run: Path) -> UserError:
+    """The error of a run that has lost a rank."""
     return UserError(
-        f"another process of this run has died or does not answer; go on with: python train.py resume={run}"
+        f"another process of this run has died or does not answer; continue with: python train.py resume={run}"
     )
 
 
-def watch(trainer: Trainer) -> None:
-    """Have Lightning's observer say what it does: where a rank ends, it kills the others without a word."""
-    for thread in threading.enumerate():
-        if thread.name == "child-process-observer":
-            thread._terminate_all = functools.partial(end_soon, trainer)  # type: ignore[attr-defined]
+def watch_children(trainer: Trainer) -> None:
+    """End the run with a message if a child process fails.
+
+    Lightning's observer kills all processes without a message. It watches the list that `procs` was; emptied, the list
+    tells it that nothing is left to watch.
+    """
+    launcher = trainer.strategy.launcher
+    children: list[subprocess.Popen[bytes]] = list(getattr(launcher, "procs", ()))
+    if children:
+        observed = launcher.procs  # type: ignore[union-attr]
+        launcher.procs = children  # type: ignore[union-attr]
+        observed.clear()
+        threading.Thread(target=_watch, args=(trainer, children), daemon=True).start()
 
 
-def end_soon(trainer: Trainer) -> None:
-    """End all processes of this run, unless the main thread does so in time: it may be in the middle of a collective,
-    where no exception reaches it."""
-    time.sleep(GRACE)
-    end(trainer, 2)
+def _watch(trainer: Trainer, children: list[subprocess.Popen[bytes]]) -> None:
+    while any(child.poll() is None for child in children) and not any(child.returncode for child in children):
+        time.sleep(PERIOD)
+    if any(child.returncode for child in children):
+        time.sleep(GRACE)  # the main thread may be inside a collective, where no exception reaches it
+        end_processes(trainer, 2)
 
 
-def end(trainer: Trainer, code: int) -> None:
+def end_processes(trainer: Trainer, code: int) -> None:
+    """Kill the child processes, print the error, and exit."""
     for process in getattr(trainer.strategy.launcher, "procs", ()):
         process.kill()
-    print(f"error: {gone(Path(trainer.default_root_dir))}", file=sys.stderr, flush=True)
+    print_error(str(rank_lost(Path(trainer.default_root_dir))))
     os._exit(code)
 
 
-class Answer:
-    """Ends a run by the signals 2 and 15 where the main thread does not get to see them.
+class SignalWatchdog:
+    """Ends a run at SIGINT or SIGTERM if the main thread does not handle the signal in time.
 
-    Python's handlers run between two of its instructions, and waiting for a rank that was stopped, or for a machine
-    that is gone, is one instruction that takes half an hour.
+    Python's handlers run between two instructions of its interpreter. A collective that waits for a stopped rank or a
+    lost machine is one instruction and takes half an hour.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.handled = 0  # by Python's handler, which counts here
+        self.handled = 0  # signals that Python's handler has handled; it counts them here
         self.reading, self.writing = os.pipe()
         os.set_blocking(self.writing, False)
         self.before = signal.set_wakeup_fd(self.writing, warn_on_full_buffer=False)
@@ -74,7 +86,7 @@ class Answer:
             arrived += 1
             time.sleep(UNANSWERED)
             if self.handled < arrived:
-                end(self.trainer, 128 + number[0])
+                end_processes(self.trainer, 128 + number[0])
 
     def close(self) -> None:
         signal.set_wakeup_fd(self.before)

@@ -35,7 +35,7 @@ class Base(Previews, LightningModule):
             attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
         micro_batch: images per forward pass on a device. Gradients are accumulated over the micro-batches of a batch.
             BatchNorm and minibatch standard deviation see one micro-batch.
-        power_averages: widths of further averages of the generator (`PowerEMA`), compared at the end of the run.
+        power_ema: widths of further averages of the generator (`PowerEMA`), compared at the end of the run.
         compile: backend of torch.compile for both networks; None: no compilation.
 
     Raises:
@@ -67,7 +67,7 @@ class Base(Previews, LightningModule):
         augment: nn.Module | None = None,
         schedules: Mapping[str, Any] | None = None,
         micro_batch: int | None = None,
-        power_averages: Sequence[float] = (),
+        power_ema: Sequence[float] = (),
         compile: str | None = None,
     ) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ class Base(Previews, LightningModule):
         self.augment = augment
         check_parts(generator, discriminator, loss, self.penalties, augment)
         self.ema = EMA(generator, ema_half_life, ema_warmup)
-        self.averages = nn.ModuleList(PowerEMA(generator, width) for width in power_averages)
+        self.power_ema = nn.ModuleList(PowerEMA(generator, width) for width in power_ema)
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
         self.batch_size = batch_size
         self.seed = seed

@@ -1,4 +1,4 @@
-"""The averaged generator: what is sampled, measured and exported."""
+"""Exponential moving averages of the generator's weights, which generate the images that users see."""
 
 from __future__ import annotations
 
@@ -13,59 +13,61 @@ from gan.common.errors import UserError
 
 
 class EMA(nn.Module):
-    """Exponential moving average of a network's parameters on the clock of images.
+    """Exponential moving average (EMA) of a network's parameters; time is measured in images seen.
 
-    decay = 0.5^(images since the last update / half-life), so that batch size, n_critic and number of devices do not
-    move it; early on the half-life is at most `warmup` of the images seen (Karras et al., 2020, arXiv:2006.06676).
+    decay = 0.5^(images since the last update / half-life), independent of batch size, n_critic and number of devices.
+    The half-life is at most `warmup` times the images seen (Karras et al., 2020, arXiv:2006.06676).
 
     Args:
-        half_life: images after which a weight's share has halved.
-        warmup: largest half-life as a fraction of the images seen; 0 keeps no memory at all.
+        half_life: images after which the contribution of a weight has halved.
+        warmup: largest half-life as a fraction of the images seen; 0: no averaging.
     """
 
     def __init__(self, model: nn.Module, half_life: float, warmup: float = 0.05) -> None:
         super().__init__()
-        self.module = copy.deepcopy(model).requires_grad_(False).eval()  # without gradients DDP leaves it alone
+        self.module = copy.deepcopy(model).requires_grad_(False).eval()  # DDP ignores parameters without gradients
         self.half_life = half_life
         self.warmup = warmup
-        self.tensors: tuple[list[Tensor], ...] | None = None  # see gather
+        self.tensors: tuple[list[Tensor], ...] | None = None  # see `gather`
 
     def decay(self, images: int, seen: int) -> float:
+        """The factor of the old average at an update."""
         return 0.5 ** (images / max(min(self.half_life, self.warmup * seen), 1e-8))
 
     @torch.no_grad()
     def update(self, model: nn.Module, images: int, seen: int) -> None:
-        """Move towards `model`, `images` after the last update and with `seen` images in all."""
+        """Update the average with `model`, `images` after the last update and at `seen` images in total."""
         if self.tensors is None:
             self.tensors = self.gather(model)
         mine, theirs, my_buffers, their_buffers = self.tensors
         torch._foreach_lerp_(mine, theirs, 1 - self.decay(images, seen))
         if my_buffers:
-            torch._foreach_copy_(my_buffers, their_buffers)  # BatchNorm's, of the live generator until re-estimated
+            # BatchNorm's statistics of the training generator, until they are re-estimated.
+            torch._foreach_copy_(my_buffers, their_buffers)
 
     def gather(self, model: nn.Module) -> tuple[list[Tensor], ...]:
-        """Parameters and buffers of both networks, once: walking the modules costs more than averaging small ones."""
+        """Parameters and buffers of both networks. Collecting them costs more than averaging a small network."""
         networks = self.module, model
         parameters = ([parameter.detach() for parameter in network.parameters()] for network in networks)
         return (*parameters, *(list(network.buffers()) for network in networks))
 
     def _apply(self, *args: Any, **kwargs: Any) -> EMA:
-        self.tensors = None  # moving to another device makes new ones
+        self.tensors = None  # moving to another device creates new tensors
         return super()._apply(*args, **kwargs)
 
 
 class PowerEMA(EMA):
-    """An average whose memory grows with the run: its weights lie over the images seen as t^gamma does.
+    """Average with the profile t^gamma over the images seen t, so that its length grows with the run.
 
     Karras et al., "Analyzing and Improving the Training Dynamics of Diffusion Models", 2024, arXiv:2312.02696, section
-    3.1: beta(t) = (1 - images / t)^(gamma + 1). Several widths at once cost a copy of the network each, and which is
-    best is seen after the run.
+    3.1: beta(t) = (1 - images / t)^(gamma + 1). Each width costs a copy of the network; the best one is
+    chosen after the run.
 
     Args:
-        width: sigma_rel, the standard deviation of the weights as a share of the run; published: .05 and .10.
+        width: sigma_rel, the standard deviation of the profile as a fraction of the run; published: 0.05, 0.10.
 
     Raises:
-        UserError: a width that is not above 0 and below .28, that of a plain mean.
+        UserError: the width is not greater than 0 and less than 0.28, the width of an unweighted mean.
     """
 
     def __init__(self, model: nn.Module, width: float) -> None:
@@ -78,8 +80,8 @@ class PowerEMA(EMA):
 
 
 def exponent(width: float) -> float:
-    """The gamma whose profile has that width: sigma^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))."""
+    """The gamma of a width: sigma^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))."""
     if not 0 < width < 12**-0.5:
-        raise UserError(f"model.power_averages: {width} is not a width between 0 and .28; published: [0.05,0.1]")
+        raise UserError(f"model.power_ema: {width} is not between 0 and 0.28; published widths are [0.05,0.1]")
     t = width**-2  # gamma^3 + 7 gamma^2 + (16 - t) gamma + 12 - t = 0
     return float(np.roots([1, 7, 16 - t, 12 - t]).real.max())

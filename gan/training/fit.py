@@ -1,4 +1,4 @@
-"""One run, from built parts to the number that a sweep minimizes."""
+"""One run, from instantiated parts to the objective of a sweep."""
 
 from __future__ import annotations
 
@@ -22,26 +22,21 @@ from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.common.errors import Diverged, UserError
-from gan.data.module import ImageDataModule, say
+from gan.common.output import print_line
+from gan.common.processes import is_child
+from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
-from gan.run import ranks, run_folder
+from gan.run import checkpoints, ranks, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, load
-from gan.run.config import global_rank, images_at, is_child, plain
+from gan.run.config import to_plain
+from gan.run.metrics import logged_objective, read_metrics
+from gan.run.resolvers import images_at
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
-from gan.training.callbacks.interrupt import Interrupt, end_gatherers
+from gan.training.callbacks.interrupt import Interrupt, kill_workers
+from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
-
-# What Lightning says of every run of this kind, and what it does not know.
-EXPECTED_WARNINGS = (
-    ".*does not have many workers.*",  # batches are gathered from memory
-    ".*in eval mode at the start of training.*",  # the averaged generator
-    ".*no pre-optimization state.*",  # Lightning #20947
-    ".*find_unused_parameters=True was specified.*",  # each phase uses one of two networks
-    ".*all_gather is deprecated.*",  # which Lightning calls
-    ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 on torch 2.13
-)
 
 
 def fit(
@@ -52,56 +47,56 @@ def fit(
     run: Path,
     notes: Sequence[str] = (),
 ) -> float:
-    """Train to `images` or `minutes`, in the run folder; exit 143 or 130 where SIGTERM or Ctrl-C ended it.
+    """Train to `images` or `minutes`, and return the objective; exit with 143 or 130 after SIGTERM or Ctrl-C.
 
     Args:
-        notes: lines about the configuration, to be said.
+        notes: lines about the configuration to print.
 
     Returns:
-        The objective; inf where the run diverged in a sweep or nothing was evaluated.
+        The objective; inf if there was no evaluation, or if the run diverged in a sweep.
 
     Raises:
         Diverged: outside of a sweep.
-        UserError: the last checkpoint could not be saved, or a part was configured wrongly.
+        UserError: the last checkpoint could not be saved, or a part has a wrong configuration.
     """
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of devices, `announce` says shorter
-    child = is_child()  # asked now: Lightning makes the parent's environment look like a child's
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # `print_summary` names the devices
+    child = is_child()  # before Lightning gives the parent the environment of a child
     model.check_data(data)
-    model.config = plain(cfg)
+    model.config = to_plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
-    trainer = build(cfg, data, run, make_trainer, storage, interrupt)
+    trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
     if cfg.init_from and not cfg.resume:
-        initialize(model, Path(cfg.init_from))
-    announce(trainer, model, data, run)
+        load_weights(model, Path(cfg.init_from))
+    print_summary(trainer, model, data, run)
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
-        say(line)
-    prepare(trainer, data)
+        print_line(line)
+    prepare_data(trainer, data)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
-        model.initialize_from(data)  # other ranks receive it from this one
+        model.initialize_from(data)  # other ranks receive the weights from this one
     if trainer.is_global_zero and not cfg.resume:
-        show_config(trainer, model.config, run_folder.choices(run))
+        log_config(trainer, model.config, run_folder.read_choices(run))
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged as error:
-        if child:  # Lightning kills the parent of a child that ends with another code than 0
+        if child:  # Lightning kills the parent of a child that exits with another code than 0
             return math.inf
         if HydraConfig.get().mode is not RunMode.MULTIRUN:
             raise
-        print(f"{run}: {error}", flush=True)
+        print_line(f"{run}: {error}")
         return math.inf
     except (Exception, SystemExit) as error:
         if interrupt.at_once:
-            print(f"stopped at once, without saving; go on with: python train.py resume={run}", flush=True)
+            print_line(f"stopped at once, without saving; continue with: python train.py resume={run}", all_ranks=True)
             sys.exit(128 + interrupt.signal)
-        if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning makes it a 1
+        if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
             sys.exit(130)
-        if isinstance(error, Exception) and ranks.lost(error):
-            raise ranks.gone(run) from error
+        if isinstance(error, Exception) and ranks.is_rank_lost(error):
+            raise ranks.rank_lost(run) from error
         raise
     finally:
-        end_gatherers()
+        kill_workers()
         if dist.is_initialized():
             dist.destroy_process_group()
     if child:
@@ -109,12 +104,12 @@ def fit(
     if storage.failure:
         raise UserError(storage.failure)
     if interrupt.signal:
-        print(f"stopped at {model.images_seen:,} images; go on with: python train.py resume={run}", flush=True)
+        print_line(f"stopped at {model.images_seen:,} images; continue with: python train.py resume={run}")
         sys.exit(128 + interrupt.signal)
     return objective(run, cfg)
 
 
-def build(
+def build_trainer(
     cfg: DictConfig,
     data: ImageDataModule,
     run: Path,
@@ -122,11 +117,11 @@ def build(
     storage: AtomicCheckpointIO,
     interrupt: Interrupt,
 ) -> Trainer:
-    """The Trainer with all that hangs on it."""
+    """The Trainer with its callbacks, loggers and plugins."""
     parts = callbacks(cfg.callback)
     saves = any(isinstance(part, Checkpoint) for part in parts)
-    if not saves and global_rank() == 0:
-        print("callback= leaves checkpoint out: nothing of this run can be resumed or drawn from", flush=True)
+    if not saves:
+        print_line("callback= has no checkpoint: this run can neither be resumed nor generate images")
     try:
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
@@ -141,55 +136,58 @@ def build(
 
 
 def objective(run: Path, cfg: DictConfig) -> float:
-    """The number that a sweep minimizes; a name that was never logged is said."""
-    value = run_folder.objective(run, cfg.objective, cfg.objective_mode)
+    """The number that a sweep minimizes; print a line if its name was never logged."""
+    value = logged_objective(run, cfg.objective, cfg.objective_mode)
     if value == math.inf:
-        lines = run_folder.read_metrics(run / run_folder.METRICS)
+        lines = read_metrics(run / run_folder.METRICS)
         names = sorted({name for line in lines for name in line} - {"images", "time"})
         if cfg.objective not in names:
-            print(f"objective={cfg.objective} was not logged; there are {', '.join(names)}", flush=True)
+            print_line(f"objective={cfg.objective}: was not logged; choose from {', '.join(names)}")
     return value
 
 
 def timers(minutes: float | None) -> list[Callback]:
+    """The callback that ends a run after `minutes`, if they are given."""
     return [] if minutes is None else [Timer(duration=timedelta(minutes=minutes))]
 
 
 def callbacks(configured: DictConfig) -> list[Any]:
+    """The callbacks of a configuration."""
     return [instantiate(callback) for callback in configured.values()]
 
 
-def show_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]) -> None:
-    """The whole configuration under TensorBoard's TEXT, and what differs from the defaults under HPARAMS."""
+def log_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]) -> None:
+    """Show the whole configuration under TensorBoard's TEXT, and the overrides under HPARAMS."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoard):
             logger.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```")
             logger.add_choices(choices, best_of(config["objective"]))
 
 
-def prepare(trainer: Trainer, data: ImageDataModule) -> None:
-    """Fill the cache before further processes start: what a user can mend then ends one process, not several."""
+def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:
+    """Fill the cache before further processes start, so that an error of the user ends one process only."""
     per_rank_batch_size(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
 
 
-def initialize(model: GAN, source: Path) -> None:
-    """Take the weights of a run's best checkpoint, or of a checkpoint, and nothing else of it.
+def load_weights(model: GAN, source: Path) -> None:
+    """Load the weights, and nothing else, of a checkpoint or of a run's best checkpoint.
 
     Raises:
-        UserError: there is none, or it comes from another model.
+        UserError: there is none, or it belongs to another model.
     """
-    state = load(run_folder.find(source))["state_dict"]
-    state |= {name: value for name, value in model.state_dict().items() if name.startswith("pools.")}  # no weights
+    state = load(checkpoints.find_checkpoint(source))["state_dict"]
+    state |= {name: value for name, value in model.state_dict().items() if name.startswith("pools.")}  # not weights
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         detail = " ".join(str(error).split("\n\t")[1].split())
-        raise UserError(f"init_from={source}: comes from another model; {detail}") from error
+        raise UserError(f"init_from={source}: belongs to another model; {detail}") from error
 
 
-def announce(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
+def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
+    """Print the run folder, the numbers of parameters, the devices, and what to be aware of."""
     if not trainer.is_global_zero:
         return
     counts = [
@@ -197,9 +195,9 @@ def announce(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> 
         for name, network in (("generator", model.generator), ("discriminator", model.discriminator))
     ]
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
-    print(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}", flush=True)
+    print_line(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}")
     normalized = any(isinstance(part, _BatchNorm) for part in model.modules())
     if normalized and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
-        print("BatchNorm sees each CPU process's share of the batch; torch synchronises it on GPUs alone", flush=True)
+        print_line("BatchNorm uses each process's part of the batch; torch synchronizes it on GPUs only")
     if model.config["data"].get("labels") and not len(model.class_counts):
-        print("this model draws no class that is asked for; data.labels is left aside", flush=True)
+        print_line("this model has no classes; data.labels is ignored")

@@ -1,8 +1,8 @@
-"""A store of generated pictures, so that a discriminator does not forget what the generator did a while ago.
+"""A pool of earlier generated images, which keep the discriminator from forgetting them.
 
 Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017,
-arXiv:1612.07828, section 2.3, as in CycleGAN: until the pool is full each picture goes in and comes back; then with
-probability 1/2 it takes the place of a stored one, which comes back instead.
+arXiv:1612.07828, section 2.3, as in CycleGAN: until the pool is full, each image is stored and returned. Then with
+probability 1/2 an image replaces a stored one, which is returned instead.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from gan.common.errors import at_least
 
 
 class ImagePool(nn.Module):
-    """Up to `size` pictures; 0 keeps none and gives back what comes.
+    """Stores up to `size` images; 0: returns its input.
 
-    What is stored is part of a checkpoint, and the draws are a function of the seed and of how many pictures came.
+    Checkpoints contain the stored images. Random numbers depend on the seed and the number of images seen.
     """
 
     seen: Tensor
 
     def __init__(self, size: int, seed: int = 0) -> None:
         super().__init__()
-        self.size = at_least("model.pool", size, 0)
+        self.size = at_least("model.pool_size", size, 0)
         self.seed = seed
         self.stored: list[Tensor] = []  # (C, H, W) each
-        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # pictures that came
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # number of images seen
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> as many, each itself or an older one."""
+        """Images (N, C, H, W) -> images of the same shape, each itself or an earlier one."""
         generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", int(self.seen)))
         self.seen += len(images)
-        self.stored = [image.to(images.device) for image in self.stored]  # a checkpoint's are read on the CPU
+        self.stored = [image.to(images.device) for image in self.stored]  # checkpoints are loaded on the CPU
         returned = []
         for image in images.detach():
             if len(self.stored) < self.size:

@@ -1,4 +1,4 @@
-"""Where numbers go: TensorBoard's events and metrics.jsonl, both against images seen."""
+"""Loggers of scalars against images seen: TensorBoard and metrics.jsonl."""
 
 from __future__ import annotations
 
@@ -17,71 +17,73 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard.summary import hparams
 
 from gan.common.errors import reason
-from gan.run.lock import lost
-from gan.run.run_folder import METRICS, cut_metrics
+from gan.common.output import print_line
+from gan.run.lock import is_lost
+from gan.run.metrics import cut_metrics
+from gan.run.run_folder import METRICS
 
 
 class TensorBoard(TensorBoardLogger):
-    """Events in the run folder itself.
+    """TensorBoard's events in the run folder.
 
     Args:
         run: the run folder.
-        resumed_at: images seen at the checkpoint that training goes on from; later events are void.
+        resumed_at: images seen at the checkpoint to resume from; later events are discarded.
     """
 
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
         purge: dict[str, Any] = {} if resumed_at is None else {"purge_step": resumed_at + 1}
         super().__init__(save_dir=run, name="", version="", default_hp_metric=False, flush_secs=10, **purge)
-        if not isinstance(threading.excepthook, WithoutWriters):
-            threading.excepthook = WithoutWriters(threading.excepthook)
+        if not isinstance(threading.excepthook, IgnoreWriters):
+            threading.excepthook = IgnoreWriters(threading.excepthook)
         self.failed = False
-        self.ending: Summary | None = None  # of the choices under HPARAMS
+        self.ending: Summary | None = None  # ends the choices under HPARAMS
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        for name, value in metrics.items():  # Lightning's own would call a full disk a wrong type of value
-            self.attempt(functools.partial(self.experiment.add_scalar, name, value, step))
+        for name, value in metrics.items():  # Lightning's method reports a full disk as a wrong type
+            self.try_to(functools.partial(self.experiment.add_scalar, name, value, step))
 
     @rank_zero_only
     def add_png(self, name: str, png: bytes, images: int) -> None:
-        """Show a picture under IMAGES as it is; the writer's own add_image would encode it once more."""
+        """Show a PNG under IMAGES unchanged; the writer's add_image would encode it again."""
         summary = Summary(value=[Summary.Value(tag=name, image=Summary.Image(encoded_image_string=png))])
-        self.attempt(lambda: self.experiment.file_writer.add_summary(summary, images))
+        self.try_to(lambda: self.experiment.file_writer.add_summary(summary, images))
 
     @rank_zero_only
     def add_text(self, name: str, text: str) -> None:
         """Show markdown under TEXT."""
-        self.attempt(lambda: self.experiment.add_text(name, text))
+        self.try_to(lambda: self.experiment.add_text(name, text))
 
     @rank_zero_only
     def add_choices(self, choices: Mapping[str, str | float | bool], score: str) -> None:
-        """Show a run's choices under HPARAMS, with the scalar `score` beside them."""
+        """Show the choices of a run under HPARAMS, together with the scalar `score`."""
         experiment, start, end = hparams(dict(choices), {score: math.nan})
         self.ending = end
         for summary in (experiment, start):
-            self.attempt(functools.partial(self.experiment.file_writer.add_summary, summary))
+            self.try_to(functools.partial(self.experiment.file_writer.add_summary, summary))
 
     def save(self) -> None:
-        """Nothing: the writer's thread flushes by itself, and waiting for one that a full disk has ended never ends."""
+        """Do nothing: the writer's thread flushes by itself, and waiting for it never ends after a full disk."""
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         if self.ending is not None:
-            self.attempt(functools.partial(self.experiment.file_writer.add_summary, self.ending))
-        self.attempt(lambda: self.experiment.close())
+            self.try_to(functools.partial(self.experiment.file_writer.add_summary, self.ending))
+        self.try_to(lambda: self.experiment.close())
 
-    def attempt(self, write: Callable[[], object]) -> None:
-        """A full disk is said once, and training goes on; the writer's thread raises its error at a later call."""
+    def try_to(self, write: Callable[[], object]) -> None:
+        """Write; if the disk is full, print a line once and continue. The writer raises its error in a later call."""
         if self.failed:
             return
         try:
             write()
         except OSError as error:
-            self.failed = _say("TensorBoard's events", error)
+            self.failed = _report("TensorBoard's events", error)
 
 
-class WithoutWriters:
-    """What is said of errors that end threads, except those of TensorBoard's: `attempt` says them in a line."""
+class IgnoreWriters:
+    """A threading.excepthook that ignores OSErrors of TensorBoard's threads, which `try_to` reports."""
 
     def __init__(self, before: Callable[[Any], object]) -> None:
         self.before = before
@@ -92,7 +94,7 @@ class WithoutWriters:
 
 
 class JSONLines(Logger):
-    """One line {"images": ..., "time": ..., NAME: VALUE, ...} a logged step, in RUN/metrics.jsonl."""
+    """Writes a line {"images": ..., "time": ..., NAME: VALUE, ...} per logged step to RUN/metrics.jsonl."""
 
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
         super().__init__()
@@ -111,20 +113,21 @@ class JSONLines(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        if lost(self.path.parent):
+        if is_lost(self.path.parent):
             return
         line = {"images": step, "time": round(time.time(), 3), **metrics}
         try:
             with open(self.path, "a") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
-            self.failed = self.failed or _say(str(self.path), error)
+            self.failed = self.failed or _report(str(self.path), error)
 
     @rank_zero_only
     def log_hyperparams(self, *_: Any, **__: Any) -> None:
-        """Nothing: config.yaml says it all."""
+        """Do nothing: config.yaml has them."""
 
 
-def _say(what: str, error: OSError) -> bool:
-    print(f"{what}: not written ({reason(error)}); training goes on", flush=True)
+def _report(what: str, error: OSError) -> bool:
+    """Print that something was not written; True."""
+    print_line(f"{what}: not written ({reason(error)}); training continues")
     return True

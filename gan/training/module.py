@@ -66,7 +66,7 @@ class GAN(Base):
                     self.accumulate(self.generator_loss(part), len(part.real) / len(step.real), terms)
                 skipped = step_if_finite(self.trainer, generator_optimizer, counted=False)
             self.loss_log.add({SKIPPED + "generator": skipped, **terms})
-            for average in (self.ema, *self.averages):
+            for average in (self.ema, *self.power_ema):
                 average.update(self.generator, self.n_critic * self.batch_size, self.images_seen)
 
         if crosses(self.images_seen - self.batch_size, self.images_seen, self.log_interval):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gan.common.errors import UserError, at_least
-from gan.run.run_folder import flatten
+from gan.common.nested import flatten
 
 SHAPES = ("linear", "cosine")
 

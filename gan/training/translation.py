@@ -75,7 +75,7 @@ class Translator(TranslationPreviews, GAN):
         a, b = opaque(data.inputs(FITTED_IMAGES)), opaque(data.reals(FITTED_IMAGES))
         if not a.numel() or not b.numel():
             raise UserError("model.closed_form: all images of a domain are transparent")
-        for network in (self.generator, self.ema.module, *(average.module for average in self.averages)):
+        for network in (self.generator, self.ema.module, *(average.module for average in self.power_ema)):
             self.initialize_colors(self.closed_form, network, a, b)
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
@@ -96,14 +96,14 @@ class CycleGAN(Translator):
     Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.bidirectional.Bidirectional`.
 
     Args:
-        pool: generated images per direction that the discriminator may see again.
+        pool_size: generated images per direction that the discriminator may see again.
     """
 
     num_translations = 2  # the translation, and this translated back
 
-    def __init__(self, *args: Any, pool: int = 50, **options: Any) -> None:
+    def __init__(self, *args: Any, pool_size: int = 50, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.pools = nn.ModuleList(ImagePool(pool, self.seed + direction) for direction in range(2))
+        self.pools = nn.ModuleList(ImagePool(pool_size, self.seed + direction) for direction in range(2))
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         super().initialize_colors(closed_form, generator.a2b, a, b)

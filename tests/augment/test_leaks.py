@@ -17,7 +17,7 @@ from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
-from gan.training.fit import EXPECTED_WARNINGS
+from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.module import GAN
 
 

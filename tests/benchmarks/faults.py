@@ -37,8 +37,8 @@ OPTIONS = [
     "model.generator.width=4", "model.generator.full_size_channels=0", "model.generator.latent_dim=8",
     "model.discriminator.width=4",
     "callback=[samples,evaluate,checkpoint]", "callback.samples.interval=16", "callback.samples.first=16",
-    "callback.samples.n=4", f"callback.evaluate.interval={EVERY}", f"callback.evaluate.first={EVERY}",
-    "callback.evaluate.n=8", "callback.evaluate.extractors=[random_conv]", f"objective={SCORE}",
+    "callback.samples.num_images=4", f"callback.evaluate.interval={EVERY}", f"callback.evaluate.first={EVERY}",
+    "callback.evaluate.num_images=8", "callback.evaluate.extractors=[random_conv]", f"objective={SCORE}",
     f"callback.checkpoint.interval={EVERY}", "trainer.accelerator=cpu", "trainer.precision=32-true",
 ]  # fmt: skip
 
@@ -96,6 +96,7 @@ def kills(run: Path, ranks: int, keep: int, count: int, chance_distance: random.
 def one_kill(run: Path, ranks: int, keep: int, chance_distance: random.Random, inside: bool) -> tuple[int, int]:
     """Resume a run, kill it, and return the images of the newest complete checkpoint and of the last line before."""
     from gan.run import run_folder
+    from gan.run.metrics import read_metrics
 
     begun = newest_complete(run)
     words = [f"trainer.devices={ranks}", f"callback.checkpoint.keep={keep}", "images=1000000", "resume=auto"]
@@ -118,32 +119,31 @@ def one_kill(run: Path, ranks: int, keep: int, chance_distance: random.Random, i
         os.waitpid(child, 0)
     elif not inside:
         raise SystemExit(f"{run}: ended by itself; {(run.parent / 'out').read_text()[-2000:]}")
-    lines = run_folder.read_metrics(run / run_folder.METRICS)
+    lines = read_metrics(run / run_folder.METRICS)
     return seen, max((line["images"] for line in lines), default=0)
 
 
 def looked_at(run: Path, seen: int, logged: int) -> tuple[int, dict[str, int]]:
     """Lock and mend a run folder as the next start does; images to be trained again, and what is wrong."""
     from gan.common.untrusted import read_json
-    from gan.run import lock, run_folder
-    from gan.run.checkpoint_io import load, resumable
+    from gan.run import checkpoints, lock, run_folder
+    from gan.run.checkpoint_io import check_resumable, load
+    from gan.run.metrics import read_metrics
 
-    lock.hold(run)
-    newest = run_folder.mend(run, lambda line: None)
+    lock.acquire(run)
+    newest = checkpoints.repair(run)
     lock.release()
     if newest is None:
         return logged, {"lost": 1, "best wrong": 0, "leavings": 0}
-    resumable(load(newest), newest)
-    reached = run_folder.images_of(newest)
-    scores = {
-        line["images"]: line[SCORE] for line in run_folder.read_metrics(run / run_folder.METRICS) if SCORE in line
-    }
+    check_resumable(load(newest), newest)
+    reached = checkpoints.images_of(newest)
+    scores = {line["images"]: line[SCORE] for line in read_metrics(run / run_folder.METRICS) if SCORE in line}
     trained = {images: score for images, score in scores.items() if 0 < images <= reached}
     expected = min(trained, key=lambda images: (trained[images], images)) if trained else None
-    best = run / run_folder.CHECKPOINTS / run_folder.BEST
+    best = run / run_folder.CHECKPOINTS / checkpoints.BEST
     named = read_json(best)["images"] if best.exists() else None
     wrong = named != expected or (
-        named is not None and run_folder.damage(run_folder.checkpoint_path(run, named)) is not None
+        named is not None and checkpoints.find_damage(checkpoints.checkpoint_path(run, named)) is not None
     )
     files = [*run.glob(".*"), *(run / run_folder.CHECKPOINTS).glob(".*"), *(run / run_folder.SAMPLES).glob(".*")]
     files += [
@@ -154,9 +154,9 @@ def looked_at(run: Path, seen: int, logged: int) -> tuple[int, dict[str, int]]:
 
 
 def newest_complete(run: Path) -> int:
-    from gan.run import run_folder
+    from gan.run import checkpoints
 
-    complete = (path for path in reversed(run_folder.checkpoints(run)) if run_folder.is_complete(path))
+    complete = (path for path in reversed(checkpoints.list_checkpoints(run)) if checkpoints.is_complete(path))
     return next((int(path.stem.removeprefix("images-")) for path in complete), 0)
 
 
@@ -191,7 +191,8 @@ def killing_inside(chance_distance: random.Random) -> Callable[[], None]:
     place, before = chance_distance.randrange(10, 90), chance_distance.random() < 0.5
 
     def prepare() -> None:
-        from gan.run import run_folder
+        from gan.common import files
+        from gan.run import checkpoints
 
         count = 0
 
@@ -213,15 +214,17 @@ def killing_inside(chance_distance: random.Random) -> Callable[[], None]:
 
             return counted
 
-        run_folder.os = Watched()  # type: ignore[attr-defined]
-        run_folder.Path.unlink = watched(Path.unlink)  # type: ignore[attr-defined]
+        for module in (checkpoints, files):
+            module.os = Watched()  # type: ignore[attr-defined]
+        Path.unlink = watched(Path.unlink)  # type: ignore[method-assign]
 
     return prepare
 
 
 def two_processes(run: Path) -> str:
     """Start two processes on one run at once, by hand and as a scheduler does; what came of it."""
-    from gan.run import run_folder
+    from gan.run import checkpoints, run_folder
+    from gan.run.metrics import read_metrics
 
     told = []
     os.waitpid(start(run, ["images=64"]), 0)
@@ -230,11 +233,9 @@ def two_processes(run: Path) -> str:
         length = newest_complete(run) + 200
         both = [start(run, [f"images={length}", "resume=auto"]) for _ in range(2)]
         codes = sorted(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in both)
-        lines = [
-            line["images"] for line in run_folder.read_metrics(run / run_folder.METRICS) if "loss/generator" in line
-        ]
+        lines = [line["images"] for line in read_metrics(run / run_folder.METRICS) if "loss/generator" in line]
         doubled = len(lines) - len(set(lines))
-        whole = run_folder.damage(run_folder.checkpoint_path(run, length)) is None
+        whole = checkpoints.find_damage(checkpoints.checkpoint_path(run, length)) is None
         told.append(f"{'one waits' if environment else 'one is refused'}: exit codes {codes}, lines doubled {doubled}, "
                     f"checkpoint whole {whole}")  # fmt: skip
         for name in environment:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from gan.common.files import write_json
 from gan.data.builtin.retro import draw
-from gan.run import run_folder
+from gan.run import checkpoints
 from tests.conftest import ROOT, TINY, Train, command
 from tests.recipes import TINY as RECIPES
 from tests.recipes import photographs
@@ -130,7 +130,7 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert gains["input unchanged"] == 0 and gains["translated"] == gains["other"]
     assert "note: other" not in result.stderr and "was chosen by these images" not in result.stderr
     kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
-    write_json(run_folder.sidecar(kept), run_folder.about(kept) | {"best": {"checkpoint": kept.name}})
+    write_json(checkpoints.sidecar(kept), checkpoints.read_sidecar(kept) | {"best": {"checkpoint": kept.name}})
     said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
     assert "note: the best checkpoint was chosen by these images; use --checkpoint last" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)

@@ -16,7 +16,7 @@ from PIL import Image
 import gan
 from gan.commands.options import parse_seeds
 from gan.common.errors import UserError
-from gan.run import run_folder
+from gan.run import checkpoints
 from tests.conftest import ROOT, TINY, Train, command
 
 
@@ -24,9 +24,9 @@ from tests.conftest import ROOT, TINY, Train, command
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """With an alpha channel, classes and a further average."""
     folder = tmp_path_factory.mktemp("trained")
-    options = ["images=16", "data.channels=4", "data.labels=true", "model.power_averages=[0.1]", "hydra.run.dir=run"]
+    options = ["images=16", "data.channels=4", "data.labels=true", "model.power_ema=[0.1]", "hydra.run.dir=run"]
     said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
-    assert re.search(r"averages: KID \(random_conv\) the first \d.*, 0.1 .*; draw from", said)
+    assert re.search(r"EMA: KID \(random_conv\) default \d.*, 0.1 .*; generate with", said)
     return folder / "run"
 
 
@@ -119,7 +119,7 @@ def test_a_bomb_runs_nothing(gan_command: Train, tmp_path: Path) -> None:
     ],
 )
 def test_only_gans_networks_are_built(generator: Any, run: Path, tmp_path: Path) -> None:
-    path = run_folder.checkpoint_path(run, 16)
+    path = checkpoints.checkpoint_path(run, 16)
     checkpoint = torch.load(path, weights_only=True)
     checkpoint["config"]["model"]["generator"] = generator
     torch.save(checkpoint, tmp_path / "forged.ckpt")

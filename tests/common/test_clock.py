@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from gan.common.clock import crosses, seed_of, widens
+from gan.common.clock import crosses, crosses_doubling, seed_of
 
 
 def test_something_periodic_is_due_once_a_period_whatever_the_batch() -> None:
@@ -16,9 +16,9 @@ def test_something_periodic_is_due_once_a_period_whatever_the_batch() -> None:
 
 
 def test_the_interval_doubles_up_to_its_limit() -> None:
-    due = [seen for seen in range(10, 500, 10) if widens(seen - 10, seen, 15, 100)]
+    due = [seen for seen in range(10, 500, 10) if crosses_doubling(seen - 10, seen, 15, 100)]
     assert due == [20, 30, 60, 100, 200, 300, 400]
-    due = [seen for seen in range(10, 500, 10) if widens(seen - 10, seen, 100, 100)]
+    due = [seen for seen in range(10, 500, 10) if crosses_doubling(seen - 10, seen, 100, 100)]
     assert due == [100, 200, 300, 400]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gan.cli import main
-from gan.common.errors import LONGEST, UserError, of_system, reason, shown, writing
+from gan.common.errors import MAX_LENGTH, UserError, describe_os_error, reason, to_line, writing
 from gan.run.launch import errors_in_one_line
 
 
@@ -27,14 +27,14 @@ def test_a_reason_is_never_none(error: OSError, said: str) -> None:
     with pytest.raises(UserError, match=said) as caught, writing("out.png"):
         raise error
     assert "None" not in str(caught.value)
-    assert of_system(error) == f"a file: {said.lower()}"
+    assert describe_os_error(error) == f"a file: {said.lower()}"
 
 
 def test_a_long_message_keeps_both_ends() -> None:
-    line = shown("begin\n" + "x" * 4000 + "\x1b[2J end")
+    line = to_line("begin\n" + "x" * 4000 + "\x1b[2J end")
     assert line.startswith("begin x") and line.endswith("[2J end") and " ... " in line
-    assert len(line) <= LONGEST and line.isprintable()
-    assert shown("a  b\n c") == "a b c"
+    assert len(line) <= MAX_LENGTH and line.isprintable()
+    assert to_line("a  b\n c") == "a b c"
 
 
 def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +43,7 @@ def test_train_cuts_a_long_message(capsys: pytest.CaptureFixture[str], monkeypat
     with pytest.raises(SystemExit) as caught, errors_in_one_line():
         raise UserError("x" * 4000)
     assert caught.value.code == 2
-    assert len(capsys.readouterr().err) < LONGEST + 20
+    assert len(capsys.readouterr().err) < MAX_LENGTH + 20
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_commands_cut_a_long_message(words: list[str], capsys: pytest.CaptureFix
         code = end.code
     assert code == 2
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert "error: " in last and len(last) < LONGEST + 20
+    assert "error: " in last and len(last) < MAX_LENGTH + 20
 
 
 def test_an_error_of_the_system_in_a_command_is_one_line(

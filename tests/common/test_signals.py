@@ -45,8 +45,8 @@ def test_an_ignored_signal_stays_ignored() -> None:
     """As after nohup."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        signals.quiet()
-        with signals.raised():
+        signals.end_silently()
+        with signals.as_keyboard_interrupt():
             assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
@@ -59,7 +59,7 @@ def test_outside_of_imports_it_is_raised() -> None:
 import signal
 from gan.common import signals
 try:
-    with signals.raised():
+    with signals.as_keyboard_interrupt():
         signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
     print("raised")
@@ -78,7 +78,7 @@ begun = threading.Event()
 other = threading.Thread(target=begun.wait)
 other.start()
 try:
-    with signals.raised(), signals.uninterrupted():
+    with signals.as_keyboard_interrupt(), signals.deferred():
         signal.pthread_kill(other.ident, signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.1)
@@ -96,6 +96,6 @@ begun.set()
 
 def test_handlers_are_put_back() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with signals.raised():
-        assert signal.getsignal(signal.SIGINT) == signals.interrupt
+    with signals.as_keyboard_interrupt():
+        assert signal.getsignal(signal.SIGINT) == signals.raise_unless_importing
     assert signal.getsignal(signal.SIGINT) == before

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.run.config import CONF
-from gan.training.fit import EXPECTED_WARNINGS
+from gan.training.expected_warnings import EXPECTED_WARNINGS
 from tests.parts import configured, unreached
 from tests.recipes import RECIPES, build, fit
 

@@ -13,10 +13,11 @@ import pytest
 import torch
 
 from gan.common.errors import UserError
-from gan.run import run_folder
-from gan.run.checkpoint_io import AtomicCheckpointIO, load
+from gan.run import checkpoints
+from gan.run.checkpoint_io import FORMAT, AtomicCheckpointIO, load
 
 CONTENT: dict[str, Any] = {
+    "format": FORMAT,
     "state_dict": {"w": torch.arange(500.0)},
     "config": {"a": [1, 2]},
     "images": 64,
@@ -35,8 +36,8 @@ class Bomb:
 def test_round_trip_with_checksum(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints" / "images-000000064.ckpt"
     AtomicCheckpointIO().save_checkpoint(CONTENT, path)
-    assert run_folder.damage(path) is None
-    assert run_folder.images_of(path) == 64
+    assert checkpoints.find_damage(path) is None
+    assert checkpoints.images_of(path) == 64
     assert torch.equal(load(path)["state_dict"]["w"], CONTENT["state_dict"]["w"])
     assert sorted(p.name for p in path.parent.iterdir()) == [path.name, "images-000000064.json"]
 
@@ -47,7 +48,7 @@ def test_a_torn_file_is_refused_with_and_without_its_checksum(beside: bool, tmp_
     AtomicCheckpointIO().save_checkpoint(CONTENT, path)
     whole = path.read_bytes()
     if not beside:
-        run_folder.sidecar(path).unlink()
+        checkpoints.sidecar(path).unlink()
     for length in [0, 1, 100, len(whole) // 2, len(whole) - 1]:
         path.write_bytes(whole[:length])
         with pytest.raises(UserError, match=r"images-000000064\.ckpt"):
@@ -86,9 +87,9 @@ WHOLE = CONTENT | {
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"optimizer_states": None}, "it has no optimizer_states of type list"),
-        ({"callbacks": [1]}, "it has no callbacks of type dict"),
-        ({"global_step": "4"}, "it has no global_step of type int"),
+        ({"optimizer_states": None}, "the checkpoint has no optimizer_states of type list"),
+        ({"callbacks": [1]}, "the checkpoint has no callbacks of type dict"),
+        ({"global_step": "4"}, "the checkpoint has no global_step of type int"),
         ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
         ({"state_dict": {"w": 3}}, "w is not finite"),
     ],
@@ -100,7 +101,7 @@ def test_training_does_not_resume_from_what_lacks_parts_or_is_not_finite(
     storage.save_checkpoint(WHOLE, path)
     assert storage.load_checkpoint(path)["images"] == 64
     torch.save(WHOLE | change, path)
-    run_folder.sidecar(path).unlink()
+    checkpoints.sidecar(path).unlink()
     with pytest.raises(UserError, match=said):
         storage.load_checkpoint(path)
 
@@ -125,6 +126,20 @@ def test_a_full_disk_is_said_and_spares_what_is_there(tmp_path: Path, capsys: py
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, handler)
     assert "not saved" in str(storage.failure) and "not saved" in capsys.readouterr().out
-    assert run_folder.damage(path) is None and run_folder.images_of(path) == 64
+    assert checkpoints.find_damage(path) is None and checkpoints.images_of(path) == 64
     assert not (tmp_path / "images-000000128.ckpt").exists()
     assert not list(tmp_path.glob(".*"))
+
+
+@pytest.mark.parametrize(
+    ("found", "named"), [(None, "unknown"), (1, "1"), (3, "3"), (True, "unknown"), ("2", "unknown"), (10**9, "unknown")]
+)
+def test_a_checkpoint_of_another_format_is_refused(found: Any, named: str, tmp_path: Path) -> None:
+    path = tmp_path / "images-000000064.ckpt"
+    torch.save({key: value for key, value in (CONTENT | {"format": found}).items() if value is not None}, path)
+    with pytest.raises(UserError) as caught:
+        load(path)
+    assert str(caught.value) == (
+        f"{path}: checkpoint format {named}, but this version reads format {FORMAT}; "
+        "install the version that wrote it, or train again"
+    )

@@ -12,9 +12,12 @@ import yaml
 from hydra.utils import get_object
 from omegaconf import OmegaConf
 
-from gan.run import config, run_folder
+from gan.common.nested import flatten
 from gan.run import help as help_page
-from gan.run.config import CONF, compose, rules
+from gan.run import resolvers
+from gan.run.config import compose
+from gan.run.paths import CONF
+from gan.run.resolvers import describe_rules
 
 MULTI = ("penalty", "metric", "callback", "logger")
 FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*.yaml"))
@@ -69,13 +72,13 @@ def test_every_file_says_what_it_is(file: Path) -> None:
 
 
 def test_help_shows_values_and_no_grammar() -> None:
-    page = help_page.text()
+    page = help_page.help_page()
     assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
-    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.head=(by a rule)" in page
+    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.head=(computed)" in page
 
 
 def test_help_gives_every_option_a_meaning() -> None:
-    page = help_page.text()
+    page = help_page.help_page()
     derived = {
         "seed",
         "loss",
@@ -97,7 +100,7 @@ def test_help_gives_every_option_a_meaning() -> None:
         ("model/dcgan", "model."),
     ):
         tree = yaml.safe_load((CONF / f"{file}.yaml").read_text())
-        for key, value in run_folder.flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
+        for key, value in flatten({k: v for k, v in tree.items() if k not in ("defaults", "hydra")}).items():
             if key.split(".")[-1][0] == "_" or value == {} or key.split(".")[-1] in derived | fixed or key == "augment":
                 continue
             assert f"  {prefix}{key}=" in page, key
@@ -121,7 +124,7 @@ def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detai
 
 @pytest.mark.parametrize(("side", "width"), [(32, 512), (64, 256), (256, 64)])
 def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "device_of", lambda accelerator: "cuda")
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
 
 
@@ -135,24 +138,24 @@ def test_who_has_no_pairs_does_not_choose_by_them() -> None:
 
 
 def test_rules_say_what_they_give() -> None:
-    assert rules(compose([])) == []
-    r3gan = rules(compose(["model=r3gan", "data.size=128"]))
+    assert describe_rules(compose([])) == []
+    r3gan = describe_rules(compose(["model=r3gan", "data.size=128"]))
     assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
-    (line,) = rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
-    assert line.startswith("penalty.r1.weight=0.1536: .0002 x height x width / batch")
+    (line,) = describe_rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
+    assert line.startswith("penalty.r1.weight=0.1536: 0.0002 x height x width / batch size")
 
 
 def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
     monkeypatch.delenv("SLURM_NTASKS", raising=False)
     for world, several in (("1", False), ("2", True)):  # such as of two machines with a device each
         monkeypatch.setenv("WORLD_SIZE", world)
-        assert config.sync_batchnorm(1, "cuda") is several and not config.sync_batchnorm(1, "cpu")
-        assert config.strategy(1).startswith("ddp") is several
+        assert resolvers.sync_batchnorm(1, "cuda") is several and not resolvers.sync_batchnorm(1, "cpu")
+        assert resolvers.strategy(1).startswith("ddp") is several
 
 
 def test_adam_is_fused_where_it_leaves_bad_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config, "device_of", lambda accelerator: accelerator)
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
     for accelerator, precision, expected in (
         ("cpu", "32-true", True), ("cuda", "bf16-mixed", True), ("cuda", "16-mixed", False), ("mps", "32-true", False),
     ):  # fmt: skip

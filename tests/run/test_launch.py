@@ -9,24 +9,24 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.common.errors import UserError, did_you_mean
 from gan.run.config import compose
-from gan.run.launch import readable
+from gan.run.launch import message_of
 
 
 def message(*typed: str) -> str | None:
     with pytest.raises((HydraException, UserError)) as caught:
         compose(list(typed))
-    return readable(caught.value)
+    return message_of(caught.value)
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("model=dcgn", "model=dcgn: there is no such model; did you mean dcgan or cyclegan?"),
-        ("loss=hing", "loss=hing: there is no such loss; did you mean hinge?"),
+        ("model=dcgn", "model=dcgn: no such model; did you mean dcgan or cyclegan?"),
+        ("loss=hing", "loss=hing: no such loss; did you mean hinge?"),
         ("data.sise=32", "data.sise: no such option; did you mean data.size"),
         ("imags=32", "imags: no such option; did you mean images"),
         ("modle=dcgan", "modle: no such option; did you mean model"),
-        ("search=optima", "search=optima: there is no such search; did you mean optuna?"),
+        ("search=optima", "search=optima: no such search; did you mean optuna?"),
     ],
 )
 def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
@@ -38,9 +38,9 @@ def test_parts_that_do_not_go_together_are_named() -> None:
     config = compose(["model=cyclegan", "data=unpaired", "penalty=[patch_nce]"])
     with pytest.raises(OmegaConfBaseException) as caught:
         OmegaConf.to_container(config.penalty, resolve=True)
-    assert readable(caught.value) == (
-        "penalty.patch_nce.width is taken from model.generator.width, which there is not: "
-        "this penalty and this model do not go together"
+    assert message_of(caught.value) == (
+        "penalty.patch_nce.width needs model.generator.width, which does not exist: "
+        "this penalty does not support this model"
     )
 
 
@@ -57,17 +57,17 @@ def test_what_cannot_be_deterministic_is_one_line() -> None:
         "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
         "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation, ..."
     )
-    assert readable(RuntimeError(said)) == (
+    assert message_of(RuntimeError(said)) == (
         "reflection_pad2d_backward_cuda does not have a deterministic implementation; "
-        "trainer.deterministic=warn goes on all the same"
+        "trainer.deterministic=warn continues nevertheless"
     )
 
 
 def test_faults_of_the_program_are_not_hidden() -> None:
-    assert readable(ValueError("a bug")) is None
+    assert message_of(ValueError("a bug")) is None
     for lost in (ConnectionResetError(104, "Connection reset by peer"), EOFError()):
-        assert str(readable(lost)).startswith("a process that gathers batches died")
+        assert str(message_of(lost)).startswith("a worker process of the data loader died")
 
 
 def test_did_you_mean() -> None:
-    assert did_you_mean("zzz", ["a", "b"]) == "there are a, b"
+    assert did_you_mean("zzz", ["a", "b"]) == "choose from a, b"

@@ -18,7 +18,7 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from gan.run import lock
-lock.hold(Path(sys.argv[1]))
+lock.acquire(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -55,11 +55,11 @@ def foreign(run: Path, host: str = "elsewhere", pid: int = 1) -> Path:
 
 def test_a_folder_in_use_is_refused_and_free_afterwards(other: subprocess.Popen[str], tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"process {other.pid} on .* trains into this folder; stop it first"):
-        lock.hold(tmp_path)
+        lock.acquire(tmp_path)
     other.stdin.close()  # type: ignore[union-attr]
     other.wait()
-    lock.hold(tmp_path)
-    assert not lock.lost(tmp_path)
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path)
     lock.release()
     assert list(tmp_path.iterdir()) == []
 
@@ -68,47 +68,47 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(other: subprocess.Po
     other.kill()
     other.wait()
     assert (tmp_path / run_folder.LOCK).exists()
-    lock.hold(tmp_path)
-    assert not lock.lost(tmp_path)
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path)
 
 
 def test_a_stopped_process_keeps_its_lock(other: subprocess.Popen[str], tmp_path: Path) -> None:
     other.send_signal(signal.SIGSTOP)
     with pytest.raises(UserError, match="trains into this folder"):
-        lock.hold(tmp_path)
+        lock.acquire(tmp_path)
 
 
 def test_a_job_that_is_started_again_waits_for_the_one_before(
     other: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setattr(lock, "say", lambda line: (print(line), other.stdin.close()))  # type: ignore[union-attr]
-    lock.hold(tmp_path)
+    monkeypatch.setattr(lock, "print_line", lambda line: (print(line), other.stdin.close()))  # type: ignore[union-attr]
+    lock.acquire(tmp_path)
     assert "waiting up to 135 s" in capsys.readouterr().out
-    assert not lock.lost(tmp_path)
+    assert not lock.is_lost(tmp_path)
 
 
 def test_the_lock_of_another_machine_is_taken_over_without_a_heartbeat(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "LEASE", 1.5)
-    monkeypatch.setattr(lock, "BEAT", 0.5)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
     foreign(tmp_path)
-    lock.hold(tmp_path)
-    assert not lock.lost(tmp_path)
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path)
 
 
 def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lock, "LEASE", 1.5)
-    monkeypatch.setattr(lock, "BEAT", 0.5)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
     path = foreign(tmp_path)
     beat = f"import os, time\nwhile True: os.utime({str(path)!r}); time.sleep(0.2)"
     heart = subprocess.Popen([sys.executable, "-c", beat])
     try:
         with pytest.raises(UserError, match="process 1 on elsewhere trains into this folder"):
-            lock.hold(tmp_path)
+            lock.acquire(tmp_path)
     finally:
         heart.kill()
         heart.wait()
@@ -116,12 +116,12 @@ def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(
 
 @pytest.mark.parametrize("how", ["removed", "taken over"])
 def test_a_lost_lock_is_noticed(how: str, tmp_path: Path) -> None:
-    lock.hold(tmp_path)
-    assert not lock.lost(tmp_path) and not lock.lost(tmp_path / "other")
+    lock.acquire(tmp_path)
+    assert not lock.is_lost(tmp_path) and not lock.is_lost(tmp_path / "other")
     (tmp_path / run_folder.LOCK).unlink()
     if how == "taken over":
         foreign(tmp_path)
-    assert lock.lost(tmp_path)
+    assert lock.is_lost(tmp_path)
     lock.release()
     assert (tmp_path / run_folder.LOCK).exists() == (how == "taken over")
 
@@ -129,33 +129,33 @@ def test_a_lost_lock_is_noticed(how: str, tmp_path: Path) -> None:
 def test_further_ranks_share_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     foreign(tmp_path)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    lock.hold(tmp_path)
+    lock.acquire(tmp_path)
     monkeypatch.setenv("RANK", "1")
-    lock.hold(tmp_path)
+    lock.acquire(tmp_path)
 
 
 def test_ranks_go_on_from_where_rank_0_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "0"}.items():
         monkeypatch.setenv(name, value)
-    assert lock.agreed(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"
+    assert lock.decide_on_rank_0(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"
     monkeypatch.setenv("RANK", "1")
-    assert lock.agreed(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
+    assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
     monkeypatch.setenv("MASTER_PORT", "2")  # of another start
     monkeypatch.setattr(lock, "DECISION", -lock.LEASE)
-    with pytest.raises(UserError, match="rank 0 has not said"):
-        lock.agreed(tmp_path, lambda: None)
+    with pytest.raises(UserError, match="rank 0 has chosen no checkpoint"):
+        lock.decide_on_rank_0(tmp_path, lambda: None)
 
 
 def test_a_process_has_one_lock(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
-    lock.hold(tmp_path / "a")
-    lock.hold(tmp_path / "b")
-    lock.hold(tmp_path / "b")
+    lock.acquire(tmp_path / "a")
+    lock.acquire(tmp_path / "b")
+    lock.acquire(tmp_path / "b")
     assert os.listdir(tmp_path / "a") == [] and os.listdir(tmp_path / "b") == [run_folder.LOCK]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="file/run: cannot be written"):
-        lock.hold(tmp_path / "file" / "run")
+        lock.acquire(tmp_path / "file" / "run")

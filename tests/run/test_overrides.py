@@ -9,7 +9,7 @@ import yaml
 
 from gan.common.errors import UserError
 from gan.run.config import compose
-from gan.run.overrides import lengthened, merge, stored, without
+from gan.run.overrides import merge, read_overrides, with_new_length, without
 
 
 def test_typed_overrides_take_the_place_of_stored_ones() -> None:
@@ -17,11 +17,11 @@ def test_typed_overrides_take_the_place_of_stored_ones() -> None:
 
 
 def test_a_length_takes_the_place_of_one_given_the_other_way() -> None:
-    assert lengthened(["images=9"]) == ["images=9", "minutes=null"]
-    assert lengthened(["seed=1", "minutes=2"]) == ["seed=1", "minutes=2", "images=null"]
+    assert with_new_length(["images=9"]) == ["images=9", "minutes=null"]
+    assert with_new_length(["seed=1", "minutes=2"]) == ["seed=1", "minutes=2", "images=null"]
     for as_typed in (["seed=1"], ["images=9", "minutes=2"], ["images=null", "minutes=2"]):
-        assert lengthened(as_typed) == as_typed
-    cfg = compose(merge(["experiment=quick", "data.root=PATH"], lengthened(["images=16"])))
+        assert with_new_length(as_typed) == as_typed
+    cfg = compose(merge(["experiment=quick", "data.root=PATH"], with_new_length(["images=16"])))
     assert cfg.images == 16 and cfg.minutes is None
 
 
@@ -43,20 +43,20 @@ def write(folder: Path, *words: str) -> Path:
         ["data=folder", "data.root='/some where/it\\'s'", "data.size=[96,64]", "data.labels=true"],
         ["data=retro_filter", "data.root=[a,b]", "data.style=1977", "model=cyclegan"],
         ["experiment=quick", "callback=[progress,samples,checkpoint]", "callback.samples.interval=9", "logger=[]"],
-        ["callback.evaluate.extractors=[random_conv,lite0]", "trainer.devices=2", "model.power_averages=[0.05,0.1]"],
+        ["callback.evaluate.extractors=[random_conv,lite0]", "trainer.devices=2", "model.power_ema=[0.05,0.1]"],
     ],
 )
 def test_options_with_plain_values_are_replayed(words: list[str], tmp_path: Path) -> None:
-    assert stored(write(tmp_path, *words), typed=[]) == words
+    assert read_overrides(write(tmp_path, *words), typed=[]) == words
 
 
 def test_what_is_read_from_the_disk_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    stored(write(tmp_path, "data=folder", "data.root=/elsewhere", "init_from=/run"), typed=["init_from=/mine"])
+    read_overrides(write(tmp_path, "data=folder", "data.root=/elsewhere", "init_from=/run"), typed=["init_from=/mine"])
     assert capsys.readouterr().out == f"{tmp_path}: reads data.root=/elsewhere\n"
 
 
 def test_classes_that_are_typed_again_are_replayed(tmp_path: Path) -> None:
     words = ["model.generator_optimizer._target_=torch.optim.AdamW", "seed=1"]
-    with pytest.raises(UserError, match="is refused: a run folder does not name classes; type it again"):
-        stored(write(tmp_path, *words), typed=[])
-    assert stored(write(tmp_path, *words), typed=words[:1]) == words
+    with pytest.raises(UserError, match="is refused: a run folder may not name classes; if you trust it, repeat it"):
+        read_overrides(write(tmp_path, *words), typed=[])
+    assert read_overrides(write(tmp_path, *words), typed=words[:1]) == words

@@ -9,10 +9,11 @@ import yaml
 
 from gan.common.errors import UserError
 from gan.common.files import write_json
-from gan.run import run_folder
-from gan.run.config import compose, plain
+from gan.run import checkpoints, run_folder
+from gan.run.config import compose, to_plain
+from gan.run.differences import differences
 from gan.run.overrides import quote
-from gan.run.resume import claim, difference, prepare, set_aside_later
+from gan.run.resume import create_folder, prepare
 
 from .test_run_folder import save
 
@@ -25,15 +26,15 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_names_of_runs_that_begin_together_differ(tmp_path: Path) -> None:
-    assert [claim(tmp_path / "run", named=False).name for _ in range(3)] == ["run", "run-2", "run-3"]
+    assert [create_folder(tmp_path / "run", named=False).name for _ in range(3)] == ["run", "run-2", "run-3"]
 
 
 def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
-    claim(tmp_path / "run", named=True)
-    claim(tmp_path / "run", named=True)
+    create_folder(tmp_path / "run", named=True)
+    create_folder(tmp_path / "run", named=True)
     (tmp_path / "run" / "file").touch()
     with pytest.raises(UserError, match="resume="):
-        claim(tmp_path / "run", named=True)
+        create_folder(tmp_path / "run", named=True)
 
 
 @pytest.mark.parametrize(
@@ -48,15 +49,15 @@ def test_any_folder_name_survives_hydras_grammar(name: str) -> None:
 def stored(run: Path, *overrides: str) -> None:
     cfg = compose([*overrides, "logger=[]", "callback=[]"])
     run.mkdir()
-    (run / run_folder.CONFIG).write_text(yaml.safe_dump(plain(cfg)))
+    (run / run_folder.CONFIG).write_text(yaml.safe_dump(to_plain(cfg)))
     (run / run_folder.OVERRIDES).write_text(yaml.safe_dump(list(overrides)))
 
 
-def test_only_what_may_change_makes_no_difference(tmp_path: Path) -> None:
+def test_only_what_may_change_makes_no_differences(tmp_path: Path) -> None:
     stored(tmp_path / "run", "images=8")
     free = ["images=9", "minutes=3", "data.num_workers=2", "trainer.devices=2", "callback=[samples]", "logger=[]"]
-    assert difference(tmp_path / "run", compose(free)) == []
-    found = difference(tmp_path / "run", compose(["seed=1"]))
+    assert differences(tmp_path / "run", compose(free)) == []
+    found = differences(tmp_path / "run", compose(["seed=1"]))
     assert found == ["data.seed: 0 -> 1", "model.seed: 0 -> 1", "seed: 0 -> 1"]
 
 
@@ -86,8 +87,8 @@ def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -
 def test_going_on_from_an_earlier_checkpoint_sets_later_ones_aside(tmp_path: Path) -> None:
     first, second = save(tmp_path, 100), save(tmp_path, 200)
     write_json(first.with_name("best.json"), {"checkpoint": second.name, "images": 200})
-    set_aside_later(tmp_path, 100)
-    assert run_folder.checkpoints(tmp_path) == [first]
+    checkpoints.set_aside_later(tmp_path, 100)
+    assert checkpoints.list_checkpoints(tmp_path) == [first]
     (aside,) = (tmp_path / "checkpoints").glob("set-aside-*")
     assert sorted(path.name for path in aside.iterdir()) == [second.stem + ".ckpt", second.stem + ".json"]
     assert not first.with_name("best.json").exists()  # it named a checkpoint that is no longer there

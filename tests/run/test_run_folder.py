@@ -13,14 +13,15 @@ import pytest
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically, write_json
-from gan.run import run_folder
+from gan.run import checkpoints, run_folder
+from gan.run.metrics import cut_metrics, logged_objective, read_metrics
 
 
 def save(run: Path, images: int, data: bytes = b"x" * 1000) -> Path:
     import hashlib
 
-    path = run_folder.checkpoint_path(run, images)
-    write_json(run_folder.sidecar(path), {"sha256": hashlib.sha256(data).hexdigest(), "images": images})
+    path = checkpoints.checkpoint_path(run, images)
+    write_json(checkpoints.sidecar(path), {"sha256": hashlib.sha256(data).hexdigest(), "images": images})
     write_atomically(path, lambda file: file.write(data))
     return path
 
@@ -57,42 +58,41 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_checkpoint_torn_at_any_byte_is_passed_over(tmp_path: Path) -> None:
+def test_a_checkpoint_torn_at_any_byte_is_skipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good, torn = save(tmp_path, 100), save(tmp_path, 200)
     whole = torn.read_bytes()
     for length in range(len(whole)):
         torn.write_bytes(whole[:length])
-        said: list[str] = []
-        assert run_folder.newest(tmp_path, said.append) == good
-        assert "images-000000200.ckpt: damaged" in said[0]
+        assert checkpoints.newest(tmp_path) == good
+        assert "images-000000200.ckpt: damaged" in capsys.readouterr().out
     torn.write_bytes(whole)
-    assert run_folder.newest(tmp_path, print) == torn
+    assert checkpoints.newest(tmp_path) == torn
 
 
 def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
     first, second = save(tmp_path, 100), save(tmp_path, 200)
-    assert run_folder.find(tmp_path, "best") == second  # nothing was evaluated
+    assert checkpoints.find_checkpoint(tmp_path, "best") == second  # nothing was evaluated
     write_json(first.with_name("best.json"), {"checkpoint": first.name})
-    assert run_folder.find(tmp_path, "best") == first
-    assert run_folder.find(tmp_path, "last") == second
-    assert run_folder.find(tmp_path, str(first)) == first
-    assert run_folder.find(second) == second
+    assert checkpoints.find_checkpoint(tmp_path, "best") == first
+    assert checkpoints.find_checkpoint(tmp_path, "last") == second
+    assert checkpoints.find_checkpoint(tmp_path, str(first)) == first
+    assert checkpoints.find_checkpoint(second) == second
     first.write_bytes(b"torn")
-    assert run_folder.find(tmp_path, "best", say=lambda _: None) == second
+    assert checkpoints.find_checkpoint(tmp_path, "best") == second
 
 
 @pytest.mark.parametrize(("run", "checkpoint"), [("nowhere", "best"), (".", "last"), (".", "other.ckpt")])
 def test_what_is_not_there_is_said(run: str, checkpoint: str, tmp_path: Path) -> None:
     with pytest.raises(UserError):
-        run_folder.find(tmp_path / run, checkpoint)
+        checkpoints.find_checkpoint(tmp_path / run, checkpoint)
 
 
 def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None:
     path = tmp_path / run_folder.METRICS
     lines = [json.dumps({"images": images, "eval/kid": images / 10}) for images in (10, 20, 30)]
     path.write_text("\n".join(lines) + '\n{"images": 40, "ev')
-    run_folder.cut_metrics(path, 20)
-    assert [line["images"] for line in run_folder.read_metrics(path)] == [10, 20]
+    cut_metrics(path, 20)
+    assert [line["images"] for line in read_metrics(path)] == [10, 20]
 
 
 @pytest.mark.parametrize(
@@ -108,14 +108,14 @@ def test_metrics_are_cut_and_a_torn_last_line_is_dropped(tmp_path: Path) -> None
 def test_objective(values: list[float], mode: str, expected: float, tmp_path: Path) -> None:
     lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
     (tmp_path / run_folder.METRICS).write_text("".join(line + "\n" for line in lines))
-    assert run_folder.objective(tmp_path, "eval/kid", mode) == expected
+    assert logged_objective(tmp_path, "eval/kid", mode) == expected
 
 
 def scored(run: Path, images: int, best: int | None) -> Path:
     """A checkpoint that knows which is best, as training saves it."""
     path = save(run, images)
-    record = None if best is None else {"checkpoint": run_folder.checkpoint_path(run, best).name, "images": best}
-    write_json(run_folder.sidecar(path), run_folder.about(path) | {"bytes": 1000, "best": record})
+    record = None if best is None else {"checkpoint": checkpoints.checkpoint_path(run, best).name, "images": best}
+    write_json(checkpoints.sidecar(path), checkpoints.read_sidecar(path) | {"bytes": 1000, "best": record})
     return path
 
 
@@ -126,10 +126,10 @@ def listing(run: Path) -> list[str]:
 def test_the_newest_checkpoint_knows_the_best_where_best_json_is_older(tmp_path: Path) -> None:
     """A run was killed between the checkpoint that is the new best and the note of it."""
     old, new = scored(tmp_path, 100, 100), scored(tmp_path, 200, 200)
-    write_json(old.with_name(run_folder.BEST), {"checkpoint": old.name, "images": 100})
-    assert run_folder.best(tmp_path) == new and run_folder.find(tmp_path) == new
-    assert run_folder.mend(tmp_path, print) == new
-    assert json.loads(old.with_name(run_folder.BEST).read_text())["checkpoint"] == new.name
+    write_json(old.with_name(checkpoints.BEST), {"checkpoint": old.name, "images": 100})
+    assert checkpoints.best(tmp_path) == new and checkpoints.find_checkpoint(tmp_path) == new
+    assert checkpoints.repair(tmp_path) == new
+    assert json.loads(old.with_name(checkpoints.BEST).read_text())["checkpoint"] == new.name
 
 
 @pytest.mark.parametrize("note", [None, b"", b"{torn", b"[1]", b'{"checkpoint": "images-000000300.ckpt"}'])
@@ -137,26 +137,28 @@ def test_best_json_is_written_anew_where_it_is_missing_or_damaged(note: bytes | 
     best = scored(tmp_path, 100, 100)
     scored(tmp_path, 200, 100)
     if note is not None:
-        best.with_name(run_folder.BEST).write_bytes(note)
-    assert run_folder.best(tmp_path) == best
-    run_folder.mend(tmp_path, print)
-    assert json.loads(best.with_name(run_folder.BEST).read_text())["checkpoint"] == best.name
+        best.with_name(checkpoints.BEST).write_bytes(note)
+    assert checkpoints.best(tmp_path) == best
+    checkpoints.repair(tmp_path)
+    assert json.loads(best.with_name(checkpoints.BEST).read_text())["checkpoint"] == best.name
 
 
 def test_best_json_never_names_a_checkpoint_that_is_not_there(tmp_path: Path) -> None:
     newest = scored(tmp_path, 200, 100)
-    write_json(newest.with_name(run_folder.BEST), {"checkpoint": "images-000000100.ckpt"})
-    run_folder.mend(tmp_path, print)
-    assert not newest.with_name(run_folder.BEST).exists()
+    write_json(newest.with_name(checkpoints.BEST), {"checkpoint": "images-000000100.ckpt"})
+    checkpoints.repair(tmp_path)
+    assert not newest.with_name(checkpoints.BEST).exists()
 
 
-def test_damaged_checkpoints_are_set_aside_and_never_counted(tmp_path: Path) -> None:
+def test_damaged_checkpoints_are_set_aside_and_never_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     old, torn, short = scored(tmp_path, 100, 100), scored(tmp_path, 200, 100), scored(tmp_path, 50, None)
     torn.write_bytes(b"y" * 1000)  # of the right size
     short.write_bytes(b"x")
-    said: list[str] = []
-    assert run_folder.mend(tmp_path, said.append) == old
-    assert run_folder.checkpoints(tmp_path) == [old]
+    assert checkpoints.repair(tmp_path) == old
+    said = capsys.readouterr().out.splitlines()
+    assert checkpoints.list_checkpoints(tmp_path) == [old]
     (aside,) = (tmp_path / run_folder.CHECKPOINTS).glob("set-aside-*")
     assert sorted(path.suffix for path in aside.iterdir()) == [".ckpt", ".ckpt", ".json", ".json"]
     assert "images-000000200.ckpt: damaged, its checksum differs" in said[0] and str(aside) in said[1]
@@ -172,8 +174,8 @@ def test_what_killed_saves_have_left_is_removed(tmp_path: Path) -> None:
     (samples / f".{'1' * 16}.{alive}.tmp").touch()  # of gan evaluate, which is at work
     (tmp_path / ".of.somebody.else.tmp").touch()
     write_json(whole.with_name("images-000000200.json"), {"sha256": "", "images": 200})
-    run_folder.mend(tmp_path, print)
-    assert listing(tmp_path) == [whole.name, run_folder.sidecar(whole).name]
+    checkpoints.repair(tmp_path)
+    assert listing(tmp_path) == [whole.name, checkpoints.sidecar(whole).name]
     assert [path.name for path in tmp_path.glob(".*")] == [".of.somebody.else.tmp"]
     assert [path.name for path in samples.iterdir()] == [f".{'1' * 16}.{alive}.tmp"]
 
@@ -201,16 +203,16 @@ def test_a_removal_that_is_interrupted_leaves_no_half(
         patched.setattr(os, "replace", until(os.replace))
         patched.setattr(Path, "unlink", until(Path.unlink))
         with pytest.raises(KeyboardInterrupt):
-            run_folder.remove(old)
-    assert run_folder.mend(tmp_path, print) == new
-    left = [old.name, run_folder.sidecar(old).name] if step == "os.replace" else []
-    assert listing(tmp_path) == sorted([*left, new.name, run_folder.sidecar(new).name])
+            checkpoints.remove(old)
+    assert checkpoints.repair(tmp_path) == new
+    left = [old.name, checkpoints.sidecar(old).name] if step == "os.replace" else []
+    assert listing(tmp_path) == sorted([*left, new.name, checkpoints.sidecar(new).name])
 
 
 def test_a_folder_without_a_whole_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
     torn = scored(tmp_path, 100, 100)
     torn.write_bytes(b"torn")
-    write_json(torn.with_name(run_folder.BEST), {"checkpoint": torn.name})
+    write_json(torn.with_name(checkpoints.BEST), {"checkpoint": torn.name})
     before = listing(tmp_path)
-    assert run_folder.mend(tmp_path, lambda _: None) is None
+    assert checkpoints.repair(tmp_path) is None
     assert listing(tmp_path) == before

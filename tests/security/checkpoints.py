@@ -1,4 +1,4 @@
-"""Checkpoints made without training, whole ones and forged ones."""
+"""Checkpoints made without training: valid and forged ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 from gan.inference import loading
+from gan.run.checkpoint_io import FORMAT
 from gan.run.config import compose
 
 SMALL = ["data.size=16", "model.generator.width=4", "model.discriminator.width=4"]
@@ -39,7 +40,7 @@ def composed_once(options: tuple[str, ...]) -> dict[str, Any]:
 
     model = {part: plain(whole.model[part]) for part in ("generator", "discriminator")}
     target = whole.model.get("_target_", "gan.training.module.GAN")
-    return {"seed": 0, "model": {"_target_": target, **model, "power_averages": []}, "data": plain(whole.data)}
+    return {"seed": 0, "model": {"_target_": target, **model, "power_ema": []}, "data": plain(whole.data)}
 
 
 def checkpoint(options: Sequence[str] = DCGAN, classes: Sequence[str] = ()) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def made_once(options: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, A
         network = loading.network_builder(config, role, Path("made"))()
         state |= {prefix + name: value for name, value in network.state_dict().items()}
     state["class_counts"] = torch.ones(len(classes))
-    made = {"state_dict": state, "config": config, "images": 64, "global_step": 4, "pending": {}}
+    made = {"format": FORMAT, "state_dict": state, "config": config, "images": 64, "global_step": 4, "pending": {}}
     return made | ({"classes": list(classes)} if classes else {})
 
 

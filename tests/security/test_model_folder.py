@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.run import run_folder
+from gan.run import checkpoints, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO
 
 from .checkpoints import DCGAN, checkpoint
@@ -30,7 +30,7 @@ def run(cage: Cage, capsys: pytest.CaptureFixture[str]) -> Path:
     (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
     made = checkpoint(DCGAN)
     made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False}
-    AtomicCheckpointIO().save_checkpoint(made, run_folder.checkpoint_path(folder, 64))
+    AtomicCheckpointIO().save_checkpoint(made, checkpoints.checkpoint_path(folder, 64))
     AtomicCheckpointIO().save_checkpoint(made, cage.root / "outside" / "other.ckpt")
     (folder / run_folder.CONFIG).write_text("objective: eval/kid\nmodel: {width: 4}\n")
     (folder / run_folder.METRICS).write_text(METRICS)
@@ -50,7 +50,7 @@ NOTES += ["[]", "3", "null", '{"checkpoint": [1]}', "[" * 100_000, "\0", ""]
 
 @pytest.mark.parametrize("note", NOTES, ids=range(len(NOTES)))
 def test_best_json_counts_for_nothing_where_checkpoints_know_the_best(note: str, run: Path, cage: Cage) -> None:
-    (run / run_folder.CHECKPOINTS / run_folder.BEST).write_text(note)
+    (run / run_folder.CHECKPOINTS / checkpoints.BEST).write_text(note)
     cage.run(*GENERATE, check=0)
 
 
@@ -61,9 +61,9 @@ def test_files_beside_checkpoints_of_another_shape(text: str, run: Path, cage: C
 
 
 def test_a_checkpoint_that_is_not_the_one_that_was_saved(run: Path, cage: Cage) -> None:
-    path = run_folder.checkpoint_path(run, 64)
+    path = checkpoints.checkpoint_path(run, 64)
     torch.save(checkpoint(DCGAN, ["a"]), path)
-    assert "holds no whole checkpoint" in cage.run(*GENERATE)
+    assert "no undamaged checkpoint" in cage.run(*GENERATE)
 
 
 LINKS: dict[str, tuple[Callable[[Path, Path], None], list[str]]] = {
@@ -189,7 +189,7 @@ def test_options_of_data(options: dict[str, Any], run: Path, cage: Cage) -> None
     """Each option of a configuration that a checkpoint holds, of another kind: one line, or as if it were not there."""
     made = checkpoint(DCGAN)
     made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False} | options
-    AtomicCheckpointIO().save_checkpoint(made, run_folder.checkpoint_path(run, 64))
+    AtomicCheckpointIO().save_checkpoint(made, checkpoints.checkpoint_path(run, 64))
     Image.new("RGB", (20, 16)).save(cage.folder / "image.png")
     words = ["project", "run", "image.png", "--out", "out", "--starts", "1", "--steps", "10"]
     for each in (words, EVALUATE):

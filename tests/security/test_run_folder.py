@@ -18,9 +18,9 @@ import yaml
 
 from gan.common.errors import UserError
 from gan.common.files import write_json
-from gan.run import run_folder
-from gan.run.config import compose, plain
-from gan.run.overrides import stored
+from gan.run import checkpoints, run_folder
+from gan.run.config import compose, to_plain
+from gan.run.overrides import read_overrides
 from gan.run.resume import prepare
 from tests.conftest import ROOT, environment
 from tests.run.test_run_folder import save
@@ -50,7 +50,7 @@ def folder(tmp_path: Path, overrides: object = ("seed=1",), config: bytes | None
 @functools.cache
 def written() -> bytes:
     """The configuration of a run as this program writes it."""
-    return yaml.safe_dump(plain(compose(["seed=1", "logger=[]", "callback=[]"]))).encode()
+    return yaml.safe_dump(to_plain(compose(["seed=1", "logger=[]", "callback=[]"]))).encode()
 
 
 def everything(folder: Path) -> dict[str, bytes]:
@@ -68,7 +68,7 @@ OVERRIDES = [
     "+callback.x={_target_: evil.X}",
     "callback={x:{_target_: evil.X}}",
     "model.schedules={a: {_target_: evil.X}}",
-    "model.power_averages=[{_target_: evil.X}]",
+    "model.power_ema=[{_target_: evil.X}]",
     "data.source={_target_: evil.X}",
     "hydra/launcher=evil",
     "hydra.searchpath=[file://.]",
@@ -227,9 +227,9 @@ SIDECARS: dict[str, Any] = {
 def test_files_beside_checkpoints_are_checked(name: str, tmp_path: Path, gan_command: Callable[..., Any]) -> None:
     run = folder(tmp_path)
     raw = {"binary": b"\xff\xfe\x00", "deep": b"[" * 100_000, "large": b"[" + b"1," * 2_000_000 + b"1]"}
-    beside = run_folder.sidecar(run_folder.checkpoint_path(run, 100))
+    beside = checkpoints.sidecar(checkpoints.checkpoint_path(run, 100))
     beside.write_bytes(raw[name] if name in raw else json.dumps(SIDECARS[name]).encode())
-    with pytest.raises(UserError, match="no whole checkpoint"):
+    with pytest.raises(UserError, match="no undamaged checkpoint"):
         prepare(["resume=run"])
     assert gan_command("generate", "run", "--out", "out", check=2).stderr.count("\n") == 1
 
@@ -252,15 +252,15 @@ def test_files_beside_checkpoints_are_checked(name: str, tmp_path: Path, gan_com
 def test_the_best_checkpoint_is_one_of_the_run(named: object, where: str, tmp_path: Path) -> None:
     run = folder(tmp_path)
     save(tmp_path / "other", 100)
-    path = run_folder.checkpoint_path(run, 100)
+    path = checkpoints.checkpoint_path(run, 100)
     if where == "best.json":
-        write_json(path.with_name(run_folder.BEST), {"checkpoint": named})
+        write_json(path.with_name(checkpoints.BEST), {"checkpoint": named})
     else:
-        beside = run_folder.about(path)
-        write_json(run_folder.sidecar(path), beside | {"best": {"checkpoint": named}})
+        beside = checkpoints.read_sidecar(path)
+        write_json(checkpoints.sidecar(path), beside | {"best": {"checkpoint": named}})
     with pytest.raises(UserError, match=r"best\.json: names no checkpoint of this run"):
-        run_folder.find(run)
-    assert run_folder.find(run, "last") == path
+        checkpoints.find_checkpoint(run)
+    assert checkpoints.find_checkpoint(run, "last") == path
 
 
 METRICS = [
@@ -292,7 +292,7 @@ def test_metrics_that_are_not_of_this_program_are_passed_over(
 
 def test_data_folders_are_read_and_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = folder(tmp_path, ["data=folder", "data.root=/elsewhere", "init_from=/other", "data.labels=/table.csv"])
-    stored(run / run_folder.OVERRIDES, typed=[])
+    read_overrides(run / run_folder.OVERRIDES, typed=[])
     said = capsys.readouterr().out
     assert all(f"reads {word}\n" in said for word in ("data.root=/elsewhere", "init_from=/other"))
 

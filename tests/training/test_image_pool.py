@@ -53,5 +53,5 @@ def test_what_is_stored_does_not_change_with_what_came() -> None:
 
 def test_no_pool_and_a_wrong_size() -> None:
     assert torch.equal(ImagePool(0)(pictures(range(3))), pictures(range(3)))
-    with pytest.raises(UserError, match=r"model\.pool=-1"):
+    with pytest.raises(UserError, match=r"model\.pool_size=-1"):
         ImagePool(-1)

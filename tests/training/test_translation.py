@@ -118,10 +118,10 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     often = [
         "callback.samples.first=8",
         "callback.health.first=8",
-        "callback.health.n=2",
+        "callback.health.num_images=2",
         "data.validation=0.2",
         "callback.evaluate.extractors=[random_conv]",
-        "callback.evaluate.n=8",
+        "callback.evaluate.num_images=8",
     ]
     train("model=pix2pix", *options, *small, *often, "images=24", "hydra.run.dir=run", tiny=False)
     assert {path.name for path in (tmp_path / "run" / "samples").iterdir()} >= {"reals.png", "000000024.png"}
@@ -132,7 +132,7 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
 
 
 def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
-    module, data = build("cyclegan", "data.batch_size=2", "model.pool=3", "penalty=[cycle,identity]")
+    module, data = build("cyclegan", "data.batch_size=2", "model.pool_size=3", "penalty=[cycle,identity]")
     module = fit((module, data), 2)
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
     batch = next(iter(data.train_dataloader()))

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.memory import available
-from gan.common.signals import uninterrupted
+from gan.common.signals import deferred
 from gan.data.decoding.errors import ImageError
 
 Task = TypeVar("Task")
@@ -172,7 +172,7 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
     context.set_forkserver_preload(PRELOADED)
     if method == "forkserver":
         resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
-        with uninterrupted():  # inherited by the server, which Ctrl-C would end with a traceback during its imports
+        with deferred():  # inherited by the server, which Ctrl-C would end with a traceback during its imports
             forkserver.ensure_running()
     memory = max(MIN_MEMORY, available() // count)
     return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
@@ -180,7 +180,7 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
     """Send tasks to a pool, without Ctrl-C in between: it may start a process, which must receive all its data."""
-    with uninterrupted():
+    with deferred():
         return pool.submit(_run_chunk, chunk)
 
 

@@ -14,7 +14,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from gan.common.errors import UserError, at_least, shown
+from gan.common.errors import UserError, at_least, to_line
 from gan.common.size import pair
 from gan.data.module import dataloader, position
 from gan.data.random_crop_flip import RandomCropFlip
@@ -193,7 +193,7 @@ class StreamingDataModule(LightningDataModule):
         except InvalidShards as error:
             raise rejected(self.root, error) from error
         except Exception as error:  # files, networks and storage services raise their own errors
-            raise UserError(f"data.root={self.root}: cannot be read ({shown(error)})") from error
+            raise UserError(f"data.root={self.root}: cannot be read ({to_line(error)})") from error
         height, width, channels = shape
         if (height, width, channels) != (*self.size, self.channels):
             sizes = f"data.size=[{height},{width}] data.channels={channels}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from gan.common.errors import UserError, reason, shown
+from gan.common.errors import UserError, reason, to_line
 from gan.common.untrusted import read_bytes
 
 LARGEST = 128 << 20  # bytes of a table: some millions of files
@@ -89,7 +89,7 @@ def _rows(path: str) -> Iterator[tuple[str, str]]:
             f"data.labels={path}: {reason(error)}; use true, false or a table of files and labels"
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
-        raise UserError(f"data.labels={path}: not a table of files and labels ({shown(error)})") from error
+        raise UserError(f"data.labels={path}: not a table of files and labels ({to_line(error)})") from error
 
 
 def _pairs(table: Any) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError, shown
+from gan.common.errors import UserError, to_line
 from gan.data.decoding import cache_index
 from gan.data.decoding.decode import DecodedImage, Decoder
 
@@ -75,7 +75,7 @@ class TorchvisionDataset:
         return found
 
     def _damaged(self, why: str) -> UserError:
-        return UserError(f"{self.path}: damaged ({shown(why)}); remove the file, and it is created again")
+        return UserError(f"{self.path}: damaged ({to_line(why)}); remove the file, and it is created again")
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
@@ -94,7 +94,7 @@ def download(name: str, folder: Path) -> Any:
         return getattr(datasets, DATASETS[name])(folder, train=True, download=True)
     except Exception as error:  # no network, a damaged or hostile file
         raise UserError(
-            f"data={name}: cannot be downloaded to {folder} ({shown(error)}); try again with a network, "
+            f"data={name}: cannot be downloaded to {folder} ({to_line(error)}); try again with a network, "
             "or use data=retro or data=folder"
         ) from error
 

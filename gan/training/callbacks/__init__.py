@@ -1,1 +1,1 @@
-"""What happens beside training: pictures, scores, checkpoints, progress, signals."""
+"""Callbacks: samples, scores, checkpoints, progress, signals."""

@@ -1,4 +1,4 @@
-"""Scores while training, of the averaged generator against real images."""
+"""Scores of the EMA generator during training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lightning import Callback, Trainer
 from torch import Tensor
 
 from gan.common.errors import at_least
-from gan.data.module import say
+from gan.common.output import print_line
 from gan.evaluation.feature_cache import cache_path, read, write
 from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch
 from gan.metrics.extractors import checked, extractor, features
@@ -22,27 +22,33 @@ from gan.training.module import GAN
 
 
 class Evaluate(Callback):
-    """Log eval/NAME_EXTRACTOR for each value of each metric, and eval/copies, at the start, now and then, at the end.
+    """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, at the start, regularly, at the end.
 
     Args:
         metrics: by name, each `compute(real_features, fake_features) -> {name: float}`.
-        extractors: names known to gan.metrics.extractors, or module.Class, or instances. One whose weights are missing
-            is left out, which is said.
-        every: images from one evaluation to the next.
-        first: images of the first one after the start; the interval doubles from there to `every`.
-        n: generated images.
-        reals: real images, at most, of those trained on and of those held out each.
+        extractors: names of gan.metrics.extractors, module.Class, or instances. One without its weights is skipped with
+            a message.
+        interval: images between two evaluations.
+        first: images before the first evaluation after the start; the interval doubles from there to `interval`.
+        num_images: number of generated images.
+        max_real_images: maximal number of training images, and of held-out images.
     """
 
     def __init__(
-        self, metrics: Mapping[str, Any], extractors: Sequence[Any], interval: int, first: int, n: int, reals: int
+        self,
+        metrics: Mapping[str, Any],
+        extractors: Sequence[Any],
+        interval: int,
+        first: int,
+        num_images: int,
+        max_real_images: int,
     ) -> None:
         self.metrics = dict(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
         self.interval = at_least("callback.evaluate.interval", interval, 1)
         self.first = at_least("callback.evaluate.first", first, 1)
-        self.n = at_least("callback.evaluate.n", n, 2)
-        self.reals = at_least("callback.evaluate.reals", reals, 2)
+        self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
+        self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
         self.originals: CopySearch | None = None
         self.scored_at = -1  # images seen at the last evaluation
@@ -50,18 +56,18 @@ class Evaluate(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.n = pl_module.num_eval_images(self.n)
-        train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
+        self.num_images = pl_module.num_eval_images(self.num_images)
+        train, held_out = data.reals(self.max_real_images), data.reals(self.max_real_images, held_out=True)
         if len(train) <= NEIGHBORS:
-            say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")
+            print_line(f"evaluate: {len(train)} images are too few to compare with; no scores are computed")
             return
         if 0 < len(held_out) < MIN_HELD_OUT:
-            say(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
+            print_line(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
             held_out = held_out[:0]
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)
             if found is not None:
-                # Held-out images where there are some: likeness to those trained on rewards copying.
+                # Held-out images if there are any: similarity to training images rewards copies.
                 real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
                 self.loaded.append((found, real))
         if self.loaded and trainer.is_global_zero:
@@ -70,14 +76,14 @@ class Evaluate(Callback):
             self.score(trainer, pl_module)
 
     def load(self, trainer: Trainer, pl_module: GAN, given: Any) -> Any:
-        """An extractor on the device that trains; None, on all ranks, where its weights are missing."""
+        """An extractor on the device of the module; None on all ranks if its weights are missing on any."""
         missing = ""
         try:
             found = extractor(given) if isinstance(given, str) else checked(given, str(type(given)))
         except MissingWeights as error:
             missing = str(error)
         if trainer.strategy.reduce_boolean_decision(bool(missing), all=False):
-            say(f"evaluate: {missing or given}; training goes on without these scores")
+            print_line(f"evaluate: {missing or given}; training continues without these scores")
             return None
         return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
 
@@ -92,7 +98,7 @@ class Evaluate(Callback):
         if trainer.is_global_zero:
             write(path, made)
             took = time.monotonic() - started
-            say(f"evaluate: features of {len(images):,} real images in {found.name}, made in {took:.1f} s")
+            print_line(f"evaluate: features of {len(images):,} real images by {found.name}, computed in {took:.1f} s")
         return made
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
@@ -100,42 +106,44 @@ class Evaluate(Callback):
             self.score(trainer, pl_module)
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Compute and log all scores."""
         if not self.loaded:
             return
         started = time.monotonic()
-        fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size)  # this rank's share
+        fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)  # this rank's share
         values: dict[str, float] = {}
         for found, real in self.loaded:
-            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+            generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
                 values |= self.measure(found.name, real, generated)
-        everyone = gathered(fakes, self.n, trainer, pl_module)
+        everyone = gathered(fakes, self.num_images, trainer, pl_module)
         if trainer.is_global_zero:
             values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
         values |= self.copies(everyone, values)
-        # All ranks know the scores, since all of them decide whether a checkpoint is to be saved.
+        # All ranks need the scores, since all decide together whether to save a checkpoint.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
         pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        """Compare the further averages of the generator with the first, in the first extractor."""
-        if not self.loaded or not len(pl_module.averages):
+        """Compare the further EMAs of the generator with the first, by the first extractor."""
+        if not self.loaded or not len(pl_module.power_ema):
             return
         found, real = self.loaded[0]
         rows = []
-        for average in (None, *pl_module.averages):
-            fakes = pl_module.fakes(self.n, trainer.global_rank, trainer.world_size, average)
-            generated = gathered(features(found, fakes), self.n, trainer, pl_module)
+        for ema in (None, *pl_module.power_ema):
+            fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size, ema)
+            generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
-                rows.append((squared_mmd(real, generated), average.width if average else None))
+                rows.append((squared_mmd(real, generated), ema.width if ema else None))
         if rows:
-            pl_module.log_scalars({f"average/kid_{found.name}_{width}": kid for kid, width in rows if width})
-            listed = ", ".join(f"{width or 'the first'} {kid:.4f}" for kid, width in rows)
+            pl_module.log_scalars({f"power_ema/kid_{found.name}_{width}": kid for kid, width in rows if width})
+            listed = ", ".join(f"{width or 'default'} {kid:.4f}" for kid, width in rows)
             best = min(rows)[1]
-            how = f"--checkpoint last --average {best}" if best else "the first, as without options"
-            say(f"averages: KID ({found.name}) {listed}; draw from {how}")
+            how = f"--checkpoint last --ema {best}" if best else "the default"
+            print_line(f"EMA: KID ({found.name}) {listed}; generate with {how}")
 
     def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
+        """The values of all metrics by logged name."""
         return {
             f"eval/{value}_{name}": number
             for metric in self.metrics.values()
@@ -143,7 +151,7 @@ class Evaluate(Callback):
         }
 
     def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
-        """The rate of copies; nothing where the images resemble real ones too little for one."""
+        """The rate of copies; {} if the images are too dissimilar from real ones for a meaningful rate."""
         precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
         rate = self.originals.search(fakes).rate if self.originals and precision >= MIN_SIMILARITY else None
         return {} if rate is None else {"eval/copies": rate}
@@ -156,12 +164,12 @@ class Evaluate(Callback):
 
 
 def share(images: Tensor, trainer: Trainer) -> Tensor:
-    """This rank's images."""
+    """The images of this rank."""
     return images[trainer.global_rank :: trainer.world_size]
 
 
 def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
-    """The rows (n, ...) of all ranks in the order of the images, of which rank r made r, r + ranks, ..."""
+    """The rows (n, ...) of all ranks in the order of the images; rank r has rows r, r + ranks, ..."""
     ranks = trainer.world_size
     if ranks == 1:
         return own
@@ -171,7 +179,7 @@ def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
 
 
 def last_scores(trainer: Trainer) -> dict[str, float]:
-    """What was measured at the present count of images; empty where nothing was."""
+    """The scores at the present number of images; {} if there was no evaluation."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Evaluate) and callback.scored_at == trainer.lightning_module.images_seen:
             return callback.scores

@@ -1,4 +1,4 @@
-"""Where training stands: a bar on a terminal, a line now and then elsewhere."""
+"""Progress of training: a bar on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from gan.common.output import print_line
 from gan.common.progress import duration
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.samples import Samples
@@ -19,11 +20,11 @@ from gan.training.module import GAN
 
 
 class ProgressLine(Callback):
-    """Images, epoch, images/s, time left, losses, scores and the last grid's path.
+    """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid.
 
     Args:
         refresh: seconds between updates of the bar.
-        plain_interval: seconds between lines where there is no terminal.
+        plain_interval: seconds between lines without a terminal.
     """
 
     def __init__(self, refresh: float = 0.5, plain_interval: float = 10) -> None:
@@ -32,7 +33,7 @@ class ProgressLine(Callback):
         self.live: Live | None = None
         self.bar: Progress | None = None
         self.started = self.shown = 0.0  # seconds, monotonic
-        self.first = 0  # images seen when this process began
+        self.first = 0  # images seen at the start of this process
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.started = self.shown = time.monotonic()
@@ -66,19 +67,19 @@ class ProgressLine(Callback):
     def show(self, trainer: Trainer, pl_module: GAN) -> None:
         seen = pl_module.images_seen
         rate = (seen - self.first) / max(time.monotonic() - self.started, 1e-9)
-        left, share = remaining(trainer, seen, pl_module.batch_size, rate)
+        left, fraction = remaining(trainer, seen, pl_module.batch_size, rate)
         epoch = seen / max(len(trainer.datamodule), 1)  # type: ignore[attr-defined]
         clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
         losses = {name: value for name, value in pl_module.loss_log.means.items() if not name.startswith("health/")}
         numbers = " · ".join(f"{name} {value:.4g}" for name, value in {**losses, **scores(trainer)}.items())
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
-        picture = os.path.relpath(last) if last else ""
+        grid = os.path.relpath(last) if last else ""
         if self.live is None or self.bar is None:
-            print(" | ".join(filter(None, (clock, numbers, picture))), flush=True)
+            print_line(" | ".join(filter(None, (clock, numbers, grid))))
             return
-        self.bar.update(self.bar.tasks[0].id, completed=share, description=clock)
+        self.bar.update(self.bar.tasks[0].id, completed=fraction, description=clock)
         table = Table.grid()
-        for row in filter(None, (numbers, picture)):
+        for row in filter(None, (numbers, grid)):
             table.add_row(row)
         lines = Table.grid()
         lines.add_row(self.bar)
@@ -87,16 +88,17 @@ class ProgressLine(Callback):
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:
-    """Time left in words, and the share done, by images or by minutes, whichever ends first."""
-    seconds, share = float("inf"), 0.0
+    """Time left as text, and the fraction done, by images or minutes, whichever ends first."""
+    seconds, fraction = float("inf"), 0.0
     if trainer.max_steps > 0:
         total = trainer.max_steps * batch_size
-        seconds, share = (total - seen) / max(rate, 1e-9), seen / total
+        seconds, fraction = (total - seen) / max(rate, 1e-9), seen / total
     timer = next((c for c in trainer.callbacks if isinstance(c, Timer)), None)  # type: ignore[attr-defined]
     if timer is not None and (left := timer.time_remaining()) is not None and left < seconds:
-        seconds, share = left, timer.time_elapsed() / max(timer.time_elapsed() + left, 1e-9)
-    return (duration(max(seconds, 0)) if seconds < 1e9 else "?"), share
+        seconds, fraction = left, timer.time_elapsed() / max(timer.time_elapsed() + left, 1e-9)
+    return (duration(max(seconds, 0)) if seconds < 1e9 else "?"), fraction
 
 
 def scores(trainer: Trainer) -> dict[str, float]:
+    """The scores of the last evaluation."""
     return next((c.scores for c in trainer.callbacks if isinstance(c, Evaluate)), {})  # type: ignore[attr-defined]

@@ -16,9 +16,9 @@ from gan.common.errors import Diverged, UserError
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
-from gan.run import lock, run_folder
+from gan.run import checkpoints, lock, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, load
-from gan.training.callbacks.checkpoint import Checkpoint, mend_statistics, refuse_non_finite
+from gan.training.callbacks.checkpoint import Checkpoint, check_finite, reset_invalid_statistics
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.module import GAN
 
@@ -27,7 +27,7 @@ class Scores(Evaluate):
     """An evaluation that gives the scores it is told to, one after the other."""
 
     def __init__(self, scores: list[float], interval: int) -> None:
-        super().__init__({}, [], interval, first=interval, n=2, reals=2)
+        super().__init__({}, [], interval, first=interval, num_images=2, max_real_images=2)
         self.script = iter(scores)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -63,13 +63,13 @@ def fit(run: Path, batches: int, *callbacks: Callback) -> GAN:
 
 
 def images(run: Path) -> list[int]:
-    return [run_folder.images_of(path) for path in run_folder.checkpoints(run)]
+    return [checkpoints.images_of(path) for path in checkpoints.list_checkpoints(run)]
 
 
 def test_the_newest_stay_and_multiples_of_keep_interval(tmp_path: Path) -> None:
     fit(tmp_path, 11, Checkpoint(str(tmp_path), interval=8, keep=2, keep_interval=16))
     assert images(tmp_path) == [16, 32, 40, 44]  # 44 is the end of the run
-    assert all(run_folder.damage(path) is None for path in run_folder.checkpoints(tmp_path))
+    assert all(checkpoints.find_damage(path) is None for path in checkpoints.list_checkpoints(tmp_path))
     assert len(list((tmp_path / "checkpoints").iterdir())) == 8
 
 
@@ -83,8 +83,8 @@ def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> No
     scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], interval=8)
     fit(tmp_path, 10, scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/kid", mode=mode))
     assert images(tmp_path) == [best, 40]
-    path = run_folder.best(tmp_path)
-    assert path is not None and run_folder.images_of(path) == best
+    path = checkpoints.best(tmp_path)
+    assert path is not None and checkpoints.images_of(path) == best
     assert json.loads((tmp_path / "checkpoints" / "best.json").read_text())["monitor"] == "eval/kid"
 
 
@@ -92,19 +92,19 @@ def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     """With a torn one that is newer, keep=1 used to remove every whole one."""
     callback = Checkpoint(str(tmp_path), interval=8, keep=1)
     fit(tmp_path, 4, callback)
-    (whole,) = run_folder.checkpoints(tmp_path)
-    torn = run_folder.checkpoint_path(tmp_path, 1000)
+    (whole,) = checkpoints.list_checkpoints(tmp_path)
+    torn = checkpoints.checkpoint_path(tmp_path, 1000)
     torn.write_bytes(b"torn")
-    run_folder.sidecar(torn).write_bytes(run_folder.sidecar(whole).read_bytes())
+    checkpoints.sidecar(torn).write_bytes(checkpoints.sidecar(whole).read_bytes())
     callback.prune(4)
-    assert run_folder.checkpoints(tmp_path) == [whole, torn]
-    assert run_folder.damage(whole) is None
+    assert checkpoints.list_checkpoints(tmp_path) == [whole, torn]
+    assert checkpoints.find_damage(whole) is None
 
 
 def test_a_best_that_is_gone_does_not_bar_the_next(tmp_path: Path) -> None:
     callback = Checkpoint(str(tmp_path), interval=8, monitor="eval/kid")
     callback.load_state_dict({"best_score": 0.1, "best": "images-000000008.ckpt"})
-    assert callback.best is None and callback.better({"eval/kid": 5.0})
+    assert callback.best is None and callback.is_better({"eval/kid": 5.0})
 
 
 def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
         Scores([3.0, 1.0, 2.0], interval=8),
         Checkpoint(str(tmp_path), interval=8, keep=9, monitor="eval/kid"),
     )
-    known = [run_folder.about(path)["best"] for path in run_folder.checkpoints(tmp_path)]
+    known = [checkpoints.read_sidecar(path)["best"] for path in checkpoints.list_checkpoints(tmp_path)]
     assert [(record["images"], record["score"]) for record in known] == [(8, 3.0), (16, 1.0), (16, 1.0)]
     assert json.loads((tmp_path / "checkpoints" / "best.json").read_text()) == known[-1]
 
@@ -140,7 +140,7 @@ def test_a_run_that_has_lost_its_folder_saves_nothing(how: str, tmp_path: Path) 
             if trainer.global_step == 3:
                 shutil.rmtree(run) if how == "removed" else (run / run_folder.LOCK).write_text("another's")
 
-    lock.hold(run)
+    lock.acquire(run)
     try:
         with pytest.raises(UserError, match="this folder was removed or moved, or another process has taken it over"):
             fit(run, 4, Lose(), Checkpoint(str(run), interval=8))
@@ -160,7 +160,8 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
         fit(tmp_path, 10, Poison(), Checkpoint(str(tmp_path), interval=8))
     assert images(tmp_path) == [8]
     assert all(
-        bool(torch.isfinite(value).all()) for value in load(run_folder.checkpoints(tmp_path)[0])["state_dict"].values()
+        bool(torch.isfinite(value).all())
+        for value in load(checkpoints.list_checkpoints(tmp_path)[0])["state_dict"].values()
     )
 
 
@@ -170,9 +171,9 @@ def test_statistics_that_a_bad_batch_has_spoilt_begin_anew(tmp_path: Path) -> No
     good.running_mean.fill_(3.0)
     bad.running_mean.fill_(float("nan"))
     bad.running_var.fill_(float("nan"))
-    mend_statistics(module)
-    refuse_non_finite(module)
+    reset_invalid_statistics(module)
+    check_finite(module.trainer, module)
     assert good.running_mean.eq(3).all() and bad.running_mean.eq(0).all() and bad.running_var.eq(1).all()
     module.discriminator.to_logit.weight.data[0] = float("inf")
     with pytest.raises(Diverged, match="to_logit"):
-        refuse_non_finite(module)
+        check_finite(module.trainer, module)

@@ -9,16 +9,23 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from gan.run import run_folder
+from gan.run.metrics import read_metrics
 from tests.conftest import Train
 
 
 def scores(run: Path) -> list[dict[str, float]]:
-    lines = run_folder.read_metrics(run / run_folder.METRICS)
+    lines = read_metrics(run / run_folder.METRICS)
     return [line for line in lines if any(name.startswith("eval/") for name in line)]
 
 
 def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = ["images=4", "data.num_images=130", "callback.evaluate.n=13", "data.split=file", "data.validation=0.5"]
+    options = [
+        "images=4",
+        "data.num_images=130",
+        "callback.evaluate.num_images=13",
+        "data.split=file",
+        "data.validation=0.5",
+    ]
     options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_lite0", "data.flip=true"]
     found = []
     for devices in (1, 2):
@@ -51,7 +58,7 @@ def test_missing_weights_are_said_once_and_training_goes_on(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     out = train("images=16", "hydra.run.dir=a", "callback.evaluate.extractors=[inception,random_conv]").stdout
-    assert out.count("inception needs weights-inception") == 1 and "training goes on without these scores" in out
+    assert out.count("inception needs weights-inception") == 1 and "training continues without these scores" in out
     assert {name.rpartition("_")[2] for name in scores(tmp_path / "a")[-1] if name.startswith("eval/")} == {"conv"}
     assert "not known" in train("images=4", "callback.evaluate.extractors=[lite1]", check=2).stderr
 

@@ -33,14 +33,20 @@ def test_diversity_is_nothing_among_equals() -> None:
     ("values", "expected"),
     [
         ({"diversity": 0.9, "accuracy": 0.8, "overfitting": 0.1}, []),
-        ({"diversity": 0.9, "accuracy": 0.995}, ["wins"]),
-        ({"diversity": 0.9, "accuracy": 0.5}, ["loses"]),
-        ({"diversity": 0.9, "augment": 0.8, "cap": 0.8}, ["capped"]),
-        ({"diversity": 0.9, "augment": 0.7, "cap": 0.8}, []),
-        ({"diversity": 0.9, "augment": float(torch.full((156,), 0.8).mean()), "cap": 0.8}, ["capped"]),
-        ({"diversity": 0.9, "overfitting": 0.7, "surely": 0.3}, []),
+        ({"diversity": 0.9, "accuracy": 0.995}, ["too strong"]),
+        ({"diversity": 0.9, "accuracy": 0.5}, ["too weak"]),
+        ({"diversity": 0.9, "augment": 0.8, "max_probability": 0.8}, ["at maximal probability"]),
+        ({"diversity": 0.9, "augment": 0.7, "max_probability": 0.8}, []),
+        (
+            {"diversity": 0.9, "augment": float(torch.full((156,), 0.8).mean()), "max_probability": 0.8},
+            ["at maximal probability"],
+        ),
+        ({"diversity": 0.9, "overfitting": 0.7, "overfitting_bound": 0.3}, []),
         ({"diversity": 0.9, "skipped": 0.02}, ["skipped"]),
-        ({"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7, "surely": 0.6}, ["wins", "overfits", "alike"]),
+        (
+            {"diversity": 0.1, "accuracy": 1.0, "overfitting": 0.7, "overfitting_bound": 0.6},
+            ["too strong", "overfitting", "mode collapse"],
+        ),
     ],
 )
 def test_symptoms(values: dict[str, float], expected: list[str]) -> None:
@@ -63,13 +69,13 @@ class Constant(nn.Module):
 def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     module = model()
     module.generator, module.ema.module = Constant(), Constant()
-    health = Health(interval=8, first=8, n=4)
+    health = Health(interval=8, first=8, num_images=4)
     fit(module, 8, health)
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
-    assert said[0].startswith("health: at 8 images: samples grow alike (mode collapse): they differ 0% as much")
-    assert sum("samples grow alike" in line and "Try init_from=" in line for line in said) == 1
-    assert said[-1].startswith("health: at the end, ") and "samples grow alike" in said[-1]
-    again = Health(interval=8, first=8, n=4)
+    assert said[0].startswith("health: at 8 images: mode collapse: samples differ 0% as much")
+    assert sum("mode collapse" in line and "Try init_from=" in line for line in said) == 1
+    assert said[-1].startswith("health: at the end, ") and "mode collapse" in said[-1]
+    again = Health(interval=8, first=8, num_images=4)
     again.load_state_dict(health.state_dict())
     fit(module, 2, again)
     assert "Try" not in capsys.readouterr().out
@@ -78,7 +84,7 @@ def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.Captur
 def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone() -> None:
     plain, watched = model(log_interval=8), model(log_interval=8)
     fit(plain, 6)
-    fit(watched, 6, Health(interval=8, first=8, n=4))
+    fit(watched, 6, Health(interval=8, first=8, num_images=4))
     for (name, value), other in zip(plain.state_dict().items(), watched.state_dict().values(), strict=True):
         if not name.startswith("ema"):  # whose BatchNorm is estimated when something is drawn
             assert torch.equal(value, other), name
@@ -100,7 +106,7 @@ def test_overfitting_needs_images_held_out() -> None:
         fit(
             module,
             2,
-            Health(interval=4, first=4, n=4),
+            Health(interval=4, first=4, num_images=4),
             data=ImageDataModule(size=16, num_images=24, batch_size=4, **options),
         )
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
@@ -110,6 +116,6 @@ def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) 
     module = model(
         augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
     )  # rises at any logits
-    fit(module, 8, Health(interval=16, first=16, n=4))
+    fit(module, 8, Health(interval=16, first=16, num_images=4))
     assert module.loss_log.means["health/augment"] == pytest.approx(0.8)
-    assert "augmentation is at its cap of 80%" in capsys.readouterr().out
+    assert "augmentation is at its maximal probability 80%" in capsys.readouterr().out

@@ -1,0 +1,15 @@
+"""Nested dicts as dotted keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """{"data.size": 64, ...} of nested dicts; an empty dict is a leaf."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree}
+    leaves: dict[str, Any] = {}
+    for key, value in tree.items():
+        leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
+    return leaves

@@ -1,0 +1,16 @@
+"""The git revision of this program."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+
+def git_revision() -> str | None:
+    """The git revision of this checkout, with "-dirty" if it was changed; None outside of git."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.strip() if found.returncode == 0 else None

@@ -1,0 +1,58 @@
+"""The stored configuration of a run compared with the one to resume it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from gan.common.errors import UserError
+from gan.common.nested import flatten
+from gan.run import run_folder
+from gan.run.config import to_plain
+from gan.run.renamed import OLDER_VERSION, find_renamed
+
+FREE = ("images", "minutes", "logger", "callback", "data.num_workers", "trainer.devices")  # may change on resume
+DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # from options that may change
+
+
+def check_same(run: Path, cfg: DictConfig) -> None:
+    """Raise UserError if a run was configured otherwise, unless resume_force is set.
+
+    The message lists the differences, or the new name of an option that an older version has stored.
+    """
+    if cfg.resume_force:
+        return
+    if found := differences(run, cfg):
+        known = flatten(OmegaConf.to_container(cfg, resolve=False))
+        if renamed := find_renamed(flatten(run_folder.read_config(run)), known):
+            raise UserError(f"{run / run_folder.CONFIG}: {renamed}; {OLDER_VERSION}")
+        raise UserError(
+            f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "
+            "resume_force=true resumes nevertheless"
+        )
+
+
+def is_same(run: Path, cfg: DictConfig) -> bool:
+    """Whether a run can be resumed with a configuration; False if its own configuration cannot be read."""
+    try:
+        return not differences(run, cfg)
+    except UserError:
+        return False
+
+
+def differences(run: Path, cfg: DictConfig) -> list[str]:
+    """Lines `key: stored -> now` of the options that may not change on resume."""
+    now = cfg.copy()
+    with open_dict(now):
+        for key in ("hydra", "logger", "callback"):
+            now.pop(key, None)
+    old, new = flatten(run_folder.read_config(run)), flatten(to_plain(now))
+    keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
+    return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
+
+
+def is_under(key: str, parents: Iterable[str]) -> bool:
+    """Whether a dotted key is one of `parents` or below one."""
+    return any(key == parent or key.startswith(parent + ".") for parent in parents)

@@ -1,0 +1,72 @@
+"""The start of a run inside Hydra's job: the checkpoint to resume from, and the record of what is run. No torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, open_dict, read_write
+
+from gan.common.processes import global_rank, is_child
+from gan.common.revision import git_revision
+from gan.run import run_folder
+from gan.run.config import check_options, to_plain
+from gan.run.lock import acquire
+from gan.run.overrides import without
+from gan.run.resume import checkpoint_to_resume, write_yaml
+
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
+
+
+def start_run(cfg: DictConfig) -> Path:
+    """Set cfg.resume to a checkpoint or None, record the run, and return its folder."""
+    check_options(cfg)
+    job = HydraConfig.get()
+    sweeping = job.mode is RunMode.MULTIRUN
+    isolate_job()
+    run = Path(job.runtime.output_dir)
+    if sweeping:
+        acquire(run)
+    if cfg.resume == "auto":  # a job of a sweep, in its own folder
+        checkpoint = checkpoint_to_resume(run, cfg)
+        with open_dict(cfg):
+            cfg.resume = str(checkpoint) if checkpoint else None
+    if global_rank() == 0 or (sweeping and not is_child()):
+        write_record(cfg, run, list(job.overrides.task))
+    return run
+
+
+def isolate_job() -> None:
+    """In a sweep, make DDP's child processes run this job only, not the sweep (Lightning #11300)."""
+    job = HydraConfig.get()
+    if job.mode is RunMode.MULTIRUN:
+        for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+            os.environ.pop(key, None)  # of the previous job
+        sys.argv[1:] = job.overrides.task
+        with read_write(job):  # type: ignore[arg-type]
+            job.run.dir = job.runtime.output_dir
+
+
+def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
+    """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
+    write_yaml(run / run_folder.CONFIG, to_plain(cfg))
+    write_yaml(run / run_folder.OVERRIDES, without(overrides, "resume", "resume_force"))
+    versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
+    line = {
+        "time": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "git": git_revision(),
+        "python": platform.python_version(),
+        "packages": {name: versions.get(name) for name in PACKAGES},
+        "machine": platform.platform(),
+        "cores": os.cpu_count(),
+    }
+    with open(run / run_folder.ENVIRONMENT, "a") as file:
+        file.write(json.dumps(line) + "\n")
