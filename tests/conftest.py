@@ -113,7 +113,7 @@ def train(tmp_path: Path) -> Train:
         rest = [word for word in overrides if not word.startswith("-")]
         settings = TINY if tiny else []
         if "data=folder" in rest:
-            settings = [setting for setting in settings if not setting.startswith("data.images")]
+            settings = [setting for setting in settings if not setting.startswith("data.num_images")]
         return command([str(ROOT / "train.py"), *flags, *settings, *rest], tmp_path, check)
 
     return run

@@ -60,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("line", TRAIN)
 def test_training_commands(line: str, train: Train, gan_command: Train, folder: Path) -> None:
     words = shlex.split(line.replace("PATH", str(folder)))[2:]
-    small = [option for option in TINY if not ("size" in option and "size" in line) and "data.images" not in option]
+    small = [option for option in TINY if not ("size" in option and "size" in line) and "data.num_images" not in option]
     small += [] if "data.root" in line else ["data.num_images=24"]
     train(*words, *(option for option in small if option.split("=")[0] not in line), "images=8", tiny=False)
     if "runs/kinds" in line:
@@ -126,7 +126,7 @@ def test_packing_and_streaming(folder: Path, gan_command: Train, train: Train) -
     (pack,) = (line for line in COMMANDS if line.startswith("gan data pack"))
     gan_command(*shlex.split(pack.replace("PATH", str(folder)))[1:])
     (stream,) = (line for line in COMMANDS if "data=stream" in line)
-    small = [option for option in TINY if not option.startswith(("data.size", "data.images", "data.split"))]
+    small = [option for option in TINY if not option.startswith(("data.size", "data.num_images", "data.split"))]
     train(*shlex.split(stream)[2:], *small, "images=8", tiny=False)
 
 

@@ -71,7 +71,7 @@ def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert suggestion["split"] == split
         assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
     assert suggestion["reasons"]["split"] == (
-        "a tenth of 5 is enough to be measured against, and equal images stay together"
+        "a tenth of 5 is enough for validation, and equal images stay on one side"
     )
 
 
@@ -96,7 +96,7 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
 
     command = shlex.split(suggestion["command"])
     assert command[:3] == ["python", "train.py", "data=folder"]
-    tiny = [option for option in TINY if not option.startswith(("data.size", "data.images"))]
+    tiny = [option for option in TINY if not option.startswith(("data.size", "data.num_images"))]
     said = train(*command[2:], *tiny, "images=8", tiny=False).stdout
     assert "2 of 17 images" in said
 
