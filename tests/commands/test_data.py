@@ -71,7 +71,7 @@ def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert suggestion["split"] == split
         assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
     assert suggestion["reasons"]["split"] == (
-        "a tenth of 5 is enough to be measured against, and equal images stay together"
+        "a tenth of 5 is enough for validation, and equal images stay on one side"
     )
 
 
