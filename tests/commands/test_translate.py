@@ -372,7 +372,7 @@ def test_the_pixels_that_are_taken_follow_from_the_memory() -> None:
     gigabyte = 1 << 30
     assert max_pixels(64 * gigabyte, pixel_art=False) == 64_000_000
     assert 10_000_000 < max_pixels(gigabyte, pixel_art=False) < 20_000_000
-    assert max_pixels(gigabyte, pixel_art=True) < max_pixels(gigabyte, snaps=False) / 2
+    assert max_pixels(gigabyte, pixel_art=True) < max_pixels(gigabyte, pixel_art=False) / 2
     assert max_pixels(0, pixel_art=False) == 1
 
 
