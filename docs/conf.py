@@ -1,0 +1,67 @@
+"""Sphinx configuration: `sphinx-build docs site`."""
+
+import shutil
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from docutils.core import publish_doctree
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(ROOT))
+
+project = "retro-gan"
+author = "The retro-gan authors"
+copyright = f"2026, {author}"
+
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.apidoc", "sphinx.ext.napoleon"]
+html_theme = "furo"
+html_title = "retro-gan"
+html_copy_source = False
+html_show_sourcelink = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+suppress_warnings = ["ref.python"]  # a type hint whose name two modules define
+nb_execution_mode = "off"  # the tests execute the notebooks; the site shows the outputs they contain
+
+apidoc_modules = [
+    {
+        "path": "../gan",
+        "destination": "api",
+        "separate_modules": True,
+        "module_first": True,
+        "exclude_patterns": [f"**/gan/{name}" for name in ("cli.py", "commands", "common", "run")],
+        "automodule_options": {"members"},
+    }
+]
+exclude_patterns = ["api/modules.rst"]
+default_role = "code"
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
+napoleon_use_ivar = True
+
+
+def escape(app, what, name, obj, options, lines):
+    """Keep `|x|` and `*` of formulas: docstrings are plain text with backticks, not reStructuredText."""
+    for i, line in enumerate(lines):
+        parts = line.split("`")
+        parts[::2] = [part.replace("*", "\\*").replace("|", "\\|") for part in parts[::2]]
+        lines[i] = "`".join(parts)
+
+
+def keep_layout(app, what, name, obj, options, lines):
+    """Show a docstring with a layout of its own, such as a table, as it is."""
+    tree = publish_doctree("\n".join(lines), settings_overrides={"report_level": 2, "warning_stream": ""})
+    if any(tree.findall(nodes.system_message)):
+        text = [line.replace("\\*", "*").replace("\\|", "|") for line in lines]
+        lines[:] = ["::", "", *(f"    {line}" for line in text), ""]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon
+    app.connect("autodoc-process-docstring", keep_layout, priority=600)  # after it
+
+
+shutil.copytree(ROOT / "notebooks", HERE / "notebooks", dirs_exist_ok=True, ignore=shutil.ignore_patterns(".*"))
