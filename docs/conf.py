@@ -1,5 +1,6 @@
 """Sphinx configuration: `sphinx-build docs site`."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -32,7 +33,7 @@ apidoc_modules = [
         "destination": "api",
         "separate_modules": True,
         "module_first": True,
-        "exclude_patterns": [f"**/gan/{name}" for name in ("cli.py", "commands", "common", "run")],
+        "exclude_patterns": [f"../gan/{name}" for name in ("cli.py", "commands", "common", "run")],
         "automodule_options": {"members"},
     }
 ]
@@ -44,19 +45,22 @@ napoleon_use_ivar = True
 
 
 def escape(app, what, name, obj, options, lines):
-    """Keep `|x|` and `*` of formulas: docstrings are plain text with backticks, not reStructuredText."""
-    for i, line in enumerate(lines):
-        parts = line.split("`")
-        parts[::2] = [part.replace("*", "\\*").replace("|", "\\|") for part in parts[::2]]
-        lines[i] = "`".join(parts)
+    """Keep formulas and plurals such as `x`s: docstrings are text with backticks, not reStructuredText."""
+    parts = "\n".join(lines).split("`")
+    for i in range(0, len(parts), 2):  # outside backticks
+        text = re.sub(r"([*|]|(?<=\w)_(?!\w))", r"\\\1", parts[i])
+        text = re.sub(r"^(?=\w)", r"\\ ", text) if i else text
+        parts[i] = re.sub(r"(?<=\w)$", r"\\ ", text) if i < len(parts) - 1 else text
+    lines[:] = "`".join(parts).split("\n")
 
 
 def keep_layout(app, what, name, obj, options, lines):
     """Show a docstring with a layout of its own, such as a table, as it is."""
-    tree = publish_doctree("\n".join(lines), settings_overrides={"report_level": 2, "warning_stream": ""})
+    text = "\n".join(lines)
+    settings = {"report_level": 2, "warning_stream": "", "env": app.env}
+    tree = publish_doctree(text, settings_overrides=settings)
     if any(tree.findall(nodes.system_message)):
-        text = [line.replace("\\*", "*").replace("\\|", "|") for line in lines]
-        lines[:] = ["::", "", *(f"    {line}" for line in text), ""]
+        lines[:] = ["::", "", *(f"    {line}" for line in re.sub(r"\\([*|_ ])", r"\1", text).split("\n")), ""]
 
 
 def setup(app):
