@@ -1,12 +1,15 @@
 """Sphinx configuration: `sphinx-build docs site`."""
 
+import functools
 import re
 import shutil
 import sys
 from pathlib import Path
 
 from docutils import nodes
-from docutils.core import publish_doctree
+from docutils.frontend import get_default_settings
+from docutils.parsers.rst import Parser
+from docutils.utils import new_document
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -31,7 +34,7 @@ apidoc_modules = [
     {
         "path": "../gan",
         "destination": "api",
-        "separate_modules": True,
+        "separate_modules": False,
         "module_first": True,
         "exclude_patterns": [f"../gan/{name}" for name in ("cli.py", "commands", "common", "run")],
         "automodule_options": {"members"},
@@ -54,11 +57,18 @@ def escape(app, what, name, obj, options, lines):
     lines[:] = "`".join(parts).split("\n")
 
 
+@functools.cache
+def settings(app):
+    found = get_default_settings(Parser)
+    found.report_level, found.warning_stream, found.env = 2, "", app.env
+    return found
+
+
 def keep_layout(app, what, name, obj, options, lines):
     """Show a docstring with a layout of its own, such as a table, as it is."""
     text = "\n".join(lines)
-    settings = {"report_level": 2, "warning_stream": "", "env": app.env}
-    tree = publish_doctree(text, settings_overrides=settings)
+    tree = new_document(name, settings(app))
+    Parser().parse(text, tree)
     if any(tree.findall(nodes.system_message)):
         lines[:] = ["::", "", *(f"    {line}" for line in re.sub(r"\\([*|_ ])", r"\1", text).split("\n")), ""]
 

@@ -25,7 +25,7 @@ from tests.recipes import TINY as RECIPES
 from tests.recipes import TRANSLATORS
 
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
-BY_HAND = ("tests/benchmarks/",)
+PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
 with_pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -100,32 +100,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_command: Train, tmp_path: Path) -> None:
     for name in ("collection", "photographs", "retro"):
         images(tmp_path / name)
-    places = {
-        "PATH": "collection",
-        "FOLDER": "collection",
-        "PHOTOGRAPHS": "photographs",
-        "RETRO": "retro",
-        "CLASS": "a",
-    }
     for line in commands(page):
-        words = [
-            re.sub(r"\b[A-Z]{4,}\b", lambda found: places.get(found[0], found[0]), word) for word in shlex.split(line)
-        ]
-        own = any(part in words for part in added(page))
-        if (
-            own
-            or "runs/own" in line
-            or words[0] in ("pip", "python3", ".venv/bin/pip")
-            or any(x in line for x in BY_HAND)
-        ):
-            continue  # other tests
-        made = [word.removeprefix("hydra.run.dir=") for word in words if word.startswith("hydra.run.dir=")]
-        for run in {run.removeprefix("resume=").removeprefix("init_from=") for run in words if "runs/" in run} - set(
-            made
-        ):
-            if re.fullmatch(r"runs/\w+", run) and not (tmp_path / run).exists():
-                kind = run.removeprefix("runs/")
-                shutil.copytree(trained(kind if kind in ("film", "classes") else "NAME"), tmp_path / run)
+        words = shlex.split(re.sub(r"\b[A-Z]{4,}\b", lambda found: PLACES.get(found[0], found[0]), line))
+        if skipped(page, words):
+            continue
+        prepare(words, trained, tmp_path)
         if words[:2] == ["python", "train.py"]:
             train_as_shown(words[2:], train)
         elif words[0] == "gan":
@@ -134,6 +113,25 @@ def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_
             compose(words[words.index("train.py") + 1 :])
         else:
             assert words == ["tensorboard", "--logdir", "runs"]
+
+
+def skipped(page: Path, words: list[str]) -> bool:
+    """Whether other tests run a command: those of installation and of added parts."""
+    own = added(page) & set(words) or "runs/own" in words
+    return bool(own) or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
+
+
+def prepare(words: list[str], trained: Callable[[str], Path], folder: Path) -> None:
+    """Provide the runs that a command reads, and remove the one that it makes."""
+    for word in words:
+        found = re.fullmatch(r"(resume=|init_from=|hydra\.run\.dir=|)runs/(\w+)", word)
+        if found is None:
+            continue
+        run = folder / "runs" / found[2]
+        if found[1] == "hydra.run.dir=":
+            shutil.rmtree(run, ignore_errors=True)
+        elif not run.exists():
+            shutil.copytree(trained(found[2] if found[2] in ("film", "classes") else "NAME"), run)
 
 
 def train_as_shown(words: list[str], train: Train) -> None:
