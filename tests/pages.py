@@ -18,7 +18,7 @@ from tests.conftest import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROGRAMS = ("python ", "gan ", "torchrun ", "srun ", "tensorboard ", "pip ", "python3 ", ".venv/bin/pip ")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.S | re.M)
-FILE = re.compile(r"`((?:gan|conf)/[\w/]+\.(?:py|yaml))`[^`]*\n```(?:python|yaml)\n(.*?)^```", re.S | re.M)
+FILE = re.compile(r"`((?:gan|conf)/[\w/]+\.(?:py|yaml))`[^\n]*\n+```(?:python|yaml)\n(.*?)^```", re.S | re.M)
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -35,7 +35,7 @@ def commands(page: Path) -> list[str]:
         for line in match[2].splitlines()
         if line.startswith(PROGRAMS)
     ]
-    found += [(match.start(), match[1]) for match in re.finditer(r"^\|.*\| `(gan .*?)` \|", text, re.M)]
+    found += [(match.start(), match[1]) for match in re.finditer(r"^\|.*\| `(gan [^`]*)` \|", text, re.M)]
     return [line for _, line in sorted(found, key=lambda pair: pair[0])]
 
 

@@ -28,6 +28,14 @@ ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zo
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
+
+
+def placed(line: str) -> list[str]:
+    """The words of a command, with folders of the test in place of PATH and the like."""
+    return shlex.split(re.sub(r"\b[A-Z]{4,}\b", lambda found: PLACES.get(found[0], found[0]), line))
+
+
+KNOWN = {shlex.join(placed(line)) for line in commands(PAGES[0]) if "train.py" in line and "hydra.run.dir" not in line}
 with_pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
@@ -101,7 +109,7 @@ def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_
     for name in ("collection", "photographs", "retro"):
         images(tmp_path / name)
     for line in commands(page):
-        words = shlex.split(re.sub(r"\b[A-Z]{4,}\b", lambda found: PLACES.get(found[0], found[0]), line))
+        words = placed(line)
         if skipped(page, words):
             continue
         prepare(words, trained, tmp_path)
@@ -116,9 +124,10 @@ def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_
 
 
 def skipped(page: Path, words: list[str]) -> bool:
-    """Whether other tests run a command: those of installation and of added parts."""
+    """Whether other tests run a command: those of installation and of added parts, and README's of training."""
     own = added(page) & set(words) or "runs/own" in words
-    return bool(own) or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
+    known = page != PAGES[0] and shlex.join(words) in KNOWN
+    return bool(own) or known or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
 
 
 def prepare(words: list[str], trained: Callable[[str], Path], folder: Path) -> None:
