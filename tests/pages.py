@@ -35,7 +35,7 @@ def commands(page: Path) -> list[str]:
         for line in match[2].splitlines()
         if line.startswith(PROGRAMS)
     ]
-    found += [(match.start(), match[1]) for match in re.finditer(r"^\|.*\| `(gan [^`]*)` \|", text, re.M)]
+    found += [(match.start(), match[1]) for match in re.finditer(r"^\|.*\| `(gan \w+ runs/[^`]*)` \|", text, re.M)]
     return [line for _, line in sorted(found, key=lambda pair: pair[0])]
 
 
@@ -63,9 +63,7 @@ def options() -> set[str]:
     for path in CONF.rglob("*.yaml"):
         group = path.parent.relative_to(CONF).as_posix()
         content = yaml.safe_load(path.read_text()) or {}
-        prefix = {".": "model." if path.stem == "gan" else "", "callback": f"callback.{path.stem}."}.get(
-            group, f"{group}."
-        )
+        prefix = f"{group}." if group != "." else "model." if path.stem == "gan" else ""
         if "@package _global_" in path.read_text():
             prefix = ""
         found |= {prefix + name for name in flat(content)}
