@@ -73,7 +73,7 @@ def tiny(words: list[str]) -> list[str]:
             [] if recipe == "dcgan" else RECIPES.get(recipe, ["model.generator.width=4", "model.discriminator.width=4"])
         )
     if "data.root" in chosen or chosen.get("data", "retro") != "retro":
-        small = [option for option in small if not option.startswith("data.images")]
+        small = [option for option in small if not option.startswith("data.num_images")]
     if chosen.get("data") == "stream":
         small = [option for option in small if not option.startswith(("data.size", "data.split"))]
     mine = [word for word in words if word.split("=")[0] not in ("images", "minutes", "data.size")]
@@ -189,8 +189,10 @@ def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> No
         words = shlex.split(line)
         if words[:2] == ["python", "train.py"] and added(page) & set(words):
             chosen |= added(page) & set(words)
-            given = [word for word in tiny(words[2:]) if "detail" not in word or "model" not in line]
-            command(["train.py", *given, *(["hydra.run.dir=run"] if "hydra" not in line else []), "images=8"], tmp_path)
+            command(
+                ["train.py", *tiny(words[2:]), *(["hydra.run.dir=run"] if "hydra" not in line else []), "images=8"],
+                tmp_path,
+            )
         elif "runs/own" in words:
             quick = {"project": ["--starts", "2", "--steps", "10"], "evaluate": ["--images", "12"]}
             use.append([*words[1:], *quick.get(words[1], [])])
@@ -253,7 +255,7 @@ def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytes
     prefix = name.partition("_")[0].upper()
     options = [option for option in TINY if not option.startswith("data.split")]
     monkeypatch.setenv(f"{prefix}_RUN", str(tmp_path / "run"))
-    monkeypatch.setenv(f"{prefix}_OPTIONS", " ".join([*options, "data.split=file", "data.images=40", "images=32"]))
+    monkeypatch.setenv(f"{prefix}_OPTIONS", " ".join([*options, "data.split=file", "data.num_images=40", "images=32"]))
     monkeypatch.setenv(f"{prefix}_STEPS", "10")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
