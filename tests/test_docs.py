@@ -217,7 +217,8 @@ def test_options_and_flags_exist(page: Path) -> None:
     for span in spans(page):
         words = span.split()
         if all(re.fullmatch(r"[\w./]+=[^=]+", word) for word in words):
-            wrong = [word for word in words if not word.startswith(ATTRIBUTES) and not exists(word)]
+            known = (*ATTRIBUTES, *added(page))
+            wrong = [word for word in words if not word.startswith(known) and not exists(word)]
             assert not wrong, f"{page.name}: {span}"
         for flag in [] if "pip install" in span else re.findall(r"(?<!\S)--[a-z-]+", span):
             assert flag in flags() | {"--help", "--cfg"}, f"{page.name}: {span}"
