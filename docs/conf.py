@@ -8,7 +8,7 @@ from pathlib import Path
 
 from docutils import nodes
 from docutils.frontend import get_default_settings
-from docutils.parsers.rst import Parser
+from docutils.parsers.rst import Parser, roles
 from docutils.utils import new_document
 
 HERE = Path(__file__).parent
@@ -68,7 +68,10 @@ def keep_layout(app, what, name, obj, options, lines):
     """Show a docstring with a layout of its own, such as a table, as it is."""
     text = "\n".join(lines)
     tree = new_document(name, settings(app))
-    Parser().parse(text, tree)
+    default = roles._roles.get("")
+    Parser().parse(text, tree)  # and forget the default role
+    if default:
+        roles._roles[""] = default
     if any(tree.findall(nodes.system_message)):
         lines[:] = ["::", "", *(f"    {line}" for line in re.sub(r"\\([*|_ ])", r"\1", text).split("\n")), ""]
 
