@@ -26,10 +26,10 @@ ROOT = Path(__file__).parent.parent
 TINY = [
     "data.size=16",
     "data.batch_size=4",
-    "data.images=24",
+    "data.num_images=24",
     "data.split=null",
     "model.generator.width=4",
-    "model.generator.detail=0",
+    "model.generator.full_size_channels=0",
     "model.discriminator.width=4",
     "model.generator.latent_dim=8",
     "model.log_interval=8",
@@ -113,7 +113,7 @@ def train(tmp_path: Path) -> Train:
         rest = [word for word in overrides if not word.startswith("-")]
         settings = TINY if tiny else []
         if "data=folder" in rest:
-            settings = [setting for setting in settings if not setting.startswith("data.images")]
+            settings = [setting for setting in settings if not setting.startswith("data.num_images")]
         return command([str(ROOT / "train.py"), *flags, *settings, *rest], tmp_path, check)
 
     return run

@@ -1,7 +1,7 @@
 """Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
 
-python -m tests.recipes FOLDER 2     train all of them on two ranks, and save each rank's weights
-python -m tests.recipes golden       write the golden files anew, after a change that is meant to move losses
+python -m tests.recipes FOLDER 2 RECIPE    train a recipe on two ranks, and save each rank's weights
+python -m tests.recipes golden             write the golden files again, after a change that is meant to change losses
 """
 
 from __future__ import annotations
@@ -25,25 +25,25 @@ from gan.training.fit import EXPECTED_WARNINGS
 
 RECIPES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
 TINY = {
-    # Slowly: at the usual rate one instruction set's rounding is .1 of a loss after twenty updates of another's.
+    # At the usual learning rate, different instruction sets give losses that differ by 0.1 after twenty updates.
     "projected": [
         "model.generator.width=4",
         "model.discriminator.width=4",
-        "model.discriminator.side=32",
+        "model.discriminator.backbone_resolution=32",
         "model.generator_optimizer.lr=5e-5",
         "model.discriminator_optimizer.lr=5e-5",
     ],
     "r3gan": ["model.generator.width=16", "model.discriminator.width=16"],
-    "pix2pix": ["model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"],
+    "pix2pix": ["model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent_dim=8"],
 }
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
-TINY["lut"] = ["model.generator.points=5", "model.generator.width=4", "model.discriminator.width=4"]
+TINY["lut"] = ["model.generator.lut_size=5", "model.generator.width=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]
 TINY["cyclegan"] = [
     "model.generator.a2b.width=4",
-    "model.generator.a2b.blocks=1",
+    "model.generator.a2b.n_blocks=1",
     "model.discriminator.a2b.width=4",
     "model.pool=6",
 ]
@@ -53,33 +53,38 @@ BATCH = 4
 GOLDEN = Path(__file__).parent / "golden"
 
 
-# Which of them translate, and how their data is paired.
+# The translators, and the pairing of their data.
 TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
 TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut"), "disjoint")
 
 
 @functools.cache
 def photographs() -> str:
-    """A folder of 24 built-in images of 32 px."""
+    """Return a folder of 24 built-in images of 32 pixels."""
     folder = tempfile.mkdtemp()
     for index in range(24):
         Image.fromarray(draw(0, index, 32, 32)).save(f"{folder}/{index:02}.png")
     return folder
 
 
-def build(recipe: str, *options: str) -> tuple[Any, Any]:
-    """The module and its data, of 24 built-in images of 16 px, or for translators of 32."""
-    given = [f"data.batch_size={BATCH}", "data.size=16", "data.images=24", "data.split=null", "data.labels=false"]
+def configuration(recipe: str, *options: str) -> Any:
+    """Return the tiny configuration: 24 built-in images of 16 pixels, or of 32 for translators."""
+    given = [f"data.batch_size={BATCH}", "data.size=16", "data.num_images=24", "data.split=null", "data.labels=false"]
     if recipe in TRANSLATORS:
         given = [given[0], "data=retro_filter", f"data.root={photographs()}", f"data.pairing={TRANSLATORS[recipe]}"]
         given += ["data.size=32", "data.split=file"]
-    cfg = compose([f"model={recipe}", *given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])
+    return compose([f"model={recipe}", *given, *TINY.get(recipe, OTHERS), "trainer.accelerator=cpu", *options])
+
+
+def build(recipe: str, *options: str) -> tuple[Any, Any]:
+    """Return the module and its data."""
+    cfg = configuration(recipe, *options)
     torch.manual_seed(0)
     return instantiate(cfg.model), instantiate(cfg.data)
 
 
 def fit(built: tuple[Any, Any], batches: int, resume: Path | None = None, save: Path | None = None, **more: Any) -> Any:
-    """Train to so many batches, and return the module."""
+    """Train until `batches`, and return the module."""
     module, data = built
     silent = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
     settings = {"accelerator": "cpu", "max_steps": batches, "max_epochs": -1, "use_distributed_sampler": False}
@@ -91,20 +96,23 @@ def fit(built: tuple[Any, Any], batches: int, resume: Path | None = None, save: 
 
 
 def first_losses(recipe: str) -> dict[str, list[float]]:
-    """Every term of the losses of the first 20 batches, in fp32."""
-    terms = {name: values for name, values in fit(build(recipe), 20).pending.items() if not name.startswith("health/")}
+    """Return every term of the losses of the first 20 batches, in fp32."""
+    terms = {
+        name: values
+        for name, values in fit(build(recipe), 20).loss_log.pending.items()
+        if not name.startswith("health/")
+    }
     return {name: [round(float(x), 6) for x in values] for name, values in terms.items()}
 
 
-def on_ranks(out: Path, ranks: int) -> None:
-    for recipe in RECIPES:
-        for precision in ("32-true", "bf16-mixed"):
-            for channels in (1, 3, 4):
-                options = f"data.channels={channels}", f"trainer.precision={precision}"
-                ddp = {"devices": ranks, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
-                module = fit(build(recipe, *options), 4, **ddp)
-                rank = module.trainer.global_rank
-                torch.save(module.state_dict(), out / f"{recipe}-{precision}-{channels}-{rank}.pt")
+def on_ranks(out: Path, ranks: int, recipe: str) -> None:
+    for precision in ("32-true", "bf16-mixed"):
+        for channels in (1, 3, 4):
+            options = f"data.channels={channels}", f"trainer.precision={precision}"
+            ddp = {"devices": ranks, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
+            module = fit(build(recipe, *options), 4, **ddp)
+            rank = module.trainer.global_rank
+            torch.save(module.state_dict(), out / f"{precision}-{channels}-{rank}.pt")
 
 
 if __name__ == "__main__":
@@ -114,4 +122,4 @@ if __name__ == "__main__":
         for name in RECIPES:
             (GOLDEN / f"{name}.json").write_text(json.dumps(first_losses(name), indent=1) + "\n")
     else:
-        on_ranks(Path(sys.argv[1]), int(sys.argv[2]))
+        on_ranks(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -20,7 +20,7 @@ from PIL import Image
 
 from tests.conftest import ROOT, TINY, environment
 
-LONG = [option for option in TINY if not option.startswith("data.images")] + ["images=1000000"]
+LONG = [option for option in TINY if not option.startswith("data.num_images")] + ["images=1000000"]
 
 
 @pytest.fixture

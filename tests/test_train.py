@@ -184,7 +184,14 @@ def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: P
 def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_path: Path) -> None:
     """R3GAN's rates and weights follow the clock, but not those that the command line has set."""
     small = ["model=r3gan", "model.generator.width=16", "model.discriminator.width=16", "callback=[checkpoint]"]
-    small += ["data.size=16", "data.images=16", "data.split=null", "data.batch_size=8", "images=8", "hydra.run.dir=a"]
+    small += [
+        "data.size=16",
+        "data.num_images=16",
+        "data.split=null",
+        "data.batch_size=8",
+        "images=8",
+        "hydra.run.dir=a",
+    ]
     typed = ["model.generator_optimizer.lr=1e-6", "augment=diffaugment", "penalty.r1.weight=3"]
     said = train(*small, *typed, tiny=False).stdout
     assert "model.generator_optimizer.lr is given, so model.generator_optimizer.lr follows no schedule" in said
@@ -350,7 +357,16 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); sys.argv = sys.argv[1:];"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    words = [sys.executable, "-c", code, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.images=4"]
+    words = [
+        sys.executable,
+        "-c",
+        code,
+        str(ROOT / "train.py"),
+        *TINY,
+        "images=32",
+        "hydra.run.dir=a",
+        "data.num_images=4",
+    ]
     result = subprocess.run(
         words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
     )

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.penalties.lecam import LeCam
 from gan.penalties.r1 import R1
@@ -47,7 +47,7 @@ class Record(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         self.images.append(batch["image"].clone())
-        self.latents.append(pl_module.source({}, batch_idx, "discriminator"))
+        self.latents.append(pl_module.latents(batch_idx, "discriminator"))
 
 
 def main(out: Path, ranks: int, n_critic: int) -> None:
@@ -62,7 +62,7 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         batch_size=8,
         n_critic=n_critic,
         penalties={"r1": R1(weight=1.0, interval=2), "lecam": LeCam(weight=0.1)},
-        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, images=48, interval=2),
+        augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
     )
     record = Record()
     trainer = Trainer(
@@ -78,7 +78,7 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, Images(size=16, images=20, batch_size=8))
+    trainer.fit(module, ImageDataModule(size=16, num_images=20, batch_size=8))
     content = {
         "state": module.state_dict(),
         "images": torch.stack(record.images),

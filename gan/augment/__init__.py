@@ -1,1 +1,1 @@
-"""Differentiable augmentations of what the discriminator sees, one a file."""
+"""Augmentations of real and generated images before the discriminator, one per file."""

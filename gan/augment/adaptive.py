@@ -1,4 +1,4 @@
-"""Augment as much as the discriminator overfits."""
+"""Adapt the augmentation probability to the overfitting of the discriminator (ADA)."""
 
 from __future__ import annotations
 
@@ -14,37 +14,47 @@ from gan.losses.heads import per_image
 
 
 class Adaptive(nn.Module):
-    """Another augmentation whose probability follows r_t = E sign D(real).
+    """Adjust the probability of another augmentation by r_t = E sign D(real).
 
     Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676, section 3.1:
-    every few batches the probability rises by a small step where r_t, seen through the augmentation, is above the
-    target, since D then knows the real images too well, and falls where it is below.
+    every few batches the probability rises by a small step if r_t on augmented images is above the target, which shows
+    that D overfits, and falls if it is below.
 
     Args:
-        augment: has a `probability`.
+        augment: an augmentation with a `probability`.
         target: of r_t, in -1..1.
-        images: in which the probability goes from 0 to 1 at max_probability; the paper's is 500,000.
-        every: batches from one step to the next.
-        max_probability: cap; above .8 the paper's augmentations begin to leak into what is generated.
+        adjustment_images: images in which the probability can rise from 0 to 1; 500,000 in the paper.
+        interval: batches between two adjustments.
+        max_probability: upper limit; above 0.8 the paper's augmentations leak into generated images.
 
     Raises:
-        UserError: the augmentation has no probability; an option is out of range.
+        UserError: the augmentation has no probability, or an option is out of range.
     """
 
-    probability: Tensor  # now
-    signs: Tensor  # sum of D's signs since the last step, a mean over the images for each batch
+    probability: Tensor  # current value
+    signs: Tensor  # sum over the batches since the last adjustment of the mean sign of D
 
     def __init__(
-        self, augment: Any, target: float = 0.6, images: int = 500_000, interval: int = 4, max_probability: float = 0.8
+        self,
+        augment: Any,
+        target: float = 0.6,
+        adjustment_images: int = 500_000,
+        interval: int = 4,
+        max_probability: float = 0.8,
     ) -> None:
         super().__init__()
         if not hasattr(augment, "probability"):
-            raise UserError("augment: what adapts needs a probability, which ADA and DiffAugment have")
+            raise UserError(
+                f"augment.augment: {type(augment).__name__} needs a probability; use gan.augment.ada.ADA or "
+                "gan.augment.diffaugment.DiffAugment"
+            )
         if not (-1 <= target <= 1 and 0 <= max_probability <= 1):
-            raise UserError(f"augment: target={target} is in -1..1, max_probability={max_probability} in 0..1")
+            raise UserError(
+                f"augment: target={target} must be in -1..1, max_probability={max_probability} must be in 0..1"
+            )
         self.augment = augment
         self.target = target
-        self.images = at_least("augment.images", images, 1)
+        self.adjustment_images = at_least("augment.adjustment_images", adjustment_images, 1)
         self.interval = at_least("augment.interval", interval, 1)
         self.max_probability = max_probability
         self.register_buffer("probability", torch.zeros(()))
@@ -56,19 +66,21 @@ class Adaptive(nn.Module):
         return draws
 
     def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        self.augment.probability = self.probability  # the buffer of this device
+        self.augment.probability = self.probability  # the buffer, which is on the right device
         y: Tensor = self.augment(x, draws)
         return y
 
     @torch.no_grad()
     def feedback(self, step: Step) -> Tensor:
-        """Look at what D has said of real images; the probability now, on the device."""
+        """Update from D's logits of real images; return the current probability, on the device."""
         assert step.real_logits is not None
-        sign = over_ranks(per_image(step.real_logits).sign().mean())  # now: DDP gives all ranks the first one's buffers
+        sign = over_ranks(
+            per_image(step.real_logits).sign().mean()
+        )  # at once: DDP copies the buffers of rank 0 to all ranks
         self.signs += torch.where(sign.isfinite(), sign, self.target)
         if (step.batch + 1) % self.interval == 0:
             seen = self.interval * len(step.real) * ranks()
             above = self.signs / self.interval - self.target
-            self.probability.add_(above.sign() * seen / self.images).clamp_(0, self.max_probability)
+            self.probability.add_(above.sign() * seen / self.adjustment_images).clamp_(0, self.max_probability)
             self.signs.zero_()
         return self.probability.clone()

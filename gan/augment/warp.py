@@ -1,4 +1,4 @@
-"""Affine warps of images, free of aliasing and differentiable twice."""
+"""Affine warps of images without aliasing, twice differentiable."""
 
 from __future__ import annotations
 
@@ -24,116 +24,117 @@ SYM6 = (
     0.0017677118642428036,
     -0.007800708325034148,
 )
-REACH = len(SYM6) // 2 - 1  # samples beyond an edge that the way down needs
-DELAY = sum(tap * weight for tap, weight in enumerate(SYM6)) / sum(SYM6) - REACH  # samples from pixel i to 2 i
-KEPT = 3  # pixels beyond an edge that the way up gives
+MARGIN = len(SYM6) // 2 - 1  # samples beyond an edge that downsampling needs
+DELAY = sum(tap * weight for tap, weight in enumerate(SYM6)) / sum(SYM6) - MARGIN  # samples from pixel i to 2 i
+PADDING = 3  # pixels beyond an edge that upsampling returns
 
 
 def warp(x: Tensor, source: Tensor) -> Tensor:
-    """Each pixel of the result from where `source` sends it, on a grid of twice the size in between.
+    """Warp images: upsample by 2, sample bilinearly at the source positions, downsample by 2.
 
-    Going up and down again changes nothing, since shifts of the filter by two samples are orthogonal (Karras et al.,
-    2020, arXiv:2006.06676, appendix B). A picture goes on by reflection; one of four channels is transparent outside.
+    Upsampling and downsampling alone give the identity, since shifts of the filter by two samples are orthogonal
+    (Karras et al., 2020, arXiv:2006.06676, appendix B). Images are padded by reflection, RGBA with transparent pixels.
 
     Args:
         x: (N, C, H, W) in [-1, 1].
-        source: (N, 2, 3), from a pixel (x, y, 1) of the result to one of `x`, both seen from the image's center.
+        source: (N, 2, 3), maps a pixel (x, y, 1) of the result to a pixel of `x`, both relative to the image's center.
     """
     height, width = x.shape[2:]
     transparent = x.shape[1] == 4
     up = (_up(side, transparent, x.device).to(x) for side in (height, width))
-    large = _both_ways(x + 1 if transparent else x, *up)  # (N, C, 2H + 12, 2W + 12)
-    places = _places(height, width, source, transparent)
-    moved = _Sampled.apply(large, places, transparent)  # (N, C, 2H + 10, 2W + 10)
-    result = _both_ways(moved, *(_down(side, x.device).to(x) for side in (height, width)))  # (N, C, H, W)
+    large = _filter(x + 1 if transparent else x, *up)  # (N, C, 2H + 12, 2W + 12)
+    positions = _source_positions(height, width, source, transparent)
+    warped = _GridSample.apply(large, positions, transparent)  # (N, C, 2H + 10, 2W + 10)
+    result = _filter(warped, *(_down(side, x.device).to(x) for side in (height, width)))  # (N, C, H, W)
     return result - 1 if transparent else result
 
 
-def _both_ways(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+def _filter(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Filter the columns of (N, C, H, W) by the matrix (H', H) and the rows by (W', W) -> (N, C, H', W')."""
     return rows @ x @ columns.T
 
 
 @functools.lru_cache(maxsize=16)
 def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
-    """Matrix (2 side + 4 KEPT, side): twice as many samples, pixel i at 2 i + DELAY, and some beyond the edges.
+    """Return the upsampling matrix (2 side + 4 PADDING, side): pixel i is at sample 2 i + DELAY.
 
-    A matrix, since a convolution of one channel is slower by an order of magnitude.
+    A matrix product, since a convolution of one channel is slower by an order of magnitude.
     """
-    matrix = torch.zeros(2 * side + 4 * KEPT, side)
-    for pixel in range(-2 * KEPT, side + 2 * KEPT):
+    matrix = torch.zeros(2 * side + 4 * PADDING, side)
+    for pixel in range(-2 * PADDING, side + 2 * PADDING):
         inside = pixel % (2 * side)
         inside = min(inside, 2 * side - 1 - inside)  # mirrored at the edges
         for tap, weight in enumerate(SYM6):
-            row = 2 * pixel + tap - REACH + 2 * KEPT
+            row = 2 * pixel + tap - MARGIN + 2 * PADDING
             if 0 <= row < len(matrix) and not (zeros and inside != pixel):
                 matrix[row, inside] += 2**0.5 * weight
-    return matrix.to(device)  # kept there, since the device is waited for at each copy
+    return matrix.to(device)  # cached on the device, since each copy would synchronize
 
 
 @functools.lru_cache(maxsize=16)
 def _down(side: int, device: torch.device) -> Tensor:
-    """Matrix (side, 2 side + 2 REACH) that undoes `_up`, whose transpose it is."""
-    matrix = torch.zeros(side, 2 * side + 2 * REACH)
+    """Return the downsampling matrix (side, 2 side + 2 MARGIN): the transpose and inverse of `_up`."""
+    matrix = torch.zeros(side, 2 * side + 2 * MARGIN)
     for pixel in range(side):
         matrix[pixel, 2 * pixel : 2 * pixel + len(SYM6)] = 0.5**0.5 * torch.tensor(SYM6)
     return matrix.to(device)
 
 
-def _places(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:
-    """Where each sample of the warped large picture comes from: (N, 2H + 2 REACH, 2W + 2 REACH, 2) as x, y in units in
-    which the edges of the large picture are -1 and 1."""
+def _source_positions(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:
+    """Return the source positions of the upsampled result: (N, 2H + 2 MARGIN, 2W + 2 MARGIN, 2), x and y.
+
+    The edges of the upsampled image are at -1 and 1, as grid_sample expects.
+    """
     rows, columns = (
-        (torch.arange(-REACH, 2 * side + REACH, device=source.device) - DELAY - side + 1).to(source) / 2
+        (torch.arange(-MARGIN, 2 * side + MARGIN, device=source.device) - DELAY - side + 1).to(source) / 2
         for side in (height, width)
     )  # in pixels from the center
     across, down = (source[:, axis, :, None, None] for axis in (0, 1))  # (N, 3, 1, 1)
     x = across[:, 0] * columns + across[:, 1] * rows[:, None] + across[:, 2]
     y = down[:, 0] * columns + down[:, 1] * rows[:, None] + down[:, 2]
     if not transparent:
-        x, y = _folded(x, width), _folded(y, height)
-    shift = DELAY / 2 - 0.25  # of the large picture's center from the image's
-    return torch.stack([(x + shift) / (width / 2 + KEPT), (y + shift) / (height / 2 + KEPT)], -1)
+        x, y = _reflect(x, width), _reflect(y, height)
+    shift = DELAY / 2 - 0.25  # of the center of the upsampled image
+    return torch.stack([(x + shift) / (width / 2 + PADDING), (y + shift) / (height / 2 + PADDING)], -1)
 
 
-def _folded(place: Tensor, side: int) -> Tensor:
-    """Places in pixels from the center; those beyond what the way up gives are mirrored at the picture's edges, as
-    often as it takes."""
-    around = (place + side / 2).remainder(2 * side)
-    mirrored = torch.minimum(around, 2 * side - around) - side / 2
-    return torch.where(place.abs() <= side / 2 + KEPT, place, mirrored)
+def _reflect(position: Tensor, side: int) -> Tensor:
+    """Reflect positions that are outside of the upsampled image at the image's edges, repeatedly.
 
-
-class _Sampled(torch.autograd.Function):
-    """Bilinear samples of x at `places`; linear in x, so that its derivative is its transpose, and so on.
-
-    PyTorch's own grid_sample has no second derivative.
+    Positions are in pixels relative to the center.
     """
+    around = (position + side / 2).remainder(2 * side)
+    mirrored = torch.minimum(around, 2 * side - around) - side / 2
+    return torch.where(position.abs() <= side / 2 + PADDING, position, mirrored)
+
+
+class _GridSample(torch.autograd.Function):
+    """Bilinear grid_sample with second derivatives, which torch lacks: linear in x, its backward is the transpose."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, places: Tensor, zeros: bool) -> Tensor:
-        ctx.save_for_backward(places)
+    def forward(ctx: Any, x: Tensor, positions: Tensor, zeros: bool) -> Tensor:
+        ctx.save_for_backward(positions)
         ctx.zeros, ctx.shape = zeros, x.shape
-        return F.grid_sample(x, places, padding_mode="zeros" if zeros else "reflection", align_corners=False)
+        return F.grid_sample(x, positions, padding_mode="zeros" if zeros else "reflection", align_corners=False)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
-        (places,) = ctx.saved_tensors
-        return _Spread.apply(gradient, places, ctx.zeros, ctx.shape), None, None
+        (positions,) = ctx.saved_tensors
+        return _GridSampleTranspose.apply(gradient, positions, ctx.zeros, ctx.shape), None, None
 
 
-class _Spread(torch.autograd.Function):
-    """The transpose of `_Sampled`."""
+class _GridSampleTranspose(torch.autograd.Function):
+    """The transpose of `_GridSample`."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, places: Tensor, zeros: bool, shape: torch.Size) -> Tensor:
-        ctx.save_for_backward(places)
+    def forward(ctx: Any, y: Tensor, positions: Tensor, zeros: bool, shape: torch.Size) -> Tensor:
+        ctx.save_for_backward(positions)
         ctx.zeros = zeros
-        x = y.new_empty(1).expand(shape)  # only its shape is asked for
+        x = y.new_empty(1).expand(shape)  # only its shape is used
         bilinear, padding = 0, 0 if zeros else 2
-        return torch.ops.aten.grid_sampler_2d_backward(y, x, places, bilinear, padding, False, [True, False])[0]
+        return torch.ops.aten.grid_sampler_2d_backward(y, x, positions, bilinear, padding, False, [True, False])[0]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:
-        (places,) = ctx.saved_tensors
-        return _Sampled.apply(gradient, places, ctx.zeros), None, None, None
+        (positions,) = ctx.saved_tensors
+        return _GridSample.apply(gradient, positions, ctx.zeros), None, None, None

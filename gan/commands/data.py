@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def check(arguments: argparse.Namespace) -> None:
-    from gan.data.checks.report import command, look_at_all, others, summarize
+    from gan.data.checks.report import command, inspect_files, others, summarize
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
@@ -64,7 +64,7 @@ def check(arguments: argparse.Namespace) -> None:
     with redirect_stdout(sys.stderr):  # so that the standard output is the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
-            facts = look_at_all(files, advance)
+            facts = inspect_files(files, advance)
         report = {"folder": arguments.roots, "others": others(arguments.roots)} | summarize(files, facts, size)
         if "suggestion" in report:
             report["suggestion"]["command"] = command(arguments.roots, report["suggestion"])
@@ -80,14 +80,14 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
 
     from gan.commands.given import Taken, taken
     from gan.data.decoding.decode import Decoder
-    from gan.data.decoding.pool import CRASHED, spread
+    from gan.data.decoding.pool import CRASHED, parallel_map
     from gan.images.convert import grid, save_png
 
     options = {name: suggestion[name] for name in ("channels", "fit", "resample")}
     decoder = Decoder(tuple(suggestion["size"]), **options)
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
     chosen = [good[int(place)] for place in np.linspace(0, len(good) - 1, min(SHEET, len(good))).round()]
-    parts = spread(partial(taken, decoder), chosen, lambda file: Taken(error=CRASHED))
+    parts = parallel_map(partial(taken, decoder), chosen, lambda file: Taken(error=CRASHED))
     found = [image.pixels for part in parts for image in part if image.pixels is not None]
     pictures = np.stack(found)  # (N, C, H, W)
     if decoder.channels == 4:
@@ -112,14 +112,14 @@ def in_words(report: dict[str, Any]) -> str:
         f"formats: {counts(report['formats'])}",
         f"modes: {counts(report['modes'])}",
         f"sizes (width x height): {counts(report['sizes'])}",
-        "width {least:g} to {greatest:g}, median {median:g}".format(**sides["width"])
-        + "; height {least:g} to {greatest:g}, median {median:g}".format(**sides["height"]),
+        "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
+        + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
         "height to width: " + ", ".join(f"{value:g} at {share}" for share, value in shape.items()),
         f"{report['transparent']:,} have transparent pixels, {report['gray']:,} are gray, "
         f"{report['sprites']:,} are pixel art",
     ]
     if report["animations"]:
-        lines += [f"{len(report['animations']):,} have several pictures, {report['pictures']:,} with data.frames=all"]
+        lines += [f"{len(report['animations']):,} have several pictures, {report['images']:,} with data.frames=all"]
     if len(report["classes"]) > 1:
         lines += [f"class folders (data.labels=true): {counts(report['classes'])}"]
     for kind, meaning in (("exact", "equal pixel for pixel"), ("near", "nearly alike")):
@@ -177,10 +177,12 @@ def pack_shards(arguments: argparse.Namespace) -> None:
 
 
 def list_cache() -> None:
-    from gan.data.decoding import cache
+    from gan.data.decoding import cache_index
 
-    entries = cache.listing()
-    print(f"{cache.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets")
+    entries = cache_index.listing()
+    print(
+        f"{cache_index.folder()}: {sum(entry.size for entry in entries) / 1e6:,.1f} MB of pixels in {len(entries)} sets"
+    )
     for entry in entries:
         height, width, channels = entry.about.get("shape", (0, 0, 0))
         where = shown(", ".join(map(str, entry.about.get("source", ["unfinished"]))))
@@ -189,12 +191,12 @@ def list_cache() -> None:
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
             f"  last used {day}  {where}"
         )
-    print(f"  {cache.features_size() / 1e6:10,.1f} MB  features of real images")
+    print(f"  {cache_index.features_size() / 1e6:10,.1f} MB  features of real images")
 
 
 def clear_cache() -> None:
-    from gan.data.decoding import cache
+    from gan.data.decoding import cache_index
 
-    size = sum(entry.size for entry in cache.listing()) + cache.features_size()
-    cache.clear()
-    print(f"{cache.folder()}: {size / 1e6:,.1f} MB removed")
+    size = sum(entry.size for entry in cache_index.listing()) + cache_index.features_size()
+    cache_index.clear()
+    print(f"{cache_index.folder()}: {size / 1e6:,.1f} MB removed")

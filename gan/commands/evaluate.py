@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 PAIRS = 24  # most copied images that are shown
 BATCH = 256  # images drawn at a time
-DECODING = ("size", "channels", "fit", "windows", "resample", "background")  # of a run's images and what they meet
+# options of a run's images that also decode the images they are compared with
+DECODING = ("size", "channels", "fit", "patches_per_image", "resample", "background")
 COLUMNS = (  # value, heading, width, factor, digits
     ("kid", "KIDx1000", 10, 1000, 2),
     ("fd", "FD", 8, 1, 1),
@@ -85,10 +86,10 @@ def run(arguments: argparse.Namespace) -> None:
     for name in names:  # before anything that takes time
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
-    from gan.metrics.extractors import located
+    from gan.metrics.extractors import extractor_class
 
     for name in names:
-        located(name)
+        extractor_class(name)
     with redirect_stdout(sys.stderr):  # so that the standard output is the table, or JSON
         found = gather(arguments)
         copies = look_for_copies(found) if len(found.sets.train) else None
@@ -267,14 +268,14 @@ def of_run(source: Path, checkpoint: Path, model: Model, arguments: argparse.Nam
 
 def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[str, Any]]:
     """The images of one folder against those of another."""
-    from gan.data.decoding.decode import ImageError
-    from gan.data.decoding.pool import Apart
+    from gan.data.decoding.errors import ImageError
+    from gan.data.decoding.pool import IsolatedProcess
     from gan.data.sources.files import find
 
     if arguments.against is None:
         raise UserError(f"{source}: is no run; say which real images it is to be compared with: --against FOLDER")
     try:
-        with Apart() as apart:
+        with IsolatedProcess() as apart:
             shape = apart(shape_of, find([str(source)])[0])
     except ImageError as error:
         raise UserError(f"{source}: its first image cannot be read ({error})") from error
@@ -287,10 +288,10 @@ def of_folder(source: Path, arguments: argparse.Namespace) -> tuple[Sets, dict[s
 
 def shape_of(file: Any) -> tuple[int, int, int]:
     """Height, width and channels, 3 or 4, of a file's first image; ImageError where it cannot be read."""
-    from gan.data.decoding.decode import open_upright
+    from gan.data.decoding.reader import read_first_frame
     from gan.data.sources.files import content
 
-    image = open_upright(BytesIO(content(file)))
+    image = read_first_frame(BytesIO(content(file)))
     return image.height, image.width, len(image.mode)
 
 
@@ -325,9 +326,9 @@ def trained_on(model: Any, checkpoint: Path, n: int) -> Tensor:
 
 def folder(path: str, **options: Any) -> Any:
     """The DataModule of a folder of images, set up."""
-    from gan.data.module import Images
+    from gan.data.module import ImageDataModule
 
-    data = Images(path, **options)
+    data = ImageDataModule(path, **options)
     data.setup("fit")
     return data
 

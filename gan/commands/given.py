@@ -35,11 +35,11 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
     import torch
 
     from gan.common.size import pair
-    from gan.data.decoding.decode import WHOLE, Decoder
-    from gan.data.decoding.pool import CRASHED, spread
+    from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
+    from gan.data.decoding.pool import CRASHED, parallel_map
 
     height, width = pair(data["size"])
-    fit = data["fit"] if data.get("fit") in WHOLE else "crop"
+    fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
     options = fit, data.get("resample", "auto"), data.get("background", "white")
     try:
         decoder = Decoder((height, width), data["channels"], *options)
@@ -47,7 +47,7 @@ def decoded(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor],
         names = "fit, resample and background"
         raise UserError(f"images cannot be taken as the model's configuration says: {names} are {options}") from error
     images, broken, others, clear = {}, [], 0, 0
-    found = chain.from_iterable(spread(partial(taken, decoder), files, lambda file: Taken(error=CRASHED)))
+    found = chain.from_iterable(parallel_map(partial(taken, decoder), files, lambda file: Taken(error=CRASHED)))
     for file, image in zip(files, found, strict=True):
         if image.pixels is None:
             broken.append(f"{file.shown}: {image.error}")
@@ -73,12 +73,13 @@ class Taken(NamedTuple):
 
 def taken(decoder: Decoder, file: File) -> Taken:
     """The first image of a file; what a process of the pool does."""
-    from gan.data.decoding.decode import ImageError, open_upright
+    from gan.data.decoding.errors import ImageError
+    from gan.data.decoding.reader import read_first_frame
     from gan.data.sources.files import content
 
     try:
-        image = open_upright(BytesIO(content(file)), decoder.max_pixels)
-        return Taken(decoder.fitted(image).pixels.copy(), "", image.size, image.mode)
+        image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
+        return Taken(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
     except ImageError as error:
         return Taken(error=str(error))
 

@@ -129,7 +129,7 @@ def labeled(arguments: argparse.Namespace, config: dict[str, Any], checkpoint: P
     from gan.inference import loading
 
     own = dict(config["data"])
-    if own.get("fit") in ("random_crop", "windows"):
+    if own.get("fit") in ("random_crop", "patches"):
         own["fit"] = "crop"  # as images are predicted, whole
     if arguments.data is None:
         own |= {"split": None, "labels": arguments.labels or own.get("labels") or True}
@@ -146,10 +146,10 @@ def rows_of(data: Any, split: str) -> tuple[Tensor, Tensor, list[bytes]]:
     """Images uint8 (N, C, H, W), labels (N,), and of each image what it belongs to."""
     import torch
 
-    from gan.data.split import keys
+    from gan.data.split import group_keys
 
     pixels = data.pixels[data.rows]
-    groups = list(keys(split, data.names, pixels))
+    groups = list(group_keys(split, data.names, pixels))
     return torch.as_tensor(pixels).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(data.labels[data.rows]), groups
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
 
-    from gan.data.decoding.pool import Apart
+    from gan.data.decoding.pool import IsolatedProcess
     from gan.data.sources.files import File
 
 SOME_UNREADABLE = 3  # exit code
@@ -80,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from gan.common.memory import available
     from gan.common.size import pair
-    from gan.data.decoding.pool import Apart
+    from gan.data.decoding.pool import IsolatedProcess
     from gan.inference.loading import load_translator
     from gan.inference.tiling import fitting_memory
 
@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     if translator.snaps and any(format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG keeps neither cells nor colors exactly; an OUTPUT or files that end in .png would")
     try:
-        with counting(f"translating into {arguments.output}", len(todo)) as advance, Apart() as apart:
+        with counting(f"translating into {arguments.output}", len(todo)) as advance, IsolatedProcess() as apart:
             broken, side = convert_all(todo, translator, arguments, advance, apart)
     except OSError as error:
         raise UserError(
@@ -101,9 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
             "and the same command goes on"
         ) from error
     seen = max(pair(config["data"]["size"]))
-    if side > LARGER * seen and config["data"].get("fit") != "windows":
+    if side > LARGER * seen and config["data"].get("fit") != "patches":
         print(f"note: pictures of {side} pixels a side, and training saw them made small, as {seen}: grain, dots and "
-              "strokes are then not of their size; data.fit=windows trains on parts as they are")  # fmt: skip
+              "strokes are then not of their size; data.fit=patches trains on parts as they are")  # fmt: skip
     for line in broken[:LISTED]:
         print(line, file=sys.stderr)
     if broken:
@@ -118,7 +118,7 @@ def most_pixels(memory: int, snaps: bool) -> int:
         memory: bytes that there are.
         snaps: pixel art is made of them.
     """
-    from gan.data.decoding.decode import MAX_PIXELS
+    from gan.data.decoding.reader import MAX_PIXELS
 
     return max(1, min(MAX_PIXELS, memory // 2 // (SNAPPED_PIXEL if snaps else PIXEL)))
 
@@ -137,13 +137,13 @@ def convert_all(
     translator: Pictures,
     arguments: argparse.Namespace,
     advance: Callable[[int], None],
-    apart: Apart,
+    apart: IsolatedProcess,
 ) -> tuple[list[str], int]:
     """A line for each file that could not be read, taken into memory, or written for a reason of its own; and the
     largest side of the pictures that were translated. `apart` reads the images."""
-    from gan.data.decoding.decode import ImageError, TooLarge
+    from gan.data.decoding.errors import ImageError, TooLarge
     from gan.images import video
-    from gan.images.files import first, read_file, write
+    from gan.images.files import read_file, read_first, write
 
     broken, side, sheets, most = [], 0, arguments.compare, arguments.max_pixels
     for file, target in todo:
@@ -154,12 +154,12 @@ def convert_all(
             if is_video(file.name):
                 video.convert(Path(file.path), target, translator, most)
             elif target.exists() and not arguments.force:
-                save_sheet(apart(first, file.path, most), apart(first, target, most), sheet_of(file, sheets))
+                save_sheet(apart(read_first, file.path, most), apart(read_first, target, most), sheet_of(file, sheets))
             else:
                 before = write(apart(read_file, file, kind, most), target, translator, kind, **exact)
                 side = max(side, *before.shape[:2])
                 if sheets and (arguments.force or not sheet_of(file, sheets).exists()):
-                    save_sheet(before, apart(first, target, most), sheet_of(file, sheets))
+                    save_sheet(before, apart(read_first, target, most), sheet_of(file, sheets))
         except TooLarge as error:
             broken.append(f"{file.shown}: {error}; --max-pixels sets another")
         except ImageError as error:
@@ -179,9 +179,9 @@ def convert_all(
 
 
 def is_video(name: str) -> bool:
-    from gan.images.video import KINDS
+    from gan.images.video import CONTAINERS
 
-    return os.path.splitext(name)[1].lower() in KINDS
+    return os.path.splitext(name)[1].lower() in CONTAINERS
 
 
 def work(source: Path, output: str) -> list[tuple[File, Path]]:
@@ -192,7 +192,7 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
     """
     from gan.data.sources.files import find, single
     from gan.data.sources.folder import SUFFIXES
-    from gan.images.video import KINDS
+    from gan.images.video import CONTAINERS
 
     target = Path(output)
     if source.is_file():
@@ -205,7 +205,7 @@ def work(source: Path, output: str) -> list[tuple[File, Path]]:
         refuse_inside(target, source)
         if target.is_file():
             raise UserError(f"{target}: is a file; a folder becomes a folder")
-        files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | KINDS.keys())]
+        files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | CONTAINERS.keys())]
     read = {os.path.realpath(file.path) for file, _ in files}
     for _, path in files:
         if os.path.realpath(path) in read:
@@ -224,7 +224,7 @@ def format_of(path: Path) -> str | None:
     """Pillow's name of what a file's ending says, None where it says nothing."""
     from PIL import Image
 
-    from gan.data.decoding.decode import FORMATS
+    from gan.data.decoding.reader import FORMATS
 
     kind = Image.registered_extensions().get(path.suffix.lower())
     return kind if kind in FORMATS else None
@@ -232,18 +232,18 @@ def format_of(path: Path) -> str | None:
 
 def chosen_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """The palette of a file, or so many colors of the set whose look is taken on."""
-    from gan.images.pixel_art import MOST, palette_of, read_palette
+    from gan.images.pixel_art import MAX_COLORS, fit_palette, read_palette
     from gan.inference import loading
     from gan.metrics.color_transfer import opaque
 
     given = arguments.palette
     if not given.isdecimal():
         return read_palette(given)
-    if not 2 <= int(given) <= MOST:
-        raise UserError(f"--palette {given}: from 2 to {MOST} colors")
+    if not 2 <= int(given) <= MAX_COLORS:
+        raise UserError(f"--palette {given}: from 2 to {MAX_COLORS} colors")
     data = loading.data(config, Path(arguments.run))
     images = data.reals(TARGETS) if arguments.direction == "a2b" else data.inputs(TARGETS)
-    return palette_of(opaque(images).expand(-1, 3, -1, -1), int(given))
+    return fit_palette(opaque(images).expand(-1, 3, -1, -1), int(given))
 
 
 @dataclass(frozen=True)
@@ -272,8 +272,8 @@ class Pictures:
         import numpy as np
         import torch
 
-        from gan.data.decoding.decode import unpremultiply
-        from gan.images.pixel_art import snap
+        from gan.data.decoding.color import unpremultiply
+        from gan.images.pixel_art import to_pixel_art
         from gan.inference.tiling import translate
 
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # the last is premultiplied
@@ -288,7 +288,7 @@ class Pictures:
         if not self.snaps:
             return done
         alpha = torch.from_numpy(np.array(picture.getchannel("A"))) if picture.mode == "RGBA" else None
-        return snap(done, self.cell, self.palette, alpha)
+        return to_pixel_art(done, self.cell, self.palette, alpha)
 
     @property
     def snaps(self) -> bool:

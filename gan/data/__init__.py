@@ -1,1 +1,1 @@
-"""Images on disk, in a cache or drawn, and the batches made of them."""
+"""Images on disk, cached or drawn, and batches of them."""

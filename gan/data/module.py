@@ -1,4 +1,4 @@
-"""The DataModule: pictures of any source as uint8 batches in a fixed endless order."""
+"""The DataModule of images: any source as uint8 batches in a fixed endless order."""
 
 from __future__ import annotations
 
@@ -21,37 +21,39 @@ from gan.common.size import pair
 from gan.data import split
 from gan.data.builtin import retro
 from gan.data.decoding import cache
-from gan.data.decoding.decode import MAX_PIXELS, Decoder
-from gan.data.random_crop_flip import Variation, canvas
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.reader import MAX_PIXELS
+from gan.data.random_crop_flip import RandomCropFlip, stored_size
 from gan.data.sampler import EndlessBatches
-from gan.data.sources.builtin import Drawn
-from gan.data.sources.files import Files
+from gan.data.sources.builtin import BuiltinImages
+from gan.data.sources.files import ImageFiles
 
-RETRO_IMAGES = 4096
-KEEP = ("disk", "memory", "device")
-NAMED = 50  # unreadable files that are reported one by one
+NUM_BUILTIN_IMAGES = 4096
+STORAGES = ("disk", "memory", "device")
+MAX_LISTED = 50  # unreadable files that are printed
 
 
-class Images(LightningDataModule):
-    """Images decoded once; batches are {"image": uint8 (N, C, H, W), "label": int64 (N,)}, channels last in memory.
+class ImageDataModule(LightningDataModule):
+    """Decode images once; batches are {"image": uint8 (N, C, H, W), "label": int64 (N,)}, channels last in memory.
 
     Args:
-        root: folder or zip archive of images, searched through, or several; None draws the built-in retro images.
-        source: pictures from elsewhere, in place of root: see `cache`.
+        root: folder or zip archive of images, searched recursively, or several; None generates the built-in images.
+        source: another source of images instead of root; see `cache`.
         size: side, or (height, width), in pixels.
         channels: 1 gray, 3 RGB, 4 premultiplied RGBA.
         batch_size: of all ranks together.
-        labels: take the sub-folders of `root` for classes, or a CSV or JSON file of files and labels.
-        fit: "crop" to cover, "random_crop" for another window each time, "pad" to fit inside, "stretch"; "windows" for
-            parts of files as they are, so many as `windows` of each, and another window of these each time.
+        labels: True for classes from the sub-folders of `root`, or a CSV or JSON file of files and labels.
+        fit: "crop" to cover, "random_crop" for a new crop each time, "pad" to fit inside, "stretch", or "patches":
+            `patches_per_image` patches of each image without scaling, with a new random crop each time.
         resample, background, frames, max_pixels: as in `Decoder`.
-        flip: turn every second image left to right, another half each time.
-        split: "file", "folder", "prefix" or "content": what must not be cut in two when a `validation` share of the
-            images is left out of training; None trains on all. Another `split_seed` leaves out others.
-        keep: pixels stay on the "disk" as a memory map, in "memory", or on the "device" that trains.
-        workers: processes that gather batches; 0 is best while the set fits in memory.
-        images: how many built-in images to draw.
-        classes: which of them, some of `retro.KINDS`.
+        flip: flip each image horizontally with probability 0.5.
+        split: hold out a `validation` fraction of the images. Images of one "file", "folder", "prefix" or "content"
+            stay on the same side. None trains on all images.
+        split_seed: another seed holds out other images.
+        storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device".
+        num_workers: processes that gather batches; 0 is fastest while the images fit in memory.
+        num_images: number of built-in images.
+        classes: classes of built-in images, a subset of `retro.CLASSES`.
 
     Raises:
         UserError: no such folder, no image in it, or a size, count or name out of range.
@@ -67,7 +69,7 @@ class Images(LightningDataModule):
         seed: int = 0,
         labels: bool | str = False,
         fit: str = "crop",
-        windows: int = 16,
+        patches_per_image: int = 16,
         resample: str = "auto",
         background: str = "white",
         frames: str = "first",
@@ -78,8 +80,8 @@ class Images(LightningDataModule):
         split_seed: int = 0,
         storage: str = "disk",
         num_workers: int = 0,
-        images: int = RETRO_IMAGES,
-        classes: Sequence[str] = retro.KINDS,
+        num_images: int = NUM_BUILTIN_IMAGES,
+        classes: Sequence[str] = retro.CLASSES,
     ) -> None:
         super().__init__()
         self.roots = [root] if isinstance(root, str) else None if root is None else list(root)
@@ -89,70 +91,74 @@ class Images(LightningDataModule):
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
         self.label_option = labels
-        window = fit in ("random_crop", "windows")
+        crop = fit in ("random_crop", "patches")
         self.decoder = Decoder(
-            canvas(self.size) if window else self.size,
+            stored_size(self.size) if crop else self.size,
             channels,
             "crop" if fit == "random_crop" else fit,
             resample,
             background,
             frames,
             max_pixels,
-            windows if fit == "windows" else 1,
+            patches_per_image if fit == "patches" else 1,
         )
-        self.variation = Variation(self.size, flip, seed) if window or flip else None
+        self.crop_flip = RandomCropFlip(self.size, flip, seed) if crop or flip else None
         self.split = split
         self.validation = validation
         self.split_seed = at_least("data.split_seed", split_seed, 0)
-        if storage not in KEEP:
-            raise UserError(f"data.storage={storage}: not known; use one of {', '.join(KEEP)}")
+        if storage not in STORAGES:
+            raise UserError(f"data.storage={storage} is not known: use one of {', '.join(STORAGES)}")
         self.storage = storage
         self.num_workers = at_least("data.num_workers", num_workers, 0)
         if self.num_workers and storage == "device":
-            raise UserError(f"data.num_workers={num_workers}: cannot gather from data.storage=device; take 0 workers")
-        self.count = at_least("data.images", images, 1)
+            raise UserError(f"data.num_workers={num_workers} does not work with data.storage=device: use 0 workers")
+        self.num_images = at_least("data.num_images", num_images, 1)
         self.builtin_classes = list(classes)
-        self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or what is indexed like it
-        self.rows = np.empty(0, np.int64)  # of `pixels`, those to train on
+        self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or indexed like it
+        self.rows = np.empty(0, np.int64)  # of `pixels`, for training
         self.validation_rows = np.empty(0, np.int64)
-        self.digests = self.validation_digests = np.empty(0, "S32")  # of the contents that those rows come from
+        self.digests = self.validation_digests = np.empty(0, "S32")  # of the file contents behind those rows
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
-        self.names: list[str] = []  # of the pictures, before some are held out
+        self.names: list[str] = []  # of all images, before the split
         self.fingerprint = ""
 
     def prepare_data(self) -> None:
-        """Fill the cache, on one process a machine."""
+        """Fill the cache, in one process of each machine."""
         self.setup("fit")
 
-    def origin(self) -> Any:
-        """The source of pictures, with its list of what there is."""
-        if self.roots is None and self.source is None and self.decoder.fit == "windows":
-            raise UserError("data.fit=windows: of files; built-in images are drawn at the size asked for")
+    def open_source(self) -> Any:
+        """The source of images; lists its files."""
+        if self.roots is None and self.source is None and self.decoder.fit == "patches":
+            raise UserError("data.fit=patches needs files: built-in images are generated at the training size")
         if self.source is None:
-            self.source = Drawn(self.count, self.builtin_classes) if self.roots is None else Files(self.roots)
+            if self.roots is None:
+                self.source = BuiltinImages(self.num_images, self.builtin_classes)
+            else:
+                self.source = ImageFiles(self.roots)
         return self.source
 
     def class_names(self) -> list[str]:
-        """What `classes` will be, without a picture decoded."""
-        names: list[str] = self.origin().classes(self.label_option)[0]
+        """The names of the classes, without decoding an image."""
+        names: list[str] = self.open_source().classes(self.label_option)[0]
         return names
 
     def class_counts(self) -> Tensor:
-        """(classes,): images to train on of each class."""
+        """The number of training images of each class, (classes,)."""
         return torch.from_numpy(np.bincount(self.labels[self.rows], minlength=len(self.classes)))
 
     def setup(self, stage: str) -> None:
         if len(self.rows):
             return
-        source = self.origin()
+        source = self.open_source()
         self.classes, labels = source.classes(self.label_option)
-        found = cache.decoded(source, self.decoder)
+        found = cache.load_images(source, self.decoder)
         if found.errors:
-            report(source, found.errors)
-        if found.sharp:
-            say(f"data.resample=auto: nearest for {found.sharp} of {found.counts.sum()} images, which are pixel art")
-        items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each picture
+            report_unreadable(source, found.errors)
+        if found.pixel_art:
+            count = f"{found.pixel_art} of {found.counts.sum()} images"
+            say(f"data.resample=auto: {count} are pixel art and resized with nearest")
+        items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each image
         self.rows = found.rows()
         self.pixels = found.pixels
         self.labels = np.zeros(self.rows.max() + 1, np.int64)
@@ -160,76 +166,75 @@ class Images(LightningDataModule):
         self.digests = found.digests[items]
         self.names = [source.names[item] for item in items]
         if self.split is not None:
-            chosen = self._held_out(self.names)
-            self.rows, self.validation_rows = self.rows[~chosen], self.rows[chosen]
-            self.digests, self.validation_digests = self.digests[~chosen], self.digests[chosen]
+            held_out = self._select_validation(self.names)
+            self.rows, self.validation_rows = self.rows[~held_out], self.rows[held_out]
+            self.digests, self.validation_digests = self.digests[~held_out], self.digests[held_out]
         if self.storage != "disk":
-            self._take_into_memory()
+            self._load_into_memory()
         self.fingerprint = fingerprint(source.names, found.counts)
 
-    def _held_out(self, names: list[str]) -> np.ndarray:
-        """bool (rows,): which to keep for validation; `names` are those of the rows."""
-        return self._share(names, self.validation)
+    def _select_validation(self, names: list[str]) -> np.ndarray:
+        """bool (rows,): True for the rows to hold out; `names` are those of the rows."""
+        return self._select_fraction(names, self.validation)
 
-    def _share(self, names: list[str], fraction: float) -> np.ndarray:
-        """bool (rows,): a fraction of the rows, with what `split` says belongs together on one side."""
-        pictures = (self.pixels[self.rows[at : at + 1]] for at in range(len(names)))
-        return split.validation(str(self.split), names, pictures, fraction, self.split_seed)
+    def _select_fraction(self, names: list[str], fraction: float) -> np.ndarray:
+        """bool (rows,): True for a fraction of the rows, with each group of `split` on one side."""
+        images = (self.pixels[self.rows[row : row + 1]] for row in range(len(names)))
+        return split.select(str(self.split), names, images, fraction, self.split_seed)
 
-    def _take_into_memory(self) -> None:
+    def _load_into_memory(self) -> None:
         used = np.concatenate([self.rows, self.validation_rows])
         self.pixels, self.labels = self.pixels[used], self.labels[used]
         self.rows, self.validation_rows = np.split(np.arange(len(used)), [len(self.rows)])
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
-            self.place(self.trainer.strategy.root_device)
-        return served(self.stream(*position(self.trainer)), self.num_workers, self.storage)
+            self.to_device(self.trainer.strategy.root_device)
+        return training_batches(self.stream(*position(self.trainer)), self.num_workers, self.storage)
 
-    def place(self, device: torch.device) -> None:
-        """Move the pixels there, with keep="device"."""
+    def to_device(self, device: torch.device) -> None:
+        """Move the pixels to the device if storage="device"."""
         if self.storage == "device":
             self.pixels = torch.as_tensor(self.pixels).to(device)
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
-        """One rank's batches from batch `start` on."""
+        """The batches of one rank from batch `start` on."""
         return self._batches(EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start))
 
     def _batches(self, order: EndlessBatches) -> IterableDataset[dict[str, Tensor]]:
-        return Batches(self.pixels, self.labels, self.rows, order, self.variation)
+        return Batches(self.pixels, self.labels, self.rows, order, self.crop_flip)
 
     def preview(self, n: int) -> Tensor:
-        """The first n images of the stream, uint8 (n, C, H, W), fewer where there are not so many."""
+        """The first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
         order = EndlessBatches(len(self), min(n, len(self)), self.seed)
         return next(iter(self._batches(order)))["image"].cpu()
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n images to measure with, uint8 (n, C, H, W), of those trained on or of those for validation.
+        """n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer.
 
-        Fewer where there are not so many. Which they are, and their order, depends on the contents of the files alone:
-        neither on the seed nor on names.
+        The selection and its order depend on the contents of the files only, not on the seed or the names.
         """
-        return self._measured(self._chosen(n, held_out))
+        return self._read_rows(self._rows_to_evaluate(n, held_out))
 
-    def _measured(self, rows: np.ndarray) -> Tensor:
+    def _read_rows(self, rows: np.ndarray) -> Tensor:
         images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
-        return self.variation(images, 0) if self.variation and len(images) else images.contiguous()
+        return self.crop_flip(images, 0) if self.crop_flip and len(images) else images.contiguous()
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
-        """The classes (n,) of `reals`."""
-        return torch.from_numpy(self.labels[self._chosen(n, held_out)])
+        """The labels (n,) of `reals`."""
+        return torch.from_numpy(self.labels[self._rows_to_evaluate(n, held_out)])
 
-    def _chosen(self, n: int, held_out: bool) -> np.ndarray:
+    def _rows_to_evaluate(self, n: int, held_out: bool) -> np.ndarray:
         rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
-        return first(rows, digests, n)
+        return first_by_digest(rows, digests, n)
 
     @property
     def flips(self) -> bool:
-        """Whether images are mirrored at random."""
-        return self.variation is not None and self.variation.flip
+        """Whether images are flipped at random."""
+        return self.crop_flip is not None and self.crop_flip.flip
 
     def __len__(self) -> int:
-        """Images to train on."""
+        """The number of training images."""
         return len(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
@@ -237,21 +242,21 @@ class Images(LightningDataModule):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if state_dict["fingerprint"] != self.fingerprint:
-            then = f"{state_dict['images']:,} images then, {len(self):,} now"
-            say(f"data: the set is not that of the checkpoint ({then}): from here on the order is another")
+            counts = f"{state_dict['images']:,} images then, {len(self):,} now"
+            say(f"data: the images differ from those of the checkpoint ({counts}); their order changes from here")
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
     """Batches gathered in the order of a sampler; several workers take turns."""
 
     def __init__(
-        self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, variation: Variation | None
+        self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, crop_flip: RandomCropFlip | None
     ) -> None:
         self.pixels = pixels
         self.labels = torch.from_numpy(labels)
         self.rows = rows
         self.order = order
-        self.variation = variation
+        self.crop_flip = crop_flip
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
@@ -259,25 +264,27 @@ class Batches(IterableDataset[dict[str, Tensor]]):
         for place, indices in itertools.islice(self.order, first, None, step):
             rows = self.rows[indices]
             images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2)  # (N, C, H, W)
-            if self.variation:
-                images = self.variation(images, place)
+            if self.crop_flip:
+                images = self.crop_flip(images, place)
             yield {"image": images, "label": self.labels[rows]}
 
 
 def position(trainer: Trainer | None) -> tuple[int, int, int]:
-    """Rank, number of ranks, and the batch that comes next."""
+    """Rank, number of ranks, and index of the next batch."""
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 
-def served(batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str) -> Iterable[dict[str, Tensor]]:
-    """Batches as the trainer takes them: itself, where a loader would neither pin nor have workers, but cost time."""
+def training_batches(
+    batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
+) -> Iterable[dict[str, Tensor]]:
+    """A DataLoader of the batches, or the batches if a DataLoader would only add overhead: no workers, no GPU."""
     if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
-    return loader(batches, num_workers)
+    return dataloader(batches, num_workers)
 
 
-def loader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
-    """Batches that are whole already, from processes and in pinned memory where that helps."""
+def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
+    """A DataLoader of complete batches, with workers, and pinned memory on a GPU."""
     warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user asked for them
     return DataLoader(
         batches,
@@ -290,39 +297,40 @@ def loader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> Dat
 
 
 def ignore_signals(worker: int) -> None:
-    """Ctrl-C and SIGTERM reach the whole process group; the main process decides when to stop, and ends the workers."""
+    """Ignore Ctrl-C and SIGTERM, which reach the whole process group: the main process ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def fingerprint(names: Sequence[str], count: np.ndarray) -> str:
-    """Tells one list of images from another."""
+    """Hash of a list of images: their names and number of rows."""
     text = "\0".join(f"{name}\0{number}" for name, number in zip(names, count.tolist(), strict=True))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 @rank_zero_only
-def report(source: Any, errors: dict[int, str]) -> None:
-    """Name what cannot be read and is left out; UserError where that is all."""
+def report_unreadable(source: Any, errors: dict[int, str]) -> None:
+    """Print which images cannot be read and are skipped; UserError if none can be read."""
     if len(errors) == len(source.names):
         item, reason = next(iter(errors.items()))
         raise UserError(
             f"{source.where}: none of its {len(errors)} images can be read; {source.names[item]!r}: {reason}"
         )
-    print(f"{len(errors)} of {len(source.names)} images in {source.where} cannot be read and are left out:")
-    lines = [f"  {source.names[item]!r}: {reason}" for item, reason in itertools.islice(errors.items(), NAMED)]
-    more = [f"  and {len(errors) - NAMED} more; gan data check lists them"] if len(errors) > NAMED else []
+    print(f"{len(errors)} of {len(source.names)} images in {source.where} cannot be read and are skipped:")
+    lines = [f"  {source.names[item]!r}: {reason}" for item, reason in itertools.islice(errors.items(), MAX_LISTED)]
+    more = [f"  and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
     print("\n".join(lines + more), flush=True)
 
 
 @rank_zero_only
 def say(line: str) -> None:
+    """Print a line, on rank 0 only."""
     print(line, flush=True)
 
 
-def first(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:
-    """n of the rows in the order of their digests; further pictures of one file after the first of all others."""
+def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:
+    """The first n rows in the order of their digests; the second image of a file comes after the first of all files."""
     order = np.argsort(digests, kind="stable")
     _, starts, counts = np.unique(digests[order], return_index=True, return_counts=True)
-    further = np.arange(len(order)) - np.repeat(starts, counts)  # of each its place among those of its file
-    return rows[order[np.argsort(further, kind="stable")[:n]]]
+    number = np.arange(len(order)) - np.repeat(starts, counts)  # of each image among those of its file
+    return rows[order[np.argsort(number, kind="stable")[:n]]]

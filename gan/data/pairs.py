@@ -1,7 +1,7 @@
-"""Sources of pairs: two pictures as one of twice the channels, so that cache, crops and flips treat them alike.
+"""Sources of pairs: two images as one of twice the channels, so that cache, crops and flips handle them as one.
 
-`a` is the picture to translate, `b` what it shall look like: two files of one name in two folders, the halves of one
-file, or a photograph and the same photograph with a look that is known (`looks`).
+`a` is the input, `b` the target: two files of one name in two folders, the halves of one file, or a photograph and the
+same photograph in a known style (`styles`).
 """
 
 from __future__ import annotations
@@ -19,17 +19,20 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data import styles
-from gan.data.decoding.cache import version
-from gan.data.decoding.decode import Decoder, Fitted, ImageError, open_upright, unpremultiply
-from gan.data.sources.files import File, Files, content, find
+from gan.data.decoding.cache import source_hash
+from gan.data.decoding.color import unpremultiply
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import read_first_frame
+from gan.data.sources.files import File, ImageFiles, content, find
 
-NAMED = 20  # files without a partner that a message names
-LENGTH = 8  # bytes that say how long the first file of two is
+MAX_LISTED = 20  # files without a partner that a message lists
+LENGTH_BYTES = 8  # before the contents of two files: the length of the first
 
 
 @dataclass(frozen=True)
 class PairDecoder:
-    """Two pictures -> uint8 (2C, H, W), each decoded by the same rules; picklable, and its fields are its key."""
+    """Two images -> uint8 (2C, H, W), both by one decoder. Picklable; its fields are part of the cache key."""
 
     each: Decoder
     frames = "first"
@@ -47,43 +50,44 @@ class PairDecoder:
         return self.each.max_pixels
 
     @property
-    def windows(self) -> int:
-        return self.each.windows
+    def patches_per_image(self) -> int:
+        return self.each.patches_per_image
 
-    def opened(self, data: bytes) -> Image.Image:
-        """The first picture of a file, upright; ImageError where it can't be read."""
-        return open_upright(BytesIO(data), self.max_pixels, self.each.least())
+    def read(self, data: bytes) -> Image.Image:
+        """The first frame of a file, upright; ImageError if it cannot be read."""
+        return read_first_frame(BytesIO(data), self.max_pixels, self.each.min_side())
 
-    def fitted(self, a: Image.Image, b: Image.Image) -> Iterator[Fitted]:
-        if self.each.fit == "windows" and a.size != b.size:
-            raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, and windows need one")
-        for parts in zip(self.each.parts(a), self.each.parts(b), strict=True):
-            first, second = map(self.each.fitted, parts)
-            yield Fitted(stacked(first.pixels, second.pixels), first.sharp or second.sharp)
+    def fit_pair(self, a: Image.Image, b: Image.Image) -> Iterator[DecodedImage]:
+        if self.each.fit == "patches" and a.size != b.size:
+            sizes = f"{a.width}x{a.height} and {b.width}x{b.height}"
+            raise ImageError(f"the images of the pair have sizes {sizes}: fit=patches needs equal sizes")
+        for patches in zip(self.each.patches(a), self.each.patches(b), strict=True):
+            first, second = map(self.each.fit_image, patches)
+            yield DecodedImage(stack_pair(first.pixels, second.pixels), first.pixel_art or second.pixel_art)
 
 
-def stacked(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(C, H, W) twice -> (2C, H, W), with the channels last in memory."""
+def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(C, H, W) twice -> (2C, H, W), channels last in memory."""
     return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
 
 
-class Matched(Files):
-    """Files of folder a, each with the file of folder b whose name is the same but for its ending.
+class MatchedFiles(ImageFiles):
+    """Files of folder a, each with the file of folder b that has the same name up to the extension.
 
-    Files without a partner are left out, which is said.
+    Files without a partner are skipped, with a message.
 
     Raises:
-        UserError: a folder is missing or has no image, two of its files go by one name, or no file has a partner.
+        UserError: a folder is missing or has no image, two of its files have one name, or no file has a partner.
     """
 
     def __init__(self, a: str, b: str) -> None:
-        first, second = by_name(a), by_name(b)
+        first, second = files_by_name(a), files_by_name(b)
         names = [name for name in first if name in second]
-        alone = sorted(set(first) ^ set(second))
+        unmatched = sorted(set(first) ^ set(second))
         if not names:
-            raise UserError(f"no image in {a!r} has the name of one in {b!r}: {shortened(alone)}")
-        if alone:
-            print(f"{len(alone)} images in {a} or {b} have no partner of their name: {shortened(alone)}", flush=True)
+            raise UserError(f"no image in {a!r} has the same name as one in {b!r}: {shorten(unmatched)}")
+        if unmatched:
+            print(f"{len(unmatched)} images in {a} or {b} have no partner: {shorten(unmatched)}", flush=True)
         self.files, self.partners = [first[name] for name in names], [second[name] for name in names]
         self.where = f"{a} and {b}"
         self.title = f"decoding {self.where}"
@@ -96,51 +100,52 @@ class Matched(Files):
 
     def content(self, index: int) -> bytes:
         first = content(self.files[index])
-        return len(first).to_bytes(LENGTH, "big") + first + content(self.partners[index])
+        return len(first).to_bytes(LENGTH_BYTES, "big") + first + content(self.partners[index])
 
-    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
-        end = LENGTH + int.from_bytes(data[:LENGTH], "big")
-        a, b = decoder.opened(data[LENGTH:end]), decoder.opened(data[end:])
+    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
+        end = LENGTH_BYTES + int.from_bytes(data[:LENGTH_BYTES], "big")
+        a, b = decoder.read(data[LENGTH_BYTES:end]), decoder.read(data[end:])
         if abs(a.width * b.height - b.width * a.height) > max(a.width * b.height, b.width * a.height) / 50:
-            raise ImageError(f"the pair has sizes {a.width}x{a.height} and {b.width}x{b.height}, not of one proportion")
-        yield from decoder.fitted(a, b)
+            sizes = f"{a.width}x{a.height} and {b.width}x{b.height}"
+            raise ImageError(f"the images of the pair have sizes {sizes}, with different aspect ratios")
+        yield from decoder.fit_pair(a, b)
 
 
-class Halves(Files):
-    """Files whose left half is a and whose right half is b, as in the pix2pix sets."""
+class SideBySideFiles(ImageFiles):
+    """Files whose left half is a and whose right half is b, as in the pix2pix datasets."""
 
-    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
-        image = open_upright(BytesIO(data), decoder.max_pixels)  # a reduced JPEG could lose its middle
+    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
+        image = read_first_frame(BytesIO(data), decoder.max_pixels)  # full size: a reduced JPEG could lose its middle
         if image.width % 2:
-            raise ImageError(f"it is {image.width} pixels wide, which has no halves")
+            raise ImageError(f"its width of {image.width} pixels is odd and cannot be halved")
         middle = image.width // 2
-        yield from decoder.fitted(
+        yield from decoder.fit_pair(
             image.crop((0, 0, middle, image.height)), image.crop((middle, 0, image.width, image.height))
         )
 
 
-class Filtered(Files):
-    """Photographs, each with the same photograph in a style of `looks`, which is given at the size trained at."""
+class StyledFiles(ImageFiles):
+    """Photographs, each with the same photograph in a style of `styles`, applied at the training size."""
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
-        styles.look(style)  # is known
-        self.pieces = styles.names(style)
-        self.identity = [self.identity, self.pieces, version(styles)]
+        styles.make_style(style)  # raises if it is unknown
+        self.filters = styles.filter_names(style)
+        self.identity = [self.identity, self.filters, source_hash(styles)]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "pieces": self.pieces}
+        return {"files": self.files, "filters": self.filters}
 
-    def pictures(self, data: bytes, decoder: Any) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
         seed = zlib.crc32(data)  # so that a photograph always has the same grain
-        for n, part in enumerate(decoder.each.parts(decoder.opened(data))):
-            pixels, sharp = decoder.each.fitted(part)
+        for n, patch in enumerate(decoder.each.patches(decoder.read(data))):
+            pixels, pixel_art = decoder.each.fit_image(patch)
             colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = styles.look(self.pieces)(colors.transpose(1, 2, 0), seed + n)
-            yield Fitted(stacked(pixels, matching(styled, pixels)), sharp)
+            styled = styles.make_style(self.filters)(colors.transpose(1, 2, 0), seed + n)
+            yield DecodedImage(stack_pair(pixels, match_channels(styled, pixels)), pixel_art)
 
 
-def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """RGB (H, W, 3) with the channels of `pixels` (C, H, W): gray, or with its alpha."""
     if len(pixels) == 1:
         return np.asarray(Image.fromarray(styled).convert("L"))[None]
@@ -151,17 +156,17 @@ def matching(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     return styled.transpose(2, 0, 1)
 
 
-def by_name(root: str) -> dict[str, File]:
-    """The images below a folder by their names without ending."""
+def files_by_name(root: str) -> dict[str, File]:
+    """The images below a folder by their names without extension."""
     found: dict[str, File] = {}
     for file in find([root]):
         name = posixpath.splitext(file.name)[0]
         if name in found:
-            raise UserError(f"{root!r}: {found[name].name!r} and {file.name!r} go by one name, so pairs are not clear")
+            raise UserError(f"{root!r}: {found[name].name!r} and {file.name!r} have the same name; rename one of them")
         found[name] = file
     return found
 
 
-def shortened(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(map(repr, names[:NAMED])) + more
+def shorten(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MAX_LISTED} more" if len(names) > MAX_LISTED else ""
+    return ", ".join(map(repr, names[:MAX_LISTED])) + more

@@ -1,4 +1,4 @@
-"""Data-side randomness: flips and crops, each a function of the seed and of the image's place in the stream."""
+"""Random crops and flips, each a function of the seed and the image's position in the stream."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-BLOCK = 4096  # images whose numbers are drawn together
+BLOCK = 4096  # images whose random numbers are generated together
 
 
-class Draws:
-    """Uniform numbers for image k of the stream, a function of (seed, k) alone."""
+class StreamUniform:
+    """Uniform random numbers for image k of the stream: a function of (seed, k)."""
 
     def __init__(self, seed: int, each: int) -> None:
         self.seed = seed
@@ -32,34 +32,34 @@ class Draws:
         return np.concatenate(parts)
 
 
-class Variation:
-    """Another window and another side for each image.
+class RandomCropFlip:
+    """A random crop and horizontal flip of each image.
 
     Args:
-        size: (height, width) of the windows.
-        flip: turn every second image left to right, on average.
+        size: (height, width) of the crops.
+        flip: flip each image horizontally with probability 0.5.
     """
 
     def __init__(self, size: tuple[int, int], flip: bool, seed: int) -> None:
         self.size = size
         self.flip = flip
-        self.draws = Draws(seed, 3)
+        self.uniform = StreamUniform(seed, 3)
 
     def __call__(self, images: Tensor, first: int) -> Tensor:
-        """uint8 (N, C, H', W'), at least as large as `size`, from place `first` of the stream on -> (N, C, H, W)."""
+        """uint8 (N, C, H', W'), from stream position `first` on, at least `size` -> (N, C, H, W)."""
         height, width = self.size
-        draws = self.draws(first, len(images))
+        draws = self.uniform(first, len(images))
         tops = (draws[:, 0] * (images.shape[2] - height + 1)).astype(int).tolist()
         lefts = (draws[:, 1] * (images.shape[3] - width + 1)).astype(int).tolist()
-        windows = [
+        crops = [
             image[:, top : top + height, left : left + width]
             for image, top, left in zip(images, tops, lefts, strict=True)
         ]
         if self.flip:
-            windows = [w.flip(2) if side < 0.5 else w for w, side in zip(windows, draws[:, 2].tolist(), strict=True)]
-        return torch.stack(windows)
+            crops = [crop.flip(2) if u < 0.5 else crop for crop, u in zip(crops, draws[:, 2].tolist(), strict=True)]
+        return torch.stack(crops)
 
 
-def canvas(size: tuple[int, int]) -> tuple[int, int]:
-    """The size at which images are kept for windows of `size`: 8/7 of it, as 256 is of 224."""
+def stored_size(size: tuple[int, int]) -> tuple[int, int]:
+    """The size to store images at for random crops of `size`: 8/7 of it, as 256 is of 224."""
     return math.ceil(size[0] * 8 / 7), math.ceil(size[1] * 8 / 7)

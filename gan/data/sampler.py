@@ -10,26 +10,26 @@ from torch.utils.data import Sampler
 
 from gan.common.errors import UserError
 
-OTHER = 1 << 32  # seeds of runs are smaller
+SEED_OFFSET = 1 << 32  # for a second stream; seeds of runs are smaller
 
 
 class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
-    """One rank's share of each global batch, for ever: its first image's place in the stream, and indices (share,).
+    """Yield one rank's part of each global batch: the stream position of its first image, and indices (per_rank,).
 
-    Image k of the stream is image k mod `length` of the permutation of its epoch, so a batch may span two epochs, no
-    image is dropped, and the position in the stream is the whole state: start at any batch and get the same ones.
+    Image k of the stream is image k mod `length` of its epoch's permutation: a batch may span two epochs, and no image
+    is dropped. The position in the stream is the whole state: any batch can be the start.
 
     Args:
-        length: images in the set.
+        length: number of images.
         batch_size: of all ranks together.
-        start: the first batch, counted from the beginning of the run.
+        start: the first batch, counted from the start of training.
 
     Raises:
-        UserError: the batch cannot be divided among the ranks.
+        UserError: the batch size is not divisible by the number of ranks.
     """
 
     def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, ranks: int = 1, start: int = 0) -> None:
-        self.share = share_of(batch_size, ranks)
+        self.per_rank = per_rank_batch_size(batch_size, ranks)
         self.length = length
         self.batch_size = batch_size
         self.seed = seed
@@ -37,15 +37,15 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
         self.ranks = ranks
         self.start = start
 
-    def other(self, length: int) -> EndlessBatches:
-        """The same batches' share of another set, in an order of its own."""
-        return EndlessBatches(length, self.batch_size, self.seed + OTHER, self.rank, self.ranks, self.start)
+    def with_length(self, length: int) -> EndlessBatches:
+        """The same batches over another set of images, in an order of their own."""
+        return EndlessBatches(length, self.batch_size, self.seed + SEED_OFFSET, self.rank, self.ranks, self.start)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         epoch, order = -1, np.empty(0, np.int64)
         for batch in itertools.count(self.start):
-            first = place = batch * self.batch_size + self.rank * self.share
-            end, parts = first + self.share, []
+            first = place = batch * self.batch_size + self.rank * self.per_rank
+            end, parts = first + self.per_rank, []
             while place < end:
                 if place // self.length != epoch:
                     epoch = place // self.length
@@ -56,8 +56,8 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
             yield first, parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def share_of(batch_size: int, ranks: int) -> int:
-    """Images of a batch for one rank; UserError where it cannot be divided among them."""
+def per_rank_batch_size(batch_size: int, ranks: int) -> int:
+    """The number of images of a batch for each rank; UserError if the batch size is not divisible."""
     if batch_size % ranks:
-        raise UserError(f"data.batch_size={batch_size}: cannot be divided among {ranks} devices; take a multiple")
+        raise UserError(f"data.batch_size={batch_size} is not divisible by {ranks} devices: use a multiple")
     return batch_size // ranks

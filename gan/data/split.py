@@ -1,4 +1,4 @@
-"""Which images are for validation: a property of each image, whatever the order and the number of the others."""
+"""The train/validation split: a property of each image, independent of the order and number of the others."""
 
 from __future__ import annotations
 
@@ -12,47 +12,49 @@ import numpy as np
 
 from gan.common.errors import UserError
 
-KINDS = ("file", "folder", "prefix", "content")
+GROUPINGS = ("file", "folder", "prefix", "content")
 
 
-def validation(
-    kind: str, names: Sequence[str], pixels: Iterable[np.ndarray], fraction: float, seed: int = 0
+def select(
+    grouping: str, names: Sequence[str], pixels: Iterable[np.ndarray], fraction: float, seed: int = 0
 ) -> np.ndarray:
-    """bool (N,): True for about `fraction` of the images, with what belongs together on one side.
+    """bool (N,): True for about `fraction` of the images, with each group on one side.
 
-    A group is on the validation side if the hash of its key says so, so an image never changes sides when others come
-    or go; only where that leaves one side empty is the group with the least (or greatest) hash moved over.
+    The hash of a group's key decides its side, so an image never changes sides when others are added or removed. Only
+    if one side would be empty, the group with the smallest (or largest) hash moves to it.
 
-    kind: what belongs together. "file" nothing; "folder" the images in one folder (a deck, a class); "prefix" those of
-        one folder whose names agree up to the first "_" or "-" (crops of a photograph, frames of a film); "content"
-        those with equal pixels.
-    seed: another one draws another part.
+    Args:
+        grouping: "file": each file is a group; "folder": the images of one folder (a deck, a class); "prefix": files of
+            one folder whose names agree up to the first "_" or "-" (crops of a photograph, frames of a film);
+            "content": images with equal pixels.
+        seed: another seed selects other groups.
 
-    Raises UserError for a kind or fraction that isn't one, or where there is only one group.
+    Raises:
+        UserError: an unknown grouping, a fraction outside (0, 1), or only one group.
     """
-    if kind not in KINDS:
-        raise UserError(f"data.split={kind}: not known; use one of {', '.join(KINDS)}, or null")
+    if grouping not in GROUPINGS:
+        raise UserError(f"data.split={grouping} is not known: use one of {', '.join(GROUPINGS)}, or null")
     if not 0 < fraction < 1:
-        raise UserError(f"data.validation={fraction}: a share between 0 and 1")
-    hashes = np.array([_hash(key, seed) for key in keys(kind, names, pixels)])
+        raise UserError(f"data.validation={fraction} must be between 0 and 1")
+    hashes = np.array([_hash(key, seed) for key in group_keys(grouping, names, pixels)])
     groups = np.unique(hashes)
     if len(groups) < 2:
-        raise UserError(f"data.split={kind}: all images belong together, take another kind")
-    chosen = hashes < fraction
-    if not chosen.any():
-        chosen = hashes == groups[0]
-    elif chosen.all():
-        chosen = hashes < groups[-1]
-    return chosen
+        raise UserError(f"data.split={grouping}: all images are in one group; use another of {', '.join(GROUPINGS)}")
+    selected = hashes < fraction
+    if not selected.any():
+        selected = hashes == groups[0]
+    elif selected.all():
+        selected = hashes < groups[-1]
+    return selected
 
 
-def keys(kind: str, names: Sequence[str], pixels: Iterable[np.ndarray]) -> Iterator[bytes]:
-    """Of each image, equal where two belong together."""
-    if kind == "content":
-        return (np.ascontiguousarray(picture).tobytes() for picture in pixels)
-    if kind == "folder":
+def group_keys(grouping: str, names: Sequence[str], pixels: Iterable[np.ndarray]) -> Iterator[bytes]:
+    """The key of each image's group."""
+    if grouping == "content":
+        return (np.ascontiguousarray(image).tobytes() for image in pixels)
+    if grouping == "folder":
         return (os.fsencode(posixpath.dirname(name)) for name in names)
-    if kind == "prefix":
+    if grouping == "prefix":
         return (os.fsencode("/".join(_prefix(name))) for name in names)
     return (os.fsencode(name) for name in names)
 

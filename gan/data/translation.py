@@ -1,4 +1,4 @@
-"""DataModules for translators: batches {"a": uint8 (N, C, H, W), "b": ...}, pictures to translate and the target's."""
+"""DataModules for translators: batches {"a": uint8 (N, C, H, W), "b": ...} of input and target images."""
 
 from __future__ import annotations
 
@@ -14,19 +14,22 @@ from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
 from gan.data import styles
-from gan.data.decoding.pool import spread
-from gan.data.module import Batches, Images, first, position, served
-from gan.data.pairs import Filtered, Halves, Matched, PairDecoder
-from gan.data.sampler import OTHER, EndlessBatches
+from gan.data.decoding.pool import parallel_map
+from gan.data.module import Batches, ImageDataModule, first_by_digest, position, training_batches
+from gan.data.pairs import MatchedFiles, PairDecoder, SideBySideFiles, StyledFiles
+from gan.data.sampler import SEED_OFFSET, EndlessBatches
 from gan.data.sources.files import mode
 
 PAIRINGS = ("disjoint", "shared", "paired")
-LOOKED_AT = 16  # files a side, for their channels
+CHECKED_FILES = 16  # of each side, for their channels
 GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
-class Sides(IterableDataset[dict[str, Tensor]]):
-    """The first channels of one stream as a and the last of another as b; of one stream both, where they are pairs."""
+class PairBatches(IterableDataset[dict[str, Tensor]]):
+    """Batches of "a", the first channels of the first stream, and "b", the last channels of the last stream.
+
+    A stream of pairs is both.
+    """
 
     def __init__(self, streams: Sequence[IterableDataset[dict[str, Tensor]]], channels: int) -> None:
         self.streams = streams
@@ -37,19 +40,19 @@ class Sides(IterableDataset[dict[str, Tensor]]):
             yield {"a": batches[0]["image"][:, : self.channels], "b": batches[-1]["image"][:, -self.channels :]}
 
 
-class Paired(Images):
-    """Pairs: two folders with files of the same names, or one of files whose halves are a and b.
+class PairedDataModule(ImageDataModule):
+    """Pairs of images: two folders with files of the same names, or files with the two images side by side.
 
     Args:
         a, b: the folders, or
-        root: the folder or folders of files of which the left half is a and the right half b.
-        options: those of `Images`, but for its labels. Crops and flips are the same on both sides.
+        root: the folder or folders of files whose left half is a and whose right half is b.
+        options: those of `ImageDataModule`, except labels. Crops and flips are the same for both images of a pair.
 
     Raises:
-        UserError: neither or both are given; and what `Matched` and `Images` raise.
+        UserError: neither or both are given; and as `MatchedFiles` and `ImageDataModule`.
     """
 
-    aligned = True  # a and b of a batch belong together
+    aligned = True  # a and b of a batch are pairs
 
     def __init__(
         self, a: str | None = None, b: str | None = None, root: str | Sequence[str] | None = None, **options: Any
@@ -58,73 +61,75 @@ class Paired(Images):
             raise UserError("data=paired: give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER of side-by-side images")
         super().__init__(root=root, **options)
         if self.decoder.frames != "first":
-            raise UserError(f"data.frames={self.decoder.frames}: of pairs the first picture is taken")
+            raise UserError(f"data.frames={self.decoder.frames} does not work with pairs: use data.frames=first")
         self.folders = a, b
         self.decoder: Any = PairDecoder(self.decoder)
 
-    def origin(self) -> Any:
+    def open_source(self) -> Any:
         if self.source is None:
             a, b = self.folders
-            self.source = Halves(self.roots or []) if a is None or b is None else Matched(a, b)
+            self.source = SideBySideFiles(self.roots or []) if a is None or b is None else MatchedFiles(a, b)
         return self.source
 
-    def _batches(self, order: EndlessBatches) -> Sides:
-        return Sides([super()._batches(order)], self.channels)
+    def _batches(self, order: EndlessBatches) -> PairBatches:
+        return PairBatches([super()._batches(order)], self.channels)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
-        """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
+        """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.pairs(n, held_out, "a")[:, : self.channels]
 
-    def truths(self, n: int, held_out: bool = False) -> Tensor | None:
-        """What `inputs` shall become."""
+    def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
+        """The ground truth of `inputs`; None without pairs."""
         return self.pairs(n, held_out, "a")[:, self.channels :]
 
-    def expected(self, n: int, held_out: bool = False) -> Tensor | None:
-        """The truths that translations are measured by."""
-        return self.truths(n, held_out)
+    def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
+        """The ground truth to compare translations with: without random parts such as film grain."""
+        return self.ground_truth(n, held_out)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n pictures of the target, to compare the likes of with: of none that are held out, for what is made of their
-        partners is likelier to them than to any others, and would flatter."""
+        """n target images for distribution metrics, uint8 (n, C, H, W).
+
+        No held-out ones: they are the ground truth of the translated inputs, which would bias the metrics downwards.
+        """
         return self.pairs(0 if held_out else n, False, "b")[:, self.channels :]
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
-        """n pairs, uint8 (n, 2C, H, W), of which training sees that side."""
+        """n pairs, uint8 (n, 2C, H, W), whose image of that side ("a" or "b") is used in training."""
         return super().reals(n, held_out)
 
     def preview(self, n: int) -> Tensor:
         return self.reals(n)
 
 
-class Styled(Paired):
-    """Photographs and the same with a known look, so that what a translator has learned can be measured.
+class StyledDataModule(PairedDataModule):
+    """Photographs and the same photographs in a known style, so that translators can be evaluated against ground truth.
 
     Args:
         root: photographs.
-        style: a look of `gan.data.styles`, one of pilgram's filters, or a list of pieces.
-        pairing: what training sees of the pairs. "disjoint": a and b are different photographs, as in a user's two
-            folders; "shared": the same ones in different orders; "paired": each with its own.
-        split: as for `Images`, and what must stay together when photographs are divided between a and b.
+        style: one of `gan.data.styles.STYLES`, one of pilgram's filters, or a list of filters.
+        pairing: what training sees of the pairs. "disjoint": a and b are different photographs, as in two folders of a
+            user; "shared": the same photographs in different orders; "paired": pairs.
+        split: as in `ImageDataModule`, and also what stays together when photographs are divided between a and b.
     """
 
     def __init__(
         self, root: str | Sequence[str], style: str | Sequence[str], pairing: str = "disjoint", **options: Any
     ) -> None:
         if pairing not in PAIRINGS:
-            raise UserError(f"data.pairing={pairing}: not known; use one of {', '.join(PAIRINGS)}")
+            raise UserError(f"data.pairing={pairing} is not known: use one of {', '.join(PAIRINGS)}")
         super().__init__(root=root, **options)
         if pairing == "disjoint" and self.split is None:
-            raise UserError("data.pairing=disjoint: data.split says what stays together; take file, prefix or folder")
+            raise UserError("data.pairing=disjoint needs data.split: use file, prefix or folder")
         self.style = style
         self.pairing = pairing
         self.aligned = pairing == "paired"
-        self.of_b = np.empty(0, bool)  # (rows,): training rows whose look alone is seen
-        smooth = [piece for piece in styles.names(style) if piece not in styles.BY_CHANCE]
-        by_chance = smooth != styles.names(style)
-        self.foreseeable = Styled(root, smooth, pairing, **options) if by_chance else None
+        self.is_b = np.empty(0, bool)  # (rows,): training rows of side b, with pairing="disjoint"
+        predictable = [name for name in styles.filter_names(style) if name not in styles.STOCHASTIC]
+        stochastic = predictable != styles.filter_names(style)
+        self.without_noise = StyledDataModule(root, predictable, pairing, **options) if stochastic else None
 
-    def origin(self) -> Any:
-        self.source = self.source or Filtered(self.roots or [], self.style)
+    def open_source(self) -> Any:
+        self.source = self.source or StyledFiles(self.roots or [], self.style)
         return self.source
 
     def setup(self, stage: str) -> None:
@@ -132,63 +137,64 @@ class Styled(Paired):
         for side in "ab":
             if (n := len(self.rows_of(side))) < 2:
                 raise UserError(
-                    f"data.pairing={self.pairing}: {n} photographs for {side}, and two are needed: "
-                    f"data.split={self.split} leaves too few groups"
+                    f"data.pairing={self.pairing}: {n} photographs for {side}, at least two are needed: "
+                    f"data.split={self.split} gives too few groups"
                 )
 
-    def expected(self, n: int, held_out: bool = False) -> Tensor | None:
-        """The truths without their grain or paper, which nobody can foresee."""
-        if self.foreseeable is None:
-            return self.truths(n, held_out)
-        self.foreseeable.setup("fit")
-        return self.foreseeable.truths(n, held_out)
+    def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
+        if self.without_noise is None:
+            return self.ground_truth(n, held_out)
+        self.without_noise.setup("fit")
+        return self.without_noise.ground_truth(n, held_out)
 
-    def _held_out(self, names: list[str]) -> np.ndarray:
-        chosen = super()._held_out(names)
-        self.of_b = self._share(names, (1 + self.validation) / 2)[~chosen]
-        return chosen
+    def _select_validation(self, names: list[str]) -> np.ndarray:
+        held_out = super()._select_validation(names)
+        self.is_b = self._select_fraction(names, (1 + self.validation) / 2)[~held_out]
+        return held_out
 
-    def _batches(self, order: EndlessBatches) -> Sides:
+    def _batches(self, order: EndlessBatches) -> PairBatches:
         if self.pairing == "paired":
             return super()._batches(order)
-        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.variation)
-        b = Batches(self.pixels, self.labels, self.rows_of("b"), order.other(len(self.rows_of("b"))), self.variation)
-        return Sides([a, b], self.channels)
+        a = Batches(self.pixels, self.labels, self.rows_of("a"), order, self.crop_flip)
+        b_order = order.with_length(len(self.rows_of("b")))
+        b = Batches(self.pixels, self.labels, self.rows_of("b"), b_order, self.crop_flip)
+        return PairBatches([a, b], self.channels)
 
     def rows_of(self, side: str) -> np.ndarray:
-        """The rows that training sees that side of."""
-        return self.rows[self.on(side)]
+        """The training rows of a side."""
+        return self.rows[self._on_side(side)]
 
-    def on(self, side: str) -> np.ndarray:
-        """bool (rows,): whether training sees that side."""
-        return self.of_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
+    def _on_side(self, side: str) -> np.ndarray:
+        """bool (rows,): whether training uses a row for that side."""
+        return self.is_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         if held_out:
             return super().pairs(n, held_out, side)
-        return self._measured(first(self.rows_of(side), self.digests[self.on(side)], n))
+        return self._read_rows(first_by_digest(self.rows_of(side), self.digests[self._on_side(side)], n))
 
     def __len__(self) -> int:
         return len(self.rows_of("a"))
 
 
-class Unpaired(LightningDataModule):
-    """Pictures to translate and pictures of the target, which have nothing to do with each other.
+class UnpairedDataModule(LightningDataModule):
+    """Two unrelated sets of images: inputs a and targets b.
 
     Args:
         a, b: folders or zip archives, or several each.
-        options: those of `Images`, for both; the batch has as many of each side.
+        options: those of `ImageDataModule`, for both; a batch has `batch_size` images of each side.
 
     Raises:
-        UserError: a side has fewer than two pictures to train on; and what `Images` raises.
+        UserError: a side has fewer than two training images; and as `ImageDataModule`.
     """
 
     aligned = False
 
     def __init__(self, a: str | Sequence[str], b: str | Sequence[str], seed: int = 0, **options: Any) -> None:
         super().__init__()
-        self.sides = Images(a, seed=seed, **options), Images(b, seed=seed + OTHER, **options)
-        self.a, self.b = self.sides
+        self.a = ImageDataModule(a, seed=seed, **options)
+        self.b = ImageDataModule(b, seed=seed + SEED_OFFSET, **options)
+        self.sides = self.a, self.b
         self.size, self.channels, self.batch_size = self.a.size, self.a.channels, self.a.batch_size
         self.classes: list[str] = []
 
@@ -197,38 +203,38 @@ class Unpaired(LightningDataModule):
         self.compare_channels()
 
     def compare_channels(self) -> None:
-        """Say where one side's files have what the other's lack, which data.channels then settles for both."""
-        a, b = (modes(side.origin()) for side in self.sides)
+        """Print a note if one side is gray or has alpha and the other does not: data.channels applies to both."""
+        a, b = (modes(side.open_source()) for side in self.sides)
         for what, kinds in (("gray", GRAY), ("with alpha", WITH_ALPHA)):
             for name, own, others in (("a", a, b), ("b", b, a)):
                 if own and own <= kinds and others.isdisjoint(kinds):
                     other = "b" if name == "a" else "a"
                     print(f"note: files of data.{name} are {what}, those of data.{other} are not; "
-                          f"data.channels={self.channels} makes both alike", flush=True)  # fmt: skip
+                          f"data.channels={self.channels} converts both", flush=True)  # fmt: skip
 
     def setup(self, stage: str) -> None:
         for name, side in zip("ab", self.sides, strict=True):
             side.setup(stage)
             if len(side) < 2:
-                raise UserError(f"data.{name}={side.source.where}: {len(side)} image to train on, and two are needed")
+                raise UserError(f"data.{name}={side.source.where}: {len(side)} training image, at least two are needed")
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
             for side in self.sides:
-                side.place(self.trainer.strategy.root_device)
+                side.to_device(self.trainer.strategy.root_device)
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        return served(Sides(streams, self.channels), self.a.num_workers, self.a.storage)
+        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, self.a.storage)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
-        """n pictures to translate, uint8 (n, C, H, W), chosen as those of `Images.reals`."""
+        """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)
 
-    def truths(self, n: int, held_out: bool = False) -> Tensor | None:
-        """What `inputs` shall become is not known."""
+    def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
+        """None: there are no pairs."""
         return None
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n pictures of the target."""
+        """n target images, uint8 (n, C, H, W)."""
         return self.b.reals(n, held_out)
 
     def preview(self, n: int) -> Tensor:
@@ -254,6 +260,6 @@ class Unpaired(LightningDataModule):
 
 
 def modes(source: Any) -> set[str]:
-    """Pillow's modes of the first files that can be read."""
-    found = spread(partial(mode, source), range(min(LOOKED_AT, len(source.files))), lambda index: "")
+    """Pillow's modes of the first readable files of a source."""
+    found = parallel_map(partial(mode, source), range(min(CHECKED_FILES, len(source.files))), lambda index: "")
     return {*chain.from_iterable(found)} - {""}

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from gan.common.errors import reason
 from gan.common.files import write_atomically
-from gan.data.decoding.cache import folder
-from gan.metrics.extractors import features, source
+from gan.data.decoding.cache_index import folder
+from gan.metrics.extractors import features, fingerprint
 
 
 def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
@@ -35,7 +35,7 @@ def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = 
 def place(extractor: Any, images: Tensor) -> Path:
     """Their file, named by all that they depend on: the pixels, the extractor, its code, its weights, its device."""
     key = hashlib.blake2b(digest_size=12)
-    key.update(repr((extractor.name, tuple(images.shape), *source(extractor))).encode())
+    key.update(repr((extractor.name, tuple(images.shape), *fingerprint(extractor))).encode())
     key.update(images.contiguous().numpy().data)
     return folder() / "features" / f"{key.hexdigest()}.npy"
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from gan.metrics.clipped import clipped_density_coverage
-from gan.metrics.copies import chance
+from gan.metrics.copies import chance_distance
 from gan.metrics.extractors import features
 from gan.metrics.nearest_neighbors import nearest
 from gan.metrics.random_conv import RandomConv
@@ -42,7 +42,7 @@ class Originals:
         views = 2 if flips else 1
         self.seen = thumbnails(torch.cat([train, train.flip(3)]) if flips else train).double()
         others = None if held_out is None or len(held_out) < FEWEST else thumbnails(held_out)
-        self.limit = chance(self.seen, others, views)
+        self.limit = chance_distance(self.seen, others, views)
         self.extract = RandomConv()
         self.textures = self._textures(train[:2000])
 

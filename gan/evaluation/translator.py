@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gan.data.decoding.decode import unpremultiply
+from gan.data.decoding.color import unpremultiply
 from gan.evaluation.generator import Row
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import CLOSED_FORMS, opaque
@@ -20,7 +20,7 @@ from gan.metrics.kid import squared_mmd
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.spectrum import spectral_distance
-from gan.metrics.translation import kept, nearness
+from gan.metrics.translation import content_preservation, ground_truth_scores
 
 
 class Pictures(NamedTuple):
@@ -51,9 +51,9 @@ def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[R
         values = {"kid_target": squared_mmd(target, seen)} | (
             {} if same else {"kid_source": squared_mmd(inputs, seen, matched=True)}
         )
-        values |= kept(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
+        values |= content_preservation(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
         if pictures.truths is not None:
-            values |= nearness(pictures.inputs, images, pictures.truths)
+            values |= ground_truth_scores(pictures.inputs, images, pictures.truths)
             if perceptual:
                 values["perceptual"] = float(perceptual(images, pictures.truths).mean())
         rows.append(Row(name, len(images), len(target), values))
@@ -100,13 +100,13 @@ def keeps(data: Any) -> bool:
 def translated(network: Any, data: Any, n: int, others: Mapping[str, Any]) -> Pictures:
     """What networks make of n pictures that a DataModule has held out, or has trained on where it keeps none."""
     held_out = keeps(data)
-    inputs, truths = data.inputs(n, held_out), data.truths(n, held_out)
+    inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)
     return Pictures(
         inputs,
         translate_each(network, inputs),
-        None if truths is None else data.expected(n, held_out),
+        None if truths is None else data.predictable_ground_truth(n, held_out),
         target,
         target if truths is None else truths,
         data.inputs(n),

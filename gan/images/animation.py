@@ -1,4 +1,4 @@
-"""Frames into one moving file: GIF, WebP and APNG through Pillow, videos through PyAV."""
+"""Write frames to an animation: GIF, WebP and APNG with Pillow, videos with PyAV."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.data.decoding.decode import ImageError, composited
+from gan.data.decoding.color import composite
+from gan.data.decoding.errors import ImageError
 from gan.images import video
-from gan.images.convert import to_pillow
+from gan.images.convert import to_pil_image
 from gan.images.files import WHITE, encode
 
-PILLOW = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
-KINDS = (*PILLOW, *video.KINDS)
-# A frame takes the place of the one before, also where it is transparent; GIF times go by hundredths of a second.
+PILLOW_FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
+SUFFIXES = (*PILLOW_FORMATS, *video.CONTAINERS)
+# `disposal`: a frame replaces the one before, also where it is transparent
 OPTIONS: dict[str, dict[str, Any]] = {
     ".gif": {"disposal": 2},
     ".webp": {"lossless": True},
@@ -28,40 +29,40 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def check(path: Path) -> None:
-    """UserError where the name's ending is none of KINDS."""
-    if path.suffix.lower() not in KINDS:
-        raise UserError(f"{path}: not a moving picture; its name ends in one of {', '.join(KINDS)}")
+    """UserError if the extension is not one of SUFFIXES."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: not an animation; use a name that ends in one of {', '.join(SUFFIXES)}")
 
 
 def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
-    """Write uint8 frames (F, C, H, W), of which four channels are premultiplied, whole or not at all; they go round.
+    """Write uint8 frames (F, C, H, W), premultiplied if C = 4, atomically. Pillow's formats loop for ever.
 
     Args:
-        rate: frames a second.
-        scale: by which each pixel is enlarged.
+        rate: frames per second; GIF rounds durations to hundredths of a second.
+        scale: factor by which to enlarge the pixels.
 
     Raises:
-        UserError: as `check`; PyAV is missing, or the format does not take such frames.
-        OSError: the file system does not take it.
+        UserError: as `check`; PyAV is missing, or the format does not support such frames.
+        OSError: the file cannot be written.
     """
     check(path)
-    kind = path.suffix.lower()
-    if kind in video.KINDS:
-        flat = (composited(picture, WHITE) for picture in pictures(frames, scale))
+    suffix = path.suffix.lower()
+    if suffix in video.CONTAINERS:
+        flat = (composite(image, WHITE) for image in to_images(frames, scale))
         video.save(flat, path, Fraction(rate).limit_denominator(1001))
         return
-    first, *rest = pictures(frames, scale)
-    options = {"save_all": True, "append_images": rest, "duration": 1000 / rate, "loop": 0, **OPTIONS[kind]}
+    first, *rest = to_images(frames, scale)
+    options = {"save_all": True, "append_images": rest, "duration": 1000 / rate, "loop": 0, **OPTIONS[suffix]}
     try:
-        encoded = encode(first, PILLOW[kind], options)
+        encoded = encode(first, PILLOW_FORMATS[suffix], options)
     except ImageError as error:
         raise UserError(f"{path}: {error}") from error
     write_atomically(path, lambda file: file.write(encoded))
 
 
-def pictures(frames: Tensor, scale: int) -> Iterator[Image.Image]:
-    """RGB, or straight RGBA, enlarged."""
+def to_images(frames: Tensor, scale: int) -> Iterator[Image.Image]:
+    """Yield frames as RGB or straight RGBA images, enlarged."""
     for frame in frames:
-        picture = to_pillow(frame)
-        picture = picture.convert("RGB") if picture.mode == "L" else picture
-        yield picture.resize((scale * picture.width, scale * picture.height), Image.Resampling.NEAREST)
+        image = to_pil_image(frame)
+        image = image.convert("RGB") if image.mode == "L" else image
+        yield image.resize((scale * image.width, scale * image.height), Image.Resampling.NEAREST)

@@ -1,4 +1,4 @@
-"""Between bytes and the networks' range: the one place where pixels change their type."""
+"""Convert between uint8 pixels and the range of the networks, and to Pillow images and PNG."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from torch import Tensor
 from torchvision.utils import make_grid
 
 from gan.common.files import write_atomically
-from gan.data.decoding.decode import unpremultiply
+from gan.data.decoding.color import unpremultiply
 
-CELL = 64  # pixels that an image takes in a grid, at least about
+GRID_CELL = 64  # pixels: smaller images are enlarged in a grid
 
 
 def to_float(image: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> float32 in [-1, 1]; channels last, which convolutions like best."""
+    """uint8 (N, C, H, W) -> float32 in [-1, 1]; channels last in memory, the fastest layout for convolutions."""
     return image.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """Float in nominally [-1, 1] -> uint8; the exact inverse of `to_float`."""
+    """Float, nominally in [-1, 1] -> uint8; the exact inverse of `to_float`."""
     return image.float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
 def grid(images: Tensor, columns: int | None = None) -> Tensor:
-    """uint8 (N, C, H, W) -> one picture (C, H', W'), as near to a square as N allows.
+    """uint8 (N, C, H, W) -> one image (C, H', W') of a grid, as square as possible.
 
-    Images of half of `CELL` pixels or less are enlarged by a whole factor, so that eyes can see them.
+    Images of half of `GRID_CELL` pixels or less are enlarged by an integer factor.
     """
-    factor = max(1, CELL // max(images.shape[2:]))
+    factor = max(1, GRID_CELL // max(images.shape[2:]))
     images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     return make_grid(images, nrow=columns or max(1, round(len(images) ** 0.5)), padding=2, pad_value=0)
 
 
-def to_pillow(image: Tensor) -> Image.Image:
+def to_pil_image(image: Tensor) -> Image.Image:
     """uint8 (C, H, W) -> gray, RGB, or RGBA from premultiplied."""
     pixels = image.cpu().numpy()
     if len(pixels) == 4:
@@ -47,11 +47,12 @@ def to_pillow(image: Tensor) -> Image.Image:
 
 
 def to_png(image: Tensor) -> bytes:
+    """uint8 (C, H, W) -> the bytes of a PNG file."""
     encoded = io.BytesIO()
-    to_pillow(image).save(encoded, "PNG")
+    to_pil_image(image).save(encoded, "PNG")
     return encoded.getvalue()
 
 
 def save_png(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write `to_png(image)`, whole or not at all."""
+    """Write `to_png(image)` atomically."""
     write_atomically(Path(path), lambda file: file.write(to_png(image)))

@@ -1,4 +1,4 @@
-"""Make pixel art of a picture: a grid of cells, each of one color of a palette. A last step, which learns nothing."""
+"""Convert an image to pixel art: a grid of cells, each of one color of a palette. Postprocessing without training."""
 
 from __future__ import annotations
 
@@ -14,28 +14,30 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from gan.common.errors import UserError, reason
-from gan.data.decoding.decode import ImageError
-from gan.data.decoding.pool import Apart
-from gan.images.files import colors_of
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.pool import IsolatedProcess
+from gan.images.files import colors_in
 
-SAMPLED = 100_000  # pixels of a set, at most, that its palette is made of
-MOST = 256  # colors of a palette
-UNSEEN = 1e-3  # that a transparent pixel counts, in cells where no other is
+MAX_SAMPLES = 100_000  # pixels that a palette is fitted to
+MAX_COLORS = 256  # colors of a palette
+MIN_WEIGHT = 1e-3  # of a transparent pixel, for cells without others
 
 
-def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None) -> Tensor:
-    """uint8 RGB (3, H, W) -> the same: each cell its mean color, and each color the palette's nearest in Lab.
+def to_pixel_art(
+    image: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None
+) -> Tensor:
+    """uint8 RGB (3, H, W) -> the same shape: each cell has its mean color, replaced by the palette's nearest in Lab.
 
     Args:
-        cell: pixels a side; cells begin in the upper left corner, and are cut at the others.
-        palette: (K, 3), uint8 RGB; None leaves colors as they are.
-        alpha: (H, W), how much each pixel is seen, and counts in the mean of its cell.
+        cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges.
+        palette: (K, 3), uint8 RGB; None keeps the mean colors.
+        alpha: (H, W), the weight of each pixel in the mean of its cell.
     """
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     cell = min(cell, max(height, width))
-    seen = torch.ones(1, height, width) if alpha is None else alpha[None].float().clamp(min=UNSEEN)
+    seen = torch.ones(1, height, width) if alpha is None else alpha[None].float().clamp(min=MIN_WEIGHT)
     small, weight = (
-        avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (picture * seen, seen)
+        avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (image * seen, seen)
     )
     small = (small / weight).round()
     if palette is not None:
@@ -46,40 +48,42 @@ def snap(picture: Tensor, cell: int = 1, palette: np.ndarray | None = None, alph
     return large[:, :height, :width].to(torch.uint8)
 
 
-def palette_of(images: Tensor, colors: int) -> np.ndarray:
-    """The centers of k-means in Lab over pixels of uint8 RGB (N, 3, H, W): (K, 3), uint8, from dark to light."""
+def fit_palette(images: Tensor, colors: int) -> np.ndarray:
+    """Fit a palette to images, uint8 RGB (N, 3, H, W), by k-means in Lab: (K, 3), uint8, from dark to light."""
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
-    pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:SAMPLED]]
+    pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
     centers = kmeans2(rgb2lab(pixels / 255.0), colors, minit="++", seed=0)[0]
     return np.rint(255 * lab2rgb(centers[np.argsort(centers[:, 0])])).astype(np.uint8)
 
 
 def read_palette(path: str) -> np.ndarray:
-    """A palette from a file: the colors of a picture, or the lines of a text that begin with a color, as 1b2a41,
-    #1b2a41 or ff1b2a41 (alpha first), or 27 42 65 as GIMP writes them.
+    """Read a palette from a file: the colors of an image, or of the lines of a text that start with a color: 1b2a41,
+    #1b2a41, ff1b2a41 (alpha first), or 27 42 65 as GIMP writes them.
 
     Raises:
-        UserError: there is no such file, or it holds no colors, or more than 256.
+        UserError: there is no such file, or it contains no colors or more than 256.
     """
     try:
         data = Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"--palette {path}: neither a number of colors nor a file ({reason(error)})") from error
+        raise UserError(
+            f"--palette {path}: neither a number of colors nor a readable file ({reason(error)})"
+        ) from error
     try:
-        with Apart() as apart:
-            found = apart(colors_of, data, MOST)
+        with IsolatedProcess() as isolated:
+            found = isolated(colors_in, data, MAX_COLORS)
     except ImageError:
         colors = [color for line in data.decode("utf-8", "replace").splitlines() if (color := color_in(line))]
         found = np.array(colors, np.uint8).reshape(-1, 3)
-    if not 0 < len(found) <= MOST:
-        count = len(found) if len(found) <= MOST else f"more than {MOST}"
-        raise UserError(f"--palette {path}: {count} colors, and 1 to {MOST} are possible")
+    if not 0 < len(found) <= MAX_COLORS:
+        count = len(found) if len(found) <= MAX_COLORS else f"more than {MAX_COLORS}"
+        raise UserError(f"--palette {path}: contains {count} colors; use 1 to {MAX_COLORS}")
     return found
 
 
 def color_in(line: str) -> list[int] | None:
-    """The color that a line of a palette begins with."""
+    """The color at the start of a line of a palette."""
     if word := re.match(r"\s*#?(?:[0-9a-fA-F]{2})?([0-9a-fA-F]{6})\b", line):
         return list(bytes.fromhex(word[1]))
     if numbers := re.match(r"\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\b", line):

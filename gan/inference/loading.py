@@ -23,23 +23,26 @@ from gan.run import run_folder
 from gan.run.checkpoint_io import load as load_checkpoint
 
 DATA = (
-    "gan.data.module.Images",
-    "gan.data.shards.stream.Stream",
-    "gan.data.sources.huggingface.images",
-    "gan.data.sources.torchvision.Downloaded",
-    "gan.data.translation.Unpaired",
-    "gan.data.translation.Paired",
-    "gan.data.translation.Styled",
+    "gan.data.module.ImageDataModule",
+    "gan.data.shards.stream.StreamingDataModule",
+    "gan.data.sources.huggingface.data_module",
+    "gan.data.sources.torchvision.TorchvisionDataset",
+    "gan.data.translation.UnpairedDataModule",
+    "gan.data.translation.PairedDataModule",
+    "gan.data.translation.StyledDataModule",
 )
 FOLDERS = ("root", "a", "b", "name", "labels")  # options of data that may name what is read
 LIMITS = {
-    "images": 10**6,
+    "num_images": 10**6,
     "num_workers": 64,
     "batch_size": 2**16,
-    "windows": 10**4,
+    "patches_per_image": 10**4,
     "max_pixels": 10**9,
 }  # of others' data
-ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
+ROLES = {
+    "generator": ("Generator", "Bidirectional"),
+    "discriminator": ("Discriminator", "Bidirectional"),
+}  # names of classes
 
 
 def load_translator(

@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 from gan.common.memory import available
 from gan.images.convert import to_float, to_uint8
-from gan.networks.place import Place
+from gan.networks.tile_position import TilePosition
 
 LEAST = 16  # pixels a side, which every translator takes
 SMALLEST_TILE, LARGEST_TILE = 128, 2048  # pixels a side
@@ -43,7 +43,7 @@ def fitting_memory(network: Any) -> int:
     """A side of parts that take half of the memory there is, at most."""
     device = next(network.parameters()).device
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
-    side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.reach or 0)
+    side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.receptive_radius or 0)
     return min(max(SMALLEST_TILE, side), LARGEST_TILE)
 
 
@@ -65,7 +65,7 @@ def translate(network: Any, picture: Tensor, tile: int | None = None) -> Tensor:
     """
     height, width = picture.shape[1:]
     padded = pad(picture, network.multiple)
-    parts = list(cut(padded.shape[1], padded.shape[2], tile, network.reach, network.multiple))
+    parts = list(cut(padded.shape[1], padded.shape[2], tile, network.receptive_radius, network.multiple))
     device = next(network.parameters()).device
 
     def seen(part: Part) -> Tensor:
@@ -100,18 +100,20 @@ def translate_each(network: Any, pictures: Tensor) -> Tensor:
 def whole(network: Any, picture: Tensor, device: torch.device) -> Callable[[Tensor, Part], Tensor]:
     """The network as a function of parts: one to which it matters is told where they lie, one that looks at the whole
     picture is shown it, small, once."""
-    if not hasattr(network, "part"):
+    if not hasattr(network, "forward_tile"):
         return lambda x, part: network(x)
     views = []
-    if hasattr(network, "view"):
-        small = interpolate(picture[None], (network.side, network.side), mode="bilinear", antialias=True)
-        views = [network.view(to_float(small.to(device)))]
+    if hasattr(network, "global_context"):
+        small = interpolate(
+            picture[None], (network.thumbnail_size, network.thumbnail_size), mode="bilinear", antialias=True
+        )
+        views = [network.global_context(to_float(small.to(device)))]
     height, width = picture.shape[1:]
     number = zlib.crc32(picture.contiguous().numpy().tobytes())  # so that frames of a video have each its own grain
 
     def run(x: Tensor, part: Part) -> Tensor:
-        place = Place(part.seen_rows.start, part.seen_columns.start, height, width, number)
-        y: Tensor = network.part(x, place, *views)
+        place = TilePosition(part.seen_rows.start, part.seen_columns.start, height, width, number)
+        y: Tensor = network.forward_tile(x, place, *views)
         return y
 
     return run

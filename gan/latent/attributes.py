@@ -14,7 +14,7 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.inference.sampling import in_chunks
 from gan.latent.space import Space
-from gan.metrics.attributes import ATTRIBUTES, OF_COLORS
+from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 
 STEPS = 12
 SHARE = 0.5  # of Newton's step that is taken
@@ -28,7 +28,7 @@ Attribute = Callable[[Tensor], Tensor]  # pictures (N, C, H, W) in [-1, 1] -> (N
 
 def of_pictures(channels: int) -> dict[str, Attribute]:
     """The attributes that pictures of so many channels have."""
-    return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in OF_COLORS}
+    return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in COLOR_ATTRIBUTES}
 
 
 def spread(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
@@ -44,7 +44,7 @@ def spread(space: Space, attributes: Mapping[str, Attribute], label: Tensor | No
 def check(name: str, known: Collection[str]) -> None:
     """UserError where there is no such attribute, or pictures have none."""
     if name not in known:
-        why = "gray images have none" if name in OF_COLORS else f"there are {', '.join(known)}"
+        why = "gray images have none" if name in COLOR_ATTRIBUTES else f"there are {', '.join(known)}"
         raise UserError(f"attribute {name}: {why}")
 
 

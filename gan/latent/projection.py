@@ -222,7 +222,7 @@ class Descent:
         targets = targets.nan_to_num(0)
         distance = unlikeness(images, targets)
         if self.perceptual:
-            distance = distance + PERCEPTUAL * self.perceptual.between(self.depicted(images), depicted)
+            distance = distance + PERCEPTUAL * self.perceptual.distance(self.depicted(images), depicted)
         return distance
 
     def depicted(self, images: Tensor) -> list[Tensor]:
@@ -231,7 +231,7 @@ class Descent:
         seen = rgb((images + 1) * 127.5)
         if min(seen.shape[2:]) < LEAST:
             seen = interpolate(seen, scale_factor=LEAST / min(seen.shape[2:]), mode="bilinear")
-        return self.perceptual.depicted(seen)
+        return self.perceptual.normalized_features(seen)
 
     @torch.no_grad()
     def distances(self, points: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:

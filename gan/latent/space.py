@@ -39,7 +39,7 @@ class Space:
             raise UserError("w and truncation: this generator has no mapping; only such as model=stylegan2 has")
         self.generator = generator
         self.size: int = generator.latent_dim
-        self.layers: int = generator.styles if self.name == "w" else 1
+        self.layers: int = generator.num_ws if self.name == "w" else 1
         self.classes: int = getattr(generator, "classes", 0)
 
     @property
@@ -103,6 +103,5 @@ class Space:
 
 
 def synthesis_layers(generator: Any) -> list[nn.Module]:
-    """What pictures go through, the smallest grid first."""
-    parts = getattr(generator, "blocks", None), getattr(generator, "stages", None), getattr(generator, "to_image", None)
-    return [*(parts[0] or parts[1] or []), *([parts[2]] if parts[2] else [])]
+    """The generator's layers from the smallest grid to the image; none if it does not have `synthesis_layers`."""
+    return list(getattr(generator, "synthesis_layers", []))

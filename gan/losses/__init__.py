@@ -1,1 +1,1 @@
-"""Adversarial losses, one a file: plain modules with `discriminator(real, fake)` and `generator(real, fake)`."""
+"""Adversarial losses, one per file: modules with `discriminator(real, fake)` and `generator(real, fake)`."""

@@ -1,4 +1,4 @@
-"""How a loss meets a discriminator with one head or several."""
+"""Reduce the logits of discriminators with one head or several heads."""
 
 from __future__ import annotations
 
@@ -10,35 +10,39 @@ import torch
 from torch import Tensor
 
 
-class Sliced(NamedTuple):
-    """Logits of SAN's head, the same numbers (N,) twice; with no more said, the first are meant."""
+class SANLogits(NamedTuple):
+    """Logits of a SAN head: the same values (N,) twice, with different gradients. `heads` uses the first."""
 
-    function: Tensor  # has gradients for the features, none for the direction of the last layer
-    direction: Tensor  # the other way round
+    function: Tensor  # gradients reach the features, not the direction of the last layer
+    direction: Tensor  # gradients reach the direction, not the features
 
 
-def heads(logits: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
-    """The logits of each head."""
-    if isinstance(logits, Sliced):
+Logits = Tensor | Sequence[Tensor] | SANLogits
+
+
+def heads(logits: Logits) -> Sequence[Tensor]:
+    """Return the logits of each head."""
+    if isinstance(logits, SANLogits):
         return (logits.function,)
     return (logits,) if isinstance(logits, Tensor) else logits
 
 
-def over_heads(term: Callable[..., Tensor], *logits: Tensor | Sequence[Tensor]) -> Tensor:
-    """Average `term` within each head and sum over the heads, in fp32 or better.
+def over_heads(term: Callable[..., Tensor], *logits: Logits) -> Tensor:
+    """Return the mean of `term` within each head, summed over the heads, in fp32 or float64.
 
     Args:
-        term: elementwise function of one tensor an argument.
-        logits: for each argument of `term` a tensor (N, ...) or a sequence of such, one a head.
+        term: elementwise function with one argument per entry of `logits`.
+        logits: for each argument of `term` a tensor (N, ...), or a sequence with one tensor per head.
     """
     each = zip(*map(heads, logits), strict=True)
     return functools.reduce(torch.add, [term(*map(at_least_fp32, head)).mean() for head in each])
 
 
-def per_image(logits: Tensor | Sequence[Tensor]) -> Tensor:
-    """What D says of each image, (N,) in fp32 or better: averaged within a head and summed over the heads."""
+def per_image(logits: Logits) -> Tensor:
+    """Return one logit per image (N,), in fp32 or float64: the mean within each head, summed over the heads."""
     return torch.stack([at_least_fp32(head).reshape(len(head), -1).mean(1) for head in heads(logits)]).sum(0)
 
 
 def at_least_fp32(x: Tensor) -> Tensor:
+    """Return fp16 and bf16 tensors as fp32, other tensors unchanged."""
     return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x

@@ -9,12 +9,15 @@ from gan.losses.heads import over_heads
 
 
 class Hinge(nn.Module):
-    """Lim and Ye, "Geometric GAN", 2017, arXiv:1705.02894; Miyato et al., 2018, arXiv:1802.05957, equations 16 and 17.
+    """Hinge loss of Lim and Ye, "Geometric GAN", 2017, arXiv:1705.02894.
 
-    Logits are (N, ...) or one such a head; both methods return a scalar.
+    Also Miyato et al., 2018, arXiv:1802.05957, equations 16 and 17. Logits are (N, ...), or a sequence with one tensor
+    per head; both methods return a scalar.
     """
 
     needs_real_logits = False
+    requires_head: str | None = None
+    signed_logits = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: relu(1 - r), real_logits) + over_heads(lambda f: relu(1 + f), fake_logits)

@@ -8,27 +8,29 @@ from gan.losses.heads import over_heads
 
 
 class LeastSquares(nn.Module):
-    """Mao et al., "Least Squares Generative Adversarial Networks", 2017, arXiv:1611.04076, equation 2.
+    """Least-squares loss of Mao et al., "Least Squares Generative Adversarial Networks", 2017, arXiv:1611.04076, eq. 2.
 
-    The paper's two choices: a=0, b=c=1 (equation 9, the default: G makes its images look real), and a=-1, b=1, c=0
-    (equation 8: minimizes the Pearson chi^2 divergence). Logits are (N, ...) or one such a head; both methods return a
-    scalar.
+    The paper proposes two choices: a=0, b=c=1 (equation 9, the default), and a=-1, b=1, c=0 (equation 8, which
+    minimizes the Pearson chi^2 divergence). Logits are (N, ...), or a sequence with one tensor per head; both methods
+    return a scalar.
 
     Args:
-        a: what D should say of generated images.
-        b: what D should say of real ones.
-        c: what G wants D to say of generated ones.
+        a: target of D for generated images.
+        b: target of D for real images.
+        c: target of G for D's logits of generated images.
     """
 
     needs_real_logits = False
+    requires_head: str | None = None
+    signed_logits = True
 
     def __init__(self, a: float = 0.0, b: float = 1.0, c: float = 1.0) -> None:
         super().__init__()
         self.a, self.b, self.c = a, b, c
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        of_real = over_heads(lambda r: (r - self.b) ** 2 / 2, real_logits)
-        return of_real + over_heads(lambda f: (f - self.a) ** 2 / 2, fake_logits)
+        real_term = over_heads(lambda r: (r - self.b) ** 2 / 2, real_logits)
+        return real_term + over_heads(lambda f: (f - self.a) ** 2 / 2, fake_logits)
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda f: (f - self.c) ** 2 / 2, fake_logits)

@@ -1,4 +1,4 @@
-"""The minimax loss: cross-entropy on logits, and a generator that minimizes log(1 - D(G(z)))."""
+"""The minimax loss: cross-entropy on logits; the generator minimizes log(1 - D(G(z)))."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from gan.losses.nonsaturating import Nonsaturating
 
 
 class Minimax(Nonsaturating):
-    """Goodfellow et al., 2014, arXiv:1406.2661, equation 1 for both players.
+    """Minimax loss of Goodfellow et al., 2014, arXiv:1406.2661, equation 1, for both networks.
 
-    Its generator's gradient vanishes where D is sure, so it is here to be compared, not to be trained with.
+    The generator's gradient vanishes where D is confident. Use this loss for comparisons only.
     """
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The non-saturating loss: cross-entropy on logits, and a generator that maximizes log D(G(z))."""
+"""The non-saturating loss: cross-entropy on logits; the generator maximizes log D(G(z))."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from gan.losses.heads import over_heads
 
 
 class Nonsaturating(nn.Module):
-    """Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661: equation 1, and the end of section 3.
+    """Non-saturating loss of Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661.
 
-    With logits x, -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) = softplus(x), which neither overflow nor
-    lose digits. Logits are (N, ...) or one such a head; both methods return a scalar.
+    Equation 1, and the end of section 3. With logits x, -log sigmoid(x) = softplus(-x) and -log(1 - sigmoid(x)) =
+    softplus(x), which do not overflow. Logits are (N, ...), or a sequence with one tensor per head; both methods return
+    a scalar.
     """
 
     needs_real_logits = False
+    requires_head: str | None = None
+    signed_logits = True
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: softplus(-r), real_logits) + over_heads(softplus, fake_logits)

@@ -1,4 +1,4 @@
-"""The relativistic pairing loss: how much more real a real image looks than a generated one."""
+"""The relativistic pairing loss: compares each real image with one generated image."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from gan.losses.heads import over_heads
 
 
 class Relativistic(nn.Module):
-    """Jolicoeur-Martineau, "The relativistic discriminator", 2018, arXiv:1807.00734, as paired and with softplus in
-    R3GAN (Huang et al., 2024, arXiv:2501.05441, equation 2).
+    """Relativistic pairing loss of R3GAN (Huang et al., 2024, arXiv:2501.05441, equation 2), with softplus.
 
-    The nth real image is compared with the nth generated one. Only the difference of logits matters, so D(x) alone says
-    nothing of its own. Logits are (N, ...) or one such a head; both methods return a scalar.
+    Introduced by Jolicoeur-Martineau, "The relativistic discriminator", 2018, arXiv:1807.00734. The n-th real image is
+    paired with the n-th generated image. Only differences of logits matter.
 
     Raises:
-        UserError: the generator's update was given no real logits.
+        UserError: `generator` got no real logits.
     """
 
     needs_real_logits = True
-    signed = False
+    requires_head: str | None = None
+    signed_logits = False  # the sign of a single logit has no meaning
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r, f: softplus(f - r), real_logits, fake_logits)

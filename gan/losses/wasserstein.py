@@ -1,4 +1,4 @@
-"""The Wasserstein loss: the critic's mean over generated images against that over real ones."""
+"""The Wasserstein loss: the critic's mean over generated images minus its mean over real images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from gan.losses.heads import over_heads
 
 
 class Wasserstein(nn.Module):
-    """Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, arXiv:1701.07875, equation 2; with signs to be minimized.
+    """Wasserstein loss of Arjovsky, Chintala, Bottou, "Wasserstein GAN", 2017, arXiv:1701.07875, equation 2, negated.
 
-    It estimates a distance only where the critic's slope is bounded: with penalty=gradient (WGAN-GP), r1, or spectral
-    normalization. Logits are (N, ...) or one such a head; both methods return a scalar.
+    It estimates a distance only where the critic's gradient is bounded: with penalty=gradient_penalty (WGAN-GP), r1, or
+    spectral normalization. Logits are (N, ...), or a sequence with one tensor per head; both methods return a scalar.
     """
 
     needs_real_logits = False
-    signed = False  # only differences of logits mean something
+    requires_head: str | None = None
+    signed_logits = False  # only differences of logits have a meaning
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         return over_heads(lambda r: -r, real_logits) + over_heads(lambda f: f, fake_logits)

@@ -1,1 +1,1 @@
-"""Distances over feature matrices, and the networks that give the features."""
+"""Metrics on features and on images, and the networks that compute the features."""

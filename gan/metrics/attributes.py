@@ -1,6 +1,6 @@
-"""What a picture looks like in a number each, differentiable: pictures (N, C, H, W) in [-1, 1] -> (N,).
+"""Differentiable attributes of images: (N, C, H, W) in [-1, 1] -> (N,).
 
-Light is in 0..1; four channels are premultiplied RGBA, seen before gray.
+Intensities are in 0..1. Premultiplied RGBA is placed on mid-gray.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from torch import Tensor
 from gan.metrics.pixels import LUMA, rgb
 
 
-def light(x: Tensor) -> Tensor:
-    """(N, 3, H, W)."""
+def intensity(x: Tensor) -> Tensor:
+    """Return RGB intensities (N, 3, H, W)."""
     return rgb((x.clamp(-1, 1) + 1) * 127.5) / 255
 
 
 def luminance(x: Tensor) -> Tensor:
-    """(N, H, W)."""
-    y = light(x)
+    """Return the luminance (N, H, W)."""
+    y = intensity(x)
     return torch.einsum("nchw,c->nhw", y, y.new_tensor(LUMA))
 
 
@@ -30,24 +30,24 @@ def brightness(x: Tensor) -> Tensor:
 
 
 def contrast(x: Tensor) -> Tensor:
-    """Deviation of luminance."""
+    """Standard deviation of the luminance."""
     return luminance(x).flatten(1).std(1)
 
 
 def saturation(x: Tensor) -> Tensor:
-    """Mean distance of the strongest from the weakest of red, green and blue."""
-    y = light(x)
+    """Mean difference of the largest and the smallest of red, green and blue."""
+    y = intensity(x)
     return (y.amax(1) - y.amin(1)).mean((1, 2))
 
 
 def warmth(x: Tensor) -> Tensor:
-    """How much more red there is than blue, in the mean."""
-    y = light(x)
+    """Mean difference of red and blue."""
+    y = intensity(x)
     return (y[:, 0] - y[:, 2]).mean((1, 2))
 
 
 def sharpness(x: Tensor) -> Tensor:
-    """Mean difference of neighbors' luminance, which grain and edges raise."""
+    """Mean absolute luminance difference of neighboring pixels; grain and edges increase it."""
     y = luminance(x)
     return y.diff(dim=1).abs().mean((1, 2)) + y.diff(dim=2).abs().mean((1, 2))
 
@@ -55,4 +55,4 @@ def sharpness(x: Tensor) -> Tensor:
 ATTRIBUTES: dict[str, Callable[[Tensor], Tensor]] = {
     each.__name__: each for each in (brightness, contrast, saturation, warmth, sharpness)
 }
-OF_COLORS = (saturation.__name__, warmth.__name__)  # which gray pictures have none of
+COLOR_ATTRIBUTES = (saturation.__name__, warmth.__name__)  # gray images do not have these

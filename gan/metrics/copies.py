@@ -1,4 +1,4 @@
-"""How many generated images are copies of training images."""
+"""The fraction of generated images that are copies of training images."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from torch import Tensor
 from gan.metrics.features import blocks, checked
 from gan.metrics.nearest_neighbors import distances, nearest
 
-QUANTILE = 0.05  # of real images are this near to a training image by chance
+QUANTILE = 0.05  # fraction of real images that are this close to a training image by chance
 
 
 def copy_rate(train: Tensor, held_out: Tensor | None, generated: Tensor, views: int = 1) -> float:
-    """The share of generated images nearer to a training image than all but 5 % of other real images are.
+    """Return the fraction of generated images that are closer to a training image than 95 % of other real images.
 
-    About .05 for a generator that copies as little as reality does, 1 for one that only copies. Noise is far from
-    everything and scores 0, so it says nothing where precision is low.
+    About 0.05 without memorization, 1 for a generator that only copies. Noise scores 0, so read it together with
+    precision.
 
     Args:
-        train: features (N, D) of the images trained on, and after them those of their mirror images if flips are used.
-        held_out: features (H, D) of real images of the same kind that were not trained on; None takes each image
-            trained on against all others instead.
+        train: features (N, D) of the training images, followed by those of their mirror images if flips are used.
+        held_out: features (H, D) of real images that are not in the training set; None compares each training image
+            with all others.
         generated: features (M, D).
-        views: how often each image is in `train`: 2 with its mirror image.
+        views: how often each image is in `train`: 2 with mirror images.
 
     Raises:
         UserError: no rows, or features that are not finite.
     """
     train, generated = checked("copy rate", train, generated, least=1)
-    return float((nearest(generated, train)[0] < chance(train, held_out, views)).double().mean())
+    return float((nearest(generated, train)[0] < chance_distance(train, held_out, views)).double().mean())
 
 
-def chance(train: Tensor, held_out: Tensor | None, views: int = 1) -> Tensor:
-    """The distance to `train` below which 5 % of other real images are; arguments as of `copy_rate`."""
+def chance_distance(train: Tensor, held_out: Tensor | None, views: int = 1) -> Tensor:
+    """Return the distance to `train` below which 5 % of other real images are; arguments as for `copy_rate`."""
     if held_out is None:
         (train,) = checked("copy rate", train, least=1)
         return torch.quantile(to_others(train, views), QUANTILE)
@@ -41,7 +41,7 @@ def chance(train: Tensor, held_out: Tensor | None, views: int = 1) -> Tensor:
 
 
 def to_others(train: Tensor, views: int = 1) -> Tensor:
-    """Of each image (N,) the distance to the nearest view of another; rows i, i + N, ... show image i."""
+    """Return for each image (N,) the distance to the nearest view of another image; rows i, i + N, ... show image i."""
     n = len(train) // views
     first, found = 0, []
     for part in blocks(train[:n]):

@@ -1,4 +1,4 @@
-"""Features of DINOv2, which agree with people's judgment of images better than Inception's (Stein et al., 2023)."""
+"""Features of DINOv2, which agree with human judgment better than those of Inception (Stein et al., 2023)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ MODEL = "vit_large_patch14_dinov2"
 SIDE = 224
 PATCH = 14
 MEAN = (0.485, 0.456, 0.406)  # of ImageNet
-DEVIATION = (0.229, 0.224, 0.225)
+STD = (0.229, 0.224, 0.225)
 
 
 class DINOv2(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 1024): the class token of ViT-L/14 (Oquab et al., 2023, arXiv:2304.07193).
 
-    Args, Raises: as `Inception`, with timm.
+    Arguments and errors as for `Inception`, with timm.
     """
 
     name = "dinov2"
     dimension = 1024
     resize = f"bicubic, antialiased, {SIDE}x{SIDE}"
     mean: Tensor
-    deviation: Tensor
+    std: Tensor
     weights = files.KNOWN["dinov2"].sha256
 
     def __init__(self, weights: str | os.PathLike[str] | None = None, download: bool = False) -> None:
@@ -48,17 +48,17 @@ class DINOv2(nn.Module):
         network.load_state_dict(checkpoint_filter_fn(stored, network), assign=True)
         self.network = network.eval().requires_grad_(False)
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None] * 255, persistent=False)
-        self.register_buffer("deviation", torch.tensor(DEVIATION)[:, None, None] * 255, persistent=False)
+        self.register_buffer("std", torch.tensor(STD)[:, None, None] * 255, persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
         x = interpolate(rgb(images), (SIDE, SIDE), mode="bicubic", antialias=True).clamp(0, 255)
-        return self.network((x - self.mean) / self.deviation)
+        return self.network((x - self.mean) / self.std)
 
 
 def at_side(positions: Tensor, side: int) -> Tensor:
-    """Position embeddings (1, 1 + s^2, D) of a larger image -> (1, 1 + side^2, D).
+    """Resize position embeddings (1, 1 + s^2, D) to (1, 1 + side^2, D).
 
-    As DINOv2's own code does it: bicubic without anti-aliasing, with a scale a little too large.
+    As in the authors' code: bicubic without antialiasing, with a scale that is slightly too large.
     """
     own, grid = positions[:, :1], positions[:, 1:]
     old = round(grid.shape[1] ** 0.5)

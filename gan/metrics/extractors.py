@@ -1,13 +1,13 @@
-"""Feature extractors: the contract, those known by name, and how one is run.
+"""Feature extractors: their contract, the built-in ones, and how to run them.
 
-An extractor is called with uint8 (N, C, H, W) and gives (N, dimension). Its attributes:
+An extractor is called with uint8 (N, C, H, W) and returns (N, dimension). Its attributes:
 
-name        goes into the name of each number: eval/kid_lite0
-dimension   numbers an image
-resize      what is done to images first, in words
-weights     SHA-256 of its file of weights, empty where there is none
+name        part of the names of metrics: eval/kid_lite0
+dimension   features per image
+resize      a description of the resizing
+weights     SHA-256 of the file of weights, empty if there is none
 
-Only the name must be there on one of the user's own.
+A custom extractor needs only the name.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from torch import Tensor
 from gan.common.errors import UserError
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
-CHUNK = 16  # images a pass: with other numbers, kernels round otherwise
+CHUNK = 16  # images per pass: kernels round differently with other batch sizes
 KNOWN = {
     "lite0": "gan.metrics.lite0.Lite0Features",
     "random_conv": "gan.metrics.random_conv.RandomConv",
@@ -38,48 +38,49 @@ KNOWN = {
 
 
 def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
-    """A known extractor, or the user's own as module.Class, looked for from the current folder too.
+    """Return a built-in extractor, or a custom one given as module.Class; also looks in the current folder.
 
     Args:
-        known_only: for a name that a file holds and nobody typed: no module is imported for it but ours.
+        known_only: refuse custom classes; for names that come from a file, which must not import other modules.
 
     Raises:
-        UserError: there is none of that name, or it does not fit the contract.
-        MissingWeights: its weights are not there.
+        UserError: the name is unknown, or the class does not fit the contract.
+        MissingWeights: the weights are missing.
     """
-    kind = located(name, known_only)
+    kind = extractor_class(name, known_only)
     try:
         made = kind(**options)
     except UserError:
         raise
-    except Exception as error:  # of the user's own code
-        raise UserError(f"extractor {name}: cannot be made ({reason(error)})") from error
+    except Exception as error:  # of a custom class
+        raise UserError(f"extractor {name}: cannot be created ({reason(error)})") from error
     return checked(made, name)
 
 
-def located(name: str, known_only: bool = False) -> Any:
-    """The class of a known extractor, or of the user's own; arguments and errors as of `extractor`."""
+def extractor_class(name: str, known_only: bool = False) -> Any:
+    """Return the class of an extractor; arguments and errors as for `extractor`."""
     if not (name in KNOWN or (OWN.fullmatch(name) and not known_only)):
-        own = "" if known_only else ", or your own as module.Class"
+        own = "" if known_only else ", or a custom one as module.Class"
         raise UserError(f"extractor {name}: not known; use {', '.join(KNOWN)}{own}")
     module, _, attribute = KNOWN.get(name, name).rpartition(".")
     if name not in KNOWN and os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # a module of the user's own can raise anything, and end the process
+    except (Exception, SystemExit) as error:  # a custom module can raise anything, and exit
         raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
     if not isinstance(found, type):
-        raise UserError(f"extractor {name}: is no class; name one that is called with images, as module.Class")
+        raise UserError(f"extractor {name}: is not a class; give a callable class as module.Class")
     return found
 
 
 def reason(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Return an error's message in one line."""
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def checked(made: Any, name: str) -> Any:
+    """Return the extractor; raise UserError if it does not fit the contract."""
     if not callable(made) or not isinstance(getattr(made, "name", None), str):
         raise UserError(f"extractor {name}: must be callable and have a `name`")
     return made
@@ -87,13 +88,13 @@ def checked(made: Any, name: str) -> Any:
 
 @torch.no_grad()
 def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
-    """uint8 (N, C, H, W) -> float32 (N, D) on the CPU, the same for an image whatever it is given together with.
+    """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W); they do not depend on other images.
 
     Args:
-        advance: told of how many more images are done.
+        advance: called with the number of images after each pass.
 
     Raises:
-        UserError: what the extractor gives is not a row for each image.
+        UserError: the extractor does not return one row per image.
     """
     device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
     rows = []
@@ -107,23 +108,25 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
 
 
 def given(extractor: Any, images: Tensor) -> Tensor:
-    """What an extractor gives for images; UserError where that is not a row for each, or it fails."""
+    """Return an extractor's output; raise UserError if it fails or does not return one row per image."""
     try:
         found = extractor(images)
     except (UserError, MemoryError):
         raise
     except Exception as error:
         if type(extractor).__module__.startswith("gan."):
-            raise  # a mistake of ours
+            raise  # an error in our code
         raise UserError(f"extractor {extractor.name}: fails ({type(error).__name__}: {reason(error)})") from error
     if not isinstance(found, Tensor) or found.ndim != 2 or len(found) != len(images):
         shape = tuple(getattr(found, "shape", ())) or type(found).__name__
-        raise UserError(f"extractor {extractor.name}: gave {shape} for {len(images)} images; a row each is needed")
+        raise UserError(
+            f"extractor {extractor.name}: returned {shape} for {len(images)} images; return one row per image"
+        )
     return found
 
 
-def source(extractor: Any) -> tuple[str, ...]:
-    """What tells its features from those of another of that name: weights, resize, code and device."""
+def fingerprint(extractor: Any) -> tuple[str, ...]:
+    """Return what identifies the features besides the name: weights, resize, code and device."""
     kind = type(extractor)
     try:
         code = hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()

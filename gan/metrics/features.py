@@ -1,4 +1,4 @@
-"""What all distances expect of the features that they are given."""
+"""Validation of features, and blocks of rows."""
 
 from __future__ import annotations
 
@@ -9,31 +9,30 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 
-LARGEST = 1e45  # the kernel distance takes the sixth power
-ROWS = 1024  # of a block: no matrix of all pairs is held where there are many images
+LARGEST = 1e45  # KID uses the sixth power
+ROWS = 1024  # of a block, so that no matrix of all pairs is needed
 
 
 def checked(what: str, *sets: Tensor, least: int = 2) -> list[Tensor]:
-    """The sets (N, D) in float64; `what` names the measure in errors.
+    """Return the sets (N, D) in float64; `what` is the metric's name in errors.
 
     Raises:
-        UserError: not matrices of one width, fewer than `least` rows, or a value that is not finite or whose sixth
-            power is not.
+        UserError: not matrices of one width, fewer than `least` rows, or values that are not finite or too large.
     """
     shapes = [tuple(features.shape) for features in sets]
     if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) > 1:
-        raise UserError(f"{what}: features of shape {', '.join(map(str, shapes))}; matrices of one width are needed")
+        raise UserError(f"{what}: features of shape {', '.join(map(str, shapes))}; must be matrices of the same width")
     if min(shape[0] for shape in shapes) < least:
         counts = " and ".join(str(shape[0]) for shape in shapes)
         raise UserError(f"{what} of {counts} images: at least {least} of each are needed")
     if shapes[0][1] == 0:
-        raise UserError(f"{what}: features without numbers")
+        raise UserError(f"{what}: features have no columns")
     for features in sets:
         if not torch.isfinite(features).all():
             bad = int((~torch.isfinite(features)).any(1).sum())
             raise UserError(f"{what}: the features of {bad} of {len(features)} images are not finite")
         if features.is_floating_point() and float(features.abs().max()) > LARGEST:
-            raise UserError(f"{what}: features beyond {LARGEST:g}, whose powers no number holds")
+            raise UserError(f"{what}: features larger than {LARGEST:g} overflow")
     return [features.double() for features in sets]
 
 

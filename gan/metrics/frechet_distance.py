@@ -1,4 +1,4 @@
-"""The Fréchet distance (FD; FID where the features are Inception's) between two sets of features."""
+"""The Fréchet distance (FD; FID with Inception features) between two sets of features."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from gan.metrics.features import checked
 
 
 def frechet_distance(x: Tensor, y: Tensor) -> float:
-    """Squared distance of the normal distributions fitted to two sets: |m - m'|^2 + tr(S + S' - 2 (S S')^1/2), >= 0.
+    """Return |m - m'|^2 + tr(S + S' - 2 (S S')^1/2) of the normal distributions fitted to two sets.
 
-    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, arXiv:1706.08500, equation 6. Biased upwards,
-    the more the fewer images there are, and by an amount that depends on the model: compare at equal counts only.
-    Float64 throughout, on the CPU.
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, arXiv:1706.08500, equation 6. Biased upward
+    at small numbers of images, by an amount that depends on the model: compare at equal numbers only. Computed in
+    float64 on the CPU.
 
     Args:
         x, y: features (N, D) and (M, D).
@@ -27,7 +27,7 @@ def frechet_distance(x: Tensor, y: Tensor) -> float:
     n, m, d = len(x), len(y), x.shape[1]
     spread = x.square().sum() / (n - 1) + y.square().sum() / (m - 1)  # the traces of both covariances
     if min(n, m) < d:
-        common = torch.linalg.svdvals(x @ y.T).sum() / ((n - 1) * (m - 1)) ** 0.5  # the root's trace without a D x D
+        common = torch.linalg.svdvals(x @ y.T).sum() / ((n - 1) * (m - 1)) ** 0.5  # without a D x D matrix
     else:
         root = _root(x.T @ x / (n - 1))
         product = root @ (y.T @ y / (m - 1)) @ root  # symmetric, with the eigenvalues of S S'

@@ -1,4 +1,4 @@
-"""What makes an image look retro, in numbers to be read beside those of real images. uint8 (N, C, H, W)."""
+"""Statistics of the retro look of images uint8 (N, C, H, W), to compare with those of real images."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gan.common.errors import UserError
-from gan.metrics.pixels import LUMA, drawn
+from gan.metrics.pixels import LUMA, opaque_pixels
 
-PALETTE = 4096  # the most frequent colors, that is
+PALETTE = 4096  # colors, the most frequent ones
 
 
 def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
-    """For sprites and tiles, averaged over images.
+    """Return statistics of pixel art, averaged over images.
 
-    - colors: different colors an image; of RGBA, those of pixels that are at least half opaque;
-    - grid: the share of cells of `cell` x `cell` pixels that have one color, 1 for art enlarged by that factor;
-    - coverage: the mean of alpha, 0..1; and soft: the share of pixels that are neither clear nor opaque. RGBA only.
+    - colors: number of different colors; with RGBA, of pixels that are at least half opaque;
+    - grid: fraction of cells of `cell` x `cell` pixels with one color, 1 for art enlarged by that factor;
+    - coverage: mean alpha in 0..1; soft: fraction of pixels that are neither transparent nor opaque. RGBA only.
 
     Raises:
         UserError: no images, or a cell below 1 or above a side.
@@ -29,10 +29,10 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     if not 1 <= cell <= min(images.shape[2:]):
         raise UserError(f"cell={cell}: from 1 to the shorter side of the images, {min(images.shape[2:])}")
     x = images.float()
-    even = max_pool2d(x, cell) == -max_pool2d(-x, cell)  # (N, C, H/cell, W/cell)
+    uniform = max_pool2d(x, cell) == -max_pool2d(-x, cell)  # (N, C, H/cell, W/cell)
     statistics = {
         "colors": float(np.mean([len(_codes(image).unique()) for image in images])),
-        "grid": float(even.all(1).double().mean()),
+        "grid": float(uniform.all(1).double().mean()),
     }
     if images.shape[1] == 4:
         alpha = images[:, 3]
@@ -42,12 +42,12 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
 
 
 def palette_distance(real: Tensor, fake: Tensor) -> float:
-    """How far a drawn pixel of `fake` is from the palette of `real`, on average, in CIELAB units: 2 is just seen.
+    """Return the mean CIELAB distance of the pixels of `fake` from the palette of `real`; 2 is just noticeable.
 
-    The palette are the 4,096 most frequent colors of the drawn pixels of all real images.
+    The palette consists of the 4,096 most frequent colors of all real images. Transparent pixels are ignored.
 
     Raises:
-        UserError: numbers of channels differ, or nothing is drawn in one of the sets.
+        UserError: numbers of channels differ, or all pixels of a set are transparent.
     """
     if real.shape[1] != fake.shape[1]:
         raise UserError(f"palettes of images with {real.shape[1]} and {fake.shape[1]} channels cannot be compared")
@@ -61,19 +61,19 @@ def palette_distance(real: Tensor, fake: Tensor) -> float:
 
 
 def photograph_statistics(images: Tensor) -> dict[str, float]:
-    """For photographs and prints, averaged over images, in 0..1 of the range of luma.
+    """Return statistics of photographs and prints, averaged over images, in units of the luma range.
 
-    - mean and contrast (standard deviation) of luma; black and white: its 1 % and 99 % quantiles, which fading brings
-      together; chroma: the mean distance of a pixel's color from gray;
-    - grain: the standard deviation of luma about its 3 x 3 average, where that is smooth (the calmest half of pixels).
+    - mean and contrast (standard deviation) of luma; black and white: its 1 % and 99 % quantiles; chroma: mean distance
+      of a pixel's color from gray;
+    - grain: standard deviation of luma from its 3 x 3 mean, in the smoother half of the pixels.
 
     Raises:
-        UserError: no images, or less than two places for a square of 3 x 3 pixels in one.
+        UserError: no images, or images smaller than 4x3 pixels.
     """
     height, width = images.shape[2:]
     if not len(images) or min(height, width) < 3 or height * width < 12:
         raise UserError(
-            f"statistics of photographs: {len(images)} images of {width}x{height} pixels; one of 4x3 at least"
+            f"photograph statistics: {len(images)} images of {width}x{height} pixels; needs an image of at least 4x3"
         )
     x = images[:, :3].double() / 255
     if x.shape[1] == 1:
@@ -95,12 +95,12 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
 
 
 def _codes(image: Tensor) -> Tensor:
-    """(C, ...) -> straight colors of the drawn pixels, (pixels,): red * 65536 + green * 256 + blue."""
-    red, green, blue = drawn(image).expand(3, -1)
+    """Return the straight colors of the opaque pixels of (C, ...) as (pixels,): red * 65536 + green * 256 + blue."""
+    red, green, blue = opaque_pixels(image).expand(3, -1)
     return (red * 256 + green) * 256 + blue
 
 
 def _lab(codes: Tensor) -> Tensor:
-    """(K,) -> CIELAB (K, 3)."""
+    """Convert color codes (K,) to CIELAB (K, 3)."""
     rgb = torch.stack([codes // 65536, codes // 256 % 256, codes % 256], 1)
     return torch.from_numpy(rgb2lab(rgb.to(torch.uint8).numpy()[None])[0])

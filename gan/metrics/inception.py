@@ -1,4 +1,4 @@
-"""Features of the Inception network that FID is published with, in torch-fidelity's conversion."""
+"""Features of the Inception network of the published FID, in torch-fidelity's conversion."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Inception(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 2048): the pooled layer (Heusel et al., 2017), after TensorFlow 1's resize.
 
     Args:
-        weights: the file of weights or its folder; None looks in torch.hub's.
-        download: fetch it where it is missing.
+        weights: the file of weights or its folder; None for torch.hub's.
+        download: download it if it is missing.
 
     Raises:
-        UserError: torch-fidelity is not installed, or the file is not the known one.
-        MissingWeights: the file is not there.
+        UserError: torch-fidelity is not installed, or the file has another hash.
+        MissingWeights: the file is missing.
     """
 
     name = "inception"
@@ -37,7 +37,7 @@ class Inception(nn.Module):
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
             raise UserError("inception needs torch-fidelity: pip install -e '.[fid]'") from error
-        plain = BytesIO()  # torch-fidelity would read the file as a pickle that may run code
+        plain = BytesIO()  # torch-fidelity unpickles the file, which could run code
         torch.save(torch.load(path, map_location="cpu", weights_only=True), plain)
         plain.seek(0)
         self.network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=plain)

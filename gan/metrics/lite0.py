@@ -1,4 +1,4 @@
-"""Features of EfficientNet-Lite0: what an image shows, without a download."""
+"""Features of EfficientNet-Lite0, which need no download."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Lite0Features(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 1280): the last layer before the classifier, averaged over the image.
 
     Raises:
-        UserError: the weights are not there or not the known ones.
+        UserError: the weights are missing or have another hash.
     """
 
     name = "lite0"

@@ -1,4 +1,4 @@
-"""How far images are from the ones they should be: for translation and reconstruction. uint8 (N, C, H, W) -> (N,)."""
+"""Full-reference metrics, for translation and reconstruction: pairs of images uint8 (N, C, H, W) -> (N,)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WINDOW = 11  # pixels, of SSIM's Gaussian
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio in dB, infinite for equal images.
+    """Return the peak signal-to-noise ratio in dB; infinite for equal images.
 
     Raises:
         UserError: shapes differ.
@@ -27,7 +27,7 @@ def psnr(x: Tensor, y: Tensor) -> Tensor:
 
 
 def ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Structural similarity, 1 for equal images (Wang et al., 2004: 11 x 11 Gaussian of deviation 1.5).
+    """Return the structural similarity, 1 for equal images (Wang et al., 2004: Gaussian of 11 x 11, sigma 1.5).
 
     Raises:
         UserError: shapes differ, there are no images, or a side is below 11 pixels.
@@ -35,22 +35,23 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     _same_shape(x, y)
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
-        raise UserError(f"SSIM of {len(x)} images of {size}: it needs one, and no side may be below {WINDOW}")
-    return torch.cat([_ssim(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])  # 300 MB each at 256 pixels
+        raise UserError(f"SSIM of {len(x)} images of {size}: needs one, and no side may be below {WINDOW}")
+    # One by one: each takes 300 MB at 256 pixels.
+    return torch.cat([_ssim(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
     x, y = x.double(), y.double()  # variances are differences of squares
     values = structural_similarity_index_measure(x, y, data_range=255.0, reduction="none")
-    assert isinstance(values, Tensor)  # no tuple with the map, which was not asked for
+    assert isinstance(values, Tensor)  # not the tuple with the full map
     return values.float()
 
 
 def color_difference(x: Tensor, y: Tensor) -> Tensor:
-    """CIEDE2000 averaged over the pixels of RGB images: about 1 is just seen, 100 is black against white.
+    """Return CIEDE2000 averaged over the pixels of RGB images: 1 is just noticeable, 100 is black against white.
 
     Raises:
-        UserError: shapes differ, or not three channels.
+        UserError: shapes differ, or images are not RGB.
     """
     _same_shape(x, y)
     if x.shape[1] != 3:
@@ -59,19 +60,19 @@ def color_difference(x: Tensor, y: Tensor) -> Tensor:
 
 
 class PerceptualDistance(nn.Module):
-    """How different two images look, 0 for equal ones: LPIPS with Lite0 in place of VGG, and all channels alike.
+    """Perceptual distance, 0 for equal images: LPIPS with Lite0 instead of VGG, and without channel weights.
 
-    Features at five depths are brought to unit length at each place; squared differences are summed over channels and
-    averaged over places and depths (Zhang et al., 2018, arXiv:1801.03924, equation 1 with w = 1). Numbers from it are
-    no LPIPS and compare with nothing else.
+    Features at five depths are normalized at each position; squared differences are summed over channels and averaged
+    over positions and depths (Zhang et al., 2018, arXiv:1801.03924, equation 1 with w = 1). The values are not
+    comparable with LPIPS.
 
     Raises:
-        UserError: shapes differ; the weights are not there or not the known ones.
+        UserError: shapes differ; the weights are missing or have another hash.
     """
 
     depths = (0, 2, 4, 10, 15)  # blocks
-    side = 128  # pixels: every image is brought to 128x128
-    chunk = 32  # images a pass
+    side = 128  # images are resized to 128x128 pixels
+    chunk = 32  # images per pass
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,22 +82,24 @@ class PerceptualDistance(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         _same_shape(x, y)
         pairs = zip(x.split(self.chunk), y.split(self.chunk), strict=True)
-        return torch.cat([self.between(*(self.depicted(resized(each, self.side)) for each in pair)) for pair in pairs])
+        return torch.cat(
+            [self.distance(*(self.normalized_features(resized(each, self.side)) for each in pair)) for pair in pairs]
+        )
 
-    def depicted(self, colors: Tensor) -> list[Tensor]:
-        """RGB in 0..255, float (N, 3, H, W), of any size -> what is compared, at each depth."""
+    def normalized_features(self, colors: Tensor) -> list[Tensor]:
+        """Return the normalized features at each depth of RGB in 0..255, float (N, 3, H, W)."""
         found = self.network.features(colors)
         return [normalize(found[depth], dim=1, eps=1e-6) for depth in self.depths]
 
     @staticmethod
-    def between(x: list[Tensor], y: list[Tensor]) -> Tensor:
-        """(N,), of two lists of `depicted`."""
+    def distance(x: list[Tensor], y: list[Tensor]) -> Tensor:
+        """Return the distance (N,) of two lists of `normalized_features`."""
         return torch.stack([(a - b).square().sum(1).mean((1, 2)) for a, b in zip(x, y, strict=True)]).mean(0)
 
 
 def _same_shape(x: Tensor, y: Tensor) -> None:
     if x.shape != y.shape:
-        raise UserError(f"pairs of images of shape {tuple(x.shape)} and {tuple(y.shape)}: they must be alike")
+        raise UserError(f"pairs of images of shape {tuple(x.shape)} and {tuple(y.shape)}: their shapes must be equal")
 
 
 def _lab(image: Tensor) -> np.ndarray:

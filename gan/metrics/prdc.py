@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: how much of each set lies in the neighborhoods of the other."""
+"""Precision, recall, density and coverage (PRDC)."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from gan.metrics.nearest_neighbors import distances, radii
 
 
 def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, float]:
-    """What a generated set y lacks beside a real set x. A ball around each image reaches to its k-th nearest neighbor.
+    """Compare a generated set y with a real set x. The ball of an image reaches to its k-th nearest neighbor.
 
-    - precision: the share of y in some ball of x, "looks real";
-    - recall: the share of x in some ball of y, "nothing is missing" (Kynkäänniemi et al., 2019, arXiv:1904.06991);
-    - density: in how many balls of x an image of y lies, divided by k; above 1 where y sits in the thick of x;
-    - coverage: the share of x whose ball holds an image of y (Naeem et al., 2020, arXiv:2002.09797).
+    - precision: fraction of y in a ball of x: fidelity;
+    - recall: fraction of x in a ball of y: diversity (Kynkäänniemi et al., 2019, arXiv:1904.06991);
+    - density: number of balls of x that contain an image of y, divided by k; can be above 1;
+    - coverage: fraction of x whose ball contains an image of y (Naeem et al., 2020, arXiv:2002.09797).
 
     Args:
         x, y: real features (N, D) and generated ones (M, D).
-        strict: whether an image on the rim of a ball is outside, as in Naeem et al.; in Kynkäänniemi et al. not.
+        strict: an image on the rim of a ball is outside (Naeem et al.), otherwise inside (Kynkäänniemi et al.).
 
     Raises:
-        UserError: not more than k rows, or features that are not finite.
+        UserError: at most k rows, or features that are not finite.
     """
     x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
     of_x, of_y = radii(x, k), radii(y, k)
     within = torch.lt if strict else torch.le
-    balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # of x, that hold each image of y
+    balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # number of balls of x that contain each image of y
     recalled = covered = 0
     for part, radius in zip(blocks(x), blocks(of_x), strict=True):
         between = distances(part, y)  # (rows, M)
@@ -47,7 +47,7 @@ class PrecisionRecall:
     """The metrics `precision` and `recall` for the Evaluate callback.
 
     Args:
-        k: neighbors that an image's ball reaches to; as many images and one more are needed.
+        k: nearest neighbors; needs at least k + 1 images.
     """
 
     def __init__(self, k: int = 5) -> None:

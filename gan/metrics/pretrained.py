@@ -1,6 +1,6 @@
-"""Files of weights that others publish: what they are called, where they are looked for, whether they are right.
+"""Published files of weights: their names, where they are searched, and their verification.
 
-No torch, so that a command can say at once that a file is missing.
+Does not import torch, so that a command can report a missing file at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gan.common.files import write_atomically
 
 
 class MissingWeights(UserError):
-    """A file of weights is not there; training goes on without what needs it."""
+    """A file of weights is missing; training continues without the metrics that need it."""
 
 
 class Weights(NamedTuple):
@@ -43,21 +43,21 @@ KNOWN = {
 
 
 def hub() -> Path:
-    """Where torch.hub keeps what it downloads, and other programs look."""
+    """Return torch.hub's folder of downloads, which other programs use too."""
     base = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "torch"
     return Path(base) / "hub" / "checkpoints"
 
 
 def find(name: str, given: str | os.PathLike[str] | None = None, download: bool = False) -> Path:
-    """The file of weights of KNOWN[name], its hash checked.
+    """Return the file of weights of KNOWN[name] after checking its hash.
 
     Args:
-        given: the file, or the folder that it is in; None looks in torch.hub's folder.
-        download: fetch it into that folder where it is not there.
+        given: the file or its folder; None for torch.hub's folder.
+        download: download the file into that folder if it is missing.
 
     Raises:
-        MissingWeights: it is not there, or cannot be downloaded.
-        UserError: it is not the file that is known.
+        MissingWeights: the file is missing, or cannot be downloaded.
+        UserError: the file has another size or hash.
     """
     weights = KNOWN[name]
     path = hub() if given is None else Path(given)
@@ -67,20 +67,20 @@ def find(name: str, given: str | os.PathLike[str] | None = None, download: bool 
         if not download:
             raise MissingWeights(
                 f"{name} needs {weights.file} ({weights.size:,} bytes, sha256 {weights.sha256}), which is not in "
-                f"{path.parent}: put it there; gan evaluate also takes --weights PATH, or --download to fetch "
+                f"{path.parent}: put it there, or give gan evaluate --weights PATH, or --download to download "
                 f"{weights.url}"
             )
         _download(weights, path)
-    wrong = f"{path}: not the {name} weights that are known"
+    wrong = f"{path}: not the expected {name} weights"
     try:
         if (size := path.stat().st_size) != weights.size:
-            raise UserError(f"{wrong}: {size:,} bytes, {weights.size:,} are expected; remove it")
+            raise UserError(f"{wrong}: {size:,} bytes instead of {weights.size:,}; remove the file")
         with open(path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     if digest != weights.sha256:
-        raise UserError(f"{wrong}: sha256 {digest}, {weights.sha256} is expected; remove it")
+        raise UserError(f"{wrong}: sha256 {digest} instead of {weights.sha256}; remove the file")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Features from convolutions with fixed random weights: no download, the same everywhere, no substitute for FID's."""
+"""Features of convolutions with fixed random weights: no download, but no substitute for FID's features."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from gan.metrics.pixels import resized
 
 
 class RandomConv(nn.Module):
-    """uint8 (N, C, H, W) -> float32 (N, 896): three random convolutions of the image at 64x64, each averaged over 2x2.
+    """uint8 (N, C, H, W) -> float32 (N, 896): three random convolutions of the image at 64x64, each pooled to 2x2.
 
-    Random filters see color, texture and coarse layout, not what is depicted. Numbers from it are named
-    `..._random_conv` and compare with nothing else.
+    Random filters measure color, texture and coarse layout, not content. Metrics with these features are named
+    `..._random_conv`; do not compare them with others.
     """
 
     name = "random_conv"
@@ -27,7 +27,7 @@ class RandomConv(nn.Module):
         shapes = [(32, 3, 5, 5), (64, 32, 3, 3), (128, 64, 3, 3)]
         filters = [
             torch.randn(shape, generator=random) * (2 / (shape[1] * shape[2] * shape[3])) ** 0.5 for shape in shapes
-        ]  # He et al., 2015: activations keep their scale
+        ]  # He et al., 2015: keeps the scale of activations
         self.filters = nn.ParameterList(
             nn.Parameter(weight.contiguous(memory_format=torch.channels_last), requires_grad=False)
             for weight in filters

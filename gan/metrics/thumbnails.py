@@ -1,4 +1,4 @@
-"""What copies are recognized by: a thumbnail, brightness at 16x16 and color at 4x4."""
+"""Thumbnails to find copies: brightness at 16x16 and color at 4x4."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from torch.nn.functional import interpolate
 
 from gan.metrics.pixels import rgb
 
-LUMA, CHROMA = 16, 4  # pixels a side
+LUMA, CHROMA = 16, 4  # pixels per side
 YCC = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))  # of RGB (JFIF)
-CHUNK = 256  # images at a time
+CHUNK = 256  # images per pass
 
 
 def thumbnails(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, 288), each part weighted so that its size does not count.
+    """uint8 (N, C, H, W) -> (N, 288); both parts have equal weight.
 
-    A network's features move further under JPEG than from one real image to the next; a thumbnail does not, nor under
-    noise. Measured with copies of 600 real images at JPEG quality 75 and a 5 % rate by chance: found are 99 % of tiles
-    of 32 pixels and all cards of 96x64, in Lite0's features 8 and 12 %.
+    JPEG compression can change a network's features more than replacing the image does; thumbnails are robust to
+    JPEG and noise. Measured with copies of 600 real images at JPEG quality 75 and a chance rate of 5 %: thumbnails find
+    99 % of tiles of 32 pixels and all cards of 96x64, Lite0's features 8 % and 12 %.
     """
     return torch.cat([_small(part) for part in images.split(CHUNK)]) if len(images) else torch.empty(0, 288)
 

@@ -1,4 +1,4 @@
-"""The Vendi score: how many different images a set amounts to."""
+"""The Vendi score: the effective number of different images of a set."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gan.metrics.features import checked
 
 
 def vendi_score(x: Tensor) -> float:
-    """exp of the entropy of the eigenvalues of K / N, where K holds the cosines of all pairs: from 1 (all alike) to N.
+    """Return exp of the entropy of the eigenvalues of K / N, with K the cosines of all pairs: from 1 (all equal) to N.
 
-    Friedman and Dieng, "The Vendi Score", 2023, arXiv:2210.02410, definition 3.1 (order 1). It needs no real images;
-    compare at equal counts.
+    Friedman and Dieng, "The Vendi Score", 2023, arXiv:2210.02410, definition 3.1 (order 1). Needs no real images;
+    compare at equal numbers of images.
 
     Args:
         x: features (N, D).
@@ -22,6 +22,6 @@ def vendi_score(x: Tensor) -> float:
     """
     (x,) = checked("Vendi score", x, least=1)
     x = torch.nn.functional.normalize(x.cpu(), dim=1)
-    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x  # both have the eigenvalues that are not zero
+    gram = x @ x.T if len(x) <= x.shape[1] else x.T @ x  # both have the same nonzero eigenvalues
     values = torch.linalg.eigvalsh(gram / len(x)).clamp_min(0)
     return float(torch.special.entr(values).sum().exp())

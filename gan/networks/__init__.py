@@ -1,1 +1,1 @@
-"""Generators and discriminators, one family a file."""
+"""Generators, translators and discriminators, one family per file."""

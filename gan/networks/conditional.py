@@ -1,4 +1,4 @@
-"""Classes in a network: conditional normalization in generators, projection in discriminators."""
+"""Class conditioning: conditional batch normalization for generators, projection for discriminators."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 
-class ClassBatchNorm(nn.Module):
-    """BatchNorm2d with a scale and a shift for each class, (N, C, h, w) and (N,) -> (N, C, h, w).
+class ConditionalBatchNorm2d(nn.Module):
+    """BatchNorm2d with a scale and a shift per class: (N, C, h, w) and labels (N,) -> (N, C, h, w).
 
     Dumoulin et al., "A Learned Representation for Artistic Style", 2017, arXiv:1610.07629, equation 5. The statistics
-    are those of all classes together.
+    are over all classes.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
@@ -27,26 +27,26 @@ class ClassBatchNorm(nn.Module):
 
 
 def batch_norm(channels: int, classes: int) -> nn.Module:
-    """BatchNorm2d, with a scale and a shift for each class where there are classes."""
-    return ClassBatchNorm(channels, classes) if classes else nn.BatchNorm2d(channels)
+    """Return BatchNorm2d, or ConditionalBatchNorm2d if there are classes."""
+    return ConditionalBatchNorm2d(channels, classes) if classes else nn.BatchNorm2d(channels)
 
 
-def through(layers: Any, x: Tensor, label: Tensor | None) -> Tensor:
-    """x through the layers (a Sequential or ModuleList), of which those that know classes are told them."""
+def apply_layers(layers: Any, x: Tensor, label: Tensor | None) -> Tensor:
+    """Apply a Sequential or ModuleList to x; conditional layers also get the label."""
     for layer in layers:
-        x = layer(x, label) if isinstance(layer, ClassBatchNorm) else layer(x)
+        x = layer(x, label) if isinstance(layer, ConditionalBatchNorm2d) else layer(x)
     return x
 
 
 class Projection(nn.Module):
-    """How well pooled features (N, C) fit a class: their product with its embedding, (N,).
+    """Inner product (N,) of pooled features (N, C) with the embedding of the class.
 
     Miyato, Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637, equation 4.
     """
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.embedding = nn.Linear(classes, channels, bias=False)  # of one-hot classes: spectral_norm takes it
+        self.embedding = nn.Linear(classes, channels, bias=False)  # of one-hot labels; a Linear, for spectral_norm
 
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
         return (self.embedding.weight.T[label].to(features.dtype) * features).sum(1)

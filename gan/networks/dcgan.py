@@ -1,8 +1,8 @@
 """DCGAN for any size that is a small grid times a power of two.
 
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
-Networks", 2015, arXiv:1511.06434; hyper-parameters of pytorch/examples. A grid of 3 to 8 cells a side takes the
-place of the paper's 4x4, so that portrait, landscape and odd sizes need no resampling.
+Networks", 2015, arXiv:1511.06434; hyper-parameters of pytorch/examples. A grid of 3 to 8 cells per side replaces the
+paper's 4x4, so that portrait, landscape and odd sizes need no resampling.
 """
 
 from __future__ import annotations
@@ -13,23 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.losses.heads import Sliced
-from gan.networks.conditional import ClassBatchNorm, Projection, batch_norm, through
+from gan.losses.heads import Logits
+from gan.networks.conditional import ConditionalBatchNorm2d, Projection, apply_layers, batch_norm
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
-from gan.networks.san import SlicedHead
-from gan.networks.spectral import spectrally
+from gan.networks.heads import make_head
+from gan.networks.spectral import apply_spectral_norm
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
 
 
 class Generator(nn.Module):
-    """Latent (N, latent) -> image (N, C, H, W) in [-1, 1] through transposed convolutions and BatchNorm.
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1], with transposed convolutions and BatchNorm.
 
     Args:
-        detail: channels of one more stage, at the full size, before a convolution gives the image; 0 is the paper's
-            generator, whose last stage is at half of it. Short runs draw sharper edges with it.
-        classes: each with its own scales and shifts after BatchNorm; 0 takes no labels.
+        width: channels at half of the full size; up to 8 times as many at smaller sizes.
+        full_size_channels: channels of an additional stage at the full size; 0 for none, as in the paper. Short runs
+            give sharper edges with it.
+        classes: for conditional BatchNorm; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -38,14 +39,14 @@ class Generator(nn.Module):
         channels: int = 3,
         width: int = 64,
         latent_dim: int = 100,
-        detail: int = 0,
+        full_size_channels: int = 0,
         classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         self.latent_dim = latent_dim
         self.classes = classes
-        widths = channels_at(width, MAX_MULTIPLE * width, doublings) + [detail] * bool(detail)
+        widths = channels_at(width, MAX_MULTIPLE * width, doublings) + [full_size_channels] * bool(full_size_channels)
         self.stem = nn.Sequential(
             nn.ConvTranspose2d(latent_dim, widths[0], (rows, columns), bias=False),
             batch_norm(widths[0], classes),
@@ -60,32 +61,38 @@ class Generator(nn.Module):
             for before, after in pairwise(widths)
         )
         self.to_image = (
-            nn.Conv2d(detail, channels, 3, 1, 1, bias=False)
-            if detail
+            nn.Conv2d(full_size_channels, channels, 3, 1, 1, bias=False)
+            if full_size_channels
             else nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False)
         )
         self.apply(initialize)
 
     def latent_weights(self) -> list[Tensor]:
-        """Weights (outputs, latent) by which z comes in."""
+        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = through(self.stem, z[:, :, None, None], label)  # (N, latent) -> (N, width_0, rows, columns)
+        x = apply_layers(self.stem, z[:, :, None, None], label)  # (N, latent_dim) -> (N, width_0, rows, columns)
         for block in self.blocks:
-            x = through(block, x, label)  # (N, width_i, 2h, 2w)
+            x = apply_layers(block, x, label)  # (N, width_i, 2h, 2w)
         return torch.tanh(self.to_image(x))  # (N, C, H, W)
 
 
 class Discriminator(nn.Module):
-    """Image (N, C, H, W) -> logits (N,), no sigmoid.
+    """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        norm: "batch" is the paper's; "spectral" (Miyato et al., 2018) and "none" allow gradient penalties, which are
-            not defined for a discriminator that sees the batch.
-        classes: whose fit adds to the logit (`Projection`); 0 takes no labels.
-        san: `SlicedHead` in place of the last layer.
+        width: channels at half of the full size; up to 8 times as many at smaller sizes.
+        norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none"; gradient penalties need one of the last
+            two, since with BatchNorm a logit depends on the other images.
+        classes: for the projection (`Projection`); 0 for an unconditional discriminator.
+        head: name of a last layer in `gan.networks.heads`; None for the paper's.
     """
 
     def __init__(
@@ -95,11 +102,11 @@ class Discriminator(nn.Module):
         width: int = 64,
         norm: str = "batch",
         classes: int = 0,
-        san: bool = False,
+        head: str | None = None,
     ) -> None:
         super().__init__()
         if norm not in ("batch", "spectral", "none"):
-            raise UserError(f"model.discriminator.norm={norm}: batch, spectral or none")
+            raise UserError(f"model.discriminator.norm={norm}: unknown norm; use batch, spectral or none")
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, MAX_MULTIPLE * width, doublings)[::-1]
         self.from_image = nn.Sequential(nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
@@ -111,34 +118,36 @@ class Discriminator(nn.Module):
             )
             for before, after in pairwise(widths)
         )
-        self.sliced = san
-        self.to_logit = (
-            SlicedHead(widths[-1] * rows * columns, classes)
-            if san
-            else nn.Conv2d(widths[-1], 1, (rows, columns), bias=False)
+        self.head = head
+        self.to_logit = make_head(
+            head,
+            widths[-1] * rows * columns,
+            classes,
+            default=lambda: nn.Conv2d(widths[-1], 1, (rows, columns), bias=False),
         )
-        self.projection = Projection(widths[-1], classes) if classes and not san else None
+        self.projection = Projection(widths[-1], classes) if classes and head is None else None
         self.apply(initialize)
         if norm == "spectral":
-            spectrally(self)
+            apply_spectral_norm(self)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
+        """Return the activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(x, [self.from_image, *self.blocks])
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
         y = self.features(x)[-1]  # (N, width_n, rows, columns)
-        if self.sliced:
-            return self.to_logit(y.flatten(1), label)
+        if self.head is not None:
+            logits: Logits = self.to_logit(y.flatten(1), label)
+            return logits
         logit = self.to_logit(y).flatten()  # (N, 1, 1, 1) -> (N,)
         return logit if self.projection is None else logit + self.projection(y.sum((2, 3)), label)
 
 
 def initialize(module: nn.Module) -> None:
-    """Weights N(0, 0.02), BatchNorm scales N(1, 0.02), biases 0 (section 3 of the paper)."""
+    """Initialize weights from N(0, 0.02), BatchNorm scales from N(1, 0.02), biases to 0 (section 3 of the paper)."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
-    elif isinstance(module, ClassBatchNorm):
+    elif isinstance(module, ConditionalBatchNorm2d):
         nn.init.normal_(module.scale, 1.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d) and module.affine:
         nn.init.normal_(module.weight, 1.0, 0.02)

@@ -1,8 +1,8 @@
-"""FastGAN: a light generator with skip-layer excitation, and a discriminator that must also redraw what it sees.
+"""FastGAN: a light generator with skip-layer excitation, and a self-supervised discriminator with decoders.
 
 Liu, Zhu, Song, Elgammal, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", 2021,
 arXiv:2101.04775. The generator has one output, as in Projected GAN (Sauer et al., 2021, arXiv:2111.01007). Stages are
-counted from the small grid, 4x4 in the paper.
+counted from the smallest grid, 4x4 in the paper.
 """
 
 from __future__ import annotations
@@ -17,10 +17,20 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan.common.errors import UserError
 from gan.networks.grid import base_grid
 
-MULTIPLES = (16, 8, 4, 2, 2, 1, 0.5, 0.25, 0.125)  # of the width, from the grid on: 4, 8, ... 1024 px in the paper
-SKIP = 4  # stages that an excitation skips: 4 to 64 px in the paper
+MULTIPLES = (
+    16,
+    8,
+    4,
+    2,
+    2,
+    1,
+    0.5,
+    0.25,
+    0.125,
+)  # of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
+SKIP = 4  # stages that an excitation skips: 4 to 64 pixels in the paper
 SLOPE = 0.2  # of the discriminator's leaky ReLU
-WINDOW = 7  # pixels a side
+WINDOW = 7  # width of the SSIM window in pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for values from -1 to 1
 
 
@@ -28,8 +38,8 @@ def channels_at(width: int, stages: int) -> list[int]:
     return [max(4, int(width * multiple)) for multiple in MULTIPLES[:stages]]
 
 
-class Noise(nn.Module):
-    """x + gain * N(0, 1), one draw a pixel in training, none in eval mode so that a latent is one image."""
+class NoiseInjection(nn.Module):
+    """x + gain * N(0, 1), one value per pixel; x in eval mode, where a latent must always give the same image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,19 +52,19 @@ class Noise(nn.Module):
 
 
 class Up(nn.Sequential):
-    """Nearest neighbor doubling, 3x3, BatchNorm, gated linear unit; `twice` adds a second 3x3, and noise to both."""
+    """Nearest-neighbor upsampling, 3x3, BatchNorm, GLU; `twice` adds a second 3x3, and noise to both."""
 
     def __init__(self, before: int, after: int, twice: bool) -> None:
         layers: list[nn.Module] = [nn.Upsample(scale_factor=2)]
         for channels in (before, after) if twice else (before,):
             layers.append(convolution(channels, 2 * after, 3, padding=1))
-            layers += [Noise()] * twice
+            layers += [NoiseInjection()] * twice
             layers += [nn.BatchNorm2d(2 * after), nn.GLU(1)]
         super().__init__(*layers)
 
 
-class Excitation(nn.Module):
-    """Gates (N, C', 1, 1) in 0..1 for a large feature map, read off a small one (N, C, h, w): figure 3 of the paper."""
+class SkipLayerExcitation(nn.Module):
+    """Compute gates (N, C', 1, 1) in [0, 1] for a large feature map from a small one (N, C, h, w): figure 3."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -67,12 +77,14 @@ class Excitation(nn.Module):
 
 
 def excitations(widths: list[int]) -> nn.ModuleList:
-    """One for each stage that has another SKIP stages before it."""
-    return nn.ModuleList(Excitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False))
+    """Return an excitation for each stage from index SKIP on."""
+    return nn.ModuleList(
+        SkipLayerExcitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
+    )
 
 
-def excited(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> list[Tensor]:
-    """x and what each block makes of it, gated by what was there SKIP stages before."""
+def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> list[Tensor]:
+    """Return x and the output of each block, gated by the features SKIP stages before."""
     maps = [x]
     for stage, block in enumerate(blocks, start=1):
         y = block(maps[-1])  # (N, width_i, h, w)
@@ -81,10 +93,10 @@ def excited(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> lis
 
 
 class Generator(nn.Module):
-    """Latent (N, latent) -> image (N, C, H, W) in [-1, 1].
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
 
     Args:
-        width: channels of the sixth stage; up to 16 times as many below.
+        width: channels of the sixth stage; up to 16 times as many at smaller sizes.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 256) -> None:
@@ -104,19 +116,24 @@ class Generator(nn.Module):
         self.to_image = convolution(widths[-1], channels, 3, padding=1)
 
     def latent_weights(self) -> list[Tensor]:
-        """Weights (outputs, latent) by which z comes in."""
+        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         z = F.normalize(z) * self.latent_dim**0.5
-        x = self.stem(z[:, :, None, None])  # (N, latent) -> (N, width_0, rows, columns)
-        x = excited(x, self.blocks, self.excitations)[-1]  # (N, width_n, H, W)
+        x = self.stem(z[:, :, None, None])  # (N, latent_dim) -> (N, width_0, rows, columns)
+        x = excited_features(x, self.blocks, self.excitations)[-1]  # (N, width_n, H, W)
         return torch.tanh(self.to_image(x))  # (N, C, H, W)
 
 
 class Down(nn.Module):
-    """The mean of two ways to half the size, 4x4 and 3x3 beside mean and 1x1: (N, C, 2h, 2w) -> (N, C', h, w)."""
+    """Mean of two downsampling branches, 4x4 then 3x3, and mean then 1x1: (N, C, 2h, 2w) -> (N, C', h, w)."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -130,7 +147,7 @@ class Down(nn.Module):
 
 
 class Decoder(nn.Sequential):
-    """Features (N, C, h, w) -> image in [-1, 1], so many times doubled: what is left of an image can be redrawn."""
+    """Decode features (N, C, h, w) to images in [-1, 1], upsampled `doublings` times by 2."""
 
     def __init__(self, before: int, channels: int, doublings: int) -> None:
         widths = [before, *(max(8, before >> (n + 1)) for n in range(doublings))]
@@ -139,21 +156,24 @@ class Decoder(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """Image (N, C, H, W) -> logits (N, 1, h, w), one a patch; its features are also decoded back into the image.
+    """Images (N, C, H, W) -> logits (N, 1, h, w), one per patch; decoders reconstruct the images from its features.
 
     Args:
-        width: channels of the sixth stage from the grid, as for the generator; at most 8 times as many at the end.
+        width: channels of the sixth stage from the smallest grid, as in the generator; at most 8 times as many at the
+            last stage.
 
     Raises:
-        UserError: the images are too small to redraw a quarter of.
+        UserError: the images are too small.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64) -> None:
         super().__init__()
         doublings = base_grid((size[0], size[1]))[2]
         if doublings < 2 or min(size) < 2 * WINDOW:
-            raise UserError(f"model=fastgan: {size[0]}x{size[1]} pixels are too few to redraw; at least 16x16")
-        widths = [min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]]  # down to twice the grid
+            raise UserError(f"model=fastgan: data.size={size[0]}x{size[1]} is too small; use at least 16x16")
+        widths = [
+            min(8 * width, c) for c in channels_at(width, doublings + 1)[:0:-1]
+        ]  # down to twice the smallest grid
         self.from_image = nn.Sequential(
             convolution(channels, widths[0], 3, padding=1),
             nn.LeakyReLU(SLOPE),
@@ -166,25 +186,28 @@ class Discriminator(nn.Module):
         self.part = Decoder(widths[-2], channels, len(widths) - 2)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Activations after each stage, from (N, width_0, H, W) to (N, width_n, 2 rows, 2 columns)."""
-        return excited(self.from_image(x), self.blocks, self.excitations)
+        """Return the activations after each stage, from (N, width_0, H, W) to (N, width_n, 2 rows, 2 columns)."""
+        return excited_features(self.from_image(x), self.blocks, self.excitations)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.to_logits(self.features(x)[-1])
 
     def auxiliary(self, real: Tensor, fake: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
-        """How badly real images are redrawn, whole from the last features, a quarter from those before: section 3.2."""
+        """Return the reconstruction loss of real images: section 3.2.
+
+        The last features are decoded to the whole image, a random quarter of those before to that quarter.
+        """
         *_, before, last = self.features(real)
         rows, columns = before.shape[2] // 2, before.shape[3] // 2
         top, left = (int(torch.randint(side + 1, ())) for side in (rows, columns))
         scale = real.shape[2] // before.shape[2]
         quarter = real[:, :, top * scale :, left * scale :][:, :, : rows * scale, : columns * scale]
         part = self.part(before[:, :, top : top + rows, left : left + columns])
-        return {"reconstruction": dissimilarity(self.whole(last), real) + dissimilarity(part, quarter)}
+        return {"reconstruction": reconstruction_loss(self.whole(last), real) + reconstruction_loss(part, quarter)}
 
 
-def dissimilarity(x: Tensor, y: Tensor) -> Tensor:
-    """Mean absolute difference, and 1 - SSIM over windows of 7x7: in the place of LPIPS, whose weights are a download.
+def reconstruction_loss(x: Tensor, y: Tensor) -> Tensor:
+    """Return the L1 distance plus 1 - SSIM with 7x7 windows; replaces LPIPS, whose weights are a download.
 
     Wang et al., "Image Quality Assessment", 2004, equation 13, with equal weights within a window.
     """
@@ -193,9 +216,9 @@ def dissimilarity(x: Tensor, y: Tensor) -> Tensor:
     variance_x = F.avg_pool2d(x * x, WINDOW, 1) - mean_x.square()
     variance_y = F.avg_pool2d(y * y, WINDOW, 1) - mean_y.square()
     covariance = F.avg_pool2d(x * y, WINDOW, 1) - mean_x * mean_y
-    likeness = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
-    likeness = likeness / ((mean_x.square() + mean_y.square() + C1) * (variance_x + variance_y + C2))
-    return (x - y).abs().mean() + 1 - likeness.mean()
+    similarity = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
+    similarity = similarity / ((mean_x.square() + mean_y.square() + C1) * (variance_x + variance_y + C2))
+    return (x - y).abs().mean() + 1 - similarity.mean()
 
 
 def activated(before: int, after: int, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:

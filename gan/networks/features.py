@@ -1,4 +1,4 @@
-"""What a chain of layers makes of an image, layer by layer."""
+"""The activations of a chain of layers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list[Tensor]:
-    """What each of the layers gives, the first applied to x and each further one to what the one before gave."""
+    """Apply the layers to x one after another; return the output of each."""
     found = []
     for layer in layers:
         x = layer(x)

@@ -1,20 +1,20 @@
-"""The small grid that a network starts or ends with, for any size that is such a grid times a power of two."""
+"""The smallest grid of a network: image sizes are such a grid times a power of two."""
 
 from __future__ import annotations
 
 from gan.common.errors import UserError
 
-CELLS = range(3, 9)  # sides that the grid may have
+CELLS = range(3, 9)  # heights and widths that the grid may have
 
 
 def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
     """Return (rows, columns, doublings) with rows * 2^doublings = height, and the same for the width.
 
-    The most doublings that leave a grid of at least 4 cells a side are taken, as in the papers (64 = 4 * 2^4), else the
-    most that leave 3. So portrait, landscape and odd sizes need no resampling.
+    Uses the most doublings that leave a grid of at least 4 cells per side, as in the papers (64 = 4 * 2^4), otherwise
+    the most that leave 3. So portrait, landscape and odd sizes need no resampling.
 
     Raises:
-        UserError: no grid of 3 to 8 cells fits; the message names the nearest sizes that work.
+        UserError: no grid of 3 to 8 cells fits; the message names the nearest valid sizes.
     """
     height, width = size
     fits = [
@@ -26,13 +26,13 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
         near = " and ".join(f"{h}x{w}" for h, w in _nearest_sizes(height, width))
         raise UserError(
             f"size {height}x{width}: the networks need a grid of 3 to 8 cells a side times a power of two; "
-            f"the nearest that work are {near} (data.size=[height,width])"
+            f"the nearest valid sizes are {near} (data.size=[height,width])"
         )
     return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
 
 
 def channels_at(width: int, max_channels: int, stages: int) -> list[int]:
-    """Channels of each stage from the grid on: `width` at the last, twice as many at each before it, at most `most`."""
+    """Return the channels per stage from the smallest grid: `width` at the last, doubled at each before it."""
     return [min(max_channels, width << stage) for stage in reversed(range(stages))]
 
 

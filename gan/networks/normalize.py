@@ -1,4 +1,4 @@
-"""What translators share: their normalizations by name and what follows these, how they begin, and how they end."""
+"""Parts that translators share: normalization, activation, initialization, and the color transform of the output."""
 
 from __future__ import annotations
 
@@ -12,28 +12,30 @@ from gan.common.errors import UserError
 from gan.networks.precision import full_precision
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "instance": nn.InstanceNorm2d,  # without scale and shift, as in CycleGAN; throws absolute tone away
-    "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # of what it translates, as pix2pix has it
+    "instance": nn.InstanceNorm2d,  # without scale and shift, as in CycleGAN; removes absolute tone
+    "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # statistics of the batch, as in pix2pix
     "none": nn.Identity,
 }
-SLOPE = 0.01  # of the activations below zero, where nothing is normalized
+SLOPE = 0.01  # of the leaky ReLU without normalization
 
 
 def normalize(norm: str, channels: int) -> nn.Module:
-    """(N, channels, h, w) -> the same. UserError where `norm` is not one of NORMS."""
+    """Return the normalization layer called `norm`; raise UserError if it is unknown."""
     if norm not in NORMS:
-        raise UserError(f"norm={norm}: one of {', '.join(NORMS)}")
+        raise UserError(f"norm={norm}: unknown norm; use {', '.join(NORMS)}")
     return NORMS[norm](channels)
 
 
 def activation(norm: str) -> nn.Module:
-    """What follows a normalization: ReLU, as published; leaky after none, for the game can push all channels of a layer
-    below zero wherever pictures are, and from there only a slope leads back."""
+    """Return ReLU, as published, or leaky ReLU without normalization.
+
+    Without normalization, adversarial training can push all channels of a layer below zero, where ReLU has no gradient.
+    """
     return nn.LeakyReLU(SLOPE) if norm == "none" else nn.ReLU()
 
 
 def initialize(module: nn.Module) -> None:
-    """Weights N(0, 0.02), biases 0, as in CycleGAN and pix2pix; for networks that normalize."""
+    """Initialize weights from N(0, 0.02), biases to 0, as in CycleGAN and pix2pix; for networks with normalization."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
@@ -42,8 +44,8 @@ def initialize(module: nn.Module) -> None:
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def begin(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool) -> None:
-    """The published weights, or torch's own where there is no norm; with `residual` the picture itself comes out."""
+def initialize_translator(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool) -> None:
+    """Initialize as published, or keep torch's defaults without a norm; with `residual` the output starts at 0."""
     if norm != "none":
         translator.apply(initialize)
     if residual:
@@ -51,10 +53,10 @@ def begin(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool)
             nn.init.zeros_(weight)
 
 
-class Base(nn.Module):
-    """A map of colors that is not trained, at first the identity: pictures (N, C, H, W) in [-1, 1] -> the same.
+class ColorTransform(nn.Module):
+    """A fixed linear map of colors, initially the identity, that a residual translator adds its output to.
 
-    What a residual network adds to. Of premultiplied RGBA the colors are mapped, and alpha stays.
+    Images (N, C, H, W) in [-1, 1] -> the same shape. With premultiplied RGBA, alpha stays unchanged.
     """
 
     matrix: Tensor
@@ -66,7 +68,7 @@ class Base(nn.Module):
         self.register_buffer("matrix", torch.eye(colors))
         self.register_buffer("shift", torch.zeros(colors))
 
-    def start(self, matrix: Tensor, shift: Tensor) -> None:
+    def set(self, matrix: Tensor, shift: Tensor) -> None:
         """Map colors in [-1, 1] to matrix @ color + shift."""
         self.matrix.copy_(matrix)
         self.shift.copy_(shift)
@@ -74,16 +76,16 @@ class Base(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         colors = len(self.shift)
         shift = self.shift[:, None, None]
-        with full_precision(x):  # half a level would be lost
-            moved = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colors].float())
+        with full_precision(x):  # half precision would lose half a level of 8 bits
+            mapped = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colors].float())
         if x.shape[1] == colors:
-            return moved + shift
-        # Premultiplied is alpha (color + 1) - 1, before and after.
+            return mapped + shift
+        # Premultiplied colors are alpha (color + 1) - 1, before and after.
         alpha = (x[:, colors:] + 1) / 2
-        moved = moved + self.matrix.sum(1)[:, None, None] * (1 - alpha) + (shift + 1) * alpha - 1
-        return torch.cat([moved, x[:, colors:]], 1)
+        mapped = mapped + self.matrix.sum(1)[:, None, None] * (1 - alpha) + (shift + 1) * alpha - 1
+        return torch.cat([mapped, x[:, colors:]], 1)
 
 
-def end(x: Tensor, y: Tensor, base: nn.Module | None) -> Tensor:
-    """What becomes of picture x, where the network says y: base(x) + y, or what is published, tanh y."""
+def output_image(x: Tensor, y: Tensor, base: nn.Module | None) -> Tensor:
+    """Return the translation of image x for the last layer's output y: base(x) + y, or tanh y as published."""
     return torch.tanh(y) if base is None else base(x) + y

@@ -1,7 +1,7 @@
-"""The discriminator of patches: a map of logits, each for a part of the picture.
+"""PatchGAN: a discriminator that returns a map of logits, one per patch of the image.
 
 Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
-section 6.1.2: C64-C128-C256-C512 with 4x4 filters sees 70x70 pixels.
+section 6.1.2: C64-C128-C256-C512 with 4x4 filters has a receptive field of 70x70 pixels.
 """
 
 from __future__ import annotations
@@ -12,28 +12,40 @@ from torch import Tensor, nn
 
 from gan.networks.features import activations
 from gan.networks.normalize import initialize, normalize
-from gan.networks.spectral import spectrally
+from gan.networks.spectral import apply_spectral_norm
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 
 
 class Discriminator(nn.Module):
-    """Picture (N, C, H, W), or with another beside it -> logits (N, h, w), no sigmoid.
+    """Images (N, C, H, W), optionally concatenated with their condition -> logits (N, h, w), without sigmoid.
 
     Args:
-        channels: of the picture.
-        beside: further channels, of what it sees beside the picture.
-        layers: halvings; 3 see 70x70 pixels, 2 see 34x34, 1 sees 16x16.
-        norm: "instance" is CycleGAN's, "batch" pix2pix's; "spectral" and "none" allow gradient penalties.
+        channels: of the image.
+        width: channels at half of the size; up to 8 times as many at smaller sizes.
+        n_layers: convolutions with stride 2; the receptive field is 70x70 pixels with 3, 34x34 with 2, 16x16 with 1.
+        norm: "instance" (CycleGAN), "batch" (pix2pix), "spectral" or "none"; penalties on gradients need one of the
+            last two.
+        condition_channels: of the condition: with pix2pix, the image to translate.
+
+    Attributes:
+        min_size: smallest height and width of an image.
     """
 
     def __init__(
-        self, channels: int = 3, width: int = 64, layers: int = 3, norm: str = "instance", beside: int = 0
+        self,
+        channels: int = 3,
+        width: int = 64,
+        n_layers: int = 3,
+        norm: str = "instance",
+        condition_channels: int = 0,
     ) -> None:
         super().__init__()
-        widths = [min(2**layer, MAX_MULTIPLE) * width for layer in range(layers + 1)]
-        strides = [2] * (layers - 1) + [1]
-        self.from_image = nn.Sequential(nn.Conv2d(channels + beside, width, 4, 2, 1), nn.LeakyReLU(0.2, True))
+        widths = [min(2**layer, MAX_MULTIPLE) * width for layer in range(n_layers + 1)]
+        strides = [2] * (n_layers - 1) + [1]
+        self.from_image = nn.Sequential(
+            nn.Conv2d(channels + condition_channels, width, 4, 2, 1), nn.LeakyReLU(0.2, True)
+        )
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, stride, 1, bias=norm != "batch"),
@@ -43,13 +55,13 @@ class Discriminator(nn.Module):
             for (before, after), stride in zip(pairwise(widths), strides, strict=True)
         )
         self.to_logit = nn.Conv2d(widths[-1], 1, 4, 1, 1)
-        self.least = 3 * 2**layers  # pixels a side that leave something to judge
+        self.min_size = 3 * 2**n_layers
         self.apply(initialize)
         if norm == "spectral":
-            spectrally(self)
+            apply_spectral_norm(self)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Activations after each LeakyReLU."""
+        """Return the activations after each LeakyReLU."""
         return activations(x, [self.from_image, *self.blocks])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:

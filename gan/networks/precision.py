@@ -1,4 +1,4 @@
-"""Arithmetic that is not to be rounded to what autocast takes."""
+"""Full precision within autocast."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ from torch import Tensor
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Autocast turned off on x's device; nothing on "meta", where shapes alone are worked out and there is none."""
+    """Return a context that disables autocast on x's device; on "meta", which has no autocast, it does nothing."""
     return nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)

@@ -1,10 +1,9 @@
-"""A discriminator that looks at images through a frozen ImageNet network, at four scales.
+"""The discriminator of Projected GAN: a frozen ImageNet backbone, and a small discriminator at each of four scales.
 
-Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007, section 3 and appendix: fixed
-random convolutions mix the channels of EfficientNet-Lite0's features, and those of neighboring scales; a small
-discriminator a scale learns on top. Here the heads have fewer layers where the frozen network sees less than 224
-pixels, but one at least: with heads that were linear in the features, or GroupNorm in place of BatchNorm, all samples
-became alike within 3,000 images.
+Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007, section 3 and appendix. Fixed
+random convolutions mix the channels of EfficientNet-Lite0's features (CCM) and neighboring scales (CSM); only the
+discriminators are trained. Below 224 pixels they have fewer layers than in the paper, but at least one: with linear
+discriminators, or GroupNorm instead of BatchNorm, the generator collapsed to one image within 3,000 images.
 """
 
 from __future__ import annotations
@@ -17,32 +16,37 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gan.common.errors import UserError
 from gan.networks.lite0 import pretrained
 
-TAPS = (2, 4, 10, 15)  # blocks of Lite0 that are the last at their size
-CHANNELS = (24, 40, 112, 320)  # of what they give
+TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
+CHANNELS = (24, 40, 112, 320)  # of their outputs
 STRIDES = (4, 8, 16, 32)
-MOST = 256  # channels of a head
-CHECK = 8  # pixels a side of the squares under transparent images
+MAX_CHANNELS = 256  # of a head
+CHECK = 8  # pixels per side of a square of the checkerboard behind transparent images
 
 
 class Discriminator(nn.Module):
-    """Image (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
+    """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
 
-    Gray is seen as RGB; premultiplied RGBA on a chequered ground, on which nothing else looks like transparent.
+    Gray images are converted to RGB; premultiplied RGBA is placed on a checkerboard, which no opaque image resembles.
 
     Args:
         width: channels of the projected features.
-        side: what the shorter side is enlarged or reduced to for the frozen network, a multiple of 32; published: 224.
+        backbone_resolution: size of the shorter side of images for the backbone, a multiple of 32; the paper
+            has 224.
 
     Raises:
-        UserError: side is not a multiple of 32; the package with Lite0's weights is not there.
+        UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, side: int = 224) -> None:
+    def __init__(
+        self, size: tuple[int, int], channels: int = 3, width: int = 64, backbone_resolution: int = 224
+    ) -> None:
         super().__init__()
-        if side < 32 or side % 32:
-            raise UserError(f"model.discriminator.side={side}: a multiple of 32")
-        rows, columns = (max(32, 32 * round(side * length / min(size) / 32)) for length in size)
-        self.seen = (rows, columns)
+        if backbone_resolution < 32 or backbone_resolution % 32:
+            raise UserError(
+                f"model.discriminator.backbone_resolution={backbone_resolution}: must be a multiple of 32, such as 224"
+            )
+        rows, columns = (max(32, 32 * round(backbone_resolution * length / min(size) / 32)) for length in size)
+        self.resized = (rows, columns)
         self.frozen = pretrained()
         self.across_channels = nn.ModuleList(nn.Conv2d(before, width, 1, bias=False) for before in CHANNELS)
         self.across_scales = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1, bias=False) for _ in CHANNELS)
@@ -52,12 +56,12 @@ class Discriminator(nn.Module):
         self.heads = nn.ModuleList(head(width, min(rows, columns) // stride) for stride in STRIDES)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Projections of the frozen network's features (N, width, h, w), from the finest scale to the coarsest."""
-        x = F.interpolate(opaque(x), size=self.seen, mode="bilinear", align_corners=False, antialias=True)
+        """Return the projections of the backbone's features (N, width, h, w), from the finest scale to the coarsest."""
+        x = F.interpolate(opaque(x), size=self.resized, mode="bilinear", align_corners=False, antialias=True)
         found = self.frozen.features((x + 1) * 127.5)
         mixed = [mix(found[tap]) for mix, tap in zip(self.across_channels, TAPS, strict=True)]
         projections: list[Tensor] = []
-        for scale in reversed(range(len(mixed))):  # from the coarsest down, each told of those before
+        for scale in reversed(range(len(mixed))):  # from the coarsest scale, each added to the next finer one
             y = mixed[scale]
             if projections:
                 y = y + F.interpolate(projections[-1], size=y.shape[2:], mode="bilinear", align_corners=False)
@@ -69,21 +73,21 @@ class Discriminator(nn.Module):
 
 
 def opaque(x: Tensor) -> Tensor:
-    """Gray, RGB or premultiplied RGBA in [-1, 1] -> RGB."""
+    """Convert gray, RGB or premultiplied RGBA in [-1, 1] to RGB."""
     if x.shape[1] != 4:
         return x.expand(-1, 3, -1, -1)
     rows, columns = (torch.arange(side, device=x.device) // CHECK for side in x.shape[2:])
-    light = ((rows[:, None] + columns) % 2).to(x.dtype)  # (H, W), 0 or 1
-    ground = 0.3 + 0.4 * light  # in [0, 1]
+    square = ((rows[:, None] + columns) % 2).to(x.dtype)  # (H, W), 0 or 1
+    ground = 0.3 + 0.4 * square  # in [0, 1]
     return x[:, :3] + 2 * ground * (1 - (x[:, 3:] + 1) / 2)
 
 
 def head(width: int, side: int) -> nn.Sequential:
-    """Features of a scale (N, width, side, side) -> logits: halved to 8x8, or filtered once, then a 4x4 convolution."""
+    """Return the discriminator of a scale: halvings to 8x8, or one 3x3 convolution, then a 4x4 convolution."""
     layers: list[nn.Module] = []
     while side > 8 or not layers:
         kernel, stride = (4, 2) if side > 8 else (3, 1)
-        after = min(2 * width, MOST)
+        after = min(2 * width, MAX_CHANNELS)
         convolution = nn.Conv2d(width, after, kernel, stride, 1, bias=False)
         layers += [spectral_norm(convolution), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]
         width, side = after, side // stride

@@ -1,4 +1,4 @@
-"""R3GAN: a modernised ResNet without normalization, style or tricks, for the relativistic loss with R1 and R2.
+"""R3GAN: a modern ResNet without normalization layers, for the relativistic loss with R1 and R2.
 
 Huang, Gokaslan, Kuleshov, Tompkin, "The GAN is dead; long live the GAN! A Modern GAN Baseline", 2024, arXiv:2501.05441,
 section 4 and appendix. Generator and discriminator mirror each other.
@@ -14,46 +14,48 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.losses.heads import Sliced
+from gan.losses.heads import Logits
 from gan.networks.features import activations
 from gan.networks.grid import base_grid
+from gan.networks.heads import make_head
 from gan.networks.resample import downsample, upsample
-from gan.networks.san import SlicedHead
 
-EXPANSION = 2  # of the channels inside a block
-CLASS_WIDTH = 64  # numbers that a class adds to the latent
-FULL_STAGES = 4  # from the base grid up to here all stages have the whole width; each further one has half
+EXPANSION = 2  # of the channels in a block
+CLASS_DIM = 64  # of the class embedding that is appended to the latent
+FULL_STAGES = 4  # the stages with the full width, from the base grid; each later one has half the channels
 SLOPE = 0.2  # of the leaky ReLU
-LEAKY_GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance through it (He et al., 2015)
+LEAKY_GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance (He et al., 2015)
 
 
 def channels_at(width: int, stages: int) -> list[int]:
-    """Channels of each stage, from the base grid to the full size."""
+    """Return the channels of each stage, from the base grid to the full size."""
     return [width >> max(0, stage + 1 - FULL_STAGES) for stage in range(stages)]
 
 
 class Block(nn.Module):
-    """x + 1x1(3x3 grouped(1x1(x))), biases and leaky ReLU between; the last convolution starts at zero.
+    """x + 1x1(3x3 grouped(1x1(x))), with biases and leaky ReLU in between; the last convolution starts at zero.
 
-    Without normalization, Fixup's scale L^(-1/(2m-2)) for m = 3 layers a block and L blocks keeps the updates of a deep
-    network the size of a shallow one's (Zhang et al., 2019, arXiv:1901.09321).
+    Fixup initialization replaces normalization: it scales the weights by L^(-1/(2m-2)), with m = 3 layers per block and
+    L blocks (Zhang et al., 2019, arXiv:1901.09321).
 
     Args:
-        group_width: channels of a group of the 3x3 convolution.
-        blocks: L, of the whole network.
+        group_width: channels per group of the 3x3 convolution.
+        num_blocks: L, of the whole network.
     """
 
-    def __init__(self, channels: int, group_width: int, blocks: int) -> None:
+    def __init__(self, channels: int, group_width: int, num_blocks: int) -> None:
         super().__init__()
         inside = EXPANSION * channels
         groups = max(1, inside // group_width)
         if inside % groups:
-            raise UserError(f"model: {channels} channels cannot be cut into groups of {group_width}; change the width")
+            raise UserError(
+                f"model.generator.group_width={group_width}: does not divide {inside} channels; change it or the width"
+            )
         self.expand = nn.Conv2d(channels, inside, 1)
         self.mix = nn.Conv2d(inside, inside, 3, padding=1, groups=groups)
         self.project = nn.Conv2d(inside, channels, 1, bias=False)
         for layer in (self.expand, self.mix):
-            initialize(layer, LEAKY_GAIN * blocks ** (-1 / 4))
+            initialize(layer, LEAKY_GAIN * num_blocks ** (-1 / 4))
         nn.init.zeros_(self.project.weight)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,7 +65,7 @@ class Block(nn.Module):
 
 
 class Up(nn.Module):
-    """To the next stage: other channels, where they change, then twice the size."""
+    """Transition to the next stage: 1x1 if the channels change, then upsampling by 2."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -74,7 +76,7 @@ class Up(nn.Module):
 
 
 class Down(nn.Module):
-    """To the next stage: half the size, then other channels, where they change."""
+    """Transition to the next stage: downsampling by 2, then 1x1 if the channels change."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -84,25 +86,26 @@ class Down(nn.Module):
         return self.convolution(downsample(x))
 
 
-def stages(resample: type[Up | Down], widths: list[int], blocks: int, group_width: int) -> nn.ModuleList:
-    """So many blocks of each width, and between two widths a change of size."""
-    total = blocks * len(widths)
+def stages(resample: type[Up | Down], widths: list[int], blocks_per_stage: int, group_width: int) -> nn.ModuleList:
+    """Return the stages: each has a transition, except the first, and its blocks."""
+    total = blocks_per_stage * len(widths)
     return nn.ModuleList(
         nn.Sequential(
-            *([resample(before, after)] if before else []), *(Block(after, group_width, total) for _ in range(blocks))
+            *([resample(before, after)] if before else []),
+            *(Block(after, group_width, total) for _ in range(blocks_per_stage)),
         )
         for before, after in pairwise([0, *widths])
     )
 
 
 class Generator(nn.Module):
-    """Latent (N, latent) -> image (N, C, H, W), nominally in [-1, 1]: there is no tanh.
+    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1]: there is no tanh.
 
     Args:
-        width: channels of the four lowest stages; each further one has half.
-        blocks: residual blocks a stage.
-        group_width: channels of a group of the 3x3 convolutions.
-        classes: whose embedding follows the latent; 0 takes no labels.
+        width: channels of the first four stages; each later one has half of the one before.
+        blocks_per_stage: residual blocks per stage.
+        group_width: channels per group of the 3x3 convolutions.
+        classes: their embedding is appended to the latent; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -111,7 +114,7 @@ class Generator(nn.Module):
         channels: int = 3,
         width: int = 768,
         latent_dim: int = 64,
-        blocks: int = 2,
+        blocks_per_stage: int = 2,
         group_width: int = 16,
         classes: int = 0,
     ) -> None:
@@ -121,33 +124,38 @@ class Generator(nn.Module):
         self.latent_dim = latent_dim
         self.classes = classes
         self.basis = nn.Parameter(torch.randn(widths[0], rows, columns))
-        self.modulate = nn.Linear(latent_dim + bool(classes) * CLASS_WIDTH, widths[0], bias=False)
-        self.stages = stages(Up, widths, blocks, group_width)
+        self.modulate = nn.Linear(latent_dim + bool(classes) * CLASS_DIM, widths[0], bias=False)
+        self.stages = stages(Up, widths, blocks_per_stage, group_width)
         self.to_image = nn.Conv2d(widths[-1], channels, 1, bias=False)
         initialize(self.modulate)
         initialize(self.to_image)
-        self.embedding = embedding(classes, CLASS_WIDTH)
+        self.embedding = embedding(classes, CLASS_DIM)
 
     def latent_weights(self) -> list[Tensor]:
-        """Weights (outputs, latent) by which z comes in."""
+        """Return the weights (outputs, latent_dim) that are applied to z."""
         return [self.modulate.weight[:, : self.latent_dim]]
+
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
+        return [*self.stages, self.to_image]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if self.embedding is not None:
-            z = torch.cat([z, self.embedding(label).to(z.dtype)], 1)  # (N, latent + 64)
-        x = self.basis * self.modulate(z)[:, :, None, None]  # (N, latent) -> (N, width, rows, columns)
+            z = torch.cat([z, self.embedding(label).to(z.dtype)], 1)  # (N, latent_dim + 64)
+        x = self.basis * self.modulate(z)[:, :, None, None]  # (N, latent_dim) -> (N, width, rows, columns)
         for stage in self.stages:
             x = stage(x)  # (N, width_i, 2h, 2w)
         return self.to_image(x)  # (N, C, H, W)
 
 
 class Discriminator(nn.Module):
-    """Image (N, C, H, W) -> logits (N,), the generator mirrored. Arguments as there.
+    """Images (N, C, H, W) -> logits (N,); mirrors the generator, with the same arguments.
 
-    With classes the logit is the product of so many features with the embedding of the class.
+    With classes the logit is the inner product of the features with the embedding of the class.
 
     Args:
-        san: `SlicedHead` in place of the last layer.
+        head: name of a last layer in `gan.networks.heads`; None for the paper's.
     """
 
     def __init__(
@@ -155,40 +163,44 @@ class Discriminator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 768,
-        blocks: int = 2,
+        blocks_per_stage: int = 2,
         group_width: int = 16,
         classes: int = 0,
-        san: bool = False,
+        head: str | None = None,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)[::-1]
         self.from_image = nn.Conv2d(channels, widths[0], 1, bias=False)
-        self.stages = stages(Down, widths, blocks, group_width)
+        self.stages = stages(Down, widths, blocks_per_stage, group_width)
         self.pool = nn.Conv2d(widths[-1], widths[-1], (rows, columns), groups=widths[-1], bias=False)
-        self.sliced = san
-        self.to_logit = (
-            SlicedHead(widths[-1], classes) if san else nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False)
+        self.head = head
+        self.to_logit = make_head(
+            head,
+            widths[-1],
+            classes,
+            default=lambda: nn.Linear(widths[-1], widths[-1] if classes else 1, bias=False),
         )
         for layer in (self.from_image, self.pool, self.to_logit):
-            if not isinstance(layer, SlicedHead):
+            if isinstance(layer, nn.Conv2d | nn.Linear):  # other heads initialize themselves
                 initialize(layer)
-        self.embedding = None if san else embedding(classes, widths[-1])
+        self.embedding = embedding(classes, widths[-1]) if head is None else None
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
+        """Return the activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
         return activations(self.from_image(x), self.stages)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor | Sliced:
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
         y = self.pool(self.features(x)[-1]).flatten(1)  # (N, width_n, rows, columns) -> (N, width_n)
-        if self.sliced:
-            return self.to_logit(y, label)
+        if self.head is not None:
+            logits: Logits = self.to_logit(y, label)
+            return logits
         logit = self.to_logit(y)  # (N, 1), or (N, width_n) with classes
         return logit.flatten() if self.embedding is None else (logit * self.embedding(label).to(logit.dtype)).sum(1)
 
 
 def embedding(classes: int, width: int) -> nn.Embedding | None:
-    """Vectors of about length 1, one a class."""
+    """Return an embedding of vectors with a length of about 1; None without classes."""
     if not classes:
         return None
     layer = nn.Embedding(classes, width)
@@ -197,7 +209,7 @@ def embedding(classes: int, width: int) -> nn.Embedding | None:
 
 
 def convolution(before: int, after: int) -> nn.Module:
-    """1x1 where the channels change, else nothing."""
+    """Return a 1x1 convolution if the channels change, otherwise an identity."""
     if before == after:
         return nn.Identity()
     layer = nn.Conv2d(before, after, 1, bias=False)
@@ -206,7 +218,7 @@ def convolution(before: int, after: int) -> nn.Module:
 
 
 def initialize(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> None:
-    """N(0, gain^2 / fan-in), biases 0 (He et al., 2015, arXiv:1502.01852)."""
+    """Initialize weights from N(0, gain^2 / fan-in), biases to 0 (He et al., 2015, arXiv:1502.01852)."""
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(layer.weight[0].numel()))
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,7 +1,7 @@
-"""Doubling and halving of feature maps with the filter [1, 3, 3, 1], which leaves no checkerboards and no aliases.
+"""Upsampling and downsampling by 2 with the filter [1, 3, 3, 1], which avoids checkerboards and aliasing.
 
-Karras et al., 2019, arXiv:1812.04948, and their later networks. Written with operations that are quick on a CPU too and
-can be differentiated twice.
+Karras et al., 2019, arXiv:1812.04948, and their later networks. Uses operations that are fast on a CPU too and can be
+differentiated twice.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from torch.nn import functional as F
 
 
 def upsample(x: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, C, 2h, 2w). Bilinear is this very filter, but for the rim, which is repeated here."""
+    """(N, C, h, w) -> (N, C, 2h, 2w). Bilinear interpolation is this filter, except that it repeats the border."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def downsample(x: Tensor) -> Tensor:
-    """(N, C, 2h, 2w) -> (N, C, h, w). [1, 3, 3, 1] is [1, 2, 1] and then the mean of two."""
+    """(N, C, 2h, 2w) -> (N, C, h, w). [1, 3, 3, 1] is [1, 2, 1] followed by the mean of two."""
     return F.avg_pool2d(blur(x), 2)
 
 
 def blur(x: Tensor) -> Tensor:
-    """[1, 2, 1] along both sides; the size is kept."""
-    row = 2 - (torch.arange(3, device=x.device, dtype=x.dtype) - 1).abs()  # made there: a copy would be waited for
+    """Filter both axes with [1, 2, 1] / 4; the size stays the same."""
+    row = 2 - (torch.arange(3, device=x.device, dtype=x.dtype) - 1).abs()  # on the device: a copy would synchronize
     kernel = (row[:, None] * row / 16).expand(x.shape[1], 1, 3, 3)
     return F.conv2d(x, kernel, padding=1, groups=x.shape[1])

@@ -1,7 +1,8 @@
-"""The network that this project grew from, a tutorial's, mended: its sizes fit, and it goes on to any size.
+"""The network of the tutorial that this project grew from, corrected and extended to any size.
 
-A dense layer, 5x5 transposed convolutions with strides 1, 1 and 2 against strided 5x5 convolutions with dropout, leaky
-ReLUs of slope .3. On a grid of 7x7 with one doubling it is the tutorial's 14x14; more doublings repeat its last stage.
+Generator: a linear layer and 5x5 transposed convolutions with strides 1, 1 and 2. Discriminator: strided 5x5
+convolutions with dropout. Leaky ReLUs have a slope of 0.3. On a grid of 7x7 with one doubling it is the tutorial's
+network for 14x14 pixels; further doublings repeat its last stage.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 
 SLOPE = 0.3  # Keras's leaky ReLU
-MAX_MULTIPLE = 4  # of the width, at the grid
+MAX_MULTIPLE = 4  # of the width, at the smallest grid
 
 
 class Generator(nn.Module):
-    """Latent (N, latent) -> image (N, C, H, W) in [-1, 1].
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
 
     Args:
-        width: channels at the full size's half; four times as many at the grid.
+        width: channels at half of the full size; four times as many at the smallest grid.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 100) -> None:
@@ -44,23 +45,28 @@ class Generator(nn.Module):
         self.to_image = transposed(width, channels, stride=2)
 
     def latent_weights(self) -> list[Tensor]:
-        """Weights (outputs, latent) by which z comes in."""
+        """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight]
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = self.stem(z).unflatten(1, self.grid)  # (N, latent) -> (N, 4 width, rows, columns)
+        x = self.stem(z).unflatten(1, self.grid)  # (N, latent_dim) -> (N, 4 width, rows, columns)
         for block in self.blocks:
             x = block(x)  # (N, width_i, h, w), then (N, width, 2h, 2w)
         return torch.tanh(self.to_image(x))  # (N, C, H, W)
 
 
 class Discriminator(nn.Module):
-    """Image (N, C, H, W) -> logits (N,), no sigmoid.
+    """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; up to four times as many below.
-        dropout: share of activations that are dropped.
+        width: channels at half of the full size; up to four times as many at smaller sizes.
+        dropout: probability.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, dropout: float = 0.3) -> None:
@@ -74,7 +80,7 @@ class Discriminator(nn.Module):
         self.to_logit = nn.Linear(widths[-1] * rows * columns, 1)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Activations after each stage, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
+        """Return the activations after each stage, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
         return activations(x, self.blocks)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:

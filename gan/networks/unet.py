@@ -1,7 +1,7 @@
-"""The U-Net of pix2pix: an encoder, a decoder, and a way across at each size.
+"""The U-Net of pix2pix: an encoder and a decoder with skip connections.
 
 Isola, Zhu, Zhou, Efros, "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
-section 6.1.1. The paper halves 256 pixels eight times, down to one.
+section 6.1.1. The paper halves 256 pixels eight times, to one pixel.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.networks.normalize import Base, activation, begin, end, normalize
+from gan.networks.normalize import ColorTransform, activation, initialize_translator, normalize, output_image
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # decoder stages with dropout, after the innermost
 
 
 class Down(nn.Module):
-    """LeakyReLU but at the image, 4x4 with stride 2, norm but at either end: (N, C, 2h, 2w) -> (N, C', h, w)."""
+    """LeakyReLU, 4x4 with stride 2, norm: (N, C, 2h, 2w) -> (N, C', h, w).
+
+    The outermost block has no activation and no norm, the innermost no norm.
+    """
 
     def __init__(self, before: int, after: int, norm: str, outermost: bool, innermost: bool) -> None:
         super().__init__()
@@ -49,16 +52,22 @@ class Up(nn.Module):
 
 
 class Generator(nn.Module):
-    """Picture (N, C, H, W) -> picture of the same size, nominally in [-1, 1]; sides are multiples of 2^depth.
+    """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1].
 
     Args:
-        width: channels at half of the size.
-        depth: halvings.
-        norm: "batch" is the paper's, of the pictures at hand also in eval mode; "none" keeps absolute tone.
-        dropout: in three stages of the decoder, .5 in the paper, which leaves it on when drawing; here it is a way to
-            train alone, so that one picture has one translation.
-        residual: what the network says is added to the picture, or to what `start` makes of it, and nothing at first,
-            in place of tanh at the end.
+        width: channels at half of the size; up to 8 times as many at smaller sizes.
+        depth: number of downsampling steps; height and width must be multiples of 2^depth.
+        norm: "batch" (the paper; uses the statistics of the batch in eval mode too), "instance", or "none", which keeps
+            absolute tone.
+        dropout: probability in three stages of the decoder, 0.5 in the paper. Used in training only, so that an image
+            has one translation; the paper also uses it at test time.
+        residual: add the network's output, initially 0, to the image, or to its color transform (see
+            `set_color_transform`); otherwise end with tanh.
+
+    Attributes:
+        multiple: height and width must be multiples of it.
+        receptive_radius: None, since every pixel depends on all others.
+        bytes_per_pixel: estimate of the memory of a forward pass.
 
     Raises:
         UserError: depth is below 2.
@@ -75,16 +84,18 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         if depth < 2:
-            raise UserError(f"model.generator.depth={depth}: at least 2; sides of pictures are multiples of 2^depth")
+            raise UserError(
+                f"model.generator.depth={depth}: must be at least 2; sides of images are multiples of 2^depth"
+            )
         widths = [min(2**stage, MAX_MULTIPLE) * width for stage in range(depth)]
         self.down = nn.ModuleList(
             Down(before, after, norm, stage == 0, stage == depth - 1)
             for stage, (before, after) in enumerate(pairwise([channels, *widths]))
         )
-        outside = widths[-2::-1]  # from the innermost stage outwards
+        outside = widths[-2::-1]  # from the innermost stage to the outermost
         self.up = nn.ModuleList(
             Up(
-                before * (1 if stage == 0 else 2),  # beside what comes across
+                before * (1 if stage == 0 else 2),  # with the skip connection
                 after,
                 norm,
                 dropout if 0 < stage <= DROPPED and before == after else 0.0,
@@ -93,16 +104,16 @@ class Generator(nn.Module):
         )
         self.activation = activation(norm)
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
-        self.base = Base(channels) if residual else None
-        self.multiple = 2**depth  # of which both sides must be
-        self.reach = None  # every pixel depends on every other
-        self.bytes_per_pixel = 24 * width  # of memory, about
-        begin(self, self.to_image, norm, residual)
+        self.base = ColorTransform(channels) if residual else None
+        self.multiple = 2**depth
+        self.receptive_radius = None
+        self.bytes_per_pixel = 24 * width
+        initialize_translator(self, self.to_image, norm, residual)
 
-    def start(self, matrix: Tensor, shift: Tensor) -> None:
-        """Begin with a map of colors, see `Base`; the published form begins with nothing."""
+    def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
+        """Set the color transform that a residual generator adds to; without `residual` do nothing."""
         if self.base is not None:
-            self.base.start(matrix, shift)
+            self.base.set(matrix, shift)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         maps = []
@@ -113,4 +124,4 @@ class Generator(nn.Module):
         maps.pop()
         for up in self.up:
             y = torch.cat([maps.pop(), up(y)], 1)
-        return end(x, self.to_image(self.activation(y)), self.base)  # (N, C, H, W)
+        return output_image(x, self.to_image(self.activation(y)), self.base)  # (N, C, H, W)

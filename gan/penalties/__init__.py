@@ -1,1 +1,1 @@
-"""Terms added to the discriminator's or the generator's loss, one a file."""
+"""Penalties: terms added to the loss of the discriminator or of the generator, one per file."""

@@ -1,4 +1,4 @@
-"""R1 and R2 without second derivatives: how much D's answer moves when an image is moved a little."""
+"""R1 and R2 without second derivatives, by finite differences in a random direction."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gan.penalties.gradients import refuse_batch_norm, refuse_dropout
 
 
 class ApproximateR1(nn.Module):
-    """weight / 2 * E ((D(x + sigma e) - D(x)) / sigma)^2 over real x and e ~ N(0, 1), which tends to R1 as sigma falls.
+    """weight / 2 * E ((D(x + sigma e) - D(x)) / sigma)^2 over real x, with e ~ N(0, 1); tends to R1 for small sigma.
 
-    Lin et al., "Diffusion Adversarial Post-Training", 2025, arXiv:2501.08316, section 3.4, divided by sigma^2 so that
-    its weight means what R1's does. Needs first derivatives alone, and so works where second ones are missing (compiled
-    networks, MPS). An estimate from one direction an image: its mean is R1's, its spread is large.
+    Lin et al., "Diffusion Adversarial Post-Training", 2025, arXiv:2501.08316, section 3.4, divided by sigma^2, so that
+    `weight` has the same meaning as in R1. Needs first derivatives only, so it also works where second derivatives are
+    missing (compiled networks, MPS). Uses one random direction per image: the mean is that of R1, the variance is high.
 
     Args:
         weight: gamma.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
-        sigma: size of the move; images are in [-1, 1].
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        sigma: standard deviation of the noise; images are in [-1, 1].
     """
 
-    of = "discriminator"
+    network = "discriminator"
     name = "approximate_r1"
 
     def __init__(self, weight: float = 1.0, interval: int = 1, sigma: float = 0.01) -> None:
@@ -37,10 +37,11 @@ class ApproximateR1(nn.Module):
         refuse_batch_norm(step.discriminator, self.name)
         refuse_dropout(step.discriminator, self.name)
         x = at_least_fp32(self.images(step).detach())
-        # A difference this small is lost in half precision, and in a step of spectral normalization between two looks.
+        # Half precision would round this small difference away; without the cache, spectral normalization would do a
+        # power iteration between the two passes.
         with torch.autocast(x.device.type, enabled=False), parametrize.cached():
-            there, here = step.critic(x + self.sigma * torch.randn_like(x)), step.critic(x)
-            slope = (per_image(there) - per_image(here)) / self.sigma  # (N,)
+            perturbed, original = step.critic(x + self.sigma * torch.randn_like(x)), step.critic(x)
+            slope = (per_image(perturbed) - per_image(original)) / self.sigma  # (N,)
         return self.weight / 2 * slope.square().mean()
 
     def images(self, step: Step) -> Tensor:
@@ -48,7 +49,7 @@ class ApproximateR1(nn.Module):
 
 
 class ApproximateR2(ApproximateR1):
-    """The same over generated images, which tends to R2. Arguments as for ApproximateR1."""
+    """As ApproximateR1, over generated images; tends to R2 for small sigma."""
 
     name = "approximate_r2"
 

@@ -1,25 +1,25 @@
-"""Cycle consistency: what was translated there and back again is to be what it was."""
+"""Cycle consistency: an image translated to the other domain and back must equal itself."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import CycleStep, Step
 
 
-class Cycle(nn.Module):
-    """weight * E |F(G(a)) - a|, F the generator of the other direction, the mean over pixels and channels, in fp32.
+class CycleConsistency(nn.Module):
+    """weight * E |F(G(a)) - a|, with F the generator of the other direction; mean over pixels and channels, in fp32.
 
-    Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
-    arXiv:1703.10593, equation 2, of which this is one direction's half.
+    One direction of equation 2 of Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial
+    Networks", 2017, arXiv:1703.10593.
 
     Args:
         weight: lambda.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
 
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__()
@@ -27,9 +27,7 @@ class Cycle(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        """Raises UserError where there is no other direction."""
-        other: Step | None = getattr(step, "other", None)
-        if other is None:
-            raise UserError("penalty=cycle: there is a generator of the way back in model=cyclegan alone")
-        again: Tensor = other.generator(step.fake)
-        return self.weight * (again.float() - step.z.float()).abs().mean()
+        """Raise UserError if the model has no generator of the other direction."""
+        if not isinstance(step, CycleStep):
+            raise UserError("penalty=cycle: this model has no generator of the other direction; use model=cyclegan")
+        return self.weight * (step.rec_a().float() - step.real_a.float()).abs().mean()

@@ -1,4 +1,4 @@
-"""The gradient of the critic with respect to images, as gradient penalties need it."""
+"""The gradient of the discriminator with respect to images, for gradient penalties."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gan.losses.heads import at_least_fp32, per_image
 
 
 def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
-    """|grad_x D(x)|^2 at `images` (N, C, H, W), summed over C, H, W: (N,) in fp32 or better, differentiable once more.
+    """Return |grad_x D(x)|^2 at `images` (N, C, H, W), summed over C, H, W: (N,), in fp32 or float64, differentiable.
 
-    The gradient is that of the image before augmentation; heads are averaged within and summed over.
+    The gradient is with respect to the image before augmentation. Logits are reduced by `per_image`.
 
     Raises:
         UserError: the discriminator has BatchNorm.
@@ -28,13 +28,16 @@ def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
 
 
 def refuse_dropout(discriminator: nn.Module, name: str) -> None:
-    """Raise UserError where D says something else of the same image at each look, which hides its slope."""
+    """Raise UserError if D has dropout: two passes of one image would use different masks."""
     if any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in discriminator.modules()):
-        raise UserError(f"penalty={name}: looks twice at an image, between which dropout changes; take r1 or r2")
+        raise UserError(
+            f"penalty={name}: compares two passes of an image, and this discriminator's dropout changes between them; "
+            "use penalty=[r1] or penalty=[r2]"
+        )
 
 
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
-    """Raise UserError where D(x) depends on the other images of the batch, which leaves grad_x D(x) undefined."""
+    """Raise UserError if D has BatchNorm: D(x) then depends on the other images, and grad_x D(x) is not defined."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
         raise UserError(
             f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "

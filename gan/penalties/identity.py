@@ -1,4 +1,4 @@
-"""Identity: a picture that is of the target already is to stay as it is."""
+"""Identity mapping: an image of the target domain must stay unchanged."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from gan.common.errors import UserError
 from gan.contracts import Step
 
 
-class Identity(nn.Module):
-    """weight * E |G(b) - b|, the mean over pixels and channels, in fp32: for translators.
+class IdentityMapping(nn.Module):
+    """weight * E |G(b) - b|, mean over pixels and channels, in fp32; for translators.
 
     Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
-    arXiv:1703.10593, section 5.2, where the weight is half of the cycle's.
+    arXiv:1703.10593, section 5.2, where the weight is half of that of the cycle consistency.
 
     Args:
-        weight: of the term.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
+        weight: factor of the term.
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
 
     def __init__(self, weight: float = 5.0, interval: int = 1) -> None:
         super().__init__()
@@ -27,8 +27,11 @@ class Identity(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        """Raises UserError where the generator draws pictures from noise."""
+        """Raise UserError if the generator is not a translator."""
         if hasattr(step.generator, "latent_dim"):
-            raise UserError("penalty=identity: is for translators, and this model draws from noise")
-        same: Tensor = step.generator(step.real)
-        return self.weight * (same.float() - step.real.float()).abs().mean()
+            raise UserError(
+                "penalty=identity: needs a translator, and this model generates images from noise; use model=cyclegan, "
+                "cut or lut"
+            )
+        translated: Tensor = step.generator(step.real)
+        return self.weight * (translated.float() - step.real.float()).abs().mean()

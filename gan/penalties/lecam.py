@@ -1,4 +1,4 @@
-"""LeCam: what D says of either kind of image may not run far from what it has said of the other."""
+"""LeCam regularization: bounds the distance of D's logits from their moving averages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from gan.losses.heads import at_least_fp32, heads
 
 
 class LeCam(nn.Module):
-    """weight * (E relu(D(x) - a_fake)^2 + E relu(a_real - D(G(z)))^2), with a_real, a_fake averages of D over time.
+    """weight * (E relu(D(x) - a_fake)^2 + E relu(a_real - D(G(z)))^2), with a_real, a_fake moving averages of D.
 
     Tseng et al., "Regularizing Generative Adversarial Networks under Limited Data", 2021, arXiv:2104.03310, equation 5,
-    and the authors' one-sided form. The averages are debiased as Adam's are, and those of all ranks.
+    in the one-sided form of the authors' code. The averages are over all ranks, and bias-corrected as in Adam.
 
     Args:
-        weight: lambda: .3 with the hinge loss (BigGAN), 3e-7 with StyleGAN2's.
-        decay: of the averages, an evaluation.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
+        weight: lambda; 0.3 with the hinge loss (BigGAN), 3e-7 with StyleGAN2's loss.
+        decay: of the moving averages, per evaluation.
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
     """
 
-    of = "discriminator"
-    averages: Tensor  # (2,), of D on real and on generated images, biased towards 0
-    share: Tensor  # how much of an average is filled: 1 - decay^evaluations
+    network = "discriminator"
+    averages: Tensor  # (2,), of D on real and on generated images, before bias correction
+    bias_correction: Tensor  # 1 - decay^evaluations
 
     def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
         super().__init__()
@@ -34,23 +34,25 @@ class LeCam(nn.Module):
         self.decay = decay
         self.interval = interval
         self.register_buffer("averages", torch.zeros(2))
-        self.register_buffer("share", torch.zeros(()))
+        self.register_buffer("bias_correction", torch.zeros(()))
 
     def forward(self, step: Step) -> Tensor:
-        """Raises UserError where the discriminator has several heads, for which it is not derived."""
+        """Raise UserError if the discriminator has several heads; the paper does not derive the term for them."""
         assert step.real_logits is not None and step.fake_logits is not None
         both = *heads(step.real_logits), *heads(step.fake_logits)
         if len(both) != 2:
-            raise UserError("penalty=lecam: needs a discriminator with one head")
+            raise UserError(
+                f"penalty=lecam: needs a discriminator with one head; this one has {len(both) // 2}. Remove the penalty"
+            )
         real, fake = map(at_least_fp32, both)
-        self.remember(torch.stack([real.detach().mean(), fake.detach().mean()]).float())
-        average_real, average_fake = (self.averages / self.share).unbind()
+        self.update(torch.stack([real.detach().mean(), fake.detach().mean()]).float())
+        average_real, average_fake = (self.averages / self.bias_correction).unbind()
         return self.weight * (relu(real - average_fake).square().mean() + relu(average_real - fake).square().mean())
 
     @torch.no_grad()
-    def remember(self, means: Tensor) -> None:
+    def update(self, means: Tensor) -> None:
         means = over_ranks(means)
-        before = self.averages / self.share.clamp_min(1e-8)
-        means = torch.where(means.isfinite(), means, before)  # a bad batch leaves no trace
+        before = self.averages / self.bias_correction.clamp_min(1e-8)
+        means = torch.where(means.isfinite(), means, before)  # ignores batches that are not finite
         self.averages.lerp_(means, 1 - self.decay)
-        self.share.lerp_(torch.ones_like(self.share), 1 - self.decay)
+        self.bias_correction.lerp_(torch.ones_like(self.bias_correction), 1 - self.decay)

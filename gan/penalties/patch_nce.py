@@ -1,4 +1,4 @@
-"""Patchwise contrastive learning: a patch of the translation says where in the picture it came from.
+"""PatchNCE: a contrastive loss between patches of an image and patches of its translation.
 
 Park, Efros, Zhang, Zhu, "Contrastive Learning for Unpaired Image-to-Image Translation", 2020, arXiv:2007.15651.
 """
@@ -12,37 +12,37 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import TranslationStep
 
 
 class PatchNCE(nn.Module):
-    """weight * the mean of NCE(a, G(a)) over patches and layers; with `identity` half of it and half of NCE(b, G(b)).
+    """weight * the mean over patches and layers of NCE(a, G(a)); with `identity` the mean of it and NCE(b, G(b)).
 
-    Equations 3 to 5 and section 3: features of G's encoder at random places, through a small network a layer, to unit
-    length; of a patch of the translation the same place of the picture must be told from the picture's other places,
-    all of which are taken from the same picture. The features of the picture itself are not moved by it.
+    Equations 3 to 5 and section 3 of the paper. A small network per layer projects features of G's encoder at random
+    positions to unit vectors. A patch of the translation (query) must match the patch of the image at the same position
+    (positive) among the other positions of the same image (negatives). No gradient flows through the image's features.
 
     Args:
         channels, width: of the generator, `gan.networks.resnet_translator.Generator`, whose `features` are compared.
-        layers: of these features; 0 is the picture.
-        patches: places a layer, fewer where there are not as many.
-        dim: numbers that a patch is told by.
+        layers: indices into these features; 0 is the image.
+        num_patches: positions per layer, or all positions if there are fewer.
+        embedding_dim: dimension of the projected patches.
         temperature: tau.
         weight: lambda.
-        identity: also on pictures of the target, which G is to leave as they are.
-        flip: every second batch (drawn) against the picture mirrored, as in FastCUT.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
+        identity: also compare images of the target domain with their translations.
+        flip: with probability 0.5 per batch compare with the mirrored image, as FastCUT.
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
 
     def __init__(
         self,
         channels: int,
         width: int,
         layers: Sequence[int] = (0, 2, 3, 4, 8),
-        patches: int = 256,
-        dim: int = 256,
+        num_patches: int = 256,
+        embedding_dim: int = 256,
         temperature: float = 0.07,
         weight: float = 1.0,
         identity: bool = True,
@@ -51,52 +51,58 @@ class PatchNCE(nn.Module):
     ) -> None:
         super().__init__()
         if not layers:
-            raise UserError("penalty patch_nce: layers=[]: at least one")
-        before = [channels if layer == 0 else width * min(2 ** (layer - 1), 4) for layer in layers]
+            raise UserError("penalty.patch_nce.layers=[]: give at least one layer, such as [0,2,3,4,8]")
+        widths = [channels if layer == 0 else width * min(2 ** (layer - 1), 4) for layer in layers]
         self.heads = nn.ModuleList(
-            nn.Sequential(nn.Linear(size, dim), nn.ReLU(), nn.Linear(dim, dim)) for size in before
+            nn.Sequential(nn.Linear(before, embedding_dim), nn.ReLU(), nn.Linear(embedding_dim, embedding_dim))
+            for before in widths
         )
         self.layers = list(layers)
-        self.patches = patches
+        self.num_patches = num_patches
         self.temperature = temperature
         self.weight = weight
         self.identity = identity
         self.flip = flip
         self.interval = interval
 
-    def forward(self, step: Step) -> Tensor:
+    def forward(self, step: TranslationStep) -> Tensor:
         flip = self.flip and bool(torch.rand(()) < 0.5)
-        term = self.contrast(step.generator, step.z, step.fake, flip)
+        term = self.nce(step.generator, step.real_a, step.fake, flip)
         if self.identity:
-            term = (term + self.contrast(step.generator, step.real, step.generator(step.real), flip=False)) / 2
+            term = (term + self.nce(step.generator, step.real, step.generator(step.real), flip=False)) / 2
         return self.weight * term
 
-    def contrast(self, generator: nn.Module, picture: Tensor, translation: Tensor, flip: bool) -> Tensor:
-        """Equation 4: the cross-entropy of finding each patch's place, the mean over patches and layers."""
-        queries = self.maps(generator, translation)
+    def nce(self, generator: nn.Module, image: Tensor, translation: Tensor, flip: bool) -> Tensor:
+        """Return equation 4, the cross-entropy of the matching position: mean over patches and layers."""
+        queries = self.feature_maps(generator, translation)
         with torch.no_grad():
-            keys = self.maps(generator, picture.flip(3) if flip else picture)
+            keys = self.feature_maps(generator, image.flip(3) if flip else image)
         terms = []
         for head, query, key in zip(self.heads, queries, keys, strict=True):
-            places = torch.randperm(query.shape[2] * query.shape[3], device=query.device)[: self.patches]
-            q = self.told(head, query.flip(3) if flip else query, places)  # (N, S, dim)
+            positions = torch.randperm(query.shape[2] * query.shape[3], device=query.device)[: self.num_patches]
+            q = self.project(head, query.flip(3) if flip else query, positions)  # (N, S, embedding_dim)
             with torch.no_grad():
-                k = self.told(head, key, places)
+                k = self.project(head, key, positions)
             with torch.autocast(q.device.type, enabled=False):
                 logits = q @ k.mT / self.temperature  # (N, S, S), in fp32
-            own = torch.arange(len(places), device=q.device).expand(len(q), -1)
-            terms.append(F.cross_entropy(logits.flatten(0, 1), own.flatten()))
+            target = torch.arange(len(positions), device=q.device).expand(len(q), -1)
+            terms.append(F.cross_entropy(logits.flatten(0, 1), target.flatten()))
         return torch.stack(terms).mean()
 
-    def maps(self, generator: nn.Module, x: Tensor) -> list[Tensor]:
-        """Raises UserError where the generator has no such layers."""
+    def feature_maps(self, generator: nn.Module, x: Tensor) -> list[Tensor]:
+        """Return the generator's features at `layers`; raise UserError if it does not have them."""
         found: list[Tensor] = generator.features(x) if hasattr(generator, "features") else []  # type: ignore[operator]
         if max(self.layers) >= len(found):
-            raise UserError(f"penalty=patch_nce: layers={self.layers}, but the generator has {len(found)} to compare")
+            raise UserError(
+                f"penalty.patch_nce.layers={self.layers}: this generator has {len(found)} layers to compare; give "
+                f"indices below {len(found)}"
+                if found
+                else "penalty=patch_nce: this generator has no layers to compare; use model=cut, cyclegan or pix2pix"
+            )
         return [found[layer] for layer in self.layers]
 
     @staticmethod
-    def told(head: nn.Module, features: Tensor, places: Tensor) -> Tensor:
-        """(N, C, h, w) at S places -> (N, S, dim), each of length 1, in fp32."""
-        vectors = features.flatten(2)[:, :, places].mT  # (N, S, C)
+    def project(head: nn.Module, features: Tensor, positions: Tensor) -> Tensor:
+        """Return features (N, C, h, w) at S positions as unit vectors (N, S, embedding_dim), in fp32."""
+        vectors = features.flatten(2)[:, :, positions].mT  # (N, S, C)
         return F.normalize(head(vectors).float(), dim=-1)

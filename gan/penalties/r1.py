@@ -12,15 +12,15 @@ class R1(nn.Module):
     """weight / 2 * E |grad_x D(x)|^2 over real x, summed over C, H, W.
 
     Mescheder et al., "Which Training Methods for GANs do actually Converge?", 2018, arXiv:1801.04406, equation 9. The
-    gradient is that of the image before augmentation.
+    gradient is with respect to the image before augmentation.
 
     Args:
         weight: gamma.
-        every: batches from one evaluation to the next; the module multiplies the term by it (lazy regularisation,
-            Karras et al., 2020, arXiv:1912.04958, section 3.1).
+        interval: updates of the network between two evaluations; the module multiplies the term by it (lazy
+            regularization, Karras et al., 2020, arXiv:1912.04958, section 3.1).
     """
 
-    of = "discriminator"
+    network = "discriminator"
 
     def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__()

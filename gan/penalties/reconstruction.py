@@ -1,4 +1,4 @@
-"""Reconstruction: a translation is to be near the truth, pixel by pixel, where pairs are known."""
+"""Reconstruction: the L1 distance between a translation and its ground truth; needs pairs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from gan.contracts import Step
 
 
 class Reconstruction(nn.Module):
-    """weight * E |b - G(a)|, the mean over pixels and channels, in fp32.
+    """weight * E |b - G(a)|, mean over pixels and channels, in fp32.
 
     Isola et al., "Image-to-Image Translation with Conditional Adversarial Networks", 2017, arXiv:1611.07004,
     equation 3.
 
     Args:
         weight: lambda.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
     """
 
-    of = "generator"
+    network = "generator"
+    needs_pairs = True
 
     def __init__(self, weight: float = 100.0, interval: int = 1) -> None:
         super().__init__()

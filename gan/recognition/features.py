@@ -14,7 +14,7 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from gan.images.convert import to_float
 from gan.inference.sampling import fresh_statistics, in_chunks
-from gan.metrics.pixels import SEEN, rgb
+from gan.metrics.pixels import OPAQUE_FROM, rgb
 
 CELLS = 4  # a side, to which each layer is pooled
 LEVELS = 8  # of red, green and blue that a histogram has
@@ -97,6 +97,6 @@ def color_histogram(images: Tensor) -> Tensor:
         levels = (colors.flatten(1) * LEVELS / 256).long().clamp(max=LEVELS - 1)
         codes = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
         if len(image) == 4:
-            codes = codes.masked_fill(image[3].flatten() < SEEN, LEVELS**3)
+            codes = codes.masked_fill(image[3].flatten() < OPAQUE_FROM, LEVELS**3)
         rows.append(torch.bincount(codes, minlength=LEVELS**3 + 1).float() / len(codes))
     return torch.stack(rows).sqrt()

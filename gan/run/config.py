@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import os
 import re
 import sys
@@ -138,21 +139,26 @@ def rules(cfg: DictConfig) -> list[str]:
     return list(found.values())
 
 
-def loss_is(name: str, *, _root_: DictConfig) -> bool:
-    """Whether the loss is that class, for networks that have a head for it."""
-    return str((_root_.get("loss") or {}).get("_target_")).endswith(f".{name}")
+def head_of_loss(*, _root_: DictConfig) -> str | None:
+    """The discriminator's head that the loss needs, its class's `requires_head`; None if it needs none."""
+    module, _, name = str((_root_.get("loss") or {}).get("_target_") or "").rpartition(".")
+    try:
+        head: str | None = getattr(getattr(importlib.import_module(module), name), "requires_head", None)
+    except Exception:  # of the user's own module
+        return None  # instantiating the loss raises it again
+    return head
 
 
 def objective_for(data: str, *, _root_: DictConfig) -> str:
     """What decides which checkpoint is best, by the class of the data: the truth where it is learned from, else
     likeness, for who has no pairs cannot choose by them, and grain that is right is not where the truth has it."""
     kind = data.rpartition(".")[2]
-    if kind == "Styled" and _root_.data.pairing == "paired":
+    if kind == "StyledDataModule" and _root_.data.pairing == "paired":
         from gan.data import styles
 
-        needs_real_logits = styles.BY_CHANCE.isdisjoint(styles.names(_root_.data.style))
+        needs_real_logits = styles.STOCHASTIC.isdisjoint(styles.filter_names(_root_.data.style))
     else:
-        needs_real_logits = kind == "Paired"
+        needs_real_logits = kind == "PairedDataModule"
     return "eval/ciede2000" if needs_real_logits else "eval/kid_lite0"
 
 
@@ -203,7 +209,7 @@ for resolver in (
     shorter,
     gamma,
     classes,
-    loss_is,
+    head_of_loss,
     cubic,
     objective_for,
 ):

@@ -17,7 +17,7 @@ USAGE = """Train a GAN on a folder of retro images.
     tensorboard --logdir runs                                losses and samples
 
 Any option below is set as NAME=VALUE, a part of a group as GROUP=OPTION. Lists are replaced whole, as in
-callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kernel] (in quotes in zsh, which takes brackets for
+callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid] (in quotes in zsh, which takes brackets for
 its own). hydra.run.dir=runs/NAME names the run's folder. `--cfg job` prints the whole configuration.
 """
 

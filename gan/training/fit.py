@@ -6,7 +6,7 @@ import logging
 import math
 import sys
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,8 @@ from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.common.errors import Diverged, UserError
-from gan.data.module import Images, say
-from gan.data.sampler import share_of
-from gan.penalties.reconstruction import Reconstruction
+from gan.data.module import ImageDataModule, say
+from gan.data.sampler import per_rank_batch_size
 from gan.run import ranks, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, load
 from gan.run.config import global_rank, images_at, is_child, plain
@@ -32,7 +31,7 @@ from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.interrupt import Interrupt, end_gatherers
 from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
-from gan.training.translation import Pix2Pix, Translator
+from gan.training.schedules import drop_overridden_schedules
 
 # What Lightning says of every run of this kind, and what it does not know.
 EXPECTED_WARNINGS = (
@@ -48,7 +47,7 @@ EXPECTED_WARNINGS = (
 def fit(
     cfg: DictConfig,
     model: GAN,
-    data: Images,
+    data: ImageDataModule,
     make_trainer: Callable[..., Trainer],
     run: Path,
     notes: Sequence[str] = (),
@@ -69,18 +68,18 @@ def fit(
         warnings.filterwarnings("ignore", message)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # what it says of devices, `announce` says shorter
     child = is_child()  # asked now: Lightning makes the parent's environment look like a child's
-    check_match(model, data)
+    model.check_data(data)
     model.config = plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build(cfg, data, run, make_trainer, storage, interrupt)
     if cfg.init_from and not cfg.resume:
         initialize(model, Path(cfg.init_from))
     announce(trainer, model, data, run)
-    for line in (*notes, *drop_overridden_schedules(model, HydraConfig.get().overrides.task)):
+    for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         say(line)
     prepare(trainer, data)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
-        model.start(data)  # other ranks get it from this one
+        model.initialize_from(data)  # other ranks receive it from this one
     if trainer.is_global_zero and not cfg.resume:
         show_config(trainer, model.config, run_folder.choices(run))
     try:
@@ -115,52 +114,9 @@ def fit(
     return objective(run, cfg)
 
 
-def drop_overridden_schedules(model: GAN, typed: Collection[str]) -> Iterator[str]:
-    """Take from a recipe's schedules what the command line has given a value of its own, and say so in a line each.
-
-    Args:
-        typed: its words, such as model.generator_optimizer.lr=1e-4, penalty.r1.weight=2 or augment=diffaugment.
-    """
-    options = {word.lstrip("+~").partition("=")[0] for word in typed}
-    for path in list(model.schedules):
-        group, _, rest = path.partition(".")
-        option = {"penalties": f"penalty.{rest}", "augment": path}.get(group, f"model.{path}")
-        given = option if option in options else group
-        if given in options:
-            del model.schedules[path]
-            yield f"{given} is given, so {option} follows no schedule of the recipe"
-
-
-def check_match(model: GAN, data: Any) -> None:
-    """UserError where the data is not of the kind that the model learns from."""
-    translates, pairs = isinstance(model, Translator), hasattr(data, "truths")
-    if pairs and not translates:
-        raise UserError("this data has pictures to translate, and the model draws from noise: take data=folder")
-    if translates and not pairs:
-        raise UserError("a translator needs data=unpaired, data=paired or data=retro_filter")
-    if translates:
-        multiple = model.multiple
-        if any(side % multiple for side in data.size):
-            raise UserError(
-                f"data.size={data.size[0]}x{data.size[1]}: this generator takes sides that are multiples of {multiple}"
-            )
-        if min(data.size) < model.least:
-            raise UserError(
-                f"data.size={data.size[0]}x{data.size[1]}: this discriminator needs sides of {model.least} pixels"
-            )
-    needs_pairs = isinstance(model, Pix2Pix) or any(
-        isinstance(part, Reconstruction) for part in model.penalties.values()
-    )
-    if needs_pairs and not getattr(data, "aligned", False):
-        raise UserError(
-            "pix2pix and penalty=reconstruction learn from pairs: take data=paired, or data=retro_filter "
-            "data.pairing=paired"
-        )
-
-
 def build(
     cfg: DictConfig,
-    data: Images,
+    data: ImageDataModule,
     run: Path,
     make_trainer: Callable[..., Trainer],
     storage: AtomicCheckpointIO,
@@ -211,9 +167,9 @@ def show_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any
             logger.add_choices(choices, best_of(config["objective"]))
 
 
-def prepare(trainer: Trainer, data: Images) -> None:
+def prepare(trainer: Trainer, data: ImageDataModule) -> None:
     """Fill the cache before further processes start: what a user can mend then ends one process, not several."""
-    share_of(data.batch_size, trainer.world_size)
+    per_rank_batch_size(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
 
@@ -233,7 +189,7 @@ def initialize(model: GAN, source: Path) -> None:
         raise UserError(f"init_from={source}: comes from another model; {detail}") from error
 
 
-def announce(trainer: Trainer, model: GAN, data: Images, run: Path) -> None:
+def announce(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
     if not trainer.is_global_zero:
         return
     counts = [

@@ -1,28 +1,30 @@
-"""Values that follow the clock of images: learning rates, Adam's betas, weights of penalties, the EMA's half-life."""
+"""Values that change with the images seen: learning rates, Adam's betas, weights of penalties, the EMA's half-life."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from gan.common.errors import UserError, at_least
+from gan.run.run_folder import flatten
 
 SHAPES = ("linear", "cosine")
 
 
 class Schedule:
-    """From `start` to `end` over so many images, and `end` from then on.
+    """Goes from `start` to `end` within `images` images and stays at `end`.
 
     Args:
-        start, end: numbers, or two lists of as many, such as Adam's betas.
-        images: length.
-        shape: linear, or cosine: the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
-        warmup: images over which the value rises linearly from 0 to what it would be; for learning rates.
+        start, end: two numbers, or two lists of equal length, such as Adam's betas.
+        images: length in images.
+        shape: "linear", or "cosine": the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
+        warmup: images within which a factor on the value rises linearly from 0 to 1; for learning rates.
 
     Raises:
-        UserError: the shape is not known, a count of images is too small, start and end do not fit each other.
+        UserError: the shape is unknown, a number of images is too small, or `start` and `end` differ in length.
     """
 
     def __init__(
@@ -37,16 +39,66 @@ class Schedule:
             raise UserError(f"model.schedules: shape={shape}: {' or '.join(SHAPES)}")
         self.start, self.end = np.asarray(start, float), np.asarray(end, float)
         if self.start.shape != self.end.shape:
-            raise UserError(f"model.schedules: start={start} and end={end} must be two numbers or two lists of as many")
+            raise UserError(
+                f"model.schedules: start={start} and end={end} must be two numbers or two lists of equal length"
+            )
         self.shape = shape
         self.images = at_least("model.schedules: images", images, 1)
         self.warmup = at_least("model.schedules: warmup", warmup, 0)
 
     def __call__(self, seen: int) -> float | list[float]:
         """The value after `seen` images."""
-        share = min(seen / self.images, 1.0)
+        fraction = min(seen / self.images, 1.0)
         if self.shape == "cosine":
-            share = (1 - math.cos(math.pi * share)) / 2
+            fraction = (1 - math.cos(math.pi * fraction)) / 2
         rise = min(1.0, seen / self.warmup) if self.warmup else 1.0
-        value: float | list[float] = (rise * (self.start + share * (self.end - self.start))).tolist()
+        value: float | list[float] = (rise * (self.start + fraction * (self.end - self.start))).tolist()
         return value
+
+
+def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], Any]]:
+    """Schedules by dotted path, such as "penalties.r1.weight"."""
+    return flatten(schedules) if schedules else {}
+
+
+def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any) -> None:
+    """Set each scheduled value of a model to that of the images it has seen.
+
+    Raises:
+        UserError: a path leads to no value, or to one of another shape.
+    """
+    options = {
+        "generator_optimizer": generator_optimizer.param_groups[0],
+        "discriminator_optimizer": discriminator_optimizer.param_groups[0],
+    }
+    adaptive = model.augment is None or hasattr(model.augment, "feedback")
+    for path, schedule in model.schedules.items():
+        where, _, name = path.rpartition(".")
+        group, _, part = where.partition(".")
+        if (group == "penalties" and part not in model.penalties) or (group == "augment" and adaptive):
+            continue  # a recipe's schedule of a part that this run does not have
+        value = schedule(model.images_seen)
+        try:
+            owner = options[where] if where in options else vars(model.get_submodule(where))
+            if np.shape(owner[name]) != np.shape(value):
+                raise KeyError(name)
+            owner[name] = value
+        except (AttributeError, KeyError) as error:
+            raise UserError(f"model.schedules: {path}: there is no such value, or its shape differs") from error
+
+
+def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str]) -> Iterator[str]:
+    """Remove schedules whose value the command line sets, and yield a line for each.
+
+    Args:
+        schedules: by dotted path; changed in place.
+        typed: words of the command line, such as model.generator_optimizer.lr=1e-4 or augment=diffaugment.
+    """
+    options = {word.lstrip("+~").partition("=")[0] for word in typed}
+    for path in list(schedules):
+        group, _, rest = path.partition(".")
+        option = {"penalties": f"penalty.{rest}", "augment": path}.get(group, f"model.{path}")
+        given = option if option in options else group
+        if given in options:
+            del schedules[path]
+            yield f"{given} is set, so the recipe's schedule of {option} is not used"

@@ -1,55 +1,40 @@
-"""Translators: what differs where pictures take the place of latents.
+"""Training of translators, which map images a to images b (style transfer).
 
-`step.z` is the picture a to translate and `step.real` is b; everything else is GAN's, so losses, penalties,
-augmentation, averages and schedules are those of any recipe. What a translation has to keep of a picture is a penalty:
-`reconstruction`, where pairs are known, `patch_nce` (CUT), `cycle` and `identity` (CycleGAN).
+Losses, augmentation, averages and schedules are those of all recipes. A penalty says which content of a the translation
+keeps: `reconstruction` where the ground truth is known (pix2pix), `patch_nce` (CUT), `cycle` and `identity` (CycleGAN).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from gan.common.clock import seed_of
 from gan.common.errors import UserError
-from gan.contracts import Step
-from gan.evaluation.memorization import NEIGHBORS
+from gan.contracts import CycleStep, PairStep, TranslationStep, connect
 from gan.images.convert import to_float
-from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import Affine, opaque
-from gan.metrics.translation import kept, nearness
 from gan.training.ema import EMA
 from gan.training.image_pool import ImagePool
 from gan.training.module import GAN
+from gan.training.randomness import rows, seed_global
+from gan.training.translation_previews import TranslationPreviews
 
-FITTED = 500  # pictures of each side that a closed form is fitted to
-
-
-@dataclass
-class PairStep(Step):
-    """A step whose D sees what was translated beside the translation, augmented alike."""
-
-    def critic(self, x: Tensor) -> Tensor:
-        """D(augment(a), augment(x))."""
-        logits: Tensor = self.discriminator(torch.cat([self.augmented(self.z), self.augmented(x)], 1), self.label)
-        return logits
+FITTED_IMAGES = 500  # of each domain, for a closed form
 
 
-class Translator(GAN):
-    """G turns pictures a into pictures like b.
-
-    With penalty=[reconstruction], which needs pairs, and `PairStep` this is pix2pix (Isola et al., 2017,
-    arXiv:1611.07004, equation 4).
+class Translator(TranslationPreviews, GAN):
+    """Trains a generator that maps images a to images like b.
 
     Args:
-        closed_form: of `gan.metrics.color_transfer`, which a new generator begins with in place of the picture itself.
+        closed_form: color transfer (`gan.metrics.color_transfer`) with which a new generator is initialized; None: with
+            the identity.
     """
 
-    target = "b"
-    made = 1  # pictures that `translations` makes of one
+    step_type: type[TranslationStep] = TranslationStep
+    needs_pairs = False  # each image of the data has its ground truth
 
     def __init__(
         self, *args: Any, closed_form: Callable[[Tensor, Tensor], Affine] | None = None, **options: Any
@@ -57,179 +42,111 @@ class Translator(GAN):
         super().__init__(*args, **options)
         self.closed_form = closed_form
 
-    def start(self, data: Any) -> None:
-        """Raises UserError where there are no colors to fit a closed form to."""
-        if self.closed_form is not None:
-            data.setup("fit")
-            a, b = opaque(data.inputs(FITTED)), opaque(data.reals(FITTED))
-            if not a.numel() or not b.numel():
-                raise UserError("model.closed_form: all pictures of a side are transparent")
-            for network in (self.generator, self.ema.module, *(average.module for average in self.averages)):
-                self.begin_with(self.closed_form, network, a, b)
+    def make_step(self, batch: dict[str, Tensor]) -> Any:
+        number = self.trainer.global_step
+        seed_global(self.device, seed_of(self.seed, "global", number, self.global_rank))
+        return self.step_type(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch, number))
 
-    def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        """Let a generator begin with what is fitted to the colors of a and b."""
-        generator.start(*closed_form(a, b).of_units())
+    def renew_input(self, step: Any) -> None:
+        """Do nothing: the images to translate are those of the batch."""
 
-    def source(self, batch: dict[str, Tensor], number: int, stream: str) -> Tensor:
-        return to_float(batch["a"])
+    def check_data(self, data: Any) -> None:
+        if not hasattr(data, "inputs"):
+            raise UserError("model: a translator needs data=unpaired, data=paired or data=retro_filter")
+        size = f"data.size={data.size[0]}x{data.size[1]}"
+        generator: Any = getattr(self.generator, "a2b", self.generator)
+        discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
+        if any(side % generator.multiple for side in data.size):
+            raise UserError(f"{size}: both sides must be multiples of {generator.multiple} for this generator")
+        if min(data.size) < discriminator.min_size:
+            raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.min_size} pixels")
+        needs_pairs = self.needs_pairs or any(getattr(part, "needs_pairs", False) for part in self.penalties.values())
+        if needs_pairs and not getattr(data, "aligned", False):
+            raise UserError(
+                "pix2pix and penalty=reconstruction need pairs: use data=paired or "
+                "data=retro_filter data.pairing=paired"
+            )
 
-    def averaged_generator(self, average: EMA | None = None) -> nn.Module:
-        """The EMA generator in eval mode, or that of another average; it has no statistics to estimate."""
-        return (average or self.ema).module
+    def initialize_from(self, data: Any) -> None:
+        """Fit the closed form to the colors of the data; raise UserError where one domain has none."""
+        if self.closed_form is None:
+            return
+        data.setup("fit")
+        a, b = opaque(data.inputs(FITTED_IMAGES)), opaque(data.reals(FITTED_IMAGES))
+        if not a.numel() or not b.numel():
+            raise UserError("model.closed_form: all images of a domain are transparent")
+        for network in (self.generator, self.ema.module, *(average.module for average in self.averages)):
+            self.initialize_colors(self.closed_form, network, a, b)
 
-    @property
-    def multiple(self) -> int:
-        """Of which both sides of pictures to train on must be."""
-        generator: Any = self.generator
-        return int(getattr(generator, "a2b", generator).multiple)
-
-    @property
-    def least(self) -> int:
-        """Pixels that both sides of pictures to train on must have."""
-        discriminator: Any = self.discriminator
-        return int(getattr(discriminator, "a2b", discriminator).least)
-
-    @property
-    def data(self) -> Any:
-        return self.trainer.datamodule  # type: ignore[attr-defined]
-
-    def chosen(self, pictures: Callable[[int, bool], Tensor], n: int) -> Tensor:
-        """n of `data.inputs` or `data.truths`: held out where there are some, over again where there are too few."""
-        found = pictures(n, True)
-        found = found if len(found) else pictures(n, False)
-        return found[torch.arange(n) % len(found)]
-
-    def translations(self, pictures: Tensor) -> list[Tensor]:
-        """What grids show beside pictures, uint8 (N, C, H, W) each: their translations."""
-        return [translate_each(self.averaged_generator(), pictures)]
-
-    def beside(self, n: int) -> list[Tensor]:
-        """n pictures and their `translations`; then the truth, or where it is not known pictures of the target, which
-        are to stay as they are, and what becomes of them."""
-        pictures = self.chosen(self.data.inputs, n)
-        shown = [pictures, *self.translations(pictures)]
-        if self.has_ground_truth:
-            return [*shown, self.chosen(self.data.truths, n)]
-        target = self.chosen(self.data.reals, n)
-        return [*shown, target, translate_each(self.averaged_generator(), target)]
-
-    @property
-    def has_ground_truth(self) -> bool:
-        return self.data.truths(1) is not None
-
-    @property
-    def each(self) -> int:
-        """Pictures that `beside` gives for one."""
-        return 1 + self.made + (1 if self.has_ground_truth else 2)
-
-    def preview(self, n: int) -> Tensor:
-        """Pictures, each followed by what `beside` gives: uint8 (n or less, C, H, W)."""
-        return torch.stack(self.beside(max(1, n // self.each)), 1).flatten(0, 1)[:n]
-
-    def columns(self, n: int) -> int | None:
-        return self.each * max(1, round(n**0.5 / self.each))
-
-    def scores(self, fakes: Tensor) -> dict[str, float]:
-        """How near all of `fakes` are to the truth where it is known, and what they have kept of their pictures."""
-        pictures = self.chosen(self.data.inputs, len(fakes))
-        found = kept(pictures, fakes)
-        if self.has_ground_truth:
-            found |= nearness(pictures, fakes, self.chosen(self.data.expected, len(fakes)))
-        return found
-
-    def most(self, n: int) -> int:
-        """n, or as many pictures as there are to measure with; over again, where they are too few for any score."""
-        there = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
-        return max(there, NEIGHBORS + 1)
-
-    def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
-        return translate_each(self.averaged_generator(average), self.chosen(self.data.inputs, n)[rank::ranks])
+    def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
+        generator.set_color_transform(*closed_form(a, b).of_units())
 
 
 class Pix2Pix(Translator):
-    """A translator whose D judges pairs."""
+    """A translator whose discriminator sees pairs. Isola et al., 2017, arXiv:1611.07004, equation 4."""
 
     step_type = PairStep
+    needs_pairs = True
     judges_alone = False
 
 
-@dataclass
-class CycleStep(Step):
-    """A step of one direction, which knows the step of the other."""
-
-    other: Any = field(default=None, repr=False)
-    pool: Any = field(default=None, repr=False)
-
-    def split(self, size: int | None) -> list[Step]:
-        parts = super().split(size)
-        if len(parts) > 1:
-            for part, other in zip(parts, Step.split(self.other, size), strict=True):
-                meet(part, other)
-        return parts
-
-
 class CycleGAN(Translator):
-    """Two translators, a to b and b to a, that undo each other: each update is the sum of both directions' terms.
+    """Two translators, a to b and b to a, each the inverse of the other. Each update sums the terms of both directions.
 
-    Zhu et al., 2017, arXiv:1703.10593. With penalty=[cycle, identity]; G and D are `gan.networks.both_ways.BothWays`.
+    Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.bidirectional.Bidirectional`.
 
     Args:
-        pool: generated pictures of each direction that D learns from again.
+        pool: generated images per direction that the discriminator may see again.
     """
 
-    step_type = CycleStep
-    made = 2
+    num_translations = 2  # the translation, and this translated back
 
     def __init__(self, *args: Any, pool: int = 50, **options: Any) -> None:
         super().__init__(*args, **options)
         self.pools = nn.ModuleList(ImagePool(pool, self.seed + direction) for direction in range(2))
 
-    def begin_with(self, closed_form: Callable[[Tensor, Tensor], Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        super().begin_with(closed_form, generator.a2b, a, b)
-        super().begin_with(closed_form, generator.b2a, b, a)
+    def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
+        super().initialize_colors(closed_form, generator.a2b, a, b)
+        super().initialize_colors(closed_form, generator.b2a, b, a)
 
-    def begin(self, batch: dict[str, Tensor]) -> Any:
-        there: Any = super().begin(batch)
-        networks = {"generator": self.generator.b2a, "discriminator": self.discriminator.b2a}
-        back = replace(there, real=there.z, z=there.real, fake=there.z, **networks)
-        there.generator, there.discriminator = self.generator.a2b, self.discriminator.a2b
-        there.pool, back.pool = self.pools
-        meet(there, back)
-        return there
+    def make_step(self, batch: dict[str, Tensor]) -> Any:
+        both: TranslationStep = super().make_step(batch)
+        pools: Any = self.pools
+        generator, discriminator = both.generator, both.discriminator
+        shared: dict[str, Any] = {"batch": both.batch, "label": both.label, "augmented": both.augmented}
+        a2b = CycleStep(
+            real_a=both.real_a, real=both.real, fake=both.real, generator=generator.a2b,
+            discriminator=discriminator.a2b, pool=pools[0], **shared,
+        )  # fmt: skip
+        b2a = CycleStep(
+            real_a=both.real, real=both.real_a, fake=both.real_a, generator=generator.b2a,
+            discriminator=discriminator.b2a, pool=pools[1], **shared,
+        )  # fmt: skip
+        connect(a2b, b2a)
+        return a2b
 
-    def generate_fakes(self, step: Any, train: bool) -> Any:
-        super().generate_fakes(step.other, train)
-        return super().generate_fakes(step, train)
+    def fakes_for_discriminator(self, step: CycleStep) -> Tensor:
+        """Present and earlier generated images, from one pool over all ranks."""
+        fakes: Any = self.all_gather(step.fake.detach())  # (ranks, N, C, H, W), or (N, C, H, W) with one rank
+        return rows(self, step.pool(fakes.view(-1, *step.fake.shape[1:])))
 
-    def shown(self, step: Any) -> Tensor:
-        """Generated pictures of now and of a while ago; the pool is one over all ranks, as there is with one."""
-        fakes: Any = self.all_gather(step.fake.detach())  # (ranks, n, C, H, W), or (n, C, H, W) of one
-        return self.rows(step.pool(fakes.view(-1, *step.fake.shape[1:])))
+    def discriminator_loss(self, step: CycleStep) -> dict[str, Tensor]:
+        return summed(super().discriminator_loss(step.other), super().discriminator_loss(step))
 
-    def discriminator_loss(self, step: Any) -> dict[str, Tensor]:
-        return summed(map(super().discriminator_loss, (step.other, step)))
-
-    def generator_loss(self, step: Any) -> dict[str, Tensor]:
-        return summed(map(super().generator_loss, (step.other, step)))
+    def generator_loss(self, step: CycleStep) -> dict[str, Tensor]:
+        return summed(super().generator_loss(step.other), super().generator_loss(step))
 
     def averaged_generator(self, average: EMA | None = None) -> nn.Module:
         both: Any = super().averaged_generator(average)
-        there: nn.Module = both.a2b
-        return there
+        a2b: nn.Module = both.a2b
+        return a2b
 
-    def translations(self, pictures: Tensor) -> list[Tensor]:
-        """Their translations, and these translated back."""
-        (there,) = super().translations(pictures)
+    def translations(self, images: Tensor) -> list[Tensor]:
+        (there,) = super().translations(images)
         both: Any = super().averaged_generator()
-        return [there, translate_each(both.b2a, there)]
+        return [there, self.translate(both.b2a, there)]
 
 
-def meet(there: Any, back: Any) -> None:
-    there.other, back.other = back, there
-
-
-def summed(each: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Terms by name, added up."""
-    first, second = each
+def summed(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Sums of terms by name."""
     return {name: first[name] + second[name] for name in first}

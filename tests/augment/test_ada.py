@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.augment import ada
-from gan.augment.ada import ADA, recolored
+from gan.augment.ada import ADA, recolor
 from gan.common.errors import UserError
 
 
@@ -36,16 +36,16 @@ def test_geometry_is_the_inverse_of_the_published_order() -> None:
         return np.array([[1, 0, x], [0, 1, y], [0, 0, 1]])
 
     for i in range(n):
-        zoom, stretch = 2 ** (0.2 * g[i, 0, ada.ZOOM]), 2 ** (0.2 * g[i, 0, ada.STRETCH])
+        zoom, stretch = 2 ** (0.2 * g[i, 0, ada.SCALE]), 2 ** (0.2 * g[i, 0, ada.ANISO])
         steps = [
-            np.diag([-1.0 if u[i, 0, ada.FLIP] >= 0.5 else 1.0, 1, 1]),
-            turn(math.floor(4 * u[i, 0, ada.TURN]) * math.pi / 2),
-            move(*np.round((2 * u[i, :, ada.SHIFT] - 1) * 2)),
+            np.diag([-1.0 if u[i, 0, ada.XFLIP] >= 0.5 else 1.0, 1, 1]),
+            turn(math.floor(4 * u[i, 0, ada.ROTATE90]) * math.pi / 2),
+            move(*np.round((2 * u[i, :, ada.XINT] - 1) * 2)),
             np.diag([zoom, zoom, 1]),
-            turn((2 * u[i, 0, ada.FIRST_ROTATION] - 1) * math.pi),
+            turn((2 * u[i, 0, ada.ROTATE_BEFORE] - 1) * math.pi),
             np.diag([stretch, 1 / stretch, 1]),
-            turn((2 * u[i, 0, ada.SECOND_ROTATION] - 1) * math.pi),
-            move(*(2 * g[i, :, ada.DRIFT])),
+            turn((2 * u[i, 0, ada.ROTATE_AFTER] - 1) * math.pi),
+            move(*(2 * g[i, :, ada.XFRAC])),
         ]
         forward = np.linalg.multi_dot(steps[::-1])
         np.testing.assert_allclose(source[i], np.linalg.inv(forward)[:2], atol=1e-5)
@@ -61,7 +61,7 @@ def test_colors_are_the_published_ones() -> None:
     for i in range(5):
         c = x[i].reshape(3, -1).numpy()
         c = (c + 0.2 * g[i, ada.BRIGHTNESS]) * 2 ** (0.5 * g[i, ada.CONTRAST])
-        if u[i, ada.INVERSION] >= 0.5:
+        if u[i, ada.LUMAFLIP] >= 0.5:
             c = c - 2 * np.outer(gray, gray @ c)
         angle, along = (2 * u[i, ada.HUE] - 1) * math.pi, np.outer(gray, gray @ c)
         c = along + math.cos(angle) * (c - along) + math.sin(angle) * np.cross(gray, c.T).T
@@ -72,32 +72,32 @@ def test_colors_are_the_published_ones() -> None:
 def test_premultiplied_colors_change_as_straight_ones_do() -> None:
     straight, alpha = torch.rand(3, 3, 4, 4).double(), torch.rand(3, 1, 4, 4).double()  # in [0, 1]
     linear, added = ADA({"color": 1.0}).colors(draws_of(3))
-    changed = (recolored(2 * straight - 1, linear, added) + 1) / 2
+    changed = (recolor(2 * straight - 1, linear, added) + 1) / 2
     x = torch.cat([straight * alpha, alpha], 1) * 2 - 1
     expected = torch.cat([changed * alpha, alpha], 1) * 2 - 1
-    torch.testing.assert_close(recolored(x, linear, added), expected)
-    assert (recolored(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
+    torch.testing.assert_close(recolor(x, linear, added), expected)
+    assert (recolor(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
 
 
 def test_gray_is_what_gray_in_color_becomes() -> None:
     x = torch.rand(4, 1, 4, 4, dtype=torch.float64) * 2 - 1
     linear, added = ADA({"color": 1.0}).colors(draws_of(4))
-    in_color = recolored(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
-    torch.testing.assert_close(recolored(x, linear, added), in_color)
+    in_color = recolor(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
+    torch.testing.assert_close(recolor(x, linear, added), in_color)
 
 
-@pytest.mark.parametrize("only", [ada.FLIP, ada.TURN, ada.SHIFT])
+@pytest.mark.parametrize("only", [ada.XFLIP, ada.ROTATE90, ada.XINT])
 def test_what_moves_whole_pixels_invents_no_colors(only: int) -> None:
     x = torch.rand(8, 3, 16, 16, dtype=torch.float64)
     y = ADA()(x, draws_of(8, only))
-    if only == ada.SHIFT:
+    if only == ada.XINT:
         assert all(any(torch.dist(y[i, :, 5:9, 5:9], x[i, :, 5 + a : 9 + a, 5 + b : 9 + b]) < 1e-3
                    for a in range(-2, 3) for b in range(-2, 3)) for i in range(8))  # fmt: skip
     assert (y - x).flatten(1).norm(dim=1).gt(1).any()
 
 
 def test_other_sides_turn_by_halves() -> None:
-    turns = ADA().source(draws_of(32, ada.TURN), (16, 24))
+    turns = ADA().source(draws_of(32, ada.ROTATE90), (16, 24))
     assert {round(float(t), 3) for t in turns[:, 0, 0]} == {1.0, -1.0} and not turns[:, 0, 1].any()
 
 
@@ -131,7 +131,7 @@ def test_half_precision_around_it_changes_nothing() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"policy": {"noise": 1.0}}, "noise is not one of blit"),
+        ({"policy": {"noise": 1.0}}, "noise: unknown; use blit"),
         ({"policy": {"blit": -1.0}}, "at least 0"),
         ({"probability": 1.5}, "0..1"),
     ],

@@ -19,13 +19,15 @@ def fed(adaptive: Adaptive, logits: Tensor, batches: range) -> float:
     for batch in batches:
         real = torch.zeros(len(logits), 3, 8, 8)
         none: Any = nn.Identity()
-        step = Step(batch, real, None, real, none, none, none, real, real_logits=logits)
+        step = Step(
+            batch=batch, real=real, fake=real, generator=none, discriminator=none, augmented=none, real_logits=logits
+        )
         now = adaptive.feedback(step)
     return float(now)
 
 
 def test_it_rises_and_falls_at_the_speed_asked_for() -> None:
-    adaptive = Adaptive(ADA(), target=0.6, images=1000)
+    adaptive = Adaptive(ADA(), target=0.6, adjustment_images=1000)
     sure, unsure = torch.ones(10), torch.tensor([1.0] * 7 + [-1.0] * 3)  # r_t of 1 and of .4
     assert fed(adaptive, sure, range(3)) == 0  # every fourth batch
     assert fed(adaptive, sure, range(3, 40)) == pytest.approx(400 / 1000)
@@ -35,7 +37,7 @@ def test_it_rises_and_falls_at_the_speed_asked_for() -> None:
 
 
 def test_it_is_saved_with_the_count_since_the_last_step() -> None:
-    one, other = Adaptive(ADA(), images=1000), Adaptive(ADA(), images=1000)
+    one, other = Adaptive(ADA(), adjustment_images=1000), Adaptive(ADA(), adjustment_images=1000)
     fed(one, torch.ones(10), range(6))
     other.load_state_dict(one.state_dict())
     sides = [fed(adaptive, torch.tensor([1.0, -1.0]), range(6, 8)) for adaptive in (one, other)]
@@ -43,7 +45,7 @@ def test_it_is_saved_with_the_count_since_the_last_step() -> None:
 
 
 def test_a_batch_that_is_not_finite_says_nothing() -> None:
-    adaptive = Adaptive(ADA(), images=1000)
+    adaptive = Adaptive(ADA(), adjustment_images=1000)
     assert fed(adaptive, torch.full((10,), torch.nan), range(8)) == 0
     assert fed(adaptive, torch.ones(10), range(8, 12)) == pytest.approx(0.04)
 

@@ -64,8 +64,8 @@ def test_it_can_be_differentiated_twice() -> None:
 
 
 def test_unknown_policies_are_named() -> None:
-    with pytest.raises(UserError, match="color is not one of color"):
-        DiffAugment(["color"])
+    with pytest.raises(UserError, match="colour: unknown; use color"):
+        DiffAugment(["colour"])
 
 
 def test_some_images_are_left_alone() -> None:
@@ -84,7 +84,7 @@ def test_cells_stay_together() -> None:
     assert not torch.equal(y, art)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"probability": 1.5}, "from 0 to 1"), ({"cell": 0}, "at least 1")])
+@pytest.mark.parametrize(("options", "message"), [({"probability": 1.5}, "in 0..1"), ({"cell": 0}, "at least 1")])
 def test_bad_options_are_named(options: dict[str, float], message: str) -> None:
     with pytest.raises(UserError, match=message):
         DiffAugment(**options)  # type: ignore[arg-type]

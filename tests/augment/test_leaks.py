@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from gan.augment.ada import ADA
 from gan.augment.diffaugment import DiffAugment
 from gan.contracts import Step
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
 from gan.training.fit import EXPECTED_WARNINGS
@@ -51,7 +51,7 @@ def test_holes_do_not_leak_into_samples(kind: type[GAN], augment: nn.Module, lea
     module = kind(*networks, Nonsaturating(), adam, adam, batch_size=32, augment=augment, ema_half_life=500)
     names = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     trainer = Trainer(accelerator="cpu", max_steps=350, max_epochs=-1, **dict.fromkeys(names, False))  # type: ignore[arg-type]
-    data = Images(size=16, images=256, batch_size=32)
+    data = ImageDataModule(size=16, num_images=256, batch_size=32)
     trainer.fit(module, data)
     assert holed(data.reals(256)) == 0
     share = holed(module.fakes(256))

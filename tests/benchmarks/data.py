@@ -36,7 +36,7 @@ from torchvision.transforms import v2
 
 from gan.data.builtin import retro
 from gan.data.decoding.pool import cores
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 
 BATCH = 64
 
@@ -94,7 +94,7 @@ def endless(loader: Iterable[Any]) -> Iterator[Any]:
 
 
 def compare_loaders(folder: Path, size: int, blocks: int, seconds: float) -> None:
-    data = Images(str(folder), size=size, batch_size=BATCH, resample="lanczos")
+    data = ImageDataModule(str(folder), size=size, batch_size=BATCH, resample="lanczos")
     data.setup("fit")
     steps = [v2.Resize(size, v2.InterpolationMode.LANCZOS), v2.CenterCrop(size), v2.PILToTensor()]
     plain = DataLoader(
@@ -117,9 +117,9 @@ BUILD = """
 import mmap, multiprocessing, os, sys, tempfile, time
 import numpy as np
 from PIL import Image
-from gan.data import cache
+from gan.data.decoding import cache
 from gan.data.decoding.decode import Decoder
-from gan.data.sources.files import Files
+from gan.data.sources.files import ImageFiles
 from gan.data.decoding.pool import cores
 folder, size = sys.argv[1], int(sys.argv[2])
 def bare(task):
@@ -142,7 +142,7 @@ def timed():
     with multiprocessing.get_context("fork").Pool(cores()) as pool:
         list(pool.imap(bare, enumerate(paths), chunksize=64))
     return time.perf_counter() - started
-source = Files([folder])
+source = ImageFiles([folder])
 paths = [file.path for file in source.files]
 for path in paths:
     open(path, "rb").read()
@@ -154,7 +154,7 @@ kept = None
 with tempfile.TemporaryDirectory() as temporary:
     os.environ["RETRO_GAN_CACHE"] = temporary
     started = time.perf_counter()
-    cache.decoded(source, Decoder((size, size), resample="lanczos"))
+    cache.load_images(source, Decoder((size, size), resample="lanczos"))
     ours = time.perf_counter() - started
 print(ours, thrown, stored, len(paths))
 """
@@ -178,7 +178,7 @@ import sys, time
 import torch
 from hydra.utils import instantiate
 from gan.run.config import compose
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 waited = 0.0
 class Timed:
     def __init__(self, batches): self.batches = iter(batches)
@@ -189,8 +189,8 @@ class Timed:
         batch = next(self.batches)
         waited += time.perf_counter() - started
         return batch
-original = Images.train_dataloader
-Images.train_dataloader = lambda self: Timed(original(self))
+original = ImageDataModule.train_dataloader
+ImageDataModule.train_dataloader = lambda self: Timed(original(self))
 from lightning import Trainer
 cfg = compose(["data.size=32", f"data.root={sys.argv[1]}", "data.batch_size=64", "images=60000"])
 data, model = instantiate(cfg.data), instantiate(cfg.model)
@@ -211,7 +211,7 @@ def measure_waiting(folder: Path) -> None:
 
 MANY = """
 import sys, time
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 def memory():  # the most so far, MB
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) / 1024
 before, started = memory(), time.perf_counter()
@@ -219,7 +219,7 @@ if sys.argv[2] == "scan":
     from gan.data.sources.files import find
     count = len(find([sys.argv[1]]))
 else:
-    data = Images(sys.argv[1], size=16)
+    data = ImageDataModule(sys.argv[1], size=16)
     data.setup("fit")
     count = len(data)
 print(f"  {sys.argv[2]}: {count:,} files in {time.perf_counter() - started:.1f} s, "

@@ -33,8 +33,8 @@ os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 EVERY = 8  # images from one checkpoint to the next, and from one evaluation to the next
 SCORE = "eval/kid_random_conv"
 OPTIONS = [
-    "data.size=16", "data.batch_size=4", "data.images=24", "data.split=null", "model.log_interval=4",
-    "model.generator.width=4", "model.generator.detail=0", "model.generator.latent_dim=8",
+    "data.size=16", "data.batch_size=4", "data.num_images=24", "data.split=null", "model.log_interval=4",
+    "model.generator.width=4", "model.generator.full_size_channels=0", "model.generator.latent_dim=8",
     "model.discriminator.width=4",
     "callback=[samples,evaluate,checkpoint]", "callback.samples.interval=16", "callback.samples.first=16",
     "callback.samples.n=4", f"callback.evaluate.interval={EVERY}", f"callback.evaluate.first={EVERY}",

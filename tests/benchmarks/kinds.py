@@ -18,8 +18,8 @@ import gan
 from gan.common.size import pair
 from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
-from gan.data.module import RETRO_IMAGES
-from gan.data.sources.builtin import Drawn
+from gan.data.module import NUM_BUILTIN_IMAGES
+from gan.data.sources.builtin import BuiltinImages
 from gan.metrics.extractors import features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.lite0 import Lite0Features
@@ -31,16 +31,16 @@ from gan.model import Model
 def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
     """n built-in images past those of the training set, and their kinds."""
     options = model.config["data"]
-    decoder, source = Decoder(pair(options["size"]), options["channels"]), Drawn(RETRO_IMAGES + n)
-    indices = range(RETRO_IMAGES, RETRO_IMAGES + n)
-    images = np.stack([next(source.pictures(source.content(index), decoder)).pixels for index in indices])
-    return torch.from_numpy(images), torch.tensor([index % len(retro.KINDS) for index in indices])
+    decoder, source = Decoder(pair(options["size"]), options["channels"]), BuiltinImages(NUM_BUILTIN_IMAGES + n)
+    indices = range(NUM_BUILTIN_IMAGES, NUM_BUILTIN_IMAGES + n)
+    images = np.stack([next(source.decode(source.content(index), decoder)).pixels for index in indices])
+    return torch.from_numpy(images), torch.tensor([index % len(retro.CLASSES) for index in indices])
 
 
 def probe(features: Tensor, labels: Tensor) -> nn.Linear:
     """Multinomial logistic regression with a little weight decay, by L-BFGS."""
     torch.manual_seed(0)
-    linear = nn.Linear(features.shape[1], len(retro.KINDS))
+    linear = nn.Linear(features.shape[1], len(retro.CLASSES))
     optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -69,7 +69,7 @@ def main() -> None:
     fakes = features(extract, samples)
     found = linear((fakes - mean) / deviation).argmax(1)
     print(f"probe: {right:.1%} right on 1,000 held-out real images")
-    for index, kind in enumerate(retro.KINDS):
+    for index, kind in enumerate(retro.CLASSES):
         print(f"  {kind:<12} {(found == index).float().mean():.1%} of 1,000 samples")
     manifold = prdc(real[1000:], fakes)
     print(", ".join(f"{name} {value:.3f}" for name, value in manifold.items()))

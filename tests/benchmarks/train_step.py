@@ -44,7 +44,7 @@ def configured(size: int, width: int, precision: str, run: Path) -> Any:
             f"model.generator.width={width}",
             f"model.discriminator.width={width}",
             "data.batch_size=64",
-            "data.images=1024",
+            "data.num_images=1024",
             "augment=none",
             f"trainer.precision={precision}",
             "images=1000000000",

@@ -19,7 +19,7 @@ from PIL import Image
 
 from gan.commands.data import parse_size
 from gan.common.errors import UserError
-from gan.data.checks.report import Facts, best_size, quoted, share_mirrored
+from gan.data.checks.report import FileInfo, mirrored_fraction, quoted, suggest_size
 from tests.conftest import ROOT, TINY, Train, environment
 
 
@@ -51,17 +51,17 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 def suggested(folder: Path) -> dict[str, Any]:
     """What `gan data check` suggests."""
-    from gan.data.checks.report import look_at_all, summarize
+    from gan.data.checks.report import inspect_files, summarize
     from gan.data.sources.files import find
 
     files = find([str(folder)])
-    return summarize(files, look_at_all(files, lambda done: None), None)["suggestion"]
+    return summarize(files, inspect_files(files, lambda done: None), None)["suggestion"]
 
 
 def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gan.data.checks.report import command
 
-    monkeypatch.setattr("gan.data.checks.report.MEASURED", 4)
+    monkeypatch.setattr("gan.data.checks.report.MIN_SPLIT", 4)
     (tmp_path / "images").mkdir()
     for count, split in ((3, None), (4, "file"), (5, "content")):
         noise(16, 16, min(count, 4)).save(tmp_path / "images" / f"{count}.png")
@@ -96,7 +96,7 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
 
     command = shlex.split(suggestion["command"])
     assert command[:3] == ["python", "train.py", "data=folder"]
-    tiny = [option for option in TINY if not option.startswith(("data.size", "data.images"))]
+    tiny = [option for option in TINY if not option.startswith(("data.size", "data.num_images"))]
     said = train(*command[2:], *tiny, "images=8", tiny=False).stdout
     assert "2 of 17 images" in said
 
@@ -144,7 +144,7 @@ def test_what_is_suggested(make, expected, tmp_path: Path) -> None:
 def test_sizes() -> None:
     def of(*sizes: tuple[int, int]) -> tuple[int, int]:
         heights, widths = np.array(sizes).T
-        return best_size(heights, widths)
+        return suggest_size(heights, widths)
 
     assert of((120, 80)) == (96, 64)
     assert of((60, 40)) == (48, 32)
@@ -159,7 +159,7 @@ def test_sizes() -> None:
 
 
 def test_symmetric_images_are_no_mirrored_pairs() -> None:
-    assert share_mirrored([Facts(hash=5, mirrored=5), Facts(hash=7, mirrored=6)]) == 0
+    assert mirrored_fraction([FileInfo(hash=5, mirrored_hash=5), FileInfo(hash=7, mirrored_hash=6)]) == 0
 
 
 def test_paths_are_quoted_for_hydra() -> None:
@@ -198,7 +198,7 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert result.returncode == 2, result.stderr
-    assert result.stderr == "error: --out shards: cannot be written (File too large); remove what is in it\n"
+    assert result.stderr == "error: --out shards: cannot be written (File too large); remove its contents\n"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

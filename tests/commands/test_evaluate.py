@@ -24,7 +24,7 @@ from tests.recipes import photographs
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    options = ["images=16", "hydra.run.dir=run", "data.images=160", "data.split=file", "data.validation=0.4"]
+    options = ["images=16", "hydra.run.dir=run", "data.num_images=160", "data.split=file", "data.validation=0.4"]
     command([str(ROOT / "train.py"), *TINY, *options], folder)
     return folder / "run"
 

@@ -93,7 +93,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     gan_command("project", run, "one.png", "--out", "out", "--space", "w+", *QUICK)
     gan_command("project", run, "one.png", "--out", "z", "--space", "z", *QUICK)
     points, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
-    assert points["one.png"].shape == (model.generator.styles, 8)
+    assert points["one.png"].shape == (model.generator.num_ws, 8)
     latents = ["--latents", "out/latents.safetensors"]
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
     gan_command("edit", run, *latents, "--out", "wide", "--size", "32x24")

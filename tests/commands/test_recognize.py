@@ -17,7 +17,7 @@ from torchvision.io import read_image
 import gan
 from gan.cli import main
 from gan.common.names import file_name
-from gan.data.builtin.retro import KINDS, draw
+from gan.data.builtin.retro import CLASSES, draw
 from gan.images.convert import to_float
 from gan.recognition.classifier import load
 from gan.recognition.protocol import measure
@@ -30,7 +30,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 built-in images of two kinds, in a folder each."""
     root = tmp_path_factory.mktemp("kinds")
     for index in range(120):
-        kind = KINDS[index % 4]
+        kind = CLASSES[index % 4]
         if kind in ("poster", "neon"):
             (root / kind).mkdir(exist_ok=True)
             Image.fromarray(draw(1, index, 16, 16)).save(root / kind / f"{index // 16}_{index}.png")

@@ -39,8 +39,8 @@ def test_a_compiled_recipe_loses_as_it_does_otherwise(recipe: str, options: tupl
     compiled = fit(build(recipe, *options, "model.compile=aot_eager"), 3)
     assert counters["stats"]["unique_graphs"] >= graphs
     assert list(compiled.state_dict()) == list(plain.state_dict())
-    for name, values in plain.pending.items():
-        torch.testing.assert_close(compiled.pending[name], values, rtol=1e-4, atol=1e-5)
+    for name, values in plain.loss_log.pending.items():
+        torch.testing.assert_close(compiled.loss_log.pending[name], values, rtol=1e-4, atol=1e-5)
 
 
 def test_second_derivatives_need_it_uncompiled() -> None:

@@ -1,4 +1,4 @@
-"""One folder with all that people's folders hold: each file has its pixels or its message, in a run and a report."""
+"""A folder of all kinds of files: each has its expected pixels or message, in training and in the report."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gan.data.decoding.decode import Decoder, unpremultiply
-from gan.data.module import Images
+from gan.data.decoding.color import unpremultiply
+from gan.data.decoding.decode import Decoder
+from gan.data.module import ImageDataModule
 from tests.conftest import Train
 
 RED = (200, 40, 40)  # survives JPEG within a few levels
@@ -41,7 +42,7 @@ def flat(mode: str, color: object) -> Image.Image:
 
 
 def turned(orientation: int) -> bytes:
-    """The same upright picture, red above and blue below left of the middle, stored as its orientation says."""
+    """The same upright image, red above and blue below left of the middle, stored as its orientation says."""
     upright = np.zeros((24, 16, 3), np.uint8)
     upright[:12], upright[12:, :8] = (200, 0, 0), (0, 0, 200)
     stored = {
@@ -98,7 +99,7 @@ CORPUS = {
     "bad/bomb 13000.png": Case(bomb(13000), message="limit of 64,000,000 pixels"),
     "bad/bomb 14000.png": Case(bomb(14000), message="limit of 64,000,000 pixels"),
 }
-IN_ZIP = {"../outside.png": Case(file(flat("RGB", RED), "PNG"), message="leads out of the archive")}
+IN_ZIP = {"../outside.png": Case(file(flat("RGB", RED), "PNG"), message="points outside the archive")}
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +130,7 @@ def expected() -> dict[str, Case]:
 
 
 def test_every_file_has_its_pixels_or_its_message(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = Images([str(corpus / "folder"), str(corpus / "more.zip")], size=[24, 16], batch_size=4)
+    data = ImageDataModule([str(corpus / "folder"), str(corpus / "more.zip")], size=[24, 16], batch_size=4)
     started = time.perf_counter()
     data.setup("fit")
     assert time.perf_counter() - started < 30
@@ -143,14 +144,14 @@ def test_every_file_has_its_pixels_or_its_message(corpus: Path, capsys: pytest.C
 
     names = sorted((name for name in CORPUS | {k: v for k, v in cases.items() if k.startswith("odd")}), key=os.fsencode)
     good = [name for name in [*names, "inside.png"] if not cases[name].message]
-    pictures = data.pixels[data.rows]
-    assert len(pictures) == len(good)
-    for name, picture in zip(good, pictures, strict=True):
+    read_frames = data.pixels[data.rows]
+    assert len(read_frames) == len(good)
+    for name, picture in zip(good, read_frames, strict=True):
         pixel, near = cases[name].pixel, cases[name].near
         assert pixel is not None and np.abs(picture[12, 8].astype(int) - pixel).max() <= near, (name, picture[12, 8])
-    upright = pictures[[good.index(f"turned/{n}.png") for n in range(1, 9)]]
+    upright = read_frames[[good.index(f"turned/{n}.png") for n in range(1, 9)]]
     assert (upright == upright[0]).all() and (upright[0][:12] == (200, 0, 0)).all()
-    ramp = pictures[good.index("modes/ramp of 16 bits.png")]
+    ramp = read_frames[good.index("modes/ramp of 16 bits.png")]
     assert abs(ramp.mean() - 127.5) <= 1 and ramp.min() < 10 and ramp.max() > 245
 
 
@@ -177,7 +178,8 @@ def test_the_report_says_the_same(corpus: Path, gan_command: Train) -> None:
 
 MEMORY = """
 import resource, sys
-from gan.data.decoding.decode import Decoder, ImageError
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.errors import ImageError
 decoder = Decoder((64, 64))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
@@ -205,6 +207,6 @@ def test_loops_cost_nothing(tmp_path: Path, loops: list[str]) -> None:
     for loop in loops:
         os.symlink(tmp_path, tmp_path / loop)
     started = time.perf_counter()
-    data = Images(str(tmp_path), size=8)
+    data = ImageDataModule(str(tmp_path), size=8)
     data.setup("fit")
     assert len(data) == 40 and time.perf_counter() - started < 2

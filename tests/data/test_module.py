@@ -1,4 +1,4 @@
-"""The DataModule: built-in images, folders, what is left out, and what is refused."""
+"""The DataModule: built-in images, folders, skipped files, and errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 
 
 @pytest.fixture
@@ -24,8 +24,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def test_built_in_images_are_four_kinds() -> None:
-    data = Images(size=[24, 16], images=40, batch_size=8)
+def test_built_in_images_have_four_classes() -> None:
+    data = ImageDataModule(size=[24, 16], num_images=40, batch_size=8)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     assert batch["image"].shape == (8, 3, 24, 16) and batch["image"].dtype == torch.uint8
@@ -36,7 +36,7 @@ def test_built_in_images_are_four_kinds() -> None:
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_channels_of_built_in_images(channels: int) -> None:
-    data = Images(size=16, images=4, channels=channels)
+    data = ImageDataModule(size=16, num_images=4, channels=channels)
     data.setup("fit")
     assert data.pixels[data.rows].shape == (4, 16, 16, channels)  # the cache may hold more
     assert next(iter(data.train_dataloader()))["image"].shape == (64, channels, 16, 16)
@@ -45,7 +45,7 @@ def test_channels_of_built_in_images(channels: int) -> None:
 
 
 def test_a_folder_is_read_with_right_pixels(folder: Path) -> None:
-    data = Images(root=str(folder), size=8, batch_size=3, labels=True)
+    data = ImageDataModule(root=str(folder), size=8, batch_size=3, labels=True)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
     assert data.classes == ["blue", "red"]
@@ -56,7 +56,7 @@ def test_a_folder_is_read_with_right_pixels(folder: Path) -> None:
 
 def test_a_changed_file_is_read_again(folder: Path) -> None:
     def red() -> int:
-        data = Images(root=str(folder), size=8)
+        data = ImageDataModule(root=str(folder), size=8)
         data.setup("fit")
         return int(data.pixels[data.rows[2], 0, 0, 0])  # red/b.PNG comes last
 
@@ -65,10 +65,10 @@ def test_a_changed_file_is_read_again(folder: Path) -> None:
     assert red() == 9
 
 
-def test_unreadable_files_are_left_out_and_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unreadable_files_are_skipped_and_reported(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "empty.png").touch()
     (folder / "text.jpg").write_text("no image")
-    data = Images(root=str(folder), size=8, batch_size=3)
+    data = ImageDataModule(root=str(folder), size=8, batch_size=3)
     data.setup("fit")
     assert len(data) == 3 and data.preview(9).shape[0] == 3
     assert int(data.preview(3).sum()) > 0
@@ -81,20 +81,20 @@ def test_unreadable_files_are_left_out_and_named(folder: Path, capsys: pytest.Ca
 def test_nothing_readable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     with pytest.raises(UserError, match="none of its 1 images"):
-        Images(root=str(tmp_path), size=8).setup("fit")
+        ImageDataModule(root=str(tmp_path), size=8).setup("fit")
 
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_workers_do_not_change_the_order(num_workers: int) -> None:
-    data = Images(size=16, images=12, batch_size=5, num_workers=num_workers)
+    data = ImageDataModule(size=16, num_images=12, batch_size=5, num_workers=num_workers)
     data.setup("fit")
     labels = [batch["label"].tolist() for batch in islice(data.train_dataloader(), 4)]
-    plain = Images(size=16, images=12, batch_size=5)
+    plain = ImageDataModule(size=16, num_images=12, batch_size=5)
     plain.setup("fit")
     assert labels == [batch["label"].tolist() for batch in islice(plain.train_dataloader(), 4)]
 
 
-def batches(data: Images, count: int) -> list[dict[str, torch.Tensor]]:
+def batches(data: ImageDataModule, count: int) -> list[dict[str, torch.Tensor]]:
     data.setup("fit")
     return list(islice(data.train_dataloader(), count))
 
@@ -102,40 +102,40 @@ def batches(data: Images, count: int) -> list[dict[str, torch.Tensor]]:
 @pytest.mark.parametrize(
     "options", [{"num_workers": 2}, {"storage": "memory"}, {"storage": "device"}, {"batch_size": 10}]
 )
-def test_windows_and_flips_are_those_of_the_place_in_the_stream(options: dict[str, object]) -> None:
-    settings: dict[str, object] = {"size": 16, "images": 12, "batch_size": 5, "fit": "random_crop", "flip": True}
-    plain = torch.cat([batch["image"] for batch in batches(Images(**settings), 4)])  # type: ignore[arg-type]
+def test_crops_and_flips_depend_on_the_stream_position(options: dict[str, object]) -> None:
+    settings: dict[str, object] = {"size": 16, "num_images": 12, "batch_size": 5, "fit": "random_crop", "flip": True}
+    plain = torch.cat([batch["image"] for batch in batches(ImageDataModule(**settings), 4)])  # type: ignore[arg-type]
     assert plain.shape == (20, 3, 16, 16)
-    other = batches(Images(**settings | options), 4)  # type: ignore[arg-type]
+    other = batches(ImageDataModule(**settings | options), 4)  # type: ignore[arg-type]
     assert torch.equal(torch.cat([batch["image"] for batch in other])[:20], plain)
-    still = torch.cat([batch["image"] for batch in batches(Images(size=16, images=12, batch_size=5), 4)])
+    still = torch.cat([batch["image"] for batch in batches(ImageDataModule(size=16, num_images=12, batch_size=5), 4)])
     assert not torch.equal(still, plain)
 
 
-def test_an_image_is_seen_through_another_window_each_time() -> None:
-    data = Images(size=16, images=1, batch_size=1, fit="random_crop")
+def test_an_image_is_cropped_differently_each_time() -> None:
+    data = ImageDataModule(size=16, num_images=1, batch_size=1, fit="random_crop")
     assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) > 3
-    data = Images(size=16, images=1, batch_size=1, flip=True)
+    data = ImageDataModule(size=16, num_images=1, batch_size=1, flip=True)
     assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) == 2
 
 
 def test_channels_are_last_in_memory() -> None:
-    (batch,) = batches(Images(size=16, images=12), 1)
+    (batch,) = batches(ImageDataModule(size=16, num_images=12), 1)
     assert batch["image"].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_part_is_kept_for_validation(folder: Path) -> None:
+def test_validation_split(folder: Path) -> None:
     for index in range(30):
         Image.new("RGB", (4, 4), (index + 1, 0, 0)).save(folder / f"{index // 3}_{index % 3}.png")
     (folder / "0_9.png").touch()  # unreadable
-    data = Images(root=str(folder), size=4, split="prefix", validation=0.3)
+    data = ImageDataModule(root=str(folder), size=4, split="prefix", validation=0.3)
     data.setup("fit")
     train = set(data.pixels[data.rows][:, 0, 0, 0].tolist())
     kept = set(data.pixels[data.validation_rows][:, 0, 0, 0].tolist())
     assert len(train) + len(kept) == 33 and not train & kept
     photographs = [{(value - 1) // 3 for value in side if 0 < value <= 30} for side in (train, kept)]
     assert photographs[0].isdisjoint(photographs[1])
-    in_memory = Images(root=str(folder), size=4, split="prefix", validation=0.3, storage="memory")
+    in_memory = ImageDataModule(root=str(folder), size=4, split="prefix", validation=0.3, storage="memory")
     in_memory.setup("fit")
     assert set(in_memory.pixels[in_memory.validation_rows][:, 0, 0, 0].tolist()) == kept
     assert len(data) == len(train)
@@ -143,7 +143,7 @@ def test_a_part_is_kept_for_validation(folder: Path) -> None:
 
 def test_labels_from_a_table(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("file,label\nred/a.png,one\nred/b.PNG,two\nblue/c.bmp,two\n")
-    data = Images(root=str(folder), size=8, batch_size=3, labels=str(tmp_path / "t.csv"))
+    data = ImageDataModule(root=str(folder), size=8, batch_size=3, labels=str(tmp_path / "t.csv"))
     (batch,) = batches(data, 1)
     assert data.classes == ["one", "two"]
     assert {int(image[0].max()): int(label) for image, label in zip(batch["image"], batch["label"], strict=True)} == {
@@ -153,10 +153,10 @@ def test_labels_from_a_table(folder: Path, tmp_path: Path) -> None:
     }
 
 
-def test_all_pictures_of_animations_carry_the_label_of_their_file(folder: Path) -> None:
+def test_all_images_of_animations_carry_the_label_of_their_file(folder: Path) -> None:
     pages = [Image.new("RGB", (4, 4), (value, 0, 0)) for value in (50, 100, 150)]
     pages[0].save(folder / "blue" / "a.gif", save_all=True, append_images=pages[1:])
-    data = Images(root=str(folder), size=4, labels=True, frames="all")
+    data = ImageDataModule(root=str(folder), size=4, labels=True, frames="all")
     data.setup("fit")
     assert len(data) == 6
     assert sorted(data.pixels[data.rows][:, 0, 0, 0].tolist()) == [0, 50, 100, 150, 250, 255]
@@ -165,22 +165,22 @@ def test_all_pictures_of_animations_carry_the_label_of_their_file(folder: Path) 
 
 
 def test_several_roots(folder: Path) -> None:
-    data = Images(root=[str(folder / "red"), str(folder / "blue")], size=4)
+    data = ImageDataModule(root=[str(folder / "red"), str(folder / "blue")], size=4)
     data.setup("fit")
     assert len(data) == 3
 
 
-def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data = Images(root=str(folder), size=4)
+def test_changed_images_are_reported_on_resume(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ImageDataModule(root=str(folder), size=4)
     data.setup("fit")
     state = data.state_dict()
     data.load_state_dict(state)
-    assert "not that of the checkpoint" not in capsys.readouterr().out
+    assert "differ from those of the checkpoint" not in capsys.readouterr().out
     Image.new("RGB", (4, 4)).save(folder / "new.png")
-    data = Images(root=str(folder), size=4)
+    data = ImageDataModule(root=str(folder), size=4)
     data.setup("fit")
     data.load_state_dict(state)
-    assert "not that of the checkpoint (3 images then, 4 now)" in capsys.readouterr().out
+    assert "differ from those of the checkpoint (3 images then, 4 now)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -200,25 +200,25 @@ def test_a_changed_set_is_noticed_on_resume(folder: Path, capsys: pytest.Capture
 )
 def test_options_out_of_range(options: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        Images(**options)  # type: ignore[arg-type]
+        ImageDataModule(**options)  # type: ignore[arg-type]
 
 
-def test_windows_of_a_file_stay_together_and_others_come_first(tmp_path: Path) -> None:
+def test_patches_of_a_file_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
     for n in range(8):
         Image.fromarray(np.full((90, 120, 3), 20 * n, np.uint8)).save(tmp_path / f"{n}.png")
-    data = Images(str(tmp_path), size=28, fit="windows", windows=5, split="file", validation=0.3)
+    data = ImageDataModule(str(tmp_path), size=28, fit="patches", patches_per_image=5, split="file", validation=0.3)
     data.setup("fit")
     kept, trained = (set(np.unique(data.pixels[rows])) for rows in (data.validation_rows, data.rows))
     assert len(data.rows) + len(data.validation_rows) == 40 and not kept & trained and len(kept | trained) == 8
     some = data.reals(len(trained))
     assert some.shape[1:] == (3, 28, 28) and set(some.unique().tolist()) == trained
-    with pytest.raises(UserError, match="built-in images are drawn at the size"):
-        Images(fit="windows").setup("fit")
+    with pytest.raises(UserError, match="built-in images are generated at the training size"):
+        ImageDataModule(fit="patches").setup("fit")
 
 
-def test_more_workers_than_cores_are_no_warning(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+def test_more_workers_than_cores_do_not_warn(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(torch._utils, "cpu_count", lambda: 1)
-    data = Images(root=str(folder), size=8, batch_size=3, num_workers=2)
+    data = ImageDataModule(root=str(folder), size=8, batch_size=3, num_workers=2)
     data.setup("fit")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

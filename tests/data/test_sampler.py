@@ -1,4 +1,4 @@
-"""The order of images is a function of the seed alone."""
+"""The order of images depends only on the seed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_starting_later_gives_the_same_batches() -> None:
 
 
 @pytest.mark.parametrize("ranks", [2, 4])
-def test_ranks_see_together_what_one_would(ranks: int) -> None:
+def test_ranks_together_see_the_batches_of_one(ranks: int) -> None:
     shares = [first(7, rank=rank, ranks=ranks) for rank in range(ranks)]
     assert [list(chain.from_iterable(parts)) for parts in zip(*shares, strict=True)] == first(7)
 
@@ -45,6 +45,6 @@ def test_a_set_smaller_than_the_batch_is_repeated() -> None:
     assert sorted(chain.from_iterable(first(3, length=2, batch_size=4))) == [0] * 6 + [1] * 6
 
 
-def test_a_batch_that_cannot_be_divided_is_refused() -> None:
-    with pytest.raises(UserError, match=r"data\.batch_size=4: cannot be divided among 3"):
+def test_an_indivisible_batch_raises() -> None:
+    with pytest.raises(UserError, match=r"data\.batch_size=4 is not divisible by 3"):
         first(1, ranks=3)

@@ -1,4 +1,4 @@
-"""What belongs together stays together, whatever the order and the company."""
+"""Groups stay on one side of the split, independent of the order and the other images."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from gan.common.errors import UserError
-from gan.data.split import validation
+from gan.data.split import select
 
 CROPS = [f"{photo:03}_{x}_{y}.jpg" for photo in range(60) for x in range(3) for y in range(3)]
 
 
 def split(kind: str, names: list[str], fraction: float = 0.2) -> dict[str, bool]:
-    return dict(zip(names, validation(kind, names, [], fraction).tolist(), strict=True))
+    return dict(zip(names, select(kind, names, [], fraction).tolist(), strict=True))
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,10 @@ def test_groups_are_not_cut(kind, names, group):
         assert all(chosen[one] == chosen[name] for name in names if group(name) == group(one))
 
 
-def test_another_seed_draws_another_part() -> None:
-    first, second, again = (validation("prefix", CROPS, [], 0.2, seed) for seed in (0, 1, 1))
+def test_another_seed_selects_other_groups() -> None:
+    first, second, again = (select("prefix", CROPS, [], 0.2, seed) for seed in (0, 1, 1))
     assert (second == again).all() and (first != second).any()
-    assert (first == validation("prefix", CROPS, [], 0.2)).all()
+    assert (first == select("prefix", CROPS, [], 0.2)).all()
 
 
 def test_files_alone_would_leak():
@@ -54,7 +54,7 @@ def test_the_order_and_the_others_do_not_matter():
 
 def test_duplicates_stay_together():
     pictures = [np.full((2, 2, 3), index // 2, np.uint8) for index in range(200)]
-    chosen = validation("content", [str(index) for index in range(200)], pictures, 0.3)
+    chosen = select("content", [str(index) for index in range(200)], pictures, 0.3)
     assert (chosen[::2] == chosen[1::2]).all() and 0.15 < chosen.mean() < 0.45
 
 
@@ -67,12 +67,12 @@ def test_neither_side_is_empty(fraction):
 @pytest.mark.parametrize(
     ("kind", "fraction", "message"),
     [
-        ("deck", 0.1, "data.split=deck: not known"),
+        ("deck", 0.1, "data.split=deck is not known"),
         ("file", 0.0, "data.validation=0.0"),
         ("file", 1, "data.validation=1"),
-        ("folder", 0.1, "all images belong together"),
+        ("folder", 0.1, "all images are in one group"),
     ],
 )
-def test_refused(kind, fraction, message):
+def test_errors(kind, fraction, message):
     with pytest.raises(UserError, match=message):
-        validation(kind, ["a.png", "b.png"], [], fraction)
+        select(kind, ["a.png", "b.png"], [], fraction)

@@ -1,4 +1,4 @@
-"""The looks that data=retro_filter gives photographs: each what its name says, the same each time, at any size."""
+"""The styles of data=retro_filter: deterministic, at any size, with the expected effect."""
 
 import sys
 
@@ -9,16 +9,16 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.styles import (
-    BY_CHANCE,
-    LOOKS,
+    FILTERS,
     PICO8,
-    PIECES,
     POSTER_INKS,
+    STOCHASTIC,
+    STYLES,
     blurred,
     box_mean,
     kuwahara,
-    look,
     luminance,
+    make_style,
     palette,
     screen,
     vignette,
@@ -31,58 +31,58 @@ def picture(height: int = 60, width: int = 80) -> np.ndarray:
     return draw(0, 2, height, width)
 
 
-@pytest.mark.parametrize("style", [*LOOKS, *PIECES, "1977", "nashville", ["fade", "scan_lines"]])
-def test_each_look_is_a_picture_of_the_same_size_and_the_same_each_time(style: str | list[str]) -> None:
+@pytest.mark.parametrize("style", [*STYLES, *FILTERS, "1977", "nashville", ["fade", "scan_lines"]])
+def test_styles_keep_the_size_and_are_deterministic(style: str | list[str]) -> None:
     for size in ((60, 80), (33, 17)):
         before = picture(*size)
         kept = before.copy()
-        after = look(style)(before, 3)
+        after = make_style(style)(before, 3)
         assert after.shape == before.shape and after.dtype == np.uint8
-        assert np.array_equal(after, look(style)(before, 3)) and np.array_equal(before, kept)
+        assert np.array_equal(after, make_style(style)(before, 3)) and np.array_equal(before, kept)
         assert np.abs(after.astype(int) - before).mean() > 2
 
 
 def test_another_seed_gives_another_grain_and_nothing_else() -> None:
-    one, two = (look("grain")(picture(), seed).astype(int) for seed in (0, 1))
+    one, two = (make_style("grain")(picture(), seed).astype(int) for seed in (0, 1))
     assert 5 < (one - two).std() < 40 and abs((one - two).mean()) < 2
-    assert np.array_equal(look("film")(picture(), 0), look("film")(picture(), 1))
+    assert np.array_equal(make_style("film")(picture(), 0), make_style("film")(picture(), 1))
 
 
-def test_chance_is_in_pieces_of_its_own() -> None:
-    for name, pieces in LOOKS.items():
-        foreseeable = look([piece for piece in pieces if piece not in BY_CHANCE])
-        assert np.array_equal(foreseeable(picture(), 0), foreseeable(picture(), 1)), name
+def test_only_stochastic_filters_are_random() -> None:
+    for name, pieces in STYLES.items():
+        without_noise = make_style([piece for piece in pieces if piece not in STOCHASTIC])
+        assert np.array_equal(without_noise(picture(), 0), without_noise(picture(), 1)), name
 
 
-def test_unknown_styles_are_named_with_those_there_are() -> None:
-    with pytest.raises(UserError, match=r"data\.style=vhs: not known; there are film, .*sepia.*, 1977"):
-        look("vhs")
+def test_an_unknown_style_lists_the_known_ones() -> None:
+    with pytest.raises(UserError, match=r"data\.style=vhs is not known: use one of film, .*sepia.*, 1977"):
+        make_style("vhs")
     with pytest.raises(UserError, match=r"data\.style=vhs"):
-        look(["sepia", "vhs"])
+        make_style(["sepia", "vhs"])
 
 
-def test_without_pilgram_the_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pilgram_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pilgram", None)
-    with pytest.raises(UserError, match=r"data\.style=1977: .*pip install -e '\.\[looks\]'"):
-        look("1977")
+    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install -e '\.\[styles\]'"):
+        make_style("1977")
 
 
 def test_sepia_keeps_luminance_in_order_and_one_hue() -> None:
     before = picture()
-    after = look("sepia")(before, 0).astype(float)
+    after = make_style("sepia")(before, 0).astype(float)
     order = np.argsort(luminance(before / 255), axis=None)
     assert (np.diff(after.reshape(-1, 3)[order], axis=0) > -1.5).all()  # rounding
     assert (after[..., 0] > after[..., 2]).all()
 
 
-def test_the_vignette_leaves_the_middle_and_takes_55_percent_of_the_corners() -> None:
+def test_the_vignette_darkens_the_corners_by_55_percent() -> None:
     light = vignette(np.ones((101, 101, 3), np.float32), RNG)
     assert light[50, 50] == pytest.approx(1) and light[0, 0] == pytest.approx(0.45)
 
 
 @pytest.mark.parametrize("amount", [0.0, 0.15, 0.5, 0.8, 1.0])
 @pytest.mark.parametrize("degrees", [0, 15, 45])
-def test_dots_cover_what_they_are_asked_to(amount: float, degrees: float) -> None:
+def test_halftone_coverage(amount: float, degrees: float) -> None:
     covered = screen(np.full((240, 240), amount), degrees, 8.0)
     assert covered.mean() == pytest.approx(amount, abs=0.04)
 
@@ -94,9 +94,9 @@ def test_inks_and_palettes_are_kept() -> None:
     def inks(words: str) -> set[tuple[int, ...]]:
         return {tuple(each) for each in np.rint(255 * palette(words)).astype(int).tolist()}
 
-    poster = colors(look("poster")(picture(), 0))
+    poster = colors(make_style("poster")(picture(), 0))
     assert 4 <= len(poster) <= 6 and poster <= inks(POSTER_INKS)
-    art = look("pixel_art")(picture(96, 144), 0)
+    art = make_style("pixel_art")(picture(96, 144), 0)
     assert colors(art) <= inks(PICO8)
     assert np.array_equal(art, art[::2, ::2].repeat(2, 0).repeat(2, 1))
 
@@ -114,7 +114,7 @@ def test_kuwahara_against_a_plain_loop() -> None:
         assert kuwahara(light, radius)[y, x] == pytest.approx(best.mean(0), abs=1e-5)
 
 
-def test_blurs_are_those_of_their_names() -> None:
+def test_blur_against_reference() -> None:
     point = np.zeros((41, 41, 1), np.float32)
     point[20, 20] = 1
     blur = blurred(point, 3.0)[..., 0]
@@ -124,9 +124,9 @@ def test_blurs_are_those_of_their_names() -> None:
     assert box_mean(light, 1)[2, 3] == pytest.approx(light[2:5, 3:6].mean((0, 1)))
 
 
-def test_half_the_size_has_the_same_look() -> None:
+def test_half_the_size_has_the_same_style() -> None:
     large = Image.fromarray(draw(0, 2, 256, 256))
     for style in ("film", "poster", "painting"):
-        whole = Image.fromarray(look(style)(np.asarray(large), 0)).resize((128, 128), Image.Resampling.BOX)
-        half = look(style)(np.asarray(large.resize((128, 128), Image.Resampling.BOX)), 0)
+        whole = Image.fromarray(make_style(style)(np.asarray(large), 0)).resize((128, 128), Image.Resampling.BOX)
+        half = make_style(style)(np.asarray(large.resize((128, 128), Image.Resampling.BOX)), 0)
         assert np.abs(np.asarray(whole).astype(int) - half).mean() < 14

@@ -1,4 +1,4 @@
-"""Pairs and unpaired sets: who is whose partner, which photographs each side sees, and the same windows on both."""
+"""Paired and unpaired data: matching, the photographs of each side, and equal crops on both."""
 
 from itertools import islice
 from pathlib import Path
@@ -10,9 +10,9 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.pairs import Filtered
-from gan.data.styles import look
-from gan.data.translation import Paired, Styled, Unpaired
+from gan.data.pairs import StyledFiles
+from gan.data.styles import make_style
+from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule
 
 
 def save(path: Path, pixels: np.ndarray) -> None:
@@ -27,7 +27,7 @@ def photographs(folder: Path, n: int, side: int = 32) -> list[np.ndarray]:
     return pictures
 
 
-def first(data: Paired | Unpaired, n: int) -> list[dict[str, torch.Tensor]]:
+def first(data: PairedDataModule | UnpairedDataModule, n: int) -> list[dict[str, torch.Tensor]]:
     data.setup("fit")
     return list(islice(iter(data.train_dataloader()), n))
 
@@ -36,115 +36,117 @@ def as_set(images: torch.Tensor) -> set[bytes]:
     return {image.numpy().tobytes() for image in images}
 
 
-def test_pairs_go_by_name_and_share_windows_and_flips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pairs_match_by_name_and_share_crops_and_flips(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for index, picture in enumerate(photographs(tmp_path / "unused", 5, 40)):
         save(tmp_path / "a" / "deep" / f"{index}.png", picture)
         save(tmp_path / "b" / "deep" / f"{index}.bmp", 255 - picture)
     save(tmp_path / "a" / "alone.png", picture)
-    data = Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=32, batch_size=8, fit="random_crop", flip=True)
+    data = PairedDataModule(
+        str(tmp_path / "a"), str(tmp_path / "b"), size=32, batch_size=8, fit="random_crop", flip=True
+    )
     batches = first(data, 2)
     assert "1 images in" in capsys.readouterr().out and len(data) == 5
     for batch in batches:
         assert batch["a"].shape == (8, 3, 32, 32) and batch["a"].dtype == torch.uint8
         assert (batch["a"].int() + batch["b"].int() - 255).abs().float().mean() < 1.5  # resampling rounds
-    assert torch.equal(data.truths(3), data.reals(3))
+    assert torch.equal(data.ground_truth(3), data.reals(3))
 
 
-def test_halves_of_one_file(tmp_path: Path) -> None:
+def test_side_by_side_files(tmp_path: Path) -> None:
     one = draw(0, 0, 32, 48)
     save(tmp_path / "pairs" / "x.png", np.concatenate([one, 255 - one], 1))
     save(tmp_path / "pairs" / "y.png", np.concatenate([255 - one, one], 1))
-    (batch,) = first(Paired(root=str(tmp_path / "pairs"), size=(32, 48), batch_size=2), 1)
+    (batch,) = first(PairedDataModule(root=str(tmp_path / "pairs"), size=(32, 48), batch_size=2), 1)
     assert as_set(batch["a"]) == as_set(batch["b"]) == {p.transpose(2, 0, 1).tobytes() for p in (one, 255 - one)}
     assert torch.equal(batch["a"], 255 - batch["b"])
 
 
-def test_halves_of_a_large_photograph_have_no_odd_width(tmp_path: Path) -> None:
+def test_side_by_side_files_are_decoded_at_full_size(tmp_path: Path) -> None:
     (tmp_path / "pairs").mkdir()
     for name in "xy":
         Image.new("RGB", (1032, 1024), (90, 60, 30)).save(tmp_path / "pairs" / f"{name}.jpg")  # an eighth is 129 wide
-    (batch,) = first(Paired(root=str(tmp_path / "pairs"), size=32, batch_size=2, fit="stretch"), 1)
+    (batch,) = first(PairedDataModule(root=str(tmp_path / "pairs"), size=32, batch_size=2, fit="stretch"), 1)
     assert torch.equal(batch["a"], batch["b"])
 
 
-def test_what_does_not_pair_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_without_a_partner_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photographs(tmp_path / "a", 2)
     save(tmp_path / "b" / "other.png", draw(0, 0, 32, 32))
-    with pytest.raises(UserError, match=r"no image in .* has the name of one in .*'0_0', '0_1', 'other'"):
-        Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=32).setup("fit")
+    with pytest.raises(UserError, match=r"no image in .* has the same name as one in .*'0_0', '0_1', 'other'"):
+        PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).setup("fit")
     save(tmp_path / "b" / "0_0.png", draw(0, 0, 32, 64))
     save(tmp_path / "b" / "0_1.png", draw(0, 0, 64, 64))
-    data = Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=32)
+    data = PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32)
     data.setup("fit")
-    assert len(data) == 1 and "the pair has sizes 32x32 and 64x32" in capsys.readouterr().out
+    assert len(data) == 1 and "images of the pair have sizes 32x32 and 64x32" in capsys.readouterr().out
     save(tmp_path / "b" / "0_0.jpg", draw(0, 0, 32, 32))
-    with pytest.raises(UserError, match=r"'0_0.jpg' and '0_0.png' go by one name"):
-        Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=32).setup("fit")
+    with pytest.raises(UserError, match=r"'0_0.jpg' and '0_0.png' have the same name"):
+        PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).setup("fit")
     save(tmp_path / "odd" / "x.png", draw(0, 0, 32, 33))
-    with pytest.raises(UserError, match="33 pixels wide, which has no halves"):
-        Paired(root=str(tmp_path / "odd"), size=32).setup("fit")
+    with pytest.raises(UserError, match="width of 33 pixels is odd"):
+        PairedDataModule(root=str(tmp_path / "odd"), size=32).setup("fit")
     for options in ({}, {"a": "x"}, {"a": "x", "b": "y", "root": "z"}):
         with pytest.raises(UserError, match=r"give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER"):
-            Paired(**options)  # type: ignore[arg-type]
+            PairedDataModule(**options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_a_look_is_the_truth_of_each_photograph(tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ground_truth_of_a_style(tmp_path: Path, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
     photographs(tmp_path, 6)
-    data = Styled(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
+    data = StyledDataModule(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
     (batch,) = first(data, 1)
     assert batch["a"].shape == batch["b"].shape == (4, channels, 32, 32)
-    again = Styled(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
-    monkeypatch.setattr(Filtered, "content", None)  # the cache has all of it
+    again = StyledDataModule(str(tmp_path), "film", "paired", size=32, batch_size=4, channels=channels)
+    monkeypatch.setattr(StyledFiles, "content", None)  # the cache has all of it
     assert torch.equal(first(again, 1)[0]["b"], batch["b"])
     if channels == 3:
         for a, b in zip(batch["a"], batch["b"], strict=True):
-            assert np.array_equal(look("film")(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())
+            assert np.array_equal(make_style("film")(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())
     if channels == 4:
         assert torch.equal(batch["a"][:, 3], batch["b"][:, 3])
 
 
 def test_photographs_of_a_b_and_validation_are_disjoint(tmp_path: Path) -> None:
     pictures = photographs(tmp_path, 40)  # of twenty prefixes
-    data = Styled(str(tmp_path), "film", size=32, batch_size=8, split="prefix", validation=0.2)
+    data = StyledDataModule(str(tmp_path), "film", size=32, batch_size=8, split="prefix", validation=0.2)
     batches = first(data, 12)
     originals = [picture.transpose(2, 0, 1).tobytes() for picture in pictures]
-    styled = [look("film")(picture, 0).transpose(2, 0, 1).tobytes() for picture in pictures]
+    styled = [make_style("film")(picture, 0).transpose(2, 0, 1).tobytes() for picture in pictures]
     a = {originals.index(image) for batch in batches for image in as_set(batch["a"])}
     b = {styled.index(image) for batch in batches for image in as_set(batch["b"])}
     held = {originals.index(image) for image in as_set(data.inputs(99, held_out=True))}
     assert min(len(a), len(b), len(held)) > 3 and a | b | held == set(range(40))
     for one, other in ((a, b), (a, held), (b, held)):
         assert not {index // 2 for index in one} & {index // 2 for index in other}
-    truths = data.truths(99, held_out=True)
+    truths = data.ground_truth(99, held_out=True)
     assert truths is not None and {styled.index(image) for image in as_set(truths)} == held
 
 
 def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
     photographs(tmp_path, 16)
-    data = Styled(str(tmp_path), "film", "shared", size=32, batch_size=16, split="prefix", validation=0.2)
+    data = StyledDataModule(str(tmp_path), "film", "shared", size=32, batch_size=16, split="prefix", validation=0.2)
     batches = first(data, 2)
-    film = look("film")
+    film = make_style("film")
     for batch in batches:
         pairs = [np.array_equal(film(a.permute(1, 2, 0).numpy(), 0), b.permute(1, 2, 0).numpy())
                  for a, b in zip(batch["a"], batch["b"], strict=True)]  # fmt: skip
         assert sum(pairs) < 8
-    with pytest.raises(UserError, match=r"data.pairing=both: not known"):
-        Styled(str(tmp_path), "film", "both")
+    with pytest.raises(UserError, match=r"data.pairing=both is not known"):
+        StyledDataModule(str(tmp_path), "film", "both")
 
 
-def test_too_few_groups_to_divide_are_said(tmp_path: Path) -> None:
+def test_too_few_groups_raise(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
-    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], and two are needed"):
-        Styled(str(tmp_path), "film", size=32, split="prefix").setup("fit")
-    with pytest.raises(UserError, match=r"data\.split says what stays together"):
-        Styled(str(tmp_path), "film", split=None)
+    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], at least two are needed"):
+        StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
+    with pytest.raises(UserError, match=r"data\.pairing=disjoint needs data\.split"):
+        StyledDataModule(str(tmp_path), "film", split=None)
 
 
-def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unpaired_sides_have_independent_orders(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for side in ("a", "b"):
         photographs(tmp_path / side, 12)
-    data = Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), size=32, batch_size=12)
+    data = UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32, batch_size=12)
     batch, following = first(data, 2)
     assert as_set(batch["a"]) == as_set(batch["b"]) and not torch.equal(batch["a"], batch["b"])
     again = data.a.stream(start=1), data.b.stream(start=1)
@@ -154,33 +156,35 @@ def test_unpaired_sides_have_orders_of_their_own(tmp_path: Path, capsys: pytest.
     assert "note" not in capsys.readouterr().out
     for file in (tmp_path / "b").glob("*.png"):
         Image.open(file).convert("LA").save(file)
-    Unpaired(str(tmp_path / "a"), str(tmp_path / "b"), size=32).prepare_data()
+    UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).prepare_data()
     said = capsys.readouterr().out
     assert "note: files of data.b are gray, those of data.a are not; data.channels=3" in said
     assert "note: files of data.b are with alpha, those of data.a are not; data.channels=3" in said
-    assert data.truths(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
-    with pytest.raises(UserError, match="1 image to train on, and two are needed"):
+    assert data.ground_truth(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
+    with pytest.raises(UserError, match="1 training image, at least two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
-        Unpaired(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
+        UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 
 
-def test_windows_of_pairs_are_of_one_place(tmp_path: Path) -> None:
+def test_patches_of_pairs_are_aligned(tmp_path: Path) -> None:
     for side in "ab":
         photographs(tmp_path / side, 4, 80)
-    data = Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="windows", windows=3)
+    data = PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="patches", patches_per_image=3)
     (batch,) = first(data, 1)
     assert len(data) == 12 and torch.equal(batch["a"], batch["b"])
-    styled = Styled(str(tmp_path / "a"), "fade", "paired", size=28, fit="windows", windows=3, split="file")
+    styled = StyledDataModule(
+        str(tmp_path / "a"), "fade", "paired", size=28, fit="patches", patches_per_image=3, split="file"
+    )
     styled.setup("fit")
-    inputs, truths = styled.inputs(99), styled.truths(99)
+    inputs, truths = styled.inputs(99), styled.ground_truth(99)
     assert truths is not None and len(inputs) + len(styled.inputs(99, True)) == 12
     assert (
         np.abs(
-            look("fade")(inputs[0].permute(1, 2, 0).numpy(), 0).transpose(2, 0, 1).astype(int) - truths[0].numpy()
+            make_style("fade")(inputs[0].permute(1, 2, 0).numpy(), 0).transpose(2, 0, 1).astype(int) - truths[0].numpy()
         ).max()
         <= 2
     )
     Image.open(tmp_path / "b" / "0_0.png").resize((160, 160)).save(tmp_path / "b" / "0_0.png")
-    again = Paired(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="windows", windows=3)
+    again = PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="patches", patches_per_image=3)
     again.setup("fit")
     assert len(again) == 9  # of one proportion, and not of one size

@@ -1,4 +1,4 @@
-"""Moving pictures come back from their files frame by frame."""
+"""Animations are read back frame by frame."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.images import animation
-from gan.images.convert import to_pillow
+from gan.images.convert import to_pil_image
 
 
 def frames(channels: int) -> Tensor:
@@ -34,7 +34,7 @@ def test_frames_times_and_transparency(channels: int, ending: str, tmp_path: Pat
             frame.load()
             assert frame.info["duration"] == 50
             seen = np.asarray(frame.convert("RGBA")).astype(int)[::2, ::2]
-            wanted = np.asarray(to_pillow(expected).convert("RGBA")).astype(int)
+            wanted = np.asarray(to_pil_image(expected).convert("RGBA")).astype(int)
             assert (seen[..., 3] == wanted[..., 3]).all()
             apart = np.abs(seen - wanted)[wanted[..., 3] > 0]
             assert apart.mean() < (6 if ending == ".gif" else 0.01)

@@ -1,4 +1,4 @@
-"""Between bytes and floats, and into PNG files."""
+"""Conversion between uint8 and float, and to PNG files."""
 
 from __future__ import annotations
 

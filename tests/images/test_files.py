@@ -1,4 +1,4 @@
-"""What is no pixel comes through: durations, pages, density, EXIF; and what a format does not take is said."""
+"""Durations, pages, resolution and EXIF are kept; unsupported formats raise."""
 
 import math
 from io import BytesIO
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 from PIL.TiffImagePlugin import IFDRational
 
-from gan.data.decoding.decode import ImageError
+from gan.data.decoding.errors import ImageError
 from gan.images.files import convert
 
 ARTIST = 0x013B
@@ -56,7 +56,7 @@ def test_pages_of_a_tiff(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "1", "P", "CMYK", "RGBA", "I;16", "YCbCr"])
 @pytest.mark.parametrize("kind", ["TIFF", "PNG", "JPEG"])
-def test_what_comes_out_can_be_opened_and_looks_the_same(kind: str, mode: str, tmp_path: Path) -> None:
+def test_the_output_opens_and_looks_the_same(kind: str, mode: str, tmp_path: Path) -> None:
     if (kind, mode) in [("PNG", "CMYK"), ("PNG", "YCbCr"), ("JPEG", "P"), ("JPEG", "RGBA"), ("JPEG", "I;16"),
                         ("TIFF", "YCbCr")]:  # fmt: skip
         pytest.skip("there is no such file")
@@ -80,7 +80,7 @@ def test_a_turned_tiff(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_how_and_where_a_picture_was_taken_stays(kind: str, tmp_path: Path) -> None:
+def test_exif_is_kept(kind: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ARTIST] = "somebody"
     exif.get_ifd(0x8769).update({0x9003: "1977:05:25 12:00:00", 0x829A: 0.01, 0xA002: 999})

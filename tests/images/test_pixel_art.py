@@ -1,4 +1,4 @@
-"""Cells, palettes and their nearest colors."""
+"""Cells, palettes and nearest colors."""
 
 from pathlib import Path
 
@@ -8,37 +8,37 @@ import torch
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.images.pixel_art import palette_of, read_palette, snap
+from gan.images.pixel_art import fit_palette, read_palette, to_pixel_art
 
 INKS = np.array([[10, 10, 10], [200, 40, 40], [240, 230, 200]], np.uint8)
 
 
 def test_a_cell_has_its_mean_and_the_last_are_cut() -> None:
     picture = torch.arange(3 * 5 * 7, dtype=torch.uint8).reshape(3, 5, 7)
-    done = snap(picture, 2)
+    done = to_pixel_art(picture, 2)
     assert done.shape == picture.shape
     assert done[0, 0, 0] == done[0, 1, 1] == torch.tensor([0.0, 1, 7, 8]).mean().round()
     assert done[1, 4, 6] == picture[1, 4, 6]
-    assert torch.equal(snap(picture), picture)
+    assert torch.equal(to_pixel_art(picture), picture)
 
 
 def test_what_is_not_seen_does_not_count_and_a_cell_may_be_larger_than_all() -> None:
     picture = torch.tensor([[[200, 0, 90, 30]]], dtype=torch.uint8).expand(3, 2, 4)
     alpha = torch.tensor([[255, 0, 0, 0], [255, 0, 0, 0]], dtype=torch.uint8)
-    assert snap(picture, 2, alpha=alpha)[0, 0].tolist() == [200, 200, 60, 60]
-    assert torch.equal(snap(picture, 100_000), torch.full_like(picture, 80))
+    assert to_pixel_art(picture, 2, alpha=alpha)[0, 0].tolist() == [200, 200, 60, 60]
+    assert torch.equal(to_pixel_art(picture, 100_000), torch.full_like(picture, 80))
 
 
 def test_each_color_becomes_the_nearest() -> None:
     picture = torch.tensor([[[30, 180, 255]], [[0, 60, 255]], [[20, 60, 255]]], dtype=torch.uint8)
-    assert snap(picture, 1, INKS)[:, 0].T.tolist() == INKS.tolist()
+    assert to_pixel_art(picture, 1, INKS)[:, 0].T.tolist() == INKS.tolist()
 
 
 def test_a_sets_own_colors_are_found() -> None:
     choice = np.random.default_rng(0).integers(0, 3, (4, 20, 20))
     images = torch.from_numpy(INKS[choice]).permute(0, 3, 1, 2)
     for colors in (3, 8):  # no more than there are
-        assert np.abs(palette_of(images, colors).astype(int) - INKS).max() <= 1
+        assert np.abs(fit_palette(images, colors).astype(int) - INKS).max() <= 1
 
 
 def test_palettes_from_files(tmp_path: Path) -> None:

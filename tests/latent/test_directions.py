@@ -19,8 +19,10 @@ GENERATORS = {
     "fastgan": lambda: fastgan.Generator((16, 16), width=2, latent_dim=8),
     "resnet": lambda: resnet.Generator((16, 16), width=2, latent_dim=8),
     "seed": lambda: seed.Generator((16, 16), width=2, latent_dim=8),
-    "r3gan": lambda: r3gan.Generator((16, 16), width=16, latent_dim=8, blocks=1, group_width=4),
-    "r3gan-classes": lambda: r3gan.Generator((16, 16), width=16, latent_dim=8, blocks=1, group_width=4, classes=3),
+    "r3gan": lambda: r3gan.Generator((16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4),
+    "r3gan-classes": lambda: r3gan.Generator(
+        (16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4, classes=3
+    ),
     "stylegan2": lambda: stylegan2.Generator((16, 16), **MAPPED),  # type: ignore[arg-type]
 }
 

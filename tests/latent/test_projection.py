@@ -87,7 +87,9 @@ def test_the_mean_is_among_what_w_starts_from() -> None:
 
 def test_a_class_is_found_or_kept_to() -> None:
     torch.manual_seed(0)
-    space = Space(r3gan.Generator((16, 16), width=16, latent_dim=8, blocks=1, group_width=4, classes=3).eval())
+    space = Space(
+        r3gan.Generator((16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4, classes=3).eval()
+    )
     with torch.no_grad():
         space.generator.embedding.weight.mul_(100)
         space.generator.to_image.weight.mul_(3)

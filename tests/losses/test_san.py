@@ -15,13 +15,13 @@ from gan.losses.relativistic import Relativistic
 from gan.losses.san import SAN
 from gan.losses.wasserstein import Wasserstein
 from gan.networks import dcgan, r3gan, resnet, stylegan2
-from gan.networks.san import SlicedHead
+from gan.networks.san import SANHead
 from gan.training.module import GAN
 
 
 def test_features_learn_by_the_loss_and_the_direction_by_wasserstein() -> None:
     torch.manual_seed(0)
-    head = SlicedHead(5).double()
+    head = SANHead(5).double()
     real, fake = (torch.randn(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
     w = head.weight.detach()[0]
     scale, omega = w.norm(), w / w.norm()
@@ -39,7 +39,7 @@ def test_features_learn_by_the_loss_and_the_direction_by_wasserstein() -> None:
 
 
 def test_the_generator_follows_the_logit() -> None:
-    head, fake = SlicedHead(5, classes=2), torch.randn(3, 5, requires_grad=True)
+    head, fake = SANHead(5, classes=2), torch.randn(3, 5, requires_grad=True)
     label = torch.tensor([0, 1, 1])
     logits = head(fake, label)
     SAN(Hinge()).generator(None, logits).backward()
@@ -55,11 +55,11 @@ def test_the_generator_follows_the_logit() -> None:
         lambda **options: dcgan.Discriminator((16, 24), width=4, **options),
         lambda **options: resnet.Discriminator((16, 24), width=4, **options),
         lambda **options: stylegan2.Discriminator((16, 24), width=4, max_channels=8, **options),
-        lambda **options: r3gan.Discriminator((16, 24), width=16, blocks=1, group_width=4, **options),
+        lambda **options: r3gan.Discriminator((16, 24), width=16, blocks_per_stage=1, group_width=4, **options),
     ],
 )
 def test_every_weight_learns(discriminator: type, classes: int) -> None:
-    network = discriminator(san=True, classes=classes)
+    network = discriminator(head="san", classes=classes)
     label = torch.tensor([0, 1, 2, 0])
     real, fake = (network(torch.randn(4, 3, 16, 24), label) for _ in range(2))
     SAN(Wasserstein()).discriminator(real, fake).backward()
@@ -72,8 +72,8 @@ def test_what_it_is_not_derived_for_is_refused(loss: nn.Module) -> None:
         SAN(loss)
 
 
-@pytest.mark.parametrize(("san", "loss"), [(True, Hinge()), (False, SAN(Hinge()))])
-def test_head_and_loss_go_together(san: bool, loss: nn.Module) -> None:
-    networks = dcgan.Generator((16, 16), width=4), dcgan.Discriminator((16, 16), width=4, san=san)
-    with pytest.raises(UserError, match="loss=san"):
+@pytest.mark.parametrize(("head", "loss"), [("san", Hinge()), (None, SAN(Hinge()))])
+def test_head_and_loss_go_together(head: str | None, loss: nn.Module) -> None:
+    networks = dcgan.Generator((16, 16), width=4), dcgan.Discriminator((16, 16), width=4, head=head)
+    with pytest.raises(UserError, match="head=san"):
         GAN(*networks, loss, torch.optim.Adam, torch.optim.Adam, batch_size=4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gan.metrics.attributes import ATTRIBUTES, brightness, contrast, light, saturation, sharpness, warmth
+from gan.metrics.attributes import ATTRIBUTES, brightness, contrast, intensity, saturation, sharpness, warmth
 
 
 def test_values_are_those_written_out() -> None:
@@ -33,4 +33,4 @@ def test_they_have_slopes(channels: int) -> None:
 def test_what_is_transparent_is_seen_before_gray() -> None:
     x = torch.full((1, 4, 2, 2), -1.0)  # transparent
     x[..., 0] = torch.tensor([1.0, -1.0, -1.0, 1.0])[:, None]  # opaque red
-    assert light(x)[0, :, 0, 1].tolist() == [0.5] * 3 and light(x)[0, :, 0, 0].tolist() == [1, 0, 0]
+    assert intensity(x)[0, :, 0, 1].tolist() == [0.5] * 3 and intensity(x)[0, :, 0, 0].tolist() == [1, 0, 0]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.metrics.color_transfer import CLOSED_FORMS, histogram, monge_kantorovich, opaque, statistics
+from gan.metrics.color_transfer import CLOSED_FORMS, channel_statistics, histogram, monge_kantorovich, opaque
 
 
 def pictures(seed: int) -> Tensor:
@@ -25,7 +25,7 @@ MIXED = [[0.6, 0.2, 0.1], [0.2, 0.7, 0.0], [0.1, 0.0, 0.9]], [10.0, 5.0, 0.0]  #
 
 
 @pytest.mark.parametrize(("fit", "change"), [
-    (statistics, SCALED), (histogram, SCALED), (monge_kantorovich, SCALED), (monge_kantorovich, MIXED),
+    (channel_statistics, SCALED), (histogram, SCALED), (monge_kantorovich, SCALED), (monge_kantorovich, MIXED),
 ])  # fmt: skip
 def test_a_change_is_found_from_other_pictures(fit, change) -> None:
     transfer = fit(pictures(0), changed(pictures(1), *change))
@@ -37,7 +37,7 @@ def test_a_change_is_found_from_other_pictures(fit, change) -> None:
 def test_what_mixes_channels_is_beyond_those_that_treat_each_alone() -> None:
     turned = [[0.0, 1, 0], [0, 0, 1], [1, 0, 0]], [0.0, 0, 0]
     seen = pictures(2)
-    for fit in (statistics, histogram):
+    for fit in (channel_statistics, histogram):
         transfer = fit(pictures(0), changed(pictures(1), *turned))
         assert (transfer(seen).float() - changed(seen, *turned).float()).abs().mean() > 5
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.metrics import pretrained
-from gan.metrics.extractors import KNOWN, extractor, features, source
+from gan.metrics.extractors import KNOWN, extractor, features, fingerprint
 from gan.metrics.pretrained import MissingWeights, Weights
 
 IMAGES = torch.randint(0, 256, (37, 3, 16, 24), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -58,12 +58,12 @@ def test_one_that_gives_no_row_an_image() -> None:
         def forward(self, images: Tensor) -> Tensor:
             return images.float().mean()[None]
 
-    with pytest.raises(UserError, match="a row each is needed"):
+    with pytest.raises(UserError, match="return one row per image"):
         features(Wrong(), IMAGES)
 
 
 def test_what_tells_features_apart() -> None:
-    assert source(extractor("lite0")) == source(extractor("lite0")) != source(extractor("random_conv"))
+    assert fingerprint(extractor("lite0")) == fingerprint(extractor("lite0")) != fingerprint(extractor("random_conv"))
 
 
 @pytest.fixture

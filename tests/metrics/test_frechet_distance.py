@@ -58,8 +58,8 @@ def test_constant_images_have_no_covariance() -> None:
     [
         (torch.zeros(1, 3), torch.zeros(5, 3), "Fréchet distance of 1 and 5 images: at least 2"),
         (torch.zeros(5, 3), torch.full((6, 3), float("nan")), "features of 6 of 6 images are not finite"),
-        (torch.zeros(5, 3), torch.zeros(5, 4), "matrices of one width"),
-        (torch.zeros(5), torch.zeros(5), "matrices of one width"),
+        (torch.zeros(5, 3), torch.zeros(5, 4), "matrices of the same width"),
+        (torch.zeros(5), torch.zeros(5), "matrices of the same width"),
     ],
 )
 def test_what_is_refused(x: Tensor, y: Tensor, message: str) -> None:

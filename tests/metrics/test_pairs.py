@@ -69,7 +69,7 @@ def test_a_distance_does_not_depend_on_the_batch(images: Tensor, perceptual: Per
 
 @pytest.mark.parametrize("measure", [psnr, ssim, color_difference])
 def test_shapes_must_be_alike(measure, images: Tensor) -> None:
-    with pytest.raises(UserError, match="they must be alike"):
+    with pytest.raises(UserError, match="their shapes must be equal"):
         measure(images, images[:1])
 
 

@@ -40,7 +40,7 @@ def test_missing_ones_are_named_with_hash_size_and_place(known: Weights, tmp_pat
 
 def test_another_file_is_refused(known: Weights, tmp_path: Path) -> None:
     (tmp_path / known.file).write_bytes(b"something else")
-    with pytest.raises(UserError, match="not the net weights that are known"):
+    with pytest.raises(UserError, match="not the expected net weights"):
         find("net", tmp_path)
 
 

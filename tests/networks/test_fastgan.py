@@ -6,19 +6,19 @@ import pytest
 import torch
 
 from gan.common.errors import UserError
-from gan.networks.fastgan import Discriminator, Excitation, Generator, Noise, dissimilarity
+from gan.networks.fastgan import Discriminator, Generator, NoiseInjection, SkipLayerExcitation, reconstruction_loss
 
 
 def test_channels_and_excitations_are_the_papers_at_256_px() -> None:
     generator = Generator((256, 256))
     assert [block[-2].num_features // 2 for block in generator.blocks] == [512, 256, 128, 128, 64, 32]
     assert len(generator.excitations) == 3  # 4 to 64, 8 to 128, 16 to 256 px
-    gates = Excitation(8, 5)(torch.randn(2, 8, 16, 12))
+    gates = SkipLayerExcitation(8, 5)(torch.randn(2, 8, 16, 12))
     assert gates.shape == (2, 5, 1, 1) and ((gates > 0) & (gates < 1)).all()
 
 
 def test_noise_is_drawn_in_training_alone() -> None:
-    noise, x = Noise(), torch.zeros(2, 3, 4, 4)
+    noise, x = NoiseInjection(), torch.zeros(2, 3, 4, 4)
     noise.gain.data.fill_(2.0)
     drawn = noise(x)
     assert drawn.std() > 1 and torch.equal(drawn[:, 0], drawn[:, 1])  # the same for all channels
@@ -30,16 +30,16 @@ def test_patches_see_their_part_of_the_image() -> None:
     assert discriminator(torch.randn(2, 3, 64, 64)).shape == (2, 1, 5, 5)
 
 
-def test_dissimilarity_is_nothing_for_the_same_and_follows_the_formula() -> None:
+def test_reconstruction_loss_is_nothing_for_the_same_and_follows_the_formula() -> None:
     x = torch.rand(2, 3, 7, 7, dtype=torch.float64) * 2 - 1
     y = torch.rand(2, 3, 7, 7, dtype=torch.float64) * 2 - 1
-    assert dissimilarity(x, x).item() == pytest.approx(0, abs=1e-5)
+    assert reconstruction_loss(x, x).item() == pytest.approx(0, abs=1e-5)
     a, b = x.flatten(2), y.flatten(2)  # one window
     covariance = ((a - a.mean(2, keepdim=True)) * (b - b.mean(2, keepdim=True))).mean(2)
     c1, c2 = 0.0004, 0.0036
     ssim = (2 * a.mean(2) * b.mean(2) + c1) * (2 * covariance + c2)
     ssim = ssim / ((a.mean(2) ** 2 + b.mean(2) ** 2 + c1) * (a.var(2, correction=0) + b.var(2, correction=0) + c2))
-    assert dissimilarity(x, y).item() == pytest.approx(((x - y).abs().mean() + 1 - ssim.mean()).item(), rel=1e-4)
+    assert reconstruction_loss(x, y).item() == pytest.approx(((x - y).abs().mean() + 1 - ssim.mean()).item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48), (64, 64)])
@@ -60,5 +60,5 @@ def test_redrawing_is_learned(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(8, 8), (12, 12), (12, 24)])
 def test_images_too_small_to_redraw_are_refused(size: tuple[int, int]) -> None:
-    with pytest.raises(UserError, match="too few to redraw; at least 16x16"):
+    with pytest.raises(UserError, match="too small; use at least 16x16"):
         Discriminator(size, width=2)

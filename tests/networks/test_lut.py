@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.lut import Generator, radius, straight
-from gan.networks.place import Place
+from gan.networks.lut import Generator, squared_radius, unpremultiply
+from gan.networks.tile_position import TilePosition
 
 
 def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:
@@ -31,13 +31,13 @@ def random_tables(generator: Generator) -> None:
 
 def test_a_color_is_looked_up_between_the_points_of_the_mixed_table() -> None:
     torch.manual_seed(0)
-    generator = Generator(points=5, width=2)
+    generator = Generator(lut_size=5, width=2)
     random_tables(generator)
     x = torch.rand(2, 3, 6, 7) * 2 - 1
-    view, y = generator.view(x), generator(x)
+    view, y = generator.global_context(x), generator(x)
     weights = generator.to_weights(generator.reader(nn.functional.interpolate(
         x, (64, 64), mode="bilinear", antialias=True)).mean((2, 3)))  # fmt: skip
-    mixed = sum(weights[:, t, None, None, None, None] * generator.tables[t] for t in range(3))
+    mixed = sum(weights[:, t, None, None, None, None] * generator.luts[t] for t in range(3))
     assert torch.allclose(view, mixed, atol=1e-6)  # fp32's rounding, of terms that may cancel
     for n, row, column in ((0, 0, 0), (0, 3, 2), (1, 5, 6)):
         expected = interpolated(view[n].detach().numpy(), x[n, :, row, column].numpy())
@@ -50,7 +50,7 @@ def test_at_first_the_picture_itself_comes_out(channels: int) -> None:
     if channels == 4:
         x[:, 3:] = torch.randint(0, 256, x[:, 3:].shape) / 127.5 - 1
         x[:, :3] = (x[:, :3] + 1) * (x[:, 3:] + 1) / 2 - 1  # premultiplied
-    y = Generator(channels, vignette=True, texture=4)(x)
+    y = Generator(channels, vignette=True, texture_channels=4)(x)
     assert torch.allclose(x, y, atol=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_it_begins_with_a_map_of_colors(channels: int) -> None:
     colors = min(channels, 3)
     matrix, shift = torch.rand(colors, colors) / 3, torch.rand(colors)
     generator = Generator(channels)
-    generator.start(matrix, shift)
+    generator.set_color_transform(matrix, shift)
     color, alpha = torch.rand(2, colors, 8, 12) * 2 - 1, torch.rand(2, 1, 8, 12) * 0.9 + 0.1
     moved = torch.einsum("ij,njhw->nihw", matrix, color) + shift[:, None, None]
     if channels == 4:
@@ -68,28 +68,28 @@ def test_it_begins_with_a_map_of_colors(channels: int) -> None:
 
 
 def test_color_changes_under_alpha_and_alpha_stays() -> None:
-    generator = Generator(4, points=3)
+    generator = Generator(4, lut_size=3)
     with torch.no_grad():
         generator.entries[0].neg_()
     color, alpha = torch.rand(1, 3, 4, 4), torch.rand(1, 1, 4, 4)
     x = torch.cat([color * alpha, alpha], 1) * 2 - 1
-    assert torch.allclose(straight(x)[0], color * 2 - 1, atol=1e-5)
+    assert torch.allclose(unpremultiply(x)[0], color * 2 - 1, atol=1e-5)
     expected = torch.cat([(1 - color) * alpha, alpha], 1) * 2 - 1
     assert torch.allclose(generator(x), expected, atol=1e-5)
 
 
 def test_parts_of_a_picture_are_parts_of_the_whole() -> None:
-    generator = Generator(points=3, vignette=True, texture=4)
+    generator = Generator(lut_size=3, vignette=True, texture_channels=4)
     random_tables(generator)
     for parameter in (generator.falloff, *generator.texture.parameters()):  # type: ignore[union-attr]
         nn.init.normal_(parameter, 0, 0.3)  # type: ignore[arg-type]
     x = torch.rand(1, 3, 20, 30) * 2 - 1
-    whole, view, reach = generator(x), generator.view(x), generator.reach
-    part = generator.part(x[:, :, 5:, 10:], Place(5, 10, 20, 30), view)
+    whole, view, reach = generator(x), generator.global_context(x), generator.receptive_radius
+    part = generator.forward_tile(x[:, :, 5:, 10:], TilePosition(5, 10, 20, 30), view)
     assert torch.allclose(part[:, :, reach:, reach:], whole[:, :, 5 + reach :, 10 + reach :], atol=1e-5)
 
 
 def test_the_radius_is_0_in_the_center_and_1_in_the_corners() -> None:
-    r2 = radius(Place(0, 0, 101, 201), torch.zeros(1, 3, 101, 201))
+    r2 = squared_radius(TilePosition(0, 0, 101, 201), torch.zeros(1, 3, 101, 201))
     assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
     assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)

@@ -37,14 +37,14 @@ def test_a_block_starts_as_nothing_and_keeps_the_size_of_what_passes() -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 64, 8, 8)
     assert torch.equal(Block(64, 16, 8)(x), x)
-    block = Block(64, 16, blocks=1)
+    block = Block(64, 16, num_blocks=1)
     inside = nn.functional.leaky_relu(block.expand(x), 0.2)
     assert inside.square().mean().item() == pytest.approx(1, rel=0.05)
     assert block.mix.groups == 8
-    fixup = Block(64, 16, blocks=16).expand.weight.std() / block.expand.weight.std()
+    fixup = Block(64, 16, num_blocks=16).expand.weight.std() / block.expand.weight.std()
     assert fixup.item() == pytest.approx(16 ** (-1 / 4), rel=0.02)
 
 
 def test_a_width_that_cannot_be_grouped_is_named() -> None:
-    with pytest.raises(UserError, match="groups of 16"):
+    with pytest.raises(UserError, match="group_width=16: does not divide"):
         Generator((16, 16), width=25)

@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from gan.networks.resample import blur
-from gan.networks.stylegan2 import Discriminator, Generator, Linear, ModulatedConv2d, minibatch_std
+from gan.networks.stylegan2 import Discriminator, EqualizedLinear, Generator, ModulatedConv2d, minibatch_std
 
 
 @pytest.mark.parametrize(("classes", "millions"), [(0, 19.9), (10, 20.2)])
@@ -60,7 +60,7 @@ def test_equalized_layers_keep_variance_and_learn_at_their_pace() -> None:
     torch.manual_seed(0)
     x = torch.randn(512, 256)
     for pace in (1.0, 0.01):
-        layer = Linear(128, 256, lr_multiplier=pace)
+        layer = EqualizedLinear(128, 256, lr_multiplier=pace)
         assert layer(x).var().item() == pytest.approx(1, rel=0.05)
         assert layer.weight.std().item() == pytest.approx(1 / pace, rel=0.02)
 
@@ -78,9 +78,9 @@ def test_deviation_is_taken_within_groups() -> None:
 
 def test_styles_are_mixed_from_a_layer_on() -> None:
     torch.manual_seed(0)
-    generator = Generator((16, 16), width=4, max_channels=8, latent_dim=8, mixing=1.0)
+    generator = Generator((16, 16), width=4, max_channels=8, latent_dim=8, style_mixing_prob=1.0)
     w = torch.zeros(64, 8)
-    mixed = (generator.mix(w, None) != 0).any(2)  # (styles, images), true where it is of the other z
+    mixed = (generator.style_mixing(w, None) != 0).any(2)  # (styles, images), true where it is of the other z
     assert not mixed[0].any() and mixed[-1].all()
     assert (mixed[1:] >= mixed[:-1]).all()
     assert 0 < mixed[1].float().mean() < 1

@@ -17,7 +17,7 @@ def test_parameter_counts_are_those_of_the_papers() -> None:
     assert count(resnet_translator.Generator()) == 11_378_179
     assert count(patch.Discriminator()) == 2_764_737
     assert count(unet.Generator()) == 54_413_955
-    assert count(patch.Discriminator(3, norm="batch", beside=3)) == 2_768_705
+    assert count(patch.Discriminator(3, norm="batch", condition_channels=3)) == 2_768_705
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -38,7 +38,7 @@ def test_pictures_keep_their_size(channels: int, norm: str, size: tuple[int, int
 
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
 def test_a_residual_translator_begins_with_the_picture_itself(build: type[nn.Module]) -> None:
-    options = {"depth": 3} if build is unet.Generator else {"blocks": 1}
+    options = {"depth": 3} if build is unet.Generator else {"n_blocks": 1}
     x = torch.rand(1, 3, 32, 32) * 2 - 1
     for norm in ("none", "instance"):
         assert torch.equal(build(3, 8, norm=norm, residual=True, **options)(x), x)
@@ -47,11 +47,11 @@ def test_a_residual_translator_begins_with_the_picture_itself(build: type[nn.Mod
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
 def test_or_with_a_map_of_colors(build: type[nn.Module], channels: int) -> None:
-    options = {"depth": 3} if build is unet.Generator else {"blocks": 1}
+    options = {"depth": 3} if build is unet.Generator else {"n_blocks": 1}
     colors = min(channels, 3)
     matrix, shift = torch.rand(colors, colors), torch.rand(colors)
     generator = build(channels, 8, norm="none", residual=True, **options)
-    generator.start(matrix, shift)
+    generator.set_color_transform(matrix, shift)
     color, alpha = torch.rand(1, colors, 32, 32) * 2 - 1, torch.rand(1, 1, 32, 32)
     moved = torch.einsum("ij,njhw->nihw", matrix, color) + shift[:, None, None]
     if channels == 4:
@@ -60,7 +60,7 @@ def test_or_with_a_map_of_colors(build: type[nn.Module], channels: int) -> None:
         assert torch.allclose(generator(color), moved, atol=1e-5)
     published = build(channels, 8, norm="instance", **options)
     before = published(color)
-    published.start(matrix, shift)
+    published.set_color_transform(matrix, shift)
     assert torch.equal(published(color), before)
 
 
@@ -76,7 +76,7 @@ def test_instance_normalization_loses_tone_and_none_keeps_it() -> None:
 
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
 def test_layers_below_zero_come_back(build: type[nn.Module]) -> None:
-    generator = build(3, 8, norm="none", **({"depth": 3} if build is unet.Generator else {"blocks": 1}))
+    generator = build(3, 8, norm="none", **({"depth": 3} if build is unet.Generator else {"n_blocks": 1}))
     convolutions = [
         m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d) and m.out_channels > 3
     ]
@@ -95,7 +95,7 @@ def test_patches_see_what_they_should() -> None:
         (gradient,) = torch.autograd.grad(logits[0, middle, middle], x)
         seen = gradient.abs().sum((0, 1)).nonzero()
         assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [field, field]
-    with pytest.raises(UserError, match="norm=layer: one of instance, batch, none"):
+    with pytest.raises(UserError, match="norm=layer: unknown norm; use instance, batch, none"):
         patch.Discriminator(norm="layer")
 
 

@@ -12,11 +12,11 @@ from gan.common.errors import UserError
 from gan.contracts import Step
 from gan.losses.heads import per_image
 from gan.penalties.approximate import ApproximateR1, ApproximateR2
-from gan.penalties.gradient import Gradient
+from gan.penalties.gradient_penalty import GradientPenalty
 from gan.penalties.r1 import R1
 from gan.penalties.r2 import R2
 
-PENALTIES = (R1, R2, Gradient, ApproximateR1, ApproximateR2)
+PENALTIES = (R1, R2, GradientPenalty, ApproximateR1, ApproximateR2)
 SHAPE = (3, 4, 5)
 
 
@@ -49,7 +49,9 @@ class Layers(nn.Sequential):
 
 def step(discriminator: nn.Module, n: int = 6) -> Step:
     real, fake = torch.randn(2, n, *SHAPE, dtype=next(discriminator.parameters()).dtype)
-    return Step(0, real, None, torch.randn(n, 2), nn.Identity(), discriminator, lambda x: x, fake)
+    return Step(
+        batch=0, real=real, fake=fake, generator=nn.Identity(), discriminator=discriminator, augmented=lambda x: x
+    )
 
 
 @pytest.mark.parametrize("penalty", [R1, R2])
@@ -81,21 +83,21 @@ def test_wgan_gp_is_the_papers_between_the_images() -> None:
     discriminator = Quadratic()
     at = step(discriminator)
     torch.manual_seed(3)
-    value = Gradient(weight=7.0)(at)
+    value = GradientPenalty(weight=7.0)(at)
     torch.manual_seed(3)
     u = torch.rand(6, 1, 1, 1)
     between = (u * at.real + (1 - u) * at.fake).flatten(1).double().numpy()
     norm = np.sqrt(((between @ discriminator.weight.detach().double().numpy()) ** 2).sum(1))
     assert value.item() == pytest.approx(7 * ((norm - 1) ** 2).mean(), rel=1e-5)
     linear = Linear()
-    value = Gradient()(step(linear))
+    value = GradientPenalty()(step(linear))
     assert value.item() == pytest.approx(10 * (linear.weight.norm().item() - 1) ** 2, rel=1e-5)
 
 
 def test_wgan_gp_has_a_finite_slope_where_the_critic_has_none() -> None:
     linear = Linear()
     nn.init.zeros_(linear.weight)
-    Gradient()(step(linear)).backward()
+    GradientPenalty()(step(linear)).backward()
     assert linear.weight.grad is not None and torch.isfinite(linear.weight.grad).all()
 
 
@@ -124,7 +126,7 @@ def test_gradient_is_of_the_image_before_augmentation(penalty: type) -> None:
     plain = penalty()(at)
     torch.manual_seed(1)
     tripled = penalty()(Step(**{**at.__dict__, "augmented": lambda x: 3 * x}))
-    if penalty is Gradient:
+    if penalty is GradientPenalty:
         norm = discriminator.weight.norm().item()
         assert tripled.item() == pytest.approx(10 * (3 * norm - 1) ** 2, rel=1e-4)
     else:
@@ -146,7 +148,7 @@ def test_values_are_fp32_under_autocast(penalty: type) -> None:
 
 @pytest.mark.parametrize("penalty", [ApproximateR1, ApproximateR2])
 def test_two_looks_are_at_the_same_network(penalty: type) -> None:
-    with pytest.raises(UserError, match="between which dropout changes"):
+    with pytest.raises(UserError, match="dropout changes between"):
         penalty()(step(Layers(nn.Flatten(), nn.Dropout(0.3), nn.Linear(60, 1), nn.Flatten(0))))
     normalized = Layers(nn.Flatten(), spectral_norm(nn.Linear(60, 1)), nn.Flatten(0))
     linear = penalty(weight=2.0, sigma=1e-3)(step(normalized))  # of a linear D the slope along e is w e

@@ -14,7 +14,8 @@ from gan.penalties.lecam import LeCam
 
 def step(real: Tensor | tuple[Tensor, ...], fake: Tensor | tuple[Tensor, ...]) -> Step:
     image, nothing = torch.zeros(4, 3, 2, 2), nn.Identity()
-    return Step(0, image, None, torch.zeros(4, 2), nothing, nothing, nothing, image, real, fake)  # type: ignore[arg-type]
+    networks = {"generator": nothing, "discriminator": nothing, "augmented": nothing}
+    return Step(batch=0, real=image, fake=image, real_logits=real, fake_logits=fake, **networks)
 
 
 def test_values_agree_with_the_formula() -> None:

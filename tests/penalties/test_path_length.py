@@ -7,14 +7,14 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import LatentStep
 from gan.penalties.path_length import PathLength
 
 
 class Linear(nn.Module):
     """image = sum over layers of A w, whose Jacobian is A for each layer."""
 
-    styles = 3
+    num_ws = 3
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,9 +28,13 @@ class Linear(nn.Module):
         return (w.sum(0) @ self.a.T).reshape(-1, 3, 4, 4)
 
 
-def step(generator: nn.Module) -> Step:
+def step(generator: nn.Module) -> LatentStep:
     image = torch.zeros(6, 3, 4, 4)
-    return Step(0, image, None, torch.randn(6, 5), generator, nn.Identity(), nn.Identity(), image)
+    nothing = nn.Identity()
+    return LatentStep(
+        batch=0, real=image, fake=image, z=torch.randn(6, 5), generator=generator, discriminator=nothing,
+        augmented=nothing,
+    )  # fmt: skip
 
 
 def test_value_average_and_gradient_follow_the_formula() -> None:

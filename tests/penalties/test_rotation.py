@@ -21,7 +21,7 @@ def step(images: torch.Tensor, discriminator: torch.nn.Module) -> Any:
 def test_the_term_is_the_cross_entropy_of_four_turns() -> None:
     torch.manual_seed(0)
     discriminator = dcgan.Discriminator((16, 16), width=4, norm="none").double()
-    penalty = Rotation(16, numbers=16, weight=0.5).double()
+    penalty = Rotation(16, embedding_dim=16, weight=0.5).double()
     images = torch.randn(9, 3, 16, 16, dtype=torch.float64)
     weight, bias = (each.detach().numpy() for each in (penalty.head.weight, penalty.head.bias))
     terms = []
@@ -50,7 +50,7 @@ def test_turns_are_learned() -> None:
 
 
 def test_images_that_cannot_be_turned() -> None:
-    with pytest.raises(UserError, match="16x24 cannot be turned"):
+    with pytest.raises(UserError, match="needs square images, and these are 16x24"):
         Rotation((16, 24))
 
 
@@ -62,5 +62,5 @@ def test_a_run_learns_with_it_and_goes_on(train: Train, tmp_path: Path) -> None:
 
 def test_frozen_features_are_refused() -> None:
     frozen = dcgan.Discriminator((16, 16), width=4, norm="none").requires_grad_(False)
-    with pytest.raises(UserError, match="features of this discriminator are not trained"):
-        Rotation(16, numbers=16)(step(torch.randn(4, 3, 16, 16), frozen))
+    with pytest.raises(UserError, match="features of this discriminator are frozen"):
+        Rotation(16, embedding_dim=16)(step(torch.randn(4, 3, 16, 16), frozen))

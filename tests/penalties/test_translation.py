@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Augmented, Step
+from gan.contracts import Augmented, CycleStep, TranslationStep, connect
 from gan.networks import lut
 from gan.networks.resnet_translator import Generator
-from gan.penalties.cycle import Cycle
-from gan.penalties.identity import Identity
+from gan.penalties.cycle import CycleConsistency
+from gan.penalties.identity import IdentityMapping
+from gan.penalties.lut_regularization import LUTRegularization
 from gan.penalties.patch_nce import PatchNCE
-from gan.penalties.table import LUTRegularization
-from gan.training.translation import CycleStep, meet
 
 
 class Times(nn.Module):
@@ -29,28 +28,34 @@ class Times(nn.Module):
         return self.factor * x
 
 
-def step_of(kind: type[Step], generator: nn.Module, a: Tensor, b: Tensor) -> Any:
-    return kind(0, b, None, a, generator, nn.Identity(), Augmented(None, {}), generator(a))
+def step_of(kind: type[TranslationStep], generator: nn.Module, a: Tensor, b: Tensor) -> Any:
+    nothing = Augmented(None, {})
+    fake = generator(a)
+    return kind(
+        batch=0, real=b, fake=fake, real_a=a, generator=generator, discriminator=nn.Identity(), augmented=nothing
+    )
 
 
 def test_cycle_and_identity_are_mean_absolute_differences_in_both_directions() -> None:
     a, b = torch.randn(2, 3, 3, 8, 8).unbind()
     there, back = step_of(CycleStep, Times(2.0), a, b), step_of(CycleStep, Times(0.25), b, a)
-    meet(there, back)
+    connect(there, back)
     both = [(there, a, b), (back, b, a)]
     for step, source, target in both:
-        assert Cycle(10.0)(step).item() == pytest.approx(10 * 0.5 * source.abs().double().mean().item(), rel=1e-5)
+        assert CycleConsistency(10.0)(step).item() == pytest.approx(
+            10 * 0.5 * source.abs().double().mean().item(), rel=1e-5
+        )
         factor = step.generator.factor.item()
         away = abs(factor - 1) * target.abs().double().mean().item()
-        assert Identity(5.0)(step).item() == pytest.approx(5 * away, rel=1e-5)
-    Cycle()(there).backward()
+        assert IdentityMapping(5.0)(step).item() == pytest.approx(5 * away, rel=1e-5)
+    CycleConsistency()(there).backward()
     assert there.generator.factor.grad is not None and back.generator.factor.grad is not None
     halves = there.split(2)
-    assert [len(half.z) for half in halves] == [2, 1]
+    assert [len(half.real_a) for half in halves] == [2, 1]
     for half in halves:
-        assert half.other.other is half and torch.equal(half.other.real, half.z)
-    with pytest.raises(UserError, match="cyclegan alone"):
-        Cycle()(step_of(Step, Times(1.0), a, b))
+        assert half.other.other is half and torch.equal(half.other.real, half.real_a)
+    with pytest.raises(UserError, match="use model=cyclegan"):
+        CycleConsistency()(step_of(TranslationStep, Times(1.0), a, b))
 
 
 def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Tensor, seed: int, flip: bool) -> float:
@@ -63,7 +68,7 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
         query = generator.features(translation)[layer]
         key = generator.features(picture.flip(3) if flip else picture)[layer]
         query = query.flip(3) if flip else query
-        places = torch.randperm(query.shape[2] * query.shape[3])[: penalty.patches]
+        places = torch.randperm(query.shape[2] * query.shape[3])[: penalty.num_patches]
         rows, columns = np.divmod(places.numpy(), query.shape[3])
         for n in range(len(query)):
             q, k = (head(m[n, :, rows, columns].T).detach().numpy() for m in (query, key))
@@ -78,9 +83,9 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
 @pytest.mark.parametrize("flip", [False, True])
 def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictures_places(flip: bool) -> None:
     generator = Generator(3, 4, 2, norm="none").double()
-    penalty = PatchNCE(3, 4, (0, 2, 5), patches=7, dim=5, weight=3.0, identity=False, flip=flip).double()
+    penalty = PatchNCE(3, 4, (0, 2, 5), num_patches=7, embedding_dim=5, weight=3.0, identity=False, flip=flip).double()
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
-    step = step_of(Step, generator, a, b)
+    step = step_of(TranslationStep, generator, a, b)
     seen = set()
     for seed in range(4):
         torch.manual_seed(seed)
@@ -94,37 +99,37 @@ def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictur
 
 
 def test_with_identity_it_is_half_of_each() -> None:
-    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "patches": 16 * 16}
+    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "num_patches": 16 * 16}
     both = PatchNCE(3, 4, **options)  # type: ignore[arg-type]
     one = copy.deepcopy(both)
     one.identity = False
-    step = step_of(Step, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
-    of_target = step_of(Step, generator, step.real, step.real)
+    step = step_of(TranslationStep, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
+    of_target = step_of(TranslationStep, generator, step.real, step.real)
     assert both(step).item() == pytest.approx((one(step) + one(of_target)).item() / 2, rel=1e-4)  # places are all
 
 
 def test_the_pictures_own_features_are_not_moved_and_its_heads_are() -> None:
     generator = Generator(3, 4, 1, norm="none")
     penalty = PatchNCE(3, 4, (0,), identity=False)
-    step = step_of(Step, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
-    step.z, step.fake = step.z.requires_grad_(), step.fake.detach().requires_grad_()
+    step = step_of(TranslationStep, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
+    step.real_a, step.fake = step.real_a.requires_grad_(), step.fake.detach().requires_grad_()
     penalty(step).backward()
-    assert step.z.grad is None and step.fake.grad is not None
+    assert step.real_a.grad is None and step.fake.grad is not None
     assert all(p.grad is not None for p in penalty.parameters())
 
 
 @pytest.mark.parametrize("generator", [nn.Identity(), Generator(3, 4, 1)])
 def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> None:
-    step: Any = SimpleNamespace(generator=generator, z=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
-    with pytest.raises(UserError, match=r"penalty=patch_nce: layers=\[0, 9\]"):
+    step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
+    with pytest.raises(UserError, match=r"patch_nce"):
         PatchNCE(3, 4, (0, 9), identity=False)(step)
 
 
 def test_tables_are_to_be_smooth_and_to_rise() -> None:
-    generator = lut.Generator(points=4, tables=2)
+    generator = lut.Generator(lut_size=4, num_luts=2)
     nn.init.normal_(generator.entries)
     step: Any = SimpleNamespace(generator=generator)
-    tables = generator.tables.detach().double().numpy()
+    tables = generator.luts.detach().double().numpy()
     steps = [np.diff(tables, axis=axis) for axis in (2, 3, 4)]
     smooth, falls = (sum(np.mean(f(each)) for each in steps) for f in (np.square, lambda x: np.maximum(-x, 0)))
     assert LUTRegularization(0.5, 3.0)(step).item() == pytest.approx(0.5 * smooth + 3 * falls, rel=1e-5)
@@ -132,5 +137,5 @@ def test_tables_are_to_be_smooth_and_to_rise() -> None:
     assert LUTRegularization(0.0, 0.0, 2.0)(step).item() == pytest.approx(2 * bends, rel=1e-5)
     assert LUTRegularization(0.0, 0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() < 1e-10  # type: ignore[arg-type]
     assert LUTRegularization(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="model=lut alone"):
+    with pytest.raises(UserError, match="use model=lut"):
         LUTRegularization()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]

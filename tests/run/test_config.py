@@ -71,7 +71,7 @@ def test_every_file_says_what_it_is(file: Path) -> None:
 def test_help_shows_values_and_no_grammar() -> None:
     page = help_page.text()
     assert "${" not in page and "16 (CPU) or 16384 / side, at most 512 (GPU)" in page
-    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.san=(by a rule)" in page
+    assert "images=112_000 (CPU) or 3_000_000 (GPU)" in page and "discriminator.head=(by a rule)" in page
 
 
 def test_help_gives_every_option_a_meaning() -> None:
@@ -116,7 +116,7 @@ def test_by_device_takes_what_was_measured() -> None:
 )
 def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detail: int) -> None:
     generator = compose(["trainer.accelerator=cpu", f"data.size={size}"]).model.generator
-    assert (generator.width, generator.detail) == (width, detail)
+    assert (generator.width, generator.full_size_channels) == (width, detail)
 
 
 @pytest.mark.parametrize(("side", "width"), [(32, 512), (64, 256), (256, 64)])

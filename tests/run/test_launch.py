@@ -45,10 +45,11 @@ def test_parts_that_do_not_go_together_are_named() -> None:
 
 
 def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    typed = ["model=seed", "penalty=[r1]", "model.generator.detail=3"]
+    typed = ["model=seed", "penalty=[r1]", "model.generator.full_size_channels=3"]
     monkeypatch.setattr("sys.argv", ["train.py", *typed])
     line = message(*typed)
-    assert line is not None and "did you mean model.generator.size" in line and "or model.generator.detail" not in line
+    assert line is not None and "did you mean model.generator.channels" in line
+    assert "or model.generator.full_size_channels" not in line
 
 
 def test_what_cannot_be_deterministic_is_one_line() -> None:

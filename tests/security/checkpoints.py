@@ -16,10 +16,10 @@ from gan.inference import loading
 from gan.run.config import compose
 
 SMALL = ["data.size=16", "model.generator.width=4", "model.discriminator.width=4"]
-DCGAN = [*SMALL, "model=dcgan", "model.generator.detail=0", "model.generator.latent_dim=8"]
+DCGAN = [*SMALL, "model=dcgan", "model.generator.full_size_channels=0", "model.generator.latent_dim=8"]
 STYLEGAN2 = [*SMALL, "model=stylegan2", "model.generator.latent_dim=8", "model.generator.max_channels=8"]
 STYLEGAN2 += ["model.discriminator.max_channels=8"]
-LUT = ["model=lut", "data=unpaired", "data.a=a", "data.b=b", "data.size=16", "model.generator.points=5"]
+LUT = ["model=lut", "data=unpaired", "data.a=a", "data.b=b", "data.size=16", "model.generator.lut_size=5"]
 LUT += ["model.discriminator.width=4"]
 
 

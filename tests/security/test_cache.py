@@ -18,10 +18,10 @@ from PIL import Image
 
 from gan.commands.data import list_cache
 from gan.common.errors import UserError
-from gan.data.decoding import cache
+from gan.data.decoding import cache, cache_index
 from gan.data.decoding.decode import Decoder
-from gan.data.sources.files import Files
-from gan.data.sources.torchvision import Downloaded
+from gan.data.sources.files import ImageFiles
+from gan.data.sources.torchvision import TorchvisionDataset
 from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
 
@@ -59,7 +59,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def values(tmp_path: Path) -> list[int]:
-    found = cache.decoded(Files([str(tmp_path / "images")]), DECODER)
+    found = cache.load_images(ImageFiles([str(tmp_path / "images")]), DECODER)
     return found.pixels[found.rows()][:, 0, 0, 0].tolist()
 
 
@@ -171,7 +171,7 @@ def test_an_entry_that_leads_elsewhere(folder: Path, tmp_path: Path, capsys: pyt
     assert values(tmp_path) == [0, 1, 2]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "cannot be used" in line]
     assert "is a link" in line
-    cache.clear()
+    cache_index.clear()
 
 
 def header(shape: str, descr: str = "'<f4'") -> bytes:
@@ -214,7 +214,7 @@ def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
 
 
 def archive(path: Path, **arrays: Any) -> None:
-    good = {"pictures": np.zeros((2, 4, 4), np.uint8), "labels": np.arange(2), "classes": np.array(["a", "b"])}
+    good = {"images": np.zeros((2, 4, 4), np.uint8), "labels": np.arange(2), "classes": np.array(["a", "b"])}
     with open(path, "wb") as file:
         np.savez(file, allow_pickle=True, **{**good, **arrays})
 
@@ -236,12 +236,12 @@ DOWNLOADS: dict[str, Callable[[Path, Path], object]] = {
     "a pickle": lambda path, canary: path.write_bytes(pickle.dumps(Bomb(canary))),
     "pickled classes": lambda path, canary: archive(path, classes=np.array([Bomb(canary)] * 2, object)),
     "pickled labels": lambda path, canary: archive(path, labels=np.array([Bomb(canary)] * 2, object)),
-    "pickled pictures": lambda path, canary: archive(path, pictures=np.array([Bomb(canary)] * 2, object)),
+    "pickled images": lambda path, canary: archive(path, images=np.array([Bomb(canary)] * 2, object)),
     "labels that are no classes": lambda path, canary: archive(path, labels=np.array([0, 7])),
     "no labels": lambda path, canary: archive(path, labels=np.arange(0)),
-    "more labels than pictures": lambda path, canary: archive(path, labels=np.zeros(9, np.int64)),
-    "pictures of another kind": lambda path, canary: archive(path, pictures=np.zeros((2, 4, 4))),
-    "pictures of two axes": lambda path, canary: archive(path, pictures=np.zeros((2, 4), np.uint8)),
+    "more labels than images": lambda path, canary: archive(path, labels=np.zeros(9, np.int64)),
+    "images of another kind": lambda path, canary: archive(path, images=np.zeros((2, 4, 4))),
+    "images of two axes": lambda path, canary: archive(path, images=np.zeros((2, 4), np.uint8)),
     "a bomb": lambda path, canary: bomb(path),
     "a huge shape": lambda path, canary: huge(path),
     "no archive": lambda path, canary: path.write_text("text"),
@@ -252,8 +252,8 @@ DOWNLOADS: dict[str, Callable[[Path, Path], object]] = {
 @pytest.mark.parametrize("case", DOWNLOADS)
 def test_planted_downloads(case: str, folder: Path, tmp_path: Path) -> None:
     (folder / "downloads").mkdir()
-    path = folder / "downloads" / "fashion_mnist.npz"
+    path = folder / "downloads" / "fashion_mnist_train.npz"
     DOWNLOADS[case](path, tmp_path / "canary")
-    with pytest.raises(UserError, match="not what was kept there") as caught:
-        Downloaded("fashion_mnist").content(0)
+    with pytest.raises(UserError, match="damaged") as caught:
+        TorchvisionDataset("fashion_mnist").content(0)
     assert "\n" not in str(caught.value)

@@ -156,7 +156,7 @@ def test_labels_are_of_classes(labels: str, models: Cage) -> None:
 
 
 def test_latents_of_two_shapes(models: Cage) -> None:
-    layers = gan.load(models.folder / "stylegan2.ckpt").generator.styles
+    layers = gan.load(models.folder / "stylegan2.ckpt").generator.num_ws
     write(models, {"a": torch.zeros(LATENT), "b": torch.zeros(layers, LATENT)}, "stylegan2")
     assert "different shapes" in models.run(*edit("stylegan2"))
     write(models, {"a": torch.zeros(LATENT)}, "stylegan2", space="z")

@@ -18,7 +18,7 @@ from PIL import Image
 
 from gan.data.decoding.decode import Decoder
 from gan.data.shards.pack import pack
-from gan.data.shards.stream import Stream
+from gan.data.shards.stream import StreamingDataModule
 from gan.run.launch import errors_in_one_line
 
 pytest.importorskip("litdata")
@@ -179,7 +179,7 @@ def refuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What train.py would print of such a folder."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(SystemExit) as end, errors_in_one_line():
-        data = Stream(str(folder), size=4, batch_size=8, workers=0)
+        data = StreamingDataModule(str(folder), size=4, batch_size=8, num_workers=0)
         data.setup("fit")
         list(islice(data.train_dataloader(), 4))
     assert end.value.code == 2
@@ -202,7 +202,7 @@ def untouched(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def test_good_ones_are_read(untouched: Path) -> None:
-    data = Stream(str(untouched), size=4, batch_size=8, workers=0)
+    data = StreamingDataModule(str(untouched), size=4, batch_size=8, num_workers=0)
     data.setup("fit")
     (batch,) = islice(data.train_dataloader(), 1)
     assert batch["image"].shape == (8, 3, 4, 4)

@@ -18,7 +18,7 @@ from gan.augment.ada import ADA
 from gan.augment.adaptive import Adaptive
 from gan.common.errors import Diverged, UserError
 from gan.contracts import Step
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.losses.none import NoAdversarialLoss
 from gan.losses.nonsaturating import Nonsaturating
 from gan.losses.relativistic import Relativistic
@@ -46,7 +46,7 @@ def fit(
     batches: int,
     *callbacks: Callback,
     precision: Any = "32-true",
-    data: Images | None = None,
+    data: ImageDataModule | None = None,
     **options: Any,
 ) -> Trainer:
     trainer = Trainer(
@@ -61,7 +61,7 @@ def fit(
         **({"precision": precision} if isinstance(precision, str) else {"plugins": [precision]}),
         **options,
     )
-    trainer.fit(module, Images(size=16, images=24, batch_size=BATCH) if data is None else data)
+    trainer.fit(module, ImageDataModule(size=16, num_images=24, batch_size=BATCH) if data is None else data)
     return trainer
 
 
@@ -84,17 +84,18 @@ def test_each_update_gives_gradients_to_its_network_alone(n_critic: int) -> None
     moves: list[str] = []
 
     class Watched(GAN):
-        def move(self, of: str, optimizer: Any, losses: Any, shares: Any) -> None:
-            (terms,) = losses
+        def accumulate(self, losses: dict[str, Tensor], fraction: float, terms: dict[str, Tensor]) -> None:
             for network in (self.generator, self.discriminator):
                 network.zero_grad()
-            self.manual_backward(torch.stack(list(terms.values())).sum(), retain_graph=True)
+            self.manual_backward(torch.stack(list(losses.values())).sum(), retain_graph=True)
             generator, discriminator = (
                 any(p.grad is not None and bool(p.grad.any()) for p in network.parameters())
                 for network in (self.generator, self.discriminator)
             )
             moves.append("G" * generator + "D" * discriminator)
-            super().move(of, optimizer, [terms], shares)
+            for network in (self.generator, self.discriminator):
+                network.zero_grad()
+            super().accumulate(losses, fraction, terms)
 
     module = model(n_critic=n_critic)
     module.__class__ = Watched
@@ -111,7 +112,7 @@ def test_one_step_is_what_a_plain_loop_does() -> None:
 
     class Record(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
-            drawn.append((batch["image"].clone(), pl_module.source(batch, batch_idx, stream="discriminator")))
+            drawn.append((batch["image"].clone(), pl_module.latents(batch_idx, "discriminator")))
 
     fit(module, 3, Record())
     average = [p.detach().clone() for p in plain.generator.parameters()]
@@ -161,7 +162,7 @@ def test_latents_are_functions_of_seed_batch_and_stream() -> None:
     def latents(seed: int, batch: int, stream: str) -> Tensor:
         module = model(seed=seed)
         module.trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
-        return module.source({}, batch, stream)
+        return module.latents(batch, stream)
 
     assert torch.equal(latents(3, 5, "generator"), latents(3, 5, "generator"))
     keys = [(3, 5, "generator"), (3, 6, "generator"), (3, 5, "discriminator"), (4, 5, "generator")]
@@ -184,7 +185,7 @@ def test_steps_that_a_scaler_leaves_out_are_counted() -> None:
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
     with pytest.raises(Diverged, match="no gradient of the generator is finite"):  # once its scale cannot be why
         fit(module, 40, precision=MixedPrecision("16-mixed", "cpu", scaler))
-    assert module.losses["health/skipped_generator"] == 1 and scaler.get_scale() < 1
+    assert module.loss_log.means["health/skipped_generator"] == 1 and scaler.get_scale() < 1
     assert 2 < module.trainer.global_step < 20  # not at once, since a scale that is too large comes down so
 
 
@@ -196,23 +197,22 @@ def test_what_a_checkpoint_keeps_for_the_next_line_goes_to_the_device() -> None:
     module.on_load_checkpoint({"pending": {"loss/generator": torch.ones(3)}})
     module.__class__ = Elsewhere
     module.on_fit_start()
-    assert [term.device.type for term in module.pending["loss/generator"]] == ["meta"] * 3
+    assert [term.device.type for term in module.loss_log.pending["loss/generator"]] == ["meta"] * 3
 
 
 def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
-    terms: list[float] = []
+    values: list[float] = []
 
     class Watched(GAN):
-        def move(self, of: str, optimizer: Any, losses: Any, shares: Any) -> None:
-            (terms_now,) = losses
-            if "penalty/r1" in terms_now:
-                terms.append(terms_now["penalty/r1"].item())
-            super().move(of, optimizer, [terms_now], shares)
+        def accumulate(self, losses: dict[str, Tensor], fraction: float, terms: dict[str, Tensor]) -> None:
+            if "penalty/r1" in losses:
+                values.append(losses["penalty/r1"].item())
+            super().accumulate(losses, fraction, terms)
 
     module = model(norm="none", penalties={"r1": R1(weight=2.0, interval=3)})
     module.__class__ = Watched
     fit(module, 6)
-    assert [value > 0 for value in terms] == [True, False, False, True, False, False]
+    assert [value > 0 for value in values] == [True, False, False, True, False, False]
 
 
 def test_a_loss_that_is_not_finite_ends_the_run() -> None:
@@ -243,8 +243,11 @@ def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool)
     module.optimizer_factories = (functools.partial(torch.optim.Adam, lr=2e-4, fused=fused),) * 2
     fit(module, 4, Watch())
     assert [torch.equal(a, b) for a, b in itertools.pairwise(seen)] == [True, False, False]
-    assert module.losses["health/skipped_discriminator"] == 1 / 4 and module.losses["health/skipped_generator"] == 0
-    assert all(math.isfinite(value) for value in module.losses.values())
+    assert (
+        module.loss_log.means["health/skipped_discriminator"] == 1 / 4
+        and module.loss_log.means["health/skipped_generator"] == 0
+    )
+    assert all(math.isfinite(value) for value in module.loss_log.means.values())
 
 
 def test_a_bad_batch_is_left_out() -> None:
@@ -255,16 +258,18 @@ def test_a_bad_batch_is_left_out() -> None:
     class Module(GAN):
         bad = False
 
-        def begin(self, batch: dict[str, Tensor]) -> Any:
-            step = super().begin(batch)
+        def make_step(self, batch: dict[str, Tensor]) -> Any:
+            step = super().make_step(batch)
             step.real = step.real * float("nan") if self.bad else step.real
             return step
 
     module = model(norm="none", log_interval=16)
     module.__class__ = Module
     fit(module, 4, Poison())
-    assert module.losses["health/skipped_discriminator"] == 1 / 4  # of D alone: G's update does not see real images
-    assert module.losses["health/skipped_generator"] == 0
+    assert (
+        module.loss_log.means["health/skipped_discriminator"] == 1 / 4
+    )  # of D alone: G's update does not see real images
+    assert module.loss_log.means["health/skipped_generator"] == 0
     assert all(bool(torch.isfinite(p).all()) for p in module.parameters())
 
 
@@ -297,9 +302,12 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
     def trained(micro_batch: int | None) -> GAN:
         torch.manual_seed(0)
         size, descent = (16, 16), functools.partial(torch.optim.SGD, lr=0.01)
-        options = {"width": 8, "blocks": 1, "group_width": 4}
+        options = {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
-        parts = {"penalties": {"r1": R1(0.1, interval=2)}, "augment": Adaptive(ADA(), target=-1.0, images=100)}
+        parts = {
+            "penalties": {"r1": R1(0.1, interval=2)},
+            "augment": Adaptive(ADA(), target=-1.0, adjustment_images=100),
+        }
         module = GAN(
             *networks,
             Nonsaturating(),
@@ -318,9 +326,11 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
     for parts in (halves, uneven):
         for name, value in whole.state_dict().items():
             torch.testing.assert_close(parts.state_dict()[name], value, rtol=1e-4, atol=1e-5)
-        assert parts.pending.keys() == whole.pending.keys()
-        for name, terms in whole.pending.items():
-            torch.testing.assert_close(torch.stack(parts.pending[name]), torch.stack(terms), rtol=1e-3, atol=1e-4)
+        assert parts.loss_log.pending.keys() == whole.loss_log.pending.keys()
+        for name, terms in whole.loss_log.pending.items():
+            torch.testing.assert_close(
+                torch.stack(parts.loss_log.pending[name]), torch.stack(terms), rtol=1e-3, atol=1e-4
+            )
 
 
 @pytest.mark.parametrize("n_critic", [1, 2, 3, 4])
@@ -328,7 +338,7 @@ def test_lazy_penalties_are_due_every_so_many_updates_of_their_network(n_critic:
     class Counted(R1):
         def __init__(self, of: str) -> None:
             super().__init__(interval=2)
-            self.of, self.batches = of, []
+            self.network, self.batches = of, []
 
         def forward(self, step: Step) -> Tensor:
             self.batches.append(step.batch)
@@ -349,7 +359,7 @@ def test_gradients_that_are_never_finite_end_the_run() -> None:
 
 def test_what_adapts_to_signs_is_refused_where_they_say_nothing() -> None:
     for loss in (Relativistic(), Wasserstein()):
-        with pytest.raises(UserError, match="augment=ada: adapts to the sign"):
+        with pytest.raises(UserError, match="augment=ada adapts to the sign"):
             model(loss=loss, augment=Adaptive(ADA()))
 
 
@@ -359,7 +369,7 @@ def test_a_penalty_goes_backward_in_fp32(penalty: type) -> None:
 
     def moved(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(0)
-        size, options = (16, 16), {"width": 8, "blocks": 1, "group_width": 4}
+        size, options = (16, 16), {"width": 8, "blocks_per_stage": 1, "group_width": 4}
         networks = r3gan.Generator(size, latent_dim=6, **options), r3gan.Discriminator(size, **options)  # type: ignore[arg-type]
         descent = functools.partial(torch.optim.SGD, lr=1.0)
         module = GAN(*networks, NoAdversarialLoss(), descent, descent, batch_size=BATCH, penalties={"p": penalty(10.0)})

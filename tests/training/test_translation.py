@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from gan.contracts import Augmented
-from gan.data.translation import Styled, Unpaired
+from gan.data.translation import StyledDataModule, UnpairedDataModule
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
-from gan.metrics.color_transfer import monge_kantorovich, statistics
-from gan.metrics.translation import nearness
+from gan.metrics.color_transfer import channel_statistics, monge_kantorovich
+from gan.metrics.translation import ground_truth_scores
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.fit import initialize
 from gan.training.translation import PairStep
@@ -33,7 +33,9 @@ class Shift(nn.Module):
 
 def pair_step(a: Tensor, b: Tensor, fake: Tensor, by: Tensor) -> PairStep:
     augmented = Augmented(Shift(), {"by": by})
-    return PairStep(0, b, None, a, nn.Identity(), Seen(), augmented, fake)
+    return PairStep(
+        batch=0, real=b, fake=fake, real_a=a, generator=nn.Identity(), discriminator=Seen(), augmented=augmented
+    )
 
 
 def test_d_sees_input_and_picture_augmented_alike() -> None:
@@ -43,7 +45,7 @@ def test_d_sees_input_and_picture_augmented_alike() -> None:
     moved = torch.tensor([1.0, -1.0]).view(2, 1, 1, 1)
     assert torch.equal(step.discriminator.x, torch.cat([a + moved, b + moved], 1))  # type: ignore[arg-type]
     (part, _) = step.split(1)
-    assert isinstance(part, PairStep) and torch.equal(part.z, a[:1])
+    assert isinstance(part, PairStep) and torch.equal(part.real_a, a[:1])
 
 
 def test_reconstruction_is_the_mean_absolute_difference_in_fp32() -> None:
@@ -60,7 +62,7 @@ def test_it_learns_a_look_from_pairs_and_shows_input_translation_and_truth() -> 
     built = build("pix2pix", "data.style=fade", "data.validation=0.2", "model.generator.width=8", "data.flip=false")
     module, data = built
     fit(built, 150)
-    first, truth = data.inputs(3, held_out=True), data.truths(3, held_out=True)
+    first, truth = data.inputs(3, held_out=True), data.ground_truth(3, held_out=True)
     shown = module.preview(10)
     assert len(shown) == 9 and module.columns(64) == 9
     assert torch.equal(shown[::3], first) and torch.equal(shown[2::3], truth)
@@ -86,16 +88,19 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        (["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"], "the model draws from noise: take data=folder"),
+        (
+            ["model=dcgan", "data=unpaired", "data.a=a", "data.b=b"],
+            "this generator takes latents, and the data has images to translate",
+        ),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
-        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "learn from pairs: take data=paired"),
+        (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
         (
             ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
-            "data.size=8x8: this discriminator needs sides of 12 pixels",
+            "data.size=8x8: this discriminator needs sides of at least 12 pixels",
         ),
         (
             ["model=pix2pix_unet", "data=retro_filter", "data.root=PHOTOS", "data.pairing=paired", "data.size=33"],
-            "model.generator.depth=0: at least 2; sides of pictures are multiples of 2^depth",
+            "model.generator.depth=0: must be at least 2; sides of images are multiples of 2^depth",
         ),
         (["model=pix2pix", "data=paired", "data.a=nowhere", "data.b=b"], "nowhere"),
     ],
@@ -109,7 +114,7 @@ def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> N
 
 def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
     options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
-    small = ["data.size=32", "model.generator.width=4", "model.generator.blocks=1", "model.discriminator.width=4"]
+    small = ["data.size=32", "model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"]
     often = [
         "callback.samples.first=8",
         "callback.health.first=8",
@@ -131,9 +136,9 @@ def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
     module = fit((module, data), 2)
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
     batch = next(iter(data.train_dataloader()))
-    step = module.begin(batch)
-    module.generate_fakes(step, train=True)
-    assert torch.equal(step.z, to_float(batch["a"])) and torch.equal(step.other.z, to_float(batch["b"]))
+    step = module.make_step(batch)
+    step.generate()
+    assert torch.equal(step.real_a, to_float(batch["a"])) and torch.equal(step.other.real_a, to_float(batch["b"]))
     terms = module.generator_loss(step)
     one = {name: penalty(step) for name, penalty in module.penalties.items()}
     other = {name: penalty(step.other) for name, penalty in module.penalties.items()}
@@ -155,28 +160,28 @@ def first_gain(run: Path) -> float:
 def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
     options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=fade", "data.split=file"]
     options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
-    options += ["model.generator.points=17", "model.discriminator.width=4"]
+    options += ["model.generator.lut_size=17", "model.discriminator.width=4"]
     options += ["callback.evaluate.extractors=[random_conv]", "images=16"]
     train(*options, f"trainer.devices={ranks}", "hydra.run.dir=run", tiny=False)
     state = torch.load(tmp_path / "run" / "checkpoints" / "images-000000016.ckpt", weights_only=True)
     cfg = state["config"]["data"]
-    data = Styled(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
+    data = StyledDataModule(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
     data.setup("fit")
-    pictures, truths = data.inputs(99, held_out=True), data.truths(99, held_out=True)
+    pictures, truths = data.inputs(99, held_out=True), data.ground_truth(99, held_out=True)
     moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
-    assert first_gain(tmp_path / "run") == pytest.approx(nearness(pictures, moved, truths)["gain"], abs=0.02)
+    assert first_gain(tmp_path / "run") == pytest.approx(ground_truth_scores(pictures, moved, truths)["gain"], abs=0.02)
     if ranks == 1:  # what was learned elsewhere is not fitted again
         train(*options[:-1], "images=8", "init_from=run", "hydra.run.dir=next", tiny=False)
         assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
 
 
 def test_both_directions_begin_with_their_own_closed_form() -> None:
-    form = "model.closed_form={_target_: gan.metrics.color_transfer.statistics, _partial_: true}"
+    form = "model.closed_form={_target_: gan.metrics.color_transfer.channel_statistics, _partial_: true}"
     module, data = build("cyclegan", form, "model.generator.a2b.residual=true", "data.style=fade")
-    module.start(data)
+    module.initialize_from(data)
     both = module.ema.module
     for network, a, b in ((both.a2b, data.inputs, data.reals), (both.b2a, data.reals, data.inputs)):
-        expected = statistics(a(99), b(99))(a(4))
+        expected = channel_statistics(a(99), b(99))(a(4))
         assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
 
 
@@ -191,7 +196,7 @@ def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
 def test_without_truths_grids_show_what_becomes_of_the_target() -> None:
     module, _ = build("cut")
     folder = photographs()
-    data = Unpaired(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
+    data = UnpairedDataModule(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)
     fit((module, data), 1)
     shown = module.preview(16)
     assert len(shown) == 16 and module.columns(64) == 8
@@ -215,8 +220,8 @@ def test_penalties_for_others_are_refused(train: Train) -> None:
     photos = f"data.root={photographs()}"
     lut = ["model=lut", "data=retro_filter", photos, "data.split=file", "penalty=[reconstruction]", "images=8"]
     for words, said in (
-        (lut, "pix2pix and penalty=reconstruction learn from pairs"),
-        (["model=dcgan", "penalty=[identity]", "images=8", "data.images=24", "data.size=16"], "is for translators"),
+        (lut, "pix2pix and penalty=reconstruction need pairs"),
+        (["model=dcgan", "penalty=[identity]", "images=8", "data.num_images=24", "data.size=16"], "needs a translator"),
     ):
         error = train(*words, check=2, tiny=False).stderr
         assert said in error and error.count("\n") == 1

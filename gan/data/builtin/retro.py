@@ -1,8 +1,8 @@
-"""Retro images drawn on the fly, so that a GAN can be trained with no download: the data set `data=retro`.
+"""Retro images drawn procedurally, to train a GAN without a download: the dataset `data=retro`.
 
-Four kinds, each with a layout of its own that a small GAN learns in minutes, and with enough chance in palettes,
-objects and places that hardly two pictures look alike. Every choice but the grain is made in fractions of the picture,
-or in the cells of a sprite, so one (seed, index) is the same scene at every size.
+Four classes, each with a layout that a small GAN learns in minutes, and with random palettes, objects and positions.
+All random choices except the grain are in fractions of the image, or in cells of a sprite, so one (seed, index) is the
+same scene at every size.
 """
 
 from collections.abc import Sequence
@@ -35,28 +35,28 @@ from gan.data.builtin.shapes import (
     vary,
 )
 
-KINDS: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
+CLASSES: tuple[str, ...] = ("poster", "sprite", "photograph", "neon")
 SIDES = range(16, 257)  # pixels
 Item = TypeVar("Item")
 
 
 def draw(seed: int, index: int, height: int, width: int) -> np.ndarray:
-    """Draw picture `index` of the endless set `seed`: uint8 (height, width, 3), RGB; its kind is KINDS[index % 4].
+    """Draw image `index` of the endless dataset `seed`: uint8 (height, width, 3), RGB, of class CLASSES[index % 4].
 
-    A pure function: the same bytes in any process and order, for one version of NumPy and Pillow. Seed and index are
-    not negative. Raises UserError for a side outside 16..256 pixels.
+    A pure function: the same bytes in any process and order, for one version of NumPy and Pillow. Seed and index must
+    not be negative. Raises UserError for a side outside 16..256 pixels.
     """
     if height not in SIDES or width not in SIDES:
-        raise UserError(f"data=retro draws sides of 16 to 256 pixels, not {height}x{width}: choose a size within that")
-    kind = (poster, sprite, photograph, neon)[index % len(KINDS)]
-    return kind(np.random.default_rng((seed, index)), height, width)
+        raise UserError(f"data.size={height}x{width}: data=retro supports sides of 16 to 256 pixels")
+    draw_class = (poster, sprite, photograph, neon)[index % len(CLASSES)]
+    return draw_class(np.random.default_rng((seed, index)), height, width)
 
 
 def pick(rng: Rng, items: Sequence[Item]) -> Item:
     return items[int(rng.integers(len(items)))]
 
 
-# Posters: flat inks, a sun over a coast, a city or a road, a frame and a word.
+# Posters: flat inks; a sun over a coast, a city or a road; a frame and a word.
 
 POSTER_INKS = (  # paper, sky, sun, far, middle, near, accent
     "f4e3c1 f2b35b d9472b c9772f 2f6f73 1f3a4d d9472b",
@@ -140,7 +140,7 @@ def poster_sky(pen: Pen, rng: Rng, horizon: float, sky: Color, sun: Color, halo:
     pen.disc(sun, x, y, radius)
 
 
-# Sprites: a symmetric figure on 16 x 16 cells, in the true colors of an old machine.
+# Sprites: a symmetric figure of 16 x 16 cells, in the palette of an old machine.
 
 MACHINES = (  # outline and grounds | ramps of shade, body and light
     "0f380f 9bbc0f 8bac0f | 306230 306230 8bac0f | 306230 8bac0f 9bbc0f | 0f380f 306230 306230",  # Game Boy
@@ -156,7 +156,7 @@ MACHINES = (  # outline and grounds | ramps of shade, body and light
     " | 83769c c2c3c7 fff1e8 | 5f574f ffccaa fff1e8",  # PICO-8
 )
 
-# A figure fills its right half, int (14, 7) from the middle outwards: 0 nothing, 1 2 3 a ramp, 4 white, 5 outline.
+# A figure draws its right half, int (14, 7) from the middle outwards: 0 empty, 1 2 3 a ramp, 4 white, 5 outline.
 
 
 def invader(rng: Rng, part: np.ndarray) -> None:
@@ -233,7 +233,7 @@ def sprite(rng: Rng, height: int, width: int) -> np.ndarray:
         ((rows + tile) % 4 == 3) | ((columns + (rows + tile) // 4 * 3) % 6 == 0),
         rows > rows.max() - tile,
     ))  # fmt: skip
-    picture: np.ndarray = np.where(marked[..., None], pattern, field).astype(np.uint8)
+    image: np.ndarray = np.where(marked[..., None], pattern, field).astype(np.uint8)
 
     half = np.zeros((14, 7), int)
     pick(rng, FIGURES)(rng, half)
@@ -244,11 +244,11 @@ def sprite(rng: Rng, height: int, width: int) -> np.ndarray:
     colors = np.array([[outline] * 3, *ramps, [white] * 3, [outline] * 3])
     top, start = (rows.shape[0] - 16) // 2, (rows.shape[1] - 16) // 2
     inked = (part > 0) | above | below | left | right
-    picture[top : top + 16, start : start + 16][inked] = colors[part, tone][inked]
-    return picture.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
+    image[top : top + 16, start : start + 16][inked] = colors[part, tone][inked]
+    return image.repeat(cell, axis=0).repeat(cell, axis=1)[:height, :width]
 
 
-# Photographs: soft scenes in natural colors, then the chemistry and the age of the print.
+# Photographs: blurred scenes in natural colors, then the toning and aging of the print.
 
 
 def portrait(pen: Pen, rng: Rng) -> None:
@@ -358,7 +358,7 @@ def photograph(rng: Rng, height: int, width: int) -> np.ndarray:
     paper, foot = vary(rng, inks("f3ead6"), 2)[0], pick(rng, (1, 1, 2.6))
     edge = rng.uniform(0.04, 0.08) * min(height, width) * pick(rng, (0, 1, 1, 1))  # pixels
     light = exposed + rng.normal(0, rng.uniform(0.008, 0.024), (height, width, 1))
-    if tone == "faded":  # the blue layer goes first, blacks turn brown, light leaks in at one side
+    if tone == "faded":  # less blue, brown blacks, a light leak at one side
         colored = (51, 36, 33) + light * (195, 183, 135)
         colored += leak * np.clip(1.2 - np.hypot(x - side, y), 0, 1) * (90, 36, 0)
     else:
@@ -426,11 +426,11 @@ def neon(rng: Rng, height: int, width: int) -> np.ndarray:
     return screen(rng, pen.pixels(height))
 
 
-def screen(rng: Rng, picture: np.ndarray) -> np.ndarray:
-    """A cathode-ray tube: bright parts glow, red and blue part at the edges, every other line is dim."""
-    height, width = picture.shape[:2]
-    bloom = Image.fromarray(np.maximum(picture, 100) - 100).filter(ImageFilter.GaussianBlur(0.045 * min(height, width)))
-    light = 255 - (255 - picture) * (1 - np.asarray(bloom) / 255)  # never burns out  (H, W, 3)
+def screen(rng: Rng, image: np.ndarray) -> np.ndarray:
+    """A cathode-ray tube: bright parts bloom, red and blue shift apart, every other line is dim."""
+    height, width = image.shape[:2]
+    bloom = Image.fromarray(np.maximum(image, 100) - 100).filter(ImageFilter.GaussianBlur(0.045 * min(height, width)))
+    light = 255 - (255 - image) * (1 - np.asarray(bloom) / 255)  # screen blending, never above 255  (H, W, 3)
     unit = max(1, round(min(height, width) / 96))  # pixels
     light[..., 0], light[..., 2] = np.roll(light[..., 0], unit, axis=1), np.roll(light[..., 2], -unit, axis=1)
     light[np.arange(height) // unit % 2 == 1] *= rng.uniform(0.72, 0.86)

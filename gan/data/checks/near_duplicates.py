@@ -10,10 +10,11 @@ import numpy as np
 BLOCK = 2048  # hashes compared with the others of their bucket at a time
 
 
-def groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
-    """Groups, of two or more, of indices into uint64 (N,) that are linked by hashes at most `distance` bits apart.
+def find_groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
+    """Group hashes, uint64 (N,), that differ in at most `distance` bits, transitively: the indices of each group.
 
-    Two such hashes agree in at least one of `distance` + 1 bands of bits, so only those that share a band are compared.
+    Such hashes agree in at least one of `distance` + 1 bands of bits, so only hashes with a common band are compared.
+    Single hashes are no groups.
     """
     distinct, place = np.unique(hashes, return_inverse=True)
     leader = np.arange(len(distinct))
@@ -32,7 +33,7 @@ def groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
 
 
 def _close(hashes: np.ndarray, bucket: np.ndarray, distance: int) -> list[tuple[int, int]]:
-    """The pairs of a bucket that are close."""
+    """The pairs of a bucket that differ in at most `distance` bits."""
     if len(bucket) < 2:
         return []
     bits = np.unpackbits(hashes[bucket].view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)  # (n, 64)
@@ -40,8 +41,10 @@ def _close(hashes: np.ndarray, bucket: np.ndarray, distance: int) -> list[tuple[
     pairs = []
     for first in range(0, len(bucket), BLOCK):
         part = slice(first, first + BLOCK)
-        apart = ones[part, None] + ones - 2 * bits[part] @ bits.T
-        pairs += [(int(bucket[first + i]), int(bucket[j])) for i, j in np.argwhere(apart <= distance) if first + i < j]
+        different = ones[part, None] + ones - 2 * bits[part] @ bits.T
+        pairs += [
+            (int(bucket[first + i]), int(bucket[j])) for i, j in np.argwhere(different <= distance) if first + i < j
+        ]
     return pairs
 
 

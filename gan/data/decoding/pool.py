@@ -1,4 +1,4 @@
-"""Work spread over all cores, which goes on when a process dies: a decoder may crash on a hostile file."""
+"""Decode in processes on all cores. A process may die, since a decoder may crash on a hostile file: work goes on."""
 
 from __future__ import annotations
 
@@ -21,81 +21,82 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.common.memory import available
 from gan.common.signals import uninterrupted
-from gan.data.decoding.decode import ImageError
+from gan.data.decoding.errors import ImageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-CHUNK = 0.05  # seconds of work sent to a process at a time
-MOST = 64  # tasks of a chunk
-AHEAD = 16  # chunks sent to each process before the results of the first are taken
-HERE = 0.5  # seconds of trusted work done in this process, before starting others is worth it
-LIMIT = 60  # seconds of a core that a task may take: it ends a process that a file keeps busy for hours
-LEAST_MEMORY = 1 << 30  # bytes that a process may take, however little there is
-# Imported once for all processes. None of ours: the server that forks them does not know where this process found them,
-# and would take those of an installed version for those of a checkout.
-LIBRARIES = ["numpy.random", "json", "filelock"]
-LIBRARIES += [f"PIL.Image{part}" for part in ("Cms", "Ops", "Filter", "Draw", "Font")]
-LIBRARIES += [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
-UNGUARDED = (
-    "no process can be started to share the work: in a script of your own, what it does belongs below "
-    'if __name__ == "__main__":'
+CHUNK_SECONDS = 0.05  # of work that is sent to a process at a time
+MAX_CHUNK = 64  # tasks of a chunk
+CHUNKS_AHEAD = 16  # chunks sent to each process before the first results are taken
+IN_PROCESS_SECONDS = 0.5  # of trusted work done in this process before others are started
+MAX_SECONDS = 60  # CPU time of a task, so that a hostile file cannot keep a process busy for hours
+MIN_MEMORY = 1 << 30  # bytes that a process may always take
+# Imported once, in the server that forks the processes. Not gan itself: the server does not know this process's path,
+# and would import an installed version instead of a checkout.
+PRELOADED = ["numpy.random", "json", "filelock"]
+PRELOADED += [f"PIL.Image{part}" for part in ("Cms", "Ops", "Filter", "Draw", "Font")]
+PRELOADED += [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
+NO_MAIN_GUARD = (
+    'no worker process can be started: in your script, put the code that runs below if __name__ == "__main__":'
 )
-CRASHED = f"the decoder crashed, took more than {LIMIT} s or ran out of memory on it"
+CRASHED = f"the decoder crashed, took more than {MAX_SECONDS} s or ran out of memory on it"
 
 
-def spread(
-    work: Callable[[Task], Result],
+def parallel_map(
+    function: Callable[[Task], Result],
     tasks: Sequence[Task],
-    crashed: Callable[[Task], Result],
+    on_crash: Callable[[Task], Result],
     trusted: bool = False,
 ) -> Iterator[list[Result]]:
-    """The results of `work` in order, a few at a time, made in processes of their own, however few cores there are.
+    """Yield the results of `function` in order, in lists of several, computed in other processes even on one core.
 
     Args:
-        work: sent to each process once, so it pickles; called again where a process died.
-        crashed: the result for a task that kills its process, or that takes more than LIMIT seconds.
-        trusted: nothing that strangers made is read: this process works, too, as far as that is faster.
+        function: pickled and sent to each process once, and again after a process died.
+        on_crash: returns the result of a task that kills its process or takes more than MAX_SECONDS.
+        trusted: the inputs are not from strangers, so this process may compute, too, while that is faster.
     """
     processes = cores()
     left = deque(tasks)
     started = time.monotonic()
-    while trusted and left and (processes == 1 or time.monotonic() - started < HERE):
-        yield [work(left.popleft())]
+    while trusted and left and (processes == 1 or time.monotonic() - started < IN_PROCESS_SECONDS):
+        yield [function(left.popleft())]
     while left:
         waiting: deque[list[Task]] = deque()
         futures: deque[Future[list[Result]]] = deque()
-        with _processes(min(processes, len(left)), work) as pool:
-            _boot(pool)
+        with _pool(min(processes, len(left)), function) as pool:
+            _wait_for_workers(pool)
             started, done, size = time.monotonic(), 0, 1
             try:
                 while left or waiting:
-                    while left and len(waiting) < AHEAD * processes:
-                        waiting.append(_take(left, min(size, 1 + len(left) // (2 * processes))))
+                    while left and len(waiting) < CHUNKS_AHEAD * processes:
+                        count = min(size, 1 + len(left) // (2 * processes), len(left))
+                        waiting.append([left.popleft() for _ in range(count)])
                         futures.append(_submit(pool, waiting[-1]))
                     yield futures.popleft().result()
                     done += len(waiting.popleft())
-                    size = max(1, min(MOST, round(CHUNK * processes * done / (time.monotonic() - started))))
+                    rate = processes * done / (time.monotonic() - started)  # tasks a second
+                    size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
             except BrokenProcessPool:
-                while len(waiting) > 2 * processes:  # one of those at the head did it, the others go on with the next
+                while len(waiting) > 2 * processes:  # one of the first chunks is the cause; requeue the others
                     left.extendleft(reversed(waiting.pop()))
         for chunk in waiting:
-            yield list(_one_by_one(work, chunk, crashed))
+            yield list(_one_by_one(function, chunk, on_crash))
 
 
-class Apart:
-    """Calls functions in another process, which is started again where one of them ends it.
+class IsolatedProcess:
+    """Call functions in another process, which is restarted if a function kills it.
 
-    The functions and what they take and return pickle; errors come through.
+    Functions, arguments and results are pickled; exceptions are passed on.
     """
 
     def __init__(self) -> None:
         self.pool: ProcessPoolExecutor | None = None
 
     def __call__(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """What the function returns; ImageError where it ends its process."""
+        """Return the result of the function; ImageError if it kills its process."""
         if self.pool is None:
-            self.pool = _pool(1, _call)
-            _boot(self.pool)
+            self.pool = _executor(1, _call)
+            _wait_for_workers(self.pool)
         try:
             return _submit(self.pool, [(function, arguments)]).result()[0]
         except BrokenProcessPool as error:
@@ -107,7 +108,7 @@ class Apart:
             self.pool.shutdown(cancel_futures=True)
             self.pool = None
 
-    def __enter__(self) -> Apart:
+    def __enter__(self) -> IsolatedProcess:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -119,118 +120,114 @@ def _call(task: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
     return function(*arguments)
 
 
-def check_main() -> None:
-    """UserError in a process of the pool that runs the user's script once more while it starts.
+def check_main_guard() -> None:
+    """UserError in a worker process that runs the user's script again while it starts.
 
-    To be called before waiting for anything that the process which started it holds, such as a lock.
+    Call it before waiting for anything that the parent process may hold, such as a lock.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself finds out
-        raise UserError(UNGUARDED)
-
-
-def _take(left: deque[Task], count: int) -> list[Task]:
-    return [left.popleft() for _ in range(min(count, len(left)))]
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # multiprocessing's own test
+        raise UserError(NO_MAIN_GUARD)
 
 
 def cores() -> int:
-    """Those that this process may use."""
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_by_one(
-    work: Callable[[Task], Result], chunk: Sequence[Task], crashed: Callable[[Task], Result]
+    function: Callable[[Task], Result], chunk: Sequence[Task], on_crash: Callable[[Task], Result]
 ) -> Iterator[Result]:
     left = deque(chunk)
     while left:
-        with _processes(1, work) as pool:
+        with _pool(1, function) as pool:
             try:
                 while left:
                     yield from _submit(pool, [left[0]]).result()
                     left.popleft()
             except BrokenProcessPool:
-                yield crashed(left.popleft())
+                yield on_crash(left.popleft())
 
 
-def _boot(pool: ProcessPoolExecutor) -> None:
-    """Wait until processes are there, or say what keeps them from being started."""
+def _wait_for_workers(pool: ProcessPoolExecutor) -> None:
+    """Wait until worker processes run; UserError if they cannot be started."""
     try:
         _submit(pool, ()).result()
     except BrokenProcessPool as error:
-        raise UserError(UNGUARDED) from error
+        raise UserError(NO_MAIN_GUARD) from error
 
 
 @contextmanager
-def _processes(count: int, work: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
-    pool = _pool(count, work)
+def _pool(count: int, function: Callable[[Any], Any]) -> Iterator[ProcessPoolExecutor]:
+    pool = _executor(count, function)
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _pool(count: int, work: Callable[[Any], Any]) -> ProcessPoolExecutor:
-    # no plain fork, which would copy the locks of torch's and the progress bar's threads
-    clean = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(clean)
-    context.set_forkserver_preload(LIBRARIES)
-    if clean == "forkserver":
-        resource_tracker.ensure_running()  # first, since it ends by letting Ctrl-C through
-        with uninterrupted():  # the server inherits it: Ctrl-C would end it with a traceback while it imports
+def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor:
+    # not "fork", which would copy locks held by the threads of torch and the progress bar
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context = multiprocessing.get_context(method)
+    context.set_forkserver_preload(PRELOADED)
+    if method == "forkserver":
+        resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
+        with uninterrupted():  # inherited by the server, which Ctrl-C would end with a traceback during its imports
             forkserver.ensure_running()
-    memory = max(LEAST_MEMORY, available() // count)
-    return ProcessPoolExecutor(count, context, initializer=_receive, initargs=(work, memory, LIMIT))
+    memory = max(MIN_MEMORY, available() // count)
+    return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
 
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
-    """Send tasks to a pool, which may start a process for them: Ctrl-C between its parts would leave it with half."""
+    """Send tasks to a pool, without Ctrl-C in between: it may start a process, which must receive all its data."""
     with uninterrupted():
-        return pool.submit(_work_on, chunk)
+        return pool.submit(_run_chunk, chunk)
 
 
-_received: Callable[[Any], Any]  # of this process: sent once, not with each chunk
-_seconds: float  # of a core that a task may take
+_function: Callable[[Any], Any]  # of this worker: sent once, not with each chunk
+_seconds: float  # CPU time that a task may take
 
 
-def _receive(work: Callable[[Any], Any], memory: int, seconds: float) -> None:
-    global _received, _seconds
-    _received, _seconds = work, seconds
+def _init_worker(function: Callable[[Any], Any], memory: int, seconds: float) -> None:
+    global _function, _seconds
+    _function, _seconds = function, seconds
     _keep_memory()
     _limit_memory(memory)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the main process ends the others
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the main process ends the workers
     Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A main process that is killed cannot end the others, which would wait for work for ever."""
+    """End this worker when the main process is killed, or it would wait for work for ever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
         os._exit(1)
 
 
-def _limit_memory(most: int) -> None:
-    """A hostile file that asks for more gets a MemoryError, and other programs keep what they have."""
-    with suppress(ImportError, OSError, ValueError):  # a system that has no such limit
+def _limit_memory(max_bytes: int) -> None:
+    """Let a hostile file raise MemoryError before other programs run out of memory."""
+    with suppress(ImportError, OSError, ValueError):  # not supported on all systems
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (most, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+        resource.setrlimit(resource.RLIMIT_DATA, (max_bytes, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 
 def _keep_memory() -> None:
-    """Hold on to freed memory: for a small image, fetching fresh pages from the kernel takes as long as decoding it."""
+    """Keep freed memory in the process: without it, photographs at 256 pixels take 4 to 10 % more CPU time."""
     Image.core.set_blocks_max(4)  # of 16 MB
-    with suppress(OSError, AttributeError):  # a system whose C library is not glibc
+    with suppress(OSError, AttributeError):  # no glibc
         mallopt = ctypes.CDLL(None).mallopt
         for threshold in (-1, -3):  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
             mallopt(threshold, 1 << 26)
 
 
-def _work_on(chunk: Sequence[Any]) -> list[Any]:
-    return [_limited(task) for task in chunk]
+def _run_chunk(chunk: Sequence[Any]) -> list[Any]:
+    return [_run_limited(task) for task in chunk]
 
 
-def _limited(task: Any) -> Any:
-    """The result of a task; the system ends this process where that takes too long."""
+def _run_limited(task: Any) -> Any:
+    """The result of a task; the system kills this process if the task takes too long."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.setitimer(signal.ITIMER_PROF, _seconds)
-    return _received(task)
+    return _function(task)

@@ -16,35 +16,36 @@ from typing import Any
 import numpy as np
 
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder, ImageError
-from gan.data.sources.files import Files
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.sources.files import ImageFiles
 
-LEFT_OUT = "left out: "
-SHARD = 512  # images, 6 MB of 64 pixels with three channels
-LEAST = 64  # shards that a set is cut into if it is small: a batch is drawn from up to 32 at a time
+SKIPPED = "skipped: "
+SHARD_SIZE = 512  # images: 6 MB at 64 pixels with three channels
+MIN_SHARDS = 64  # for small sets of images: a batch comes from up to 32 shards
 
 
 def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, processes: int) -> int:
-    """Decode all images of folders or archives into shards in `out`, in a random order that is always the same.
+    """Decode all images of folders or archives into shards in `out`, in a fixed random order.
 
-    Returns how many images were written. Raises UserError where litdata isn't installed, `out` is not empty, or no
-    image can be read.
+    Returns the number of images written. Raises UserError if litdata is not installed, `out` is not empty, or no image
+    can be read.
     """
     try:
         import litdata
     except ImportError as error:
         raise UserError("packing needs the litdata library: pip install -e '.[stream]'") from error
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(f"--out {out}: exists and is not empty; give another folder")
-    source = Files(roots)
-    classes, of_each = source.classes(labels)
+        raise UserError(f"--out {out}: exists and is not empty; use another folder")
+    source = ImageFiles(roots)
+    classes, item_labels = source.classes(labels)
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
-    with children_silent(out):
+    with quiet_children(out):
         litdata.optimize(
-            Packed(source, decoder, of_each, len(classes)),
+            ShardRows(source, decoder, item_labels, len(classes)),
             order,
             str(out),
-            chunk_size=max(1, min(SHARD, len(order) // LEAST)),
+            chunk_size=max(1, min(SHARD_SIZE, len(order) // MIN_SHARDS)),
             num_workers=min(processes, len(order)),
             start_method="spawn",
             keep_data_ordered=True,
@@ -57,18 +58,18 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
 
 
 @contextmanager
-def children_silent(out: Path) -> Iterator[None]:
-    """Keep what processes say until they have ended: of an error one line, else what they have left out.
+def quiet_children(out: Path) -> Iterator[None]:
+    """Capture the output of child processes; print only which images they skipped.
 
     Raises:
-        UserError: the system refused something, such as room on the disk.
+        UserError: a child failed with an OSError, such as a full disk.
     """
     terminal, handler = os.dup(2), signal.getsignal(signal.SIGINT)
     set_handler: Any = signal.signal
     with tempfile.TemporaryFile("w+", errors="replace") as log, open(terminal, "w") as own:
         before, sys.stderr = sys.stderr, own if sys.stderr is sys.__stderr__ else sys.stderr
         os.dup2(log.fileno(), 2)
-        # litdata would set one of its own, which ends this process with exit code 0
+        # litdata would set its own handler, which ends this process with exit code 0
         signal.signal = lambda number, _: set_handler(number, handler)  # type: ignore[assignment]
         try:
             yield
@@ -78,9 +79,9 @@ def children_silent(out: Path) -> Iterator[None]:
                 child.join()
             log.seek(0)
             if isinstance(error, Exception) and (
-                refused := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")
+                reasons := re.findall(r"\[Errno \d+\] (.+)", f"{log.read()}\n{error}")
             ):
-                raise UserError(f"--out {out}: cannot be written ({refused[0]}); remove what is in it") from error
+                raise UserError(f"--out {out}: cannot be written ({reasons[0]}); remove its contents") from error
             raise
         finally:
             signal.signal = set_handler
@@ -88,14 +89,14 @@ def children_silent(out: Path) -> Iterator[None]:
             os.dup2(terminal, 2)
         log.seek(0)
         for line in log:
-            if line.startswith(LEFT_OUT):
+            if line.startswith(SKIPPED):
                 print(line.rstrip(), file=sys.stderr)
 
 
-class Packed:
-    """Item -> rows of a shard, one a picture; what cannot be read is named and left out."""
+class ShardRows:
+    """Item -> rows of a shard, one for each image. Unreadable items are skipped, with a message."""
 
-    def __init__(self, source: Files, decoder: Decoder, labels: list[int], classes: int) -> None:
+    def __init__(self, source: ImageFiles, decoder: Decoder, labels: list[int], classes: int) -> None:
         self.source = source
         self.decoder = decoder
         self.labels = labels
@@ -103,10 +104,10 @@ class Packed:
 
     def __call__(self, item: int) -> Iterator[dict[str, Any]]:
         try:
-            found = list(self.source.pictures(self.source.content(item), self.decoder))
+            found = list(self.source.decode(self.source.content(item), self.decoder))
         except ImageError as error:
-            print(f"{LEFT_OUT}{self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
+            print(f"{SKIPPED}{self.source.files[item].name!r}: {error}", file=sys.stderr, flush=True)
             return
-        for picture in found:
-            image = np.ascontiguousarray(picture.pixels.transpose(1, 2, 0))  # (H, W, C)
+        for decoded in found:
+            image = np.ascontiguousarray(decoded.pixels.transpose(1, 2, 0))  # (H, W, C)
             yield {"image": image, "label": self.labels[item], "classes": self.classes}

@@ -1,7 +1,7 @@
-"""What a folder of shards may say of itself: only what `gan data pack` writes, for litdata runs code that others name.
+"""Validate shards before litdata reads them: only what `gan data pack` writes is accepted.
 
-An index.json chooses how items are read, pickles among the ways, and which files are opened and removed. So it is
-compared with our own before litdata sees it, and each shard in a folder with what the index says of it.
+An index.json chooses how litdata reads items, pickle included, and which files it opens and removes: a hostile one can
+run code. So the index is checked before litdata sees it, and each shard of a folder is compared with the index.
 """
 
 from __future__ import annotations
@@ -15,94 +15,94 @@ from typing import Any
 
 from gan.common.errors import UserError
 
-LARGEST = 32 << 20  # bytes of an index, some 300,000 shards
-MOST_IMAGES = 1 << 20  # in a shard
+MAX_INDEX_BYTES = 32 << 20  # bytes of an index: some 300,000 shards
+MAX_IMAGES = 1 << 20  # in a shard
 NAME = re.compile(r"chunk-\d+-\d+\.bin", re.ASCII)
 LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 SPEC = [1, {"type": "builtins.dict", "context": '["image", "label", "classes"]', "children_spec": [LEAF] * 3}]
 FIXED = {"data_format": ["numpy", "int", "int"], "item_loader": "PyTreeLoader"}  # of the index's "config"
-FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # all else in it is null
+FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # all other keys of it are null
 
 
-class NotOurs(ValueError):
-    """It was not written by `gan data pack`, or changed since."""
+class InvalidShards(ValueError):
+    """The shards were not written by `gan data pack`, or changed since."""
 
 
 def check(path: Path) -> None:
-    """NotOurs or OSError where an index.json is none of `gan data pack`."""
-    check_file(path, LARGEST)
+    """Check an index.json; raises InvalidShards or OSError."""
+    check_file(path, MAX_INDEX_BYTES)
     try:
         index = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
-        raise NotOurs(f"{path.name} is not JSON ({error})") from error
+        raise InvalidShards(f"{path.name} is not JSON ({error})") from error
     if not isinstance(index, dict) or not isinstance(index.get("config"), dict):
-        raise NotOurs(f"{path.name} is not an index of shards")
+        raise InvalidShards(f"{path.name} is not an index of shards")
     check_config(index["config"])
     chunks = index.get("chunks")
     if not isinstance(chunks, list) or not chunks:
-        raise NotOurs(f"{path.name} lists no shards")
+        raise InvalidShards(f"{path.name} lists no shards")
     names = {check_chunk(chunk)["filename"] for chunk in chunks}
     if len(names) != len(chunks):
-        raise NotOurs(f"{path.name} lists a shard twice")
+        raise InvalidShards(f"{path.name} lists a shard twice")
 
 
 def check_config(config: dict[str, Any]) -> None:
     for name, value in FIXED.items():
         if config.get(name) != value:
-            raise NotOurs(f"its {name} is {config.get(name)!r}, not {value!r}")
+            raise InvalidShards(f"its {name} is {config.get(name)!r}, not {value!r}")
     for name, value in config.items():
         if name not in FIXED and name not in FREE and value is not None:
-            raise NotOurs(f"its {name} is {value!r}")
+            raise InvalidShards(f"its {name} is {value!r}")
     try:
         spec = json.loads(config["data_spec"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NotOurs("its data_spec is no JSON") from error
+        raise InvalidShards("its data_spec is not JSON") from error
     if spec != SPEC:
-        raise NotOurs("its data_spec is not that of images, labels and classes")
+        raise InvalidShards("its data_spec is not that of images, labels and classes")
 
 
 def check_chunk(chunk: Any) -> dict[str, Any]:
     if not isinstance(chunk, dict) or not isinstance(chunk.get("filename"), str):
-        raise NotOurs("it lists a shard without a name")
+        raise InvalidShards("it lists a shard without a name")
     name = chunk["filename"]
     if not NAME.fullmatch(name):
-        raise NotOurs(f"it lists {name!r}, which is no shard's name")
+        raise InvalidShards(f"it lists {name!r}, which is not the name of a shard")
     images, size = chunk.get("chunk_size"), chunk.get("chunk_bytes")
-    if type(images) is not int or type(size) is not int or not 0 < images < MOST_IMAGES or not images < size < 1 << 32:
-        raise NotOurs(f"{name} cannot have {images!r} images in {size!r} bytes")
+    if type(images) is not int or type(size) is not int or not 0 < images < MAX_IMAGES or not images < size < 1 << 32:
+        raise InvalidShards(f"{name} cannot have {images!r} images in {size!r} bytes")
     if chunk.keys() - {"filename", "chunk_size", "chunk_bytes", "dim"} or chunk.get("dim") is not None:
-        raise NotOurs(f"it says of {name} what no shard of ours has")
+        raise InvalidShards(f"its entry for {name} has unexpected keys")
     return chunk
 
 
 def check_shard(path: Path, images: int, image_bytes: int) -> None:
-    """NotOurs or OSError where a shard does not hold that many images of so many bytes."""
+    """Check that a shard has that many images of that size; raises InvalidShards or OSError."""
     check_file(path)
-    each = 3 * 4 + (5 * 4 + image_bytes) + 8 + 8  # sizes of three leaves; the image, its type and shape; two numbers
+    each = 3 * 4 + (5 * 4 + image_bytes) + 8 + 8  # sizes of three leaves; the image with dtype and shape; two integers
     header = 4 * (images + 2)
     with open(path, "rb") as file:
         numbers = memoryview(file.read(header)).cast("I") if os.fstat(file.fileno()).st_size >= header else None
         size = os.fstat(file.fileno()).st_size
     expected = [images, *range(header, header + each * images + 1, each)]
     if numbers is None or numbers.tolist() != expected or size != expected[-1]:
-        raise NotOurs(f"{images} images of {image_bytes} bytes are not what it holds; its copy may be incomplete")
+        raise InvalidShards(f"it does not contain {images} images of {image_bytes} bytes; its copy may be incomplete")
 
 
 def check_first(path: Path, images: int) -> None:
-    """NotOurs or OSError where a shard does not begin as ours do, before the size of its images is known."""
+    """Check the start of a shard, before the size of its images is known; raises InvalidShards or OSError."""
     check_file(path)
     with open(path, "rb") as file:
         if file.read(4) != images.to_bytes(4, "little"):
-            raise NotOurs(f"{path.name} does not hold {images} images; its copy may be incomplete")
+            raise InvalidShards(f"{path.name} does not contain {images} images; its copy may be incomplete")
 
 
-def check_file(path: Path, largest: int | None = None) -> None:
-    status = os.stat(path)  # of a pipe too, which to open would take for ever
+def check_file(path: Path, max_bytes: int | None = None) -> None:
+    status = os.stat(path)  # before opening: opening a pipe would block
     if not stat.S_ISREG(status.st_mode):
-        raise NotOurs(f"{path.name} is no file")
-    if largest is not None and status.st_size > largest:
-        raise NotOurs(f"{path.name} has {status.st_size:,} bytes, more than {largest:,}")
+        raise InvalidShards(f"{path.name} is not a file")
+    if max_bytes is not None and status.st_size > max_bytes:
+        raise InvalidShards(f"{path.name} has {status.st_size:,} bytes, more than {max_bytes:,}")
 
 
-def refused(root: str, error: Exception) -> UserError:
-    return UserError(f"data.root={root}: refused, not written by gan data pack ({error}); pack the images anew")
+def rejected(root: str, error: Exception) -> UserError:
+    return UserError(f"data.root={root}: rejected, not written by gan data pack ({error}); pack the images again")

@@ -1,4 +1,4 @@
-"""Sets larger than a disk: shards of pixels, read in a fixed endless order from a folder or a URL (litdata)."""
+"""Datasets larger than a disk: shards of pixels, read in a fixed endless order from a folder or URL (litdata)."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, shown
 from gan.common.size import pair
-from gan.data.module import loader, position
-from gan.data.random_crop_flip import Variation
-from gan.data.sampler import share_of
-from gan.data.shards.shard_index import NotOurs, check, check_first, check_shard, refused
+from gan.data.module import dataloader, position
+from gan.data.random_crop_flip import RandomCropFlip
+from gan.data.sampler import per_rank_batch_size
+from gan.data.shards.shard_index import InvalidShards, check, check_first, check_shard, rejected
 
-LANES = 32  # shards in memory at a time, of all ranks together; a batch is drawn from all of them
-MOST_CLASSES = 100_000
-SHARDS_A_LANE = 4  # at least, or images of lanes with fewer shards would be seen more often than others
+MAX_GROUPS = 32  # one shard of each is in memory; a batch comes from all of them
+MAX_CLASSES = 100_000
+MIN_SHARDS_PER_GROUP = 4  # else images of groups with fewer shards would be seen noticeably more often
 
 
-class Lane:
-    """The endless order of a part of the shards: in each epoch they are shuffled, and the images within each."""
+class ShardGroup:
+    """The endless order of some shards: each epoch shuffles them, and the images within each."""
 
     def __init__(self, shards: np.ndarray, sizes: np.ndarray, key: tuple[int, ...]) -> None:
         self.shards = shards
@@ -38,7 +38,7 @@ class Lane:
         self.turn, self.inside = -1, np.empty(0, np.int64)
 
     def at(self, place: int) -> tuple[int, int]:
-        """(shard, index in it) of image `place` of the lane; a function of (key, place)."""
+        """(shard, index in it) of image `place` of the group: a function of (key, place)."""
         epoch, place = divmod(place, self.length)
         if epoch != self.epoch:
             self.order = np.random.default_rng((*self.key, epoch)).permutation(len(self.shards))
@@ -52,18 +52,18 @@ class Lane:
         return int(self.shards[shard]), int(self.inside[place - self.ends[turn] + self.sizes[shard]])
 
 
-def lanes(sizes: Sequence[int], batch_size: int, seed: int) -> list[Lane]:
-    """Deal shards, in a random order, to as many lanes as divide the batch, up to LANES."""
-    count = max(n for n in range(1, min(LANES, batch_size) + 1) if batch_size % n == 0 and (
-        n == 1 or n * SHARDS_A_LANE <= len(sizes)))  # fmt: skip
-    dealt = np.random.default_rng((seed, 2)).permutation(len(sizes))
-    return [Lane(dealt[lane::count], np.array(sizes), (seed, 3, lane)) for lane in range(count)]
+def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[ShardGroup]:
+    """Divide the shards at random into groups. Their number divides the batch size, up to MAX_GROUPS."""
+    count = max(n for n in range(1, min(MAX_GROUPS, batch_size) + 1) if batch_size % n == 0 and (
+        n == 1 or n * MIN_SHARDS_PER_GROUP <= len(sizes)))  # fmt: skip
+    order = np.random.default_rng((seed, 2)).permutation(len(sizes))
+    return [ShardGroup(order[group::count], np.array(sizes), (seed, 3, group)) for group in range(count)]
 
 
-class Shards(IterableDataset[dict[str, Tensor]]):
-    """One rank's share of each batch of a stream; position p of a batch always comes from the same lane.
+class ShardBatches(IterableDataset[dict[str, Tensor]]):
+    """One rank's part of each batch. Position p of a batch always comes from the same group of shards.
 
-    So a rank reads the shards of its lanes alone, and the number of ranks or workers moves no image.
+    So a rank reads only the shards of its groups, and the order does not depend on the number of ranks or workers.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Shards(IterableDataset[dict[str, Tensor]]):
         rank: int,
         ranks: int,
         start: int,
-        variation: Variation | None,
+        crop_flip: RandomCropFlip | None,
         shape: tuple[int, ...],
         classes: int,
         folder: Path | None = None,
@@ -82,37 +82,37 @@ class Shards(IterableDataset[dict[str, Tensor]]):
         self.table = table
         self.shape = shape  # (H, W, C)
         self.classes = classes
-        self.folder = folder  # None where shards come from elsewhere
+        self.folder = folder  # None for a URL
         self.batch_size = batch_size
-        self.share = share_of(batch_size, ranks)
+        self.per_rank = per_rank_batch_size(batch_size, ranks)
         self.rank = rank
         self.start = start
-        self.variation = variation
+        self.crop_flip = crop_flip
         sizes = [end - begin for begin, end in table.region_of_interest]
-        self.first = np.cumsum([0, *sizes])  # image of each shard
-        self.lanes = lanes(sizes, batch_size, seed)
-        self.held: dict[int, tuple[int, Tensor, Tensor]] = {}  # by lane: the shard in memory
+        self.first = np.cumsum([0, *sizes])  # first image of each shard
+        self.shard_groups = shard_groups(sizes, batch_size, seed)
+        self.loaded: dict[int, tuple[int, Tensor, Tensor]] = {}  # by group: the shard in memory
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
-        each = self.batch_size // len(self.lanes)  # positions of a lane
+        each = self.batch_size // len(self.shard_groups)  # positions of a group in a batch
         for batch in itertools.count(self.start + first, step):
             images, labels = [], []
-            for place in range(self.rank * self.share, (self.rank + 1) * self.share):
-                lane, turn = divmod(place, each)
-                shard, index = self.lanes[lane].at(batch * each + turn)
-                image, label = self.read(lane, shard)
+            for place in range(self.rank * self.per_rank, (self.rank + 1) * self.per_rank):
+                group, turn = divmod(place, each)
+                shard, index = self.shard_groups[group].at(batch * each + turn)
+                image, label = self.read(group, shard)
                 images.append(image[index])
                 labels.append(label[index])
             stacked = torch.stack(images).permute(0, 3, 1, 2)  # (N, C, H, W)
-            if self.variation:
-                stacked = self.variation(stacked, batch * self.batch_size + self.rank * self.share)
+            if self.crop_flip:
+                stacked = self.crop_flip(stacked, batch * self.batch_size + self.rank * self.per_rank)
             yield {"image": stacked, "label": torch.stack(labels)}
 
-    def read(self, lane: int, shard: int) -> tuple[Tensor, Tensor]:
-        """Images uint8 (n, H, W, C) and labels (n,) of a shard, which the lane keeps until it takes another."""
-        if lane not in self.held or self.held[lane][0] != shard:
+    def read(self, group: int, shard: int) -> tuple[Tensor, Tensor]:
+        """Images uint8 (n, H, W, C) and labels (n,) of a shard; the group keeps its last shard in memory."""
+        if group not in self.loaded or self.loaded[group][0] != shard:
             places = range(int(self.first[shard]), int(self.first[shard + 1]))
             name = self.table.subsampled_files[shard]
             try:
@@ -120,28 +120,28 @@ class Shards(IterableDataset[dict[str, Tensor]]):
                     check_shard(self.folder / name, len(places), int(np.prod(self.shape)))
                 rows = [self.table[place] for place in places]
                 if any(row["image"].dtype != np.uint8 or row["image"].shape != self.shape for row in rows):
-                    raise NotOurs("it holds images of another kind")
+                    raise InvalidShards("it contains images of another shape or dtype")
                 if any(not 0 <= row["label"] < max(self.classes, 1) for row in rows):
-                    raise NotOurs("it holds labels that are no classes")
-            except Exception as error:  # what a missing file, a network or a storage service raises is its own
-                raise UserError(f"data.root: shard {name} cannot be read ({error}); go on with resume=") from error
+                    raise InvalidShards("it contains labels out of range")
+            except Exception as error:  # files, networks and storage services raise their own errors
+                raise UserError(f"data.root: shard {name} cannot be read ({error}); continue with resume=") from error
             images = torch.from_numpy(np.stack([row["image"] for row in rows]))
-            self.held[lane] = (shard, images, torch.tensor([row["label"] for row in rows]))
-        return self.held[lane][1], self.held[lane][2]
+            self.loaded[group] = (shard, images, torch.tensor([row["label"] for row in rows]))
+        return self.loaded[group][1], self.loaded[group][2]
 
 
-class Stream(LightningDataModule):
-    """Batches of shards that `gan data pack` has written; see `Images` for what a batch is.
+class StreamingDataModule(LightningDataModule):
+    """Batches from shards written by `gan data pack`; a batch is as in `ImageDataModule`.
 
     Args:
         root: folder or URL of the shards.
-        size, channels: those that the shards were packed with.
-        flip: turn every second image left to right.
-        disk: how much of a URL's shards stay on this machine's disk, as in 100GB.
-        workers: processes that read; 1 reads ahead while the model trains.
+        size, channels: as packed.
+        flip: flip each image horizontally with probability 0.5.
+        max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
+        num_workers: processes that read; 1 reads ahead while the model trains.
 
     Raises:
-        UserError: litdata isn't installed, there are no shards, or they hold another size.
+        UserError: litdata is not installed, there are no shards, or they have another size.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class Stream(LightningDataModule):
         batch_size: int = 64,
         seed: int = 0,
         flip: bool = False,
-        disk: str = "100GB",
+        max_cache_size: str = "100GB",
         num_workers: int = 1,
     ) -> None:
         super().__init__()
@@ -162,8 +162,8 @@ class Stream(LightningDataModule):
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
-        self.variation = Variation(self.size, True, seed) if flip else None
-        self.disk = disk
+        self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
+        self.max_cache_size = max_cache_size
         self.num_workers = at_least("data.num_workers", num_workers, 0)
         self.table: Any = None
         self.classes: list[str] = []
@@ -176,36 +176,36 @@ class Stream(LightningDataModule):
         except ImportError as error:
             raise UserError("data=stream needs the litdata library: pip install -e '.[stream]'") from error
         if self.folder and not os.path.lexists(self.folder / "index.json"):
-            raise UserError(f"data.root={self.root}: no shards there; write some with gan data pack")
+            raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack")
         try:
             if self.folder:
                 check(self.folder / "index.json")
-            self.table = StreamingDataset(self.root, shuffle=False, max_cache_size=self.disk)
-            check(Path(self.table.input_dir.path) / "index.json")  # which litdata may have fetched
+            self.table = StreamingDataset(self.root, shuffle=False, max_cache_size=self.max_cache_size)
+            check(Path(self.table.input_dir.path) / "index.json")  # litdata may have downloaded it
             if self.folder:
                 begin, end = self.table.region_of_interest[0]
                 check_first(self.folder / self.table.subsampled_files[0], end - begin)
             first = self.table[0]
             shape = first["image"].shape
-            if len(shape) != 3 or not 0 <= first["classes"] <= MOST_CLASSES:
-                raise NotOurs(f"an image of shape {shape} and {first['classes']} classes")
+            if len(shape) != 3 or not 0 <= first["classes"] <= MAX_CLASSES:
+                raise InvalidShards(f"an image of shape {shape} and {first['classes']} classes")
             self.classes = [str(label) for label in range(first["classes"])]
-        except NotOurs as error:
-            raise refused(self.root, error) from error
-        except Exception as error:  # what a missing file, a network or a storage service raises is its own
+        except InvalidShards as error:
+            raise rejected(self.root, error) from error
+        except Exception as error:  # files, networks and storage services raise their own errors
             raise UserError(f"data.root={self.root}: cannot be read ({shown(error)})") from error
         height, width, channels = shape
         if (height, width, channels) != (*self.size, self.channels):
             sizes = f"data.size=[{height},{width}] data.channels={channels}"
-            raise UserError(f"data.root={self.root}: was packed for {sizes}; give these")
+            raise UserError(f"data.root={self.root}: was packed with {sizes}; use these values")
 
-    def _batches(self, rank: int, ranks: int, start: int) -> Shards:
+    def _batches(self, rank: int, ranks: int, start: int) -> ShardBatches:
         shape = (*self.size, self.channels)
-        order = self.batch_size, self.seed, rank, ranks, start, self.variation
-        return Shards(self.table, *order, shape, len(self.classes), self.folder)
+        order = self.batch_size, self.seed, rank, ranks, start, self.crop_flip
+        return ShardBatches(self.table, *order, shape, len(self.classes), self.folder)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
-        return loader(self._batches(*position(self.trainer)), self.num_workers)
+        return dataloader(self._batches(*position(self.trainer)), self.num_workers)
 
     def preview(self, n: int) -> Tensor:
         """The first n images of the stream, uint8 (n, C, H, W)."""
@@ -216,14 +216,14 @@ class Stream(LightningDataModule):
         return torch.cat([batch["image"] for batch in needed])[:n]
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """As `Images.reals`; there are none for validation."""
+        """n training images; none are held out."""
         return self.preview(0 if held_out else n)
 
     @property
     def flips(self) -> bool:
-        """Whether images are mirrored at random."""
-        return self.variation is not None
+        """Whether images are flipped at random."""
+        return self.crop_flip is not None
 
     def __len__(self) -> int:
-        """Images in all shards."""
+        """The number of images in all shards."""
         return len(self.table)

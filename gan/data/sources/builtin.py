@@ -1,4 +1,4 @@
-"""The built-in retro images as a source of pictures."""
+"""The built-in retro images as a source of images."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin import retro
-from gan.data.decoding.decode import Decoder, Fitted
+from gan.data.decoding.decode import DecodedImage, Decoder
 
-SEED = 0  # the set is the same whatever a run's seed is, so that runs compare
+SEED = 0  # the same images whatever the seed of the run, so that runs are comparable
 
 
-class Drawn:
-    """The first `count` images of `retro.draw` of the given kinds, at the size asked for; they are its classes."""
+class BuiltinImages:
+    """The first `count` images of `retro.draw` of the given classes, drawn at the training size."""
 
     where = "data=retro"
     title = "drawing retro images"
     trusted = True
 
-    def __init__(self, count: int, classes: Sequence[str] = retro.KINDS) -> None:
-        unknown = [kind for kind in classes if kind not in retro.KINDS]
+    def __init__(self, count: int, classes: Sequence[str] = retro.CLASSES) -> None:
+        unknown = [name for name in classes if name not in retro.CLASSES]
         if unknown or not classes or len(set(classes)) < len(classes):
-            raise UserError(f"data.classes={list(classes)}: a list of some of {', '.join(retro.KINDS)}, each once")
-        self.kinds = list(classes)
-        numbers = [retro.KINDS.index(kind) for kind in self.kinds]
+            raise UserError(f"data.classes={list(classes)} must be a list of {', '.join(retro.CLASSES)}, each once")
+        self.class_names = list(classes)
+        numbers = [retro.CLASSES.index(name) for name in self.class_names]
         self.identity = ["retro", SEED]
         self.keys = self.names = [
-            str(index // len(numbers) * len(retro.KINDS) + numbers[index % len(numbers)]) for index in range(count)
+            str(index // len(numbers) * len(retro.CLASSES) + numbers[index % len(numbers)]) for index in range(count)
         ]
         self.stamps = [0] * count
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
-        return self.kinds, [index % len(self.kinds) for index in range(len(self.keys))]
+        return self.class_names, [index % len(self.class_names) for index in range(len(self.keys))]
 
     def content(self, index: int) -> bytes:
         return self.keys[index].encode()
@@ -41,5 +41,5 @@ class Drawn:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
-        yield decoder.fitted(Image.fromarray(retro.draw(SEED, int(data), *decoder.size)))
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+        yield decoder.fit_image(Image.fromarray(retro.draw(SEED, int(data), *decoder.size)))

@@ -1,4 +1,4 @@
-"""Image files in folders and zip archives, as one list: what is where, and the bytes of each."""
+"""List image files in folders and zip archives, and read their bytes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder, Fitted, ImageError, header
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import header
 from gan.data.sources import labels
 from gan.data.sources.folder import CLUTTER, SUFFIXES, scan
 
-MAX_BYTES = 1 << 29  # of one file: what it takes in memory before its pixels are judged
-PIECE = 1 << 20  # bytes that are unpacked at a time
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # a few bytes of the others can become gigabytes
+MAX_BYTES = 1 << 29  # of one file, read into memory before its header is checked
+PIECE = 1 << 20  # bytes read at a time
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can expand a few bytes to gigabytes
 
 
 class File(NamedTuple):
     """One image file."""
 
-    name: str  # path below its root, "/" between the parts
+    name: str  # path relative to its root, with "/"
     root: str  # folder or zip archive
     archived: bool
-    stamp: tuple[int, int]  # size in bytes; modification time in ns, or of an archive's member the checksum
+    stamp: tuple[int, int]  # size in bytes, and modification time in ns or the checksum of an archive's member
 
     @property
     def path(self) -> str:
@@ -36,21 +38,21 @@ class File(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """The path in one line, and such that it moves no cursor."""
+        """The path for messages, in one line and without control characters."""
         return self.path if self.path.isprintable() else repr(self.path)
 
 
 def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
-    """The images below each folder or in each zip archive of `roots`, in that order, each sorted by the bytes of names.
+    """The images of each folder or zip archive of `roots`, in that order, each sorted by the bytes of their names.
 
-    What counts as an image is `folder.scan`'s rule, with the endings `suffixes`; in archives with its own. Nothing is
-    unpacked: names in an archive that lead out of it are harmless, and `content` refuses them.
+    `folder.scan` defines what an image is, with the extensions `suffixes` in folders. Nothing is unpacked, so member
+    names that point outside the archive do no harm; `content` rejects them.
 
-    Raises UserError where a root is missing, can't be read, is in the list twice, or holds no image.
+    Raises UserError if a root is missing, cannot be read, is in the list twice, or has no image.
     """
     doubled = [root for root in roots if [os.path.realpath(r) for r in roots].count(os.path.realpath(root)) > 1]
     if doubled:
-        raise UserError(f"data.root: {doubled[0]!r} is there twice; each folder once")
+        raise UserError(f"data.root: {doubled[0]!r} is listed twice; list each folder once")
     files: list[File] = []
     for root in roots:
         if os.path.isfile(root) and root.lower().endswith(".zip"):
@@ -61,49 +63,51 @@ def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[Fil
 
 
 def single(path: Path) -> File:
-    """A file by itself."""
+    """The `File` of one path."""
     return File(path.name, str(path.parent), False, (path.stat().st_size, 0))
 
 
 def content(file: File) -> bytes:
-    """All bytes of a file; ImageError where it can't be read."""
+    """All bytes of a file; ImageError if it cannot be read."""
     if file.stamp[0] > MAX_BYTES:
         raise ImageError(f"{file.stamp[0]:,} bytes are more than the limit of {MAX_BYTES:,}")
     try:
         return _member(file) if file.archived else _bytes(file.path)
     except ImageError:
         raise
-    except Exception as error:  # members that are damaged, encrypted or packed in an unknown way raise nearly anything
+    except Exception as error:  # damaged, encrypted or unusually compressed members raise nearly anything
         reason = error.strerror if isinstance(error, OSError) else None
         raise ImageError(reason or " ".join(str(error).split())) from error
 
 
 def _bytes(path: str) -> bytes:
-    """All bytes of a regular file, whatever it was when it was found: a pipe would be waited for, a device not end."""
-    with open(path, "rb", buffering=0, opener=_without_waiting) as opened:
+    """All bytes of a regular file, checked after opening: a pipe would block and a device never end."""
+    with open(path, "rb", buffering=0, opener=_open_nonblocking) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise ImageError("it is no file any more")
-        return _limited(opened)
+            raise ImageError("it is no regular file any more")
+        return _read_limited(opened)
 
 
-def _without_waiting(path: str, flags: int) -> int:
+def _open_nonblocking(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _member(file: File) -> bytes:
-    """All bytes of an archive's member, and no more than its entry says, which what is packed need not agree with."""
-    beyond = file.name.startswith(("/", "..")) or os.path.splitdrive(file.name)[0]
-    if beyond or posixpath.normpath(file.name) != file.name:
-        raise ImageError("its name leads out of the archive")
+    """All bytes of an archive's member, up to the limit: its size in the archive's directory may be wrong."""
+    outside = file.name.startswith(("/", "..")) or os.path.splitdrive(file.name)[0]
+    if outside or posixpath.normpath(file.name) != file.name:
+        raise ImageError("its name points outside the archive")
     archive = _archive(file.root, os.stat(file.root).st_mtime_ns, os.getpid())
     member = archive.getinfo(file.name)
-    if member.compress_type not in PACKINGS:
-        raise ImageError(f"its packing, number {member.compress_type}, is not read; make the archive anew with deflate")
+    if member.compress_type not in COMPRESSIONS:
+        raise ImageError(
+            f"compression method {member.compress_type} is not supported; create the archive again with deflate"
+        )
     with archive.open(member) as opened:
-        return _limited(opened)
+        return _read_limited(opened)
 
 
-def _limited(opened: IO[bytes]) -> bytes:
+def _read_limited(opened: IO[bytes]) -> bytes:
     data = bytearray()
     while piece := opened.read(PIECE):
         data += piece
@@ -115,9 +119,9 @@ def _limited(opened: IO[bytes]) -> bytes:
 def _members(archive: str) -> list[File]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            infos = {info.filename: info for info in opened.infolist()}  # the last of a name counts
+            infos = {info.filename: info for info in opened.infolist()}  # the last member of a name counts
     except (zipfile.BadZipFile, OSError) as error:
-        raise UserError(f"{archive!r} can't be read as a zip archive ({error})") from error
+        raise UserError(f"{archive!r} cannot be read as a zip archive ({error})") from error
     images = sorted((name for name in infos if _is_image(name)), key=os.fsencode)
     if not images:
         raise UserError(f"no image in {archive!r} ({len(infos)} other files)")
@@ -125,7 +129,7 @@ def _members(archive: str) -> list[File]:
 
 
 def _stamp(path: str) -> tuple[int, int]:
-    """Size and time of a file; of one that has gone since the scan, zeros: reading it gives the reason."""
+    """Size and modification time of a file; zeros if it has gone since the scan: reading it reports the reason."""
     try:
         status = os.stat(path)
     except OSError:
@@ -134,19 +138,19 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 def _is_image(name: str) -> bool:
-    """The rule of `folder.scan` for a member of an archive; names that lead out of it stay, to be reported."""
+    """The rule of `folder.scan` for a member of an archive; names that point outside it count, to be reported."""
     hidden = any(part.lower() in CLUTTER or (part.strip(".") and part.startswith(".")) for part in name.split("/"))
     return not hidden and posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 @functools.lru_cache(maxsize=4)
 def _archive(path: str, time: int, process: int) -> zipfile.ZipFile:
-    """An open archive of this process: processes that share a file also share its position."""
+    """An archive opened by this process: forked processes would share the position in the file."""
     return zipfile.ZipFile(path)
 
 
-class Files:
-    """Files as a source of pictures for `cache.decoded`."""
+class ImageFiles:
+    """Image files as a source for `cache.load_images`."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.files = find(roots)
@@ -158,7 +162,7 @@ class Files:
         self.stamps = [list(file.stamp) for file in self.files]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files}  # what processes need
+        return {"files": self.files}  # all that workers need
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
         return labels.read(option, self.names)
@@ -169,12 +173,12 @@ class Files:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return header(BytesIO(data), decoder.max_pixels).frames
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         return decoder(BytesIO(data))
 
 
 def mode(source: Any, index: int) -> str:
-    """Pillow's mode of a file of a source; empty where it cannot be read."""
+    """Pillow's mode of a file of a source; empty if it cannot be read."""
     try:
         return header(BytesIO(source.content(index))).mode
     except ImageError:

@@ -1,4 +1,4 @@
-"""Which images a folder holds, in an order that is the same on every machine."""
+"""List the images of a folder, in the same order on every machine."""
 
 import heapq
 import os
@@ -9,18 +9,18 @@ from pathlib import Path
 from gan.common.errors import UserError, reason
 
 SUFFIXES: frozenset[str] = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
-CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # systems leave these behind
+CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
 
 
 def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> list[str]:
-    """The images below `root`: paths relative to it with "/" between the parts, sorted by their bytes.
+    """The images below `root`: relative paths with "/", sorted by their bytes.
 
-    Goes by the ending of the name (`suffixes`, in any case). Skips hidden names, CLUTTER, links to nothing and whatever
-    is no regular file. Links to files and folders are followed, but each folder is read once and each linked file
-    counts once, under its own name where it has one below `root`: so loops end. A link to a folder above `root` is such
-    a loop. Names that aren't valid in the file system's encoding are kept as Python does (surrogateescape).
+    An image is a regular file with one of `suffixes`, in any case. Hidden names, CLUTTER and broken links are skipped.
+    Links to files and folders are followed, but each folder is read once and each linked file counts once, under its
+    own name if it has one below `root`: so loops end, such as a link to a folder above `root`. Names that are
+    invalid in the file system's encoding are kept as Python does (surrogateescape).
 
-    Raises UserError where a folder is missing or can't be read, or there is no image.
+    Raises UserError if a folder is missing or cannot be read, or there is no image.
     """
     files: list[str] = []
     links: list[tuple[bytes, str, os.DirEntry[str]]] = []
@@ -37,23 +37,23 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
             files.append(name)
             taken.add((device, entry.inode()))
     for _, name, entry in sorted(links, key=lambda link: link[0]):
-        status = entry.stat()  # of its target, which is_file has asked for already
+        status = entry.stat()  # of its target, cached by is_file
         if (status.st_dev, status.st_ino) not in taken:
             files.append(name)
             taken.add((status.st_dev, status.st_ino))
     if not files:
         where, known = os.fspath(root), ", ".join(sorted(suffixes))
         raise UserError(
-            f"no image in {where!r} ({others or 'no'} other files): give one with files that end in {known}"
+            f"no image in {where!r} ({others or 'no'} other files): use a folder with files of type {known}"
         )
     return sorted(files, key=os.fsencode)
 
 
 def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
-    """All that is no folder: path from the root, entry and the device of its folder. Reads each folder once."""
+    """All files: path from the root, entry and device of the folder. Reads each folder once."""
     seen = _above(root)
-    own = [(root, "")]  # folders to read: where, and how names in it begin
-    linked: list[tuple[bytes, str, str]] = []  # a heap, read when `own` is empty: a folder keeps its own name
+    own = [(root, "")]  # folders to read: path, and prefix of the names in it
+    linked: list[tuple[bytes, str, str]] = []  # a heap, read when `own` is empty, so that a folder keeps its own name
     while own or linked:
         folder, prefix = own.pop() if own else heapq.heappop(linked)[1:]
         entries, status = _read(folder)
@@ -73,9 +73,9 @@ def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
 
 
 def _above(root: str) -> set[tuple[int, int]]:
-    """Device and inode of the folders that `root` is in."""
+    """Device and inode of the parent folders of `root`."""
     found = set()
-    with suppress(OSError, ValueError):  # what is wrong with the root, _read says
+    with suppress(OSError, ValueError):  # _read reports what is wrong with the root
         for parent in Path(os.path.realpath(root)).parents:
             status = os.stat(parent)
             found.add((status.st_dev, status.st_ino))
@@ -90,15 +90,15 @@ def _read(folder: str) -> tuple[list[os.DirEntry[str]], os.stat_result]:
         kind = "file" if os.path.splitext(folder)[1] else "folder"
         raise UserError(f"there is no {kind} {folder!r}: check the path") from error
     except NotADirectoryError as error:
-        raise UserError(f"{folder!r} is a file: give the folder that it is in") from error
+        raise UserError(f"{folder!r} is a file: use the folder that contains it") from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         why = reason(error) if isinstance(error, OSError) else error
-        raise UserError(f"folder {folder!r} can't be read ({why}): mend its permissions, or move it away") from error
+        raise UserError(f"folder {folder!r} cannot be read ({why}): fix its permissions, or move it away") from error
 
 
-def _is(question: Callable[[], bool]) -> bool:
-    """Ask a DirEntry; a link that leads in a circle or where we may not look is nothing at all."""
+def _is(query: Callable[[], bool]) -> bool:
+    """Query a DirEntry; False for a link that is circular or may not be followed."""
     try:
-        return question()
+        return query()
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, or on disk in its formats, as sources of pictures: data=huggingface."""
+"""Datasets of the Hugging Face Hub, or on disk in its formats, as sources of images: data=huggingface."""
 
 from __future__ import annotations
 
@@ -7,24 +7,32 @@ from io import BytesIO
 from typing import Any
 
 from gan.common.errors import UserError, reason
-from gan.data.decoding.decode import Decoder, Fitted, ImageError, header
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import header
 
 
-class Hub:
-    """One split of a data set with a column of images.
+class HuggingFaceDataset:
+    """One split of a dataset with a column of images.
 
     Args:
-        name: as in user/name, or a folder with Parquet or Arrow files.
-        config: where the set has several.
-        split: as in train, or train[:10%].
-        image, label: names of the columns; label None takes no classes. It may hold classes, whole numbers or texts.
+        name: USER/NAME on the Hub, or a folder with Parquet or Arrow files.
+        config: name of a configuration, if the dataset has several.
+        split: such as train, or train[:10%].
+        image_column, label_column: names of columns; without a label column there are no classes. Labels may be
+            classes, integers or strings.
 
     Raises:
-        UserError: the library isn't installed, there is no such set, or no such column in it.
+        UserError: the library is not installed, or there is no such dataset or column.
     """
 
     def __init__(
-        self, name: str, config: str | None = None, split: str = "train", image: str = "image", label: str | None = None
+        self,
+        name: str,
+        config: str | None = None,
+        split: str = "train",
+        image_column: str = "image",
+        label_column: str | None = None,
     ) -> None:
         try:
             import datasets
@@ -32,18 +40,20 @@ class Hub:
             raise UserError("data=huggingface needs the datasets library: pip install -e '.[hub]'") from error
         try:
             table = datasets.load_dataset(name, config, split=split)
-        except Exception as error:  # each kind of set, file and network has errors of its own
+        except Exception as error:  # each kind of dataset, file and network has its own errors
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"data.name={name}: cannot be loaded ({reason})") from error
-        for column in filter(None, (image, label)):
+        for column in filter(None, (image_column, label_column)):
             if column not in table.column_names:
-                raise UserError(f"data.name={name}: no column {column!r}; it has {', '.join(table.column_names)}")
-        self._classes, self._labels = _classes(table, label)
-        self.table: Any = table.select_columns([image]).cast_column(image, datasets.Image(decode=False))
-        self.image = image
+                raise UserError(
+                    f"data.name={name}: no column {column!r}; the columns are {', '.join(table.column_names)}"
+                )
+        self._classes, self._labels = _classes(table, label_column)
+        self.table: Any = table.select_columns([image_column]).cast_column(image_column, datasets.Image(decode=False))
+        self.image_column = image_column
         self.where = f"data.name={name}"
         self.title = f"decoding {name}"
-        self.identity = ["hub", name, config, split, image, table._fingerprint]
+        self.identity = ["hub", name, config, split, image_column, table._fingerprint]
         self.keys = self.names = [str(index) for index in range(len(table))]
         self.stamps = [0] * len(self.keys)
 
@@ -51,7 +61,7 @@ class Hub:
         return self._classes, self._labels
 
     def content(self, index: int) -> bytes:
-        cell = self.table[index][self.image]
+        cell = self.table[index][self.image_column]
         if cell is None:
             raise ImageError("the cell is empty")
         if cell["bytes"] is not None:
@@ -65,7 +75,7 @@ class Hub:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return header(BytesIO(data), decoder.max_pixels).frames
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         return decoder(BytesIO(data))
 
 
@@ -81,15 +91,15 @@ def _classes(table: Any, label: str | None) -> tuple[list[str], list[int]]:
     return [str(value) for value in found], [place[value] for value in values]
 
 
-def images(
+def data_module(
     name: str,
     config: str | None = None,
-    part: str = "train",
-    image: str = "image",
-    label: str | None = None,
+    hub_split: str = "train",
+    image_column: str = "image",
+    label_column: str | None = None,
     **options: Any,
 ) -> Any:
-    """The DataModule `Images` of a `Hub` set; `options` are those of `Images`."""
-    from gan.data.module import Images  # here, so that processes that decode need no torch
+    """An `ImageDataModule` of a `HuggingFaceDataset`; `options` are those of `ImageDataModule`."""
+    from gan.data.module import ImageDataModule  # here, so that decoding processes do not import torch
 
-    return Images(source=Hub(name, config, part, image, label), **options)
+    return ImageDataModule(source=HuggingFaceDataset(name, config, hub_split, image_column, label_column), **options)

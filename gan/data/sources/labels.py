@@ -1,4 +1,4 @@
-"""The class of each image: from the folders they are in, or from a table in a file."""
+"""The class of each image, from its folder or from a table in a file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from typing import Any
 from gan.common.errors import UserError, reason, shown
 from gan.common.untrusted import read_bytes
 
-LARGEST = 128 << 20  # bytes of a table, some millions of files
+LARGEST = 128 << 20  # bytes of a table: some millions of files
 
 
 def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Names of the classes and the label (index into them) of each of `names`, paths with "/" between the parts.
+    """The names of the classes, and the label (index of the class) of each of `names`, which are paths with "/".
 
-    option: False is one class without a name, True takes sub-folders, a path is a table.
+    option: False for no classes, True for sub-folders, or the path of a table.
     """
     if option is False:
         return [], [0] * len(names)
@@ -27,31 +27,30 @@ def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]
 
 
 def from_folders(names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """A class is a sub-folder, with all that is below it; they are sorted by their bytes.
+    """Classes from the sub-folders, each with all images below it, sorted by their bytes.
 
-    Raises UserError where a file is in no sub-folder, or there are fewer than two.
+    Raises UserError if a file is in no sub-folder, or there are fewer than two classes.
     """
     owners = [name.partition("/")[0] if "/" in name else None for name in names]
     found = {owner for owner in owners if owner is not None}
     if found and None in owners:
         stray = names[owners.index(None)]
-        raise UserError(f"{stray!r} lies beside the class folders: move it into one of them, or out of the folder")
+        raise UserError(f"{stray!r} is not in a class folder: move it into one, or out of the folder")
     if len(found) < 2:
-        there = f"only one, {found.pop()!r}" if found else "none"
-        raise UserError(f"classes are sub-folders and there is {there}: sort the images into two or more, one a class")
+        only = f"only one, {found.pop()!r}" if found else "none"
+        raise UserError(f"data.labels=true needs a sub-folder for each class, but there is {only}: create two or more")
     classes = sorted(found, key=os.fsencode)
     labels = {name: label for label, name in enumerate(classes)}
     return classes, [labels[name.partition("/")[0]] for name in names]
 
 
 def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Classes from a table of files and labels, sorted: as numbers where all are whole numbers, else by their bytes.
+    """Classes from a table of files and labels, sorted as numbers if all are integers, else by their bytes.
 
-    CSV has the columns file and label, with or without that heading. JSON is {file: label}, [{"file": ..., "label":
-    ...}], or {"labels": [[file, label], ...]} as StyleGAN's data sets have it. Files are named from the data folder.
+    CSV has the columns file and label, with or without a header. JSON is {file: label}, [{"file": ..., "label":
+    ...}], or {"labels": [[file, label], ...]} as in StyleGAN's datasets. Files are relative to the data folder.
 
-    Raises UserError where the table can't be read, an image is not in it or twice with two labels, or there is one
-    label only.
+    Raises UserError if the table cannot be read, an image is missing or has two labels, or there is only one label.
     """
     table: dict[str, str] = {}
     for file, label in _rows(path):
@@ -60,12 +59,12 @@ def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:
     without = [name for name in names if name not in table]
     if without:
         raise UserError(
-            f"{path}: {len(without)} of {len(names)} images are not in it, as {without[0]!r}; "
-            "files are named from data.root, with / between folders"
+            f"{path}: {len(without)} of {len(names)} images are missing, such as {without[0]!r}; "
+            "use paths relative to data.root, with / between folders"
         )
     used = {table[name] for name in names}
     if len(used) < 2:
-        raise UserError(f"{path}: all images have the label {used.pop()!r}; two classes at least")
+        raise UserError(f"{path}: all images have the label {used.pop()!r}; at least two classes are needed")
     whole = all(label.lstrip("-").isdecimal() for label in used)
     classes = sorted(used, key=int) if whole else sorted(used, key=os.fsencode)
     labels = {name: label for label, name in enumerate(classes)}
@@ -87,7 +86,7 @@ def _rows(path: str) -> Iterator[tuple[str, str]]:
             yield str(pair[0]).strip(), str(pair[1]).strip()
     except OSError as error:
         raise UserError(
-            f"data.labels={path}: {reason(error)}; give true, false or a table of files and labels"
+            f"data.labels={path}: {reason(error)}; use true, false or a table of files and labels"
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError, csv.Error) as error:
         raise UserError(f"data.labels={path}: not a table of files and labels ({shown(error)})") from error

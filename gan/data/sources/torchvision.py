@@ -1,4 +1,4 @@
-"""Data sets that torchvision downloads, as sources of pictures: data=cifar10 and data=fashion_mnist."""
+"""Datasets that torchvision downloads, as sources of images: data=cifar10 and data=fashion_mnist."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError, shown
-from gan.data.decoding import cache
-from gan.data.decoding.decode import Decoder, Fitted
+from gan.data.decoding import cache_index
+from gan.data.decoding.decode import DecodedImage, Decoder
 
-LARGEST = 1 << 30  # bytes of a set, unpacked: CIFAR-10 has 154 million
-SETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
+LARGEST = 1 << 30  # bytes of a dataset, unpacked: CIFAR-10 has 154 million
+DATASETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
 
 
-class Downloaded:
-    """The training part of a set: 50,000 or 60,000 pictures with the set's own ten classes.
+class TorchvisionDataset:
+    """The training images of a dataset, with its ten classes.
 
-    name: one of SETS.
+    name: one of DATASETS.
 
-    Raises UserError where the set is not on this machine and can't be downloaded.
+    Raises UserError if the dataset is not on this machine and cannot be downloaded.
     """
 
-    trusted = True  # arrays of pixels, which no decoder reads
+    trusted = True  # arrays of pixels, which need no decoder
 
     def __init__(self, name: str) -> None:
-        if name not in SETS:
-            raise UserError(f"data.source.name={name}: not known; use one of {', '.join(SETS)}")
-        folder = cache.folder() / "downloads"
+        if name not in DATASETS:
+            raise UserError(f"data.source.name={name} is not known: use one of {', '.join(DATASETS)}")
+        folder = cache_index.folder() / "downloads"
         self.where = f"data={name}"
         self.title = f"resizing {name}"
         self.identity = ["downloaded", name]
-        self.path = folder / f"{name}.npz"
+        self.path = folder / f"{name}_train.npz"
         if not self.path.exists():
-            _keep(load(name, folder), self.path)
+            _save(download(name, folder), self.path)
         self._classes, self._labels = self._table("classes", 1, "U").tolist(), self._table("labels", 1, "i").tolist()
         if not self._labels or not 0 <= min(self._labels) <= max(self._labels) < len(self._classes):
-            raise self._damaged("labels that are no classes")
+            raise self._damaged("labels out of range")
         self.keys = self.names = [str(index) for index in range(len(self._labels))]
         self.stamps = [0] * len(self.keys)
-        self._pictures: np.ndarray | None = None
+        self._images: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pictures": None}  # each process reads them from the disk
+        return self.__dict__ | {"_images": None}  # each process reads them from disk
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
         return self._classes, self._labels
 
     def content(self, index: int) -> bytes:
-        if self._pictures is None:
-            pictures = self._table("pictures", None, "u")
-            if len(pictures) != len(self._labels) or pictures.ndim not in (3, 4) or pictures.dtype != np.uint8:
-                raise self._damaged("other pictures than labels")
-            self._pictures = pictures
-        return self._pictures[index].tobytes()
+        if self._images is None:
+            images = self._table("images", None, "u")
+            if len(images) != len(self._labels) or images.ndim not in (3, 4) or images.dtype != np.uint8:
+                raise self._damaged("images do not match labels")
+            self._images = images
+        return self._images[index].tobytes()
 
     def _table(self, name: str, axes: int | None, kind: str) -> np.ndarray:
-        """One array of the file; UserError where it is none of ours, which never needs a pickle."""
+        """One array of the file, read without pickle; UserError if it is not valid."""
         try:
             with zipfile.ZipFile(self.path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > LARGEST:
@@ -71,43 +71,43 @@ class Downloaded:
         except Exception as error:  # damaged archives raise nearly anything
             raise self._damaged(str(error)) from error
         if found.dtype.kind != kind or axes not in (None, found.ndim):
-            raise self._damaged(f"{name} of another kind")
+            raise self._damaged(f"unexpected type or shape of {name}")
         return found
 
     def _damaged(self, why: str) -> UserError:
-        return UserError(f"{self.path}: not what was kept there ({shown(why)}); remove it, and it is made anew")
+        return UserError(f"{self.path}: damaged ({shown(why)}); remove the file, and it is created again")
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
-        assert self._pictures is not None  # content has been called
-        picture = np.frombuffer(data, np.uint8).reshape(self._pictures.shape[1:])
-        yield decoder.fitted(Image.fromarray(picture).convert("RGB"))
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
+        assert self._images is not None  # content has been called
+        pixels = np.frombuffer(data, np.uint8).reshape(self._images.shape[1:])
+        yield decoder.fit_image(Image.fromarray(pixels).convert("RGB"))
 
 
-def load(name: str, folder: Path) -> Any:
-    """The set as torchvision has it, downloaded into a folder unless it is there."""
+def download(name: str, folder: Path) -> Any:
+    """The torchvision dataset, downloaded into a folder unless it is there."""
     from torchvision import datasets
 
     try:
-        return getattr(datasets, SETS[name])(folder, train=True, download=True)
-    except Exception as error:  # no network, a torn file, a hostile one
+        return getattr(datasets, DATASETS[name])(folder, train=True, download=True)
+    except Exception as error:  # no network, a damaged or hostile file
         raise UserError(
             f"data={name}: cannot be downloaded to {folder} ({shown(error)}); try again with a network, "
-            "or take data=retro or data=folder"
+            "or use data=retro or data=folder"
         ) from error
 
 
-def _keep(downloaded: Any, path: Path) -> None:
-    """Write pictures and labels as arrays, whole or not at all."""
+def _save(dataset: Any, path: Path) -> None:
+    """Write images and labels as arrays, atomically."""
     temporary = path.with_suffix(f".{os.getpid()}.npz")
     try:
         np.savez(
             temporary,
-            pictures=np.asarray(downloaded.data, np.uint8),
-            labels=np.asarray(downloaded.targets, np.int64),
-            classes=np.array(downloaded.classes),
+            images=np.asarray(dataset.data, np.uint8),
+            labels=np.asarray(dataset.targets, np.int64),
+            classes=np.array(dataset.classes),
         )
         os.replace(temporary, path)
     finally:

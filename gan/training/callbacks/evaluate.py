@@ -50,7 +50,7 @@ class Evaluate(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        self.n = pl_module.most(self.n)
+        self.n = pl_module.num_eval_images(self.n)
         train, held_out = data.reals(self.reals), data.reals(self.reals, held_out=True)
         if len(train) <= NEIGHBORS:
             say(f"evaluate: {len(train)} images are too few to compare with; there are no scores")

@@ -18,7 +18,8 @@ from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
 from gan.training.callbacks.interrupt import due
 from gan.training.loggers import TensorBoard
-from gan.training.module import GAN, SKIPPED
+from gan.training.loss_log import SKIPPED
+from gan.training.module import GAN
 
 OFTEN = 0.01  # of a network's steps; one that is left out in a long while is nothing
 WINS = 0.99  # pairs that D tells apart; above it hardly a gradient reaches G
@@ -103,10 +104,10 @@ class Health(Callback):
                 *map(functools.partial(logits, pl_module), (train, held_out, fakes), labels)
             )
         pl_module.log_scalars({f"health/{name}": value for name, value in values.items()})
-        own = {"accuracy", "augment"} & {name.removeprefix("health/") for name in pl_module.losses}
-        values |= {name: pl_module.losses[f"health/{name}"] for name in own}  # logged with the losses
-        values["skipped"] = max((v for name, v in pl_module.losses.items() if name.startswith(SKIPPED)), default=0.0)
-        if not getattr(pl_module.loss, "signed", True):
+        means = pl_module.loss_log.means
+        values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}
+        values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
+        if not getattr(pl_module.loss, "signed_logits", True):
             values.pop("accuracy", None)  # such a critic may be right about all pairs, and its gradient is as large
         values["surely"] = values.get("overfitting", 0.0) - ERRORS * error
         values["cap"] = getattr(pl_module.augment, "max_probability", 1.0)

@@ -69,7 +69,7 @@ class ProgressLine(Callback):
         left, share = remaining(trainer, seen, pl_module.batch_size, rate)
         epoch = seen / max(len(trainer.datamodule), 1)  # type: ignore[attr-defined]
         clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
-        losses = {name: value for name, value in pl_module.losses.items() if not name.startswith("health/")}
+        losses = {name: value for name, value in pl_module.loss_log.means.items() if not name.startswith("health/")}
         numbers = " · ".join(f"{name} {value:.4g}" for name, value in {**losses, **scores(trainer)}.items())
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         picture = os.path.relpath(last) if last else ""

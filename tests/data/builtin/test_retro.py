@@ -1,4 +1,4 @@
-"""The drawn data set: repeatable at any size, four kinds that tell themselves apart, hardly a picture twice."""
+"""The built-in images: deterministic at any size, four separable classes, hardly any duplicates."""
 
 import hashlib
 import subprocess
@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from gan.common.errors import UserError
-from gan.data.builtin.retro import KINDS, draw
+from gan.data.builtin.retro import CLASSES, draw
 from gan.data.decoding.decode import Decoder
-from gan.data.sources.builtin import Drawn
+from gan.data.sources.builtin import BuiltinImages
 
 ROOT = Path(__file__).parents[3]
 
@@ -30,7 +30,7 @@ def test_another_process_and_order_draw_the_same_bytes_without_torch() -> None:
     assert other.stdout.split() == [*(digest(5, i, 48, 40) for i in reversed(range(12))), "False"]
 
 
-def test_every_seed_and_index_is_another_picture() -> None:
+def test_seeds_and_indices_give_different_images() -> None:
     assert len({digest(seed, index, 32, 32) for seed in range(4) for index in range(64)}) == 256
 
 
@@ -45,7 +45,7 @@ def test_shape_and_type_at_any_size(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(15, 64), (64, 15), (257, 64), (64, 257), (0, 0)])
-def test_a_size_out_of_range_is_refused_with_one_line(size: tuple[int, int]) -> None:
+def test_a_size_out_of_range_raises(size: tuple[int, int]) -> None:
     with pytest.raises(UserError, match=f"{size[0]}x{size[1]}") as error:
         draw(0, 0, *size)
     assert "\n" not in str(error.value)
@@ -57,18 +57,18 @@ def test_a_scene_is_the_same_at_another_size(kind: str) -> None:
         shrunk = draw(1, large, 128, 128).reshape(32, 4, 32, 4, 3).mean((1, 3))
         return float(np.abs(shrunk - draw(1, small, 32, 32)).mean())
 
-    for index in range(KINDS.index(kind), 32, len(KINDS)):
-        assert 3 * distance(index, index) < distance(index, index + len(KINDS))
+    for index in range(CLASSES.index(kind), 32, len(CLASSES)):
+        assert 3 * distance(index, index) < distance(index, index + len(CLASSES))
 
 
 def test_a_sprite_has_few_colors_on_a_whole_grid() -> None:
-    for index in range(KINDS.index("sprite"), 200, len(KINDS)):
+    for index in range(CLASSES.index("sprite"), 200, len(CLASSES)):
         cells = draw(2, index, 64, 64)[::4, ::4]  # (16, 16, 3)
         np.testing.assert_array_equal(cells.repeat(4, axis=0).repeat(4, axis=1), draw(2, index, 64, 64))
         assert 2 <= len(np.unique(cells.reshape(-1, 3), axis=0)) <= 16
 
 
-def test_the_kinds_are_told_apart_by_nearest_centroid() -> None:
+def test_nearest_centroids_separate_the_classes() -> None:
     def features(image: np.ndarray) -> list[float]:
         pixels = image.astype(float)
         colors = len(np.unique(image.reshape(-1, 3), axis=0))
@@ -77,9 +77,9 @@ def test_the_kinds_are_told_apart_by_nearest_centroid() -> None:
         return [np.log(colors), pixels.mean(), lines, flat]
 
     values = np.array([features(draw(3, index, 64, 64)) for index in range(400)])  # (400, 4)
-    label = np.arange(400) % len(KINDS)
+    label = np.arange(400) % len(CLASSES)
     values = (values - values[:200].mean(0)) / values[:200].std(0)
-    centroids = np.stack([values[:200][label[:200] == kind].mean(0) for kind in range(len(KINDS))])  # (4, 4)
+    centroids = np.stack([values[:200][label[:200] == kind].mean(0) for kind in range(len(CLASSES))])  # (4, 4)
     guess = np.linalg.norm(values[200:, None] - centroids, axis=2).argmin(1)
     assert (guess == label[200:]).mean() >= 0.95
 
@@ -93,15 +93,15 @@ def test_near_duplicates_are_rare() -> None:
     assert (nearest < 0.05).mean() <= 0.01
 
 
-def test_kinds_can_be_chosen_and_draw_the_same_pictures() -> None:
-    source, decoder = Drawn(5, ["neon", "sprite"]), Decoder((32, 32), 3)
+def test_a_subset_of_classes_gives_the_same_images() -> None:
+    source, decoder = BuiltinImages(5, ["neon", "sprite"]), Decoder((32, 32), 3)
     assert source.keys == ["3", "1", "7", "5", "11"]
     assert source.classes(True) == (["neon", "sprite"], [0, 1, 0, 1, 0])
-    (picture,) = source.pictures(source.content(2), decoder)
+    (picture,) = source.decode(source.content(2), decoder)
     assert np.array_equal(picture.pixels.transpose(1, 2, 0), draw(0, 7, 32, 32))
 
 
 @pytest.mark.parametrize("classes", [["car"], [], ["neon", "neon"]])
-def test_kinds_that_there_are_not_are_refused(classes: list[str]) -> None:
-    with pytest.raises(UserError, match="some of poster, sprite, photograph, neon, each once"):
-        Drawn(5, classes)
+def test_unknown_classes_raise(classes: list[str]) -> None:
+    with pytest.raises(UserError, match="a list of poster, sprite, photograph, neon, each once"):
+        BuiltinImages(5, classes)

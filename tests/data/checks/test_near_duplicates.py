@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gan.data.checks.near_duplicates import groups
+from gan.data.checks.near_duplicates import find_groups
 
 
 def by_all_pairs(hashes: list[int], distance: int) -> set[frozenset[int]]:
@@ -20,18 +20,18 @@ def by_all_pairs(hashes: list[int], distance: int) -> set[frozenset[int]]:
 
 
 @pytest.mark.parametrize("distance", [0, 1, 3, 6])
-def test_the_groups_are_those_of_all_pairs(distance: int) -> None:
+def test_groups_against_all_pairs(distance: int) -> None:
     random = np.random.default_rng(distance)
     hashes = [int(value) for value in random.integers(0, 2**64, 60, dtype=np.uint64)]
     for index in range(240):  # relatives of earlier ones, up to five bits apart
         bits = random.integers(0, 64, random.integers(0, 6))
         hashes.append(hashes[index] ^ int(np.bitwise_xor.reduce(1 << bits.astype(object), initial=0)))
-    found = groups(np.array(hashes, np.uint64), distance)
+    found = find_groups(np.array(hashes, np.uint64), distance)
     assert {frozenset(group) for group in found} == by_all_pairs(hashes, distance)
     assert found
 
 
 def test_none_and_one() -> None:
-    assert groups(np.array([], np.uint64), 3) == []
-    assert groups(np.array([5], np.uint64), 3) == []
-    assert groups(np.array([5, 5], np.uint64), 3) == [[0, 1]]
+    assert find_groups(np.array([], np.uint64), 3) == []
+    assert find_groups(np.array([5], np.uint64), 3) == []
+    assert find_groups(np.array([5, 5], np.uint64), 3) == [[0, 1]]

@@ -1,4 +1,4 @@
-"""Decoded once: what is new, and only that; whole, shared, and without a cache where there can be none."""
+"""The cache: only new images are decoded, processes share it, and training works without it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ import numpy as np
 import pytest
 
 from gan.common.errors import UserError
-from gan.data.decoding import cache, pool
-from gan.data.decoding.decode import Decoder, Fitted, ImageError
+from gan.data.decoding import cache, cache_index, pool
+from gan.data.decoding.decode import DecodedImage, Decoder
+from gan.data.decoding.errors import ImageError
 
 DECODER = Decoder((2, 3), channels=1)
 
 
 class Squares:
-    """Items are texts: "7" is one picture of sevens, "1 2" two pictures, "bad" none."""
+    """Items are texts: "7" is one image of sevens, "1 2" two images, "bad" none."""
 
     title = "squares"
     trusted = False
@@ -33,7 +34,7 @@ class Squares:
         self.texts = texts
         self.stamps = [0 if log else text for text in texts.values()]
         self.log = log
-        self.made = cache.folder() / "made"  # as this process knows it: others may have started earlier
+        self.made = cache_index.folder() / "made"  # as this process knows it: others may have started earlier
 
     def content(self, index: int) -> bytes:
         return self.texts[self.keys[index]].encode()
@@ -41,7 +42,7 @@ class Squares:
     def count(self, data: bytes, decoder: Decoder) -> int:
         return len(data.split())
 
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         if data == b"bad":
             raise ImageError("never any good")
         if data == b"deadly" and multiprocessing.parent_process() is not None:
@@ -49,7 +50,7 @@ class Squares:
         with open(self.made, "ab") as file:
             file.write(data + b"\n")
         for value in data.split()[: None if decoder.frames == "all" else 1]:
-            yield Fitted(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
+            yield DecodedImage(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
 
 
 @pytest.fixture(autouse=True)
@@ -61,14 +62,14 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def made() -> list[str]:
     """What has been decoded since the last call."""
-    log = cache.folder() / "made"
+    log = cache_index.folder() / "made"
     lines = log.read_text().split("\n")[:-1] if log.exists() else []
     log.unlink(missing_ok=True)
     return sorted(lines)
 
 
 def values(source: Squares, decoder: Decoder = DECODER) -> list[int]:
-    found = cache.decoded(source, decoder)
+    found = cache.load_images(source, decoder)
     rows = [row for first, count in zip(found.first, found.counts, strict=True) for row in range(first, first + count)]
     pictures = found.pixels[np.array(rows, np.int64)]
     assert pictures.shape == (len(rows), *decoder.size, decoder.channels)
@@ -81,17 +82,15 @@ def numbers(n: int) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("trusted", [False, True])
-def test_pictures_and_errors(
-    trusted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_images_and_errors(trusted: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(Squares, "trusted", trusted)
     texts = numbers(300) | {"item 7": "bad", "item 250": "bad"}
-    found = cache.decoded(Squares(texts), DECODER)
+    found = cache.load_images(Squares(texts), DECODER)
     assert found.errors == {7: "never any good", 250: "never any good"}
     assert found.counts.tolist() == [0 if index in (7, 250) else 1 for index in range(300)]
     good = np.flatnonzero(found.counts)
     assert (found.pixels[found.first[good]][:, 0, 0, 0] == good % 256).all()
-    assert found.sharp == 1
+    assert found.pixel_art == 1
     assert not found.pixels.flags.writeable
     assert "squares: 300" in capsys.readouterr().out
 
@@ -117,28 +116,28 @@ def test_only_what_is_new_is_decoded() -> None:
     assert values(Squares(renamed)) == [1, 22, 3, 4, 33, 4] and made() == []
 
 
-def test_what_is_mapped_stays_as_it_is_while_others_add() -> None:
-    before = cache.decoded(Squares(numbers(5)), DECODER)
+def test_mapped_pixels_do_not_change_while_others_are_added() -> None:
+    before = cache.load_images(Squares(numbers(5)), DECODER)
     copy = before.pixels.copy()
     values(Squares({key: str(int(text) + 100) for key, text in numbers(5).items()}))
     assert np.array_equal(before.pixels, copy)
 
 
-def test_a_file_of_mostly_old_pictures_is_written_anew(own_cache: Path) -> None:
+def test_a_mostly_unused_file_is_replaced(own_cache: Path) -> None:
     values(Squares(numbers(1200)))
     assert values(Squares({"a": "1", "b": "222"})) == [1, 222]
     (pixels,) = (own_cache / "images").glob("*/pixels-*")
     assert pixels.stat().st_size == 2 * 6
 
 
-def test_several_pictures_an_item() -> None:
+def test_several_images_per_item() -> None:
     texts = {"a": "1 2 3", "b": "bad", "c": "4", "d": "5 6"}
     assert values(Squares(texts)) == [1, 4, 5]
     assert values(Squares(texts), Decoder((2, 3), 1, frames="all")) == [1, 2, 3, 4, 5, 6]
 
 
-def test_an_item_that_kills_the_process_is_left_out() -> None:
-    found = cache.decoded(Squares(numbers(40) | {"item 9": "deadly"}), DECODER)
+def test_a_crashing_item_is_skipped() -> None:
+    found = cache.load_images(Squares(numbers(40) | {"item 9": "deadly"}), DECODER)
     assert list(found.errors) == [9] and "crashed" in found.errors[9]
     assert found.counts.sum() == 39
 
@@ -157,22 +156,22 @@ def test_a_damaged_index_is_made_again(own_cache: Path) -> None:
 
 
 class Slow(Squares):
-    def pictures(self, data: bytes, decoder: Decoder) -> Iterator[Fitted]:
+    def decode(self, data: bytes, decoder: Decoder) -> Iterator[DecodedImage]:
         time.sleep(0.01)
-        return super().pictures(data, decoder)
+        return super().decode(data, decoder)
 
 
 def make_slowly(count: int) -> None:
-    cache.SAVE_EVERY = 0.1
+    cache.SAVE_SECONDS = 0.1
     pool.cores = lambda: 1
-    cache.decoded(Slow(numbers(count)), DECODER)
+    cache.load_images(Slow(numbers(count)), DECODER)
 
 
-def test_an_interrupted_maker_has_lost_little() -> None:
+def test_an_interrupted_process_loses_little() -> None:
     process = multiprocessing.get_context("spawn").Process(target=make_slowly, args=(1000,))
     process.start()
     deadline = time.monotonic() + 60
-    while not list((cache.folder() / "images").glob("*/index.json")) and time.monotonic() < deadline:
+    while not list((cache_index.folder() / "images").glob("*/index.json")) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
     process.join()
@@ -181,7 +180,7 @@ def test_an_interrupted_maker_has_lost_little() -> None:
     assert 0 < len(made()) < 1000
 
 
-def test_two_makers_at_once() -> None:
+def test_two_processes_at_once() -> None:
     processes = [multiprocessing.get_context("spawn").Process(target=make_slowly, args=(50,)) for _ in range(2)]
     for process in processes:
         process.start()
@@ -197,20 +196,20 @@ def test_without_a_cache_images_are_decoded_each_time(
 ) -> None:
     if trouble == "full":
 
-        def no_room(self: cache.Pixels, rows: int) -> None:
+        def no_room(self: cache.PixelFile, rows: int) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr(cache.Pixels, "reserve", no_room)
+        monkeypatch.setattr(cache.PixelFile, "reserve", no_room)
     else:
         (own_cache / "images").write_text("")
     texts = {"a": "1 2 3", "b": "bad", "c": "4", "d": "5 6"}
     source, decoder = Squares(texts), Decoder((2, 3), 1, frames="all")
     assert values(source, decoder) == [1, 2, 3, 4, 5, 6]
     assert "cannot be used" in capfd.readouterr().err
-    found = cache.decoded(source, decoder)
+    found = cache.load_images(source, decoder)
     assert list(found.errors) == [1]
     source.texts["c"] = "bad"
-    with pytest.raises(UserError, match="'c': could be read when the run began, but no more"):
+    with pytest.raises(UserError, match="'c' was readable when the run started but is not any more"):
         found.pixels[found.first[[2]]]
 
 
@@ -225,7 +224,7 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
     if user == 0:
         os.seteuid(65534)  # root may write all: be nobody for a moment
     try:
-        found = cache.decoded(source, DECODER)
+        found = cache.load_images(source, DECODER)
     finally:
         os.seteuid(user)
         own_cache.chmod(0o755)
@@ -235,15 +234,15 @@ def test_a_cache_that_may_only_be_read(own_cache: Path, monkeypatch: pytest.Monk
 def test_listing_and_clearing(own_cache: Path) -> None:
     values(Squares(numbers(5)))
     values(Squares(numbers(5)), Decoder((4, 4), 1))
-    entries = cache.listing()
+    entries = cache_index.listing()
     assert [(entry.about["options"]["size"], entry.items) for entry in entries] == [([4, 4], 5), ([2, 3], 5)]
     assert all(entry.size > 0 for entry in entries)
-    cache.clear()
-    assert cache.listing() == [] and own_cache.exists()
+    cache_index.clear()
+    assert cache_index.listing() == [] and own_cache.exists()
 
 
-def test_nothing_is_left_of_a_listing_without_a_cache(own_cache: Path) -> None:
+def test_listing_creates_no_cache(own_cache: Path) -> None:
     shutil.rmtree(own_cache)
-    assert cache.listing() == []
-    cache.clear()
+    assert cache_index.listing() == []
+    cache_index.clear()
     assert not own_cache.exists()

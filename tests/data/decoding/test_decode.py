@@ -1,4 +1,4 @@
-"""Every kind of image file that a folder may hold, made here, against pixel values worked out by hand."""
+"""Every kind of image file against pixel values computed by hand."""
 
 import io
 import struct
@@ -16,8 +16,11 @@ import pytest
 from PIL import Image, ImageCms, TiffImagePlugin
 
 from gan.common.errors import UserError
-from gan.data.decoding import decode as module
-from gan.data.decoding.decode import Decoder, ImageError, decode, open_upright, pictures, unpremultiply
+from gan.data.decoding import color, reader
+from gan.data.decoding.color import unpremultiply
+from gan.data.decoding.decode import Decoder, decode
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import read_first_frame, read_frames
 
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)  # (H, W, 3)
 
@@ -204,10 +207,10 @@ def test_lab():
 
 def test_hsv():
     """None of the formats stores HSV, so there is no file to read."""
-    assert module._straight(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
+    assert color._to_rgb(Image.new("HSV", (1, 1), (0, 255, 200))).getpixel((0, 0)) == (200, 0, 0)
 
 
-def test_first_picture_of_many():
+def test_first_image_of_many():
     pages = [Image.new("RGB", (2, 2), color) for color in ((255, 0, 0), (0, 255, 0))]
     for form, options in (("GIF", {}), ("TIFF", {}), ("WEBP", {"lossless": True}), ("PNG", {})):
         file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
@@ -215,12 +218,12 @@ def test_first_picture_of_many():
 
 
 @pytest.mark.parametrize("form", ["GIF", "TIFF", "WEBP", "PNG"])
-def test_all_pictures_of_a_file(form):
+def test_all_images_of_a_file(form):
     colors = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
     pages = [Image.new("RGB", (2, 2), color) for color in colors]
     options = {"lossless": True} if form == "WEBP" else {}
     file = encoded(pages[0], form, save_all=True, append_images=pages[1:], **options)
-    assert module.header(file).frames == 3
+    assert reader.header(file).frames == 3
     found = [picture[:, 0, 0].tolist() for picture, _ in Decoder((2, 2), frames="all")(file)]
     assert found == [list(color) for color in colors]
     assert len(list(Decoder((2, 2))(file))) == 1
@@ -233,16 +236,16 @@ def test_each_page_is_turned_its_own_way():
         for page, orientation in zip(pages, (1, 6), strict=True):
             page.save(writer, "TIFF", tiffinfo={274: orientation})
             writer.newFrame()
-    assert [picture.size for picture in module.pictures(file, "all")] == [(4, 2), (2, 4)]
+    assert [picture.size for picture in reader.read_frames(file, "all")] == [(4, 2), (2, 4)]
 
 
-def test_the_maps_beside_a_photograph_are_no_pictures():
+def test_the_maps_beside_a_photograph_are_no_images():
     file = encoded(Image.new("RGB", (8, 8)), "MPO", save_all=True, append_images=[Image.new("RGB", (8, 8))])
     assert Image.open(file).n_frames == 2
-    assert module.header(file).frames == 1 and len(list(Decoder((2, 2), frames="all")(file))) == 1
+    assert reader.header(file).frames == 1 and len(list(Decoder((2, 2), frames="all")(file))) == 1
 
 
-def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
+def test_a_later_image_that_is_damaged_makes_the_file_unreadable():
     pages = [Image.effect_noise((64, 64), 90) for _ in range(3)]
     file = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
     with pytest.raises(ImageError):
@@ -254,7 +257,7 @@ def test_a_later_picture_that_is_damaged_makes_the_file_unreadable():
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "JPEG"])
 def test_orientations(form):
-    """Eight files, each stored turned the way its EXIF says, are one picture."""
+    """Eight files, each stored turned the way its EXIF says, are one image."""
     upright = Image.fromarray(np.kron(NOISE[:3, :2], np.ones((8, 8, 1), np.uint8)))  # 24 x 16, in blocks for JPEG
     stored = {
         1: upright,
@@ -280,7 +283,7 @@ def test_orientation_of_other_modes(mode):
     image = Image.new(mode, (3, 2))
     exif = Image.Exif()
     exif[0x0112] = 6
-    assert open_upright(encoded(image, exif=exif)).size == (2, 3)
+    assert read_first_frame(encoded(image, exif=exif)).size == (2, 3)
 
 
 def test_broken_exif_is_ignored():
@@ -483,7 +486,7 @@ SPRITE = np.random.default_rng(3).integers(0, 2, (16, 16, 3), dtype=np.uint8) * 
 def test_auto_keeps_pixel_art_sharp(source, size, kernel):
     file = encoded(Image.fromarray(source))
     auto = decode(file, (size, size), resample="auto")
-    assert Decoder((size, size)).fitted(Image.fromarray(source)).sharp == (kernel == "nearest")
+    assert Decoder((size, size)).fit_image(Image.fromarray(source)).pixel_art == (kernel == "nearest")
     assert np.array_equal(auto, decode(file, (size, size), resample=kernel))
     other = {"nearest": "lanczos", "lanczos": "nearest"}[kernel]
     assert not np.array_equal(auto, decode(file, (size, size), resample=other))
@@ -661,16 +664,16 @@ def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():
     rng = np.random.default_rng(0)
     scene = Image.fromarray(rng.integers(0, 256, (16, 24, 3), np.uint8)).resize((384, 256), Image.Resampling.BICUBIC)
     file = encoded(scene, "JPEG", quality=95)
-    with closing(pictures(file, least=64)) as found:
+    with closing(read_frames(file, min_side=64)) as found:
         assert next(found).size == (96, 64)
-    whole = Decoder((32, 32)).fitted(open_upright(file)).pixels.astype(float)
+    whole = Decoder((32, 32)).fit_image(read_first_frame(file)).pixels.astype(float)
     error = decode(file, (32, 32)).astype(float) - whole
     assert 0 < (error**2).mean() < 255**2 / 10**4  # 40 dB
 
 
-@pytest.mark.parametrize(("size", "least", "left"), [((384, 256), 129, 1), ((386, 258), 64, 2), ((385, 256), 64, 1)])
-def test_a_jpeg_is_reduced_only_by_what_divides_its_sides_and_leaves_detail(size, least, left):
-    with closing(pictures(encoded(Image.new("RGB", size), "JPEG"), least=least)) as found:
+@pytest.mark.parametrize(("size", "min_side", "left"), [((384, 256), 129, 1), ((386, 258), 64, 2), ((385, 256), 64, 1)])
+def test_a_jpeg_is_reduced_only_by_what_divides_its_sides_and_leaves_detail(size, min_side, left):
+    with closing(read_frames(encoded(Image.new("RGB", size), "JPEG"), min_side=min_side)) as found:
         assert next(found).size == (size[0] // left, size[1] // left)
 
 
@@ -680,10 +683,10 @@ def test_nearest_takes_its_pixels_from_the_whole_jpeg():
     assert (decode(file, (32, 32), resample="nearest") == whole).all()
 
 
-def test_windows_are_parts_as_they_are_and_lie_all_over(tmp_path: Path) -> None:
+def test_patches_are_unscaled_and_cover_the_image(tmp_path: Path) -> None:
     rows, columns = np.mgrid[:200, :150].astype(np.uint8)
     Image.fromarray(np.stack([rows, columns, rows], 2)).save(tmp_path / "a.png")
-    decoder = Decoder((32, 48), fit="windows", windows=16)
+    decoder = Decoder((32, 48), fit="patches", patches_per_image=16)
     found = [picture.pixels for picture in decoder(tmp_path / "a.png")]
     assert len(found) == 16
     corners = np.array([each[:2, 0, 0] for each in found]).astype(int)
@@ -695,10 +698,10 @@ def test_windows_are_parts_as_they_are_and_lie_all_over(tmp_path: Path) -> None:
     assert len(quarters) == 4 and np.ptp(corners, axis=0).min() > 80
 
 
-def test_windows_of_what_is_smaller_are_of_it_enlarged() -> None:
+def test_patches_of_small_images_are_enlarged() -> None:
     small = Image.new("RGBA", (20, 60), (200, 100, 50, 128))
-    decoder = Decoder((32, 32), 4, fit="windows", windows=3)
-    parts = [decoder.fitted(part).pixels for part in decoder.parts(small)]
+    decoder = Decoder((32, 32), 4, fit="patches", patches_per_image=3)
+    parts = [decoder.fit_image(part).pixels for part in decoder.patches(small)]
     assert all(part.shape == (4, 32, 32) and part[0, 0, 0] == 100 for part in parts)
-    with pytest.raises(UserError, match="windows=3: of fit=windows"):
-        Decoder((32, 32), windows=3)
+    with pytest.raises(UserError, match="patches_per_image=3 needs fit=patches"):
+        Decoder((32, 32), patches_per_image=3)

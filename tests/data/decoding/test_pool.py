@@ -1,4 +1,4 @@
-"""Work on all cores: in order, whole, and past a process that dies."""
+"""Parallel work: in order, complete, and robust against crashing processes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from gan.data.decoding import pool
-from gan.data.decoding.decode import ImageError
+from gan.data.decoding.errors import ImageError
 from tests.conftest import ROOT
 
 
@@ -54,52 +54,50 @@ def burst(task: int) -> int:
 @pytest.mark.parametrize("processes", [1, 2])
 def test_results_are_in_order(count: int, trusted: bool, processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cores", lambda: processes)
-    found = pool.spread(square, range(count), square, trusted)
+    found = pool.parallel_map(square, range(count), square, trusted)
     assert list(chain.from_iterable(found)) == [n * n for n in range(count)]
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_strangers_files_are_never_read_in_this_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_untrusted_files_are_never_read_in_this_process(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cores", lambda: processes)
-    assert os.getpid() not in chain.from_iterable(pool.spread(where, range(3), where))
-    assert {*chain.from_iterable(pool.spread(where, range(3), where, trusted=True))} == {os.getpid()}
+    assert os.getpid() not in chain.from_iterable(pool.parallel_map(where, range(3), where))
+    assert {*chain.from_iterable(pool.parallel_map(where, range(3), where, trusted=True))} == {os.getpid()}
 
 
-def test_trusted_work_that_takes_long_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "HERE", 0.0)
+def test_long_trusted_work_is_distributed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "IN_PROCESS_SECONDS", 0.0)
     monkeypatch.setattr(pool, "cores", lambda: 2)
-    assert os.getpid() not in chain.from_iterable(pool.spread(where, range(3), where, trusted=True))
+    assert os.getpid() not in chain.from_iterable(pool.parallel_map(where, range(3), where, trusted=True))
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_a_task_that_kills_its_process_is_found_and_the_rest_goes_on(
-    processes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crashing_task_is_skipped(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "cores", lambda: processes)
-    results = list(chain.from_iterable(pool.spread(deadly, range(400), lambda task: -1)))
+    results = list(chain.from_iterable(pool.parallel_map(deadly, range(400), lambda task: -1)))
     assert results == [-1 if n in (13, 300) else n * n for n in range(400)]
     assert not multiprocessing.active_children()
 
 
-def test_a_task_that_never_ends_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pool, "LIMIT", 1)
-    results = list(chain.from_iterable(pool.spread(busy, range(20), lambda task: -1)))
+def test_a_task_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "MAX_SECONDS", 1)
+    results = list(chain.from_iterable(pool.parallel_map(busy, range(20), lambda task: -1)))
     assert results == [-1 if n == 13 else n for n in range(20)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such limit")
 def test_a_task_cannot_take_all_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "available", lambda: 0)
-    assert list(chain.from_iterable(pool.spread(burst, range(2), burst))) == [-1, -1]
+    assert list(chain.from_iterable(pool.parallel_map(burst, range(2), burst))) == [-1, -1]
 
 
-def test_errors_come_through(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exceptions_are_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(OSError, match="No space"):
-        list(pool.spread(fail, range(100), fail))
+        list(pool.parallel_map(fail, range(100), fail))
 
 
-def test_what_is_called_apart_may_die_and_the_next_call_goes_on() -> None:
-    with pool.Apart() as apart:
+def test_an_isolated_process_is_restarted() -> None:
+    with pool.IsolatedProcess() as apart:
         assert apart(square, 3) == 9 and apart(where, 0) != os.getpid()
         with pytest.raises(ImageError, match="crashed"):
             apart(deadly, 13)
@@ -109,30 +107,31 @@ def test_what_is_called_apart_may_die_and_the_next_call_goes_on() -> None:
     assert not multiprocessing.active_children()
 
 
-def test_processes_work_where_the_system_has_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_work_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows and, by default, on macOS."""
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     monkeypatch.setattr(pool, "cores", lambda: 2)
-    results = list(chain.from_iterable(pool.spread(deadly, range(20), lambda task: -1)))
+    results = list(chain.from_iterable(pool.parallel_map(deadly, range(20), lambda task: -1)))
     assert results == [-1 if n == 13 else n * n for n in range(20)]
 
 
-def test_processes_run_the_code_that_this_one_runs(tmp_path: Path) -> None:
+def test_processes_import_the_same_code(tmp_path: Path) -> None:
     """Where another version is installed, and a checkout is used from elsewhere."""
     (tmp_path / "old" / "gan").mkdir(parents=True)
     (tmp_path / "old" / "gan" / "__init__.py").touch()
     script = tmp_path / "script.py"
-    lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})", "from gan.data import pool, retro"]
-    lines += ["if __name__ == '__main__':", "    pool.Apart()(retro.draw, 0, 0, 16, 16)"]
+    lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})", "from gan.data.builtin import retro"]
+    lines += ["from gan.data.decoding import pool"]
+    lines += ["if __name__ == '__main__':", "    pool.IsolatedProcess()(retro.draw, 0, 0, 16, 16)"]
     script.write_text("\n".join(lines))
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "old")}
     result = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0 and result.stderr == "", result.stderr
 
 
-def test_processes_end_with_a_main_process_that_is_killed(tmp_path: Path) -> None:
-    lines = ["import os", "from tests.data import test_pool", "from gan.data import pool"]
-    lines += ["if __name__ == '__main__':", "    pool.Apart()(test_pool.square, 1)", "    os.abort()"]
+def test_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
+    lines = ["import os", "from tests.data.decoding import test_pool", "from gan.data.decoding import pool"]
+    lines += ["if __name__ == '__main__':", "    pool.IsolatedProcess()(test_pool.square, 1)", "    os.abort()"]
     script = tmp_path / "script.py"
     script.write_text("\n".join(lines))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -141,13 +140,13 @@ def test_processes_end_with_a_main_process_that_is_killed(tmp_path: Path) -> Non
     assert result.returncode not in (0, 1)
 
 
-def test_a_script_without_a_guard_is_told_what_is_missing(tmp_path: Path) -> None:
+def test_a_script_without_main_guard_raises(tmp_path: Path) -> None:
     """Its processes run it anew while they start, and must not wait for the lock that the first one holds."""
     for number in range(40):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
     script = tmp_path / "script.py"
-    lines = ("import sys", "from gan.data import cache, decode, files")
-    script.write_text("\n".join((*lines, "cache.decoded(files.Files(sys.argv[1:]), decode.Decoder((8, 8)))")))
+    lines = ("import sys", "from gan.data.decoding import cache, decode", "from gan.data.sources import files")
+    script.write_text("\n".join((*lines, "cache.load_images(files.ImageFiles(sys.argv[1:]), decode.Decoder((8, 8)))")))
     environment = os.environ | {"RETRO_GAN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(script), str(tmp_path)]
     result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""Shards: packed from a folder, read in one order by any number of ranks and workers, from any place on."""
+"""Shards: one order for any number of ranks and workers, from any start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.shards.stream import Lane, Shards, Stream, lanes
+from gan.data.shards.stream import ShardBatches, ShardGroup, StreamingDataModule, shard_groups
 from tests.conftest import TINY, Train
 
 pytest.importorskip("litdata")
@@ -32,14 +32,14 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["data", "pack", "images", "--out", "shards", "--size", "16", "--labels"]
     result = command(["-m", "gan.cli", *words], root)
     assert "96 images in shards" in result.stdout and "data.size=[16,16]" in result.stdout
-    assert "left out: 'a/broken.png'" in result.stderr
-    refused = command(["-m", "gan.cli", *words], root, check=2)
-    assert "is not empty" in refused.stderr
+    assert "skipped: 'a/broken.png'" in result.stderr
+    refuse = command(["-m", "gan.cli", *words], root, check=2)
+    assert "is not empty" in refuse.stderr
     return root / "shards"
 
 
-def stream(shards: Path, **options: object) -> Stream:
-    data = Stream(str(shards), size=16, **{"batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
+def stream(shards: Path, **options: object) -> StreamingDataModule:
+    data = StreamingDataModule(str(shards), size=16, **{"batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
     data.setup("fit")
     return data
 
@@ -59,7 +59,7 @@ def test_pixels_and_labels(shards: Path) -> None:
 
 
 @pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
-def test_ranks_see_together_what_one_would(shards: Path, ranks: int, start: int, flip: bool) -> None:
+def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: int, flip: bool) -> None:
     data = stream(shards, flip=flip)
     whole = [batch["image"] for batch in islice(data._batches(0, 1, 0), start + 4)][start:]
     parts = [list(islice(data._batches(rank, ranks, start), 4)) for rank in range(ranks)]
@@ -67,11 +67,11 @@ def test_ranks_see_together_what_one_would(shards: Path, ranks: int, start: int,
         assert torch.equal(torch.cat([share["image"] for share in shares]), expected)
 
 
-def test_a_rank_reads_its_own_shards_alone(shards: Path) -> None:
+def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     table = stream(shards).table
     read: list[set[int]] = []
     for rank in range(2):
-        batches = Shards(table, 8, 0, rank, 2, 0, None, (16, 16, 3), 2)
+        batches = ShardBatches(table, 8, 0, rank, 2, 0, None, (16, 16, 3), 2)
         own: set[int] = set()
         original = batches.read
         batches.read = lambda lane, shard, own=own, original=original: (own.add(shard), original(lane, shard))[1]  # type: ignore[method-assign]
@@ -87,8 +87,8 @@ def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None
     assert all(torch.equal(one, two) for one, two in zip(plain, other, strict=True))
 
 
-def test_a_lane_shows_each_image_once_an_epoch() -> None:
-    lane = Lane(np.array([4, 1, 7]), np.array([0, 3, 0, 0, 5, 0, 0, 2]), (0,))
+def test_a_shard_group_shows_each_image_once_per_epoch() -> None:
+    lane = ShardGroup(np.array([4, 1, 7]), np.array([0, 3, 0, 0, 5, 0, 0, 2]), (0,))
     epochs = [[lane.at(place) for place in range(start, start + 10)] for start in (0, 10, 20)]
     everything = [(4, i) for i in range(5)] + [(1, i) for i in range(3)] + [(7, i) for i in range(2)]
     assert all(sorted(epoch) == sorted(everything) for epoch in epochs)
@@ -100,8 +100,8 @@ def test_a_lane_shows_each_image_once_an_epoch() -> None:
 @pytest.mark.parametrize(
     ("count", "batch", "expected"), [(1, 8, 1), (8, 8, 2), (1000, 64, 32), (1000, 20, 20), (40, 7, 7)]
 )
-def test_lanes(count: int, batch: int, expected: int) -> None:
-    found = lanes([10] * count, batch, 0)
+def test_number_of_shard_groups(count: int, batch: int, expected: int) -> None:
+    found = shard_groups([10] * count, batch, 0)
     assert len(found) == expected
     assert sorted(shard for lane in found for shard in lane.shards.tolist()) == list(range(count))
 
@@ -121,20 +121,20 @@ def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_pa
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
-def test_what_is_refused(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match="no shards there"):
-        Stream(str(tmp_path)).setup("fit")
-    with pytest.raises(UserError, match=r"packed for data\.size=\[16,16\] data\.channels=3"):
-        Stream(str(shards), size=32).setup("fit")
+def test_errors(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="no shards found"):
+        StreamingDataModule(str(tmp_path)).setup("fit")
+    with pytest.raises(UserError, match=r"packed with data\.size=\[16,16\] data\.channels=3"):
+        StreamingDataModule(str(shards), size=32).setup("fit")
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(UserError, match="is not JSON"):
-        Stream(str(tmp_path)).setup("fit")
+        StreamingDataModule(str(tmp_path)).setup("fit")
     monkeypatch.setitem(__import__("sys").modules, "litdata", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[stream\]'"):
-        Stream(str(shards)).setup("fit")
+        StreamingDataModule(str(shards)).setup("fit")
 
 
-def test_a_shard_that_goes_in_mid_run(shards: Path, tmp_path: Path) -> None:
+def test_a_shard_that_disappears_during_training(shards: Path, tmp_path: Path) -> None:
     import shutil
 
     shutil.copytree(shards, tmp_path / "copy")

@@ -1,4 +1,4 @@
-"""Folders and zip archives as one list of files."""
+"""Lists of files in folders and zip archives."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.decoding.decode import Decoder, ImageError
-from gan.data.sources.files import Files, content, find
+from gan.data.decoding.decode import Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.sources.files import ImageFiles, content, find
 
 
 def png(color: tuple[int, int, int]) -> bytes:
@@ -29,18 +30,16 @@ def archive(path: Path, members: dict[str, bytes]) -> str:
     return str(path)
 
 
-def colors(source: Files) -> list[list[int]]:
+def colors(source: ImageFiles) -> list[list[int]]:
     decoder = Decoder((2, 2))
-    return [
-        next(source.pictures(source.content(i), decoder)).pixels[:, 0, 0].tolist() for i in range(len(source.files))
-    ]
+    return [next(source.decode(source.content(i), decoder)).pixels[:, 0, 0].tolist() for i in range(len(source.files))]
 
 
 def test_a_zip_is_read_where_it_is(tmp_path: Path) -> None:
     members = {"b/2.PNG": png((2, 0, 0)), "a/1.png": png((1, 0, 0)), "a/read me.txt": b"", "__MACOSX/a/1.png": b"x"}
     root = archive(tmp_path / "cards.ZIP", {**members, ".hidden/3.png": b"x", "a/.4.png": b"x"})
     before = sorted(tmp_path.rglob("*"))
-    source = Files([root])
+    source = ImageFiles([root])
     assert source.names == ["a/1.png", "b/2.PNG"]
     assert source.classes(True) == (["a", "b"], [0, 1])
     assert colors(source) == [[1, 0, 0], [2, 0, 0]]
@@ -50,10 +49,10 @@ def test_a_zip_is_read_where_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../evil.png", "a/../../evil.png", "/evil.png"])
 def test_names_that_lead_out_of_the_archive_are_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / "in").mkdir()
-    source = Files([archive(tmp_path / "in" / "x.zip", {name: png((1, 0, 0)), "good.png": png((2, 0, 0))})])
+    source = ImageFiles([archive(tmp_path / "in" / "x.zip", {name: png((1, 0, 0)), "good.png": png((2, 0, 0))})])
     assert sorted(source.names) == sorted([name, "good.png"])
     assert source.content(source.names.index("good.png"))
-    with pytest.raises(ImageError, match="leads out of the archive"):
+    with pytest.raises(ImageError, match="points outside the archive"):
         source.content(source.names.index(name))
     assert [path.name for path in tmp_path.rglob("*.png")] == []
 
@@ -74,7 +73,7 @@ def test_members_that_cannot_be_read(tmp_path: Path) -> None:
 
 def test_archives_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "x.zip").write_bytes(b"no archive")
-    with pytest.raises(UserError, match="can't be read as a zip archive"):
+    with pytest.raises(UserError, match="cannot be read as a zip archive"):
         find([str(tmp_path / "x.zip")])
     with pytest.raises(UserError, match=r"no image in .*y\.zip"):
         find([archive(tmp_path / "y.zip", {"a.txt": b""})])
@@ -83,7 +82,7 @@ def test_archives_that_cannot_be_read(tmp_path: Path) -> None:
 def test_a_folder_that_is_named_like_an_archive(tmp_path: Path) -> None:
     (tmp_path / "x.zip").mkdir()
     (tmp_path / "x.zip" / "a.png").write_bytes(png((5, 0, 0)))
-    assert colors(Files([str(tmp_path / "x.zip")])) == [[5, 0, 0]]
+    assert colors(ImageFiles([str(tmp_path / "x.zip")])) == [[5, 0, 0]]
 
 
 def test_several_roots_in_the_order_given(tmp_path: Path) -> None:
@@ -92,11 +91,11 @@ def test_several_roots_in_the_order_given(tmp_path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(png((red, 0, 0)))
     root = archive(tmp_path / "z.zip", {"y/3.png": png((4, 0, 0))})
-    source = Files([str(tmp_path / "b"), str(tmp_path / "a"), root])
+    source = ImageFiles([str(tmp_path / "b"), str(tmp_path / "a"), root])
     assert [color[0] for color in colors(source)] == [1, 2, 3, 4]
     assert source.classes(True) == (["x", "y"], [0, 0, 1, 1])
     assert len(set(source.keys)) == 4
-    with pytest.raises(UserError, match="is there twice"):
+    with pytest.raises(UserError, match="is listed twice"):
         find([str(tmp_path / "b"), str(tmp_path / "b") + "/."])
     with pytest.raises(UserError, match="no folder"):
         find([str(tmp_path / "b"), str(tmp_path / "absent")])
@@ -118,10 +117,10 @@ def test_a_file_too_large_to_be_an_image(tmp_path: Path) -> None:
         content(find([str(tmp_path)])[0])
 
 
-def test_pictures_of_an_animation(tmp_path: Path) -> None:
+def test_images_of_an_animation(tmp_path: Path) -> None:
     pages = [Image.new("RGB", (2, 2), (value, 0, 0)) for value in (10, 200)]
     pages[0].save(tmp_path / "a.gif", save_all=True, append_images=pages[1:])
-    source, decoder = Files([str(tmp_path)]), Decoder((2, 2), frames="all")
+    source, decoder = ImageFiles([str(tmp_path)]), Decoder((2, 2), frames="all")
     data = source.content(0)
     assert source.count(data, decoder) == 2
-    assert np.array([picture.pixels[0, 0, 0] for picture in source.pictures(data, decoder)]).tolist() == [10, 200]
+    assert np.array([picture.pixels[0, 0, 0] for picture in source.decode(data, decoder)]).tolist() == [10, 200]

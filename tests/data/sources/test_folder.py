@@ -1,4 +1,4 @@
-"""Folders as people have them: links, loops, clutter, odd names."""
+"""Folders with links, loops, clutter and unusual names."""
 
 import os
 import socket
@@ -148,8 +148,8 @@ def test_missing_file_and_null(tmp_path):
     assert "no folder" in message(scan, tmp_path / "missing")
     assert "no folder" in message(scan, "")
     assert "is a file" in message(scan, tmp_path / "a.png")
-    assert "can't be read" in message(scan, "a\0b")
-    assert "can't be read" in message(scan, "x" * 5000)
+    assert "cannot be read" in message(scan, "a\0b")
+    assert "cannot be read" in message(scan, "x" * 5000)
 
 
 def test_a_folder_without_images(tmp_path):

@@ -1,4 +1,4 @@
-"""Sets in the hub's formats, on disk: there is no network in tests."""
+"""Hugging Face datasets on disk: tests use no network."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.sources.huggingface import Hub, images
+from gan.data.sources.huggingface import HuggingFaceDataset, data_module
 
 datasets = pytest.importorskip("datasets")
 
@@ -36,8 +36,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize(("label", "classes"), [("kind", ["x", "y", "z"]), ("word", ["a", "b"]), (None, [])])
-def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
-    data = images(str(folder), label=label, size=8, batch_size=11)
+def test_images_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
+    data = data_module(str(folder), label_column=label, size=8, batch_size=11)
     data.setup("fit")
     assert data.classes == classes
     batch = next(iter(data.train_dataloader()))
@@ -48,19 +48,19 @@ def test_pictures_and_classes(folder: Path, label: str | None, classes: list[str
 
 
 def test_what_is_not_there(folder: Path) -> None:
-    with pytest.raises(UserError, match="no column 'picture'; it has image, kind, word"):
-        Hub(str(folder), image="picture")
+    with pytest.raises(UserError, match="no column 'picture'; the columns are image, kind, word"):
+        HuggingFaceDataset(str(folder), image_column="picture")
     with pytest.raises(UserError, match=r"data\.name=.*absent: cannot be loaded"):
-        Hub(str(folder / "absent"))
+        HuggingFaceDataset(str(folder / "absent"))
 
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
-        Hub("user/name")
+        HuggingFaceDataset("user/name")
 
 
 def test_order_of_the_table_is_kept(folder: Path) -> None:
-    source = Hub(str(folder))
+    source = HuggingFaceDataset(str(folder))
     first = np.asarray(Image.open(io.BytesIO(source.content(3))))
     assert first[0, 0].tolist() == [30, 0, 0]

@@ -23,7 +23,7 @@ def test_folders() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["a/1.png", "b/2.png", "stray.png", "stray2.png"], "'stray.png' lies beside"),
+        (["a/1.png", "b/2.png", "stray.png", "stray2.png"], "'stray.png' is not in a class folder"),
         (["1.png", "2.png"], "none"),
         (["only/1.png", "only/2.png"], "'only'"),
         ([], "none"),
@@ -60,7 +60,7 @@ def test_numbers_are_sorted_as_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("t.csv", "b/1.png,cat\n", "2 of 3 images are not in it, as 'b/c/2.png'"),
+        ("t.csv", "b/1.png,cat\n", "2 of 3 images are missing, such as 'b/c/2.png'"),
         ("t.csv", "b/1.png,cat\nb/1.png,dog\n", "'b/1.png' has two labels, 'cat' and 'dog'"),
         ("t.csv", "".join(f"{name},x\n" for name in NAMES), "all images have the label 'x'"),
         ("t.csv", "file,label\na,b,c\n", "entry 1 is not a file and a label"),

@@ -1,4 +1,4 @@
-"""torchvision's sets, without a network: stand-ins in its own file formats, and what is said where there are none."""
+"""torchvision's datasets without a network: substitutes in its file formats, and errors."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torchvision import datasets
 
 from gan.common.errors import UserError
 from gan.data.decoding import pool
-from gan.data.module import Images
-from gan.data.sources.torchvision import Downloaded
+from gan.data.module import ImageDataModule
+from gan.data.sources.torchvision import TorchvisionDataset
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +36,14 @@ def stand_in(shape: tuple[int, ...]) -> object:
     [("cifar10", "CIFAR10", (32, 32, 3), 3), ("fashion_mnist", "FashionMNIST", (28, 28), 1)],
 )
 @pytest.mark.parametrize("here", [0.0, 60.0])  # seconds before processes take over
-def test_pictures_and_classes(
+def test_images_and_classes(
     name: str, kind: str, shape: tuple[int, ...], channels: int, here: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pool, "HERE", here)
+    monkeypatch.setattr(pool, "IN_PROCESS_SECONDS", here)
     monkeypatch.setattr(datasets, kind, stand_in(shape))
-    data = Images(source=Downloaded(name), size=32, channels=channels, fit="pad", background="black", batch_size=20)
+    data = ImageDataModule(
+        source=TorchvisionDataset(name), size=32, channels=channels, fit="pad", background="black", batch_size=20
+    )
     data.setup("fit")
     assert data.classes == ["cat", "ship"]
     batch = next(iter(data.train_dataloader()))
@@ -49,7 +51,7 @@ def test_pictures_and_classes(
     assert sorted(batch["image"][:, 0, 16, 16].tolist()) == list(range(20))
     assert (batch["image"][:, 0, 16, 16] % 2 == batch["label"]).all()
     monkeypatch.setattr(datasets, kind, None)
-    assert len(Downloaded(name).keys) == 20  # kept
+    assert len(TorchvisionDataset(name).keys) == 20  # kept
 
 
 @pytest.mark.parametrize(
@@ -61,9 +63,9 @@ def test_without_a_network(error: Exception, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(datasets, "CIFAR10", fail)
     with pytest.raises(UserError, match="data=cifar10: cannot be downloaded"):
-        Downloaded("cifar10")
+        TorchvisionDataset("cifar10")
 
 
 def test_an_unknown_set() -> None:
     with pytest.raises(UserError, match="use one of cifar10, fashion_mnist"):
-        Downloaded("cifar11")
+        TorchvisionDataset("cifar11")

@@ -13,7 +13,7 @@ import torch
 from lightning import Callback, Trainer
 
 from gan.common.errors import Diverged, UserError
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
 from gan.run import lock, run_folder
@@ -58,7 +58,7 @@ def fit(run: Path, batches: int, *callbacks: Callback) -> GAN:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, Images(size=16, images=8, batch_size=4))
+    trainer.fit(module, ImageDataModule(size=16, num_images=8, batch_size=4))
     return module
 
 

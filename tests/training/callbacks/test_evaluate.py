@@ -18,7 +18,7 @@ def scores(run: Path) -> list[dict[str, float]]:
 
 
 def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = ["images=4", "data.images=130", "callback.evaluate.n=13", "data.split=file", "data.validation=0.5"]
+    options = ["images=4", "data.num_images=130", "callback.evaluate.n=13", "data.split=file", "data.validation=0.5"]
     options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_lite0", "data.flip=true"]
     found = []
     for devices in (1, 2):
@@ -57,7 +57,7 @@ def test_missing_weights_are_said_once_and_training_goes_on(
 
 
 def test_too_few_images_are_said_and_training_goes_on(train: Train, tmp_path: Path) -> None:
-    out = train("images=8", "hydra.run.dir=a", "data.images=4").stdout
+    out = train("images=8", "hydra.run.dir=a", "data.num_images=4").stdout
     assert "too few to compare with" in out and scores(tmp_path / "a") == []
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
-from gan.data.module import Images
+from gan.data.module import ImageDataModule
 from gan.training.callbacks.health import Health, diversity, overfitting, symptoms
 
 from ..test_module import fit, model
@@ -82,7 +82,7 @@ def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone
     for (name, value), other in zip(plain.state_dict().items(), watched.state_dict().values(), strict=True):
         if not name.startswith("ema"):  # whose BatchNorm is estimated when something is drawn
             assert torch.equal(value, other), name
-    assert 0 <= watched.losses["health/accuracy"] <= 1
+    assert 0 <= watched.loss_log.means["health/accuracy"] <= 1
     assert watched.discriminator.training
 
 
@@ -97,14 +97,19 @@ def test_overfitting_needs_images_held_out() -> None:
         module = model()
         module.__class__ = Module
         logged.clear()
-        fit(module, 2, Health(interval=4, first=4, n=4), data=Images(size=16, images=24, batch_size=4, **options))
+        fit(
+            module,
+            2,
+            Health(interval=4, first=4, n=4),
+            data=ImageDataModule(size=16, num_images=24, batch_size=4, **options),
+        )
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
 
 
 def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     module = model(
-        augment=Adaptive(DiffAugment(), target=-1.0, images=20, interval=1), log_interval=8
+        augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
     )  # rises at any logits
     fit(module, 8, Health(interval=16, first=16, n=4))
-    assert module.losses["health/augment"] == pytest.approx(0.8)
+    assert module.loss_log.means["health/augment"] == pytest.approx(0.8)
     assert "augmentation is at its cap of 80%" in capsys.readouterr().out

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from gan.networks import resnet_translator
-from gan.networks.place import Place, noise_at
+from gan.networks.tile_position import TilePosition, noise_at
 
 
 def test_noise_is_normal_and_white() -> None:
-    noise = noise_at(Place(0, 0, 512, 512), 512, 512)
+    noise = noise_at(TilePosition(0, 0, 512, 512), 512, 512)
     assert noise.mean().item() == pytest.approx(0, abs=0.01) and noise.std().item() == pytest.approx(1, abs=0.01)
     for level, share in ((-1.96, 0.025), (0.0, 0.5), (1.0, 0.8413)):
         assert (noise < level).float().mean().item() == pytest.approx(share, abs=0.005)
@@ -20,10 +20,10 @@ def test_noise_is_normal_and_white() -> None:
 
 
 def test_noise_of_a_part_is_that_of_the_whole() -> None:
-    whole = noise_at(Place(0, 0, 60, 80), 60, 80)
-    assert torch.equal(noise_at(Place(11, 23, 60, 80), 30, 40), whole[11:41, 23:63])
-    assert not torch.isclose(noise_at(Place(0, 0, 60, 80, 7), 60, 80), whole).any()  # of another picture
-    far = noise_at(Place(5_000, 7_000, 6_000, 8_000), 64, 64)
+    whole = noise_at(TilePosition(0, 0, 60, 80), 60, 80)
+    assert torch.equal(noise_at(TilePosition(11, 23, 60, 80), 30, 40), whole[11:41, 23:63])
+    assert not torch.isclose(noise_at(TilePosition(0, 0, 60, 80, 7), 60, 80), whole).any()  # of another picture
+    far = noise_at(TilePosition(5_000, 7_000, 6_000, 8_000), 64, 64)
     assert far.isfinite().all() and far.std().item() == pytest.approx(1, abs=0.1)
 
 

@@ -1,4 +1,4 @@
-"""Two networks of one kind, for the two directions of a translation."""
+"""A pair of networks for the two directions of a translation."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class BothWays(nn.Module):
-    """`there` for a to b, and to judge b; `back` for b to a, and to judge a. Called, it is the former."""
+class Bidirectional(nn.Module):
+    """Hold a network per direction: `a2b` translates a to b or judges images of b, `b2a` the reverse.
+
+    `forward` calls `a2b`.
+    """
 
     def __init__(self, a2b: nn.Module, b2a: nn.Module) -> None:
         super().__init__()
@@ -20,6 +23,6 @@ class BothWays(nn.Module):
         return y
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As `Module.compile`, of both: they are called one at a time."""
+        """Compile both networks in place: they are called separately."""
         for network in (self.a2b, self.b2a):
             network.compile(*args, **kwargs)

@@ -8,20 +8,20 @@ from torch import Tensor, nn
 from gan.contracts import Step
 from gan.penalties.gradients import squared_norm
 
-TINY = 1e-12  # the square root has no slope at 0
+EPSILON = 1e-12  # the square root has an infinite derivative at 0
 
 
-class Gradient(nn.Module):
-    """weight * E (|grad_x D(x)| - 1)^2 at x = u real + (1 - u) fake, u from U(0, 1) an image; the norm over C, H, W.
+class GradientPenalty(nn.Module):
+    """weight * E (|grad_x D(x)| - 1)^2 at x = u real + (1 - u) fake, with u ~ U(0, 1) per image; norm over C, H, W.
 
     Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028, equation 3 (two-sided).
 
     Args:
         weight: lambda.
-        every: batches from one evaluation to the next; the module multiplies the term by it.
+        interval: updates of the network between two evaluations; the module multiplies the term by it.
     """
 
-    of = "discriminator"
+    network = "discriminator"
 
     def __init__(self, weight: float = 10.0, interval: int = 1) -> None:
         super().__init__()
@@ -30,6 +30,6 @@ class Gradient(nn.Module):
 
     def forward(self, step: Step) -> Tensor:
         u = torch.rand(len(step.real), 1, 1, 1, device=step.real.device)
-        between = u * step.real + (1 - u) * step.fake.detach().float()
-        norm = (squared_norm(step, between, "gradient") + TINY).sqrt()
+        interpolated = u * step.real + (1 - u) * step.fake.detach().float()
+        norm = (squared_norm(step, interpolated, "gradient_penalty") + EPSILON).sqrt()
         return self.weight * (norm - 1).square().mean()

@@ -1,0 +1,149 @@
+"""What a GAN is made of and what it keeps: parts, optimizers, log and checkpoint. `gan.training.module` trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import nn
+from torch.optim import Optimizer
+
+from gan.common.compile import compile_in_place
+from gan.common.errors import UserError, at_least
+from gan.training.check_parts import check_parts
+from gan.training.ema import EMA, PowerEMA
+from gan.training.loss_log import LossLog
+from gan.training.previews import Previews
+from gan.training.schedules import flattened
+
+
+class Base(Previews, LightningModule):
+    """A generator, a discriminator and all that trains them.
+
+    Args:
+        generator, discriminator, loss, penalties, augment: see `gan.contracts`.
+        generator_optimizer, discriminator_optimizer: called with the parameters, return an Optimizer.
+        batch_size: images per batch, over all ranks.
+        seed: of latents, augmentation and all other random numbers of training.
+        n_critic: discriminator updates per generator update.
+        ema_half_life: of the EMA generator, in images.
+        ema_warmup: the half-life is at most this fraction of the images seen.
+        log_interval: images between two lines of losses, which are means over the interval.
+        schedules: `images seen -> value` of options of an optimizer, {"generator_optimizer": {"lr": ...}}, or of
+            attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
+        micro_batch: images per forward pass on a device. Gradients are accumulated over the micro-batches of a batch.
+            BatchNorm and minibatch standard deviation see one micro-batch.
+        power_averages: widths of further averages of the generator (`PowerEMA`), compared at the end of the run.
+        compile: backend of torch.compile for both networks; None: no compilation.
+
+    Raises:
+        UserError: a part lacks a member, parts do not fit each other, a count is less than 1.
+    """
+
+    generator: Any  # nn.Module would hide the members of the contracts
+    discriminator: Any
+    loss: Any
+    penalties: Any
+    augment: Any
+    judges_alone = True  # the discriminator sees one image without its input
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: nn.Module,
+        generator_optimizer: Callable[..., Optimizer],
+        discriminator_optimizer: Callable[..., Optimizer],
+        *,
+        batch_size: int,
+        seed: int = 0,
+        n_critic: int = 1,
+        ema_half_life: float = 5_000,
+        ema_warmup: float = 0.05,
+        log_interval: int = 1_000,
+        penalties: Mapping[str, nn.Module] | None = None,
+        augment: nn.Module | None = None,
+        schedules: Mapping[str, Any] | None = None,
+        micro_batch: int | None = None,
+        power_averages: Sequence[float] = (),
+        compile: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.loss = loss
+        self.penalties = nn.ModuleDict(dict(penalties or {}))
+        self.augment = augment
+        check_parts(generator, discriminator, loss, self.penalties, augment)
+        self.ema = EMA(generator, ema_half_life, ema_warmup)
+        self.averages = nn.ModuleList(PowerEMA(generator, width) for width in power_averages)
+        self.optimizer_factories = generator_optimizer, discriminator_optimizer
+        self.batch_size = batch_size
+        self.seed = seed
+        self.n_critic = at_least("model.n_critic", n_critic, 1)
+        self.log_interval = at_least("model.log_interval", log_interval, 1)
+        self.schedules: dict[str, Callable[[int], Any]] = flattened(schedules)
+        self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
+        self.compile_with = compile
+        self.loss_log = LossLog()
+        self.config: dict[str, Any] = {}  # the run's resolved configuration, for the checkpoint
+        counts = torch.zeros(getattr(generator, "classes", 0))
+        self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
+        self.to(memory_format=torch.channels_last)  # convolutions in bf16 are 1.2 to 1.9 times as fast on a CPU
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        networks = ("generator", "discriminator")
+        try:
+            return [make(self.trained(name)) for make, name in zip(self.optimizer_factories, networks, strict=True)]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"model.generator_optimizer or discriminator_optimizer: {error}") from error
+
+    def trained(self, network: str) -> list[nn.Parameter]:
+        """Parameters of a network and of its penalties."""
+        parts = [getattr(self, network), *(part for part in self.penalties.values() if part.network == network)]
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def on_fit_start(self) -> None:
+        if self.compile_with is not None:
+            compile_in_place(self.compile_with, self.generator, self.discriminator)
+        if len(self.class_counts):
+            self.class_counts.copy_(self.data.class_counts())
+        self.loss_log.to(self.device)
+
+    @property
+    def images_seen(self) -> int:
+        """Real images that the discriminator has seen, over all ranks."""
+        return self.trainer.global_step * self.batch_size
+
+    def log_losses(self) -> None:
+        """Log the means since the last line; raise Diverged, on all ranks, where they show that training has failed."""
+        self.log_scalars(self.loss_log.line(self.images_seen))
+        self.loss_log.check(self.trainer, self.images_seen)
+
+    def log_scalars(self, scalars: Mapping[str, float]) -> None:
+        """Log against images seen. Lightning's own `log` counts steps and keeps them in fp32."""
+        for logger in self.trainer.loggers:
+            logger.log_metrics(dict(scalars), step=self.images_seen)
+
+    def check_data(self, data: Any) -> None:
+        """Raise UserError where the data is not what the model is trained on."""
+        if hasattr(data, "inputs"):
+            raise UserError(
+                "model: this generator takes latents, and the data has images to translate; use data=folder"
+            )
+
+    def initialize_from(self, data: Any) -> None:
+        """Set weights of a new model from the data."""
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["config"] = self.config
+        checkpoint["images"] = self.images_seen
+        if len(self.class_counts):
+            checkpoint["classes"] = self.data.classes
+        checkpoint["pending"] = self.loss_log.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.loss_log.load_state_dict(checkpoint["pending"])

@@ -1,0 +1,81 @@
+"""Losses between two lines of the log: collected on the device, averaged and checked when a line is written."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+
+import torch
+from lightning import Trainer
+from torch import Tensor
+
+from gan.common.errors import Diverged
+from gan.training.finite_step import scaler
+
+SKIPPED = "health/skipped_"  # + network: fraction of its updates that were skipped
+
+
+class LossLog:
+    """Terms since the last line, and the means of that line. Reading the means is the one wait for the device."""
+
+    def __init__(self) -> None:
+        self.pending: dict[str, list[Tensor]] = defaultdict(list)  # scalars since the last line
+        self.means: dict[str, float] = {}  # the last line
+        self.written: float | None = None  # when (seconds, monotonic)
+        self.images = 0  # images seen at the last line
+
+    def add(self, terms: Mapping[str, Tensor]) -> None:
+        for name, term in terms.items():
+            self.pending[name].append(term.detach())
+
+    def line(self, images: int) -> dict[str, float]:
+        """Means of the finite terms since the last line, and the speed in images per second; starts a new line."""
+        self.means = {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
+        self.pending.clear()
+        now = time.monotonic()
+        speed = {}
+        if self.written is not None:
+            speed["time/images_per_second"] = (images - self.images) / (now - self.written)
+        self.written, self.images = now, images
+        return {**self.means, **speed}
+
+    def check(self, trainer: Trainer, images: int) -> None:
+        """Raise Diverged on all ranks where, on any, a mean or all gradients of a network have not been finite."""
+        scale = scaler(trainer)
+        fault = self.fault(searching=scale is not None and scale.get_scale() >= 1)
+        if trainer.strategy.reduce_boolean_decision(bool(fault), all=False):
+            fault = fault or "a loss on another device is not finite"
+            raise Diverged(f"training diverged: {fault} at {images} images; lower the learning rate")
+
+    def fault(self, searching: bool) -> str:
+        """What in the last line shows that training has diverged; empty if nothing does.
+
+        Args:
+            searching: fp16's gradient scaler may still lower its scale, and skips updates until it fits.
+        """
+        bad = [f"{name} is {value}" for name, value in self.means.items() if not math.isfinite(value)]
+        if not bad and not searching:
+            bad = [
+                f"no gradient of the {name.removeprefix(SKIPPED)} is finite"
+                for name, fraction in self.means.items()
+                if name.startswith(SKIPPED) and fraction == 1
+            ]
+        return ", ".join(bad)
+
+    def to(self, device: torch.device) -> None:
+        """Move the terms that a checkpoint brought, which is read before the module is on its device."""
+        for terms in self.pending.values():
+            terms[:] = [term.to(device) for term in terms]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return {name: torch.stack(terms) for name, terms in self.pending.items()}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self.pending = defaultdict(list, {name: list(terms) for name, terms in state.items()})
+
+
+def finite_mean(terms: Tensor) -> float:
+    """The mean of the finite terms; nan if there are none."""
+    return float(terms[terms.isfinite()].mean())
