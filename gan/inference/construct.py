@@ -22,7 +22,10 @@ DATA = (
     "gan.data.translation.Paired",
     "gan.data.translation.Styled",
 )
-ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
+ROLES = {
+    "generator": ("Generator", "Bidirectional"),
+    "discriminator": ("Discriminator", "Bidirectional"),
+}  # names of classes
 
 
 def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 
 from gan.common.memory import available
 from gan.images.convert import to_float, to_uint8
-from gan.networks.place import Place
+from gan.networks.tile_position import TilePosition
 
 MIN_SIDE = 16  # pixels that every translator accepts
 MIN_TILE, MAX_TILE = 128, 2048  # pixels of a side
@@ -43,7 +43,7 @@ def tile_for_memory(network: Any) -> int:
     """Return the side of tiles that take at most half of the available memory."""
     device = next(network.parameters()).device
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
-    side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.reach or 0)
+    side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.receptive_radius or 0)
     return min(max(MIN_TILE, side), MAX_TILE)
 
 
@@ -65,7 +65,7 @@ def translate(network: Any, image: Tensor, tile: int | None = None) -> Tensor:
     """
     height, width = image.shape[1:]
     padded = pad(image, network.multiple)
-    tiles = list(split(padded.shape[1], padded.shape[2], tile, network.reach, network.multiple))
+    tiles = list(split(padded.shape[1], padded.shape[2], tile, network.receptive_radius, network.multiple))
     device = next(network.parameters()).device
 
     def input_of(one: Tile) -> Tensor:
@@ -102,18 +102,20 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
 
     A network with `part` gets the position of each tile. One with `view` also gets the whole image once, downsampled.
     """
-    if not hasattr(network, "part"):
+    if not hasattr(network, "forward_tile"):
         return lambda x, tile: network(x)
     views = []
-    if hasattr(network, "view"):
-        small = interpolate(image[None], (network.side, network.side), mode="bilinear", antialias=True)
-        views = [network.view(to_float(small.to(device)))]
+    if hasattr(network, "global_context"):
+        small = interpolate(
+            image[None], (network.thumbnail_size, network.thumbnail_size), mode="bilinear", antialias=True
+        )
+        views = [network.global_context(to_float(small.to(device)))]
     height, width = image.shape[1:]
     number = zlib.crc32(image.contiguous().numpy().tobytes())  # gives each frame of a video its own grain
 
     def run(x: Tensor, tile: Tile) -> Tensor:
-        place = Place(tile.input_rows.start, tile.input_columns.start, height, width, number)
-        y: Tensor = network.part(x, place, *views)
+        place = TilePosition(tile.input_rows.start, tile.input_columns.start, height, width, number)
+        y: Tensor = network.forward_tile(x, place, *views)
         return y
 
     return run

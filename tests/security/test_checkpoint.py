@@ -162,7 +162,12 @@ FORGED: dict[str, tuple[Change, str]] = {
     "unet deep": (generator(_target_="gan.networks.unet.Generator", depth=10**9), "out of range"),
     "unet deep enough": (
         generator(
-            _target_="gan.networks.unet.Generator", size=None, latent_dim=None, detail=None, classes=None, depth=60_000
+            _target_="gan.networks.unet.Generator",
+            size=None,
+            latent_dim=None,
+            full_size_channels=None,
+            classes=None,
+            depth=60_000,
         ),
         "layers and weights",
     ),
@@ -171,21 +176,29 @@ FORGED: dict[str, tuple[Change, str]] = {
             _target_="gan.networks.resnet_translator.Generator",
             size=None,
             latent_dim=None,
-            detail=None,
+            full_size_channels=None,
             classes=None,
-            blocks=60_000,
+            n_blocks=60_000,
         ),
         "layers and weights",
     ),
-    "mapping long": (generator(_target_="gan.networks.stylegan2.Generator", detail=None, layers=60_000), "weights"),
+    "mapping long": (
+        generator(_target_="gan.networks.stylegan2.Generator", full_size_channels=None, mapping_layers=60_000),
+        "weights",
+    ),
     "table large": (
         generator(
-            _target_="gan.networks.lut.Generator", size=None, latent_dim=None, detail=None, classes=None, points=60_000
+            _target_="gan.networks.lut.Generator",
+            size=None,
+            latent_dim=None,
+            full_size_channels=None,
+            classes=None,
+            lut_size=60_000,
         ),
         "",
     ),
     "both ways deep": (put("config", "model", "generator", value=lambda: both_ways(20)), "too deep"),
-    "both ways of one": (generator(_target_="gan.networks.both_ways.BothWays"), "cannot be built"),
+    "both ways of one": (generator(_target_="gan.networks.bidirectional.Bidirectional"), "cannot be built"),
     "network of os": (generator(_target_="os.system"), "names os.system"),
     "network beside": (generator(_target_="gan.networks.dcgan.torch.load"), "names gan.networks.dcgan.torch.load"),
     "network inside": (generator(_target_="gan.networks.stylegan2.Mapping"), "only classes of gan itself"),
@@ -216,7 +229,7 @@ FORGED: dict[str, tuple[Change, str]] = {
 def both_ways(depth: int) -> dict[str, Any]:
     inner: dict[str, Any] = {"_target_": "gan.networks.lut.Generator"}
     for _ in range(depth):
-        inner = {"_target_": "gan.networks.both_ways.BothWays", "a2b": inner, "b2a": inner}
+        inner = {"_target_": "gan.networks.bidirectional.Bidirectional", "a2b": inner, "b2a": inner}
     return inner
 
 
@@ -437,7 +450,11 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
     torch.save(checkpoint(DCGAN), cage.folder / "dcgan.ckpt")
     both = checkpoint(DCGAN)
     node = both["config"]["model"]["generator"]
-    both["config"]["model"]["generator"] = {"_target_": "gan.networks.both_ways.BothWays", "a2b": node, "b2a": node}
+    both["config"]["model"]["generator"] = {
+        "_target_": "gan.networks.bidirectional.Bidirectional",
+        "a2b": node,
+        "b2a": node,
+    }
     weights = {name: value for name, value in both["state_dict"].items() if name.startswith("ema.module.")}
     for name, value in weights.items():
         for way in ("there", "back"):
