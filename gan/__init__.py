@@ -1,8 +1,8 @@
-"""GANs on folders of retro images. `gan.load("runs/NAME").sample(16)` draws; everything else is in the README."""
+"""GANs on folders of retro images. `gan.load("runs/NAME").sample(16)` generates images; see the README for the rest."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as typing has it, which takes longer to read than all else here
+TYPE_CHECKING = False  # defined here since importing typing takes longer than everything else in this file
 if TYPE_CHECKING:
     from gan.model import load as load
 
@@ -10,7 +10,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "load":  # torch comes in when it is asked for: `gan --help` does without
+    if name == "load":  # imported on first use, since it needs torch and `gan --help` does not
         from gan.model import load
 
         return load

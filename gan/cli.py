@@ -1,4 +1,4 @@
-"""The `gan` command; each sub-command is a file in gan/commands, read only when it is used."""
+"""The `gan` command. Each sub-command is a file in gan/commands, imported only when it is used."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 from gan.common import signals
 
-if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not where Python code imports it
+if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not if Python code imports this file
     signals.end_silently()
 
 import argparse
@@ -15,51 +15,46 @@ import os
 from collections.abc import Sequence
 from typing import NoReturn
 
+from gan.commands import renamed
 from gan.common.errors import UserError, describe_os_error, to_line
 
 COMMANDS = {
-    "generate": "draw images from a trained run",
-    "directions": "find in which directions of the latents images change",
-    "project": "find the latents of images",
-    "edit": "change images through their latents",
-    "recognize": "tell classes of images by what a discriminator has learned",
-    "interpolate": "go from image to image of a trained run, as a GIF or a video",
-    "translate": "turn pictures into the style of a trained translator",
+    "generate": "generate images with a trained run",
+    "interpolate": "interpolate between images of a trained run, as a GIF or a video",
+    "directions": "find latent directions in which images change",
+    "edit": "edit images through their latents",
+    "project": "project images to latents",
+    "translate": "translate images into the style of a trained translator",
+    "recognize": "classify images with the features of a discriminator",
+    "evaluate": "evaluate the quality and memorization of a run's or a folder's images",
     "compare": "compare runs: a table of options and scores, curves of metrics",
-    "evaluate": "measure how good and how original the images of a run or of a folder are",
-    "data": "look at a folder of images before training; list or clear the cache",
+    "data": "check a folder of images before training, pack shards, manage the cache",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """One that does not repeat all of a long argument."""
+    """A parser that does not repeat a long argument in its error message."""
 
     def error(self, message: str) -> NoReturn:
         super().error(to_line(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one sub-command and return its exit code; 2 and one line for what a user can mend."""
+    """Run a sub-command and return its exit code; print one line and return 2 for an error of the user."""
     with signals.as_keyboard_interrupt():
         try:
-            return execute(arguments)
+            return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:
             return 130
 
 
-def execute(arguments: Sequence[str] | None) -> int:
-    parser = Parser(prog="gan", description="Work with GANs that train.py has trained.")
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, meaning in COMMANDS.items():
-        command = importlib.import_module(f"gan.commands.{name}")
-        subparser = subparsers.add_parser(name, help=meaning, description=command.__doc__)
-        command.add_arguments(subparser)
-        subparser.set_defaults(execute=command.run)
-    parsed = parser.parse_args(arguments)
+def execute(arguments: Sequence[str]) -> int:
     try:
+        renamed.check(arguments)
+        parsed = build_parser(arguments).parse_args(arguments)
         code: int | None = parsed.execute(parsed)
-        sys.stdout.flush()  # here, where it may fail
-    except BrokenPipeError:  # of `gan compare ... | head`: nobody reads the rest
+        sys.stdout.flush()  # here, where errors are caught
+    except BrokenPipeError:  # nobody reads the rest, as in `gan compare ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (UserError, OSError) as error:
@@ -68,6 +63,21 @@ def execute(arguments: Sequence[str] | None) -> int:
         print(f"error: {to_line(describe_os_error(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
         return 2
     return code or 0
+
+
+def build_parser(arguments: Sequence[str]) -> Parser:
+    """Return the parser, with the options of the sub-command that the arguments name; only that one is imported."""
+    parser = Parser(prog="gan", description="Work with GANs that train.py has trained.")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    for name, meaning in COMMANDS.items():
+        subparser = subparsers.add_parser(name, help=meaning)
+        if name == chosen:
+            command = importlib.import_module(f"gan.commands.{name}")
+            subparser.description = command.__doc__
+            command.add_arguments(subparser)
+            subparser.set_defaults(execute=command.run)
+    return parser
 
 
 if __name__ == "__main__":

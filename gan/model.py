@@ -1,4 +1,4 @@
-"""A generator that draws, edits and projects: what `gan.load("runs/NAME")` gives."""
+"""A trained generator that samples, edits, interpolates and projects images: what `gan.load("runs/NAME")` returns."""
 
 from __future__ import annotations
 
@@ -13,31 +13,32 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.inference import loading
-from gan.inference.sampling import NO_CLASSES, classes_of, generate, latents, reestimate_batch_norm
-from gan.latent import attributes, directions, effects, position, projection
-from gan.latent.attributes import PICTURES, Attribute
+from gan.inference import loading, sampling
+from gan.inference.resolve import checkpoint_of
+from gan.inference.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
+from gan.latent import attributes, directions, effects, interpolation, position, projection
+from gan.latent.attributes import NUM_IMAGES, Attribute
 from gan.latent.effects import Effect
-from gan.latent.interpolation import path
 from gan.latent.position import POSITIONS
 from gan.latent.projection import Projection
 from gan.latent.size import resized
 from gan.latent.space import Space
-from gan.run import checkpoints
 
-LARGEST_SEED = 2**63 - 1
+MAX_SEED = 2**63 - 1
 
 
 class Model:
-    """A generator that draws: `gan.load("runs/NAME").sample(16)`.
+    """A trained generator: `gan.load("runs/NAME").sample(16)`.
+
+    Latents are of w if the generator has a mapping network, else of z.
 
     Attributes:
-        generator: the averaged network in eval mode, on the CPU until moved.
+        generator: the EMA network in eval mode, on the CPU until moved.
         images: images seen in training.
         config: the run's configuration.
         classes: names of the classes that the generator was trained with, in the order of labels; else empty.
-        class_counts: (classes,), images of each.
-        vectors: directions by name, (latent,), that `edit` knows too: `model.vectors |= model.directions()`.
+        class_counts: (classes,), training images of each.
+        vectors: directions by name, (latent_dim,), for `edit`: `model.vectors |= model.directions()`.
     """
 
     def __init__(
@@ -54,32 +55,35 @@ class Model:
         self.classes = list(classes)
         self.class_counts = class_counts
         self.vectors: dict[str, Tensor] = {}
-        self.spreads: dict[str, float] = {}  # of attributes, once they were asked for
+        self._stds: dict[str, float] = {}  # of attributes, once computed
 
     def to(self, device: str) -> Model:
         self.generator.to(device)
         return self
 
     def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Tensor:
-        """The pictures of seeds `seed` to `seed + n - 1`, uint8 (n, C, H, W); four channels are premultiplied RGBA."""
-        return self.draw(list(range(seed, seed + n)), truncation, label)
+        """Return the images of seeds `seed` to `seed + n - 1`, as `generate` does."""
+        return self.generate(list(range(seed, seed + n)), truncation, label)
 
-    def draw(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Tensor:
-        """One picture a seed, uint8 (N, C, H, W), the same whatever it is drawn together with.
+    def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Tensor:
+        """Return one image per seed, uint8 (N, C, H, W). Each image is independent of the others.
+
+        Four channels are premultiplied RGBA.
 
         Args:
-            truncation: less than 1 trades variety for likeness, with generators that have a mapping.
-            label: name of a class; without, each seed has its own, as frequent as in the images trained on.
+            truncation: psi of the truncation trick; below 1, images are more typical and less varied. It needs a
+                generator with a mapping network.
+            label: name of a class; by default each seed has its own, distributed as the training images.
 
         Raises:
-            UserError: a seed is not in 0..2^63-1; there is no such class; truncation is asked for, and the generator
-                has no mapping.
+            UserError: a seed is not in 0..2^63-1, there is no such class, or truncation is given without a mapping
+                network.
         """
-        z, labels = self.latents_of(seeds, label)
+        z, labels = self.sample_z(seeds, label)
         if truncation == 1:
-            return generate(self.generator, z, labels)
+            return sampling.generate(self.generator, z, labels)
         space = Space(self.generator, "w")
-        return space.draw(space.truncate(space.of(z, labels), truncation, labels))
+        return space.render_uint8(space.truncate(space.from_z(z, labels), truncation, labels))
 
     def interpolate(
         self,
@@ -90,120 +94,127 @@ class Model:
         truncation: float = 1.0,
         label: str | None = None,
     ) -> Tensor:
-        """The way from seed to seed, uint8 (F, C, H, W): `frames` from each to the next, then the last.
+        """Interpolate between seeds, uint8 (F, C, H, W): `frames` from each to the next, then the last.
 
         Args:
-            loop: from the last on to the first, with which it then does not end.
-            space: "z", along the sphere, or "w" of generators with a mapping, straight; w where there is one.
-            truncation: as for `draw`.
-            label: name of a class; without, it is that of the first seed, for a class has no place in z, and in w each
-                seed has its own.
+            loop: continue from the last to the first, which is not repeated.
+            space: "z" (spherical) or "w" (linear, of generators with a mapping network); the default is w if possible.
+            truncation: as in `generate`.
+            label: name of a class. By default z uses the class of the first seed, and w that of each seed.
 
         Raises:
-            UserError: as `draw`; there is no such space, or there are fewer than two seeds.
+            UserError: as `generate`; there is no such space, or fewer than two seeds.
         """
-        z, labels = self.latents_of(seeds, label)
+        z, labels = self.sample_z(seeds, label)
         place = Space(self.generator, "w" if truncation != 1 and not space else space)
         if truncation != 1 and place.name == "z":
-            raise UserError("truncation is of w, and the way goes through z")
-        return way(place, place.truncate(place.of(z, labels), truncation, labels), labels, frames, loop)
+            raise UserError("truncation works in w only; use space w, or no truncation")
+        latents = place.truncate(place.from_z(z, labels), truncation, labels)
+        return interpolate(place, latents, labels, frames, loop)
 
-    def between(self, points: Tensor, label: Tensor | None = None, frames: int = 30, loop: bool = False) -> Tensor:
-        """The way from point to point, uint8 (F, C, H, W), as `interpolate` goes from seed to seed.
+    def interpolate_latents(
+        self, latents: Tensor, label: Tensor | None = None, frames: int = 30, loop: bool = False
+    ) -> Tensor:
+        """Interpolate between latents, such as those of `project` and `edit`: uint8 (F, C, H, W).
 
         Args:
-            points: of w, or of z without a mapping, such as `project` and `edit` give.
-            label: (N,), of generators with classes, of which in z that of the first is drawn.
+            label: (N,), of generators with classes; z uses the first.
 
         Raises:
-            UserError: there are fewer than two points.
+            UserError: there are fewer than two latents.
         """
-        return way(Space(self.generator), points, label, frames, loop)
+        return interpolate(Space(self.generator), latents, label, frames, loop)
 
     def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
-        """Directions by name, (latent,) each as long as images usually lie apart along it: sefa0, ..., pca0, ...
-
-        They are of w where there is a mapping, else of z.
+        """Return directions by name, sefa0, ..., pca0, ...: (latent_dim,) with the length of one standard deviation.
 
         Args:
-            sefa: how many of `gan.latent.directions.sefa`, of all layers.
-            pca: how many of `ganspace`.
-            label: name of the class whose images are taken; without, the first.
+            sefa: number of directions of `gan.latent.directions.sefa`, over all layers.
+            pca: number of directions of `ganspace`.
+            label: name of the class whose images are used; the default is the first.
 
         Raises:
-            UserError: there is no such class.
+            UserError: there is no such class, or the generator lacks what a method needs.
         """
-        place = Space(self.generator)
-        of = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
-        found = {f"sefa{n}": vector for n, vector in enumerate(directions.sefa(place, of).scaled()[:sefa])}
+        space = Space(self.generator)
+        labels = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
+        found: dict[str, Tensor] = {}
+        if sefa:
+            found |= {f"sefa{n}": each for n, each in enumerate(directions.sefa(space, labels).scaled()[:sefa])}
         if pca:
-            found |= {f"pca{n}": vector for n, vector in enumerate(directions.ganspace(place, pca, of).scaled())}
+            found |= {f"pca{n}": each for n, each in enumerate(directions.ganspace(space, pca, labels).scaled())}
         return found
 
-    def edit(self, points: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor:
-        """Points of w, or of z without a mapping, (N, latent) or (N, layers, latent), moved until their pictures have
-        that much more of each attribute: `model.edit(points, brightness=0.5, contrast=0)`.
+    def edit(self, latents: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor:
+        """Return latents (N, latent_dim) or (N, layers, latent_dim) whose images have attributes changed.
+
+        For example: `model.edit(latents, brightness=0.5, contrast=0)`.
 
         Args:
             label: (N,), of generators with classes.
-            settings: of `attributes` in units of how far images usually differ, where 0 holds an attribute while
-                all else changes; of `gan.latent.position.POSITIONS` in units that are said there; of `vectors`.
+            settings: of `attributes`, in standard deviations over images, where 0 fixes an attribute while others
+                change; of `gan.latent.position.POSITIONS`, in the units given there; of `vectors`.
 
         Raises:
-            UserError: there is no such attribute, gray images have none, or a value is not finite.
+            UserError: there is no such attribute, images are gray and have no color, or a value is not finite.
         """
-        place, there = Space(self.generator), points
+        space, moved = Space(self.generator), latents
         for name, value in settings.items():
             if not math.isfinite(value):
-                raise UserError(f"{name}={value}: a finite number")
+                raise UserError(f"{name}={value}: give a finite number")
             if value and name in self.vectors:
-                there = there + value * self.vectors[name]
-        there = position.moved(place, there, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
+                moved = moved + value * self.vectors[name]
+        moved = position.edit(space, moved, {name: settings.get(name, 0.0) for name in POSITIONS}, label)
         named = {name: value for name, value in settings.items() if name not in (*POSITIONS, *self.vectors)}
         for name in named:
             attributes.check(name, self.attributes)
         by = {name: value * self.units[name] for name, value in named.items()}
-        return attributes.moved(place, there, self.attributes, by, label, since=points)
+        return attributes.edit(space, moved, self.attributes, by, label, relative_to=latents)
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
-        """What `edit` changes by name: color and light; others can be put in, such as classes that a classifier tells:
-        `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`."""
-        return attributes.of_pictures(self.draw([0]).shape[1])
+        """Attributes that `edit` changes by name: brightness, color and so on.
+
+        Add others, such as the classes of a classifier:
+        `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`.
+        """
+        return attributes.for_channels(self.generate([0]).shape[1])
 
     @property
     def units(self) -> dict[str, float]:
-        """How far images usually differ in each attribute."""
-        new = {name: each for name, each in self.attributes.items() if name not in self.spreads}
+        """Standard deviation of each attribute over images."""
+        new = {name: each for name, each in self.attributes.items() if name not in self._stds}
         if new:
-            labels = classes_of(range(PICTURES), self.class_counts)
+            labels = classes_of(range(NUM_IMAGES), self.class_counts)
             with torch.no_grad():
-                self.spreads |= attributes.spread(Space(self.generator), new, labels)
-        return self.spreads
+                self._stds |= attributes.std(Space(self.generator), new, labels)
+        return self._stds
 
-    def measuring(self, samples: int = 256) -> Callable[[str], Effect]:
-        """A function that says of an attribute, by its name, what setting it does to the images of seeds 0 to
-        samples - 1: `model.measuring()("brightness").slope`."""
-        place = Space(self.generator)
-        points, labels = self.points(list(range(samples)))
-        pictures = place.seen(points, labels)
+    def attribute_effects(self, samples: int = 256) -> Callable[[str], Effect]:
+        """Return a function that measures the effect of setting an attribute on the images of seeds 0 to samples - 1.
+
+        For example: `model.attribute_effects()("brightness").slope`.
+        """
+        space = Space(self.generator)
+        latents, labels = self.latents(list(range(samples)))
+        images = space.render(latents, labels)
 
         def edited(name: str, value: float) -> Tensor:
-            return place.seen(self.edit(points, labels, **{name: value}), labels)
+            return space.render(self.edit(latents, labels, **{name: value}), labels)
 
-        return lambda name: effects.effect(name, pictures, edited, self.attributes, self.units)
+        return lambda name: effects.effect(name, images, edited, self.attributes, self.units)
 
-    def drawn(self, points: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
-        """The pictures uint8 (N, C, H, W) of points of w, or of z without a mapping, such as `project` and `edit` give.
+    def synthesize(self, latents: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
+        """Return the images uint8 (N, C, H, W) of latents, such as those of `project` and `edit`.
 
         Args:
             label: (N,), of generators with classes.
-            size: (height, width) of the pictures, if another than in training.
+            size: (height, width) of the images; the default is that of training.
 
         Raises:
-            UserError: the generator cannot draw that size.
+            UserError: the generator cannot generate that size.
         """
-        return Space(resized(self.generator, size) if size else self.generator).draw(points, label)
+        return Space(resized(self.generator, size) if size else self.generator).render_uint8(latents, label)
 
     def project(
         self,
@@ -214,100 +225,98 @@ class Model:
         label: str | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> Projection:
-        """The points whose pictures are nearest to images uint8 (N, C, H, W): `model.project(images).points`.
+        """Find the latents whose images are nearest to images uint8 (N, C, H, W): `model.project(images).latents`.
 
         Args:
-            space: that is searched: "z", "w", or "w+" with a point for each layer; w where there is one. What is found
-                in z is given in w where there is one, as `edit` and `drawn` take it.
-            starts: points near each image to begin from, of which the best goes on.
+            space: the space to search: "z", "w", or "w+" with a latent per layer; the default is w if possible. Latents
+                found in z are returned in w if there is a mapping network, as `edit` and `synthesize` take them.
+            starts: initial latents per image; the best continues.
             steps: of Adam.
-            label: name of the class to draw images of; without, that of the best start.
-            advance: told of how many more of `gan.latent.projection.passes` are done.
+            label: name of the class of all images; the default is that of the best start.
+            advance: called with the number of further passes, of `gan.latent.projection.num_passes`.
 
         Raises:
-            UserError: images are of another shape or type; there is no such space or class.
+            UserError: images have another shape or type; there is no such space or class.
         """
-        place, shape = Space(self.generator, "w" if space == "w+" else space), self.draw([0]).shape[1:]
+        place, shape = Space(self.generator, "w" if space == "w+" else space), self.generate([0]).shape[1:]
         if images.shape[1:] != shape or images.dtype != torch.uint8:
             given, own = f"{images.dtype} {tuple(images.shape[1:])}", f"{torch.uint8} {tuple(shape)}"
-            raise UserError(f"images of {given}: this generator draws {own}")
+            raise UserError(f"images are {given}; this generator needs {own}")
         labels = None if label is None else torch.full((len(images),), self.label_of(label))
         options = (starts, steps, space == "w+", labels, self.class_counts, advance)
-        return projection.project(place, images, *options).within(Space(self.generator), place)
+        return projection.project(place, images, *options).convert(place, Space(self.generator))
 
-    def points(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
-        """What seeds draw, as points of w, or of z without a mapping, (N, latent), and labels as of `latents_of`.
+    def latents(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return the latents (N, latent_dim) of seeds, and labels as `sample_z`.
 
         Raises:
-            UserError: as `latents_of`.
+            UserError: as `sample_z`.
         """
-        z, labels = self.latents_of(seeds, label)
-        return Space(self.generator).of(z, labels), labels
+        z, labels = self.sample_z(seeds, label)
+        return Space(self.generator).from_z(z, labels), labels
 
-    def latents_of(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
-        """Latents (N, latent), and labels (N,) where there are classes: those of `label`, or each seed's own.
+    def sample_z(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
+        """Return z (N, latent_dim) and labels (N,), or None without classes: those of `label`, or of each seed.
 
         Raises:
-            UserError: a seed is not in 0..2^63-1, there are none, or no such class.
+            UserError: there are no seeds, a seed is not in 0..2^63-1, or there is no such class.
         """
         for seed in seeds:
-            if not 0 <= seed <= LARGEST_SEED:
-                raise UserError(f"seed {seed}: seeds go from 0 to 2^63-1")
+            if not 0 <= seed <= MAX_SEED:
+                raise UserError(f"seed {seed}: give seeds from 0 to 2^63-1")
         if not seeds:
             raise UserError("no seeds: give at least one")
         labels = classes_of(seeds, self.class_counts)
         if label is not None:
             labels = torch.full((len(seeds),), self.label_of(label))
-        return latents(seeds, self.generator.latent_dim), labels
+        return sampling.latents(seeds, self.generator.latent_dim), labels
 
     def label_of(self, name: str) -> int:
         if not self.classes:
-            raise UserError(
-                f"class {name}: the generator was trained without classes; data.labels=true trains with them"
-            )
+            raise UserError(f"class {name}: the generator was trained without classes; train with data.labels=true")
         if name not in self.classes:
-            raise UserError(f"class {name}: there are {', '.join(self.classes)}")
+            raise UserError(f"class {name}: choose from {', '.join(self.classes)}")
         return self.classes.index(name)
 
 
-def way(space: Space, points: Tensor, labels: Tensor | None, frames: int, loop: bool) -> Tensor:
-    """The pictures of `path`, uint8 (F, C, H, W)."""
-    if len(points) < 2:
-        raise UserError("a way goes from one image to another: give at least two")
-    on = path(points, frames, loop, spherical=space.name == "z")
-    return space.draw(on, None if labels is None or space.name == "w" else labels[:1].expand(len(on)))
+def interpolate(space: Space, latents: Tensor, labels: Tensor | None, frames: int, loop: bool) -> Tensor:
+    """Return the images uint8 (F, C, H, W) of interpolated latents."""
+    if len(latents) < 2:
+        raise UserError("interpolation needs at least two images")
+    path = interpolation.interpolate(latents, frames, loop, spherical=space.name == "z")
+    return space.render_uint8(path, None if labels is None or space.name == "w" else labels[:1].expand(len(path)))
 
 
-def load(run: str | os.PathLike[str], checkpoint: str = "best", average: float | None = None) -> Model:
-    """The averaged generator of a run folder or a checkpoint file.
+def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:
+    """Load the EMA generator of a run folder or a checkpoint file.
 
     Args:
         checkpoint: "best", "last" or the path of a file.
-        average: width of one of model.power_ema, in place of the first average.
+        ema: width of one of model.power_averages; the default is that of model.ema_half_life.
 
     Raises:
-        UserError: there is none, it is damaged, comes from elsewhere, or names a network that is not gan's.
+        UserError: there is none, it is damaged, or it does not come from gan.
     """
-    path = checkpoints.find_checkpoint(run, checkpoint)
-    return drawing(path, *loading.network_of(path, average))
+    path = checkpoint_of(run, checkpoint)
+    return from_checkpoint(path, *loading.load_generator(path, ema))
 
 
-def drawing(path: Path, generator: Any, state: dict[str, Any]) -> Model:
-    """What `load` gives, of a checkpoint that has been read."""
+def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
+    """Return the model of a generator and its checkpoint, as `load_generator` returns them."""
     if not hasattr(generator, "latent_dim"):
-        raise UserError(f"{path}: it translates pictures, and draws none from seeds; gan translate does")
+        raise UserError(f"{path}: translates images and generates none from seeds; use gan translate")
     names = state.get("classes", [])
-    counts = counts_of(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
+    counts = checked_counts(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
     reestimate_batch_norm(generator, generator.latent_dim, counts)
     return Model(generator, int(state["images"]), state["config"], names, counts)
 
 
-def counts_of(counts: Any, names: int, generator: Any, path: Path) -> Tensor:
-    """The images of each class (classes,) as a checkpoint has them; UserError where they are not of its classes."""
+def checked_counts(counts: Any, names: int, generator: Any, path: Path) -> Tensor:
+    """Return the training images of each class (classes,); raise UserError if they do not fit the generator."""
     expected = getattr(generator, "classes", 0)
     fits = isinstance(counts, Tensor) and counts.is_floating_point() and tuple(counts.shape) == (expected,)
     if not fits or names != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
         raise UserError(
-            f"{path}: its generator has {expected} classes, and its names or counts of classes are of others"
+            f"{path}: its generator has {expected} classes, and its names or counts of classes do not fit them"
         )
     return counts

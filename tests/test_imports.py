@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gan.cli import COMMANDS
+
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "latent")
 MAY_IMPORT_HYDRA = {"config.py", "differences.py", "job.py", "launch.py", "overrides.py", "resolvers.py"}
@@ -69,14 +71,19 @@ def wanted(file: Path) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "command", [["train.py", "--help"], ["-m", "gan.cli", "--help"], ["-m", "gan.cli", "generate", "--help"]]
+    "command",
+    [["train.py", "--help"], ["-m", "gan.cli", "--help"], *(["-m", "gan.cli", name, "--help"] for name in COMMANDS)],
+    ids=" ".join,
 )
 def test_help_does_not_import_torch(command: list[str]) -> None:
     run = subprocess.run(
         [sys.executable, "-X", "importtime", *command], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert "usage" in run.stdout.lower() or "python train.py" in run.stdout
-    assert not [line for line in run.stderr.splitlines() if line.split("|")[-1].strip() in ("torch", "lightning")]
+    imported = {line.split("|")[-1].strip() for line in run.stderr.splitlines()}
+    assert not imported & {"torch", "lightning"}
+    commands = {name for name in COMMANDS if f"gan.commands.{name}" in imported}
+    assert commands <= {*command, *(["directions"] if "edit" in command else [])}  # none but the one that is asked for
 
 
 def test_weights_are_never_loaded_as_code() -> None:

@@ -1,4 +1,4 @@
-"""Compare runs: what differs in their configuration, their scores, speed and time, and curves of their metrics."""
+"""Compare runs: a table of the options that differ, scores, speed and time, and curves of the metrics."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
@@ -17,29 +18,34 @@ from gan.common.progress import duration
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 
-# What says where and how long a run was, not what it was.
-INCIDENTAL = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
-WIDEST = 28  # letters of a cell
-MOST_CURVES = 50
+# Options that do not change the result of a run.
+IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
+MAX_CELL = 28  # characters
+MAX_CURVES = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders, or folders of runs such as a sweep's")
-    parser.add_argument("--out", type=Path, metavar="PNG", help="curves of the metrics over images and over time")
-    parser.add_argument("--json", action="store_true", help="a JSON object a run instead of the table")
-    parser.add_argument("--force", action="store_true", help="write over a PNG that exists")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or folder of runs such as that of a sweep")
+    options.add_out(parser, "file for curves of the metrics over images and over time", required=False, metavar="PNG")
+    parser.add_argument("--json", action="store_true", help="print a JSON object per run instead of the table")
+    options.add_force(parser, "overwrite an existing PNG")
 
 
 class Run(NamedTuple):
-    """What is known of one run."""
+    """One run.
+
+    Attributes:
+        config: options by dotted names.
+        lines: of metrics.jsonl.
+    """
 
     folder: Path
-    config: dict[str, Any]  # flat, by dotted names
-    lines: list[dict[str, Any]]  # of metrics.jsonl
+    config: dict[str, Any]
+    lines: list[dict[str, Any]]
 
     @property
     def scores(self) -> dict[str, float]:
-        """All scores of the evaluation that was best by the run's objective."""
+        """All scores of the evaluation that is best by the run's objective."""
         objective = str(self.config.get("objective"))
         trained = [line for line in self.lines if line["images"] > 0]
         scored = [line for line in trained if math.isfinite(line.get(objective, math.nan))]
@@ -48,9 +54,9 @@ class Run(NamedTuple):
 
     @property
     def clock(self) -> list[float]:
-        """Seconds of training up to each line: those between two starts of a resumed run do not count."""
+        """Seconds of training up to each line, without the time between interruption and resume."""
         rate, rates = math.inf, []
-        for line in reversed(self.lines):  # the first line of a start has no rate: it takes that of the next
+        for line in reversed(self.lines):  # the first line after a start has no rate, and takes that of the next
             measured = line.get("time/images_per_second", math.nan)
             rate = measured if measured > 0 else rate
             rates.append(rate)
@@ -63,11 +69,11 @@ class Run(NamedTuple):
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if arguments.out and arguments.out.exists() and not arguments.force:
-        raise UserError(f"--out {arguments.out}: exists already; --force writes over it")
-    found = [load(folder) for folder in folders(arguments.runs)]
-    options = differing(found)
-    table = [summary(one, options) for one in found]
+    if not arguments.force:
+        options.refuse_existing_file(arguments.out, "--out ")
+    found = [load(folder) for folder in find_runs(arguments.runs)]
+    names = differing_options(found)
+    table = [summary(one, names) for one in found]
     if arguments.out:
         plot(found, arguments.out)
     if arguments.json:
@@ -78,8 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"curves: {arguments.out}")
 
 
-def folders(given: list[str]) -> list[Path]:
-    """The run folders that are meant: each of the given, or those in it."""
+def find_runs(given: list[str]) -> list[Path]:
+    """Return the run folders: each given path, or those inside it."""
     found: list[Path] = []
     for name in given:
         path = Path(name)
@@ -89,7 +95,7 @@ def folders(given: list[str]) -> list[Path]:
             else sorted(p.parent for p in path.glob(f"*/{run_folder.CONFIG}"))
         )
         if not inside:
-            raise UserError(f"{path}: neither a run folder nor a folder of runs")
+            raise UserError(f"{path}: is neither a run folder nor a folder of runs")
         found += inside
     return list(dict.fromkeys(found))
 
@@ -98,23 +104,24 @@ def load(folder: Path) -> Run:
     return Run(folder, flatten(run_folder.read_config(folder)), read_metrics(folder / run_folder.METRICS))
 
 
-def differing(found: list[Run]) -> list[str]:
-    """The options that are not the same in all runs; one that only follows from another of them is left out."""
+def differing_options(found: list[Run]) -> list[str]:
+    """Return the options that differ between runs. Of options that always change together, keep the shortest name."""
     names = sorted({name for one in found for name in one.config})
-    names = [name for name in names if not name.startswith(INCIDENTAL)]
+    names = [name for name in names if not name.startswith(IGNORED)]
     values = {name: [json.dumps(one.config.get(name), default=str) for one in found] for name in names}
     different = [name for name in names if len(set(values[name])) > 1]
     shortest = sorted(different, key=lambda name: (name.count("."), len(name)))
-    kept = {json.dumps(values[name]): name for name in reversed(shortest)}  # of those that go together, the shortest
+    kept = {json.dumps(values[name]): name for name in reversed(shortest)}
     return [name for name in different if name in kept.values()]
 
 
-def summary(one: Run, options: list[str]) -> dict[str, Any]:
+def summary(one: Run, names: list[str]) -> dict[str, Any]:
+    """Return a row of the table."""
     measured = (line.get("time/images_per_second", math.nan) for line in one.lines)
     rates = sorted(rate for rate in measured if math.isfinite(rate))
     return {
         "run": str(one.folder),
-        **{name: one.config.get(name) for name in options},
+        **{name: one.config.get(name) for name in names},
         **one.scores,
         "images seen": max((line["images"] for line in one.lines), default=0),
         "images/s": round(rates[len(rates) // 2], 1) if rates else None,
@@ -123,7 +130,7 @@ def summary(one: Run, options: list[str]) -> dict[str, Any]:
 
 
 def print_table(table: list[dict[str, Any]]) -> None:
-    """A row a run, as wide as it must be."""
+    """Print a row per run, with columns as wide as needed."""
     names = list(dict.fromkeys(name for row in table for name in row))
     headings = ["time" if name == "seconds" else one_line(short(name, names)) for name in names]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
@@ -133,7 +140,7 @@ def print_table(table: list[dict[str, Any]]) -> None:
 
 
 def short(name: str, names: list[str]) -> str:
-    """As many last parts of a dotted name as tell it from the others."""
+    """Return the shortest unique tail of a dotted name."""
     parts = name.removeprefix("eval/").removesuffix("._target_").split(".")
     for count in range(1, len(parts)):
         tail = ".".join(parts[-count:])
@@ -152,11 +159,11 @@ def cell(name: str, value: Any) -> str:
     if name.endswith("_target_"):
         value = str(value).rpartition(".")[2]
     text = f"{value:,}" if name == "images seen" else str(value)
-    return text if len(text) <= WIDEST or name == "run" else "..." + text[3 - WIDEST :]
+    return text if len(text) <= MAX_CELL or name == "run" else "..." + text[3 - MAX_CELL :]
 
 
 def plot(found: list[Run], path: Path) -> None:
-    """A row of axes a metric: over images, over minutes."""
+    """Plot each metric over images and over minutes."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -164,9 +171,9 @@ def plot(found: list[Run], path: Path) -> None:
 
     names = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
     if not names:
-        raise UserError("none of the runs has an evaluation; there are no curves to draw")
-    if len(names) > MOST_CURVES:
-        raise UserError(f"{len(names):,} different scores are more than can be drawn; give fewer runs")
+        raise UserError("--out: no run has an evaluation, so there are no curves")
+    if len(names) > MAX_CURVES:
+        raise UserError(f"--out: {len(names):,} metrics are too many to plot; give fewer runs")
     figure, axes = pyplot.subplots(
         len(names), 2, figsize=(10, 2.4 * len(names)), sharey="row", squeeze=False, layout="constrained"
     )

@@ -1,4 +1,4 @@
-"""Look at a folder of images before training on it, and at the cache of decoded images."""
+"""Check a folder of images before training, pack images as shards, and manage the cache of decoded images."""
 
 from __future__ import annotations
 
@@ -12,35 +12,36 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gan.commands import add_command
-from gan.common.errors import UserError, to_line, writing
+from gan.commands import options
+from gan.commands.options import add_command, parse_size
+from gan.common.errors import to_line, writing
 from gan.common.progress import counting
 
-SHOWN = 10  # lines of each list in the printed report; --json has all
-SHEET = 64  # pictures on the contact sheet
+MAX_LINES = 10  # of each list in the printed report; --json has all
+SHEET_IMAGES = 64
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
-    check = add_command(parts, "check", "report on a folder and suggest options; changes nothing in it")
+    check = add_command(parts, "check", "report on a folder of images and suggest options; read-only")
     check.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
-    check.add_argument("--size", help="training size, 64 or 96x64 (height x width); default: what suits the images")
-    check.add_argument("--sheet", type=Path, metavar="PNG", help="contact sheet of what a training would see")
-    check.add_argument("--json", action="store_true", help="the whole report as JSON on the standard output")
+    options.add_size(check, "training size", "one that suits the images")
+    check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images")
+    check.add_argument("--json", action="store_true", help="print the whole report as JSON")
     pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
-    pack.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder of the shards; new or empty")
-    pack.add_argument("--size", default="64", help="64 or 96x64 (height x width; default: %(default)s)")
+    options.add_out(pack, "folder of the shards; new or empty")
+    options.add_size(pack, "size of the images", default="64")
     pack.add_argument("--channels", type=int, default=3, help="1, 3 or 4 (default: %(default)s)")
     pack.add_argument("--fit", default="crop", help="crop, pad or stretch (default: %(default)s)")
     pack.add_argument("--resample", default="auto", help="as data.resample (default: %(default)s)")
-    pack.add_argument("--frames", default="first", help="first or all (default: %(default)s)")
+    pack.add_argument("--frames", default="first", help="first or all frames of an animation (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
-                      help="take sub-folders for classes, or a CSV or JSON file of files and labels")  # fmt: skip
-    cache = add_command(parts, "cache", "list or remove decoded images")
+                      help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
+    cache = add_command(parts, "cache", "list or clear the cache of decoded images")
     what = cache.add_mutually_exclusive_group(required=True)
-    what.add_argument("--list", action="store_true", help="sets of decoded images, the last used first")
-    what.add_argument("--clear", action="store_true", help="remove all; they are made again when needed")
+    what.add_argument("--list", action="store_true", help="list the sets of decoded images, the last used first")
+    what.add_argument("--clear", action="store_true", help="remove all sets; they are decoded again when needed")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -59,9 +60,8 @@ def check(arguments: argparse.Namespace) -> None:
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
-    if arguments.sheet and arguments.sheet.exists():
-        raise UserError(f"--sheet {arguments.sheet}: exists already; give another name")
-    with redirect_stdout(sys.stderr):  # so that the standard output is the report
+    options.refuse_existing_file(arguments.sheet, "--sheet ", "give another name")
+    with redirect_stdout(sys.stderr):  # so that the standard output has only the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
             facts = inspect_files(files, advance)
@@ -70,41 +70,40 @@ def check(arguments: argparse.Namespace) -> None:
             report["suggestion"]["command"] = command(arguments.roots, report["suggestion"])
             if arguments.sheet:
                 draw_sheet(files, facts, report["suggestion"], arguments.sheet)
-    print(json.dumps(report, indent=2) if arguments.json else in_words(report))
+    print(json.dumps(report, indent=2) if arguments.json else as_text(report))
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
-    """Pictures spread evenly over the set, as the suggested options make them, four channels on a checkerboard."""
+    """Save images spread evenly over the set, decoded with the suggested options; four channels on a checkerboard."""
     import numpy as np
     import torch
 
-    from gan.commands.given import Taken, taken
     from gan.data.decoding.decode import Decoder
     from gan.data.decoding.pool import CRASHED, parallel_map
     from gan.images.convert import grid, save_png
+    from gan.inference.inputs import Decoded, decode
 
-    options = {name: suggestion[name] for name in ("channels", "fit", "resample")}
-    decoder = Decoder(tuple(suggestion["size"]), **options)
+    decoder = Decoder(tuple(suggestion["size"]), **{name: suggestion[name] for name in ("channels", "fit", "resample")})
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]
-    chosen = [good[int(place)] for place in np.linspace(0, len(good) - 1, min(SHEET, len(good))).round()]
-    parts = parallel_map(partial(taken, decoder), chosen, lambda file: Taken(error=CRASHED))
+    chosen = [good[int(row)] for row in np.linspace(0, len(good) - 1, min(SHEET_IMAGES, len(good))).round()]
+    parts = parallel_map(partial(decode, decoder), chosen, lambda file: Decoded(error=CRASHED))
     found = [image.pixels for part in parts for image in part if image.pixels is not None]
-    pictures = np.stack(found)  # (N, C, H, W)
+    images = np.stack(found)  # (N, C, H, W)
     if decoder.channels == 4:
-        rows, columns = np.indices(pictures.shape[2:])
+        rows, columns = np.indices(images.shape[2:])
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
-        pictures = (pictures[:, :3] + board * (255 - pictures[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
+        images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
     with writing(f"--sheet {path}"):
-        save_png(grid(torch.from_numpy(pictures)), path)
+        save_png(grid(torch.from_numpy(images)), path)
     print(f"contact sheet: {path}")
 
 
-def in_words(report: dict[str, Any]) -> str:
-    """The report for people."""
+def as_text(report: dict[str, Any]) -> str:
+    """Return the report as text."""
     lines = [f"{', '.join(report['folder'])}: {report['files']:,} images, {report['readable']:,} readable"]
     lines += listed("cannot be read", [f"{path!r}: {reason}" for path, reason in report["unreadable"].items()])
     if report["others"]:
-        lines += [f"other files, not looked at: {counts(report['others'])}"]
+        lines += [f"other files, which are ignored: {counts(report['others'])}"]
     if "suggestion" not in report:
         return "\n".join(lines)
     sides, shape = report["sides"], report["height_to_width"]
@@ -114,19 +113,19 @@ def in_words(report: dict[str, Any]) -> str:
         f"sizes (width x height): {counts(report['sizes'])}",
         "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
         + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
-        "height to width: " + ", ".join(f"{value:g} at {share}" for share, value in shape.items()),
+        "height to width: " + ", ".join(f"{value:g} at {quantile}" for quantile, value in shape.items()),
         f"{report['transparent']:,} have transparent pixels, {report['gray']:,} are gray, "
         f"{report['sprites']:,} are pixel art",
     ]
     if report["animations"]:
-        lines += [f"{len(report['animations']):,} have several pictures, {report['images']:,} with data.frames=all"]
+        lines += [f"{len(report['animations']):,} are animations; data.frames=all gives {report['images']:,} images"]
     if len(report["classes"]) > 1:
         lines += [f"class folders (data.labels=true): {counts(report['classes'])}"]
-    for kind, meaning in (("exact", "equal pixel for pixel"), ("near", "nearly alike")):
-        alike = report["duplicates"][kind]
-        more = sum(map(len, alike)) - len(alike)
-        title = f"groups are {meaning}, {more:,} images beyond the first of each"
-        lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in alike], len(alike))
+    for kind, meaning in (("exact", "identical"), ("near", "nearly identical")):
+        groups = report["duplicates"][kind]
+        more = sum(map(len, groups)) - len(groups)
+        title = f"groups of {meaning} images, with {more:,} images beyond the first of each"
+        lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in groups], len(groups))
     suggestion = report["suggestion"]
     height, width = suggestion["size"]
     lines += listed(f"smaller than {height}x{width} (height x width)", [repr(path) for path in report["smaller"]])
@@ -143,23 +142,16 @@ def in_words(report: dict[str, Any]) -> str:
 def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[str]:
     if not lines:
         return []
-    more = [f"  and {len(lines) - SHOWN:,} more (--json has all)"] if len(lines) > SHOWN else []
-    return [f"{len(lines) if count is None else count:,} {title}:", *(f"  {line}" for line in lines[:SHOWN]), *more]
+    more = [f"  and {len(lines) - MAX_LINES:,} more (--json has all)"] if len(lines) > MAX_LINES else []
+    title = f"{len(lines) if count is None else count:,} {title}:"
+    return [title, *(f"  {line}" for line in lines[:MAX_LINES]), *more]
 
 
 def counts(table: dict[str, int]) -> str:
-    """As in "PNG 12, JPEG 3"; the rest of a long table as a number."""
-    shown = list(table.items())[:SHOWN]
-    rest = [f"{len(table) - SHOWN:,} more"] if len(table) > SHOWN else []
+    """Return "PNG 12, JPEG 3", with a count of the rest of a long table."""
+    shown = list(table.items())[:MAX_LINES]
+    rest = [f"{len(table) - MAX_LINES:,} more"] if len(table) > MAX_LINES else []
     return ", ".join([*(f"{name} {count:,}" for name, count in shown), *rest])
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """ "64" or "96x64", height first."""
-    sides = [int(side) for side in text.lower().split("x") if side.isdecimal() and int(side) > 0]
-    if len(sides) != len(text.split("x")) or len(sides) not in (1, 2):
-        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
-    return sides[0], sides[-1]
 
 
 def pack_shards(arguments: argparse.Namespace) -> None:
@@ -169,8 +161,8 @@ def pack_shards(arguments: argparse.Namespace) -> None:
     from gan.data.shards.pack import pack
 
     size = parse_size(arguments.size)
-    options = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
-    written = pack(arguments.roots, arguments.out, Decoder(size, **options), arguments.labels, cores())
+    decoding = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
+    written = pack(arguments.roots, arguments.out, Decoder(size, **decoding), arguments.labels, cores())
     words = [f"data.root={quoted(str(arguments.out))}", f"data.size=[{size[0]},{size[1]}]"]
     words += [f"data.channels={arguments.channels}"]
     print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command("stream", words))

@@ -1,4 +1,4 @@
-"""Find directions of the latents in which a trained run's images change, and draw a sheet of each."""
+"""Find latent directions in which a trained run's images change, and draw a sheet of each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.commands.generate import checked_device, choose_model, chosen_model, in_run, parse_seeds
-from gan.commands.resumable import Findings
+from gan.commands import options
+from gan.commands.resumable import Results
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import file_name
@@ -25,103 +25,98 @@ if TYPE_CHECKING:
 FOLDER = "directions"
 FILE = "directions.safetensors"
 ATTRIBUTES = "attributes.json"
-STEPS = (-3, -2, -1, 0, 1, 2, 3)  # a sheet's columns, in units of how far images usually lie apart
-SET = (-1.0, -0.5, 0.0, 0.5, 1.0)  # the columns of an attribute's
+STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a direction's sheet, in standard deviations
+SETTINGS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # columns of an attribute's sheet
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", help="run folder")
-    parser.add_argument("--sefa", type=int, default=8, metavar="N", help="of the weights (default: %(default)s)")
-    parser.add_argument("--pca", type=int, default=8, metavar="N", help="of many images (default: %(default)s)")
-    parser.add_argument("--seeds", default="0-3", help="a sheet's rows (default: %(default)s)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help=f"for {FILE} and the sheets (default: RUN/{FOLDER})")
-    parser.add_argument("--class", dest="label", metavar="NAME", help="whose images are taken, with data.labels")
-    parser.add_argument(
-        "--attributes",
-        type=int,
-        default=0,
-        metavar="N",
-        help="over so many images, as 256, measure what gan edit --set does; also written to attributes.json",
-    )
-    parser.add_argument("--recognition", type=Path, metavar="DIR", help="also measure the classes of a classifier that "
-                        "gan recognize fit has made with this run")  # fmt: skip
-    choose_model(parser)
-    parser.add_argument("--force", action="store_true", help="write over directions that exist")
+    options.add_run(parser)
+    parser.add_argument("--sefa", type=int, default=8, metavar="N", help="directions of SeFa, from the weights "
+                        "(default: %(default)s)")  # fmt: skip
+    parser.add_argument("--pca", type=int, default=8, metavar="N", help="directions of GANSpace, from the principal "
+                        "components of many samples (default: %(default)s)")  # fmt: skip
+    options.add_seeds(parser, "0-3", "seeds of the sheets' rows")
+    options.add_out(parser, f"folder for {FILE} and the sheets (default: RUN/{FOLDER})", required=False)
+    options.add_class(parser, "the first for directions, that of each seed for the sheets")
+    parser.add_argument("--attributes", type=int, default=0, metavar="N", help="also measure the effect of each "
+                        f"attribute of gan edit --set over N images, such as 256, and write {ATTRIBUTES}")  # fmt: skip
+    options.add_recognition(parser, "folder of gan recognize fit; with --attributes, also measure its classes")
+    options.add_weights(parser)
+    options.add_force(parser, "overwrite existing directions")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = parse_seeds(arguments.seeds)
-    out = in_run(arguments.run, arguments.out, FOLDER)
-    if (out / FILE).exists() and not arguments.force:
-        raise UserError(f"{out / FILE}: exists already; --force writes over it")
+    seeds = options.parse_seeds(arguments.seeds)
+    out = options.out_in_run(arguments.run, arguments.out, FOLDER)
+    if not arguments.force:
+        options.refuse_existing_file(out / FILE)
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
-        raise UserError("--sefa and --pca: nothing to find")
+        raise UserError("--sefa and --pca: give at least one direction")
     if arguments.attributes and arguments.attributes < 2:
-        raise UserError(f"--attributes {arguments.attributes}: at least 2 images")
+        raise UserError(f"--attributes {arguments.attributes}: give at least 2 images")
     if arguments.recognition and not arguments.attributes:
-        raise UserError("--recognition: classes are measured with --attributes N")
+        raise UserError("--recognition: give --attributes N too")
 
     from gan.latent import effects, store
     from gan.latent.space import Space
     from gan.recognition import classifier
 
-    model = chosen_model(arguments)
+    model = options.load_model(arguments)
     if arguments.recognition:
-        model.attributes = classes(arguments, arguments.recognition) | model.attributes
+        model.attributes = class_attributes(arguments, arguments.recognition) | model.attributes
     space = Space(model.generator)
-    learned = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
-    findings = Findings(out, arguments, store.fingerprint(model.generator), *learned)
-    points, labels = model.points(seeds, arguments.label)
+    dependencies = [arguments.recognition / classifier.WEIGHTS] if arguments.recognition else []
+    results = Results(out, arguments, store.fingerprint(model.generator), *dependencies)
+    latents, labels = model.latents(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     with writing(out):
-        (out / ATTRIBUTES).unlink(missing_ok=True)  # of what --force writes over
+        (out / ATTRIBUTES).unlink(missing_ok=True)  # which --force overwrites
         with counting(f"drawing sheets into {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
-                save_sheet(
-                    out / file_name(name, ".png"), [space.draw(points + step * vector, labels) for step in STEPS]
-                )
+                columns = [space.render_uint8(latents + step * vector, labels) for step in STEPS]
+                save_sheet(out / file_name(name, ".png"), columns)
                 advance(1)
         if arguments.attributes:
-            found = measured(model, arguments.attributes, findings)
+            found = measure(model, arguments.attributes, results)
             for name in found:
-                changed = [model.edit(points, labels, **{name: value}) for value in SET]
-                save_sheet(out / file_name(name, ".png"), [space.draw(each, labels) for each in changed])
+                edited = [model.edit(latents, labels, **{name: value}) for value in SETTINGS]
+                save_sheet(out / file_name(name, ".png"), [space.render_uint8(each, labels) for each in edited])
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
             print("\n".join(effects.table(found)))
-        store.write(out / FILE, vectors, space)  # at last, so that what was interrupted is not taken for whole
-        findings.done()
+        store.write(out / FILE, vectors, space)  # last, so that its presence means that all is complete
+        results.remove()
 
 
-def measured(model: Model, images: int, findings: Findings) -> dict[str, Effect]:
-    """What setting each attribute does."""
+def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:
+    """Return the effect of setting each attribute."""
     from gan.latent import effects
     from gan.latent.effects import Effect
     from gan.latent.position import POSITIONS
 
-    measure = model.measuring(images)
+    effect = model.attribute_effects(images)
 
     def values(name: str) -> dict[str, Any]:
-        return measure(name)._asdict()
+        return effect(name)._asdict()
 
     names, found = (*model.attributes, *POSITIONS), {}
     with counting(f"measuring attributes over {images} images", len(names)) as advance:
         for name in names:
-            found[name] = Effect(**findings.take(name, partial(values, name), effects.fits))
+            found[name] = Effect(**results.get(name, partial(values, name), effects.is_valid))
             advance(1)
     return found
 
 
-def classes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]:
-    """Those of the classifier in a folder, which is of the run, as attributes."""
+def class_attributes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]:
+    """Return the classes of the run's classifier in a folder as attributes."""
     from gan.recognition import classifier
 
-    device = checked_device(arguments.device)
+    device = options.check_device(arguments.device)
     return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
 
 
 def save_sheet(path: Path, columns: list[Tensor]) -> None:
-    """A picture of a sheet whose columns are uint8 (rows, C, H, W)."""
+    """Save a PNG of a sheet with columns uint8 (rows, C, H, W)."""
     import torch
 
     from gan.images.convert import grid, save_png

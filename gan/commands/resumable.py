@@ -1,4 +1,4 @@
-"""What a long command has found so far, so that the same command goes on where it was interrupted."""
+"""Save the intermediate results of a long command, so that rerunning it continues where it was interrupted."""
 
 from __future__ import annotations
 
@@ -12,64 +12,64 @@ from typing import Any
 from gan.common.files import write_atomically
 from gan.common.untrusted import read_json
 
-HOW = ("execute", "force")  # of a command's options, on which what it finds does not depend
-LARGEST = 64_000_000  # bytes of a file that may be of this program
+IGNORED = ("execute", "force")  # options on which results do not depend
+MAX_BYTES = 64_000_000  # of a file of results
 
 
-class Findings:
-    """Values by name, as JSON has them, each written as soon as it is found.
+class Results:
+    """Results by name, as JSON, each written as soon as it is computed.
 
     Args:
-        folder: that the command writes to.
-        arguments: its options.
-        of: what else the values depend on: digests, or files by what they hold, where they are there. What was found
-            with others lies apart.
+        folder: the command's output folder.
+        arguments: the command's options.
+        depends_on: what else the results depend on: digests, or files by their contents. Results of other options or
+            dependencies are kept in other files.
     """
 
-    def __init__(self, folder: Path, arguments: argparse.Namespace, *of: str | Path) -> None:
-        options = sorted((name, str(value)) for name, value in vars(arguments).items() if name not in HOW)
-        asked = hashlib.blake2b(json.dumps(options).encode(), digest_size=8)
-        for each in of:
+    def __init__(self, folder: Path, arguments: argparse.Namespace, *depends_on: str | Path) -> None:
+        options = sorted((name, str(value)) for name, value in vars(arguments).items() if name not in IGNORED)
+        key = hashlib.blake2b(json.dumps(options).encode(), digest_size=8)
+        for each in depends_on:
             if isinstance(each, str) or each.is_file():
-                asked.update(each.encode() if isinstance(each, str) else each.read_bytes())
-        self.path = folder / f".unfinished-{asked.hexdigest()}.json"
-        self.begun = self.path.is_file()
-        self.values: dict[str, Any] = stored(self.path) if self.begun else {}
+                key.update(each.encode() if isinstance(each, str) else each.read_bytes())
+        self.path = folder / f".unfinished-{key.hexdigest()}.json"
+        self.started = self.path.is_file()
+        self.values: dict[str, Any] = read(self.path) if self.started else {}
         if self.values:
-            print(f"going on with {len(self.values)} of what was found before")
+            print(f"resuming with {len(self.values)} results of an interrupted command")
 
     def write(self) -> None:
-        """Keep what there is, if only that the command was begun.
+        """Write the results; without any, the file shows that the command was started.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         text = json.dumps(self.values)
         write_atomically(self.path, lambda file: file.write(text.encode()))
 
-    def take(self, name: str, find: Callable[[], Any], fits: Callable[[Any], bool] = lambda value: True) -> Any:
-        """The value of that name, found now if it was not before.
+    def get(self, name: str, compute: Callable[[], Any], is_valid: Callable[[Any], bool] = lambda value: True) -> Any:
+        """Return the result of that name, and compute it if it is missing.
 
         Args:
-            fits: whether a value is such as `find` gives: one in a file that lies there may be of anything.
+            is_valid: whether a value read from the file can be a result of `compute`.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
-        if name not in self.values or not fits(self.values[name]):
-            self.values[name] = find()
+        if name not in self.values or not is_valid(self.values[name]):
+            self.values[name] = compute()
             self.write()
         return self.values[name]
 
-    def done(self) -> None:
-        """All is written where it belongs."""
+    def remove(self) -> None:
+        """Delete the file, since the command has finished."""
         self.path.unlink(missing_ok=True)
 
 
-def stored(path: Path) -> dict[str, Any]:
-    """The values in a file; none where it is damaged, as one of a disk that was full."""
+def read(path: Path) -> dict[str, Any]:
+    """Return the results in a file; none if it is damaged, for example by a full disk."""
     try:
-        values = read_json(path, LARGEST)
+        values = read_json(path, MAX_BYTES)
     except (OSError, ValueError):
         return {}
     return values if isinstance(values, dict) else {}

@@ -1,4 +1,4 @@
-"""Features of real images, kept in the cache: they are the same for all runs on a set."""
+"""Cache the features of real images, which all runs on a data set share."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gan.data.decoding.cache_index import folder
 from gan.metrics.extractors import features, fingerprint
 
 
-def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
-    """`features(extractor, images, advance)`, from the cache where they are in it."""
-    path = place(extractor, images)
+def cached_features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
+    """Return `features(extractor, images, advance)`, from the cache if they are there."""
+    path = cache_path(extractor, images)
     found = read(path)
     if found is None or len(found) != len(images):
         found = features(extractor, images, advance)
@@ -32,8 +32,8 @@ def remembered(extractor: Any, images: Tensor, advance: Callable[[int], None] = 
     return found
 
 
-def place(extractor: Any, images: Tensor) -> Path:
-    """Their file, named by all that they depend on: the pixels, the extractor, its code, its weights, its device."""
+def cache_path(extractor: Any, images: Tensor) -> Path:
+    """Return the file of features. Its name depends on the pixels and the extractor's code, weights and device."""
     key = hashlib.blake2b(digest_size=12)
     key.update(repr((extractor.name, tuple(images.shape), *fingerprint(extractor))).encode())
     key.update(images.contiguous().numpy().data)
@@ -41,22 +41,22 @@ def place(extractor: Any, images: Tensor) -> Path:
 
 
 def read(path: Path) -> Tensor | None:
-    """Features (n, d) from a file; None where it is not there or is not such as `write` makes them.
+    """Return features (n, d) from a file, or None if it does not exist or `write` has not made it.
 
-    It is mapped first: a header can ask for any amount of memory, and a map is no longer than its file.
+    The file is mapped first: its header can demand any amount of memory, and a map is no longer than the file.
     """
     try:
-        if not stat.S_ISREG(os.lstat(path).st_mode):  # a pipe would be waited for
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # reading a pipe would block
             return None
-        found = np.lib.format.open_memmap(path, mode="r")  # which reads no pickles and no archives
+        found = np.lib.format.open_memmap(path, mode="r")  # reads no pickles and no archives
         return torch.from_numpy(np.array(found)) if found.ndim == 2 and found.dtype.kind == "f" else None
-    except Exception:  # headers that are damaged raise nearly anything
+    except Exception:  # damaged headers raise nearly anything
         return None
 
 
 def write(path: Path, found: Tensor) -> None:
-    """Keep features; where the disk is full they are made anew the next time, which is said."""
+    """Write features. If the disk is full, print a note; they are computed again the next time."""
     try:
         write_atomically(path, lambda file: np.save(file, found.numpy(), allow_pickle=False))
     except OSError as error:
-        print(f"cache: {path.parent} cannot be written ({reason(error)}): features are made anew", file=sys.stderr)
+        print(f"cache: {path.parent} cannot be written ({reason(error)}); features are not cached", file=sys.stderr)

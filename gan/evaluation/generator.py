@@ -1,7 +1,7 @@
-"""What an evaluation is made of: the rows of its table, the numbers of a row, and the record of each number.
+"""Evaluate a generator: the rows of the table, the metrics of a row, and the record of each metric.
 
-Beside generated images stand rows that say what the numbers mean: other real images (the floor), the same blurred, and
-20 and 100 real images repeated, whose kernel distance is low and whose recall gives them away.
+Rows of known quality stand beside the generated images: other real images (the best possible), the same blurred, and 20
+and 100 real images repeated, which have a low KID and a low recall.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from gan.evaluation.memorization import NEIGHBORS, TRUSTED, Originality
+from gan.evaluation.memorization import MIN_SIMILARITY, NEIGHBORS, Memorization
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import kid_of_subsets, squared_mmd
@@ -22,49 +22,59 @@ from gan.metrics.prdc import prdc
 from gan.metrics.vendi import vendi_score
 
 SUBSETS = 100
-REPEATED = (20, 100)  # real images, of the rows that show collapse
-BLUR = 4  # pixels a side that are averaged
-ENOUGH = 2048  # images, below which the Fréchet distance is mostly bias whatever the features
+REPEATED = (20, 100)  # real images in the rows that show mode collapse
+BLUR = 4  # pixels of a side that are averaged
+MIN_FD_IMAGES = 2048  # below which the Fréchet distance is mostly bias with any features
 
 
 class Sets(NamedTuple):
-    """Images of one evaluation, uint8 (N, C, H, W)."""
+    """The images of one evaluation, uint8 (N, C, H, W).
+
+    Attributes:
+        generated: images to evaluate.
+        reference: real images to compare them with.
+        train: training images to search for copies; empty if they are unknown.
+        held_out: whether the reference is from the data set of `train` and was held out of training.
+        flips: whether training mirrors images.
+    """
 
     generated: Tensor
-    reference: Tensor  # real ones that generated images are compared with
-    train: Tensor  # those among which copies are looked for; none where it is not known what was trained on
-    held_out: bool  # whether the reference is of the same kind as `train` and was kept out of training
-    flips: bool  # whether training mirrors images
+    reference: Tensor
+    train: Tensor
+    held_out: bool
+    flips: bool
 
 
 class Row(NamedTuple):
+    """One row of the table; `values` lacks metrics that need more images."""
+
     name: str
     images: int
     real: int
-    values: dict[str, float]  # without those that cannot be had from so few images
+    values: dict[str, float]
 
 
 def evaluate(
     sets: Sets,
     features: Callable[[Tensor], Tensor],
-    remembered: Callable[[Tensor], Tensor],
+    cached: Callable[[Tensor], Tensor],
     copies: float | None = None,
 ) -> list[Row]:
-    """All rows in the features of one extractor, the generated images' first.
+    """Return all rows for the features of one extractor, that of the generated images first.
 
     Args:
         features: uint8 (N, C, H, W) -> (N, D).
-        remembered: the same for real images, which are asked for at each evaluation.
-        copies: their rate, for the first row; left out where precision is so low that it says nothing.
+        cached: the same for real images, whose features each evaluation needs.
+        copies: rate of copies for the first row; omitted if the precision is too low for it to mean anything.
     """
-    reference, generated = remembered(sets.reference), features(sets.generated)
+    reference, generated = cached(sets.reference), features(sets.generated)
     values = measure(reference, generated)
-    if copies is not None and values.get("precision", 0.0) >= TRUSTED:
+    if copies is not None and values.get("precision", 0.0) >= MIN_SIMILARITY:
         values["copies"] = copies
     values["vendi"] = vendi_score(generated)
     rows = [Row("generated", len(generated), len(reference), values)]
     images = sets.train[: len(sets.reference)] if sets.held_out else sets.reference[::2]
-    own = remembered(images) if sets.held_out else reference[::2]
+    own = cached(images) if sets.held_out else reference[::2]
     real = reference if sets.held_out else reference[1::2]
     for name, made in controls(images, own, features):
         if min(len(made), len(real)) > 1:
@@ -72,38 +82,38 @@ def evaluate(
     return rows
 
 
-def count(sets: Sets) -> int:
-    """Images of which `evaluate` needs features."""
+def num_images(sets: Sets) -> int:
+    """Return the number of images whose features `evaluate` needs."""
     real = len(sets.reference)
-    others = 2 * min(len(sets.train), real) if sets.held_out else -(-real // 2)  # as they are and blurred, or blurred
+    others = 2 * min(len(sets.train), real) if sets.held_out else -(-real // 2)  # original and blurred, or blurred
     return len(sets.generated) + real + others
 
 
 def controls(images: Tensor, own: Tensor, features: Callable[[Tensor], Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Rows made of real images, by name, from these and their features."""
+    """Yield the names and features of rows made from real images."""
     yield "other real images", own
     yield f"blurred {BLUR}x", features(blurred(images))
     for count in REPEATED:
         if count < len(own):
-            # More often than there are neighbors, or the balls of recall would reach to another image.
+            # More often than NEIGHBORS, or the neighborhoods of recall would reach another image.
             times = max(-(-len(own) // count), NEIGHBORS + 1)
             yield f"{count} repeated", own[:count].repeat(times, 1)
 
 
 def blurred(images: Tensor) -> Tensor:
-    """Averaged over 4 x 4 pixels and enlarged again."""
+    """Return images averaged over 4 x 4 pixels and enlarged again."""
     height, width = images.shape[2:]
     small = avg_pool2d(images.float(), BLUR, ceil_mode=True, count_include_pad=False).round().to(torch.uint8)
     return small.repeat_interleave(BLUR, 2).repeat_interleave(BLUR, 3)[:, :, :height, :width]
 
 
 def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
-    """All distances of one pair of feature matrices; what needs more than NEIGHBORS images is left out below that."""
-    kid, deviation = kid_of_subsets(real, generated, SUBSETS)
+    """Return all metrics of two feature matrices; some are omitted for NEIGHBORS images or fewer."""
+    kid, std = kid_of_subsets(real, generated, SUBSETS)
     values = {
         "kid": squared_mmd(real, generated),
         "kid_subsets": kid,
-        "kid_subsets_std": deviation,
+        "kid_subsets_std": std,
         "fd": frechet_distance(real, generated),
     }
     if min(len(real), len(generated)) > NEIGHBORS:
@@ -111,8 +121,8 @@ def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
     return values
 
 
-def pairs(sets: Sets, found: Originality, n: int) -> Tensor:
-    """The n generated images nearest to a training image, each followed by that one; uint8 (2n, C, H, W)."""
+def nearest_pairs(sets: Sets, found: Memorization, n: int) -> Tensor:
+    """Return uint8 (2n, C, H, W): the n generated images nearest to a training image, each followed by that image."""
     chosen = found.distance.argsort(stable=True)[:n]
     sources = sets.train[found.source[chosen]]
     mirrored = found.mirrored[chosen][:, None, None, None]
@@ -121,21 +131,20 @@ def pairs(sets: Sets, found: Originality, n: int) -> Tensor:
 
 
 def warnings(row: Row, dimension: int) -> list[str]:
-    """What the reader of its numbers should know."""
-    fewest = min(row.images, row.real)
+    """Return notes on the numbers of a row."""
     found = []
-    if fewest < max(dimension, ENOUGH):
+    if min(row.images, row.real) < max(dimension, MIN_FD_IMAGES):
         found.append(
-            f"fd of {row.images:,} and {row.real:,} images in {dimension:,} dimensions is mostly bias: "
-            "compare it at equal counts alone, and take kid"
+            f"FD of {row.images:,} and {row.real:,} images in {dimension:,} dimensions is mostly bias: "
+            "compare it at equal counts only, and prefer KID"
         )
     if "copies" not in row.values and "precision" in row.values:
-        found.append("copies: the images resemble real ones too little for a rate, or it is not known what was copied")
+        found.append("no rate of copies: the images are too unlike real ones, or the training images are unknown")
     return found
 
 
 def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One JSON object a number, which says all that it depends on."""
+    """Return a JSON object for each number, with everything that it depends on."""
     about = {
         "extractor": extractor.name,
         "weights_sha256": getattr(extractor, "weights", ""),
@@ -151,12 +160,11 @@ def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> lis
     ]
 
 
-def digest_of(image: Tensor) -> bytes:
-    """Of the pixels of one."""
+def digest(image: Tensor) -> bytes:
+    """Return a digest of the pixels of an image."""
     return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest()
 
 
-def digest(images: Tensor) -> str:
-    """Of a set of images, whatever their order."""
-    each = sorted(map(digest_of, images))
-    return hashlib.sha256(b"".join(each)).hexdigest()
+def digest_of_set(images: Tensor) -> str:
+    """Return a digest of images in any order."""
+    return hashlib.sha256(b"".join(sorted(map(digest, images)))).hexdigest()

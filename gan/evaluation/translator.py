@@ -1,7 +1,7 @@
-"""What an evaluation says of a translator: the rows of its table beside doing nothing and beside closed forms.
+"""Evaluate a translator: the rows of the table, beside the unchanged input and closed-form color transfers.
 
-A translation is near to the truth, where it is known, near to the target, far from what it was made of, and it
-keeps what is in the picture. None of these numbers means much without the others and without what costs nothing.
+A good translation is near the ground truth if that is known, near the target style, far from its input, and keeps the
+content. No single number tells this; compare each with those of the baselines.
 """
 
 from __future__ import annotations
@@ -23,45 +23,58 @@ from gan.metrics.spectrum import spectral_distance
 from gan.metrics.translation import content_preservation, ground_truth_scores
 
 
-class Pictures(NamedTuple):
-    """Of one evaluation, uint8 (N, C, H, W)."""
+class Translations(NamedTuple):
+    """The images of one evaluation, uint8 (N, C, H, W).
+
+    Attributes:
+        inputs: images to translate.
+        outputs: their translations.
+        truths: the ground truth, or None.
+        target: real images of the target style, of other scenes.
+        reference: images whose fine detail is compared: the ground truth with grain, else `target`.
+        sources: training images to translate, to which closed forms are fitted.
+        targets: training images of the target, likewise.
+        baselines: translations of the inputs by other networks, by name.
+    """
 
     inputs: Tensor
     outputs: Tensor
     truths: Tensor | None
-    target: Tensor  # real pictures of the target, of other photographs
-    like: Tensor  # what fine detail is compared with: the truths with their grain, else the target
-    sources: Tensor  # pictures to translate and of the target that were trained on, which closed forms are fitted to
+    target: Tensor
+    reference: Tensor
+    sources: Tensor
     targets: Tensor
-    others: dict[str, Tensor]  # what other translators made of the inputs
+    baselines: dict[str, Tensor]
 
 
-def evaluate(pictures: Pictures, features: Callable[[Tensor], Tensor]) -> list[Row]:
-    """All rows, those of the translator and of others first.
+def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:
+    """Return all rows, those of the translator and of other translators first.
 
     Args:
-        features: uint8 (N, C, H, W) -> (N, D), for the kernel distances to the target and to the pictures translated.
+        features: uint8 (N, C, H, W) -> (N, D), for the KID to the target and to the inputs.
     """
-    target, inputs = features(pictures.target), features(pictures.inputs)
-    perceptual = distance() if pictures.truths is not None else None
+    target, inputs = features(images.target), features(images.inputs)
+    perceptual = perceptual_distance() if images.truths is not None else None
     rows = []
-    for name, images in candidates(pictures):
-        same = images is pictures.inputs
-        seen = inputs if same else features(images)
-        values = {"kid_target": squared_mmd(target, seen)} | (
-            {} if same else {"kid_source": squared_mmd(inputs, seen, matched=True)}
+    for name, outputs in candidates(images):
+        unchanged = outputs is images.inputs
+        found = inputs if unchanged else features(outputs)
+        values = {"kid_target": squared_mmd(target, found)} | (
+            {} if unchanged else {"kid_source": squared_mmd(inputs, found, matched=True)}
         )
-        values |= content_preservation(pictures.inputs, images) | {"spectrum": spectral_distance(pictures.like, images)}
-        if pictures.truths is not None:
-            values |= ground_truth_scores(pictures.inputs, images, pictures.truths)
+        values |= content_preservation(images.inputs, outputs) | {
+            "spectrum": spectral_distance(images.reference, outputs)
+        }
+        if images.truths is not None:
+            values |= ground_truth_scores(images.inputs, outputs, images.truths)
             if perceptual:
-                values["perceptual"] = float(perceptual(images, pictures.truths).mean())
-        rows.append(Row(name, len(images), len(target), values))
+                values["perceptual"] = float(perceptual(outputs, images.truths).mean())
+        rows.append(Row(name, len(outputs), len(target), values))
     return rows
 
 
-def distance() -> PerceptualDistance | None:
-    """None where its network's weights are missing, which is said."""
+def perceptual_distance() -> PerceptualDistance | None:
+    """Return the perceptual distance; print a note and return None if its weights are missing."""
     try:
         return PerceptualDistance()
     except MissingWeights as error:
@@ -69,47 +82,47 @@ def distance() -> PerceptualDistance | None:
         return None
 
 
-def candidates(pictures: Pictures) -> Iterator[tuple[str, Tensor]]:
-    yield "translated", pictures.outputs
-    yield from pictures.others.items()
-    yield "nothing done", pictures.inputs
+def candidates(images: Translations) -> Iterator[tuple[str, Tensor]]:
+    """Yield the name and outputs of each row."""
+    yield "translated", images.outputs
+    yield from images.baselines.items()
+    yield "input unchanged", images.inputs
     for name, fit in CLOSED_FORMS.items():
-        yield name, recolored(fit, pictures)
-    if pictures.truths is not None and not torch.equal(pictures.truths, pictures.like):
-        yield "the truth, with its grain", pictures.like  # the most that can be reached where grain cannot be foreseen
-    if pictures.truths is not None:
-        # A picture of the right style with something else in it: how far that is from the truth.
-        yield "another's truth", pictures.truths.roll(1, 0)
+        yield name, recolor(fit, images)
+    if images.truths is not None and not torch.equal(images.truths, images.reference):
+        yield "truth with grain", images.reference  # the best possible if grain cannot be predicted
+    if images.truths is not None:
+        yield "truth of another", images.truths.roll(1, 0)  # the right style with the wrong content
 
 
-def recolored(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], pictures: Pictures) -> Tensor:
-    """What a closed form makes of the inputs; of RGBA it is of the colors that are seen, and alpha stays."""
-    change = fit(opaque(pictures.sources), opaque(pictures.targets))
-    if pictures.inputs.shape[1] < 4:
-        return change(pictures.inputs)
-    straight = torch.from_numpy(unpremultiply(pictures.inputs.transpose(0, 1).numpy())).transpose(0, 1)
+def recolor(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], images: Translations) -> Tensor:
+    """Apply a closed form to the inputs. For RGBA it uses the visible colors and keeps alpha."""
+    change = fit(opaque(images.sources), opaque(images.targets))
+    if images.inputs.shape[1] < 4:
+        return change(images.inputs)
+    straight = torch.from_numpy(unpremultiply(images.inputs.transpose(0, 1).numpy())).transpose(0, 1)
     color, alpha = change(straight[:, :3]), straight[:, 3:]
     return torch.cat([(color.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
 
 
-def keeps(data: Any) -> bool:
-    """Whether it has held out pictures to measure with."""
+def has_held_out(data: Any) -> bool:
+    """Return whether a DataModule has held out images to evaluate a translator with."""
     return len(data.inputs(2, True)) == 2
 
 
-def translated(network: Any, data: Any, n: int, others: Mapping[str, Any]) -> Pictures:
-    """What networks make of n pictures that a DataModule has held out, or has trained on where it keeps none."""
-    held_out = keeps(data)
-    inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
+def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
+    """Translate n images that a DataModule has held out, or its training images if it has none, with all networks."""
+    held_out = has_held_out(data)
+    inputs, truths = data.inputs(n, held_out), data.truths(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)
-    return Pictures(
+    return Translations(
         inputs,
         translate_each(network, inputs),
-        None if truths is None else data.predictable_ground_truth(n, held_out),
+        None if truths is None else data.expected(n, held_out),
         target,
         target if truths is None else truths,
         data.inputs(n),
         data.reals(n),
-        {name: translate_each(other, inputs) for name, other in others.items()},
+        {name: translate_each(other, inputs) for name, other in baselines.items()},
     )

@@ -1,6 +1,6 @@
-"""What a file's configuration would build, worked out before it takes memory, and whether the file's weights fit it.
+"""Limit what a file's configuration may build, and check that the file's weights fit, before it takes memory.
 
-A configuration is text that anyone can write: a width of a billion in it must not cost more than a line that says so.
+A configuration may come from a stranger: a width of a billion must end in one line, not in exhausted memory.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ from gan.common.errors import UserError
 from gan.inference.sampling import CHUNK
 from gan.inference.tiling import available
 
-LARGEST_NUMBER = 2**16  # of a network's options: widths, sides, layers
-LONGEST_LIST = 64
-LONGEST_TEXT = 4096  # characters
-DEEPEST = 4  # parts within parts
-MOST_PARTS = 5_000  # layers and weights of a network; the largest of ours have some hundreds
-LARGEST_UNSAVED = 1 << 28  # bytes of what a network holds and no checkpoint saves
+MAX_NUMBER = 2**16  # of a network's options: widths, sides, layers
+MAX_LIST = 64
+MAX_TEXT = 4096  # characters
+MAX_DEPTH = 4  # of nested parts
+MAX_PARTS = 5_000  # layers and weights of a network; the largest of gan have some hundreds
+MAX_UNSAVED = 1 << 28  # bytes of buffers that no checkpoint saves
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
-def plain_option(name: str, value: object, largest: int = LARGEST_NUMBER) -> str | None:
-    """Why an option's value is none that a configuration has, or None if it is a scalar or a list of scalars."""
+def invalid_option(name: str, value: object, largest: int = MAX_NUMBER) -> str | None:
+    """Return why an option's value is not valid, or None if it is a scalar or a list of scalars within the limits."""
     values = value if isinstance(value, list | tuple) else [value]
-    if len(values) > LONGEST_LIST:
+    if len(values) > MAX_LIST:
         return f"{name} has {len(values):,} values"
     for each in values:
         if not isinstance(each, bool | int | float | str | None):
-            return f"{name} is neither a number nor a text nor a list of such"
+            return f"{name} is neither a number, a text nor a list of them"
         if isinstance(each, int | float) and not abs(each) <= largest:
-            return f"{name} is out of range: a number of at most {largest:,} is possible"
-        if isinstance(each, str) and len(each) > LONGEST_TEXT:
+            return f"{name} is out of range: the largest number is {largest:,}"
+        if isinstance(each, str) and len(each) > MAX_TEXT:
             return f"{name} has {len(each):,} characters"
     return None
 
 
 @contextmanager
-def few_parts(what: str) -> Iterator[None]:
-    """UserError where more layers and weights are made inside than any network of gan has."""
+def limit_parts(what: str) -> Iterator[None]:
+    """Raise UserError if more layers and weights are made inside than any network of gan has."""
     count = itertools.count()
 
     def another(*_: Any) -> None:
-        if next(count) > MOST_PARTS:
-            raise UserError(f"{what}: would have more than {MOST_PARTS:,} layers and weights")
+        if next(count) > MAX_PARTS:
+            raise UserError(f"{what}: would have more than {MAX_PARTS:,} layers and weights")
 
     hooks = [register_module_module_registration_hook(another), register_module_parameter_registration_hook(another)]
     try:
@@ -64,26 +64,26 @@ def few_parts(what: str) -> Iterator[None]:
             hook.remove()
 
 
-def planned(build: Callable[[], nn.Module], what: str) -> nn.Module:
-    """The network that `build` makes, in eval mode, with shapes and without numbers.
+def plan(build: Callable[[], nn.Module], what: str) -> nn.Module:
+    """Return the network that `build` makes in eval mode on the "meta" device: shapes without numbers.
 
     Raises:
-        UserError: as `build`, or it has more parts than any network of ours, or would hold much that is in no file.
+        UserError: as `build`; it has more parts than any network of gan, or large buffers that no checkpoint saves.
     """
-    with torch.device("meta"), few_parts(what):
+    with torch.device("meta"), limit_parts(what):
         network = build().to("meta").eval()
     saved = network.state_dict().keys()
     unsaved = sum(buffer.numel() for name, buffer in network.named_buffers() if name not in saved)
-    if 4 * unsaved > LARGEST_UNSAVED:
-        raise UserError(f"{what}: would hold {unsaved:,} numbers beside its weights")
+    if 4 * unsaved > MAX_UNSAVED:
+        raise UserError(f"{what}: would have {unsaved:,} numbers in buffers beside its weights")
     return network
 
 
 def check_weights(network: nn.Module, weights: Mapping[str, Any], size: int, path: Path) -> None:
-    """UserError where a file's weights are not those of a network, not finite, or more than the file holds.
+    """Raise UserError if a file's weights are not those of a network, not finite, or larger than the file.
 
     Args:
-        network: as `planned` gives it.
+        network: of `plan`.
         size: bytes of the file.
     """
     expected = network.state_dict()
@@ -91,40 +91,41 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any], size: int, pat
         *(name for name in expected if name not in weights),
         *(name for name in weights if name not in expected),
     ]:
-        has = "has no" if name in expected else "has a"
-        raise UserError(f"{path}: {has} {name}, so {UNFIT}")
+        has = "has no" if name in expected else "has an unexpected"
+        raise UserError(f"{path}: {has} {name}; {UNFIT}")
     for name, like in expected.items():
         value = weights[name]
         if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
-            raise UserError(f"{path}: its {name} is no plain tensor, so {UNFIT}")
+            raise UserError(f"{path}: its {name} is no dense CPU tensor; {UNFIT}")
         if value.shape != like.shape:
-            raise UserError(f"{path}: its {name} is {tuple(value.shape)} and not {tuple(like.shape)}, so {UNFIT}")
+            raise UserError(f"{path}: its {name} has shape {tuple(value.shape)}, not {tuple(like.shape)}; {UNFIT}")
         if value.dtype not in (FLOATS if like.dtype.is_floating_point else [like.dtype]):
-            raise UserError(f"{path}: its {name} holds {value.dtype} and not {like.dtype}, so {UNFIT}")
+            raise UserError(f"{path}: its {name} is {value.dtype}, not {like.dtype}; {UNFIT}")
     if sum(weights[name].numel() * weights[name].element_size() for name in expected) > size:
-        raise UserError(f"{path}: its weights would take more memory than the file has bytes; it is damaged or forged")
+        raise UserError(f"{path}: its weights need more memory than the file has bytes; it is damaged or forged")
     for name in expected:
         if weights[name].dtype.is_floating_point and not bool(weights[name].isfinite().all()):
-            raise UserError(f"{path}: its weights are not finite ({name}); take an earlier checkpoint")
+            raise UserError(f"{path}: its weights are not finite ({name}); use an earlier checkpoint")
 
 
-UNFIT = "its weights do not fit its own configuration; is it from another version?"
+UNFIT = "its weights do not fit its configuration; is it from another version?"
 
 
 @torch.no_grad()
-def shape_of(network: nn.Module, function: Callable[..., Any], *inputs: Tensor | None) -> tuple[Any, int]:
-    """What a planned network gives for inputs on "meta", and the bytes of its largest layer's outcome for CHUNK rows
-    of inputs that have one; what is less than these does not suffice.
+def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tensor | None) -> tuple[Any, int]:
+    """Return a planned network's output for one row of "meta" inputs, and a lower bound of the memory for CHUNK rows.
+
+    The bound is the bytes of its largest layer's output.
 
     Raises:
-        UserError: it does not take them.
+        UserError: the network does not accept the inputs.
     """
     largest = 0
 
-    def measure(module: nn.Module, given: Any, outcome: Any) -> None:
+    def measure(module: nn.Module, given: Any, output: Any) -> None:
         nonlocal largest
-        if isinstance(outcome, Tensor):
-            largest = max(largest, outcome.numel())
+        if isinstance(output, Tensor):
+            largest = max(largest, output.numel())
 
     hooks = [module.register_forward_hook(measure) for module in network.modules()]
     try:
@@ -132,8 +133,8 @@ def shape_of(network: nn.Module, function: Callable[..., Any], *inputs: Tensor |
             found = function(*inputs)
     except UserError:
         raise
-    except Exception as error:  # of any kind, in the midst of a network whose options contradict each other
-        raise UserError(f"it does not take what it should ({' '.join(str(error).split())})") from error
+    except Exception as error:  # of any kind: options of the network may contradict each other
+        raise UserError(f"it does not accept its inputs ({' '.join(str(error).split())})") from error
     finally:
         for hook in hooks:
             hook.remove()
@@ -141,6 +142,6 @@ def shape_of(network: nn.Module, function: Callable[..., Any], *inputs: Tensor |
 
 
 def check_memory(needed: int, what: str) -> None:
-    """UserError where there is less memory than `needed` bytes."""
+    """Raise UserError if less than `needed` bytes of memory are available."""
     if needed > (free := available()):
         raise UserError(f"{what}: needs {math.ceil(needed / 1e9):,} GB of memory, and {free / 1e9:.1f} GB are free")

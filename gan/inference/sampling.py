@@ -1,4 +1,4 @@
-"""Images from seeds: one seed, one latent, one picture, whatever it is drawn together with."""
+"""Generate images from seeds. Each seed gives one latent and one image, independent of the others in a batch."""
 
 from __future__ import annotations
 
@@ -12,52 +12,54 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.images.convert import to_uint8
 
-CHUNK = 16  # images a forward pass: other batch sizes take other kernels, which round otherwise
-FAKES_SEED = 2**32  # of the first image that is measured: others than are looked at
+CHUNK = 16  # images per forward pass, always: kernels for other batch sizes round differently
+FAKES_SEED = 2**32  # of the first image of an evaluation, so that previews show other images
 ESTIMATION_IMAGES = 512
-CLASS_STREAM = 7  # keeps the classes of seeds apart from their latents
+CLASS_STREAM = 7  # separates the classes of seeds from their latents
 NO_CLASSES = torch.empty(0)
 ESTIMATION_SEED = 2**40  # far from the seeds that people type
 
 
 def latents(seeds: Sequence[int], size: int) -> Tensor:
-    """Standard normal latents (N, size), each a function of its seed alone, the same on every device.
+    """Return standard normal latents (N, size). Each depends on its seed only and is the same on every device.
 
-    NumPy's generator takes all of a seed; torch's on the CPU keeps its lowest 32 bits.
+    NumPy's generator uses all bits of a seed; torch's on the CPU uses the lowest 32.
     """
     rows = [np.random.default_rng(seed).standard_normal(size, np.float32) for seed in seeds]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, size)
 
 
 def classes_of(seeds: Sequence[int], counts: Tensor) -> Tensor | None:
-    """Labels (N,), each a function of its seed, as frequent as the images of each class; None without classes.
+    """Return labels (N,), each a function of its seed, distributed as the training images; None without classes.
 
     Args:
-        counts: (classes,) images of each; all zero is all alike.
+        counts: (classes,), images of each class; all zeros mean a uniform distribution.
     """
     if not len(counts):
         return None
-    shares = counts.cpu().double().numpy()  # in this order: MPS has no float64
-    edges = np.cumsum(shares if shares.any() else np.ones_like(shares))
-    drawn = np.array([np.random.default_rng((seed, CLASS_STREAM)).random() for seed in seeds])
-    return torch.from_numpy(np.searchsorted(edges, drawn * edges[-1], side="right"))
+    weights = counts.cpu().double().numpy()  # in this order: MPS has no float64
+    edges = np.cumsum(weights if weights.any() else np.ones_like(weights))
+    uniform = np.array([np.random.default_rng((seed, CLASS_STREAM)).random() for seed in seeds])
+    return torch.from_numpy(np.searchsorted(edges, uniform * edges[-1], side="right"))
 
 
 @torch.no_grad()
 def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Tensor:
-    """Latents (N, latent) -> uint8 (N, C, H, W) on the CPU, in fp32; each the same whatever it is drawn with.
+    """Return images uint8 (N, C, H, W) on the CPU for latents (N, latent_dim), computed in fp32.
+
+    Each image is independent of the others.
 
     Args:
-        label: (N,), of a generator that has classes.
+        label: (N,), of a generator with classes.
     """
     device = next(generator.parameters()).device
-    return in_chunks(lambda *some: to_uint8(generator(*some)), device, z, label)
+    return in_chunks(lambda *chunk: to_uint8(generator(*chunk)), device, z, label)
 
 
 def in_chunks(
     function: Callable[..., Tensor], device: torch.device, x: Tensor, label: Tensor | None = None, *more: Tensor
 ) -> Tensor:
-    """What function(x, label, *more) gives for rows of x (N, ...), taken CHUNK by CHUNK on the device; on the CPU."""
+    """Return function(x, label, *more) for rows of x (N, ...), computed in padded chunks on the device; on the CPU."""
     parts = []
     for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
@@ -67,24 +69,24 @@ def in_chunks(
 
 
 def padded(x: Tensor, first: int, device: torch.device) -> Tensor:
-    """CHUNK rows from `first` on, zeros after the last."""
+    """Return CHUNK rows starting at `first`, padded with zeros."""
     part = x[first : first + CHUNK]
     return torch.cat([part, part.new_zeros(CHUNK - len(part), *part.shape[1:])]).to(device)
 
 
 def fixed_latents(n: int, size: int) -> Tensor:
-    """The n latents (n, size) that statistics are taken over."""
+    """Return the n latents (n, size) used for statistics."""
     return torch.from_numpy(np.random.default_rng(ESTIMATION_SEED).standard_normal((n, size), np.float32))
 
 
 @torch.no_grad()
 def reestimate_batch_norm(generator: nn.Module, size: int, counts: Tensor = NO_CLASSES) -> None:
-    """Set BatchNorm's statistics to the plain averages over fixed latents, and leave the network in eval mode.
+    """Set BatchNorm's statistics to the averages over fixed latents, and leave the network in eval mode.
 
-    With classes, labels are as frequent as `counts` has them.
+    With classes, labels are distributed as `counts`.
 
-    An averaged generator's own statistics belong to the live one: measured on one DCGAN they cost up to half of the
-    kernel distance.
+    The statistics of an EMA generator's checkpoint are those of the live one. On one DCGAN they caused up to half of
+    the KID.
     """
     with fresh_statistics(generator) as device:
         if device is not None:
@@ -96,9 +98,9 @@ def reestimate_batch_norm(generator: nn.Module, size: int, counts: Tensor = NO_C
 
 @contextmanager
 def fresh_statistics(network: nn.Module) -> Iterator[torch.device | None]:
-    """Inside, what goes through a network is averaged by BatchNorm, all batches alike; then it is in eval mode.
+    """Inside, BatchNorm averages over all batches that pass through a network; afterwards it is in eval mode.
 
-    Gives the network's device, or None where it has no BatchNorm and nothing needs to go through.
+    Yields the network's device, or None if it has no BatchNorm, so that no pass is needed.
     """
     network.eval()
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]

@@ -1,4 +1,4 @@
-"""Directions in which pictures change, found without labels: SeFa in the weights, GANSpace in many points."""
+"""Directions in latent space found without labels: SeFa from the weights, GANSpace from many samples."""
 
 from __future__ import annotations
 
@@ -8,72 +8,81 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from gan.latent.space import Space, synthesis_layers
+from gan.common.errors import UserError
+from gan.latent.space import Space, network_name, require
 
-POINTS = 10_000  # of w that its components are taken from
-PICTURES = 1_500  # whose activations they are taken from in z
+NUM_LATENTS = 10_000  # of w, for its principal components
+NUM_IMAGES = 1_500  # whose activations GANSpace takes in z
 
 
 class Directions(NamedTuple):
-    """Unit vectors (K, latent), and how far pictures usually lie apart along each (K,); the first explain the most."""
+    """Unit vectors (K, latent_dim) and the standard deviation of latents along each (K,), the most important first."""
 
     vectors: Tensor
-    spread: Tensor
+    std: Tensor
 
     def scaled(self) -> Tensor:
-        """(K, latent), each as long as its spread."""
-        return self.vectors * self.spread[:, None]
+        """Return (K, latent_dim): each vector times its standard deviation."""
+        return self.vectors * self.std[:, None]
 
 
 def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None = None) -> Directions:
-    """As many as a point has numbers, of w where there is a mapping: what moves the layers that it enters most.
+    """Return latent_dim directions, of w if there is a mapping network: those that change the layers' inputs most.
 
     Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
 
     Args:
-        space: of points that the inlets take.
-        label: (1,), the class whose points the spread is of, of generators with classes.
-        layers: which of the generator's inlets; all, if not given.
+        space: the space whose latents the generator's `latent_weights` take.
+        label: (1,), the class whose latents give the standard deviations, of generators with classes.
+        layers: indices of `latent_weights` to use; the default is all.
+
+    Raises:
+        UserError: the generator has no `latent_weights`.
     """
-    latent_weights = space.generator.latent_weights()
-    vectors, _ = factorised(
-        [latent_weights[layer] for layer in range(len(latent_weights)) if layers is None or layer in layers]
-    )
-    return Directions(vectors, (space.fixed(POINTS, label) @ vectors.T).std(0))
+    weights = require(space.generator, "latent_weights", "SeFa", "; --sefa 0 leaves SeFa out")()
+    vectors, _ = factorize([weights[layer] for layer in range(len(weights)) if layers is None or layer in layers])
+    return Directions(vectors, (space.fixed_sample(NUM_LATENTS, label) @ vectors.T).std(0))
 
 
-def factorised(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Eigenvectors (latent, latent), a row each, and eigenvalues of A^T A, the greatest first; A has the rows of all
-    weights (outputs, latent), brought to unit length as the authors do."""
+def factorize(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return eigenvectors (latent_dim, latent_dim) in rows and eigenvalues of A^T A, the greatest first.
+
+    A stacks the rows of all weights (outputs, latent_dim), normalized to unit length as the authors do.
+    """
     rows = torch.cat([weight.detach().cpu().double() for weight in weights])
     rows = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-12)
     eigenvalues, vectors = torch.linalg.eigh(rows.T @ rows)
-    return signed(vectors.T.flip(0)).float(), eigenvalues.flip(0).float()
+    return fix_signs(vectors.T.flip(0)).float(), eigenvalues.flip(0).float()
 
 
 def ganspace(space: Space, count: int, label: Tensor | None = None) -> Directions:
-    """The `count` principal components of w; in z, the directions that go with those of the first stage's activations.
+    """Return the first `count` principal components of w; in z, the directions regressed on activations.
 
     Härkönen, Hertzmann, Lehtinen, Paris, "GANSpace: Discovering Interpretable GAN Controls", 2020, arXiv:2004.02546,
-    section 3. In z the components P of activations are regressed on: each row of M, where P M is nearest to Z, is one.
+    section 3. In z, P holds the principal components of the first layer's activations. Each row of the M for which
+    P M is nearest to Z is a direction.
 
     Args:
-        label: (1,), the class whose points or pictures are taken, of generators with classes.
+        label: (1,), the class whose latents or images are used, of generators with classes.
+
+    Raises:
+        UserError: in z, the generator has no `synthesis_layers`.
     """
     if space.name == "w":
-        vectors, spread, _ = components(space.fixed(POINTS, label), count)
-        return Directions(signed(vectors).float(), spread.float())
-    z = space.fixed(PICTURES)
-    _, spread, coordinates = components(activations(space, z, None if label is None else label.expand(PICTURES)), count)
-    solved = torch.linalg.lstsq(coordinates, z.double()).solution  # (count, latent)
+        vectors, std, _ = principal_components(space.fixed_sample(NUM_LATENTS, label), count)
+        return Directions(fix_signs(vectors).float(), std.float())
+    z = space.fixed_sample(NUM_IMAGES)
+    labels = None if label is None else label.expand(NUM_IMAGES)
+    _, std, coordinates = principal_components(activations(space, z, labels), count)
+    solved = torch.linalg.lstsq(coordinates, z.double()).solution  # (count, latent_dim)
     length = solved.norm(dim=1)
-    return Directions(signed(solved / length[:, None]).float(), (spread * length).float())
+    return Directions(fix_signs(solved / length[:, None]).float(), (std * length).float())
 
 
-def components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Principal components of x (N, D): unit vectors (count, D), deviations (count,), coordinates (N, count); float64.
+def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Return unit vectors (count, D), standard deviations (count,) and coordinates (N, count) of x (N, D); float64.
 
-    Through the smaller of the two matrices of products.
+    It decomposes the smaller of the covariance and the Gram matrix.
     """
     centered = (x - x.mean(0)).double()
     count = min(count, *centered.shape)
@@ -89,19 +98,24 @@ def components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
 
 @torch.no_grad()
 def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
-    """(N, D), what the first stage makes of latents (N, latent): that is, what the next one convolves first."""
-    after = synthesis_layers(space.generator)[1]
-    convolution = next(each for each in after.modules() if isinstance(each, nn.Conv2d | nn.ConvTranspose2d))
+    """Return (N, D): the first layer's output for latents (N, latent_dim), which the second layer convolves."""
+    leave_out = "; --pca 0 leaves GANSpace out"
+    layers = list(require(space.generator, "synthesis_layers", "GANSpace", leave_out))
+    kinds = nn.Conv2d | nn.ConvTranspose2d
+    convolution = next((each for layer in layers[1:2] for each in layer.modules() if isinstance(each, kinds)), None)
+    if convolution is None:
+        name = network_name(space.generator)
+        raise UserError(f"{name} has no convolution in its second synthesis layer, which GANSpace needs{leave_out}")
     found: list[Tensor] = []
     handle = convolution.register_forward_pre_hook(lambda module, given: found.append(given[0].flatten(1).cpu()))
     try:
-        space.draw(z, label)
+        space.render_uint8(z, label)
     finally:
         handle.remove()
     return torch.cat(found)[: len(z)]
 
 
-def signed(vectors: Tensor) -> Tensor:
-    """Rows turned so that the number of each that is furthest from 0 is positive."""
+def fix_signs(vectors: Tensor) -> Tensor:
+    """Return rows with signs such that the number of largest magnitude in each is positive."""
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
     return vectors * largest.sign()

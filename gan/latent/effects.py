@@ -1,4 +1,4 @@
-"""What setting an attribute does, measured over many images: how much of it comes, how surely, and what else moves."""
+"""Measure what setting an attribute does over many images: its slope, how well it fits, and what else changes."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch import Tensor
 
 from gan.common.names import one_line
 from gan.latent import position
-from gan.latent.attributes import Attribute, measured
+from gan.latent.attributes import Attribute, measure
 from gan.latent.position import POSITIONS
 
-VALUES = (-1.0, -0.5, 0.5, 1.0)  # that are set
+VALUES = (-1.0, -0.5, 0.5, 1.0)  # settings that are measured
 
 
 class Effect(NamedTuple):
-    """Of one attribute.
+    """The effect of setting one attribute.
 
     Attributes:
-        slope: change a unit set, by least squares over all images and values; 1 is what was asked for.
-        r2: share of the changes' squares about their mean that this line explains.
-        leakage: root mean square change of each other attribute where a whole unit was set, in its own unit.
+        slope: change per unit, by least squares over all images and values; 1 is what was requested.
+        r2: fraction of the variance of the changes that this line explains.
+        leakage: root mean square change of each other attribute for a setting of 1, in its own unit.
     """
 
     slope: float
@@ -32,7 +32,7 @@ class Effect(NamedTuple):
 
 def effect(
     name: str,
-    pictures: Tensor,
+    images: Tensor,
     edited: Callable[[str, float], Tensor],
     attributes: Mapping[str, Attribute],
     units: Mapping[str, float],
@@ -40,42 +40,42 @@ def effect(
     """Measure one attribute.
 
     Args:
-        pictures: (N, C, H, W) in [-1, 1], as they were.
-        edited: the same with a value of an attribute set.
-        attributes: in which pictures may change, and the unit of each.
+        images: (N, C, H, W) in [-1, 1], before the edit.
+        edited: returns the same images with an attribute set to a value.
+        attributes: those in which images may change; `units` has the unit of each.
     """
     names = list(attributes)
     unit = torch.tensor([units[each] for each in names])
 
     @torch.no_grad()
-    def seen(images: Tensor) -> Tensor:
-        return measured(images, attributes.values()) / unit
+    def in_units(images: Tensor) -> Tensor:
+        return measure(images, attributes.values()) / unit
 
-    before = seen(pictures)
+    before = in_units(images)
     values, changes, others = [], [], []
     for value in VALUES:
         after = edited(name, value)
-        change = seen(after) - before  # (N, A)
-        own = position.found(pictures, after, name) if name in POSITIONS else change[:, names.index(name)]
+        change = in_units(after) - before  # (N, A)
+        own = position.measure_shift(images, after, name) if name in POSITIONS else change[:, names.index(name)]
         values.append(torch.full_like(own, value))
         changes.append(own)
         if abs(value) == 1:
             others.append(change)
-    slope, r2 = line(torch.cat(values), torch.cat(changes))
-    moved = torch.cat(others).square().mean(0).sqrt().tolist()
-    return Effect(slope, r2, {other: size for other, size in zip(names, moved, strict=True) if other != name})
+    slope, r2 = linear_fit(torch.cat(values), torch.cat(changes))
+    leakage = torch.cat(others).square().mean(0).sqrt().tolist()
+    return Effect(slope, r2, {other: size for other, size in zip(names, leakage, strict=True) if other != name})
 
 
-def line(x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Slope of the straight line nearest to the points in squares, and the share of y's variance that it explains."""
+def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Return the slope of the least-squares line, and the fraction of y's variance that it explains (R2)."""
     x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
     slope = (x @ y) / (x @ x)
     total = float(y.square().sum())
     return float(slope), 1 - float((y - slope * x).square().sum()) / total if total else 0.0
 
 
-def fits(values: Any) -> bool:
-    """Whether values from a file are those of an `Effect`."""
+def is_valid(values: Any) -> bool:
+    """Return whether values read from a file are those of an `Effect`."""
     if not isinstance(values, dict) or values.keys() != set(Effect._fields) or not isinstance(values["leakage"], dict):
         return False
     numbers = values["slope"], values["r2"], *values["leakage"].values()
@@ -83,8 +83,8 @@ def fits(values: Any) -> bool:
 
 
 def table(effects: dict[str, Effect]) -> Iterator[str]:
-    """Lines of text."""
-    yield f"{'':12}{'slope':>8}{'R2':>8}   what else moves"
+    """Yield the lines of a table."""
+    yield f"{'':12}{'slope':>8}{'R2':>8}   changes of other attributes"
     for name, (slope, r2, leakage) in effects.items():
         others = ", ".join(f"{one_line(other)} {size:.2f}" for other, size in leakage.items())
         yield f"{one_line(name):12}{slope:8.2f}{r2:8.3f}   {others}"

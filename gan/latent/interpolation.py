@@ -1,4 +1,4 @@
-"""Ways from point to point: straight in w, along the sphere in z, whose points lie near one."""
+"""Interpolate between latents: linearly in w, spherically in z, where latents lie near a sphere."""
 
 from __future__ import annotations
 
@@ -8,34 +8,33 @@ from torch import Tensor
 PARALLEL = 1e-4  # sine of the angle below which there is no arc to follow
 
 
-def lerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
-    """(1 - share) a + share b; at 0 and 1 the ends themselves. Shapes broadcast."""
-    return (1 - share) * a + share * b
+def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Return (1 - t) a + t b; exactly a and b at 0 and 1. Shapes broadcast."""
+    return (1 - t) * a + t * b
 
 
-def slerp(a: Tensor, b: Tensor, share: Tensor) -> Tensor:
-    """The way along the great circle through a and b, whose last axis is one vector; at 0 and 1 the ends themselves.
+def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
+    """Interpolate on the great circle through a and b, vectors along the last axis; exactly a and b at 0 and 1.
 
     Shoemake, "Animating Rotation with Quaternion Curves", 1985; White, "Sampling Generative Networks", 2016,
-    arXiv:1609.04468, section 2.1. Vectors of one direction, or of opposite ones, go the straight way.
+    arXiv:1609.04468, section 2.1. Parallel and opposite vectors are interpolated linearly.
     """
     cosine = torch.cosine_similarity(a.double(), b.double(), dim=-1)[..., None].clamp(-1, 1)
     angle = cosine.acos()
-    arc = ((1 - share) * angle).sin() / angle.sin() * a + (share * angle).sin() / angle.sin() * b
-    return torch.where(angle.sin() < PARALLEL, lerp(a, b, share), arc.to(a.dtype))
+    arc = ((1 - t) * angle).sin() / angle.sin() * a + (t * angle).sin() / angle.sin() * b
+    return torch.where(angle.sin() < PARALLEL, lerp(a, b, t), arc.to(a.dtype))
 
 
-def path(points: Tensor, frames: int, loop: bool = False, spherical: bool = False) -> Tensor:
-    """Points (N, latent), or (N, layers, latent), -> (F, ...): `frames` from each to the next, the first being that
-    point; then the last.
+def interpolate(latents: Tensor, frames: int, loop: bool = False, spherical: bool = False) -> Tensor:
+    """Interpolate latents (N, ...) -> (F, ...): `frames` from each to the next, starting with it; then the last.
 
     Args:
-        loop: from the last on to the first, which does not come twice: the end goes over into the beginning.
-        spherical: by `slerp`, else by `lerp`.
+        loop: continue from the last to the first, which is not repeated, so that the end joins the beginning.
+        spherical: use `slerp`, else `lerp`.
     """
-    after = points.roll(-1, 0)
+    following = latents.roll(-1, 0)
     if not loop:
-        points, last, after = points[:-1], points[-1:], after[:-1]
-    share = (torch.arange(frames, dtype=points.dtype) / frames).view(-1, *[1] * (points.ndim - 1))  # (frames, 1, ...)
-    way = (slerp if spherical else lerp)(points[:, None], after[:, None], share).flatten(0, 1)
-    return way if loop else torch.cat([way, last])
+        latents, last, following = latents[:-1], latents[-1:], following[:-1]
+    t = (torch.arange(frames, dtype=latents.dtype) / frames).view(-1, *[1] * (latents.ndim - 1))  # (frames, 1, ...)
+    result = (slerp if spherical else lerp)(latents[:, None], following[:, None], t).flatten(0, 1)
+    return result if loop else torch.cat([result, last])

@@ -1,7 +1,7 @@
-"""Points moved to where pictures are nearest to given ones in squares: Levenberg's and Marquardt's method.
+"""Refine latents until their images are nearest to targets in squares: the Levenberg-Marquardt method.
 
-A generator turns some of its numbers into much of a picture and others into hardly anything. Gradient descent finds the
-first and leaves the others where they began; the second derivatives that squares give for nothing find all.
+Some numbers of a latent change an image much, others hardly. Gradient descent finds the former and leaves the latter
+where they started. The Gauss-Newton approximation of the second derivatives finds all.
 
 Levenberg, "A method for the solution of certain non-linear problems in least squares", 1944; Marquardt, "An algorithm
 for least-squares estimation of nonlinear parameters", 1963.
@@ -20,80 +20,80 @@ from torch.nn.functional import avg_pool2d
 from gan.latent.space import Space
 
 STEPS = 25
-DAMPING = 0.1  # at first, as a share of the curvature's mean
-EASED, STIFFENED = 5.0, 4.0  # what it is divided by after a step that helped, and multiplied by after one that did not
-LOWEST, HIGHEST = 1e-9, 1e3
-ENOUGH = 1e-4  # of the squares: steps that bring less are the last
-SIDE = 64  # pixels that are compared, at most
-PASSES = 30  # through the generator and back of 16 points, about, that one point takes as long as
-TANGENTS = 16  # numbers of a point whose slopes are taken at a time
+DAMPING = 0.1  # initial, as a fraction of the mean curvature
+DECREASE, INCREASE = 5.0, 4.0  # of the damping, after a step that helped and after one that did not
+MIN_DAMPING, MAX_DAMPING = 1e-9, 1e3
+TOLERANCE = 1e-4  # relative decrease of the squares below which it stops
+MAX_SIDE = 64  # pixels that are compared
+PASSES = 30  # forward and backward passes of 16 latents that take about as long as refining one latent
+TANGENTS = 16  # numbers of a latent that are differentiated at a time
 
 
 @torch.no_grad()
-def settle(
+def refine(
     space: Space,
-    points: Tensor,
+    latents: Tensor,
     targets: Tensor,
     label: Tensor | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Points (N, latent), each the same whatever it is settled with, on the CPU.
+    """Return refined latents (N, latent_dim) on the CPU. Each is independent of the others.
 
     Args:
         targets: (N, C, H, W) in [-1, 1].
         label: (N,), of generators with classes.
-        advance: told of PASSES more after each point.
+        advance: called with PASSES after each latent.
     """
     found = []
-    for n, (point, target) in enumerate(zip(points.to(space.device), targets.to(space.device), strict=True)):
+    for n, (latent, target) in enumerate(zip(latents.to(space.device), targets.to(space.device), strict=True)):
         own = None if label is None else label[n : n + 1].to(space.device)
-        drawn = partial(_compared_at, space, own)
-        found.append(nearest(drawn, point, compared(target[None])))
+        function = partial(_pixels_at, space, own)
+        found.append(levenberg_marquardt(function, latent, pixels(target[None])))
         advance(PASSES)
     return torch.stack(found).cpu()
 
 
-def _compared_at(space: Space, label: Tensor | None, point: Tensor) -> Tensor:
-    return compared(space.images(point[None], label))
+def _pixels_at(space: Space, label: Tensor | None, latent: Tensor) -> Tensor:
+    return pixels(space.synthesize(latent[None], label))
 
 
-def compared(images: Tensor) -> Tensor:
-    """(1, C, H, W) -> (D,), made smaller where it is large."""
-    return avg_pool2d(images, max(1, max(images.shape[2:]) // SIDE)).flatten()
+def pixels(images: Tensor) -> Tensor:
+    """Return (D,): the pixels of images (1, C, H, W), downsampled if they are large."""
+    return avg_pool2d(images, max(1, max(images.shape[2:]) // MAX_SIDE)).flatten()
 
 
-def nearest(function: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, steps: int = STEPS) -> Tensor:
-    """The x (latent,) near the given one for which function(x) (D,) is nearest to the target (D,) in squares."""
+def levenberg_marquardt(function: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, steps: int = STEPS) -> Tensor:
+    """Return the x (latent_dim,) near the given one with function(x) (D,) nearest to the target (D,) in squares."""
     damping = DAMPING
-    rest = function(x) - target
-    squares = rest.square().sum()
+    residual = function(x) - target
+    squares = residual.square().sum()
     curvature = slope = None
     for _ in range(steps):
         if curvature is None or slope is None:
-            jacobian = of(function, x)  # (latent, D)
-            # On the CPU, since Apple's GPUs have no doubles.
-            curvature, slope = (jacobian @ jacobian.T).cpu().double(), (jacobian @ rest).cpu().double()
+            rows = jacobian(function, x)  # (latent_dim, D)
+            # On the CPU, since Apple's GPUs have no float64.
+            curvature, slope = (rows @ rows.T).cpu().double(), (rows @ residual).cpu().double()
         damped = curvature + damping * curvature.diagonal().mean() * torch.eye(len(x))
         step = torch.linalg.solve(damped, -slope).to(x)
-        further = function(x + step) - target
-        gained = squares - further.square().sum()
-        if gained > 0:
-            done = gained < ENOUGH * squares
-            x, rest, squares, curvature = x + step, further, squares - gained, None
-            damping = max(damping / EASED, LOWEST)
-            if done:
+        new_residual = function(x + step) - target
+        decrease = squares - new_residual.square().sum()
+        if decrease > 0:
+            converged = decrease < TOLERANCE * squares
+            x, residual, squares, curvature = x + step, new_residual, squares - decrease, None
+            damping = max(damping / DECREASE, MIN_DAMPING)
+            if converged:
                 break
         else:
-            damping *= STIFFENED
-            if not damping < HIGHEST:
+            damping *= INCREASE
+            if not damping < MAX_DAMPING:
                 break
     return x
 
 
-def of(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """(latent, D), how a function of x (latent,) changes with each of its numbers."""
+def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """Return (latent_dim, D): the derivatives of a function of x (latent_dim,) by each of its numbers."""
     along = torch.func.vmap(lambda v: torch.func.jvp(function, (x,), (v,))[1], chunk_size=TANGENTS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says which of its own functions are old, or slow here
-        slopes: Tensor = along(torch.eye(len(x), device=x.device, dtype=x.dtype))
-    return slopes
+        warnings.simplefilter("ignore")  # torch warns of its own deprecated functions, and of slow fallbacks
+        rows: Tensor = along(torch.eye(len(x), device=x.device, dtype=x.dtype))
+    return rows

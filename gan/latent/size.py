@@ -1,7 +1,7 @@
-"""Pictures of another size or aspect from the same latents: a generator whose small grid has other sides.
+"""Generate images of another size or aspect ratio from the same latents, by resizing the smallest grid.
 
-Convolutions go over any grid. So what the first stage takes, learned or made from the latent, is resampled
-to a grid of the sides asked for, and noise with it: forms are stretched, and grain is not.
+Convolutions accept any grid. The input of the first synthesis layer, learned or made from the latent, is resampled to a
+grid of the requested shape, and noise with it. Shapes are stretched; grain is not.
 """
 
 from __future__ import annotations
@@ -15,25 +15,26 @@ from torch.nn.functional import interpolate
 
 from gan.common.errors import UserError
 from gan.inference.sampling import fixed_latents
-from gan.latent.space import synthesis_layers
+from gan.latent.space import network_name, require
 
-LARGEST = 4096  # pixels a side
+MAX_SIDE = 4096  # pixels
 
 
 def resized(generator: Any, size: tuple[int, int]) -> Any:
-    """A copy of a generator in eval mode that draws pictures of (height, width).
+    """Return a copy of a generator in eval mode that generates images of (height, width).
 
     Raises:
-        UserError: no grid becomes this size.
+        UserError: the generator has no `synthesis_layers`, or no grid gives this size.
     """
     grid, cell = grid_of(generator)
-    if any(side % cell or not 0 < side <= LARGEST for side in size):
+    if any(side % cell or not 0 < side <= MAX_SIDE for side in size):
         raise UserError(
-            f"size {size[0]}x{size[1]}: this generator draws sides that are multiples of {cell} pixels, up to {LARGEST}"
+            f"size {size[0]}x{size[1]}: both sides must be multiples of {cell} pixels, up to {MAX_SIDE}, with this "
+            "generator"
         )
     other = copy.deepcopy(generator)
     new = (size[0] // cell, size[1] // cell)
-    entry(other).register_forward_pre_hook(
+    first_layer(other).register_forward_pre_hook(
         lambda module, given: (interpolate(given[0], new, mode="bilinear", align_corners=False), *given[1:])
     )
     for module in other.modules():
@@ -44,22 +45,28 @@ def resized(generator: Any, size: tuple[int, int]) -> Any:
     return other
 
 
-def entry(generator: Any) -> nn.Module:
-    """The module that takes the grid; of a sequence its first, since a label may have the parts called one by one."""
-    first = synthesis_layers(generator)[0]
-    return first[0] if isinstance(first, nn.Sequential) else first
+def first_layer(generator: Any) -> nn.Module:
+    """Return the module that takes the grid: of an nn.Sequential its first, since labels may call its parts singly."""
+    layers = list(require(generator, "synthesis_layers", "another size"))
+    if not layers:
+        raise UserError(f"{network_name(generator)} has empty synthesis_layers; another size needs them")
+    return layers[0][0] if isinstance(layers[0], nn.Sequential) else layers[0]
 
 
 @torch.no_grad()
 def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
-    """(rows, columns) that the first stage takes, and the pixels a side that a cell of it becomes."""
-    taken: list[tuple[int, int]] = []
-    handle = entry(generator).register_forward_pre_hook(
-        lambda module, given: taken.append((given[0].shape[2], given[0].shape[3]))
-    )
+    """Return (rows, columns) of the first synthesis layer's input, and the pixels that a side of a cell becomes."""
+    inputs: list[Any] = []
+    handle = first_layer(generator).register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
     z = fixed_latents(1, generator.latent_dim).to(next(generator.parameters()).device)
     try:
         image = generator(z, torch.zeros(1, dtype=torch.long, device=z.device))
     finally:
         handle.remove()
-    return taken[0], image.shape[2] // taken[0][0]
+    if not inputs or inputs[0].ndim != 4:
+        raise UserError(
+            f"{network_name(generator)}: its first synthesis layer takes no grid (N, C, H, W), so other sizes are "
+            "not possible"
+        )
+    rows, columns = inputs[0].shape[2:]
+    return (rows, columns), image.shape[2] // rows

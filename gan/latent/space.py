@@ -1,7 +1,7 @@
-"""Where a generator's pictures have their places: z that it draws from, and w where a mapping comes between.
+"""Latent spaces of a generator: z, which it samples from, and w behind the mapping network if it has one.
 
-A point is (latent,) numbers. In w each layer can have a point of its own (w+: Abdal, Qin, Wonka, "Image2StyleGAN: How
-to Embed Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189).
+A latent has latent_dim numbers. In w+ each layer has its own w: Abdal, Qin, Wonka, "Image2StyleGAN: How to Embed Images
+Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
 """
 
 from __future__ import annotations
@@ -11,35 +11,40 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.images.convert import to_uint8
 from gan.inference.sampling import fixed_latents, in_chunks
 
-MEASURED = 4096  # latents over which w's mean and spread are taken
+STATISTICS_LATENTS = 4096  # from which the mean and standard deviation of w are computed
 
 
 class Space:
-    """The points of a generator in eval mode, on its device: (N, latent), or with one a layer (N, layers, latent).
+    """A latent space of a generator in eval mode, on the generator's device.
+
+    Latents are (N, latent_dim), or (N, layers, latent_dim) in w+.
 
     Args:
-        name: "z", or "w" of a generator with a mapping; w where there is one, if not given.
+        name: "z", or "w" of a generator with a mapping network. The default is w if there is one, else z.
 
     Raises:
-        UserError: there is no such space.
+        UserError: the generator has no such space.
     """
 
     def __init__(self, generator: Any, name: str = "") -> None:
         mapped = hasattr(generator, "mapping")
         self.name = name or ("w" if mapped else "z")
         if self.name not in ("z", "w"):
-            raise UserError(f"latent space {name}: there are z, and w of generators with a mapping")
+            raise UserError(f"latent space {name}: choose z, or w of a generator with a mapping network")
         if self.name == "w" and not mapped:
-            raise UserError("w and truncation: this generator has no mapping; only such as model=stylegan2 has")
+            raise UserError(
+                f"w and truncation: {network_name(generator)} has no mapping network; generators such as that of "
+                "model=stylegan2 have one"
+            )
         self.generator = generator
         self.size: int = generator.latent_dim
-        self.layers: int = generator.num_ws if self.name == "w" else 1
+        self.layers: int = require(generator, "styles", "the space w") if self.name == "w" else 1
         self.classes: int = getattr(generator, "classes", 0)
 
     @property
@@ -48,60 +53,73 @@ class Space:
         return parameter.device
 
     @torch.no_grad()
-    def of(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """The points of latents z (N, latent), on the CPU; each the same whatever it is with."""
+    def from_z(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return the latents of z (N, latent_dim) in this space, on the CPU. Each row is independent of the others."""
         return z if self.name == "z" else in_chunks(self.generator.mapping, self.device, z, label)
 
-    def fixed(self, n: int, label: Tensor | None = None) -> Tensor:
-        """Points (n, latent) that statistics are taken over; label is (n,), or (1,) for all."""
-        return self.of(fixed_latents(n, self.size), None if label is None else label.expand(n))
+    def fixed_sample(self, n: int, label: Tensor | None = None) -> Tensor:
+        """Return the n latents (n, latent_dim) used for statistics. label is (n,), or (1,) for all."""
+        return self.from_z(fixed_latents(n, self.size), None if label is None else label.expand(n))
 
-    def images(self, points: Tensor, label: Tensor | None = None) -> Tensor:
-        """Pictures (N, C, H, W), nominally in [-1, 1], that can be differentiated by their points."""
+    def synthesize(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return images (N, C, H, W), nominally in [-1, 1], differentiable with respect to the latents."""
         if self.name == "z":
-            image: Tensor = self.generator(points, label)
+            image: Tensor = self.generator(latents, label)
         else:
-            image = self.generator.synthesis(points if points.ndim == 2 else points.transpose(0, 1))
+            image = self.generator.synthesis(latents if latents.ndim == 2 else latents.transpose(0, 1))
         return image
 
     @torch.no_grad()
-    def seen(self, points: Tensor, label: Tensor | None = None) -> Tensor:
-        """`images` on the CPU; each the same whatever it is drawn with."""
-        return in_chunks(self.images, self.device, points, label)
+    def render(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return `synthesize` on the CPU, without gradients. Each image is independent of the others."""
+        return in_chunks(self.synthesize, self.device, latents, label)
 
     @torch.no_grad()
-    def draw(self, points: Tensor, label: Tensor | None = None) -> Tensor:
-        """Pictures uint8 (N, C, H, W) on the CPU; each the same whatever it is drawn with."""
-        return in_chunks(lambda *some: to_uint8(self.images(*some)), self.device, points, label)
+    def render_uint8(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
+        """Return images uint8 (N, C, H, W) on the CPU. Each image is independent of the others."""
+        return in_chunks(lambda *chunk: to_uint8(self.synthesize(*chunk)), self.device, latents, label)
 
     @cached_property
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean (classes or 1, latent) of the points of each class, and their root mean square distance from it (same,
-        1) a dimension; of z these are 0 and 1."""
+        """Mean (classes or 1, latent_dim) and standard deviation (classes or 1, 1) of the latents of each class.
+
+        The standard deviation is the root mean square over all dimensions. In z they are 0 and 1.
+        """
         if self.name == "z":
             return torch.zeros(1, self.size), torch.ones(1, 1)
-        of_each = [torch.tensor([label]) for label in range(self.classes)]
-        points = torch.stack([self.fixed(MEASURED, label) for label in of_each or (None,)])  # (classes, n, latent)
-        means = points.mean(1, keepdim=True)
-        return means[:, 0], (points - means).square().mean((1, 2))[:, None].sqrt()
+        labels = [torch.tensor([label]) for label in range(self.classes)]
+        latents = torch.stack([self.fixed_sample(STATISTICS_LATENTS, label) for label in labels or (None,)])
+        means = latents.mean(1, keepdim=True)  # of (classes, n, latent_dim)
+        return means[:, 0], (latents - means).square().mean((1, 2))[:, None].sqrt()
 
-    def truncate(self, points: Tensor, share: float, label: Tensor | None = None) -> Tensor:
-        """Points (N, latent) drawn towards the mean: 0 is the mean, 1 changes nothing.
+    def truncate(self, latents: Tensor, psi: float, label: Tensor | None = None) -> Tensor:
+        """Move latents (N, latent_dim) towards the mean: psi=0 gives the mean, psi=1 changes nothing.
 
         Karras et al., 2019, arXiv:1812.04948, section 2.1.
 
         Raises:
-            UserError: share is no finite number.
+            UserError: psi is not a finite number.
         """
-        if share == 1:
-            return points
-        if not math.isfinite(share):
-            raise UserError(f"truncation {share}: a finite number")
+        if psi == 1:
+            return latents
+        if not math.isfinite(psi):
+            raise UserError(f"truncation {psi}: give a finite number")
         means = self.statistics[0]
         mean = means[label] if label is not None and len(means) > 1 else means[:1]
-        return mean + share * (points - mean)
+        return mean + psi * (latents - mean)
 
 
-def synthesis_layers(generator: Any) -> list[nn.Module]:
-    """The generator's layers from the smallest grid to the image; none if it does not have `synthesis_layers`."""
-    return list(getattr(generator, "synthesis_layers", []))
+def network_name(network: Any) -> str:
+    """Return the module and class of a network, for messages."""
+    return f"{type(network).__module__}.{type(network).__name__}"
+
+
+def require(network: Any, attribute: str, purpose: str, instead: str = "") -> Any:
+    """Return an optional attribute of a network.
+
+    Raises:
+        UserError: the network lacks it. The message names the network, the attribute and `purpose`.
+    """
+    if not hasattr(network, attribute):
+        raise UserError(f"{network_name(network)} has no {attribute}, which {purpose} needs{instead}")
+    return getattr(network, attribute)

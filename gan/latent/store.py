@@ -1,4 +1,4 @@
-"""Vectors by name in a file, safetensors, which belong to one generator: directions, and points that were found."""
+"""Read and write named vectors of one generator as safetensors: directions, and latents of projected images."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from gan.common.files import write_atomically
 from gan.common.untrusted import parse_json
 from gan.latent.space import Space
 
-LARGEST_HEADER = 32 << 20  # bytes of what a file says of its vectors, which is read as a whole
+MAX_HEADER = 32 << 20  # bytes; safetensors reads the header as a whole
 
 
 class Stored(NamedTuple):
-    """Vectors by name, the space that they are of, and what else was said of them."""
+    """Vectors by name, their space, and further metadata."""
 
     vectors: dict[str, Tensor]
     space: Space
@@ -30,22 +30,22 @@ class Stored(NamedTuple):
 
 
 def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) -> None:
-    """Whole or not at all, with the name of the space and the fingerprint of the generator.
+    """Write vectors atomically, with the name of the space and the fingerprint of the generator.
 
     Raises:
-        OSError: the file system does not take it.
+        OSError: the file cannot be written.
     """
     about = {"space": space.name, "generator": fingerprint(space.generator), **about}
-    one = {"about": json.dumps(about)}  # safetensors puts several in an order that changes from run to run
+    one = {"about": json.dumps(about)}  # one key, since safetensors writes several in an order that changes
     encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, one)
     write_atomically(path, lambda file: file.write(encoded))
 
 
 def read(path: Path, generator: nn.Module) -> Stored:
-    """What `write` has written.
+    """Read what `write` has written.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it is of another generator.
+        UserError: there is no such file, it is damaged, or it belongs to another generator.
     """
     check_header(path)
     try:
@@ -55,11 +55,11 @@ def read(path: Path, generator: nn.Module) -> Stored:
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if not isinstance(about, dict) or not all(isinstance(each, str) for each in about.values()):
-        raise UserError(f"{path}: what it says of its vectors is no text by name")
+        raise UserError(f"{path}: a value of its metadata is no text")
     if about.get("generator") != fingerprint(generator):
-        raise UserError(f"{path}: is of another model, or of another checkpoint or average of it")
+        raise UserError(f"{path}: is of another model, checkpoint or EMA")
     if about.get("space") not in ("z", "w"):
-        raise UserError(f"{path}: is of a latent space {about.get('space', '')!r}; there are z and w")
+        raise UserError(f"{path}: has latent space {about.get('space', '')!r}; only z and w exist")
     try:
         space = Space(generator, about["space"])
     except UserError as error:
@@ -69,90 +69,101 @@ def read(path: Path, generator: nn.Module) -> Stored:
 
 
 def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:
-    """Directions (latent,) by name, of the space that `Space(generator)` is.
+    """Return directions (latent_dim,) by name, of the space `Space(generator)`.
 
     Raises:
-        UserError: as `read`; they are of another space, or what the file holds are latents of images.
+        UserError: as `read`; they are of another space, or the file holds latents of images.
     """
     vectors, space, about = read(path, generator)
     if "labels" in about:
         raise UserError(f"{path}: holds latents of images; gan directions writes directions")
     check_space(space, path)
     if wrong := [name for name, vector in vectors.items() if vector.ndim != 1]:
-        raise UserError(f"{path}: {wrong[0]} is no direction but a point of each layer")
+        raise UserError(f"{path}: {wrong[0]} is not a direction: it has a latent for each layer")
     return vectors
 
 
 def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, int]]:
-    """Latents of images, of the space that `Space(generator)` is, and their labels, where the generator has classes.
+    """Return latents of images, of the space `Space(generator)`, and their labels if the generator has classes.
 
     Raises:
-        UserError: as `read`; they are of another space, have no labels, or what the file holds are directions.
+        UserError: as `read`; they are of another space, have no labels, or the file holds directions.
     """
     stored = read(path, generator)
     if "labels" not in stored.about:
-        raise UserError(f"{path}: holds no latents of images; gan project writes such")
+        raise UserError(f"{path}: holds no latents of images; gan project writes them")
     check_space(stored.space, path)
     if len({vector.shape for vector in stored.vectors.values()}) > 1:
         raise UserError(f"{path}: its latents have different shapes")
     labels, classes = by_name(stored.about, "labels", path), stored.space.classes
     if not classes and labels:
-        raise UserError(f"{path}: has labels, and this generator has no classes")
+        raise UserError(f"{path}: has labels, but this generator has no classes")
     for name in stored.vectors if classes else ():
         label = labels.get(name)
         if not isinstance(label, int) or isinstance(label, bool) or not 0 <= label < classes:
-            raise UserError(f"{path}: the label of {name} is {label!r}; there are 0 to {classes - 1}")
+            raise UserError(f"{path}: the label of {name} is {label!r}; it must be from 0 to {classes - 1}")
     return stored, labels
 
 
+def stack_latents(path: Path, generator: nn.Module) -> tuple[list[str], Tensor, Tensor | None]:
+    """Return the names, latents (N, ...) and labels (N,) of `read_latents`; labels are None without classes.
+
+    Raises:
+        UserError: as `read_latents`.
+    """
+    (vectors, _, _), labels = read_latents(path, generator)
+    label = torch.tensor([labels[name] for name in vectors]) if labels else None
+    return list(vectors), torch.stack(list(vectors.values())), label
+
+
 def by_name(about: dict[str, str], what: str, path: Path) -> dict[str, Any]:
-    """What a file says of each of its vectors; UserError where that is not by name."""
+    """Return metadata with a value for each vector; raise UserError if it is not a JSON object."""
     try:
         values = parse_json(about.get(what, "{}"))
     except ValueError as error:
         raise UserError(f"{path}: its {what} cannot be read ({error})") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path}: its {what} are not by name")
+        raise UserError(f"{path}: its {what} are no JSON object")
     return values
 
 
 def check_header(path: Path) -> None:
-    """UserError where there is no such file, or it begins with a list that is longer than any of ours."""
+    """Raise UserError if there is no such file, or its header is larger than any that gan writes."""
     if not path.is_file():
-        raise UserError(f"{path}: cannot be read (there is no such file)")
+        raise UserError(f"{path}: cannot be read (no such file)")
     try:
         with open(path, "rb") as file:
             start = file.read(8)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
     length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-    if length > LARGEST_HEADER:
-        raise UserError(f"{path}: cannot be read (its list of vectors has {length:,} bytes)")
+    if length > MAX_HEADER:
+        raise UserError(f"{path}: cannot be read (its header has {length:,} bytes)")
 
 
 def check_vectors(vectors: dict[str, Tensor], space: Space, path: Path) -> None:
-    """UserError where vectors are no points or directions of a space."""
+    """Raise UserError if vectors cannot be latents or directions of a space."""
     if not vectors:
         raise UserError(f"{path}: is empty")
     shapes = [(space.size,)] + [(space.layers, space.size)] * (space.name == "w")
     for name, vector in vectors.items():
         if vector.dtype != torch.float32:
-            raise UserError(f"{path}: {name} holds {vector.dtype}; {torch.float32} is needed")
+            raise UserError(f"{path}: {name} is {vector.dtype}; it must be {torch.float32}")
         if tuple(vector.shape) not in shapes:
-            needed = " or ".join(map(str, shapes))
-            raise UserError(f"{path}: {name} is {tuple(vector.shape)}; {needed} is needed")
+            expected = " or ".join(map(str, shapes))
+            raise UserError(f"{path}: {name} has shape {tuple(vector.shape)}; it must be {expected}")
         if not bool(vector.isfinite().all()):
             raise UserError(f"{path}: {name} is not finite")
 
 
 def check_space(space: Space, path: Path) -> None:
-    """UserError where a space is not the one that a generator's edits are of."""
+    """Raise UserError if a space is not `Space(generator)`, which edits use."""
     if space.name != (own := Space(space.generator).name):
-        raise UserError(f"{path}: is of {space.name}; {own} of this generator is needed")
+        raise UserError(f"{path}: holds vectors of {space.name}; {own} of this generator is needed")
 
 
 def fingerprint(generator: nn.Module) -> str:
-    """Of all weights, wherever they lie."""
+    """Return a digest of all weights, on whatever device."""
     digest = hashlib.blake2b(digest_size=16)
     for name, weight in generator.named_parameters():
         digest.update(name.encode())

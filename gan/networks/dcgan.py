@@ -67,15 +67,15 @@ class Generator(nn.Module):
         )
         self.apply(initialize)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
-
-    @property
-    def synthesis_layers(self) -> list[nn.Module]:
-        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
-        return [*self.blocks, self.to_image]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = apply_layers(self.stem, z[:, :, None, None], label)  # (N, latent_dim) -> (N, width_0, rows, columns)

@@ -131,14 +131,14 @@ class Generator(nn.Module):
         initialize(self.to_image)
         self.embedding = embedding(classes, CLASS_DIM)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.stages, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Return the weights (outputs, latent_dim) that are applied to z."""
         return [self.modulate.weight[:, : self.latent_dim]]
-
-    @property
-    def synthesis_layers(self) -> list[nn.Module]:
-        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
-        return [*self.stages, self.to_image]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if self.embedding is not None:

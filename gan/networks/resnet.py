@@ -85,14 +85,14 @@ class Generator(nn.Module):
         self.norm = nn.BatchNorm2d(widths[-1])
         self.to_image = convolution(widths[-1], channels, 3, SHORTCUT)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Return the weights (outputs, latent_dim) that are applied to z."""
         return [self.stem.weight]
-
-    @property
-    def synthesis_layers(self) -> list[nn.Module]:
-        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
-        return [*self.blocks, self.to_image]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = self.stem(z).unflatten(1, self.grid)  # (N, latent_dim) -> (N, width_0, rows, columns)

@@ -44,15 +44,15 @@ class Generator(nn.Module):
         )
         self.to_image = transposed(width, channels, stride=2)
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.blocks, self.to_image]
+
     def latent_weights(self) -> list[Tensor]:
         """Return the weights (outputs, latent_dim) that are applied to z."""
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight]
-
-    @property
-    def synthesis_layers(self) -> list[nn.Module]:
-        """The layers whose outputs are images or feature maps, from the smallest grid to the image."""
-        return [*self.blocks, self.to_image]
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = self.stem(z).unflatten(1, self.grid)  # (N, latent_dim) -> (N, 4 width, rows, columns)

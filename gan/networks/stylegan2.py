@@ -217,16 +217,16 @@ class Generator(nn.Module):
         )
         self.num_ws = 2 * len(widths)  # one per layer, and one for the last image
 
+    @property
+    def synthesis_layers(self) -> list[nn.Module]:
+        """The layers from the smallest grid to the image."""
+        return [*self.stages]
+
     def latent_weights(self) -> list[Tensor]:
         """Return the weights (outputs, latent_dim) that are applied to w: of each layer, and of the last image."""
         stages: Any = self.stages
         layers = [layer.modulated for stage in stages for layer in stage.layers]
         return [each.style.scaled()[0] for each in (*layers, stages[-1].to_image)]
-
-    @property
-    def synthesis_layers(self) -> list[nn.Module]:
-        """The stages of the synthesis network, from the smallest grid to the image."""
-        return list(self.stages)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         w = self.mapping(z, label)  # (N, latent_dim)

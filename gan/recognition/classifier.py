@@ -1,4 +1,4 @@
-"""A classifier of a run: the layers of its discriminator and a linear map, saved as numbers and never as code."""
+"""A classifier of images: the layers of a run's discriminator and a linear map. Its files hold no code."""
 
 from __future__ import annotations
 
@@ -20,59 +20,60 @@ from gan.common.untrusted import parse_json
 from gan.inference.loading import load_discriminator
 from gan.latent.attributes import Attribute
 from gan.latent.store import check_header, fingerprint
-from gan.recognition.features import Layers
-from gan.recognition.probe import KINDS, Probe, Reduction
+from gan.recognition.features import LayerFeatures
+from gan.recognition.probe import CLASSIFIERS, Probe, Reduction
 from gan.run.checkpoint_io import are_classes
 from gan.run.run_folder import RECOGNITION
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"
-LARGEST = 64_000_000  # bytes of the latter
+MAX_ABOUT = 64_000_000  # bytes of ABOUT
 
 
 class Classifier(NamedTuple):
-    """Images uint8 (N, C, H, W) -> (N, classes) that sum to 1: the more the likelier, and of kind "logistic"
-    probabilities, which of kind "svm" they are not."""
+    """Maps images uint8 (N, C, H, W) to (N, classes) that sum to 1.
 
-    layers: Layers
+    They are probabilities for kind "logistic", and scores for kind "svm".
+    """
+
+    layers: LayerFeatures
     probe: Probe
     classes: list[str]
     kind: str
 
     def __call__(self, images: Tensor) -> Tensor:
-        return self.probe(self.fitting(self.layers(images))).softmax(1)
+        return self.probe(self.checked(self.layers(images))).softmax(1)
 
-    def fitting(self, features: Tensor) -> Tensor:
-        """Features as they are; UserError where the linear map is of others."""
+    def checked(self, features: Tensor) -> Tensor:
+        """Return the features; raise UserError if the linear map takes another number of them."""
         if features.shape[1] != len(self.probe.weight):
-            counts = f"{len(self.probe.weight):,} numbers an image, and the discriminator gives {features.shape[1]:,}"
-            raise UserError(f"the classifier is of {counts}; gan recognize fit makes one anew")
+            counts = f"{len(self.probe.weight):,} features, and the discriminator has {features.shape[1]:,}"
+            raise UserError(f"the classifier needs {counts}; fit it again with gan recognize fit")
         return features
 
     def attributes(self) -> dict[str, Attribute]:
-        """Of each class that was learned, by its name, how much likelier than all others it is (`odds`)."""
-        there = [(n, name) for n, name in enumerate(self.classes) if self.probe.bias[n].isfinite()]
-        return {name: partial(self.odds, n) for n, name in there}
+        """Return the `log_odds` of each class that was trained, by name."""
+        trained = [(n, name) for n, name in enumerate(self.classes) if self.probe.bias[n].isfinite()]
+        return {name: partial(self.log_odds, n) for n, name in trained}
 
-    def odds(self, n: int, pictures: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [-1, 1] -> (N,), differentiable: of kind "logistic" the logarithm of the odds of
-        class n."""
+    def log_odds(self, n: int, images: Tensor) -> Tensor:
+        """Return the log odds (N,) of class n for images (N, C, H, W) in [-1, 1], differentiable."""
         weight, bias = self.probe.weight, self.probe.bias
-        logits = self.fitting(self.layers.pooled(pictures.to(self.layers.device)).to(weight)) @ weight + bias
+        logits = self.checked(self.layers.pooled(images.to(self.layers.device)).to(weight)) @ weight + bias
         others = logits[:, torch.arange(len(bias)) != n].logsumexp(1)
-        return (logits[:, n] - others).to(pictures)
+        return (logits[:, n] - others).to(images)
 
 
-def joined(reduction: Reduction, probe: Probe) -> Probe:
-    """One linear map of features in place of two."""
+def compose(reduction: Reduction, probe: Probe) -> Probe:
+    """Return the probe of the reduction as one linear map of features."""
     weight = reduction.matrix @ probe.weight
-    return Probe(weight, probe.bias - reduction.mean @ weight, probe.constant)
+    return Probe(weight, probe.bias - reduction.mean @ weight, probe.C)
 
 
 def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
-    """Two files, with what else is to be said of it.
+    """Write WEIGHTS and ABOUT, with further information `about` the classifier.
 
     Raises:
-        OSError: the file system does not take it.
+        OSError: the files cannot be written.
     """
     network = classifier.layers.network
     tensors = {f"statistics.{name}": value.contiguous() for name, value in network.named_buffers()}
@@ -85,16 +86,16 @@ def write(folder: Path, classifier: Classifier, about: dict[str, Any]) -> None:
 
 
 def read(folder: Path, discriminator: Any) -> Classifier:
-    """What `write` has written.
+    """Read what `write` has written.
 
     Raises:
-        UserError: there is none, it is damaged, or it is of another discriminator.
+        UserError: there is no classifier, it is damaged, or it belongs to another discriminator.
     """
     if not all((folder / name).is_file() for name in (ABOUT, WEIGHTS)):
-        raise UserError(f"{folder}: holds no classifier; gan recognize fit makes one")
+        raise UserError(f"{folder}: holds no classifier; fit one with gan recognize fit")
     broken = f"{folder}: its classifier cannot be read"
     try:
-        if (size := (folder / ABOUT).stat().st_size) > LARGEST:
+        if (size := (folder / ABOUT).stat().st_size) > MAX_ABOUT:
             raise UserError(f"{broken} ({ABOUT} has {size:,} bytes)")
         about = parse_json((folder / ABOUT).read_bytes())
         check_header(folder / WEIGHTS)
@@ -104,21 +105,20 @@ def read(folder: Path, discriminator: Any) -> Classifier:
         statistics = [(value, tensors[f"statistics.{name}"]) for name, value in discriminator.named_buffers()]
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise UserError(f"{broken} ({error})") from error
-    if not isinstance(classes, list) or not are_classes(classes) or kind not in KINDS:
-        raise UserError(f"{broken} (its classes are no names, or its kind is none of {', '.join(KINDS)})")
-    if reason := unfit(probe, len(classes)) or unlike(statistics):
+    if not isinstance(classes, list) or not are_classes(classes) or kind not in CLASSIFIERS:
+        raise UserError(f"{broken} (its classes are no names, or its kind is not one of {', '.join(CLASSIFIERS)})")
+    if reason := invalid_probe(probe, len(classes)) or invalid_statistics(statistics):
         raise UserError(f"{broken} ({reason})")
     if of != fingerprint(discriminator):
-        raise UserError(f"{folder}: its classifier is of another run or checkpoint; gan recognize fit makes one anew")
+        raise UserError(f"{folder}: its classifier is of another run or checkpoint; fit one with gan recognize fit")
     with torch.no_grad():
         for value, kept in statistics:
             value.copy_(kept)
-    return Classifier(Layers(discriminator), probe, classes, kind)
+    return Classifier(LayerFeatures(discriminator), probe, classes, kind)
 
 
-def unfit(probe: Probe, classes: int) -> str | None:
-    """Why a linear map is none to so many classes, or None if it is; classes that were not learned have a bias of
-    -inf."""
+def invalid_probe(probe: Probe, classes: int) -> str | None:
+    """Return why a probe does not fit so many classes, or None. Classes that were not trained have a bias of -inf."""
     weight, bias = probe.weight, probe.bias
     if weight.dtype != torch.float32 or bias.dtype != torch.float32 or weight.ndim != 2 or bias.ndim != 1:
         return f"weight {weight.dtype} {tuple(weight.shape)}, bias {bias.dtype} {tuple(bias.shape)}"
@@ -129,8 +129,8 @@ def unfit(probe: Probe, classes: int) -> str | None:
     return None
 
 
-def unlike(statistics: list[tuple[Tensor, Tensor]]) -> str | None:
-    """Why statistics are none for the buffers that they are to be copied to, or None if they are."""
+def invalid_statistics(statistics: list[tuple[Tensor, Tensor]]) -> str | None:
+    """Return why statistics do not fit the buffers to which they are copied, or None."""
     for value, kept in statistics:
         if kept.shape != value.shape or kept.dtype != value.dtype:
             return f"statistics {kept.dtype} {tuple(kept.shape)} for {value.dtype} {tuple(value.shape)}"
@@ -142,7 +142,7 @@ def unlike(statistics: list[tuple[Tensor, Tensor]]) -> str | None:
 def load(
     run: str | os.PathLike[str], checkpoint: str = "best", folder: Path | None = None, device: str = "cpu"
 ) -> Classifier:
-    """What `gan recognize fit` has learned with the discriminator of a run, or of a checkpoint and into a folder.
+    """Return the classifier that `gan recognize fit` has fitted for a run, or written into a folder.
 
     Raises:
         UserError: as `read` and `gan.inference.loading.load_discriminator`.

@@ -1,6 +1,6 @@
-"""What a classifier is told of an image: the layers of a discriminator, and what they have to be better than.
+"""Features for classification: those of a discriminator's layers, and simple ones to compare them with.
 
-uint8 (N, C, H, W) -> float32 (N, D), whatever an image is taken with.
+Each maps images uint8 (N, C, H, W) to float32 (N, D), each image independently of the others.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from gan.images.convert import to_float
 from gan.inference.sampling import fresh_statistics, in_chunks
 from gan.metrics.pixels import OPAQUE_FROM, rgb
 
-CELLS = 4  # a side, to which each layer is pooled
-LEVELS = 8  # of red, green and blue that a histogram has
-BATCH = 64  # images that statistics are taken over at a time
+POOLED_SIDE = 4  # grid to which each layer is pooled
+LEVELS = 8  # of red, green and blue in a histogram
+BATCH = 64  # images per pass when statistics are estimated
 
 Features = Callable[[Tensor], Tensor]
 
 
-class Layers:
-    """All layers of a discriminator, the largest of each of 4x4 cells, one after the other.
+class LayerFeatures:
+    """All layers of a discriminator, each max-pooled to a 4x4 grid, concatenated.
 
     Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
     Networks", 2015, arXiv:1511.06434, section 5.1.
 
     Args:
         discriminator: with `features(x)`, a list of (N, C, H, W).
-        images: uint8 (N, C, H, W), over which BatchNorm's statistics are taken anew: those of training belong to
-            batches of a network that was still moving. None leaves them.
+        images: uint8 (N, C, H, W), over which BatchNorm's statistics are re-estimated, since those of training lag
+            behind the weights. None keeps them.
     """
 
     def __init__(self, discriminator: Any, images: Tensor | None = None) -> None:
@@ -51,11 +51,11 @@ class Layers:
 
     def pooled(self, x: Tensor) -> Tensor:
         layers = self.network.features(x)
-        return torch.cat([adaptive_max_pool2d(each, CELLS).flatten(1) for each in layers], 1).float()
+        return torch.cat([adaptive_max_pool2d(each, POOLED_SIDE).flatten(1) for each in layers], 1).float()
 
 
 def learns_features(discriminator: Any, images: Tensor) -> bool:
-    """Whether what `Layers` gives of images uint8 (N, C, H, W) depends on numbers that training moves."""
+    """Return whether `LayerFeatures` of images uint8 (N, C, H, W) depend on trainable weights."""
     with torch.enable_grad():
         layers = discriminator.eval().features(to_float(images.to(next(discriminator.parameters()).device)))
     return any(layer.requires_grad for layer in layers)
@@ -63,15 +63,15 @@ def learns_features(discriminator: Any, images: Tensor) -> bool:
 
 @torch.no_grad()
 def reestimate(network: Any, images: Tensor) -> None:
-    """Set BatchNorm's statistics to the plain averages over images, and leave the network in eval mode."""
+    """Set BatchNorm's statistics to the averages over images, and leave the network in eval mode."""
     with fresh_statistics(network) as device:
         for part in images.split(BATCH) if device is not None else ():
-            if len(part) == BATCH or len(images) < BATCH:  # a short last batch would count as much as a whole one
+            if len(part) == BATCH or len(images) < BATCH:  # a short last batch would count as much as a full one
                 network.features(to_float(part.to(device)))
 
 
-class Once:
-    """Features that look at no other images, so that those of one set are taken once."""
+class Memoized:
+    """Features that are computed once for the same images."""
 
     def __init__(self, features: Features) -> None:
         self.features = features
@@ -89,8 +89,9 @@ def raw_pixels(images: Tensor) -> Tensor:
 
 
 def color_histogram(images: Tensor) -> Tensor:
-    """Square roots of the shares of the pixels that have each of 8x8x8 colors; of RGBA those that are seen, and the
-    share that is not. With the roots, what differs little between many images counts beside what differs much in few.
+    """Return the square roots of the fractions of pixels of 8x8x8 colors, and for RGBA of transparent pixels.
+
+    The roots keep differences in rare colors from being drowned by those in frequent ones.
     """
     rows = []
     for image, colors in zip(images, rgb(images), strict=True):

@@ -1,4 +1,4 @@
-"""Features that no network learns: how near patches of an image are to the means of many.
+"""Features without a network: the distances of an image's patches to k-means centroids.
 
 Coates, Lee, Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning", 2011.
 """
@@ -15,18 +15,18 @@ from torch.nn.functional import adaptive_avg_pool2d, unfold
 from gan.inference.sampling import CHUNK
 
 SIDE = 6  # pixels of a patch
-MEANS = 200
-SAMPLED, EACH = 3000, 20  # images whose patches the means are of, and patches of each
-NOISE = 10.0  # added to a patch's variance, of 0..255
-SMALLEST = 0.1  # added to the whitening's eigenvalues
-HALVES = 2  # a side: quarters of the image are summed apart
+CENTROIDS = 200
+MAX_IMAGES, PATCHES_PER_IMAGE = 3000, 20  # to fit the centroids
+NOISE = 10.0  # added to a patch's variance, for pixels in 0..255
+EPSILON = 0.1  # added to the eigenvalues in whitening
+POOLED_SIDE = 2  # quarters of the image are pooled separately
 
 
 class Patches:
-    """k-means of whitened patches; features are, by quarters, how much nearer than the average each mean is.
+    """k-means of whitened patches, with the "triangle" encoding, pooled over quarters of the image.
 
     Args:
-        images: uint8 (N, C, H, W), whose patches the means are of.
+        images: uint8 (N, C, H, W), to whose patches the centroids are fitted.
     """
 
     def __init__(self, images: Tensor, seed: int = 0) -> None:
@@ -34,19 +34,19 @@ class Patches:
 
         rng = np.random.default_rng(seed)
         chosen = []
-        for row in rng.choice(len(images), min(len(images), SAMPLED), False):
-            own = self.cut(images[row : row + 1])[0]  # (places, D)
-            chosen.append(own[torch.from_numpy(rng.choice(len(own), min(len(own), EACH), False))])
+        for row in rng.choice(len(images), min(len(images), MAX_IMAGES), False):
+            own = self.extract(images[row : row + 1])[0]  # (positions, D)
+            chosen.append(own[torch.from_numpy(rng.choice(len(own), min(len(own), PATCHES_PER_IMAGE), False))])
         patches = torch.cat(chosen)
         self.mean = patches.mean(0)
         values, vectors = torch.linalg.eigh(torch.cov(patches.T))
-        self.whiten = (vectors * (values + SMALLEST).rsqrt()) @ vectors.T  # ZCA
-        model: Any = MiniBatchKMeans(min(MEANS, len(patches)), batch_size=2048, n_init=1, random_state=seed)
+        self.whiten = (vectors * (values + EPSILON).rsqrt()) @ vectors.T  # ZCA
+        model: Any = MiniBatchKMeans(min(CENTROIDS, len(patches)), batch_size=2048, n_init=1, random_state=seed)
         model.fit(((patches - self.mean) @ self.whiten).numpy())
-        self.means = torch.from_numpy(model.cluster_centers_).float()
+        self.centroids = torch.from_numpy(model.cluster_centers_).float()
 
-    def cut(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> (N, places, D), each patch brought to mean 0 and deviation 1."""
+    def extract(self, images: Tensor) -> Tensor:
+        """Return the patches (N, positions, D) of images uint8 (N, C, H, W), each with mean 0 and variance 1."""
         patches = unfold(images.float(), SIDE).mT
         patches = patches - patches.mean(2, keepdim=True)
         return patches / (patches.var(2, keepdim=True) + NOISE).sqrt()
@@ -55,8 +55,9 @@ class Patches:
         return torch.cat([self.pooled(part) for part in images.split(CHUNK)])
 
     def pooled(self, images: Tensor) -> Tensor:
-        """(N, 4 means), equation 4 ("triangle")."""
-        distances = torch.cdist((self.cut(images) - self.mean) @ self.whiten, self.means)  # (N, places, means)
-        near = (distances.mean(2, keepdim=True) - distances).clamp(min=0).mT
-        places = near.unflatten(2, (images.shape[2] - SIDE + 1, images.shape[3] - SIDE + 1))
-        return adaptive_avg_pool2d(places, HALVES).flatten(1)
+        """Return (N, 4 x centroids), equation 4 ("triangle")."""
+        whitened = (self.extract(images) - self.mean) @ self.whiten
+        distances = torch.cdist(whitened, self.centroids)  # (N, positions, centroids)
+        activation = (distances.mean(2, keepdim=True) - distances).clamp(min=0).mT
+        grid = activation.unflatten(2, (images.shape[2] - SIDE + 1, images.shape[3] - SIDE + 1))
+        return adaptive_avg_pool2d(grid, POOLED_SIDE).flatten(1)

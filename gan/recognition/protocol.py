@@ -1,7 +1,7 @@
-"""How well features tell classes, measured side by side: the same splits, constants and numbers of components for all.
+"""Measure how well features classify images, with the same splits, values of C and components for all.
 
-A number alone says nothing: colors give many classes away. So the table has what costs nothing beside the
-discriminator: pixels, colors, patches, the same network before it learned, and a network that has seen ImageNet.
+An accuracy alone says little, since colors give many classes away. So the table also has baselines: pixels, colors,
+patches, the untrained discriminator, and a network trained on ImageNet.
 """
 
 from __future__ import annotations
@@ -15,23 +15,31 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.recognition.features import Features
-from gan.recognition.probe import COMPONENTS, accuracy, balanced_accuracy, chosen, confusion, fit, reduction
+from gan.recognition.probe import (
+    COMPONENTS,
+    accuracy,
+    balanced_accuracy,
+    confusion_matrix,
+    fit,
+    fit_reduction,
+    select_C,
+)
 
 FOLDS = 5
-SHARES = (0.01, 0.1, 1.0)  # of the labels that are learned from, and that the constant is chosen by
+LABEL_FRACTIONS = (0.01, 0.1, 1.0)  # of the labels for training and for selecting C
 
-Builder = Callable[[Tensor], Features]  # of the images uint8 (N, C, H, W) that it may look at, without labels
+Builder = Callable[[Tensor], Features]  # from training images uint8 (N, C, H, W), without their labels
 
 
-class Contender(NamedTuple):
-    """Features to be measured, and whether each of them is brought to deviation 1, see `reduction`."""
+class Baseline(NamedTuple):
+    """Features to measure; `scaled` as in `fit_reduction`."""
 
     build: Builder
     scaled: bool = True
 
 
 class Split(NamedTuple):
-    """Rows to fit to, to choose the constant on, and to be right on."""
+    """Rows for fitting, for selecting C, and for testing."""
 
     train: Tensor
     validation: Tensor
@@ -39,46 +47,46 @@ class Split(NamedTuple):
 
 
 class Score(NamedTuple):
-    """Of one set of features.
+    """The results of one set of features.
 
     Attributes:
         accuracy: of each split.
-        balanced: the same, the mean over classes.
-        few: accuracy of each split, (splits, shares), where a share of the labels is learned from.
-        table: (classes, classes), of all splits together; rows are what images show.
-        constants: chosen in each split.
+        balanced: balanced accuracy of each split.
+        label_fractions: (splits, LABEL_FRACTIONS), accuracy when trained on a fraction of the labels.
+        confusion: (classes, classes), over all splits; rows are true classes.
+        C: selected in each split.
     """
 
     accuracy: list[float]
     balanced: list[float]
-    few: list[list[float]]
-    table: Tensor
-    constants: list[float]
+    label_fractions: list[list[float]]
+    confusion: Tensor
+    C: list[float]
 
     def as_json(self) -> dict[str, Any]:
-        return self._asdict() | {"table": self.table.tolist()}
+        return self._asdict() | {"confusion": self.confusion.tolist()}
 
     @staticmethod
-    def of_json(values: dict[str, Any]) -> Score:
-        return Score(**(values | {"table": torch.tensor(values["table"])}))
+    def from_json(values: dict[str, Any]) -> Score:
+        return Score(**(values | {"confusion": torch.tensor(values["confusion"])}))
 
     @staticmethod
-    def fits(splits: int, classes: int, values: Any) -> bool:
-        """Whether values from a file are those of `as_json`, of so many splits and classes."""
+    def is_valid(splits: int, classes: int, values: Any) -> bool:
+        """Return whether values from a file are those of `as_json`, with so many splits and classes."""
         try:
-            score = Score.of_json(values)
-            numbers = (torch.tensor(row, dtype=torch.float64) for row in (*score[:3], score.constants))
+            score = Score.from_json(values)
+            numbers = (torch.tensor(row, dtype=torch.float64) for row in (*score[:3], score.C))
             shapes = [tuple(found.shape) for found in numbers]
-            whole = score.table.shape == (classes, classes) and score.table.dtype == torch.int64
+            whole = score.confusion.shape == (classes, classes) and score.confusion.dtype == torch.int64
         except (TypeError, ValueError, KeyError, RuntimeError, OverflowError):
             return False
-        return whole and shapes == [(splits,), (splits,), (splits, len(SHARES)), (splits,)]
+        return whole and shapes == [(splits,), (splits,), (splits, len(LABEL_FRACTIONS)), (splits,)]
 
 
 def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
-    """As many as there are folds, each of them once to be right on, and of the others one to choose on.
+    """Return a split per fold. Each fold is the test set once, and the next one is then for validation.
 
-    Each class is in all folds, and what belongs to one group is in one, but for the images of `scattered` classes.
+    Each class is in all folds. A group is in one fold only, except for `ungroupable` classes.
 
     Raises:
         UserError: a class has fewer images than there are folds.
@@ -86,10 +94,10 @@ def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: in
     counts = labels.bincount()
     if (least := int(counts[counts > 0].min())) < folds:
         raise UserError(f"each class needs at least {folds} images; one has {least}")
-    alone = torch.isin(labels, torch.tensor(scattered(labels, groups, folds), dtype=torch.long))
+    alone = torch.isin(labels, torch.tensor(ungroupable(labels, groups, folds), dtype=torch.long))
     keys = [(group, n if own else -1) for n, (group, own) in enumerate(zip(groups, alone.tolist(), strict=True))]
     numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    parts = _parts(labels.numpy(), np.array([numbers[key] for key in keys]), folds, seed)
+    parts = _folds(labels.numpy(), np.array([numbers[key] for key in keys]), folds, seed)
     made = []
     for n, test in enumerate(parts):
         validation = parts[(n + 1) % folds]
@@ -98,41 +106,40 @@ def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: in
     return made
 
 
-def fewest(labels: Tensor, parts: Sequence[Split]) -> int:
-    """The fewest images that a class has in a test."""
+def smallest_test_class(labels: Tensor, parts: Sequence[Split]) -> int:
+    """Return the smallest number of images of a class in a test set."""
     counts = torch.stack([labels[part.test].bincount(minlength=int(labels.max()) + 1) for part in parts])
     return int(counts[:, labels.unique()].min())
 
 
-def scattered(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS) -> list[int]:
-    """The classes that lie in fewer groups than there are folds: only cut up can they be in each."""
+def ungroupable(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS) -> list[int]:
+    """Return the classes with fewer groups than folds, whose groups must be divided to have them in each fold."""
     found: dict[int, set[bytes]] = {}
     for label, group in zip(labels.tolist(), groups, strict=True):
         found.setdefault(label, set()).add(group)
     return sorted(label for label, own in found.items() if len(own) < folds)
 
 
-def _parts(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
+def _folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> list[np.ndarray]:
     from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
     alone = groups.max() + 1 == len(groups)
-    kind: Any = StratifiedKFold if alone else StratifiedGroupKFold
-    cut = kind(folds, shuffle=True, random_state=seed)
-    return [test for _, test in cut.split(np.zeros((len(labels), 1)), labels, None if alone else groups)]
+    splitter: Any = (StratifiedKFold if alone else StratifiedGroupKFold)(folds, shuffle=True, random_state=seed)
+    return [test for _, test in splitter.split(np.zeros((len(labels), 1)), labels, None if alone else groups)]
 
 
-def few(rows: Tensor, labels: Tensor, share: float, seed: int = 0) -> Tensor:
-    """A share of the rows of each class, at least one."""
+def subset(rows: Tensor, labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
+    """Return a random fraction of the rows of each class, at least one."""
     rng = np.random.default_rng(seed)
     kept = []
     for label in labels[rows].unique():
         own = rows[labels[rows] == label].numpy()
-        kept.append(rng.choice(own, max(1, round(share * len(own))), replace=False))
+        kept.append(rng.choice(own, max(1, round(fraction * len(own))), replace=False))
     return torch.from_numpy(np.sort(np.concatenate(kept)))
 
 
 def measure(
-    contender: Contender,
+    baseline: Baseline,
     images: Tensor,
     labels: Tensor,
     classes: int,
@@ -140,45 +147,51 @@ def measure(
     kind: str = "logistic",
     components: int = COMPONENTS,
 ) -> Score:
-    """How well the features of images uint8 (N, C, H, W) tell their labels (N,)."""
-    accuracies, balanced, fews, constants = [], [], [], []
-    table = torch.zeros(classes, classes, dtype=torch.long)
+    """Measure how well features of images uint8 (N, C, H, W) classify their labels (N,).
+
+    Args:
+        kind: of classifier, see `gan.recognition.probe.CLASSIFIERS`.
+    """
+    accuracies, balanced, of_fractions, selected = [], [], [], []
+    confusion = torch.zeros(classes, classes, dtype=torch.long)
     for n, (train, validation, test) in enumerate(parts):
-        features = contender.build(images[train])(images)
-        reduced = reduction(features[train], components, contender.scaled)(features)
-        of_shares = []
-        for share in SHARES:
-            rows, judges = (part if share == 1 else few(part, labels, share, n) for part in (train, validation))
-            constant = chosen(reduced, labels, rows, judges, classes, kind)
-            logits = fit(reduced[rows], labels[rows], classes, constant, kind)(reduced[test])
-            of_shares.append(accuracy(logits, labels[test]))
-        found = confusion(logits.argmax(1), labels[test], classes)
-        accuracies.append(of_shares[-1])
+        features = baseline.build(images[train])(images)
+        reduced = fit_reduction(features[train], components, baseline.scaled)(features)
+        row = []
+        for fraction in LABEL_FRACTIONS:
+            fitted, judged = (
+                part if fraction == 1 else subset(part, labels, fraction, n) for part in (train, validation)
+            )
+            C = select_C(reduced, labels, fitted, judged, classes, kind)
+            logits = fit(reduced[fitted], labels[fitted], classes, C, kind)(reduced[test])
+            row.append(accuracy(logits, labels[test]))
+        found = confusion_matrix(logits.argmax(1), labels[test], classes)
+        accuracies.append(row[-1])
         balanced.append(balanced_accuracy(found))
-        fews.append(of_shares)
-        constants.append(constant)
-        table += found
-    return Score(accuracies, balanced, fews, table, constants)
+        of_fractions.append(row)
+        selected.append(C)
+        confusion += found
+    return Score(accuracies, balanced, of_fractions, confusion, selected)
 
 
 def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
-    """Always the most frequent class."""
+    """Return the score of always predicting the most frequent class."""
     accuracies, balanced = [], []
-    table = torch.zeros(classes, classes, dtype=torch.long)
+    confusion = torch.zeros(classes, classes, dtype=torch.long)
     for train, _, test in parts:
         most = labels[train].bincount(minlength=classes).argmax()
-        found = confusion(most.expand(len(test)), labels[test], classes)
+        found = confusion_matrix(most.expand(len(test)), labels[test], classes)
         accuracies.append(float(found.diagonal().sum() / found.sum()))
         balanced.append(balanced_accuracy(found))
-        table += found
-    return Score(accuracies, balanced, [[a] * len(SHARES) for a in accuracies], table, [])
+        confusion += found
+    return Score(accuracies, balanced, [[a] * len(LABEL_FRACTIONS) for a in accuracies], confusion, [])
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """The mean of what `splits` gave, one number each, and its standard error.
+    """Return the mean over `splits` and its standard error.
 
-    Splits learn from much the same images, so their numbers agree better than those of independent ones would: Nadeau
-    and Bengio, "Inference for the Generalization Error", 2003, section 3, add the ratio of test to training images.
+    The training sets of splits overlap, so their results agree better than independent ones would. Nadeau and Bengio,
+    "Inference for the Generalization Error", 2003, section 3, correct for this by the ratio of test to training images.
     """
     folds = len(values)
     if folds < 3:

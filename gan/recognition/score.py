@@ -1,7 +1,7 @@
-"""How good generated images are as lessons: what is learned from them, tested on real ones.
+"""Classification accuracy score: train a classifier on generated images and test it on real ones.
 
 Ravuri and Vinyals, "Classification Accuracy Score for Conditional Generative Models", 2019, arXiv:1905.10887, with a
-linear classifier of given features in place of a network.
+linear classifier of given features instead of a network.
 """
 
 from __future__ import annotations
@@ -9,21 +9,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.recognition.probe import accuracy, chosen, fit, reduction
+from gan.recognition.probe import accuracy, fit, fit_reduction, select_C
 
-FIFTH = 5  # each fifth image is one that the constant is chosen on
+VALIDATION_FOLDS = 5  # C is selected on every fifth image
 
 
 def classification_accuracy(
     features: Tensor, labels: Tensor, test_features: Tensor, test_labels: Tensor, classes: int
 ) -> float:
-    """The share of test images that is told right by what is learned from features (N, D) and labels (N,).
-
-    The constant is chosen on a fifth of the images learned from.
-    """
+    """Return the accuracy on test images of a classifier trained on features (N, D) and labels (N,)."""
     rows = torch.arange(len(labels))
-    validation = rows % FIFTH == 0
-    reduced = reduction(features)
-    x, tested = reduced(features), reduced(test_features)
-    constant = chosen(x, labels, rows[~validation], rows[validation], classes, "logistic")
-    return accuracy(fit(x, labels, classes, constant)(tested), test_labels)
+    validation = rows % VALIDATION_FOLDS == 0
+    reduction = fit_reduction(features)
+    x, test = reduction(features), reduction(test_features)
+    C = select_C(x, labels, rows[~validation], rows[validation], classes, "logistic")
+    return accuracy(fit(x, labels, classes, C)(test), test_labels)

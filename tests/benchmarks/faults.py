@@ -62,12 +62,12 @@ def main() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = other
         print(f"TMPDIR on another device: {os.stat(other).st_dev != os.stat(folder).st_dev}")
         found: Counter[str] = Counter()
-        chance = random.Random(arguments.seed)
+        chance_distance = random.Random(arguments.seed)
         # (ranks, keep), and the sixths of all kills at which each ends: two ranks take ten times as long to start.
         done = 0
         for (ranks, keep), end in {(1, 1): 2, (1, 2): 4, (2, 1): 5, (2, 2): 6}.items():
             count = arguments.kills * end // 6 - done
-            found += kills(folder / f"{ranks}-{keep}", ranks, keep, count, chance)
+            found += kills(folder / f"{ranks}-{keep}", ranks, keep, count, chance_distance)
             done += count
         print(
             ", ".join(f"{name} {found[name]}" for name in ("kills", "inside saves", "lost", "best wrong", "leavings"))
@@ -75,12 +75,12 @@ def main() -> None:
         print(f"two processes on one run: {two_processes(folder / 'two')}")
 
 
-def kills(run: Path, ranks: int, keep: int, count: int, chance: random.Random) -> Counter[str]:
+def kills(run: Path, ranks: int, keep: int, count: int, chance_distance: random.Random) -> Counter[str]:
     """Kill and resume one run so many times."""
     found, most = Counter[str](), 0
     for number in range(count):
-        inside = chance.random() < 0.5 and ranks == 1
-        seen, logged = one_kill(run, ranks, keep, chance, inside)
+        inside = chance_distance.random() < 0.5 and ranks == 1
+        seen, logged = one_kill(run, ranks, keep, chance_distance, inside)
         redone, faults = looked_at(run, seen, logged)
         most = max(most, redone)
         found += Counter({"kills": 1, "inside saves": int(inside), **faults})
@@ -93,20 +93,20 @@ def kills(run: Path, ranks: int, keep: int, count: int, chance: random.Random) -
     return found
 
 
-def one_kill(run: Path, ranks: int, keep: int, chance: random.Random, inside: bool) -> tuple[int, int]:
+def one_kill(run: Path, ranks: int, keep: int, chance_distance: random.Random, inside: bool) -> tuple[int, int]:
     """Resume a run, kill it, and return the images of the newest complete checkpoint and of the last line before."""
     from gan.run import run_folder
     from gan.run.metrics import read_metrics
 
     begun = newest_complete(run)
     words = [f"trainer.devices={ranks}", f"callback.checkpoint.keep={keep}", "images=1000000", "resume=auto"]
-    child = start(run, words, killing_inside(chance) if inside else None)
+    child = start(run, words, killing_inside(chance_distance) if inside else None)
     end, seen = time.monotonic() + 120, begun
     wait = None
     while True:
         seen = max(seen, newest_complete(run))
         if wait is None and seen > begun:
-            wait = time.monotonic() + chance.uniform(0, 0.6)
+            wait = time.monotonic() + chance_distance.uniform(0, 0.6)
         ended = os.waitpid(child, os.WNOHANG)[0] == child
         if ended or (not inside and wait is not None and time.monotonic() >= wait):
             break
@@ -186,9 +186,9 @@ def start(run: Path, words: list[str], prepare: Callable[[], None] | None = None
         os._exit(code if isinstance(code, int) else 1)
 
 
-def killing_inside(chance: random.Random) -> Callable[[], None]:
+def killing_inside(chance_distance: random.Random) -> Callable[[], None]:
     """Let a process kill itself before or after some file operation of a later save or removal."""
-    place, before = chance.randrange(10, 90), chance.random() < 0.5
+    place, before = chance_distance.randrange(10, 90), chance_distance.random() < 0.5
 
     def prepare() -> None:
         from gan.common import files

@@ -1,10 +1,10 @@
-"""Our distances against torch-fidelity's, on the same extractor and images: the values, and the time of each.
+"""Compare gan's metrics with torch-fidelity's on the same features and images: values and times.
 
     pip install 'torch-fidelity>=0.4,<0.6'
     python tests/benchmarks/fidelity.py [--images 1500] [--size 32]
 
-Half of the images are taken for real; the other half, blurred a little, for generated. Prints value beside value, their
-difference, and the ratio of the times (above 1: ours is faster), of features and of distances apart.
+Half of the images are used as real ones; the other half, slightly blurred, as generated ones. It prints both values,
+their difference, and the ratio of the times of features and of metrics; above 1, gan is faster.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SEED = 2020
 
 
 class Registered(FeatureExtractorBase):
-    """Our extractor as theirs."""
+    """gan's extractor for torch-fidelity."""
 
     def __init__(self, name: str, features_list: list[str], **_: Any) -> None:
         super().__init__(name, features_list)
@@ -70,15 +70,15 @@ def timed(function: Callable[[], Any]) -> tuple[Any, float]:
     return function(), time.perf_counter() - started
 
 
-def distances_of_theirs(fake: Tensor, real: Tensor) -> None:
+def torch_fidelity_metrics(fake: Tensor, real: Tensor) -> None:
     fid_statistics_to_metric(fid_features_to_statistics(fake), fid_features_to_statistics(real), False)
     kid_features_to_metric(fake, real, kid_subset_size=SUBSET, rng_seed=SEED, verbose=False)
     prc_features_to_metric(fake, real, verbose=False)
 
 
-def distances_of_ours(fake: Tensor, real: Tensor) -> dict[str, float]:
+def gan_metrics(fake: Tensor, real: Tensor) -> dict[str, float]:
     values = {"fid": frechet_distance(fake, real)}
-    values["kid"], values["kid deviation"] = kid_of_subsets(fake, real, 100, SUBSET, SEED)
+    values["kid"], values["kid std"] = kid_of_subsets(fake, real, 100, SUBSET, SEED)
     found = prdc(real, fake, k=3, strict=False)
     return values | {name: found[name] for name in ("precision", "recall")}
 
@@ -99,13 +99,13 @@ def main() -> None:
     result, whole = timed(lambda: calculate_metrics(input1=Images(fake), input2=Images(real), **options))
     extract = Lite0Features()
     found, ours = timed(lambda: (features(extract, fake).double(), features(extract, real).double()))
-    _, apart = timed(lambda: distances_of_theirs(*found))
-    values, distances = timed(lambda: distances_of_ours(*found))
+    _, apart = timed(lambda: torch_fidelity_metrics(*found))
+    values, distances = timed(lambda: gan_metrics(*found))
 
     names = {
         "fid": "frechet_inception_distance",
         "kid": "kernel_inception_distance_mean",
-        "kid deviation": "kernel_inception_distance_std",
+        "kid std": "kernel_inception_distance_std",
         "precision": "precision",
         "recall": "recall",
     }

@@ -1,8 +1,9 @@
-"""What projection reaches: python tests/benchmarks/latent.py RUN [--own 64] [--real 64] [--space w+] [--steps N]
+"""Quality of projection: python tests/benchmarks/latent.py RUN [--own 64] [--real 64] [--space w+] [--steps N]
 
-Of the generator's own pictures, how many latents are found again; of real images that the run has held out, whether
-what is found is nearer than the nearest image trained on and than the picture of the mean, by PSNR and SSIM (Lite0 is
-in the distance that is made small, so it is no judge); and edit consistency along the first direction of SeFa.
+For the generator's own images it prints how many latents are recovered. For real images that the run has held out it
+prints how often the projection is nearer than the nearest training image and than the image of the mean latent, by PSNR
+and SSIM (not by Lite0 features, which the projection minimizes), and the edit consistency along the first direction of
+SeFa.
 """
 
 from __future__ import annotations
@@ -15,76 +16,77 @@ import torch
 from torch import Tensor
 
 import gan
-from gan.inference import loading
+from gan.inference.loading import load_data
+from gan.inference.resolve import checkpoint_of
 from gan.latent.space import Space
 from gan.metrics.edit_consistency import edit_consistency
 from gan.metrics.pairs import psnr, ssim
 from gan.model import Model
-from gan.run import checkpoints
 
-NEAR = 500  # images trained on that the nearest is looked for among
+CANDIDATES = 500  # training images among which the nearest is searched
+RECOVERED = 0.95  # cosine similarity of a latent that counts as recovered
 
 
-def own_pictures(model: Model, space: str, n: int) -> None:
-    place = Space(model.generator, space.removesuffix("+"))
-    z, labels = model.latents_of(list(range(n)))
-    points = place.of(z, labels)
-    pictures = place.draw(points, labels)
+def own_images(model: Model, name: str, n: int) -> None:
+    space = Space(model.generator, name.removesuffix("+"))
+    z, labels = model.sample_z(list(range(n)))
+    latents = space.from_z(z, labels)
+    images = space.render_uint8(latents, labels)
     started = time.monotonic()
-    found = model.project(pictures, space)
+    found = model.project(images, name)
     seconds = time.monotonic() - started
-    quality = psnr(place.draw(found.points, found.labels), pictures)
-    flat = found.points.mean(1) if found.points.ndim == 3 else found.points
-    mean = place.statistics[0].mean(0)
-    near = torch.cosine_similarity(flat - mean, points - mean) >= 0.95
-    print(f"{n} own pictures in {space or place.name}, {seconds / 60:.1f} min: PSNR median {quality.median():.1f} dB, "
-          f"least {quality.min():.1f}; cosine of the latents >= .95 for {near.float().mean():.0%}")  # fmt: skip
+    quality = psnr(space.render_uint8(found.latents, found.labels), images)
+    flat = found.latents.mean(1) if found.latents.ndim == 3 else found.latents
+    mean = space.statistics[0].mean(0)
+    near = torch.cosine_similarity(flat - mean, latents - mean) >= RECOVERED
+    print(f"{n} own images in {name or space.name}, {seconds / 60:.1f} min: PSNR median {quality.median():.1f} dB, "
+          f"minimum {quality.min():.1f}; cosine of latents >= {RECOVERED} for {near.float().mean():.0%}")  # fmt: skip
 
 
-def held_out_images(model: Model, data: object, space: str, n: int, steps: int) -> None:
-    place = Space(model.generator, space.removesuffix("+"))
-    real, trained = data.reals(n, held_out=True), data.reals(100_000)  # type: ignore[attr-defined]
-    found = model.project(real, space, steps=steps)
-    drawn = place.draw(found.points, found.labels)
-    kinds = torch.zeros(len(real), dtype=torch.long) if found.labels is None else found.labels
-    mean = place.draw(place.statistics[0][kinds], found.labels)
+def held_out_images(model: Model, data: object, name: str, n: int, steps: int) -> None:
+    space = Space(model.generator, name.removesuffix("+"))
+    real, train = data.reals(n, held_out=True), data.reals(100_000)  # type: ignore[attr-defined]
+    found = model.project(real, name, steps=steps)
+    projected = space.render_uint8(found.latents, found.labels)
+    classes = torch.zeros(len(real), dtype=torch.long) if found.labels is None else found.labels
+    mean = space.render_uint8(space.statistics[0][classes], found.labels)
     scores = {"PSNR": psnr, "SSIM": ssim}
-    rivals = {
-        "nearest trained on, by the same score": {name: best(score, real, trained) for name, score in scores.items()},
-        "picture of the mean": {name: score(mean, real) for name, score in scores.items()},
+    baselines = {
+        "nearest training image, by the same score": {key: best(score, real, train) for key, score in scores.items()},
+        "image of the mean": {key: score(mean, real) for key, score in scores.items()},
     }
-    medians = ", ".join(f"{name} median {score(drawn, real).median():.3f}" for name, score in scores.items())
-    print(f"{len(real)} held-out images in {space or place.name}: {medians}")
-    for rival, reached in rivals.items():
-        better = {name: (score(drawn, real) > reached[name]).float().mean() for name, score in scores.items()}
-        print(f"  better than the {rival}: " + ", ".join(f"{name} {share:.0%}" for name, share in better.items()))
+    medians = ", ".join(f"{key} median {score(projected, real).median():.3f}" for key, score in scores.items())
+    print(f"{len(real)} held-out images in {name or space.name}: {medians}")
+    for baseline, values in baselines.items():
+        better = {key: (score(projected, real) > values[key]).float().mean() for key, score in scores.items()}
+        print(f"  better than the {baseline}: " + ", ".join(f"{key} {rate:.0%}" for key, rate in better.items()))
     edit = model.directions(sefa=1, pca=0)["sefa0"]
-    again = model.project(place.draw(found.points + edit, found.labels), space, steps=steps)
-    consistency = edit_consistency(found.points, again.points, edit)
-    length = edit.expand_as(found.points[0]).norm()
-    print(f"  edit consistency (LEC) {consistency:.2f}, where the edit is {length:.2f} long")
+    again = model.project(space.render_uint8(found.latents + edit, found.labels), name, steps=steps)
+    consistency = edit_consistency(found.latents, again.latents, edit)
+    length = edit.expand_as(found.latents[0]).norm()
+    print(f"  edit consistency (LEC) {consistency:.2f} for an edit of length {length:.2f}")
 
 
-def best(score: Callable[[Tensor, Tensor], Tensor], real: Tensor, trained: Tensor) -> Tensor:
-    """Of each image the highest score that an image trained on has, of those NEAR to it in pixels."""
-    near = torch.cdist(real.flatten(1).float(), trained.flatten(1).float()).topk(min(NEAR, len(trained)), 1, False)
-    return torch.stack([score(trained[rows], image.expand(len(rows), -1, -1, -1)).max()
+def best(score: Callable[[Tensor, Tensor], Tensor], real: Tensor, train: Tensor) -> Tensor:
+    """Return for each image the highest score among the CANDIDATES training images nearest in pixels."""
+    near = torch.cdist(real.flatten(1).float(), train.flatten(1).float()).topk(min(CANDIDATES, len(train)), 1, False)
+    return torch.stack([score(train[rows], image.expand(len(rows), -1, -1, -1)).max()
                         for image, rows in zip(real, near.indices, strict=True)])  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
-    parser.add_argument("--own", type=int, default=64, help="pictures of its own")
-    parser.add_argument("--real", type=int, default=64, help="images held out")
-    parser.add_argument("--steps", type=int, default=300, help="for images held out")
+    parser.add_argument("--own", type=int, default=64, help="number of own images")
+    parser.add_argument("--real", type=int, default=64, help="number of held-out images")
+    parser.add_argument("--steps", type=int, default=300, help="steps of Adam for held-out images")
     parser.add_argument("--space", default="", help="z, w or w+")
     arguments = parser.parse_args()
     model = gan.load(arguments.run)
     if arguments.own:
-        own_pictures(model, arguments.space, arguments.own)
+        own_images(model, arguments.space, arguments.own)
     if arguments.real:
-        data = loading.data(model.config, checkpoints.find_checkpoint(arguments.run, "best"))
+        data = load_data(model.config, checkpoint_of(arguments.run))
         held_out_images(model, data, arguments.space, arguments.real, arguments.steps)
 
 

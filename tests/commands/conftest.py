@@ -1,4 +1,4 @@
-"""Runs that the commands on latents share: one without a mapping and one with."""
+"""Runs shared by the commands on latents: one without a mapping network and one with."""
 
 from __future__ import annotations
 

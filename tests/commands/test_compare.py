@@ -10,7 +10,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan.commands.compare import differing, folders, load, short
+from gan.commands.compare import differing_options, find_runs, load, short
 from gan.common.errors import UserError
 from gan.run import run_folder
 
@@ -41,7 +41,7 @@ def test_what_differs_is_named_once(tmp_path: Path) -> None:
     first = {"seed": 0, "data": {"seed": 0, "size": 64}, "model": {"lr": 1e-4}, "logger": {"a": 1}}
     second = {"seed": 1, "data": {"seed": 1, "size": 64}, "model": {"lr": 2e-4}, "logger": {"a": 2}}
     found = [load(make(tmp_path / name, config)) for name, config in (("a", first), ("b", second))]
-    assert differing(found) == ["model.lr", "seed"]
+    assert differing_options(found) == ["model.lr", "seed"]
 
 
 def test_headings_are_as_short_as_they_can_be() -> None:
@@ -64,7 +64,7 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
 
 def test_bad_input(tmp_path: Path, gan_command: Any) -> None:
     with pytest.raises(UserError, match="neither a run folder"):
-        folders([str(tmp_path)])
+        find_runs([str(tmp_path)])
     make(tmp_path / "a", {}, [{"images": 0, "time": 0}])
     assert "no curves" in gan_command("compare", "a", "--out", "x.png", check=2).stderr
     (tmp_path / "a" / run_folder.CONFIG).write_text("{")

@@ -24,7 +24,7 @@ from tests.conftest import ROOT, TINY, Train, environment
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
-    """A picture that is like no other and has large shapes, which perceptual hashes see."""
+    """An image that is like no other and has large shapes, which perceptual hashes see."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -71,7 +71,7 @@ def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert suggestion["split"] == split
         assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
     assert suggestion["reasons"]["split"] == (
-        "a tenth of 5 is enough to be measured against, and equal images stay together"
+        "a tenth of 5 is enough for validation, and equal images stay on one side"
     )
 
 
@@ -107,7 +107,7 @@ def test_the_report_in_words(messy: Path, gan_command: Train) -> None:
     said = gan_command("data", "check", str(messy), "--size", "24").stdout
     assert "17 images, 15 readable" in said
     assert "'class 0/empty.png': the file is empty" in said
-    assert "1 groups are equal pixel for pixel" in said
+    assert "1 groups of identical images" in said
     assert "1 smaller than 24x24" in said
     assert said.rstrip().splitlines()[-1].startswith("python train.py data=folder")
 

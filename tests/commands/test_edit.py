@@ -1,4 +1,4 @@
-"""`gan directions` and `gan edit`: what is found is saved and drawn, and moves images by as much as is set."""
+"""`gan directions` and `gan edit`: directions are saved and drawn, and move images by the given amount."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def test_directions_are_found_drawn_and_set(name: str, runs: Path, gan_command: 
     gan_command("generate", run, "--seeds", "0-2", "--class", "neon", "--out", "plain")
     model = gan.load(run)
     vectors, space, _ = store.read(runs / name / "directions" / "directions.safetensors", model.generator)
-    z, labels = model.latents_of([0, 1, 2], "neon")
-    expected = space.draw(space.of(z, labels) - 2 * vectors["pca1"], labels)
+    z, labels = model.sample_z([0, 1, 2], "neon")
+    expected = space.render_uint8(space.from_z(z, labels) - 2 * vectors["pca1"], labels)
     for seed in range(3):
         same, moved, plain = (tmp_path / folder / f"{seed}.png" for folder in ("same", "moved", "plain"))
         assert same.read_bytes() == plain.read_bytes() != moved.read_bytes()
@@ -46,10 +46,10 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
     for folder, setting in (("bright", ["brightness=1", "saturation=0"]), ("same", ["brightness=0"])):
         gan_command("edit", run, "--out", folder, "--seeds", "4,5", "--set", *setting)
     model = gan.load(run)
-    points, labels = model.points([4, 5])
+    points, labels = model.latents([4, 5])
     space = Space(model.generator)
     points = model.edit(points, labels, brightness=1, saturation=0)
-    for name, expected in (("bright", space.draw(points, labels)), ("same", model.draw([4, 5]))):
+    for name, expected in (("bright", space.render_uint8(points, labels)), ("same", model.generate([4, 5]))):
         for seed, picture in zip((4, 5), expected, strict=True):
             with Image.open(tmp_path / name / f"{seed}.png") as file:
                 assert file.tobytes() == picture.permute(1, 2, 0).numpy().tobytes()
@@ -70,12 +70,12 @@ def test_what_attributes_do_is_measured_and_drawn(runs: Path, gan_command: Train
 def test_what_is_held_is_held_against_directions_and_shifts(runs: Path) -> None:
     model = gan.load(runs / "dcgan")
     model.vectors |= model.directions(sefa=1, pca=0)
-    points, labels = model.points(list(range(8)))
+    points, labels = model.latents(list(range(8)))
     space, brightness = Space(model.generator), model.attributes["brightness"]
-    before = brightness(space.seen(points, labels))
+    before = brightness(space.render(points, labels))
 
     def away(**settings: float) -> float:
-        return float((brightness(space.seen(model.edit(points, labels, **settings), labels)) - before).abs().mean())
+        return float((brightness(space.render(model.edit(points, labels, **settings), labels)) - before).abs().mean())
 
     for settings in ({"sefa0": 2.0}, {"zoom": 1.0}):
         assert away(**settings, brightness=0.0) < 0.5 * away(**settings)
@@ -86,10 +86,10 @@ def test_a_mix_is_of_the_class_that_is_asked_for(runs: Path, gan_command: Train,
     run, model = str(runs / "stylegan2"), gan.load(runs / "stylegan2")
     gan_command("edit", run, "--seeds", "0", "--class", "neon", "--mix", "3:0-5", "--out", "all")
     with Image.open(tmp_path / "all" / "0.png") as file:
-        assert file.tobytes() == model.draw([3], label="neon")[0].permute(1, 2, 0).numpy().tobytes()
+        assert file.tobytes() == model.generate([3], label="neon")[0].permute(1, 2, 0).numpy().tobytes()
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     gan_command("directions", run, "--sefa", "1", "--pca", "0", "--out", "found")
     (tmp_path / "there").mkdir()
@@ -97,11 +97,11 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
     found = ["--directions", "found/directions.safetensors"]
     for words, said in (
         (["directions", run, "--out", "found"], "--force"),
-        (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "nothing to find"),
-        (["directions", run, "--out", "new", "--class", "map"], "there are poster"),
-        (["directions", run, "--out", "new", "--attributes", "1"], "at least 2"),
+        (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "give at least one direction"),
+        (["directions", run, "--out", "new", "--class", "map"], "choose from poster"),
+        (["directions", run, "--out", "new", "--attributes", "1"], "give at least 2 images"),
         (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_y, and sefa0"),
-        (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write it as NAME=VALUE"),
+        (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write NAME=VALUE"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
         (["edit", run, "--latents", "x", "--class", "neon", "--out", "new"], "--class"),
         (["edit", run, "--device", "none", "--out", "new"], "torch cannot use it here"),
@@ -146,7 +146,7 @@ def test_measuring_goes_on_where_it_was_interrupted(
     assert main([*words, str(tmp_path / "out")]) == 130
     monkeypatch.setattr("gan.latent.effects.effect", Interrupted(effect, 5))
     assert main([*words, str(tmp_path / "out")]) == 0  # eight attributes in all
-    assert "going on with 3 of what was found before" in capsys.readouterr().out
+    assert "resuming with 3 results of an interrupted command" in capsys.readouterr().out
     for path in (tmp_path / "whole").iterdir():
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes()
     assert len(list((tmp_path / "out").iterdir())) == len(list((tmp_path / "whole").iterdir()))

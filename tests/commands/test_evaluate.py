@@ -1,4 +1,4 @@
-"""`gan evaluate`: runs and folders, all rows, records with their protocol, and a clear no."""
+"""`gan evaluate`: runs and folders, all rows, records with their protocol, and errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:
 
 
 def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
-    out = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--looks").stdout
+    out = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--statistics").stdout
     names = [line[:22].strip() for line in out.splitlines()]
     for name in ("generated", "other real images", "blurred 4x", "20 repeated"):
         assert names.count(name) == 2  # one a table
@@ -52,7 +52,7 @@ def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
     record = next(line for line in lines if line["metric"] == "kid" and line["extractor"] == "lite0")
     assert record["row"] == "generated" and record["images"] == record["real"] == 40
     assert record["images_seen"] == 16 and record["checkpoint"] == "images-000000016.ckpt"
-    assert record["weights_sha256"] and record["resize"] and record["against_sha256"] and record["seeds"]
+    assert record["weights_sha256"] and record["resize"] and record["reference_sha256"] and record["seeds"]
     before = len(lines)
     again = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv", "--json").stdout
     values = [json.loads(line)["value"] for line in again.splitlines()]
@@ -61,11 +61,11 @@ def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
 
 
 def test_a_run_against_other_images(run: Path, gan_command: Train, tmp_path: Path) -> None:
-    assert "of run:train" in gan_command("evaluate", "run", "--images", "20", "--against", "run:train").stdout
+    assert "of run:train" in gan_command("evaluate", "run", "--images", "20", "--reference", "run:train").stdout
     images(tmp_path / "others", 1000, 12)
-    out = gan_command("evaluate", "run", "--images", "20", "--against", "others", "--json").stdout
+    out = gan_command("evaluate", "run", "--images", "20", "--reference", "others", "--json").stdout
     record = json.loads(out.splitlines()[0])
-    assert record["against"] == "others" and record["real"] == 12 and record["copies_among"] > 0
+    assert record["reference"] == "others" and record["real"] == 12 and record["memorization_images"] > 0
 
 
 def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_pat
         path.rename(path.with_name(f"{np.random.default_rng(number).integers(1 << 30)}.png"))
     found = []
     for folder in ("a", "c"):
-        out = gan_command("evaluate", folder, "--against", "real", "--json", "--pairs", f"{folder}.png").stdout
+        out = gan_command("evaluate", folder, "--reference", "real", "--json", "--pairs", f"{folder}.png").stdout
         found.append({(line["row"], line["metric"]): line["value"] for line in map(json.loads, out.splitlines())})
     assert found[0] == found[1]
     assert 0.4 < found[0]["generated", "copies"] < 0.7
@@ -90,14 +90,14 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
     Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
     (tmp_path / "text.png").write_text("no image")
     for words, said in (
-        (["nowhere"], "--against FOLDER"),
-        (["nowhere", "--against", "real"], "nowhere"),
-        (["real", "--against", "nowhere"], "nowhere"),
-        (["one", "--against", "real"], "at least two images"),
-        (["real", "--against", "real", "--extractor", "lite1"], "not known"),
-        (["real", "--against", "real", "--images", "1"], "at least 2"),
-        (["real", "--against", "real", "--pairs", "text.png"], "exists already"),
-        (["real", "--against", "real", "--size", "x"], "--size"),
+        (["nowhere"], "--reference FOLDER"),
+        (["nowhere", "--reference", "real"], "nowhere"),
+        (["real", "--reference", "nowhere"], "nowhere"),
+        (["one", "--reference", "real"], "at least two images"),
+        (["real", "--reference", "real", "--extractor", "lite1"], "not known"),
+        (["real", "--reference", "real", "--images", "1"], "at least 2"),
+        (["real", "--reference", "real", "--pairs", "text.png"], "exists already"),
+        (["real", "--reference", "real", "--size", "x"], "--size"),
         (["run", "--device", "nonsense"], "--device"),
     ):
         error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
@@ -109,7 +109,7 @@ def test_missing_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     started = time.monotonic()
     result = command(
-        ["-m", "gan.cli", "evaluate", "real", "--against", "real", "--extractor", "inception"], tmp_path, 2
+        ["-m", "gan.cli", "evaluate", "real", "--reference", "real", "--extractor", "inception"], tmp_path, 2
     )
     assert time.monotonic() - started < 2
     assert "weights-inception-2015-12-05-6726825d.pth" in result.stderr and "sha256" in result.stderr
@@ -121,30 +121,30 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     words = ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4", "images=8", "callback=[checkpoint]"]
     command([str(ROOT / "train.py"), *words, "hydra.run.dir=run"], tmp_path)
     shutil.copytree(tmp_path / "run", tmp_path / "other")
-    result = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "other")
+    result = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "other")
     names = [line[:22].strip() for line in result.stdout.splitlines()]
-    for name in ("generated", "translated", "other", "nothing done", "Monge-Kantorovich", "another's truth"):
+    for name in ("generated", "translated", "other", "input unchanged", "Monge-Kantorovich", "truth of another"):
         assert name in names
     lines = [json.loads(line) for line in (tmp_path / "run" / "evaluation.jsonl").read_text().splitlines()]
     gains = {line["row"]: line["value"] for line in lines if line["metric"] == "gain"}
-    assert gains["nothing done"] == 0 and gains["translated"] == gains["other"]
-    assert "note: other" not in result.stderr and "was chosen by these pictures" not in result.stderr
+    assert gains["input unchanged"] == 0 and gains["translated"] == gains["other"]
+    assert "note: other" not in result.stderr and "was chosen by these images" not in result.stderr
     kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
     write_json(checkpoints.sidecar(kept), checkpoints.read_sidecar(kept) | {"best": {"checkpoint": kept.name}})
     said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
-    assert "note: the best checkpoint was chosen by these pictures; --checkpoint last was not" in said
+    assert "note: the best checkpoint was chosen by these images; use --checkpoint last" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
-    said = gan_command("evaluate", "run", "--extractor", "random_conv", "--beside", "elsewhere").stderr
-    assert "note: elsewhere has another data.split_seed, and may have seen these pictures" in said
-    error = gan_command("evaluate", "run", "--against", "other", check=2).stderr
+    said = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "elsewhere").stderr
+    assert "note: elsewhere has another data.split_seed, and may have seen these images" in said
+    error = gan_command("evaluate", "run", "--reference", "other", check=2).stderr
     assert "measured by what its run has held out" in error and error.count("\n") == 1
     whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
     whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
     command([str(ROOT / "train.py"), *whole], tmp_path)
     said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
-    assert "note: no pictures were held out (data.split=file does): these were trained on" in said
-    error = gan_command("evaluate", "whole", "--against", "whole:val", check=2).stderr
-    assert "error: whole: has held no pictures out" in error.splitlines()[-1] and error.count("error") == 1
+    assert "note: no images were held out (use data.split=file); these were trained on" in said
+    error = gan_command("evaluate", "whole", "--reference", "whole:val", check=2).stderr
+    assert "error: whole: has held out no images" in error.splitlines()[-1] and error.count("error") == 1
 
 
 @pytest.mark.parametrize("words", [["--pairs", "pairs.png"], []])

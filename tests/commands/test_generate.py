@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 import gan
-from gan.commands.generate import parse_seeds
+from gan.commands.options import parse_seeds
 from gan.common.errors import UserError
 from gan.run import checkpoints
 from tests.conftest import ROOT, TINY, Train, command
@@ -55,20 +55,20 @@ def test_a_class_can_be_asked_for(run: Path, gan_command: Train, tmp_path: Path)
     gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
     model = gan.load(run)
     assert model.classes == ["poster", "sprite", "photograph", "neon"] and model.class_counts.tolist() == [6, 6, 6, 6]
-    pictures = model.draw([3, 5], label="sprite")
-    assert not torch.equal(pictures, model.draw([3, 5], label="neon"))
+    pictures = model.generate([3, 5], label="sprite")
+    assert not torch.equal(pictures, model.generate([3, 5], label="neon"))
     with Image.open(tmp_path / "sprites" / "5.png") as picture:
         assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
     unknown = gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
-    assert "there are poster, sprite, photograph, neon" in unknown
-    gan_command("generate", str(run), "--seeds", "3", "--average", "0.1", "--checkpoint", "last", "--out", "other")
+    assert "choose from poster, sprite, photograph, neon" in unknown
+    gan_command("generate", str(run), "--seeds", "3", "--ema", "0.1", "--checkpoint", "last", "--out", "other")
     assert (tmp_path / "other" / "3.png").read_bytes() != (tmp_path / "sprites" / "3.png").read_bytes()
-    assert "there are 0.1" in gan_command("generate", str(run), "--average", "0.2", "--out", "no", check=2).stderr
+    assert "its widths: 0.1" in gan_command("generate", str(run), "--ema", "0.2", "--out", "no", check=2).stderr
     with Image.open(run / "samples" / "000000016.png") as grid:
         assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
 
 
-def test_what_exists_is_not_written_over(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_existing_files_are_not_overwritten(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "3.png").write_text("precious")
     assert "--force" in gan_command("generate", str(run), "--out", "out", check=2).stderr

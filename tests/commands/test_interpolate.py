@@ -1,4 +1,4 @@
-"""`gan interpolate`: it comes by the seeds' own pictures, and says what it cannot do."""
+"""`gan interpolate`: the video contains the images of its seeds, and errors are one line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_way_comes_by_the_pictures_of_its_seeds(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_an_interpolation_contains_the_images_of_its_seeds(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command(
         "interpolate", str(runs / "dcgan"), "--class", "neon", "--seeds", "3,9,4", "--frames", "4", "--out", "a.png"
     ).stdout
@@ -38,26 +38,26 @@ def test_a_way_comes_by_the_pictures_of_its_seeds(runs: Path, gan_command: Train
     again = ["--seeds", "3,9,3", "--frames", "2", "--out", "again.gif"]
     assert "5 frames" in gan_command("interpolate", str(runs / "dcgan"), *again).stdout
     model = gan.load(runs / "dcgan")
-    assert torch.equal(model.interpolate([3, 9, 4], 4, label="neon")[::4], model.draw([3, 9, 4], label="neon"))
-    first = model.classes[int(model.latents_of([3])[1])]  # type: ignore[arg-type]
+    assert torch.equal(model.interpolate([3, 9, 4], 4, label="neon")[::4], model.generate([3, 9, 4], label="neon"))
+    first = model.classes[int(model.sample_z([3])[1])]  # type: ignore[arg-type]
     assert torch.equal(model.interpolate([3, 9], 2), model.interpolate([3, 9], 2, label=first))
     mapped = gan.load(runs / "stylegan2")
     for truncation in (1.0, 0.5):  # of any classes
         way = mapped.interpolate(list(range(8)), 3, loop=True, truncation=truncation)
-        assert len(way) == 24 and torch.equal(way[::3], mapped.draw(list(range(8)), truncation))
+        assert len(way) == 24 and torch.equal(way[::3], mapped.generate(list(range(8)), truncation))
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "there.gif").touch()
     for run, options, said in (
         ("dcgan", ["--seeds", "1"], "at least two"),
         ("dcgan", ["--space", "w"], "no mapping"),
         ("dcgan", ["--truncation", "0.5"], "no mapping"),
-        ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation is of w"),
-        ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
-        ("dcgan", ["--rate", "nan"], "--rate nan: from 0.1 to 1000"),
-        ("dcgan", ["--rate", "0.0001"], "--rate 0.0001: from"),
-        ("stylegan2", ["--truncation", "nan"], "truncation nan: a finite number"),
+        ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation works in w only"),
+        ("dcgan", ["--frames", "0"], "--frames=0: a whole number of at least 1"),
+        ("dcgan", ["--fps", "nan"], "--fps nan: give 0.1 to 1000"),
+        ("dcgan", ["--fps", "0.0001"], "--fps 0.0001: give"),
+        ("stylegan2", ["--truncation", "nan"], "truncation nan: give a finite number"),
         ("dcgan", ["--out", "a.jpg"], "ends in one of"),
         ("dcgan", ["--out", "there.gif"], "--force"),
     ):

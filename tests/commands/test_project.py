@@ -1,4 +1,4 @@
-"""`gan project`: a folder's latents, pictures beside them, scores; interrupted, and given what is no image."""
+"""`gan project`: latents, images and scores of a folder; resuming; invalid input."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     run = str(runs / "dcgan")
     model = gan.load(run)
     (tmp_path / "in" / "sub").mkdir(parents=True)
-    picture = model.draw([5], label="neon")[0]
+    picture = model.generate([5], label="neon")[0]
     save_png(picture, tmp_path / "in" / "own.png")
     Image.radial_gradient("L").resize((30, 50)).save(tmp_path / "in" / "sub" / "gray ü.jpg")
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
     done = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK, check=3)
-    assert "1 of 2 images are brought to the model's 16x16 pixels" in done.stdout
+    assert "1 of 2 images are resized to the model's 16x16 pixels" in done.stdout
     assert done.stderr.count("\n") == 1 and "broken.png: not a PNG" in done.stderr
     files = sorted(str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file())
     names = ["own.png", "sub/gray ü.jpg"]
@@ -53,7 +53,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     save_png(picture.flip(2), tmp_path / "in" / "new.png")
     os.unlink(tmp_path / "in" / "broken.png")
     again = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK)
-    assert "2 images have been projected and stay, without a GIF where they had none" in again.stdout
+    assert "2 images are already projected and are skipped, without a GIF if they had none" in again.stdout
     assert (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns > before
     later, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
     assert later.keys() == {*names, "new.png"} and all(torch.equal(later[name], points[name]) for name in names)
@@ -61,7 +61,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
 
     save_png(picture.flip(1), tmp_path / "in" / "own.png")
     said = gan_command("project", run, "in", "--out", "out", *QUICK).stdout
-    assert "2 images have been" in said and "1 images are others than those of their names" in said
+    assert "2 images are already" in said and "1 images have changed" in said
     third, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
     assert [torch.equal(third[name], later[name]) for name in (*names, "new.png")] == [False, True, True]
 
@@ -74,14 +74,14 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     assert "10 frames" in said.stdout
 
 
-def test_names_that_are_no_text_and_pictures_that_are_partly_clear(
+def test_names_that_are_no_text_and_images_that_are_partly_clear(
     runs: Path, gan_command: Train, tmp_path: Path
 ) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGBA", (16, 16), (200, 0, 0, 99)).save(tmp_path / "in" / "clear.png")
     (tmp_path / "in" / "clear.png").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png"))
     said = gan_command("project", str(runs / "dcgan"), "in", "--out", "out", *QUICK).stdout
-    assert "1 of 1 images are transparent in parts, and are laid on white" in said
+    assert "1 of 1 images have transparency and get a white background" in said
     assert list(scores(tmp_path / "out" / "scores.csv")) == ["\\xff.png"]
     assert (tmp_path / "out" / file_name("\\xff.png", ".png")).is_file()
 
@@ -89,7 +89,7 @@ def test_names_that_are_no_text_and_pictures_that_are_partly_clear(
 def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     model = gan.load(run)
-    save_png(model.draw([3])[0], tmp_path / "one.png")
+    save_png(model.generate([3])[0], tmp_path / "one.png")
     gan_command("project", run, "one.png", "--out", "out", "--space", "w+", *QUICK)
     gan_command("project", run, "one.png", "--out", "z", "--space", "z", *QUICK)
     points, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
@@ -98,17 +98,18 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
     gan_command("edit", run, *latents, "--out", "wide", "--size", "32x24")
     assert torch.equal(
-        model.between(torch.stack([points["one.png"]] * 2), frames=1)[1], model.drawn(points["one.png"][None])[0]
+        model.interpolate_latents(torch.stack([points["one.png"]] * 2), frames=1)[1],
+        model.synthesize(points["one.png"][None])[0],
     )
     gan_command("edit", run, "--latents", "z/latents.safetensors", "--out", "from-z", "--mix", "7:0.25")
     for folder, size in (("mixed", (16, 16)), ("wide", (24, 32)), ("from-z", (16, 16))):
         with Image.open(tmp_path / folder / "one.png.png") as file:
             assert file.size == size
     error = gan_command("edit", run, *latents, "--out", "new", "--mix", "7:0-9", check=2).stderr
-    assert "layers 0-9: this generator has 0-5" in error and error.count("\n") == 1
+    assert "layers 0-9: this generator has layers 0-5" in error and error.count("\n") == 1
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     Image.new("RGB", (16, 16)).save(tmp_path / "one.png")
     (tmp_path / "text").mkdir()
@@ -120,19 +121,19 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         (["project", run, "text", "--out", "new"], "no image in"),
         (["project", run, "text", "--out", "text/new"], "lies in the input folder"),
         (["project", run, "one.png", "--out", "new", "--starts", "0"], "--starts"),
-        (["project", run, "one.png", "--out", "new", "--starts", "600"], "starts=600: at most 512"),
-        (["project", run, "one.png", "--out", "new", "--space", "z+"], "there are z, and w"),
+        (["project", run, "one.png", "--out", "new", "--starts", "600"], "starts=600: give at most 512"),
+        (["project", run, "one.png", "--out", "new", "--space", "z+"], "choose z, or w"),
         (["project", run, "one.png", "--out", "new", "--space", "w"], "no mapping"),
         (["project", run, "one.png", "--out", "new", "--space", "w+"], "no mapping"),
-        (["project", run, "one.png", "--out", "new", "--class", "map"], "there are poster"),
-        (["project", run, "one.png", "--out", "out"], "--force begins anew"),
+        (["project", run, "one.png", "--out", "new", "--class", "map"], "choose from poster"),
+        (["project", run, "one.png", "--out", "out"], "use --force to project again"),
         (["project", run, "one.png", "--out", "one.png"], "is a file"),
         (["interpolate", run, *latents[:2], "--out", "a.gif"], "at least two"),
-        (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "they are known"),
+        (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
         (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "holds latents of images"),
         (["project", other, "one.png", "--out", "out"], "is of another model"),
         (["edit", other, *latents], "is of another model"),
-        (["edit", run, *latents, "--mix", "7:0-1"], "mix by a share"),
+        (["edit", run, *latents, "--mix", "7:0-1"], "blend by a fraction"),
         (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
         (["edit", run, *latents, "--size", "17"], "multiples of"),
         (["edit", run, *latents, "--set", "hue=1"], "shift_x, shift_y, and "),
@@ -141,7 +142,7 @@ def test_what_cannot_be_done_is_one_line(runs: Path, gan_command: Train, tmp_pat
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
     model = gan.load(run)
-    with pytest.raises(UserError, match=r"images of torch\.float32 \(3, 16, 16\): this generator draws torch\.uint8"):
-        model.project(model.draw([0]).float())
-    with pytest.raises(UserError, match="brightness=nan: a finite number"):
-        model.edit(*model.points([0]), brightness=float("nan"))
+    with pytest.raises(UserError, match=r"images are torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"):
+        model.project(model.generate([0]).float())
+    with pytest.raises(UserError, match="brightness=nan: give a finite number"):
+        model.edit(*model.latents([0]), brightness=float("nan"))

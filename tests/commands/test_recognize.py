@@ -1,4 +1,4 @@
-"""`gan recognize`: fit, predict and score on folders of classes, and what cannot be done."""
+"""`gan recognize`: fit, predict and score on folders of classes, and errors."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ def test_classes_are_learned_and_predicted(runs: Path, kinds: Path, gan_command:
     ).stdout
     for name in (
         "discriminator",
-        "the same, untrained",
+        "untrained network",
         "pixels",
         "color histogram",
         "k-means",
         "lite0",
-        "the most frequent",
+        "most frequent class",
     ):
         assert f"\n{name}" in said
     about = json.loads((tmp_path / "found" / "classifier.json").read_bytes())
     assert about["classes"] == ["neon", "poster"] and about["images"] == 60 and about["split"] == "prefix"
-    table = about["scores"]["discriminator"]["table"]
+    table = about["scores"]["discriminator"]["confusion"]
     assert sum(map(sum, table)) == 60 and (table[0][0] + table[1][1]) / 60 > 0.8
     assert {"weight", "bias"} < load_file(tmp_path / "found" / "classifier.safetensors").keys()
     with Image.open(tmp_path / "found" / "confusion.png") as picture:
@@ -83,9 +83,9 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
         for folder in ("neon", "same", "poster")
     )
     with torch.no_grad():
-        less, as_was, more = (classifier.odds(0, to_float(images)) for images in (poster, same, neon))
+        less, as_was, more = (classifier.log_odds(0, to_float(images)) for images in (poster, same, neon))
     assert (less < as_was).all() and (as_was < more).all()
-    assert torch.equal(same, gan.load(run).draw(list(range(6))))
+    assert torch.equal(same, gan.load(run).generate(list(range(6))))
     error = gan_command("edit", run, "--out", "no", *options, "map=1", check=2).stderr
     assert "neon, poster, brightness" in error and error.count("\n") == 1
     words = ["--sefa", "1", "--pca", "0", "--recognition", "found", "--out", "ways"]
@@ -96,13 +96,15 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
 
 def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
-    said = gan_command("recognize", "fit", run, "--alone", "--classifier", "svm", "--out", "own", "--folds", "3").stdout
+    said = gan_command(
+        "recognize", "fit", run, "--no-baselines", "--classifier", "svm", "--out", "own", "--folds", "3"
+    ).stdout
     assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
-    assert "it has seen the answers" in said  # the run was trained with these very classes
+    assert "it has seen the labels" in said  # the run was trained with these very classes
     images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
     assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,score")
     lines = gan_command("recognize", "score", run, "--images", "24").stdout.splitlines()
-    assert "held out, 4 classes" in lines[0] and lines[1].startswith("24 generated") and "real images" in lines[2]
+    assert "held-out images of 4 classes" in lines[0] and "on 24 generated" in lines[1] and "real images" in lines[2]
     assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
 
 
@@ -114,7 +116,7 @@ def test_images_are_learned_as_they_are_predicted_and_names_are_any(
                     for path in sorted(kinds.rglob("*.png")))  # fmt: skip
     (tmp_path / "table.csv").write_text("file,label\n" + table, encoding="utf-8")
     train("data=folder", f"data.root={kinds}", "data.fit=random_crop", "images=8", "hydra.run.dir=windows")
-    options = ["--labels", "table.csv", "--alone", "--folds", "3"]
+    options = ["--labels", "table.csv", "--no-baselines", "--folds", "3"]
     said = gan_command("recognize", "fit", "windows", str(kinds), *options).stdout
     assert "$a_{$" in said and "note" not in said
     rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", "windows", str(kinds)).stdout)))
@@ -125,14 +127,14 @@ def test_images_are_learned_as_they_are_predicted_and_names_are_any(
     assert (tmp_path / "windows" / "directions" / file_name("../../猫", ".png")).is_file()
 
 
-def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run, data = str(runs / "dcgan"), str(kinds)
     (tmp_path / "one" / "kind").mkdir(parents=True)
     Image.new("RGB", (16, 16)).save(tmp_path / "one" / "kind" / "a.png")
     said = gan_command(
-        "recognize", "fit", run, data, "--alone", "--folds", "3", "--out", "there", "--split", "folder"
+        "recognize", "fit", run, data, "--no-baselines", "--folds", "3", "--out", "there", "--split", "folder"
     ).stdout
-    assert "split by file, since they lie in fewer than 3 of --split folder: neon, poster\n" in said
+    assert "split by file, since they have fewer than 3 groups of --split folder: neon, poster\n" in said
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "classifier.json").write_text("[]")
     shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
@@ -142,11 +144,11 @@ def test_what_cannot_be_done_is_one_line(runs: Path, kinds: Path, gan_command: T
         (["fit", run, data, "--labels", "none.csv"], "No such file"),
         (["fit", run, data, "--folds", "40", "--out", "new"], "each class needs at least 40 images; one has 30"),
         (["fit", run, data, "--folds", "2"], "--folds"),
-        (["fit", run, data, "--out", "there"], "--force writes over it"),
+        (["fit", run, data, "--out", "there"], "use --force to overwrite"),
         (["fit", "nothing", data], "nothing"),
         (["fit", run, data, "--out", "new", "--device", "none"], "torch cannot use it here"),
-        (["fit", run, data, "--alone", "--out", "there/classifier.json/in"], "cannot be made"),
-        (["predict", run, data, "--out", "new"], "gan recognize fit makes one"),
+        (["fit", run, data, "--no-baselines", "--out", "there/classifier.json/in"], "cannot be created"),
+        (["predict", run, data, "--out", "new"], "fit one with gan recognize fit"),
         (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
         (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
         (["predict", run, "none", "--out", "there"], "no folder"),
@@ -165,10 +167,10 @@ def test_fitting_goes_on_where_it_was_interrupted(
         assert main(words) == 130
         patch.setattr("gan.recognition.protocol.measure", Interrupted(measure, 4))
         assert main(words) == 0
-    on = capsys.readouterr().out.partition("60 images of 2 classes")
-    assert "going on with 2 of what was found before" in on[0]
+    on = capsys.readouterr().out.partition("60 images of 2 classes; ")
+    assert "resuming with 2 results of an interrupted command" in on[0]
     assert main([*words, "--force"]) == 0
-    assert capsys.readouterr().out.partition("60 images of 2 classes")[2] == on[2]
+    assert capsys.readouterr().out.partition("60 images of 2 classes; ")[2] == on[2]
     assert sorted(path.name for path in (tmp_path / "found").iterdir()) == [
         "classifier.json",
         "classifier.safetensors",

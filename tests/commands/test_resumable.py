@@ -1,4 +1,4 @@
-"""What was found stays, until it is done, and is of the same options and contents alone."""
+"""Results are kept until the command has finished, and depend on its options and inputs."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from pathlib import Path
 
 import pytest
 
-from gan.commands.resumable import Findings
+from gan.commands.resumable import Results
 
 
-def test_what_was_found_is_not_found_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_are_not_computed_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[str] = []
 
-    def find() -> list[float]:
+    def compute() -> list[float]:
         asked.append("")
         return [0.1, 1 / 3]
 
-    first = Findings(tmp_path, Namespace(images=3, force=False))
-    assert not first.begun and first.take("a", find) == first.take("a", find) and len(asked) == 1
-    again = Findings(tmp_path, Namespace(images=3, force=True))
-    assert again.begun and again.take("a", find) == [0.1, 1 / 3] and len(asked) == 1
-    assert capsys.readouterr().out == "going on with 1 of what was found before\n"
-    again.done()
-    assert not Findings(tmp_path, Namespace(images=3)).values and not list(tmp_path.iterdir())
+    first = Results(tmp_path, Namespace(images=3, force=False))
+    assert not first.started and first.get("a", compute) == first.get("a", compute) and len(asked) == 1
+    again = Results(tmp_path, Namespace(images=3, force=True))
+    assert again.started and again.get("a", compute) == [0.1, 1 / 3] and len(asked) == 1
+    assert capsys.readouterr().out == "resuming with 1 results of an interrupted command\n"
+    again.remove()
+    assert not Results(tmp_path, Namespace(images=3)).values and not list(tmp_path.iterdir())
 
 
-def test_what_was_found_with_others_lies_apart(tmp_path: Path) -> None:
+def test_results_of_other_options_are_kept_apart(tmp_path: Path) -> None:
     weights = tmp_path / "weights"
     weights.write_bytes(b"a")
-    Findings(tmp_path, Namespace(images=3), "network", weights).write()
-    assert Findings(tmp_path, Namespace(images=3), "network", weights).begun
-    assert not Findings(tmp_path, Namespace(images=4), "network", weights).begun
-    assert not Findings(tmp_path, Namespace(images=3), "another", weights).begun
+    Results(tmp_path, Namespace(images=3), "network", weights).write()
+    assert Results(tmp_path, Namespace(images=3), "network", weights).started
+    assert not Results(tmp_path, Namespace(images=4), "network", weights).started
+    assert not Results(tmp_path, Namespace(images=3), "another", weights).started
     weights.write_bytes(b"b")
-    assert not Findings(tmp_path, Namespace(images=3), "network", weights).begun
+    assert not Results(tmp_path, Namespace(images=3), "network", weights).started
 
 
-def test_what_is_damaged_is_found_anew(tmp_path: Path) -> None:
-    findings = Findings(tmp_path, Namespace())
-    findings.take("a", lambda: 1)
-    findings.path.write_text('{"a"')
-    assert Findings(tmp_path, Namespace()).take("a", lambda: 2) == 2
+def test_damaged_results_are_computed_again(tmp_path: Path) -> None:
+    results = Results(tmp_path, Namespace())
+    results.get("a", lambda: 1)
+    results.path.write_text('{"a"')
+    assert Results(tmp_path, Namespace()).get("a", lambda: 2) == 2

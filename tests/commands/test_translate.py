@@ -1,4 +1,4 @@
-"""`gan translate`: files of all kinds keep size, name, format, alpha, EXIF and frames; it goes on where it ended."""
+"""`gan translate`: files keep size, name, format, alpha, EXIF and frames; rerunning continues."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import pytest
 import torch
 from PIL import Image
 
-from gan.commands.translate import SOME_UNREADABLE, most_pixels
+from gan.commands.options import SOME_UNREADABLE
 from gan.data.sources.files import File, content
 from gan.images import files as image_files
 from gan.images.files import Contents
 from gan.inference import tiling
+from gan.inference.translate_files import max_pixels
 from tests.conftest import ROOT, Train, command
 from tests.recipes import TINY as RECIPES
 from tests.recipes import photographs
@@ -120,14 +121,14 @@ def test_what_does_not_fit_into_memory_is_left_out_and_said(
     (tmp_path / "in").mkdir()
     for side in (20, 40, 30):
         noise(side, side).save(tmp_path / "in" / f"{side}.png")
-    whole = tiling.whole
+    whole = tiling.tile_function
 
     def small(network: Any, picture: torch.Tensor, device: torch.device) -> Any:
         if picture.shape[1] == 40:
             raise error
         return whole(network, picture, device)
 
-    monkeypatch.setattr(tiling, "whole", small)
+    monkeypatch.setattr(tiling, "tile_function", small)
     said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
     assert files(tmp_path / "out") == {"20.png", "30.png"}
     assert "40.png: does not fit into memory" in said and "1 of 3 files could not be translated" in said
@@ -147,12 +148,12 @@ def test_it_goes_on_where_it_ended(
 
     monkeypatch.setattr(image_files, "write_atomically", full)
     error = gan_command("translate", str(run), "in", "out", check=2).stderr
-    assert "No space left on device" in error and "the same command goes on" in error and error.count("\n") == 1
+    assert "No space left on device" in error and "the same command continues" in error and error.count("\n") == 1
     done = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files(tmp_path / "out")}
     assert len(done) == 3
     monkeypatch.undo()
     said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stdout
-    assert "3 files exist already and stay" in said and files(tmp_path / "out") == set(sizes)
+    assert "3 existing files are skipped" in said and files(tmp_path / "out") == set(sizes)
     assert done == {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in done}
     gan_command("translate", str(run), "in", "out", "--force", check=SOME_UNREADABLE)
     assert all((tmp_path / "out" / name).stat().st_mtime_ns > time for name, time in done.items())
@@ -202,7 +203,7 @@ def test_pixel_art_has_cells_and_a_palette(run: Path, gan_command: Train, tmp_pa
     assert {tuple(color) for color in two.reshape(-1, 3)} == {(0x1B, 0x2A, 0x41), (0xF3, 0xE6, 0xC8)}
     assert np.array_equal(six[:20, :28], six[:20:4, :28:4].repeat(4, 0).repeat(4, 1))
     said = gan_command("translate", str(run), "in.png", "in.jpg", "--cell", "4").stdout
-    assert "note: JPEG keeps neither cells nor colors exactly" in said
+    assert "note: JPEG changes cells and colors" in said
 
 
 @pytest.mark.parametrize(("size", "name"), [((64, 48), "clip.mp4"), ((33, 21), "clip.mkv"), ((64, 48), "clip.webm")])
@@ -263,17 +264,17 @@ def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: P
     pytest.importorskip("av")
     (tmp_path / "no.mp4").write_text("no video")
     error = gan_command("translate", str(run), "no.mp4", "out.mp4", check=2).stderr
-    assert "no.mp4: no readable video" in error and error.count("\n") == 1
+    assert "no.mp4: no video that can be read" in error and error.count("\n") == 1
     error = gan_command("translate", str(run), "no.mp4", "out.txt", check=2).stderr
-    assert "out.txt: not a video" in error and error.count("\n") == 1
+    assert "out.txt: a video becomes a video" in error and error.count("\n") == 1
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_pictures_far_larger_than_what_was_seen_are_said(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_images_far_larger_than_what_was_seen_are_said(run: Path, gan_command: Train, tmp_path: Path) -> None:
     noise(120, 100).save(tmp_path / "near.png")
     noise(140, 100).save(tmp_path / "far.png")
     assert "note" not in gan_command("translate", str(run), "near.png", "a.png").stdout
-    assert "note: pictures of 140 pixels a side, and training saw them made small, as 32" in gan_command(
+    assert "note: images have 140 pixels a side, and were reduced to 32" in gan_command(
         "translate", str(run), "far.png", "b.png"
     ).stdout  # fmt: skip
 
@@ -290,8 +291,8 @@ def test_videos_in_a_folder(run: Path, gan_command: Train, tmp_path: Path) -> No
         writer.mux(stream.encode())
     said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
     assert files(tmp_path / "out") == {"a.png", "clips/b.mp4"}
-    assert "no.mp4: no readable video" in said and "1 of 3 files could not be translated" in said
-    assert "2 files exist already" in gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stdout
+    assert "no.mp4: no video that can be read" in said and "1 of 3 files could not be translated" in said
+    assert "2 existing files" in gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stdout
 
 
 def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -307,21 +308,21 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
     [
         (["RUN", "in", "in/out"], "lies in the input folder"),
         (["RUN", "in", "in"], "lies in the input folder"),
-        (["RUN", "in/gray.png", "in/gray.png"], "is an input itself"),
+        (["RUN", "in/gray.png", "in/gray.png"], "is an input; give another output"),
         (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
         (["RUN", "in", "in/gray.png"], "lies in the input folder"),
-        (["RUN", "in", "notes.txt"], "is a file; a folder becomes a folder"),
-        (["RUN", "in/gray.png", "out.tga"], "out.tga: its ending is of no format that can be written"),
+        (["RUN", "in", "notes.txt"], "is a file; give a folder"),
+        (["RUN", "in/gray.png", "out.tga"], "out.tga: its ending is not that of an image format"),
         (["RUN", "nothing", "out"], "there is no folder 'nothing'"),
         (["RUN", "nothing.mkv", "out"], "there is no file 'nothing.mkv'"),
         (["RUN", "hollow", "out"], "no image"),
-        (["RUN", "in", "out", "--direction", "b2a"], "goes from a to b only"),
-        (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: from 0 to 1"),
-        (["RUN", "in", "out", "--strength", "0.5", "--palette", "4"], "what is blended has other colors"),
-        (["RUN", "in", "out", "--tile", "3"], "--tile 3: at least 64"),
+        (["RUN", "in", "out", "--direction", "b2a"], "has only a2b"),
+        (["RUN", "in", "out", "--strength", "2"], "--strength 2.0: give 0 to 1"),
+        (["RUN", "in", "out", "--strength", "0.5", "--palette", "4"], "blending changes the colors"),
+        (["RUN", "in", "out", "--tile", "3"], "--tile 3: give at least 64"),
         (["RUN", "in", "out", "--cell", "0"], "--cell=0"),
-        (["RUN", "in", "out", "--palette", "1"], "--palette 1: from 2 to 256"),
-        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colors nor a readable file"),
+        (["RUN", "in", "out", "--palette", "1"], "--palette 1: give 2 to 256"),
+        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colors nor a file"),
         (["RUN", "in", "out", "--palette", "notes.txt"], "0 colors"),
         (["nowhere", "in", "out"], "nowhere"),
     ],
@@ -336,17 +337,17 @@ def test_bad_input_is_one_line(words: list[str], said: str, run: Path, gan_comma
     assert (tmp_path / "notes.txt").read_text() == "mine" and not (tmp_path / "out").exists()
 
 
-def test_a_generator_of_pictures_from_seeds_is_refused(train: Train, gan_command: Train, tmp_path: Path) -> None:
+def test_a_generator_of_images_from_seeds_is_refused(train: Train, gan_command: Train, tmp_path: Path) -> None:
     train("images=8", "hydra.run.dir=drawing")
     noise(20, 20).save(tmp_path / "in.png")
     error = gan_command("translate", "drawing", "in.png", "out.png", check=2).stderr
-    assert "draws pictures from seeds, and translates none; gan generate does" in error and error.count("\n") == 1
+    assert "generates images from seeds and translates none; use gan generate" in error and error.count("\n") == 1
 
 
 def test_a_translator_recognizes_nothing(run: Path, gan_command: Train, tmp_path: Path) -> None:
     make_folder(tmp_path / "in")
     error = gan_command("recognize", "fit", str(run), "in", check=2).stderr
-    assert "is of a translator, whose discriminator knows patches alone" in error and error.count("\n") == 1
+    assert "is a translator; its discriminator sees patches only" in error and error.count("\n") == 1
 
 
 def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -357,8 +358,10 @@ def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_comman
     frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:])
     words = ("translate", str(run), "in", "out")
     said = gan_command(*words, "--max-pixels", "400", check=SOME_UNREADABLE).stderr
-    assert "30x20 is more than the limit of 400 pixels; --max-pixels" in said
-    assert "8 frames of 10x10 are more than the limit of 400 pixels together; --max-pixels" in said
+    assert "30x20 is more than the limit of 400 pixels; set another limit with --max-pixels" in said
+    assert (
+        "8 frames of 10x10 are more than the limit of 400 pixels together; set another limit with --max-pixels" in said
+    )
     assert files(tmp_path / "out") == {"small.png"}
     gan_command(*words, "--max-pixels", "800")
     assert files(tmp_path / "out") == {"small.png", "large.png", "moves.gif"}
@@ -367,10 +370,10 @@ def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_comman
 
 def test_the_pixels_that_are_taken_follow_from_the_memory() -> None:
     gigabyte = 1 << 30
-    assert most_pixels(64 * gigabyte, snaps=False) == 64_000_000
-    assert 10_000_000 < most_pixels(gigabyte, snaps=False) < 20_000_000
-    assert most_pixels(gigabyte, snaps=True) < most_pixels(gigabyte, snaps=False) / 2
-    assert most_pixels(0, snaps=False) == 1
+    assert max_pixels(64 * gigabyte, pixel_art=False) == 64_000_000
+    assert 10_000_000 < max_pixels(gigabyte, pixel_art=False) < 20_000_000
+    assert max_pixels(gigabyte, pixel_art=True) < max_pixels(gigabyte, pixel_art=False) / 2
+    assert max_pixels(0, pixel_art=False) == 1
 
 
 def test_a_file_that_ends_the_decoder_is_left_out_and_the_rest_goes_on(

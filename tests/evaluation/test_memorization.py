@@ -13,7 +13,7 @@ from torch import Tensor
 from gan.data.builtin.retro import draw
 from gan.evaluation import generator
 from gan.evaluation.generator import Sets
-from gan.evaluation.memorization import Originals
+from gan.evaluation.memorization import CopySearch
 from gan.metrics.thumbnails import thumbnails
 
 
@@ -34,33 +34,33 @@ def after_jpeg(images: Tensor, quality: int) -> Tensor:
 
 @pytest.mark.parametrize("held_out", [True, False])
 def test_copies_are_found_and_others_are_not(images: Tensor, held_out: bool) -> None:
-    originals = Originals(images[:400], images[400:550] if held_out else None, flips=False)
+    search = CopySearch(images[:400], images[400:550] if held_out else None, flips=False)
     for generated, low, high in (
         (images[:100], 1, 1),
         (after_jpeg(images[:100], 75), 0.9, 1),
         (images[550:], 0, 0.15),
     ):
-        found = originals.compare(generated)
+        found = search.search(generated)
         assert found.rate is not None and low <= found.rate <= high
-    assert originals.compare(images[:100]).source.tolist() == list(range(100))
+    assert search.search(images[:100]).source.tolist() == list(range(100))
 
 
 def test_noise_has_no_rate_nor_has_a_handful(images: Tensor) -> None:
     noise = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    originals = Originals(images[:400], images[400:], flips=False)
-    assert originals.compare(noise).rate is None
-    assert originals.compare(images[:5]).rate is None
+    search = CopySearch(images[:400], images[400:], flips=False)
+    assert search.search(noise).rate is None
+    assert search.search(images[:5]).rate is None
 
 
 @pytest.mark.parametrize("flips", [True, False])
 def test_mirror_images_are_copies_where_training_flips(flips: bool, images: Tensor) -> None:
     train, rest = images[:400], images[400:]
     generated = train[:100].flip(3)
-    found = Originals(train, rest, flips).compare(generated)
+    found = CopySearch(train, rest, flips).search(generated)
     assert found.rate is not None and (found.rate > 0.99) == flips
     if flips:
         assert found.mirrored.float().mean() > 0.5  # sprites are symmetric
-        shown = generator.pairs(Sets(generated, rest, train, True, True), found, 10)
+        shown = generator.nearest_pairs(Sets(generated, rest, train, True, True), found, 10)
         assert torch.equal(shown[0::2], shown[1::2])
 
 

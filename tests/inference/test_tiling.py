@@ -1,11 +1,11 @@
-"""Pictures of any size in parts: as the whole, of the same size, with bounded memory."""
+"""Tiled translation: equal to that of the whole image, of the same size, with bounded memory."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gan.images.convert import to_float, to_uint8
-from gan.inference.tiling import cut, pad, translate
+from gan.inference.tiling import pad, split, translate
 from gan.networks import lut, resnet_translator, unet
 
 
@@ -36,7 +36,7 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_parts_agree_with_the_whole(name: str) -> None:
+def test_tiles_agree_with_the_whole(name: str) -> None:
     network, seen = random(NETWORKS[name]()), picture(203, 310)
     whole, tiled = translate(network, seen), translate(network, seen, tile=64)
     assert whole.shape == tiled.shape == seen.shape and whole.float().std() > 2
@@ -59,7 +59,7 @@ def test_sizes_come_back(name: str, size: tuple[int, int]) -> None:
         assert translate(network, picture(*size), tile).shape == (3, *size)
 
 
-def test_what_is_added_repeats_the_rim() -> None:
+def test_padding_repeats_the_border() -> None:
     seen = picture(5, 6)
     padded = pad(seen, 4)
     assert padded.shape == (3, 16, 16)
@@ -67,14 +67,14 @@ def test_what_is_added_repeats_the_rim() -> None:
     assert torch.equal(padded[:, 12, 12], seen[:, 4, 5])
 
 
-def test_cores_fill_the_picture_once_and_parts_stay_as_small() -> None:
+def test_cores_cover_the_image_once_and_tiles_stay_small() -> None:
     for height, width in ((64, 64), (1000, 1504)):
         count = torch.zeros(height, width)
-        for part in cut(height, width, 100, 13, 4):
+        for part in split(height, width, 100, 13, 4):
             count[part.rows, part.columns] += 1
-            seen = [each.stop - each.start for each in (part.seen_rows, part.seen_columns)]
+            seen = [each.stop - each.start for each in (part.input_rows, part.input_columns)]
             assert max(seen) <= 100 + 2 * 16
-            assert all(each.start % 4 == 0 for each in (part.seen_rows, part.seen_columns))
+            assert all(each.start % 4 == 0 for each in (part.input_rows, part.input_columns))
         assert (count == 1).all()
 
 

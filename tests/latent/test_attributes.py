@@ -1,4 +1,4 @@
-"""Points go to where pictures have as much more of an attribute as was asked for."""
+"""Edited latents give images with the requested change of an attribute."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.inference.sampling import latents
-from gan.latent.attributes import PICTURES, check, measured, moved, of_pictures, spread
+from gan.latent.attributes import NUM_IMAGES, check, edit, for_channels, measure, std
 from gan.latent.space import Space
 from gan.metrics.attributes import ATTRIBUTES
 from gan.networks import stylegan2
@@ -28,19 +28,19 @@ class Painter(nn.Module):
         return quarters.repeat_interleave(4, 2).repeat_interleave(4, 3)
 
 
-def test_the_change_is_what_was_asked_for_and_what_is_held_stays() -> None:
+def test_attributes_change_as_requested_and_fixed_ones_stay() -> None:
     space = Space(Painter().eval())
     points = latents(range(40), 12)
     some = {name: ATTRIBUTES[name] for name in ("brightness", "saturation", "warmth")}
-    before = measured(space.images(points), some.values())
-    of_all = spread(space, some)
+    before = measure(space.synthesize(points), some.values())
+    of_all = std(space, some)
     units = torch.tensor([of_all[name] for name in some])
     for value in (-0.8, 0.3):
-        there = moved(space, points, ATTRIBUTES, {"brightness": value * of_all["brightness"], "warmth": 0})
-        change = ((measured(space.images(there), some.values()) - before) / units).detach()
+        there = edit(space, points, ATTRIBUTES, {"brightness": value * of_all["brightness"], "warmth": 0})
+        change = ((measure(space.synthesize(there), some.values()) - before) / units).detach()
         assert (change[:, 0] - value).abs().mean() < 0.02 and change[:, 2].abs().mean() < 0.02
-    there = moved(space, points, ATTRIBUTES, {"brightness": 0.8 * of_all["brightness"]})
-    alone = measured(space.images(there), some.values())
+    there = edit(space, points, ATTRIBUTES, {"brightness": 0.8 * of_all["brightness"]})
+    alone = measure(space.synthesize(there), some.values())
     assert ((alone - before) / units)[:, 2].abs().mean() > 0.05  # what is not held moves too
 
 
@@ -48,32 +48,32 @@ def test_what_is_held_is_held_against_what_it_was_before_the_points_moved() -> N
     space = Space(Painter().eval())
     points = latents(range(20), 12)
     pushed = points + 0.5  # brighter in all
-    held = moved(space, pushed, ATTRIBUTES, {"brightness": 0.0}, since=points)
-    before, after, free = (measured(space.images(x), [ATTRIBUTES["brightness"]]) for x in (points, held, pushed))
+    held = edit(space, pushed, ATTRIBUTES, {"brightness": 0.0}, relative_to=points)
+    before, after, free = (measure(space.synthesize(x), [ATTRIBUTES["brightness"]]) for x in (points, held, pushed))
     assert (after - before).abs().max() < 0.1 * (free - before).abs().min()
 
 
 def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> None:
     torch.manual_seed(0)
     space = Space(stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8).eval())
-    points = space.of(latents(range(20), 8))
-    assert moved(space, points, ATTRIBUTES, {"brightness": 0.0, "contrast": 0}) is points
+    points = space.from_z(latents(range(20), 8))
+    assert edit(space, points, ATTRIBUTES, {"brightness": 0.0, "contrast": 0}) is points
     by = {"brightness": 0.1}
-    together = moved(space, points, ATTRIBUTES, by)
-    assert torch.equal(together[17:18], moved(space, points[17:18], ATTRIBUTES, by))
+    together = edit(space, points, ATTRIBUTES, by)
+    assert torch.equal(together[17:18], edit(space, points[17:18], ATTRIBUTES, by))
 
 
-def test_a_spread_is_the_deviation_over_many_pictures() -> None:
+def test_the_unit_is_the_standard_deviation_over_images() -> None:
     space = Space(Painter().eval())
     some = {"contrast": ATTRIBUTES["contrast"], "red": lambda x: x[:, 0].mean((1, 2))}
-    values = measured(space.images(space.fixed(PICTURES)), some.values()).std(0)
-    assert list(spread(space, some).values()) == pytest.approx(values.tolist())
+    values = measure(space.synthesize(space.fixed_sample(NUM_IMAGES)), some.values()).std(0)
+    assert list(std(space, some).values()) == pytest.approx(values.tolist())
 
 
-def test_attributes_that_are_not_there() -> None:
-    with pytest.raises(UserError, match="there are brightness, contrast"):
-        check("zoom", of_pictures(3))
-    gray = of_pictures(1)
+def test_unknown_attributes() -> None:
+    with pytest.raises(UserError, match="choose from brightness, contrast"):
+        check("zoom", for_channels(3))
+    gray = for_channels(1)
     assert list(gray) == ["brightness", "contrast", "sharpness"]
-    with pytest.raises(UserError, match="gray images have none"):
+    with pytest.raises(UserError, match="gray images have no color"):
         check("warmth", gray)

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from gan.inference.sampling import fixed_latents, latents
-from gan.latent.directions import activations, components, factorised, ganspace, sefa
+from gan.latent.directions import activations, factorize, ganspace, principal_components, sefa
 from gan.latent.space import Space
 from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
 
@@ -34,7 +34,7 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
 
 
 def test_sefa_is_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
-    vectors, values = factorised(generator.latent_weights())  # type: ignore[operator]
+    vectors, values = factorize(generator.latent_weights())  # type: ignore[operator]
     weights = np.concatenate([weight.detach().double().numpy() for weight in generator.latent_weights()])  # type: ignore[operator]
     assert weights.shape[1] == 8
     weights /= np.linalg.norm(weights, axis=1, keepdims=True)
@@ -55,13 +55,13 @@ def test_the_inlets_are_where_latents_enter(generator: nn.Module) -> None:
         for weight in (*styles, *kept()):
             weight[:, 3] = 0
     assert len(kept()) == space.layers and not any(weight[:, 3].any() for weight in kept())
-    points = space.of(latents(range(4), 8))
+    points = space.from_z(latents(range(4), 8))
     moved = points.clone()
     moved[:, 3] += 1
     label = torch.zeros(4, dtype=torch.long) if space.classes else None
-    assert torch.allclose(space.images(points, label), space.images(moved, label), atol=1e-5)
+    assert torch.allclose(space.synthesize(points, label), space.synthesize(moved, label), atol=1e-5)
     moved[:, 4] += 1
-    assert not torch.allclose(space.images(points, label), space.images(moved, label), atol=1e-5)
+    assert not torch.allclose(space.synthesize(points, label), space.synthesize(moved, label), atol=1e-5)
 
 
 def test_sefa_of_some_layers_and_how_far_points_lie_apart() -> None:
@@ -69,18 +69,18 @@ def test_sefa_of_some_layers_and_how_far_points_lie_apart() -> None:
     network = stylegan2.Generator((16, 16), **MAPPED).eval()  # type: ignore[arg-type]
     space = Space(network)
     found = sefa(space, layers=[1])
-    assert torch.equal(found.vectors, factorised(network.latent_weights()[1:2])[0])
+    assert torch.equal(found.vectors, factorize(network.latent_weights()[1:2])[0])
     assert not torch.allclose(found.vectors, sefa(space).vectors)
-    points = space.of(fixed_latents(2_000, 8))
-    assert (points @ found.vectors.T).std(0).tolist() == pytest.approx(found.spread.tolist(), rel=0.05)
+    points = space.from_z(fixed_latents(2_000, 8))
+    assert (points @ found.vectors.T).std(0).tolist() == pytest.approx(found.std.tolist(), rel=0.05)
     unmapped = Space(GENERATORS["dcgan"]().eval())
-    assert sefa(unmapped).spread.tolist() == pytest.approx([1] * 8, abs=0.05)
+    assert sefa(unmapped).std.tolist() == pytest.approx([1] * 8, abs=0.05)
 
 
 @pytest.mark.parametrize("shape", [(60, 8), (12, 40)])
 def test_components_are_those_of_a_singular_value_decomposition(shape: tuple[int, int]) -> None:
     x = np.random.default_rng(0).normal(size=shape) * np.linspace(3, 0.1, shape[1])
-    vectors, deviations, coordinates = components(torch.from_numpy(x), 5)
+    vectors, deviations, coordinates = principal_components(torch.from_numpy(x), 5)
     singular, right = np.linalg.svd(x - x.mean(0), full_matrices=False)[1:]
     assert deviations.numpy() == pytest.approx(singular[:5] / np.sqrt(len(x) - 1))
     assert np.abs((vectors.numpy() * right[:5]).sum(1)) == pytest.approx(np.ones(5))
@@ -91,11 +91,11 @@ def test_components_of_w_explain_more_than_random_directions() -> None:
     torch.manual_seed(0)
     space = Space(stylegan2.Generator((16, 16), **MAPPED).eval())  # type: ignore[arg-type]
     found = ganspace(space, 3)
-    points = space.of(fixed_latents(2_000, 8))
+    points = space.from_z(fixed_latents(2_000, 8))
     random = nn.functional.normalize(torch.randn(50, 8))
-    assert (points @ found.vectors.T).std(0).tolist() == pytest.approx(found.spread.tolist(), rel=0.05)
+    assert (points @ found.vectors.T).std(0).tolist() == pytest.approx(found.std.tolist(), rel=0.05)
     assert (points @ found.vectors[0]).std() > (points @ random.T).std(0).max()
-    assert found.spread.diff().max() <= 0
+    assert found.std.diff().max() <= 0
 
 
 def test_in_z_the_first_direction_moves_activations_most() -> None:

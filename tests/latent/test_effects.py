@@ -1,11 +1,11 @@
-"""Slope, R2 and leakage of attributes against NumPy's, on pictures that are changed by known amounts."""
+"""Slope, R2 and leakage of attributes against NumPy's, on images with known changes."""
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from gan.latent.effects import VALUES, effect, line, table
+from gan.latent.effects import VALUES, effect, linear_fit, table
 from gan.metrics.attributes import brightness, warmth
 
 ATTRIBUTES = {"brightness": brightness, "warmth": warmth}
@@ -20,7 +20,7 @@ def test_a_line_is_numpys() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal(50)
     y = 0.7 * x + 3 + 0.4 * rng.standard_normal(50)
-    slope, r2 = line(torch.from_numpy(x), torch.from_numpy(y))
+    slope, r2 = linear_fit(torch.from_numpy(x), torch.from_numpy(y))
     assert slope == pytest.approx(np.polyfit(x, y, 1)[0]) and r2 == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
 
 

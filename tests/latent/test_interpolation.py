@@ -1,13 +1,13 @@
-"""Ways between points, against formulas written out."""
+"""Interpolation of latents against formulas."""
 
 import numpy as np
 import pytest
 import torch
 
-from gan.latent.interpolation import lerp, path, slerp
+from gan.latent.interpolation import interpolate, lerp, slerp
 
 
-def test_slerp_turns_by_a_share_of_the_angle() -> None:
+def test_slerp_turns_by_a_fraction_of_the_angle() -> None:
     random = np.random.default_rng(0)
     a, b = random.normal(size=(2, 5))
     angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
@@ -19,19 +19,19 @@ def test_slerp_turns_by_a_share_of_the_angle() -> None:
     assert slerp(unit[0], unit[1], torch.tensor([0.3])).norm() == pytest.approx(1)
 
 
-def test_where_there_is_no_arc_the_way_is_straight() -> None:
+def test_parallel_vectors_are_interpolated_linearly() -> None:
     a = torch.tensor([1.0, 2.0])
     for b in (3 * a, -a, a):
         assert torch.allclose(slerp(a, b, torch.tensor([0.25])), 0.75 * a + 0.25 * b)
 
 
 @pytest.mark.parametrize("spherical", [False, True])
-def test_a_way_comes_by_every_point_exactly(spherical: bool) -> None:
+def test_interpolation_contains_every_latent_exactly(spherical: bool) -> None:
     points = torch.randn(4, 6)
-    way = path(points, 5, spherical=spherical)
+    way = interpolate(points, 5, spherical=spherical)
     assert way.shape == (16, 6) and torch.equal(way[::5], points)
     step = (slerp if spherical else lerp)(points[1], points[2], torch.tensor([0.4]))
     assert torch.allclose(way[7], step)
-    loop = path(points, 5, loop=True, spherical=spherical)
+    loop = interpolate(points, 5, loop=True, spherical=spherical)
     assert loop.shape == (20, 6) and torch.equal(loop[:15], way[:15])
     assert torch.allclose(loop[17], (slerp if spherical else lerp)(points[3], points[0], torch.tensor([0.4])))

@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt against NumPy's least squares and autograd, and generators' own pictures found again."""
+"""Levenberg-Marquardt against NumPy's least squares and autograd, and latents of known images recovered."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.inference.sampling import latents
-from gan.latent.least_squares import compared, nearest, of, settle
+from gan.latent.least_squares import jacobian, levenberg_marquardt, pixels, refine
 from gan.latent.space import Space
 
 from .test_directions import GENERATORS
@@ -21,7 +21,9 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
 def test_a_line_through_points_is_numpys() -> None:
     rng = np.random.default_rng(0)
     matrix, target = rng.standard_normal((20, 4)), rng.standard_normal(20)
-    found = nearest(lambda x: torch.from_numpy(matrix) @ x, torch.zeros(4).double(), torch.from_numpy(target))
+    found = levenberg_marquardt(
+        lambda x: torch.from_numpy(matrix) @ x, torch.zeros(4).double(), torch.from_numpy(target)
+    )
     assert found.numpy() == pytest.approx(np.linalg.lstsq(matrix, target)[0], rel=0.002)
 
 
@@ -31,37 +33,37 @@ def test_a_curved_valley_is_followed_to_its_end() -> None:
     def residuals(x: Tensor) -> Tensor:
         return torch.stack([1 - x[0], 10 * (x[1] - x[0] ** 2)])
 
-    found = nearest(residuals, torch.tensor([-1.2, 1.0]).double(), torch.zeros(2).double(), 100)
+    found = levenberg_marquardt(residuals, torch.tensor([-1.2, 1.0]).double(), torch.zeros(2).double(), 100)
     assert found.numpy() == pytest.approx([1, 1], abs=1e-4)
 
 
-def test_slopes_are_autograds(generator: nn.Module) -> None:
+def test_derivatives_are_autograds(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.ones(1, dtype=torch.long) if space.classes else None
-    point = space.of(latents([3], 8), label)[0]
+    point = space.from_z(latents([3], 8), label)[0]
 
     def drawn(x: Tensor) -> Tensor:
-        return compared(space.images(x[None], label))
+        return pixels(space.synthesize(x[None], label))
 
     expected: Tensor = torch.autograd.functional.jacobian(drawn, point)  # type: ignore[no-untyped-call]
-    assert torch.allclose(of(drawn, point), expected.T, atol=1e-5)
+    assert torch.allclose(jacobian(drawn, point), expected.T, atol=1e-5)
 
 
-def test_a_generators_own_pictures_are_found(generator: nn.Module) -> None:
+def test_a_generators_own_images_are_found(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.tensor([0, 2]) if space.classes else None
-    points = space.of(latents([3, 4], 8), label)
+    points = space.from_z(latents([3, 4], 8), label)
     with torch.no_grad():
-        targets = space.images(points, label)
+        targets = space.synthesize(points, label)
         starts = points + 0.1 * torch.randn(2, 8) * points.std()
-        before = (space.images(starts, label) - targets).square().sum()
-        found = settle(space, starts, targets, label)
-        after = (space.images(found, label) - targets).square().sum()
-        alone = settle(space, starts[1:], targets[1:], None if label is None else label[1:])
+        before = (space.synthesize(starts, label) - targets).square().sum()
+        found = refine(space, starts, targets, label)
+        after = (space.synthesize(found, label) - targets).square().sum()
+        alone = refine(space, starts[1:], targets[1:], None if label is None else label[1:])
     assert after < 0.01 * before
     assert torch.equal(alone[0], found[1])
 
 
-def test_large_pictures_are_compared_small() -> None:
-    assert compared(torch.ones(1, 3, 256, 128)).shape == (3 * 64 * 32,)
-    assert compared(torch.ones(1, 1, 48, 96)).shape == (48 * 96,)
+def test_large_images_are_compared_small() -> None:
+    assert pixels(torch.ones(1, 3, 256, 128)).shape == (3 * 64 * 32,)
+    assert pixels(torch.ones(1, 1, 48, 96)).shape == (48 * 96,)

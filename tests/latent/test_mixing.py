@@ -1,11 +1,11 @@
-"""Style mixing moves what its layers draw and leaves the rest."""
+"""Style mixing changes what its layers control, and nothing else."""
 
 import pytest
 import torch
 
 from gan.common.errors import UserError
 from gan.inference.sampling import latents
-from gan.latent.mixing import between, layered, mixed
+from gan.latent.mixing import blend, mix_styles, per_layer
 from gan.latent.space import Space
 from gan.networks import dcgan, stylegan2
 
@@ -15,44 +15,47 @@ def space() -> Space:
     return Space(stylegan2.Generator((32, 32), width=4, max_channels=8, latent_dim=8).eval())
 
 
-def test_each_layer_is_one_points() -> None:
+def test_mixing_all_layers_gives_the_other_latent() -> None:
     place = space()
-    points = place.of(latents([1, 2], 8))
-    other = place.of(latents([9], 8))[0]
-    assert torch.equal(place.draw(layered(place, points)), place.draw(points))
-    assert torch.equal(place.draw(mixed(place, points, other, 0, place.layers - 1)), place.draw(other.expand(2, 8)))
-    some = mixed(place, points, other, 2, 3)
+    points = place.from_z(latents([1, 2], 8))
+    other = place.from_z(latents([9], 8))[0]
+    assert torch.equal(place.render_uint8(per_layer(place, points)), place.render_uint8(points))
+    assert torch.equal(
+        place.render_uint8(mix_styles(place, points, other, 0, place.layers - 1)),
+        place.render_uint8(other.expand(2, 8)),
+    )
+    some = mix_styles(place, points, other, 2, 3)
     assert torch.equal(some[:, 2:4], other.expand(2, 2, 8)) and torch.equal(some[:, 4], points)
-    twice = mixed(place, some, points[0], 0, 1)
+    twice = mix_styles(place, some, points[0], 0, 1)
     assert torch.equal(twice[1, :2], points[0].expand(2, 8)) and torch.equal(twice[:, 2:], some[:, 2:])
 
 
-def test_fine_layers_leave_what_coarse_ones_draw() -> None:
+def test_fine_layers_keep_the_coarse_activations() -> None:
     place = space()
-    points = place.of(latents(range(16), 8))
-    other = place.of(latents([99], 8))[0]
+    points = place.from_z(latents(range(16), 8))
+    other = place.from_z(latents([99], 8))[0]
     seen: list[torch.Tensor] = []
     place.generator.stages[1].register_forward_hook(lambda module, given, made: seen.append(made[0]))
     for first, last in ((None, None), (0, 1), (place.layers - 2, place.layers - 1)):
-        place.draw(points if first is None else mixed(place, points, other, first, last))
+        place.render_uint8(points if first is None else mix_styles(place, points, other, first, last))
     plain, coarse, fine = (each.mean((2, 3)) for each in seen)  # what the second stage makes, its means
     assert torch.equal(plain, fine) and not torch.allclose(plain, coarse, rtol=0.1)
 
 
-def test_a_share_of_the_way_goes_from_end_to_end() -> None:
+def test_blending_goes_from_one_latent_to_the_other() -> None:
     place, plain = space(), Space(dcgan.Generator((16, 16), width=4, latent_dim=8).eval())
     for each in (place, plain):
-        points, other = each.of(latents([1, 2], 8)), each.of(latents([5], 8))[0]
-        assert torch.equal(between(each, points, other, 0.0), points)
-        assert torch.equal(between(each, points, other, 1.0), other.expand(2, 8))
-    half = between(plain, points, other, 0.5)
+        points, other = each.from_z(latents([1, 2], 8)), each.from_z(latents([5], 8))[0]
+        assert torch.equal(blend(each, points, other, 0.0), points)
+        assert torch.equal(blend(each, points, other, 1.0), other.expand(2, 8))
+    half = blend(plain, points, other, 0.5)
     assert torch.allclose(half.norm(dim=1), (points.norm(dim=1) + other.norm()) / 2, rtol=0.2)
 
 
-def test_what_is_not_there_is_one_line() -> None:
+def test_missing_layers_are_one_line() -> None:
     place = space()
-    points = place.of(latents([1], 8))
-    with pytest.raises(UserError, match="has 0-7"):
-        mixed(place, points, points[0], 6, 9)
-    with pytest.raises(UserError, match="mix by a share"):
-        mixed(Space(place.generator, "z"), points, points[0], 0, 1)
+    points = place.from_z(latents([1], 8))
+    with pytest.raises(UserError, match="has layers 0-7"):
+        mix_styles(place, points, points[0], 6, 9)
+    with pytest.raises(UserError, match="blend by a fraction"):
+        mix_styles(Space(place.generator, "z"), points, points[0], 0, 1)

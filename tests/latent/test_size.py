@@ -1,4 +1,4 @@
-"""Every generator draws other sizes than its own from the same latents."""
+"""Every generator generates other sizes from the same latents."""
 
 import pytest
 import torch
@@ -21,17 +21,17 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
 def test_other_sizes_are_drawn(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.zeros(2, dtype=torch.long) if space.classes else None
-    points = space.of(latents([1, 2], 8), label)
-    plain = space.draw(points, label)
-    assert torch.equal(Space(resized(generator, (16, 16))).draw(points, label), plain)
-    other = Space(resized(generator, (32, 24))).draw(points, label)
+    points = space.from_z(latents([1, 2], 8), label)
+    plain = space.render_uint8(points, label)
+    assert torch.equal(Space(resized(generator, (16, 16))).render_uint8(points, label), plain)
+    other = Space(resized(generator, (32, 24))).render_uint8(points, label)
     assert other.shape == (2, 3, 32, 24)
     assert other.float().std() > 0.5 * plain.float().std()
-    assert torch.equal(space.draw(points, label), plain)  # the generator itself is as it was
+    assert torch.equal(space.render_uint8(points, label), plain)  # the generator itself is as it was
 
 
 def test_sizes_that_no_grid_becomes_are_refused(generator: nn.Module) -> None:
-    with pytest.raises(UserError, match="sides that are multiples of"):
+    with pytest.raises(UserError, match="sides must be multiples of"):
         resized(generator, (16, 17))
     with pytest.raises(UserError, match="up to 4096"):
         resized(generator, (16, 8192))

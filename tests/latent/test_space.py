@@ -1,11 +1,11 @@
-"""z and w: what is drawn from a point is what its seed draws, alone or in company."""
+"""z and w: latents give the images of their seeds, alone or in a batch."""
 
 import pytest
 import torch
 
 from gan.common.errors import UserError
 from gan.inference.sampling import fixed_latents, generate, latents
-from gan.latent.space import MEASURED, Space
+from gan.latent.space import STATISTICS_LATENTS, Space
 from gan.networks import dcgan, stylegan2
 
 
@@ -14,52 +14,52 @@ def mapped(classes: int = 0) -> stylegan2.Generator:
     return stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8, classes=classes).eval()
 
 
-def test_a_seed_is_the_same_picture_in_z_and_in_w() -> None:
+def test_a_seed_is_the_same_image_in_z_and_in_w() -> None:
     network, z = mapped(), latents(range(20), 8)
     for name in ("z", "w"):
         space = Space(network, name)
-        assert torch.equal(space.draw(space.of(z)), generate(network, z))
-        assert torch.equal(space.of(z)[17:18], space.of(z[17:18]))
+        assert torch.equal(space.render_uint8(space.from_z(z)), generate(network, z))
+        assert torch.equal(space.from_z(z)[17:18], space.from_z(z[17:18]))
     assert Space(network).name == "w" and Space(dcgan.Generator((16, 16), width=4)).name == "z"
 
 
-def test_each_layer_can_have_its_own_point() -> None:
+def test_each_layer_can_have_its_own_w() -> None:
     space = Space(mapped())
-    w = space.of(latents(range(2), 8))
+    w = space.from_z(latents(range(2), 8))
     each = w[:, None].repeat(1, space.layers, 1)  # (N, layers, latent)
-    assert torch.equal(space.draw(each), space.draw(w))
+    assert torch.equal(space.render_uint8(each), space.render_uint8(w))
     each[0, -1] = w[1]
-    assert not torch.equal(space.draw(each)[0], space.draw(w)[0])
+    assert not torch.equal(space.render_uint8(each)[0], space.render_uint8(w)[0])
     each.requires_grad_()
-    (slope,) = torch.autograd.grad(space.images(each).sum(), each)
+    (slope,) = torch.autograd.grad(space.synthesize(each).sum(), each)
     assert slope.abs().sum((0, 2)).all()
 
 
 def test_statistics_are_of_each_class() -> None:
     network = mapped(classes=2)
     space = Space(network)
-    means, spread = space.statistics
-    label = torch.ones(MEASURED, dtype=torch.long)
-    points = network.mapping(fixed_latents(MEASURED, 8), label).detach()
+    means, parallel_map = space.statistics
+    label = torch.ones(STATISTICS_LATENTS, dtype=torch.long)
+    points = network.mapping(fixed_latents(STATISTICS_LATENTS, 8), label).detach()
     torch.testing.assert_close(means[1], points.mean(0))
-    torch.testing.assert_close(spread[1, 0], (points - points.mean(0)).square().mean().sqrt())
+    torch.testing.assert_close(parallel_map[1, 0], (points - points.mean(0)).square().mean().sqrt())
     z, labels = latents(range(3), 8), torch.tensor([0, 1, 1])
-    points = space.of(z, labels)
+    points = space.from_z(z, labels)
     torch.testing.assert_close(space.truncate(points, 0, labels), means[labels])
     assert space.truncate(points, 1, labels) is points
     zeros, ones = Space(network, "z").statistics
     assert not zeros.any() and ones.item() == 1
 
 
-def test_truncation_goes_from_the_mean_picture_to_what_was_learned() -> None:
+def test_truncation_goes_from_the_mean_image_to_what_was_learned() -> None:
     space = Space(mapped())
-    points = space.of(latents(range(6), 8))
-    none, half, whole = (space.draw(space.truncate(points, share)).float() for share in (0.0, 0.5, 1.0))
+    points = space.from_z(latents(range(6), 8))
+    none, half, whole = (space.render_uint8(space.truncate(points, share)).float() for share in (0.0, 0.5, 1.0))
     assert torch.equal(none, none[:1].expand_as(none))
     assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
 
 
-def test_spaces_that_are_not_there() -> None:
-    for name, said in (("w", "no mapping"), ("q", "there are z, and w")):
+def test_missing_spaces() -> None:
+    for name, said in (("w", "no mapping"), ("q", "choose z, or w")):
         with pytest.raises(UserError, match=said):
             Space(dcgan.Generator((16, 16), width=4), name)

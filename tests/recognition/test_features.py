@@ -1,4 +1,4 @@
-"""What classifiers are told of images, against plain loops."""
+"""Features for classification against plain loops."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 
 from gan.images.convert import to_float
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.recognition.features import Layers, Once, color_histogram, learns_features, raw_pixels
+from gan.recognition.features import LayerFeatures, Memoized, color_histogram, learns_features, raw_pixels
 from gan.recognition.patches import Patches
 
 
@@ -19,7 +19,7 @@ def test_each_layer_is_the_largest_of_sixteen_cells() -> None:
     torch.manual_seed(0)
     network = dcgan.Discriminator((32, 32), width=4)
     some = images(18, size=32)
-    layers = Layers(network, some)
+    layers = LayerFeatures(network, some)
     found = layers(some)
     with torch.no_grad():
         maps = network.features(to_float(some))
@@ -35,7 +35,7 @@ def test_each_layer_is_the_largest_of_sixteen_cells() -> None:
 @pytest.mark.parametrize("make", [stylegan2.Discriminator, r3gan.Discriminator])
 def test_other_discriminators_have_layers_too(make: type) -> None:
     options = {"width": 8, "max_channels": 16} if make is stylegan2.Discriminator else {"width": 16, "group_width": 4}
-    found = Layers(make((16, 16), **options))(images(3))
+    found = LayerFeatures(make((16, 16), **options))(images(3))
     assert found.shape[0] == 3 and found.isfinite().all() and found.std() > 0
 
 
@@ -46,7 +46,7 @@ def test_statistics_are_those_of_the_images() -> None:
     seen: list[torch.Tensor] = []
     handle = norm.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     some = images(40, size=32)
-    layers = Layers(network, some)
+    layers = LayerFeatures(network, some)
     handle.remove()
     assert norm.running_mean is not None and norm.running_var is not None
     assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)
@@ -81,21 +81,21 @@ def test_patches_are_told_by_how_near_each_mean_is() -> None:
     some = many[:30]
     patches = Patches(many)
     found = patches(some)
-    assert found.shape == (30, 4 * len(patches.means)) and (found >= 0).all()
-    rows = (patches.cut(some[:1]) - patches.mean) @ patches.whiten
-    distances = np.linalg.norm(rows[0, :, None].numpy() - patches.means.numpy(), axis=2)  # (places, means)
+    assert found.shape == (30, 4 * len(patches.centroids)) and (found >= 0).all()
+    rows = (patches.extract(some[:1]) - patches.mean) @ patches.whiten
+    distances = np.linalg.norm(rows[0, :, None].numpy() - patches.centroids.numpy(), axis=2)  # (places, means)
     near = np.maximum(0, distances.mean(1, keepdims=True) - distances).T.reshape(-1, 11, 11)
     corner = near[:, :6, :6].mean((1, 2))
     assert found[0].reshape(-1, 4)[:, 0].numpy() == pytest.approx(corner, abs=1e-3)
-    whitened = (patches.cut(many).flatten(0, 1) - patches.mean) @ patches.whiten
-    spread = torch.linalg.eigvalsh(torch.cov(whitened.T))
-    assert spread[-20:].numpy() == pytest.approx(np.ones(20), abs=0.25)
+    whitened = (patches.extract(many).flatten(0, 1) - patches.mean) @ patches.whiten
+    parallel_map = torch.linalg.eigvalsh(torch.cov(whitened.T))
+    assert parallel_map[-20:].numpy() == pytest.approx(np.ones(20), abs=0.25)
     assert torch.equal(Patches(many)(some), found)
 
 
 def test_features_of_one_set_are_taken_once() -> None:
     taken: list[int] = []
-    once = Once(lambda x: (taken.append(len(x)), raw_pixels(x))[1])
+    once = Memoized(lambda x: (taken.append(len(x)), raw_pixels(x))[1])
     some = images(4)
     assert torch.equal(once(some), once(some)) and torch.equal(once(some[:2]), raw_pixels(some[:2]))
     assert taken == [4, 2]

@@ -1,13 +1,14 @@
-"""Linear classifiers of features against scikit-learn and NumPy."""
+"""Linear probes against scikit-learn and NumPy."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import confusion_matrix as sklearn_confusion
 
 from gan.common.errors import UserError
-from gan.recognition.classifier import joined
-from gan.recognition.probe import CONSTANTS, KINDS, balanced_accuracy, chosen, confusion, fit, reduction
+from gan.recognition.classifier import compose
+from gan.recognition.probe import CLASSIFIERS, CS, balanced_accuracy, confusion_matrix, fit, fit_reduction, select_C
 
 
 def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torch.Tensor]:
@@ -20,7 +21,7 @@ def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torc
 def test_components_are_numpys() -> None:
     features = torch.randn(80, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13) + 5
     features[:, 4] = 3  # always the same: it tells nothing, and is no division by 0
-    reduced = reduction(features, 5)(features).numpy()
+    reduced = fit_reduction(features, 5)(features).numpy()
     x = features.numpy()[:, [n for n in range(12) if n != 4]]
     x = (x - x.mean(0)) / x.std(0, ddof=1)
     left, values, _ = np.linalg.svd(x, full_matrices=False)
@@ -31,22 +32,22 @@ def test_components_are_numpys() -> None:
 
 def test_components_of_one_unit() -> None:
     features = torch.randn(80, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13) + 5
-    reduced = reduction(features, 5, scaled=False)(features).numpy()
+    reduced = fit_reduction(features, 5, scaled=False)(features).numpy()
     x = features.numpy() - features.numpy().mean(0)
     left, values, _ = np.linalg.svd(x, full_matrices=False)
     expected = (left * values)[:, :5] / np.sqrt(((left * values)[:, :5] ** 2).mean())
     assert np.abs(reduced) == pytest.approx(np.abs(expected), abs=1e-2)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", CLASSIFIERS)
 @pytest.mark.parametrize("classes", [2, 3])
-def test_classes_are_told(kind: str, classes: int) -> None:
+def test_classes_are_classified(kind: str, classes: int) -> None:
     features, labels = clouds(150, classes)
     probe = fit(features[:100], labels[:100], classes, 0.1, kind)
     assert (probe(features[100:]).argmax(1) == labels[100:]).float().mean() > 0.9
-    reduced = reduction(features[:100], 8)
+    reduced = fit_reduction(features[:100], 8)
     small = fit(reduced(features[:100]), labels[:100], classes, 0.1, kind)
-    assert torch.allclose(joined(reduced, small)(features), small(reduced(features)), atol=1e-4)
+    assert torch.allclose(compose(reduced, small)(features), small(reduced(features)), atol=1e-4)
 
 
 def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
@@ -58,25 +59,25 @@ def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
         fit(features[labels == 1], labels[labels == 1], 3, 1.0)
 
 
-def test_the_constant_is_the_best_on_validation() -> None:
+def test_C_is_the_best_on_validation() -> None:
     """With more features than images, noise is learned by heart unless weights are held small."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(240) % 2
     features = torch.randn(240, 200, generator=generator)
     features[:, 0] += labels * 2.0
     train, validation = torch.arange(80), torch.arange(80, 240)
-    best = chosen(features, labels, train, validation, 2, "logistic")
+    best = select_C(features, labels, train, validation, 2, "logistic")
     rights = {
         c: (fit(features[train], labels[train], 2, c)(features[validation]).argmax(1) == labels[validation]).sum()
-        for c in CONSTANTS
+        for c in CS
     }
     assert rights[best] == max(rights.values()) and best == min(c for c, r in rights.items() if r == rights[best])
-    assert rights[best] > rights[max(CONSTANTS)]
+    assert rights[best] > rights[max(CS)]
 
 
-def test_tables_are_scikit_learns() -> None:
+def test_confusion_matrices_are_scikit_learns() -> None:
     rng = np.random.default_rng(0)
     shown, taken = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
-    table = confusion(torch.from_numpy(taken), torch.from_numpy(shown), 5)  # no image shows the fifth
-    assert np.array_equal(table[:4, :4].numpy(), confusion_matrix(shown, taken))
+    table = confusion_matrix(torch.from_numpy(taken), torch.from_numpy(shown), 5)  # no image shows the fifth
+    assert np.array_equal(table[:4, :4].numpy(), sklearn_confusion(shown, taken))
     assert balanced_accuracy(table) == pytest.approx(balanced_accuracy_score(shown, taken))

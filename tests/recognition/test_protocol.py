@@ -1,4 +1,4 @@
-"""Splits cut no group, labels are few where few are asked for, and scores are what was right."""
+"""Splits keep groups together, label fractions are respected, and scores are accuracies."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ import torch
 
 from gan.common.errors import UserError
 from gan.recognition import protocol
-from gan.recognition.probe import Reduction, reduction
+from gan.recognition.probe import Reduction, fit_reduction
 from gan.recognition.protocol import (
-    SHARES,
-    Contender,
-    few,
-    fewest,
+    LABEL_FRACTIONS,
+    Baseline,
     majority,
     mean_and_error,
     measure,
-    scattered,
+    smallest_test_class,
     splits,
+    subset,
+    ungroupable,
 )
 from gan.recognition.score import classification_accuracy
 
@@ -44,7 +44,7 @@ def test_groups_are_never_cut_and_each_is_tested_once() -> None:
 def test_only_what_lies_in_few_groups_is_cut_up() -> None:
     labels = torch.tensor([0] * 40 + [1] * 40)
     groups = [bytes([n // 4 if n < 40 else 100 + n // 20]) for n in range(80)]
-    assert scattered(labels, groups) == [1] and scattered(labels, groups, 2) == []
+    assert ungroupable(labels, groups) == [1] and ungroupable(labels, groups, 2) == []
     for train, validation, test in splits(labels, groups):
         sides = [{groups[row] for row in rows.tolist() if row < 40} for rows in (train, validation, test)]
         assert not (sides[0] & sides[1] or sides[0] & sides[2] or sides[1] & sides[2])
@@ -56,11 +56,11 @@ def test_too_few_to_split() -> None:
         splits(torch.tensor([0] * 20 + [1] * 3), [str(n).encode() for n in range(23)])
 
 
-def test_a_share_of_the_labels_of_each_class() -> None:
+def test_a_fraction_of_the_labels_of_each_class() -> None:
     labels = torch.tensor([0] * 100 + [1] * 30 + [2] * 3)
     rows = torch.arange(0, 133, 1)
-    kept = few(rows, labels, 0.1)
-    assert labels[kept].bincount().tolist() == [10, 3, 1] and torch.equal(kept, few(rows, labels, 0.1))
+    kept = subset(rows, labels, 0.1)
+    assert labels[kept].bincount().tolist() == [10, 3, 1] and torch.equal(kept, subset(rows, labels, 0.1))
 
 
 def test_features_that_tell_are_right_and_others_are_chance() -> None:
@@ -75,11 +75,16 @@ def test_features_that_tell_are_right_and_others_are_chance() -> None:
         seen.append(len(some))
         return lambda x: x.flatten(1).float()
 
-    told = measure(Contender(builder), images, labels, 3, parts)  # type: ignore[arg-type]
+    told = measure(Baseline(builder), images, labels, 3, parts)  # type: ignore[arg-type]
     assert np.mean(told.accuracy) > 0.95 and seen == [180] * 5  # nothing is fitted to what is tested
-    assert told.table.sum() == 300 and told.table.diagonal().sum() / 300 == pytest.approx(np.mean(told.accuracy))
-    assert len(told.few[0]) == len(SHARES) and np.mean(told.few, 0)[0] < np.mean(told.few, 0)[2]
-    blind = measure(Contender(lambda some: lambda x: x[:, :, 4:].flatten(1).float()), images, labels, 3, parts)
+    assert told.confusion.sum() == 300 and told.confusion.diagonal().sum() / 300 == pytest.approx(
+        np.mean(told.accuracy)
+    )
+    assert (
+        len(told.label_fractions[0]) == len(LABEL_FRACTIONS)
+        and np.mean(told.label_fractions, 0)[0] < np.mean(told.label_fractions, 0)[2]
+    )
+    blind = measure(Baseline(lambda some: lambda x: x[:, :, 4:].flatten(1).float()), images, labels, 3, parts)
     assert 0.2 < np.mean(blind.accuracy) < 0.5
     most = majority(
         torch.tensor([0] * 60 + [1] * 40),
@@ -103,19 +108,18 @@ def test_nothing_is_fitted_to_what_is_tested(monkeypatch: pytest.MonkeyPatch) ->
     made: list[Reduction] = []
 
     def noted(*given: Any) -> Reduction:
-        made.append(reduction(*given))
+        made.append(fit_reduction(*given))
         return made[-1]
 
-    monkeypatch.setattr(protocol, "reduction", noted)
+    monkeypatch.setattr(protocol, "fit_reduction", noted)
     scores = [
-        measure(Contender(lambda some: lambda x: x.flatten(1).float()), each, labels, 2, parts)
-        for each in (images, far)
+        measure(Baseline(lambda some: lambda x: x.flatten(1).float()), each, labels, 2, parts) for each in (images, far)
     ]
     assert all(torch.equal(a, b) for a, b in zip(*made, strict=True))
-    assert scores[0].constants == scores[1].constants and scores[0].accuracy > scores[1].accuracy
+    assert scores[0].C == scores[1].C and scores[0].accuracy > scores[1].accuracy
 
 
-def test_the_constant_is_chosen_by_as_few_labels_as_are_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_C_is_selected_with_the_same_fraction_of_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = torch.arange(300) % 3
     images = labels.view(-1, 1, 1, 1).expand(-1, 1, 2, 2).byte() * 80
     seen = []
@@ -124,11 +128,11 @@ def test_the_constant_is_chosen_by_as_few_labels_as_are_learned_from(monkeypatch
         seen.append((len(given[2]), len(given[3])))
         return 1.0
 
-    monkeypatch.setattr(protocol, "chosen", noted)
+    monkeypatch.setattr(protocol, "select_C", noted)
     parts = splits(labels, [str(n).encode() for n in range(300)])[:1]
-    measure(Contender(lambda some: lambda x: x.flatten(1).float()), images, labels, 3, parts)
+    measure(Baseline(lambda some: lambda x: x.flatten(1).float()), images, labels, 3, parts)
     assert seen == [(3, 3), (18, 6), (180, 60)]
-    assert fewest(labels, parts) == 20
+    assert smallest_test_class(labels, parts) == 20
 
 
 def test_means_have_standard_errors() -> None:
@@ -140,7 +144,7 @@ def test_means_have_standard_errors() -> None:
     assert mean_and_error([2.0]) == (2, 0)
 
 
-def test_lessons_are_as_good_as_what_they_show() -> None:
+def test_classification_accuracy_depends_on_the_training_labels() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(200) % 2
     features = torch.randn(200, 10, generator=generator) + 3 * labels[:, None]

@@ -57,7 +57,7 @@ def made_once(options: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, A
     torch.manual_seed(0)
     state: dict[str, Any] = {}
     for role, prefix in (("generator", "ema.module."), ("discriminator", "discriminator.")):
-        network = loading.building(config, role, Path("made"))()
+        network = loading.network_builder(config, role, Path("made"))()
         state |= {prefix + name: value for name, value in network.state_dict().items()}
     state["class_counts"] = torch.ones(len(classes))
     made = {"format": FORMAT, "state_dict": state, "config": config, "images": 64, "global_step": 4, "pending": {}}

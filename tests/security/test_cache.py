@@ -205,12 +205,12 @@ FEATURES: dict[str, Callable[[Path, Path], object]] = {
 @pytest.mark.parametrize("case", FEATURES)
 def test_planted_features(case: str, folder: Path, tmp_path: Path) -> None:
     conv, images = extractor("random_conv"), torch.arange(3 * 3 * 64, dtype=torch.uint8).reshape(3, 3, 8, 8)
-    path = feature_cache.place(conv, images)
+    path = feature_cache.cache_path(conv, images)
     path.parent.mkdir()
     FEATURES[case](path, tmp_path / "canary")
-    found = feature_cache.remembered(conv, images)
+    found = feature_cache.cached_features(conv, images)
     assert len(found) == 3 and found.shape[1] > 5 and torch.isfinite(found).all()
-    assert torch.equal(feature_cache.remembered(conv, images), found)
+    assert torch.equal(feature_cache.cached_features(conv, images), found)
 
 
 def archive(path: Path, **arrays: Any) -> None:

@@ -86,7 +86,7 @@ def cast(dtype: torch.dtype) -> Change:
 FORGED: dict[str, tuple[Change, str]] = {
     "weights nan": (nan, "not finite"),
     "weights inf": (put("state_dict", "ema.module.to_image.weight", value=torch.full((8, 3, 4, 4), torch.inf)), ""),
-    "weights extra": (put("state_dict", "ema.module.more", value=torch.zeros(1)), "has a more"),
+    "weights extra": (put("state_dict", "ema.module.more", value=torch.zeros(1)), "has an unexpected more"),
     "weights missing": (without("state_dict", STEM), "has no stem.0.weight"),
     "weights of another shape": (put("state_dict", STEM, value=torch.zeros(3, 3)), "(3, 3)"),
     "weights scalar": (put("state_dict", STEM, value=torch.zeros(())), "()"),
@@ -94,11 +94,11 @@ FORGED: dict[str, tuple[Change, str]] = {
     "weights complex": (cast(torch.complex64), "complex64"),
     "weights float8": (cast(torch.float8_e4m3fn), "float8"),
     "weights bool": (cast(torch.bool), "bool"),
-    "weights a list": (put("state_dict", STEM, value=[1.0]), "no plain tensor"),
-    "weights a text": (put("state_dict", STEM, value="weights"), "no plain tensor"),
-    "weights none": (put("state_dict", STEM, value=None), "no plain tensor"),
-    "weights sparse": (put("state_dict", STEM, value=lambda: torch.zeros(8, 32).to_sparse()), "no plain tensor"),
-    "weights meta": (put("state_dict", STEM, value=lambda: torch.zeros(8, device="meta")), "no plain tensor"),
+    "weights a list": (put("state_dict", STEM, value=[1.0]), "no dense CPU tensor"),
+    "weights a text": (put("state_dict", STEM, value="weights"), "no dense CPU tensor"),
+    "weights none": (put("state_dict", STEM, value=None), "no dense CPU tensor"),
+    "weights sparse": (put("state_dict", STEM, value=lambda: torch.zeros(8, 32).to_sparse()), "no dense CPU tensor"),
+    "weights meta": (put("state_dict", STEM, value=lambda: torch.zeros(8, device="meta")), "no dense CPU tensor"),
     "weights none of all": (put("state_dict", value={}), "has no"),
     "weights a list of all": (put("state_dict", value=[1]), "state_dict"),
     "weights a text of all": (put("state_dict", value="x"), "state_dict"),
@@ -126,13 +126,13 @@ FORGED: dict[str, tuple[Change, str]] = {
     "config data size missing": (without("config", "data", "size"), "data.size"),
     "config data channels": (put("config", "data", "channels", value=2), "channels"),
     "config data channels a text": (put("config", "data", "channels", value="3"), "channels"),
-    "config data of another size": (put("config", "data", "size", value=32), "does not go with its images"),
-    "images a text": (put("images", value="64"), "number of images is not valid"),
-    "images a tensor": (put("images", value=torch.tensor(64)), "number of images is not valid"),
-    "images none": (put("images", value=None), "number of images is not valid"),
-    "images nan": (put("images", value=float("nan")), "number of images is not valid"),
-    "images huge": (put("images", value=2**70), "number of images is not valid"),
-    "images below zero": (put("images", value=-1), "number of images is not valid"),
+    "config data of another size": (put("config", "data", "size", value=32), "does not fit its images"),
+    "images a text": (put("images", value="64"), "after how many images"),
+    "images a tensor": (put("images", value=torch.tensor(64)), "after how many images"),
+    "images none": (put("images", value=None), "after how many images"),
+    "images nan": (put("images", value=float("nan")), "after how many images"),
+    "images huge": (put("images", value=2**70), "after how many images"),
+    "images below zero": (put("images", value=-1), "after how many images"),
     "classes a text": (put("classes", value="cats"), "classes"),
     "classes numbers": (put("classes", value=[1, 2]), "classes"),
     "classes a number": (put("classes", value=3), "classes"),
@@ -144,7 +144,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "class counts a text": (put("state_dict", "class_counts", value="3"), "classes"),
     "class counts nan": (put("state_dict", "class_counts", value=torch.tensor([torch.nan, 1])), "classes"),
     "width a billion": (generator(width=10**9), "out of range"),
-    "width large": (generator(width=60_000), "do not fit its own configuration"),
+    "width large": (generator(width=60_000), "do not fit its configuration"),
     "width negative": (generator(width=-4), "cannot be built"),
     "width a fraction": (generator(width=0.5), "cannot be built"),
     "width infinite": (generator(width=float("inf")), "out of range"),
@@ -162,12 +162,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "unet deep": (generator(_target_="gan.networks.unet.Generator", depth=10**9), "out of range"),
     "unet deep enough": (
         generator(
-            _target_="gan.networks.unet.Generator",
-            size=None,
-            latent_dim=None,
-            full_size_channels=None,
-            classes=None,
-            depth=60_000,
+            _target_="gan.networks.unet.Generator", size=None, latent_dim=None, detail=None, classes=None, depth=60_000
         ),
         "layers and weights",
     ),
@@ -176,40 +171,32 @@ FORGED: dict[str, tuple[Change, str]] = {
             _target_="gan.networks.resnet_translator.Generator",
             size=None,
             latent_dim=None,
-            full_size_channels=None,
+            detail=None,
             classes=None,
-            n_blocks=60_000,
+            blocks=60_000,
         ),
         "layers and weights",
     ),
-    "mapping long": (
-        generator(_target_="gan.networks.stylegan2.Generator", full_size_channels=None, mapping_layers=60_000),
-        "weights",
-    ),
+    "mapping long": (generator(_target_="gan.networks.stylegan2.Generator", detail=None, layers=60_000), "weights"),
     "table large": (
         generator(
-            _target_="gan.networks.lut.Generator",
-            size=None,
-            latent_dim=None,
-            full_size_channels=None,
-            classes=None,
-            lut_size=60_000,
+            _target_="gan.networks.lut.Generator", size=None, latent_dim=None, detail=None, classes=None, points=60_000
         ),
         "",
     ),
     "both ways deep": (put("config", "model", "generator", value=lambda: both_ways(20)), "too deep"),
-    "both ways of one": (generator(_target_="gan.networks.bidirectional.Bidirectional"), "cannot be built"),
+    "both ways of one": (generator(_target_="gan.networks.both_ways.BothWays"), "cannot be built"),
     "network of os": (generator(_target_="os.system"), "names os.system"),
     "network beside": (generator(_target_="gan.networks.dcgan.torch.load"), "names gan.networks.dcgan.torch.load"),
-    "network inside": (generator(_target_="gan.networks.stylegan2.Mapping"), "only what gan itself has"),
-    "network a discriminator": (generator(_target_="gan.networks.dcgan.Discriminator"), "only what gan itself has"),
-    "network of nowhere": (generator(_target_="gan.networks.nowhere.Generator"), "only what gan itself has"),
-    "network of a module": (generator(_target_="gan.networks.dcgan"), "only what gan itself has"),
+    "network inside": (generator(_target_="gan.networks.stylegan2.Mapping"), "only classes of gan itself"),
+    "network a discriminator": (generator(_target_="gan.networks.dcgan.Discriminator"), "only classes of gan itself"),
+    "network of nowhere": (generator(_target_="gan.networks.nowhere.Generator"), "only classes of gan itself"),
+    "network of a module": (generator(_target_="gan.networks.dcgan"), "only classes of gan itself"),
     "network with lines": (generator(_target_="a\nb\x1b[2J"), "a b\\x1b[2J"),
-    "network of halves of letters": (generator(_target_="\ud800"), "only what gan itself has"),
-    "network a number": (generator(_target_=3), "only what gan itself has"),
-    "network none": (generator(_target_=None), "only what gan itself has"),
-    "network a data set": (generator(_target_="gan.data.module.ImageDataModule"), "only what gan itself has"),
+    "network of halves of letters": (generator(_target_="\ud800"), "only classes of gan itself"),
+    "network a number": (generator(_target_=3), "only classes of gan itself"),
+    "network none": (generator(_target_=None), "only classes of gan itself"),
+    "network a data set": (generator(_target_="gan.data.module.Images"), "only classes of gan itself"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
     "network that is partial": (generator(_partial_=True, size=None), "cannot be built"),
     "no format": (without("format"), "checkpoint format unknown"),
@@ -229,7 +216,7 @@ FORGED: dict[str, tuple[Change, str]] = {
 def both_ways(depth: int) -> dict[str, Any]:
     inner: dict[str, Any] = {"_target_": "gan.networks.lut.Generator"}
     for _ in range(depth):
-        inner = {"_target_": "gan.networks.bidirectional.Bidirectional", "a2b": inner, "b2a": inner}
+        inner = {"_target_": "gan.networks.both_ways.BothWays", "a2b": inner, "b2a": inner}
     return inner
 
 
@@ -365,7 +352,7 @@ def test_weights_that_share_their_numbers_do_not_fill_the_memory(cage: Cage) -> 
     """A thousand bytes of a file that are a tensor of gigabytes, of the shape that the configuration has."""
     made = checkpoint()
     made["config"]["model"]["generator"]["width"] = 4096
-    network = blueprint.planned(loading.building(made["config"], "generator", Path("x")), "x")
+    network = blueprint.plan(loading.network_builder(made["config"], "generator", Path("x")), "x")
     made["state_dict"] = {
         f"ema.module.{name}": torch.zeros((), dtype=value.dtype).expand(value.shape)
         for name, value in network.state_dict().items()
@@ -443,30 +430,26 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
     made = checkpoint(LUT)
     torch.save(made, cage.folder / "lut.ckpt")
     cage.run("translate", "lut.ckpt", "image.png", "out/done.png", check=0)
-    assert "gan translate does" in cage.run("generate", "lut.ckpt", "--out", "out")
+    assert "use gan translate" in cage.run("generate", "lut.ckpt", "--out", "out")
     made["config"]["data"]["channels"] = 4
     torch.save(made, cage.folder / "alpha.ckpt")
-    assert "does not go with its images" in cage.run("translate", "alpha.ckpt", "image.png", "out/other.png")
+    assert "does not fit its images" in cage.run("translate", "alpha.ckpt", "image.png", "out/other.png")
     torch.save(checkpoint(DCGAN), cage.folder / "dcgan.ckpt")
     both = checkpoint(DCGAN)
     node = both["config"]["model"]["generator"]
-    both["config"]["model"]["generator"] = {
-        "_target_": "gan.networks.bidirectional.Bidirectional",
-        "a2b": node,
-        "b2a": node,
-    }
+    both["config"]["model"]["generator"] = {"_target_": "gan.networks.both_ways.BothWays", "a2b": node, "b2a": node}
     weights = {name: value for name, value in both["state_dict"].items() if name.startswith("ema.module.")}
     for name, value in weights.items():
         for way in ("there", "back"):
             both["state_dict"][f"ema.module.{way}.{name.removeprefix('ema.module.')}"] = value
         del both["state_dict"][name]
     torch.save(both, cage.folder / "both.ckpt")
-    assert "translates no images" in cage.run("translate", "both.ckpt", "image.png", "out/other.png")
+    assert "does not translate images" in cage.run("translate", "both.ckpt", "image.png", "out/other.png")
 
 
 def test_which_folder_is_read_is_said(cage: Cage) -> None:
     made = checkpoint()
-    made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.ImageDataModule"}
+    made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.Images"}
     torch.save(made, cage.folder / "forged.ckpt")
     said = cage.run("evaluate", "forged.ckpt", "--images", "8", "--extractor", "random_conv")
     assert "reading data.root=../outside, as forged.ckpt says" in said
@@ -476,7 +459,7 @@ def test_which_folder_is_read_is_said(cage: Cage) -> None:
     "target",
     [
         "os.system",
-        "gan.data.decoding.cache_index.clear",
+        "gan.data.decoding.cache.clear",
         "gan.data.module.Path",
         "gan.training.module.GAN",
         "gan.networks.dcgan.Generator",
@@ -500,8 +483,8 @@ def test_every_model_is_known_before_it_is_built(name: str) -> None:
     config = configuration([f"model={name}", *data, "data.size=64"])
     translates = data != ["data=retro"]
     for role, check in (("generator", loading.check_generator), ("discriminator", loading.check_discriminator)):
-        build = loading.building(config, role, Path("x"))
-        plan = blueprint.planned(build, "x")
+        build = loading.network_builder(config, role, Path("x"))
+        plan = blueprint.plan(build, "x")
         torch.manual_seed(0)
         network = build()
         assert {key: value.shape for key, value in plan.state_dict().items()} == {
@@ -517,7 +500,7 @@ def test_loading_leaves_the_random_numbers_alone(tmp_path: Path) -> None:
     load(tmp_path / "x.ckpt")
     torch.manual_seed(1)
     before = torch.get_rng_state()
-    blueprint.planned(loading.building(checkpoint()["config"], "generator", tmp_path), "x")
+    blueprint.plan(loading.network_builder(checkpoint()["config"], "generator", tmp_path), "x")
     torch.set_rng_state(before)
-    blueprint.planned(loading.building(configuration(DCGAN), "generator", tmp_path), "x")
+    blueprint.plan(loading.network_builder(configuration(DCGAN), "generator", tmp_path), "x")
     assert torch.equal(torch.get_rng_state(), before)

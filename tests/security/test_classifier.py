@@ -21,7 +21,7 @@ from gan.common.names import file_name
 from gan.inference.loading import load_discriminator
 from gan.latent.store import fingerprint
 from gan.metrics.extractors import extractor
-from gan.recognition.features import Layers
+from gan.recognition.features import LayerFeatures
 
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage
@@ -39,7 +39,7 @@ class Parts:
         self.folder = cage.folder / "classifier"
         self.folder.mkdir()
         network, *_ = load_discriminator(cage.folder / "model.ckpt")
-        size = Layers(network)(torch.zeros(1, 3, 16, 16, dtype=torch.uint8)).shape[1]
+        size = LayerFeatures(network)(torch.zeros(1, 3, 16, 16, dtype=torch.uint8)).shape[1]
         self.tensors: dict[str, Any] = {"weight": torch.randn(size, 2), "bias": torch.zeros(2)}
         self.tensors |= {f"statistics.{name}": value.clone() for name, value in network.named_buffers()}
         self.about: Any = {"classes": ["cat", "dog"], "classifier": "logistic", "discriminator": fingerprint(network)}
@@ -264,17 +264,17 @@ def own(cage: Cage, monkeypatch: pytest.MonkeyPatch) -> Cage:
 
 @pytest.mark.parametrize("name", NOT_EXTRACTORS, ids=ascii)
 def test_what_is_no_extractor(name: str, own: Cage) -> None:
-    assert "extractor " in own.run("evaluate", "made", "--against", "real", "--extractor", name)
+    assert "extractor " in own.run("evaluate", "made", "--reference", "real", "--extractor", name)
 
 
 @pytest.mark.parametrize("name", ["mine.Fails", "mine.Wrong", "mine.Nan"])
 def test_what_extractors_give(name: str, own: Cage) -> None:
-    own.run("evaluate", "made", "--against", "real", "--extractor", name)
+    own.run("evaluate", "made", "--reference", "real", "--extractor", name)
 
 
 @pytest.mark.parametrize("name", ["mine.Fine", "mine.Same", "mine.One", "random_conv"])
 def test_the_users_own_goes_on_working(name: str, own: Cage) -> None:
-    assert "generated" in own.run("evaluate", "made", "--against", "real", "--extractor", name, check=0)
+    assert "generated" in own.run("evaluate", "made", "--reference", "real", "--extractor", name, check=0)
 
 
 @pytest.mark.parametrize("name", ["mine.Fine", "os.system", "gan.metrics.lite0.Lite0Features", "lite1", ""])
@@ -303,7 +303,7 @@ def test_weights_are_checked_before_they_are_read(what: str, name: str, own: Cag
         os.mkfifo(path)
     elif what != "nothing":
         path.write_text("weights")
-    words = ["evaluate", "made", "--against", "real", "--extractor", name, "--weights", "weights.pth"]
+    words = ["evaluate", "made", "--reference", "real", "--extractor", name, "--weights", "weights.pth"]
     error = own.run(*words)
     assert "weights" in error and name in error
 
@@ -339,6 +339,6 @@ def test_images_that_no_run_should_give(kind: str, count: int, extractor: str, c
             (cage.folder / name).mkdir(exist_ok=True)
             KINDS[kind](n).save(cage.folder / name / f"{n}.png")
     try:
-        cage.run("evaluate", "made", "--against", "real", "--extractor", extractor, "--looks")
+        cage.run("evaluate", "made", "--reference", "real", "--extractor", extractor, "--statistics")
     except AssertionError as error:
         assert "assert 0 == 2" in str(error) and count > 1  # there were numbers

@@ -121,7 +121,7 @@ ABOUT: dict[str, tuple[dict[str, Any], str]] = {
     "space a list": ({"space": ["z"]}, "no text"),
     "labels missing": ({"labels": None}, "holds no latents of images"),
     "labels no JSON": ({"labels": "{"}, "labels cannot be read"),
-    "labels a list": ({"labels": "[1]"}, "not by name"),
+    "labels a list": ({"labels": "[1]"}, "no JSON object"),
     "labels a number": ({"labels": 3}, "no text"),
     "labels deep": ({"labels": "[" * 100_000}, "labels cannot be read"),
     "labels where there are no classes": ({"labels": '{"a": 0}'}, "no classes"),
@@ -283,12 +283,12 @@ def test_a_folder_that_was_planted_for_gan_project(what: str, models: Cage) -> N
     ids=range(9),
 )
 def test_findings_that_were_planted(values: str, models: Cage, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan.commands.resumable import Findings
+    from gan.commands.resumable import Results
 
     planted: list[Path] = []
-    made = Findings.__init__
+    made = Results.__init__
 
-    def plant(self: Findings, folder: Path, *rest: Any) -> None:
+    def plant(self: Results, folder: Path, *rest: Any) -> None:
         """As one who knows what the command will be can."""
         made(self, folder, *rest)
         folder.mkdir(exist_ok=True)
@@ -297,6 +297,6 @@ def test_findings_that_were_planted(values: str, models: Cage, monkeypatch: pyte
         planted.append(self.path)
         made(self, folder, *rest)
 
-    monkeypatch.setattr(Findings, "__init__", plant)
+    monkeypatch.setattr(Results, "__init__", plant)
     models.run("edit", "dcgan.ckpt", "--seeds", "0", "--out", "out", check=0)
     assert (models.folder / "out" / "0.png").read_bytes().startswith(b"\x89PNG") and not planted[0].exists()

@@ -151,7 +151,7 @@ def test_metrics_that_compare_reads(line: Any, run: Path, cage: Cage) -> None:
 def test_more_scores_than_can_be_drawn(run: Path, cage: Cage) -> None:
     line = {"images": 8} | {f"eval/{n}": 1.0 for n in range(10_000)}
     (run / run_folder.METRICS).write_text(json.dumps(line) + "\n")
-    assert "more than can be drawn" in cage.run("compare", "run", "--out", "out/curves.png")
+    assert "too many to plot" in cage.run("compare", "run", "--out", "out/curves.png")
 
 
 @pytest.mark.parametrize("name", [run_folder.CONFIG, run_folder.METRICS])
@@ -169,8 +169,10 @@ def test_metrics_that_are_no_lines(content: bytes, run: Path, cage: Cage) -> Non
 
 OPTIONS: list[dict[str, Any]] = [
     {"fit": ["crop"]}, {"fit": 3}, {"fit": "x"}, {"resample": 3}, {"resample": ["nearest"]}, {"resample": "x"},
-    {"background": 3}, {"background": "x"}, {"background": ["white"]}, {"background": "\x1b[2J"}, {"windows": "x"},
-    {"batch_size": 0}, {"batch_size": "x"}, {"images": 10**12}, {"images": -1}, {"classes": ["x"]}, {"split": 3},
+    {"background": 3}, {"background": "x"}, {"background": ["white"]}, {"background": "\x1b[2J"},
+    {"patches_per_image": "x"},
+    {"batch_size": 0}, {"batch_size": "x"}, {"num_images": 10**12}, {"num_images": -1}, {"classes": ["x"]},
+    {"split": 3},
     {"validation": "x"}, {"seed": "x"}, {"seed": -1}, {"num_workers": 10**6}, {"max_pixels": "x"},
     {"labels": "/dev/null"},
     {"labels": "../../outside/precious"}, {"root": "/dev/zero"}, {"root": 3}, {"root": "\0"}, {"root": "../../outside"},

@@ -385,7 +385,7 @@ def test_a_penalty_goes_backward_in_fp32(penalty: type) -> None:
 
 def test_without_classes_a_class_is_refused() -> None:
     with pytest.raises(UserError, match="without classes"):
-        Model(model().generator, 0, {}).draw([1], label="poster")
+        Model(model().generator, 0, {}).generate([1], label="poster")
 
 
 def test_parts_are_saved_with_the_module_and_metrics_are_not(tmp_path: Path) -> None:

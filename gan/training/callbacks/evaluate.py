@@ -12,8 +12,8 @@ from torch import Tensor
 
 from gan.common.errors import at_least
 from gan.common.output import print_line
-from gan.evaluation.feature_cache import place, read, write
-from gan.evaluation.memorization import FEWEST, NEIGHBORS, TRUSTED, Originals
+from gan.evaluation.feature_cache import cache_path, read, write
+from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch
 from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pretrained import MissingWeights
@@ -50,7 +50,7 @@ class Evaluate(Callback):
         self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
         self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
-        self.originals: Originals | None = None
+        self.originals: CopySearch | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
 
@@ -61,8 +61,8 @@ class Evaluate(Callback):
         if len(train) <= NEIGHBORS:
             print_line(f"evaluate: {len(train)} images are too few to compare with; no scores are computed")
             return
-        if 0 < len(held_out) < FEWEST:
-            print_line(f"evaluate: {len(held_out)} held-out images are too few; scores compare with training images")
+        if 0 < len(held_out) < MIN_HELD_OUT:
+            print_line(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
             held_out = held_out[:0]
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)
@@ -71,7 +71,7 @@ class Evaluate(Callback):
                 real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
                 self.loaded.append((found, real))
         if self.loaded and trainer.is_global_zero:
-            self.originals = Originals(train, held_out, data.flips)
+            self.originals = CopySearch(train, held_out, data.flips)
         if pl_module.images_seen == 0:
             self.score(trainer, pl_module)
 
@@ -88,8 +88,8 @@ class Evaluate(Callback):
         return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
 
     def features(self, trainer: Trainer, pl_module: GAN, found: Any, images: Tensor) -> Tensor:
-        """Features of real images: from the cache, or computed by all ranks and stored by rank 0."""
-        path = place(found, images)
+        """Of real images: from the cache, or each rank makes its share, and rank 0 keeps them all."""
+        path = cache_path(found, images)
         kept = read(path) if trainer.is_global_zero else None
         if trainer.strategy.broadcast(kept is not None):
             return torch.empty(0) if kept is None else kept
@@ -153,7 +153,7 @@ class Evaluate(Callback):
     def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
         """The rate of copies; {} if the images are too dissimilar from real ones for a meaningful rate."""
         precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
-        rate = self.originals.compare(fakes).rate if self.originals and precision >= TRUSTED else None
+        rate = self.originals.search(fakes).rate if self.originals and precision >= MIN_SIMILARITY else None
         return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,0 +1,142 @@
+"""Options that several commands share, and checks of their values."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gan.common.errors import UserError
+from gan.inference.resolve import path_in
+
+if TYPE_CHECKING:
+    from gan.model import Model
+
+MAX_RANGE = 10_000_000  # seeds
+SOME_UNREADABLE = 3  # exit code
+
+
+def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:
+    """Return the parser of a sub-command, with its meaning in the list of commands and in its own help."""
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=meaning, description=meaning)
+    return parser
+
+
+def add_run(parser: argparse.ArgumentParser, help: str = "run folder or checkpoint file") -> None:
+    parser.add_argument("run", metavar="RUN", help=help)
+
+
+def add_seeds(parser: Any, default: str, help: str = "seeds of the images") -> None:
+    parser.add_argument("--seeds", default=default, help=f"{help}, as in 0-15,42 (default: %(default)s)")
+
+
+def add_latents(parser: Any) -> None:
+    parser.add_argument("--latents", type=Path, metavar="FILE", help="latents of images, written by gan project")
+
+
+def add_class(parser: argparse.ArgumentParser, default: str = "the class of each seed") -> None:
+    parser.add_argument("--class", dest="label", metavar="NAME", help="class of the images, of models trained with "
+                        f"data.labels=true (default: {default})")  # fmt: skip
+
+
+def add_truncation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--truncation", type=float, default=1.0, metavar="PSI", help="truncation in w: below 1, images "
+                        "are more typical and less varied (default: %(default)s)")  # fmt: skip
+
+
+def add_size(
+    parser: argparse.ArgumentParser, help: str, meaning: str = "%(default)s", default: str | None = None
+) -> None:
+    """Add --size; `meaning` says what its default is."""
+    help = f"{help}, as in 64 or 96x64 (height x width; default: {meaning})"
+    parser.add_argument("--size", metavar="SIZE", default=default, help=help)
+
+
+def add_out(parser: argparse.ArgumentParser, help: str, required: bool = True, metavar: str = "DIR") -> None:
+    parser.add_argument("--out", required=required, type=Path, metavar=metavar, help=help)
+
+
+def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
+    parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
+
+
+def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
+    """Add the options that choose the weights of a run, and the device."""
+    if ema:
+        parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA of this width, one of "
+                            "model.power_averages, as in 0.05 (default: that of model.ema_half_life)")  # fmt: skip
+    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+
+
+def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing files") -> None:
+    parser.add_argument("--force", action="store_true", help=help)
+
+
+def load_model(arguments: argparse.Namespace) -> Model:
+    """Return the model that RUN and the options of `add_weights` choose, on its device."""
+    import gan
+
+    return gan.load(arguments.run, arguments.checkpoint, arguments.ema).to(check_device(arguments.device))
+
+
+def check_device(name: str) -> str:
+    """Return the name of a device; raise UserError if torch cannot use it."""
+    import torch
+
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {name}: torch cannot use it here") from error
+    return name
+
+
+def out_in_run(run: str, out: Path | None, name: str) -> Path:
+    """Return --out, or by default a folder of a name in the run folder."""
+    if out is None and not Path(run).is_dir():
+        raise UserError(f"{run}: is not a run folder; give --out DIR")
+    return out or path_in(Path(run), Path(run) / name)
+
+
+def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
+    """Raise UserError if --out is a file, or one of the files would be overwritten."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out}: is a file; give a folder")
+    if not force and (existing := [path for path in files if path.exists()]):
+        raise UserError(
+            f"{existing[0]}: exists already ({len(existing)} of {len(files)} files do); use --force to overwrite"
+        )
+
+
+def refuse_existing_file(file: Path | None, option: str = "", instead: str = "use --force to overwrite") -> None:
+    """Raise UserError if a file exists."""
+    if file and file.exists():
+        raise UserError(f"{option}{file}: exists already; {instead}")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of "0-3,42,1": [0, 1, 2, 3, 42], each once."""
+    return list(dict.fromkeys(parse_seed_list(text)))
+
+
+def parse_seed_list(text: str) -> list[int]:
+    """Return the seeds of "0-3,42,1": [0, 1, 2, 3, 42, 1]."""
+    seeds: list[int] = []
+    for part in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not found:
+            raise UserError(f"--seeds {text}: {part!r} is neither a whole number nor a range; write 0-15,42")
+        first, last = int(found.group(1)), int(found.group(2) or found.group(1))
+        if last < first or last - first >= MAX_RANGE:
+            raise UserError(f"--seeds {text}: the range {part!r} is empty or longer than ten million")
+        seeds += range(first, last + 1)
+    return seeds
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Return (height, width) of "64" or "96x64"."""
+    sides = [int(side) for side in text.lower().split("x") if side.isdecimal() and int(side) > 0]
+    if len(sides) != len(text.split("x")) or len(sides) not in (1, 2):
+        raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")
+    return sides[0], sides[-1]

@@ -1,0 +1,28 @@
+"""Old names of commands and options, which are answered with the new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gan.common.errors import UserError
+
+COMMANDS = {"recognise": "recognize"}
+OPTIONS = {
+    "--against": "--reference",
+    "--alone": "--no-baselines",
+    "--average": "--ema",
+    "--beside": "--baselines",
+    "--looks": "--statistics",
+    "--originals": "--memorization",
+    "--rate": "--fps",
+}
+
+
+def check(words: Sequence[str]) -> None:
+    """Raise UserError if a command line has the old name of a command or an option."""
+    if words and words[0] in COMMANDS:
+        raise UserError(f"{words[0]} is now {COMMANDS[words[0]]}")
+    for word in words:
+        name = word.partition("=")[0]
+        if name in OPTIONS:
+            raise UserError(f"{name} is now {OPTIONS[name]}")

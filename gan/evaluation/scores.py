@@ -1,0 +1,73 @@
+"""Compute all numbers of an evaluation in the features of one extractor, and search for copies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from gan.common.errors import writing
+from gan.common.progress import counting
+from gan.evaluation import generator, translator
+from gan.evaluation.feature_cache import cached_features
+from gan.evaluation.generator import Row
+from gan.evaluation.memorization import CopySearch
+from gan.evaluation.sets import Subject
+from gan.images.convert import grid, save_png
+from gan.metrics import pretrained
+from gan.metrics.extractors import extractor, features
+
+PAIRS = 24  # nearest images that are saved
+
+
+class Scores(NamedTuple):
+    extractor: Any
+    rows: list[Row]
+    records: list[dict[str, Any]]
+    warnings: list[str]
+
+
+def search_copies(subject: Subject, pairs: Path | None) -> float | None:
+    """Return the rate of copies, and save the generated images nearest to training images as a PNG."""
+    sets = subject.sets
+    search = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips)
+    found = search.search(sets.generated)
+    if pairs:
+        with writing(pairs):
+            save_png(grid(generator.nearest_pairs(sets, found, PAIRS), columns=8), pairs)
+        print(f"generated images nearest to a training image, each beside it: {pairs}")
+    return found.rate
+
+
+def score(
+    name: str, subject: Subject, copies: float | None, device: str, weights: str | None = None, download: bool = False
+) -> Scores:
+    """Return all rows in the features of an extractor.
+
+    Args:
+        copies: the rate of copies, or None.
+        weights: file or folder of the extractor's weights.
+        download: fetch missing weights.
+    """
+    options: dict[str, Any] = {"weights": weights, "download": download} if name in pretrained.KNOWN else {}
+    made = extractor(name, **options)
+    if isinstance(made, torch.nn.Module):
+        made.to(device)
+    with counting(f"features in {made.name}", generator.num_images(subject.sets)) as advance:
+        rows = generator.evaluate(
+            subject.sets,
+            lambda images: features(made, images, advance),
+            lambda images: cached_features(made, images, advance),
+            copies,
+        )
+    dimension = getattr(made, "dimension", 0)
+    records = generator.records(rows, made, subject.protocol)
+    return Scores(made, rows, records, generator.warnings(rows[0], dimension))
+
+
+def score_translations(subject: Subject, extractor: Any) -> list[Row]:
+    """Return the rows of a translator's evaluation, none for a generator."""
+    if subject.translations is None:
+        return []
+    return translator.evaluate(subject.translations, lambda images: features(extractor, images))

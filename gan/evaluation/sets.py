@@ -1,0 +1,226 @@
+"""Collect the images of an evaluation: of a generator, a translator or a folder, and real images to compare with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from gan.common.errors import UserError
+from gan.common.progress import counting
+from gan.common.revision import git_revision
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import read_first_frame
+from gan.data.sources.files import content, find
+from gan.evaluation import translator
+from gan.evaluation.generator import Sets, digest_of_set
+from gan.evaluation.translator import Translations
+from gan.inference import loading
+from gan.inference.resolve import checkpoint_of, folder_of, is_model, path_in
+from gan.inference.sampling import FAKES_SEED
+from gan.model import Model, from_checkpoint
+from gan.run import checkpoints, run_folder
+
+BATCH = 256  # images generated at a time
+HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that decide what is held out
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate.
+
+    Attributes:
+        source: a run folder, checkpoint file or folder of images.
+        reference: real images: a folder, RUN:train or RUN:val; None chooses those that the run has held out, or else
+            its training images.
+        images: generated and real images at most.
+        memorization: training images at most that are searched for copies.
+        ema: width of one of the run's model.power_averages.
+        size: (height, width) to which the images of two folders are resized; None is that of the first image.
+        baselines: runs of other translators.
+    """
+
+    source: Path
+    reference: str | None = None
+    images: int = 5000
+    memorization: int = 10_000
+    ema: float | None = None
+    checkpoint: str = "best"
+    size: tuple[int, int] | None = None
+    baselines: Sequence[str] = ()
+    device: str = "cpu"
+
+
+class Subject(NamedTuple):
+    """The images of an evaluation.
+
+    Attributes:
+        protocol: what every number depends on.
+        folder: the run folder, or None.
+        translations: of a translator, else None.
+    """
+
+    sets: Sets
+    protocol: dict[str, Any]
+    folder: Path | None
+    translations: Translations | None = None
+
+    @property
+    def title(self) -> str:
+        generated, reference = len(self.sets.generated), len(self.sets.reference)
+        protocol = self.protocol
+        return f"{protocol['source']}: {generated:,} images against {reference:,} of {protocol['reference']}"
+
+
+def collect(request: Request) -> Subject:
+    """Return the images of all sets, and the protocol.
+
+    Raises:
+        UserError: the source, the reference or the training images cannot be used.
+    """
+    source = request.source
+    folder = folder_of(source)
+    if folder:
+        path_in(folder, folder / run_folder.EVALUATION)
+    translations = None
+    if not is_model(source):
+        sets, protocol = from_folder(request)
+    else:
+        checkpoint = checkpoint_of(source, request.checkpoint)
+        network, state = loading.load_generator(checkpoint, request.ema)
+        if hasattr(network, "latent_dim"):
+            sets, protocol = from_generator(request, checkpoint, from_checkpoint(checkpoint, network, state))
+        else:
+            network = loading.select_direction(checkpoint, network)
+            sets, protocol, translations = from_translator(request, checkpoint, network, state)
+    if min(len(sets.generated), len(sets.reference)) < 2:
+        raise UserError(f"{source}: an evaluation needs at least two images, and at least two to compare them with")
+    protocol |= {
+        "reference_sha256": digest_of_set(sets.reference),
+        "size": list(sets.generated.shape[2:]),
+        "channels": sets.generated.shape[1],
+        "memorization_images": len(sets.train),
+        "flips": sets.flips,
+        "code": git_revision(),
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    return Subject(sets, protocol, folder, translations)
+
+
+def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Sets, dict[str, Any]]:
+    """Generate images and load real ones."""
+    model.to(request.device)
+    source, reference, n = request.source, request.reference, request.images
+    if reference in (None, f"{source}:train", f"{source}:val"):
+        data = loading.load_data(model.config, checkpoint)
+        part = reference.rpartition(":")[2] if reference else default_part(data)
+        sets, reference = real_sets(data, part, request), f"{source}:{part}"
+    else:
+        data = loading.load_folder(reference, model.config["data"])
+        train = training_images(model, checkpoint, request.memorization)
+        sets = real_sets(data, "train", request)._replace(train=train)
+    with counting("generating", n) as advance:
+        generated = []
+        for first in range(0, n, BATCH):
+            generated.append(model.generate(list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))))
+            advance(len(generated[-1]))
+    return sets._replace(generated=torch.cat(generated)), {
+        "source": str(source),
+        "checkpoint": checkpoint.name,
+        "images_seen": model.images,
+        "generator": "EMA, BatchNorm statistics re-estimated",
+        "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
+        "reference": reference,
+    }
+
+
+def from_translator(
+    request: Request, checkpoint: Path, network: Any, state: dict[str, Any]
+) -> tuple[Sets, dict[str, Any], Translations]:
+    """Translate images and load real ones of the target."""
+    source = request.source
+    if request.reference not in (None, f"{source}:val"):
+        raise UserError(
+            f"--reference {request.reference}: a translator is measured by what its run has held out; omit --reference"
+        )
+    config, baselines = state["config"], {}
+    for name in request.baselines:
+        other, its_config = loading.load_translator(name)
+        if its_config["data"]["channels"] != config["data"]["channels"]:
+            raise UserError(f"--baselines {name}: translates images of {its_config['data']['channels']} channels")
+        if differing := [key for key in HELD_OUT_BY if its_config["data"].get(key) != config["data"].get(key)]:
+            print(f"note: {name} has another data.{', data.'.join(differing)}, and may have seen these images")
+        baselines[name] = other.to(request.device)
+    data = loading.load_data(config, checkpoint)
+    held_out = translator.has_held_out(data)
+    if not held_out:
+        if request.reference:
+            raise UserError(f"{source}: has held out no images; train with data.split=file")
+        print("note: no images were held out (use data.split=file); these were trained on")
+    elif source.is_dir() and checkpoint == checkpoints.best(source):
+        print("note: the best checkpoint was chosen by these images; use --checkpoint last for an unbiased result")
+    translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
+    part = default_part(data)
+    sets = real_sets(data, part, request)._replace(generated=translations.outputs)
+    protocol = {
+        "source": str(source),
+        "checkpoint": checkpoint.name,
+        "images_seen": int(state["images"]),
+        "generator": "EMA",
+        "reference": f"{source}:{part}",
+        "inputs": "held out" if held_out else "trained on",
+    }
+    return sets, protocol, translations
+
+
+def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
+    """Load the images of a folder and those to compare with."""
+    source = request.source
+    if request.reference is None:
+        raise UserError(f"{source}: is not a run; give the real images to compare it with: --reference FOLDER")
+    try:
+        with IsolatedProcess() as apart:
+            height, width, channels = apart(shape_of, find([str(source)])[0])
+    except ImageError as error:
+        raise UserError(f"{source}: its first image cannot be read ({error})") from error
+    options = {"size": request.size or (height, width), "channels": channels}
+    generated = loading.load_folder(str(source), options).reals(request.images)
+    sets = real_sets(loading.load_folder(request.reference, options), "train", request)
+    return sets._replace(generated=generated), {"source": str(source), "reference": request.reference}
+
+
+def shape_of(file: Any) -> tuple[int, int, int]:
+    """Return the height, width and channels, 3 or 4, of a file's first image; raise ImageError if it is unreadable."""
+    image = read_first_frame(BytesIO(content(file)))
+    return image.height, image.width, len(image.mode)
+
+
+def default_part(data: Any) -> str:
+    """Return "val" if a DataModule has held out images, else "train"."""
+    return "val" if len(data.reals(2, held_out=True)) == 2 else "train"
+
+
+def real_sets(data: Any, part: str, request: Request) -> Sets:
+    """Return the real images of a DataModule, with those of a part as the reference, and no generated images yet."""
+    train, held_out = data.reals(request.memorization), data.reals(request.images, held_out=True)
+    if part == "val" and not len(held_out):
+        raise UserError("--reference RUN:val: the run has held out no images; use RUN:train")
+    reference = held_out if part == "val" else data.reals(request.images)
+    return Sets(reference[:0], reference, train, part == "val", data.flips)
+
+
+def training_images(model: Model, checkpoint: Path, n: int) -> Tensor:
+    """Return at most n training images of a run; print a note and return none if they are no longer there."""
+    try:
+        images: Tensor = loading.load_data(model.config, checkpoint).reals(n)
+        return images
+    except UserError as error:
+        print(f"no search for copies: {error}")
+        return torch.empty(0, 3, 1, 1, dtype=torch.uint8)

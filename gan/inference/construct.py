@@ -1,0 +1,104 @@
+"""Build networks and data by name from a checkpoint's configuration, which may come from a stranger."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from gan import networks
+from gan.common.errors import UserError
+from gan.inference import blueprint
+
+DATA = (
+    "gan.data.module.Images",
+    "gan.data.shards.stream.Stream",
+    "gan.data.sources.huggingface.images",
+    "gan.data.sources.torchvision.Downloaded",
+    "gan.data.translation.Unpaired",
+    "gan.data.translation.Paired",
+    "gan.data.translation.Styled",
+)
+ROLES = {"generator": ("Generator", "BothWays"), "discriminator": ("Discriminator", "BothWays")}  # names of classes
+
+
+def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
+    """Return a section of a checkpoint's configuration.
+
+    Raises:
+        UserError: there is none.
+    """
+    try:
+        for name in names:
+            config = config[name]
+        return dict(config)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: has no configuration of {names[-1]}") from error
+
+
+def network_builder(config: Any, role: str, path: Path) -> Callable[[], Any]:
+    """Return a function that builds the network of a role named by a configuration, one of gan.networks."""
+    return partial(construct, section(config, ("model", role), path), partial(network_class, role), role, path)
+
+
+def construct(
+    node: dict[str, Any],
+    allowed: Callable[[str], Any],
+    what: str,
+    path: Path,
+    largest: int = blueprint.MAX_NUMBER,
+) -> Any:
+    """Build what a configuration's `_target_` and options describe.
+
+    Args:
+        allowed: returns the object of a name, or None if it must not be called.
+        largest: the largest whole number allowed as an option.
+
+    Raises:
+        UserError: the target is not allowed, or cannot be built with these options.
+    """
+    if what.count(".") > blueprint.MAX_DEPTH:
+        raise UserError(f"{path}: its {what} is nested too deeply")
+    options = {}
+    for name, value in node.items():
+        if isinstance(value, dict):
+            options[name] = construct(value, allowed, f"{what}.{name}", path, largest)
+        elif reason := blueprint.invalid_option(f"{what}.{name}", value, largest):
+            raise UserError(f"{path}: its {reason}")
+        elif not name.startswith("_"):
+            options[name] = value
+    target = str(node.get("_target_"))
+    found = allowed(target)
+    if found is None:
+        raise UserError(f"{path}: names {target} as its {what}; only classes of gan itself are built")
+    try:
+        return found(**options)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{path}: its {what} cannot be built: {' '.join(str(error).split())}") from error
+
+
+def network_class(role: str, target: str) -> Any:
+    """Return a class of gan.networks that can have a role, or None.
+
+    A dotted name may lead through a module's imports to anything. So only classes defined in that module count, and no
+    module outside gan.networks is imported.
+    """
+    module, _, name = target.rpartition(".")
+    ours = {f"gan.networks.{found.name}" for found in pkgutil.iter_modules(networks.__path__)}
+    if module not in ours or name not in ROLES[role]:
+        return None
+    found = getattr(importlib.import_module(module), name, None)
+    return found if isinstance(found, type) and found.__module__ == module else None
+
+
+def data_class(target: str) -> Any:
+    """Return one of DATA, or None."""
+    if target not in DATA:
+        return None
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)

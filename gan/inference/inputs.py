@@ -1,0 +1,88 @@
+"""Read a user's images, from a file, folder or archive, as a run's networks need them."""
+
+from __future__ import annotations
+
+from functools import partial
+from io import BytesIO
+from itertools import chain
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan.common.errors import UserError
+from gan.common.size import pair
+from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.pool import CRASHED, parallel_map
+from gan.data.decoding.reader import read_first_frame
+from gan.data.sources.files import File, content, find, single
+
+
+def find_images(source: Path) -> list[File]:
+    """Return the image files of a path; raise UserError if there are none."""
+    if source.is_file() and source.suffix.lower() != ".zip":
+        return [single(source)]
+    return find([str(source)])
+
+
+def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
+    """Return images uint8 (C, H, W) by name, as a run's data configuration describes, and a line per unreadable file.
+
+    It prints how many images were resized, and how many lose their transparency.
+    """
+    height, width = pair(data["size"])
+    fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
+    options = fit, data.get("resample", "auto"), data.get("background", "white")
+    try:
+        decoder = Decoder((height, width), data["channels"], *options)
+    except (TypeError, ValueError) as error:
+        names = "fit, resample and background"
+        raise UserError(f"images cannot be decoded as the model's configuration says: {names} are {options}") from error
+    images, broken, resized, transparent = {}, [], 0, 0
+    decoded = chain.from_iterable(parallel_map(partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)))
+    for file, image in zip(files, decoded, strict=True):
+        if image.pixels is None:
+            broken.append(f"{file.shown}: {image.error}")
+            continue
+        resized += image.size != (width, height)
+        transparent += image.mode == "RGBA"
+        images[printable(file.name)] = torch.from_numpy(image.pixels)
+    if resized:
+        print(f"{resized} of {len(images)} images are resized to the model's {width}x{height} pixels")
+    if transparent and decoder.channels < 4:
+        print(f"{transparent} of {len(images)} images have transparency and get a {decoder.background} background")
+    if decoder.channels == 1:
+        print("images are converted to gray, as those of the model")
+    return images, broken
+
+
+class Decoded(NamedTuple):
+    """A decoded image.
+
+    Attributes:
+        pixels: uint8 (C, H, W); None if the file could not be read, for the reason in `error`.
+        size: width and height of the file's image, upright.
+        mode: RGB or RGBA.
+    """
+
+    pixels: np.ndarray | None = None
+    error: str = ""
+    size: tuple[int, int] = (0, 0)
+    mode: str = ""
+
+
+def decode(decoder: Decoder, file: File) -> Decoded:
+    """Decode the first image of a file; runs in a process of the pool."""
+    try:
+        image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
+        return Decoded(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
+    except ImageError as error:
+        return Decoded(error=str(error))
+
+
+def printable(name: str) -> str:
+    """Return a file's name for tables and files, with bytes that are not UTF-8 escaped."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,154 @@
+"""Translate files and folders of images and videos: which file becomes which, and the translation of each."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from gan.common.errors import UserError, reason
+from gan.common.files import write_atomically
+from gan.data.decoding.errors import ImageError, TooLarge
+from gan.data.decoding.pool import IsolatedProcess
+from gan.data.decoding.reader import FORMATS, MAX_PIXELS
+from gan.data.sources.files import File, find, single
+from gan.data.sources.folder import SUFFIXES
+from gan.images import files as image_files
+from gan.images import video
+
+if TYPE_CHECKING:
+    from gan.inference.image_translator import ImageTranslator
+
+BYTES_PER_PIXEL, PIXEL_ART_BYTES_PER_PIXEL = 40, 120  # of memory at most, in both processes; measured
+SHEET_SIDE = 512  # pixels of each image on a sheet at most
+
+
+def max_pixels(memory: int, pixel_art: bool) -> int:
+    """Return how many pixels of an image fit beside the network, which takes half of the memory in bytes.
+
+    It is at most the limit for training images.
+    """
+    return max(1, min(MAX_PIXELS, memory // 2 // (PIXEL_ART_BYTES_PER_PIXEL if pixel_art else BYTES_PER_PIXEL)))
+
+
+def plan(source: Path, output: str) -> list[tuple[File, Path]]:
+    """Return the input files and the output path of each.
+
+    Raises:
+        UserError: there is no image, or an output would be read as input.
+    """
+    target = Path(output)
+    if source.is_file():
+        folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
+        target = target / source.name if folder else target
+        if not folder and not format_of(target) and not is_video(source.name):
+            raise UserError(f"{target}: its ending is not that of an image format that can be written")
+        files = [(single(source), target)]
+    else:
+        refuse_inside(target, source)
+        if target.is_file():
+            raise UserError(f"{target}: is a file; give a folder as the output for a folder")
+        files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
+    read = {os.path.realpath(file.path) for file, _ in files}
+    for _, path in files:
+        if os.path.realpath(path) in read:
+            raise UserError(f"{path}: is an input; give another output")
+    return files
+
+
+def refuse_inside(folder: Path, source: Path, option: str = "") -> None:
+    """Raise UserError if an output folder is the input folder, or inside it."""
+    inside, outside = Path(os.path.realpath(folder)), Path(os.path.realpath(source))
+    if inside == outside or outside in inside.parents:
+        raise UserError(f"{option}{folder}: lies in the input folder and would be read as input; give another")
+
+
+def format_of(path: Path) -> str | None:
+    """Return Pillow's format for a file's ending, or None if it cannot be written."""
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    return kind if kind in FORMATS else None
+
+
+def is_video(name: str) -> bool:
+    return os.path.splitext(name)[1].lower() in video.CONTAINERS
+
+
+def is_done(file: File, target: Path, sheets: Path | None) -> bool:
+    """Return whether a file's output exists, and its sheet if there are sheets."""
+    return target.exists() and (sheets is None or is_video(file.name) or sheet_path(file, sheets).exists())
+
+
+def sheet_path(file: File, sheets: Path) -> Path:
+    return sheets / f"{file.name}.png"
+
+
+def translate_files(
+    todo: list[tuple[File, Path]],
+    translator: ImageTranslator,
+    single_file: bool,
+    sheets: Path | None,
+    limit: int,
+    force: bool,
+    advance: Callable[[int], None],
+    apart: IsolatedProcess,
+) -> tuple[list[str], int]:
+    """Translate files. Return a line for each that failed, and the largest side of the translated images.
+
+    Args:
+        single_file: the input is one file: then its output's ending decides the format, and errors of a video are
+            raised.
+        sheets: folder for sheets of input and output, or None.
+        limit: pixels of an image at most.
+        force: overwrite existing outputs.
+        apart: the process that reads images.
+    """
+    failed, side = [], 0
+    for file, target in todo:
+        kind = format_of(target) if single_file else None  # else that of the file's contents
+        lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be
+        exact = {"lossless": True} if lossless else {}
+        try:
+            if is_video(file.name):
+                video.convert(Path(file.path), target, translator, limit)
+            elif target.exists() and not force:  # only its sheet is missing
+                assert sheets
+                before = apart(image_files.read_first, file.path, limit)
+                save_sheet(before, apart(image_files.read_first, target, limit), sheet_path(file, sheets))
+            else:
+                contents = apart(image_files.read_file, file, kind, limit)
+                before = image_files.write(contents, target, translator, kind, **exact)
+                side = max(side, *before.shape[:2])
+                if sheets and (force or not sheet_path(file, sheets).exists()):
+                    save_sheet(before, apart(image_files.read_first, target, limit), sheet_path(file, sheets))
+        except TooLarge as error:
+            failed.append(f"{file.shown}: {error}; set another limit with --max-pixels")
+        except ImageError as error:
+            failed.append(f"{file.shown}: {error}")
+        except UserError as error:  # of a video
+            if single_file:
+                raise
+            failed.append(str(error))
+        except MemoryError:
+            failed.append(f"{file.shown}: does not fit into memory; try a smaller --tile")
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            failed.append(f"{file.shown}: {reason(error)}")
+        advance(1)
+    return failed, side
+
+
+def save_sheet(before: np.ndarray, after: np.ndarray, path: Path) -> None:
+    """Save input and output, uint8 (H, W, 3 or 4), side by side as a PNG."""
+    both = [Image.fromarray(pixels).convert("RGBA") for pixels in (before, after)]
+    for image in both:
+        image.thumbnail((SHEET_SIDE, SHEET_SIDE))
+    sheet = Image.new("RGB", (2 * both[0].width + 4, both[0].height), "white")
+    for index, image in enumerate(both):
+        sheet.paste(image, (index * (both[0].width + 4), 0), image)
+    write_atomically(path, lambda file: sheet.save(file, "PNG"))

@@ -1,0 +1,116 @@
+"""The README's network, which has only `latent_dim` and `forward`, in all commands: it works, or one line says why."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import gan
+from gan import networks
+from gan.data.builtin.retro import KINDS, draw
+from gan.inference.construct import network_class
+from tests.conftest import ROOT, Train
+from tests.security.checkpoints import DCGAN, checkpoint
+
+NAME = "enlarging"
+CLASS = f"gan.networks.{NAME}.Generator"
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A checkpoint of the README's network, untrained, with the data and the discriminator of a DCGAN."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    (source,) = (block for block in blocks if "class Generator(nn.Module)" in block)
+    (tmp_path / "networks").mkdir()
+    # The README may still have the old name of latent_dim.
+    (tmp_path / "networks" / f"{NAME}.py").write_text(re.sub(r"\blatent\b", "latent_dim", source))
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path / "networks")])
+    monkeypatch.delitem(sys.modules, f"gan.networks.{NAME}", raising=False)
+    made = checkpoint(DCGAN)
+    options = {"size": [16, 16], "channels": 3, "width": 4, "latent_dim": 8}
+    made["config"]["model"]["generator"] = {"_target_": CLASS, **options}
+    made["config"]["data"] |= {"images": 40, "split": "file", "validation": 0.4}
+    torch.manual_seed(0)
+    weights = network_class("generator", CLASS)(**options).state_dict()
+    state = {name: value for name, value in made["state_dict"].items() if not name.startswith("ema.module.")}
+    made["state_dict"] = state | {f"ema.module.{name}": value for name, value in weights.items()}
+    torch.save(made, tmp_path / "own.ckpt")
+    return "own.ckpt"
+
+
+def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", run, "--seeds", "0-2", "--out", "plain")
+    gan_command("interpolate", run, "--seeds", "0,1", "--frames", "2", "--out", "a.gif")
+    gan_command("edit", run, "--seeds", "0-2", "--set", "brightness=1", "zoom=0.5", "--mix", "7:0.5", "--out", "edited")
+    assert (tmp_path / "edited" / "0.png").read_bytes() != (tmp_path / "plain" / "0.png").read_bytes()
+    gan_command("project", run, "plain", "--starts", "1", "--steps", "10", "--out", "projected")
+    gan_command("edit", run, "--latents", "projected/latents.safetensors", "--out", "same")
+    words = ["--images", "20", "--extractor", "random_conv", "--pairs", "pairs.png"]
+    assert "generated" in gan_command("evaluate", run, *words).stdout
+    for index in range(24):
+        folder = tmp_path / "classes" / KINDS[index % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw(0, index // 2 * len(KINDS) + index % 2, 16, 16)).save(folder / f"{index}.png")
+    gan_command("recognize", "fit", run, "classes", "--folds", "3", "--no-baselines", "--out", "classifier")
+    gan_command("recognize", "predict", run, "plain", "--out", "classifier")
+    class_name = KINDS[0]
+    gan_command(
+        "edit", run, "--seeds", "0", "--recognition", "classifier", "--set", f"{class_name}=1", "--out", "class"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["directions", "--out", "o"], "has no latent_weights, which SeFa needs; --sefa 0 leaves SeFa out"),
+        (["directions", "--out", "o", "--sefa", "0"], "has no synthesis_layers, which GANSpace needs; --pca 0"),
+        (["edit", "--out", "o", "--size", "32x16"], "has no synthesis_layers, which another size needs"),
+        (["edit", "--out", "o", "--mix", "7:2-3"], "style mixing needs a mapping network"),
+        (["generate", "--out", "o", "--truncation", "0.5"], "has no mapping network"),
+        (["interpolate", "--out", "o.gif", "--space", "w"], "has no mapping network"),
+        (["project", "IMAGE", "--out", "o", "--space", "w+"], "has no mapping network"),
+        (["translate", "IMAGE", "o.png"], "generates images from seeds and translates none"),
+    ],
+)
+def test_what_the_network_lacks_is_one_line(
+    words: list[str], said: str, run: str, gan_command: Train, tmp_path: Path
+) -> None:
+    Image.new("RGB", (16, 16)).save(tmp_path / "image.png")
+    command, *rest = ("image.png" if word == "IMAGE" else word for word in words)
+    error = gan_command(command, run, *rest, check=2).stderr
+    assert said in error and error.count("error: ") == error.count("\n") == 1
+    if "has no" in said:
+        assert CLASS in error
+    assert not (tmp_path / "o").exists()
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        ("[]", "has empty synthesis_layers"),
+        ("[self.layers[0]]", "its first synthesis layer takes no grid"),
+        ("[nn.Identity()]", "its first synthesis layer takes no grid"),
+    ],
+)
+def test_synthesis_layers_that_do_not_fit_are_one_line(
+    layers: str, said: str, run: str, gan_command: Train, tmp_path: Path
+) -> None:
+    file = tmp_path / "networks" / f"{NAME}.py"
+    added = f"    @property\n    def synthesis_layers(self):\n        return {layers}\n\n    def forward"
+    file.write_text(file.read_text().replace("    def forward", added))
+    sys.modules.pop(f"gan.networks.{NAME}", None)
+    error = gan_command("edit", run, "--out", "o", "--size", "32x16", check=2).stderr
+    assert CLASS in error and said in error and error.count("\n") == 1
+    error = gan_command("directions", run, "--sefa", "0", "--out", "d", check=2).stderr
+    assert "has no convolution in its second synthesis layer" in error and error.count("\n") == 1
+
+
+def test_latents_are_those_of_the_seeds(run: str, tmp_path: Path) -> None:
+    model = gan.load(tmp_path / run)
+    latents, labels = model.latents([0, 1])
+    assert labels is None and torch.equal(model.synthesize(latents), model.generate([0, 1]))

@@ -1,0 +1,279 @@
+"""Every command, file, option and link in README and docs/ works, with tiny settings in place of real ones."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from PIL import Image
+
+from gan.run.config import compose
+from tests.conftest import ROOT, TINY, Train, command
+from tests.pages import PAGES, blocks, commands, exists, files, flags, links, spans
+from tests.recipes import TINY as RECIPES
+from tests.recipes import TRANSLATORS
+
+ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
+PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
+TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
+ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
+
+
+def placed(line: str) -> list[str]:
+    """The words of a command, with folders of the test in place of PATH and the like."""
+    return shlex.split(re.sub(r"\b[A-Z]{4,}\b", lambda found: PLACES.get(found[0], found[0]), line))
+
+
+KNOWN = {shlex.join(placed(line)) for line in commands(PAGES[0]) if "train.py" in line and "hydra.run.dir" not in line}
+with_pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+def images(folder: Path, side: int = 40) -> Path:
+    """12 images in the sub-folders a and b."""
+    for index in range(12):
+        path = folder / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (side, side), (20 * index, 0, 0)).save(path)
+    return folder
+
+
+@functools.cache
+def added(page: Path) -> set[str]:
+    """Overrides that choose what the page's own files add, such as loss=exponential."""
+    paths = map(Path, files(page))
+    return {f"{path.parent.name}={path.stem}" for path in paths if path.parts[0] == "conf"}
+
+
+def tiny(words: list[str]) -> list[str]:
+    """Tiny settings for the options of a training command."""
+    chosen = dict(word.partition("=")[::2] for word in words)
+    recipe = chosen.get("model", "dcgan")
+    if recipe in TRANSLATORS:
+        small = [
+            *RECIPES[recipe],
+            "data.split=file",
+            "data.validation=0.4",
+            "data.size=32",
+            "callback=[samples,checkpoint]",
+        ]
+    else:
+        small = [option for option in TINY if not option.startswith("model.") or recipe == "dcgan"]
+        small += (
+            [] if recipe == "dcgan" else RECIPES.get(recipe, ["model.generator.width=4", "model.discriminator.width=4"])
+        )
+    if "data.root" in chosen or chosen.get("data", "retro") != "retro":
+        small = [option for option in small if not option.startswith("data.num_images")]
+    if chosen.get("data") == "stream":
+        small = [option for option in small if not option.startswith(("data.size", "data.split"))]
+    mine = [word for word in words if word.split("=")[0] not in ("images", "minutes", "data.size")]
+    return [
+        *mine,
+        *(option for option in small if option.split("=")[0] not in dict.fromkeys(w.split("=")[0] for w in mine)),
+    ]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A tiny run that pages may take for granted: of images, of two classes, or a translator; one each a session."""
+    photographs = images(tmp_path_factory.mktemp("trained") / "images")
+    kinds = {
+        "NAME": [],
+        "classes": ["data=folder", f"data.root={photographs}", "data.labels=true"],
+        "film": ["model=cyclegan", "data=unpaired", f"data.a={photographs}", f"data.b={photographs}"],
+    }
+
+    @functools.cache
+    def run(name: str) -> Path:
+        folder = tmp_path_factory.mktemp("run")
+        words = [*tiny(kinds[name]), "images=16", "hydra.run.dir=run"]
+        command([str(ROOT / "train.py"), *words], folder)
+        return folder / "run"
+
+    return run
+
+
+@pytest.mark.slow
+@with_pages
+def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_command: Train, tmp_path: Path) -> None:
+    for name in ("collection", "photographs", "retro"):
+        images(tmp_path / name)
+    for line in commands(page):
+        words = placed(line)
+        if skipped(page, words):
+            continue
+        prepare(words, trained, tmp_path)
+        if words[:2] == ["python", "train.py"]:
+            train_as_shown(words[2:], train)
+        elif words[0] == "gan":
+            gan_as_shown(words[1:], gan_command, tmp_path)
+        elif words[0] in ("torchrun", "srun"):
+            compose(words[words.index("train.py") + 1 :])
+        else:
+            assert words == ["tensorboard", "--logdir", "runs"]
+
+
+def skipped(page: Path, words: list[str]) -> bool:
+    """Whether other tests run a command: those of installation and of added parts, and README's of training."""
+    own = added(page) & set(words) or "runs/own" in words
+    known = page != PAGES[0] and shlex.join(words) in KNOWN
+    return bool(own) or known or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
+
+
+def prepare(words: list[str], trained: Callable[[str], Path], folder: Path) -> None:
+    """Provide the runs that a command reads, and remove the one that it makes."""
+    for word in words:
+        found = re.fullmatch(r"(resume=|init_from=|hydra\.run\.dir=|)runs/(\w+)", word)
+        if found is None:
+            continue
+        run = folder / "runs" / found[2]
+        if found[1] == "hydra.run.dir=":
+            shutil.rmtree(run, ignore_errors=True)
+        elif not run.exists():
+            shutil.copytree(trained(found[2] if found[2] in ("film", "classes") else "NAME"), run)
+
+
+def train_as_shown(words: list[str], train: Train) -> None:
+    sweep = "-m" in words
+    words = [word for word in words if word != "-m"]
+    if any(word.startswith(ELSEWHERE) for word in words):
+        compose(
+            [word for word in words if not word.startswith(("hydra", "search")) and ("," not in word or "[" in word)]
+        )
+    elif any(re.match("resume=runs/", word) for word in words):
+        short = {"images=300000": "images=24", "minutes=40": "minutes=0.05"}
+        train(*(short.get(word, word) for word in words), tiny=False)
+    else:
+        compose([word.split(",")[0] if sweep else word for word in words])  # to the letter
+        train(*["-m"] * sweep, *tiny(words), "images=8", tiny=False)
+
+
+def gan_as_shown(words: list[str], gan_command: Train, folder: Path) -> None:
+    if "--out" in words:
+        out = folder / words[words.index("--out") + 1]
+        shutil.rmtree(out, ignore_errors=True)
+    words = ["8" if word == "256" else word for word in words]
+    few = {"project": ["--starts", "2", "--steps", "10"], "evaluate": ["--images", "12"]}
+    few["score"] = few["evaluate"]
+    more = [] if "film" in words[1] else few.get(words[0], few.get(words[1], []))
+    gan_command(*words, *more)
+    if "--out" in words:
+        assert out.exists()
+    if words[0] == "translate":
+        assert len(list((folder / words[3]).rglob("*.png"))) == 12
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if files(page)], ids=lambda page: page.stem)
+def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> None:
+    for name in ("gan", "conf"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "train.py", tmp_path)
+    for path, text in files(page).items():
+        assert not (tmp_path / path).exists()
+        (tmp_path / path).write_text(text)
+    assert len(files(page)) == 2 * len(added(page))
+    chosen = set()
+    use = []
+    for line in commands(page):
+        words = shlex.split(line)
+        if words[:2] == ["python", "train.py"] and added(page) & set(words):
+            chosen |= added(page) & set(words)
+            command(
+                ["train.py", *tiny(words[2:]), *(["hydra.run.dir=run"] if "hydra" not in line else []), "images=8"],
+                tmp_path,
+            )
+        elif "runs/own" in words:
+            quick = {"project": ["--starts", "2", "--steps", "10"], "evaluate": ["--images", "12"]}
+            use.append([*words[1:], *quick.get(words[1], [])])
+    assert chosen == added(page)
+    if use:
+        code = f"from gan.cli import main\nfor words in {use!r}:\n    assert main(words) == 0, words"
+        command(["-c", code], tmp_path)
+
+
+@with_pages
+def test_python(page: Path, trained: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for code in blocks(page, "python"):
+        if "gan.load" in code:
+            (run,) = re.findall(r'"(runs/\w+)"', code)
+            shutil.copytree(trained("NAME"), tmp_path / run, dirs_exist_ok=True)
+            monkeypatch.chdir(tmp_path)
+            exec(code, {})
+
+
+@with_pages
+def test_options_and_flags_exist(page: Path) -> None:
+    for span in spans(page):
+        words = span.split()
+        if all(re.fullmatch(r"[\w./]+=[^=]+", word) for word in words):
+            known = (*ATTRIBUTES, *added(page))
+            wrong = [word for word in words if not word.startswith(known) and not exists(word)]
+            assert not wrong, f"{page.name}: {span}"
+        for flag in [] if "pip install" in span else re.findall(r"(?<!\S)--[a-z-]+", span):
+            assert flag in flags() | {"--help", "--cfg"}, f"{page.name}: {span}"
+
+
+@with_pages
+def test_links_and_extras_exist(page: Path) -> None:
+    missing = [link for link in links(page) if link and not linked(page, link).exists()]
+    assert not missing
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(re.findall(r"\.\[(\w+)\]'", page.read_text())) <= set(extras)
+
+
+def linked(page: Path, link: str) -> Path:
+    """The file behind a link; conf.py copies the notebooks into docs/."""
+    return ROOT / link if page.parent == ROOT or link.startswith("notebooks/") else page.parent / link
+
+
+def test_torchrun_gives_one_run(tmp_path: Path) -> None:
+    words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(ROOT / "train.py"), *TINY]
+    command([*words, "images=8", "trainer.devices=2", "hydra.run.dir=runs/big", "resume=auto"], tmp_path)
+    assert len((tmp_path / "runs" / "big" / "environment.jsonl").read_text().splitlines()) == 1
+    assert (tmp_path / "runs" / "big" / "checkpoints" / "images-000000008.ckpt").exists()
+
+
+def test_tensorboard_starts() -> None:
+    pytest.importorskip("tensorboard")
+    words = [sys.executable, "-m", "tensorboard.main", "--version"]
+    assert subprocess.run(words, capture_output=True, timeout=120).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "image"), [("quickstart", "drawn"), ("latent_space", "faded")])
+def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prefix = name.partition("_")[0].upper()
+    options = [option for option in TINY if not option.startswith("data.split")]
+    monkeypatch.setenv(f"{prefix}_RUN", str(tmp_path / "run"))
+    monkeypatch.setenv(f"{prefix}_OPTIONS", " ".join([*options, "data.split=file", "data.num_images=40", "images=32"]))
+    monkeypatch.setenv(f"{prefix}_STEPS", "10")
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
+    assert any(cell.get("outputs") for cell in notebook.cells)  # which the site shows
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    assert (tmp_path / "run" / f"{image}.png").exists()
+
+
+@pytest.mark.slow
+def test_site_builds_without_a_warning(tmp_path: Path) -> None:
+    pytest.importorskip("furo")
+    pytest.importorskip("myst_nb")
+    source = shutil.copytree(
+        ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "api", "site", "runs", "tests")
+    )
+    words = [sys.executable, "-m", "sphinx", "-W", "-q", str(source / "docs"), str(tmp_path / "site")]
+    built = subprocess.run(words, capture_output=True, text=True, cwd=source, timeout=600)
+    assert built.returncode == 0, built.stderr
+    for page in PAGES[1:]:
+        assert (tmp_path / "site" / f"{page.stem}.html").exists()
