@@ -137,7 +137,7 @@ def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
     if ema not in widths:
         kept = ", ".join(map(str, widths)) or "none; train with model.power_ema=[0.05,0.1] to keep some"
         raise UserError(f"{path}: has no EMA of width {ema}; its widths: {kept}")
-    return f"averages.{widths.index(ema)}.module."
+    return f"power_ema.{widths.index(ema)}.module."
 
 
 def load_data(config: Any, path: Path) -> Any:
