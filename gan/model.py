@@ -292,7 +292,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
 
     Args:
         checkpoint: "best", "last" or the path of a file.
-        ema: width of one of model.power_averages; the default is that of model.ema_half_life.
+        ema: width of one of model.power_ema; the default is that of model.ema_half_life.
 
     Raises:
         UserError: there is none, it is damaged, or it does not come from gan.

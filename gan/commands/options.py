@@ -65,7 +65,7 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
     """Add the options that choose the weights of a run, and the device."""
     if ema:
         parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA of this width, one of "
-                            "model.power_averages, as in 0.05 (default: that of model.ema_half_life)")  # fmt: skip
+                            "model.power_ema, as in 0.05 (default: that of model.ema_half_life)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
 

@@ -42,7 +42,7 @@ class Request:
             its training images.
         images: generated and real images at most.
         memorization: training images at most that are searched for copies.
-        ema: width of one of the run's model.power_averages.
+        ema: width of one of the run's model.power_ema.
         size: (height, width) to which the images of two folders are resized; None is that of the first image.
         baselines: runs of other translators.
     """

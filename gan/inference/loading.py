@@ -129,15 +129,15 @@ def seed_of(config: Any) -> int:
 
 
 def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
-    """Return the prefix of an EMA's weights in a checkpoint: the EMA of training, or one of model.power_averages."""
+    """Return the prefix of an EMA's weights in a checkpoint: the EMA of training, or one of model.power_ema."""
     if ema is None:
         return "ema.module."
     found = section(config, ("model",), path).get("power_ema") or ()
     widths = list(found) if isinstance(found, list | tuple) else []
     if ema not in widths:
-        kept = ", ".join(map(str, widths)) or "none; train with model.power_averages=[0.05,0.1] to keep some"
+        kept = ", ".join(map(str, widths)) or "none; train with model.power_ema=[0.05,0.1] to keep some"
         raise UserError(f"{path}: has no EMA of width {ema}; its widths: {kept}")
-    return f"averages.{widths.index(ema)}.module."
+    return f"power_ema.{widths.index(ema)}.module."
 
 
 def load_data(config: Any, path: Path) -> Any:

@@ -17,7 +17,6 @@ from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
-from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.module import GAN
 
 
@@ -35,7 +34,6 @@ def holed(images: Tensor) -> float:
     return (F.avg_pool2d(gray, images.shape[2] // 2, 1).amax((1, 2, 3)) > 0.9).float().mean().item()
 
 
-@pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))
 @pytest.mark.parametrize(
     ("kind", "augment", "leaks"),
     [

@@ -12,11 +12,8 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.run.config import CONF
-from gan.training.expected_warnings import EXPECTED_WARNINGS
 from tests.parts import configured, unreached
 from tests.recipes import RECIPES, build, fit
-
-pytestmark = pytest.mark.filterwarnings(*(f"ignore:{message}" for message in EXPECTED_WARNINGS))
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from gan.run.renamed import RENAMED, describe_renamed, new_names
 from gan.run.resume import prepare
 
 MODELS = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
-DATA = ["unpaired", "paired", "stream", "retro", "retro_filter", "folder"]
+DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 
 @functools.cache
