@@ -14,7 +14,7 @@ from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import channel_statistics, monge_kantorovich
 from gan.metrics.translation import ground_truth_scores
 from gan.penalties.reconstruction import Reconstruction
-from gan.training.fit import initialize
+from gan.training.fit import load_weights
 from gan.training.translation import PairStep
 from tests.conftest import Train
 from tests.recipes import build, fit, photographs
@@ -208,7 +208,7 @@ def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path
     fit(build("cyclegan", "model.micro_batch=2"), 2)
     fit(build("cyclegan"), 3, save=tmp_path / "some.ckpt")
     module, _ = build("cyclegan")
-    initialize(module, tmp_path / "some.ckpt")
+    load_weights(module, tmp_path / "some.ckpt")
     assert not module.pools[0].stored and module.pools[0].seen == 0
     trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
     assert all(
