@@ -11,16 +11,17 @@ from typing import Any
 
 from gan import networks
 from gan.common.errors import UserError
+from gan.data import sources
 from gan.inference import blueprint
 
 DATA = (
-    "gan.data.module.Images",
-    "gan.data.shards.stream.Stream",
-    "gan.data.sources.huggingface.images",
-    "gan.data.sources.torchvision.Downloaded",
-    "gan.data.translation.Unpaired",
-    "gan.data.translation.Paired",
-    "gan.data.translation.Styled",
+    "gan.data.module.ImageDataModule",
+    "gan.data.shards.stream.StreamingDataModule",
+    "gan.data.sources.huggingface.data_module",
+    "gan.data.sources.torchvision.TorchvisionDataset",
+    "gan.data.translation.UnpairedDataModule",
+    "gan.data.translation.PairedDataModule",
+    "gan.data.translation.StyledDataModule",
 )
 ROLES = {
     "generator": ("Generator", "Bidirectional"),
@@ -100,8 +101,12 @@ def network_class(role: str, target: str) -> Any:
 
 
 def data_class(target: str) -> Any:
-    """Return one of DATA, or None."""
-    if target not in DATA:
-        return None
+    """Return one of DATA, or a class of gan.data.sources that reads nothing untrusted; None for another name."""
     module, _, name = target.rpartition(".")
-    return getattr(importlib.import_module(module), name)
+    if target in DATA:
+        return getattr(importlib.import_module(module), name)
+    if module not in {f"{sources.__name__}.{file.name}" for file in pkgutil.iter_modules(sources.__path__)}:
+        return None
+    found = getattr(importlib.import_module(module), name, None)
+    allowed = isinstance(found, type) and found.__module__ == module and getattr(found, "trusted", False) is True
+    return found if allowed else None

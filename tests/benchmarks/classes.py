@@ -18,8 +18,8 @@ import gan
 from gan.common.size import pair
 from gan.data.builtin import retro
 from gan.data.decoding.decode import Decoder
-from gan.data.module import RETRO_IMAGES
-from gan.data.sources.builtin import Drawn
+from gan.data.module import NUM_BUILTIN_IMAGES
+from gan.data.sources.builtin import BuiltinImages
 from gan.metrics.extractors import features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.lite0 import Lite0Features
@@ -31,16 +31,16 @@ from gan.model import Model
 def real_images(model: Model, n: int) -> tuple[Tensor, Tensor]:
     """Return n built-in images after those of the training set, and their classes."""
     options = model.config["data"]
-    decoder, source = Decoder(pair(options["size"]), options["channels"]), Drawn(RETRO_IMAGES + n)
-    indices = range(RETRO_IMAGES, RETRO_IMAGES + n)
+    decoder, source = Decoder(pair(options["size"]), options["channels"]), BuiltinImages(NUM_BUILTIN_IMAGES + n)
+    indices = range(NUM_BUILTIN_IMAGES, NUM_BUILTIN_IMAGES + n)
     images = np.stack([next(source.pictures(source.content(index), decoder)).pixels for index in indices])
-    return torch.from_numpy(images), torch.tensor([index % len(retro.KINDS) for index in indices])
+    return torch.from_numpy(images), torch.tensor([index % len(retro.CLASSES) for index in indices])
 
 
 def probe(features: Tensor, labels: Tensor) -> nn.Linear:
     """Fit a multinomial logistic regression with a little weight decay by L-BFGS."""
     torch.manual_seed(0)
-    linear = nn.Linear(features.shape[1], len(retro.KINDS))
+    linear = nn.Linear(features.shape[1], len(retro.CLASSES))
     optimizer = torch.optim.LBFGS(linear.parameters(), max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
@@ -69,7 +69,7 @@ def main() -> None:
     fakes = features(extract, samples)
     found = linear((fakes - mean) / std).argmax(1)
     print(f"probe: accuracy {accuracy:.1%} on 1,000 held-out real images")
-    for index, name in enumerate(retro.KINDS):
+    for index, name in enumerate(retro.CLASSES):
         print(f"  {name:<12} {(found == index).float().mean():.1%} of 1,000 samples")
     print(", ".join(f"{name} {value:.3f}" for name, value in prdc(real[1000:], fakes).items()))
     for extractor in (extract, RandomConv()):

@@ -12,7 +12,7 @@ from PIL import Image
 
 import gan
 from gan import networks
-from gan.data.builtin.retro import KINDS, draw
+from gan.data.builtin.retro import CLASSES, draw
 from gan.inference.construct import network_class
 from tests.conftest import ROOT, Train
 from tests.security.checkpoints import DCGAN, checkpoint
@@ -53,12 +53,12 @@ def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
     words = ["--images", "20", "--extractor", "random_conv", "--pairs", "pairs.png"]
     assert "generated" in gan_command("evaluate", run, *words).stdout
     for index in range(24):
-        folder = tmp_path / "classes" / KINDS[index % 2]
+        folder = tmp_path / "classes" / CLASSES[index % 2]
         folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(draw(0, index // 2 * len(KINDS) + index % 2, 16, 16)).save(folder / f"{index}.png")
+        Image.fromarray(draw(0, index // 2 * len(CLASSES) + index % 2, 16, 16)).save(folder / f"{index}.png")
     gan_command("recognize", "fit", run, "classes", "--folds", "3", "--no-baselines", "--out", "classifier")
     gan_command("recognize", "predict", run, "plain", "--out", "classifier")
-    class_name = KINDS[0]
+    class_name = CLASSES[0]
     gan_command(
         "edit", run, "--seeds", "0", "--recognition", "classifier", "--set", f"{class_name}=1", "--out", "class"
     )

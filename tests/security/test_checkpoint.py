@@ -457,8 +457,8 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
     }
     weights = {name: value for name, value in both["state_dict"].items() if name.startswith("ema.module.")}
     for name, value in weights.items():
-        for way in ("there", "back"):
-            both["state_dict"][f"ema.module.{way}.{name.removeprefix('ema.module.')}"] = value
+        for direction in ("a2b", "b2a"):
+            both["state_dict"][f"ema.module.{direction}.{name.removeprefix('ema.module.')}"] = value
         del both["state_dict"][name]
     torch.save(both, cage.folder / "both.ckpt")
     assert "does not translate images" in cage.run("translate", "both.ckpt", "image.png", "out/other.png")
