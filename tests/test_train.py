@@ -302,11 +302,11 @@ BAD_INPUT = [
     (["init_from=nowhere"], "nowhere"),
     (["hydra.run.dir=full"], "exists and is not empty"),
     (["--config-dir=conf"], "conf/experiment"),
-    (["data.batch_size=3", "trainer.devices=2"], "cannot be divided among 2"),
+    (["data.batch_size=3", "trainer.devices=2"], "is not divisible by 2 devices"),
     (["+model.generator.depth=3"], "depth"),
     (["model.n_critic="], "n_critic"),
-    (["augment=pixel_art", "augment.cell=8"], "augment.cell=8: nothing moves"),
-    (["loss=wasserstein", "augment=ada"], "augment=ada: adapts to the sign"),
+    (["augment=pixel_art", "augment.cell=8"], "augment.cell=8: larger than the largest translation"),
+    (["loss=wasserstein", "augment=ada"], "augment=ada adapts to the sign"),
 ]
 
 

@@ -51,7 +51,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         buffer = io.BytesIO()  # torch's writer reports a full disk as an error about its own position
-        torch.save({"format": FORMAT, **checkpoint}, buffer)
+        torch.save(checkpoint, buffer)
         data = buffer.getbuffer()
         record = {
             "sha256": hashlib.sha256(data).hexdigest(),

@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from gan.common.compile import compile_in_place
 from gan.common.errors import UserError, at_least
+from gan.run.checkpoint_io import FORMAT
 from gan.training.check_parts import check_parts
 from gan.training.ema import EMA, PowerEMA
 from gan.training.loss_log import LossLog
@@ -139,6 +140,7 @@ class Base(Previews, LightningModule):
         """Set weights of a new model from the data."""
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["format"] = FORMAT
         checkpoint["config"] = self.config
         checkpoint["images"] = self.images_seen
         if len(self.class_counts):

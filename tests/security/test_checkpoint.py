@@ -127,12 +127,12 @@ FORGED: dict[str, tuple[Change, str]] = {
     "config data channels": (put("config", "data", "channels", value=2), "channels"),
     "config data channels a text": (put("config", "data", "channels", value="3"), "channels"),
     "config data of another size": (put("config", "data", "size", value=32), "does not fit its images"),
-    "images a text": (put("images", value="64"), "after how many images"),
-    "images a tensor": (put("images", value=torch.tensor(64)), "after how many images"),
-    "images none": (put("images", value=None), "after how many images"),
-    "images nan": (put("images", value=float("nan")), "after how many images"),
-    "images huge": (put("images", value=2**70), "after how many images"),
-    "images below zero": (put("images", value=-1), "after how many images"),
+    "images a text": (put("images", value="64"), "number of images is not valid"),
+    "images a tensor": (put("images", value=torch.tensor(64)), "number of images is not valid"),
+    "images none": (put("images", value=None), "number of images is not valid"),
+    "images nan": (put("images", value=float("nan")), "number of images is not valid"),
+    "images huge": (put("images", value=2**70), "number of images is not valid"),
+    "images below zero": (put("images", value=-1), "number of images is not valid"),
     "classes a text": (put("classes", value="cats"), "classes"),
     "classes numbers": (put("classes", value=[1, 2]), "classes"),
     "classes a number": (put("classes", value=3), "classes"),
@@ -209,7 +209,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network of halves of letters": (generator(_target_="\ud800"), "only classes of gan itself"),
     "network a number": (generator(_target_=3), "only classes of gan itself"),
     "network none": (generator(_target_=None), "only classes of gan itself"),
-    "network a data set": (generator(_target_="gan.data.module.Images"), "only classes of gan itself"),
+    "network a data set": (generator(_target_="gan.data.module.ImageDataModule"), "only classes of gan itself"),
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
     "network that is partial": (generator(_partial_=True, size=None), "cannot be built"),
     "no format": (without("format"), "checkpoint format unknown"),
@@ -466,7 +466,7 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
 
 def test_which_folder_is_read_is_said(cage: Cage) -> None:
     made = checkpoint()
-    made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.Images"}
+    made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.ImageDataModule"}
     torch.save(made, cage.folder / "forged.ckpt")
     said = cage.run("evaluate", "forged.ckpt", "--images", "8", "--extractor", "random_conv")
     assert "reading data.root=../outside, as forged.ckpt says" in said

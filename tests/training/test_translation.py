@@ -128,7 +128,7 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     best = json.loads((tmp_path / "run" / "checkpoints" / "best.json").read_text())
     assert best["monitor"] == "eval/ciede2000" and best["score"] > 0
     error = gan_command("generate", "run", "--seeds", "0", "--out", "out", check=2).stderr
-    assert "it translates pictures, and draws none from seeds" in error and error.count("\n") == 1
+    assert "translates images and generates none from seeds" in error and error.count("\n") == 1
 
 
 def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
