@@ -88,10 +88,10 @@ def test_a_file_that_turns_bad_without_a_cache(folder: Path, tmp_path: Path, wor
     with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked")) as process:
         (folder / "7.png").write_bytes(good[:40])
         line = ending(process)
-        assert line.startswith(f"error: '{folder}/7.png': could be read when the run began, but no more")
+        assert line.startswith(f"error: '{folder}/7.png' was readable when the run started but is not any more")
         assert not Path(f"/proc/{process.pid}").exists()
     (folder / "7.png").write_bytes(good)
-    assert "every image is decoded anew each time" in resume(folder, cache=str(tmp_path / "blocked"))
+    assert "every image is decoded each time it is used" in resume(folder, cache=str(tmp_path / "blocked"))
 
 
 def alive(pid: int) -> bool:
