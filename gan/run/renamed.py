@@ -45,7 +45,7 @@ RENAMED: dict[str, str | tuple[str, ...]] = {
     "model.discriminator.there": "model.discriminator.a2b",
     "model.generator.back": "model.generator.b2a",
     "model.generator.blocks": ("model.generator.n_blocks", "model.generator.blocks_per_stage"),
-    "model.generator.full_size_channels": "model.generator.full_size_channels",
+    "model.generator.detail": "model.generator.full_size_channels",
     "model.generator.latent": "model.generator.latent_dim",
     "model.generator.layers": "model.generator.mapping_layers",
     "model.generator.mixing": "model.generator.style_mixing_prob",
