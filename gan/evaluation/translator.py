@@ -113,13 +113,13 @@ def has_held_out(data: Any) -> bool:
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
     """Translate n images that a DataModule has held out, or its training images if it has none, with all networks."""
     held_out = has_held_out(data)
-    inputs, truths = data.inputs(n, held_out), data.truths(n, held_out)
+    inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)
     return Translations(
         inputs,
         translate_each(network, inputs),
-        None if truths is None else data.expected(n, held_out),
+        None if truths is None else data.predictable_ground_truth(n, held_out),
         target,
         target if truths is None else truths,
         data.inputs(n),

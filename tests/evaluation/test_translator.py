@@ -43,7 +43,7 @@ def test_closed_forms_see_what_training_sees() -> None:
     data.setup("fit")
     inputs, target = data.inputs(99), data.reals(99)
     assert len(inputs) + len(target) == len(data.rows)
-    truths = data.truths(99)
+    truths = data.ground_truth(99)
     assert truths is not None and len(truths) == len(inputs)
     assert not {image.numpy().tobytes() for image in truths} & {image.numpy().tobytes() for image in target}
 

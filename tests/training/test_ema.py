@@ -80,5 +80,5 @@ def test_a_power_average_weighs_the_run_by_t_to_the_gamma(batch: int) -> None:
 
 def test_widths_out_of_range_are_refused() -> None:
     for width in (0.0, 0.3):
-        with pytest.raises(UserError, match="is not between 0 and"):
+        with pytest.raises(UserError, match=r"is not between 0 and 0\.28"):
             PowerEMA(constant(0.0), width)
