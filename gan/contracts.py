@@ -133,6 +133,15 @@ class Augment(Protocol):
 
 
 @runtime_checkable
+class Metric(Protocol):
+    """A score of generated images, computed during training from the features of an extractor."""
+
+    def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
+        """Features (N, d) of real and (M, d) of generated images -> values by name, logged as eval/NAME_EXTRACTOR."""
+        ...
+
+
+@runtime_checkable
 class DataModule(Protocol):
     """A LightningDataModule of batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}; translators take {"a", "b"}.
 
@@ -284,5 +293,5 @@ class CycleStep(TranslationStep):
 
 
 def connect(a2b: CycleStep, b2a: CycleStep) -> None:
-    """Let each of two directions know the other."""
+    """Link the steps of the two directions."""
     a2b.other, b2a.other = b2a, a2b

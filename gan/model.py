@@ -304,7 +304,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
 def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
     """Return the model of a generator and its checkpoint, as `load_generator` returns them."""
     if not hasattr(generator, "latent_dim"):
-        raise UserError(f"{path}: translates images and generates none from seeds; use gan translate")
+        raise UserError(f"{path}: is a translator; use gan translate")
     names = state.get("classes", [])
     counts = checked_counts(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
     reestimate_batch_norm(generator, generator.latent_dim, counts)

@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "of pixel art, tone and grain of photographs")  # fmt: skip
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the images nearest to a training image, "
                         "each beside it (default for a run: in its samples/)")  # fmt: skip
-    parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: other translators, on the same "
-                        "images")  # fmt: skip
+    parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: runs of other translators to "
+                        "evaluate on the same images")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object per number instead of the table")
     parser.add_argument("--weights", metavar="PATH", help="file or folder of an extractor's weights")
     parser.add_argument("--download", action="store_true", help="download missing weights")

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=300, help="steps of Adam (default: %(default)s)")
     parser.add_argument("--gif", action="store_true", help="also save the optimization of each image as a GIF")
-    options.add_class(parser, "the one that fits best")
+    options.add_class(parser, "the class with the closest projection")
     options.add_weights(parser)
     options.add_force(parser, "project again if DIR has latents")
 

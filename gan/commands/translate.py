@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({reason(error)}); files already written are "
-            "complete, and the same command continues"
+            "complete, rerun the command to continue"
         ) from error
     trained = max(pair(config["data"]["size"]))
     if side > MAX_SCALE * trained and config["data"].get("fit") != "patches":

@@ -1,1 +1,1 @@
-"""Images on disk, cached or drawn, and batches of them."""
+"""Image sources (files, downloads, generated), the cache, and batches."""

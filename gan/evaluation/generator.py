@@ -139,7 +139,7 @@ def warnings(row: Row, dimension: int) -> list[str]:
             "compare it at equal counts only, and prefer KID"
         )
     if "copies" not in row.values and "precision" in row.values:
-        found.append("no rate of copies: the images are too unlike real ones, or the training images are unknown")
+        found.append("no rate of copies: the images differ too much from real ones, or the training images are unknown")
     return found
 
 

@@ -148,7 +148,8 @@ def from_translator(
     source = request.source
     if request.reference not in (None, f"{source}:val"):
         raise UserError(
-            f"--reference {request.reference}: a translator is measured by what its run has held out; omit --reference"
+            f"--reference {request.reference}: a translator is evaluated on the held-out images of its run; "
+            "omit --reference"
         )
     config, baselines = state["config"], {}
     for name in request.baselines:
@@ -156,16 +157,18 @@ def from_translator(
         if its_config["data"]["channels"] != config["data"]["channels"]:
             raise UserError(f"--baselines {name}: translates images of {its_config['data']['channels']} channels")
         if differing := [key for key in HELD_OUT_BY if its_config["data"].get(key) != config["data"].get(key)]:
-            print(f"note: {name} has another data.{', data.'.join(differing)}, and may have seen these images")
+            print(
+                f"note: {name} has another data.{', data.'.join(differing)}, and may have been trained on these images"
+            )
         baselines[name] = other.to(request.device)
     data = loading.load_data(config, checkpoint)
     held_out = translator.has_held_out(data)
     if not held_out:
         if request.reference:
             raise UserError(f"{source}: has held out no images; train with data.split=file")
-        print("note: no images were held out (use data.split=file); these were trained on")
+        print("note: no images were held out, so these are training images; use data.split=file")
     elif source.is_dir() and checkpoint == checkpoints.best(source):
-        print("note: the best checkpoint was chosen by these images; use --checkpoint last for an unbiased result")
+        print("note: the best checkpoint was selected on these images; use --checkpoint last for an unbiased result")
     translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
     part = default_part(data)
     sets = real_sets(data, part, request)._replace(generated=translations.outputs)

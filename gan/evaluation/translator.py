@@ -1,7 +1,7 @@
 """Evaluate a translator: the rows of the table, beside the unchanged input and closed-form color transfers.
 
 A good translation is near the ground truth if that is known, near the target style, far from its input, and keeps the
-content. No single number tells this; compare each with those of the baselines.
+content. No single number measures this; compare each with the baselines.
 """
 
 from __future__ import annotations

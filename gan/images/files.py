@@ -77,7 +77,7 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         images.append(np.asarray(image))
         total += image.width * image.height  # pages of a file may differ in size
         if total > max_pixels:
-            raise TooLarge(f"its frames have more than {max_pixels:,} pixels together")
+            raise TooLarge(f"its frames have more than {max_pixels:,} pixels in total")
     return Contents(form, images, read_metadata(data, about.format, len(images)))
 
 
@@ -99,7 +99,7 @@ def colors_in(data: bytes, max_colors: int) -> np.ndarray:
 def check_frames(about: Header, max_pixels: int) -> None:
     if about.frames * about.width * about.height > max_pixels:
         frames = f"{about.frames:,} frames of {about.width}x{about.height}"
-        raise TooLarge(f"{frames} are more than the limit of {max_pixels:,} pixels together")
+        raise TooLarge(f"{frames} are more than the limit of {max_pixels:,} pixels in total")
 
 
 def write(

@@ -96,7 +96,7 @@ def check_weights(network: nn.Module, weights: Mapping[str, Any], size: int, pat
     for name, like in expected.items():
         value = weights[name]
         if not isinstance(value, Tensor) or value.layout != torch.strided or value.device.type != "cpu":
-            raise UserError(f"{path}: its {name} is no dense CPU tensor; {UNFIT}")
+            raise UserError(f"{path}: its {name} is not a dense CPU tensor; {UNFIT}")
         if value.shape != like.shape:
             raise UserError(f"{path}: its {name} has shape {tuple(value.shape)}, not {tuple(like.shape)}; {UNFIT}")
         if value.dtype not in (FLOATS if like.dtype.is_floating_point else [like.dtype]):

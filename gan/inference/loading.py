@@ -56,7 +56,7 @@ def load_translator(
 def select_direction(path: Path, network: Any, direction: str = "a2b") -> Any:
     """Return the translator of one direction, in eval mode, of a network that `load_generator` has loaded."""
     if hasattr(network, "latent_dim"):
-        raise UserError(f"{path}: generates images from seeds and translates none; use gan generate")
+        raise UserError(f"{path}: is not a translator; use gan generate")
     if hasattr(network, "b2a"):
         network = network.a2b if direction == "a2b" else network.b2a
     elif direction != "a2b":

@@ -39,7 +39,7 @@ def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None
     Raises:
         UserError: the generator has no `latent_weights`.
     """
-    weights = require(space.generator, "latent_weights", "SeFa", "; --sefa 0 leaves SeFa out")()
+    weights = require(space.generator, "latent_weights", "SeFa", "; --sefa 0 disables SeFa")()
     vectors, _ = factorize([weights[layer] for layer in range(len(weights)) if layers is None or layer in layers])
     return Directions(vectors, (space.fixed_sample(NUM_LATENTS, label) @ vectors.T).std(0))
 
@@ -99,7 +99,7 @@ def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]
 @torch.no_grad()
 def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
     """Return (N, D): the first layer's output for latents (N, latent_dim), which the second layer convolves."""
-    leave_out = "; --pca 0 leaves GANSpace out"
+    leave_out = "; --pca 0 disables GANSpace"
     layers = list(require(space.generator, "synthesis_layers", "GANSpace", leave_out))
     kinds = nn.Conv2d | nn.ConvTranspose2d
     convolution = next((each for layer in layers[1:2] for each in layer.modules() if isinstance(each, kinds)), None)

@@ -29,7 +29,7 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
     """
     x, y = checked("kernel distance", x, y)
     if matched and len(x) != len(y):
-        raise UserError(f"kernel distance: {len(x)} and {len(y)} images; matched sets must have the same size")
+        raise UserError(f"KID: {len(x)} and {len(y)} images; matched sets must have the same size")
     within = _sum(x, x) - _own(x), _sum(y, y) - _own(y)
     if matched:
         n = len(x)
@@ -56,9 +56,7 @@ def kid_of_subsets(
     x, y = checked("kernel distance", x, y)
     size = min(SUBSET, len(x), len(y)) if subset_size is None else subset_size
     if not 2 <= size <= min(len(x), len(y)):
-        raise UserError(
-            f"kernel distance: subset_size={size} of {len(x)} and {len(y)} images; use 2 to the size of the smaller"
-        )
+        raise UserError(f"KID: subset_size={size} of {len(x)} and {len(y)} images; use 2 to the size of the smaller")
     whole = max(len(x), len(y)) <= WHOLE
     if whole:
         xx, yy, xy = _kernel(x, x), _kernel(y, y), _kernel(x, y)

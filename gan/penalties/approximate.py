@@ -20,7 +20,7 @@ class ApproximateR1(nn.Module):
 
     Args:
         weight: gamma.
-        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
         sigma: standard deviation of the noise; images are in [-1, 1].
     """
 

@@ -16,7 +16,7 @@ class CycleConsistency(nn.Module):
 
     Args:
         weight: lambda.
-        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"

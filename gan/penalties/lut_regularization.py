@@ -23,7 +23,7 @@ class LUTRegularization(nn.Module):
         smoothness: lambda_s.
         monotonicity: lambda_m.
         curvature: factor of the third term; larger values give LUTs closer to a linear map.
-        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"

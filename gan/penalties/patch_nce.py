@@ -31,7 +31,7 @@ class PatchNCE(nn.Module):
         weight: lambda.
         identity: also compare images of the target domain with their translations.
         flip: with probability 0.5 per batch compare with the mirrored image, as FastCUT.
-        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "generator"

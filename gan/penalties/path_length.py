@@ -21,7 +21,7 @@ class PathLength(nn.Module):
     Args:
         weight: factor of the term.
         decay: weight of a new mean in the moving average, per evaluation.
-        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
         fraction: of the batch that the term uses.
     """
 

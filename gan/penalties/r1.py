@@ -16,7 +16,7 @@ class R1(nn.Module):
 
     Args:
         weight: gamma.
-        interval: updates of the network between two evaluations; the module multiplies the term by it (lazy
+        interval: updates of the network between two evaluations; `GAN.penalty_terms` multiplies the term by it (lazy
             regularization, Karras et al., 2020, arXiv:1912.04958, section 3.1).
     """
 

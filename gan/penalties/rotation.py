@@ -29,7 +29,7 @@ class Rotation(nn.Module):
         size: (height, width) of the images, or one number; images must be square.
         embedding_dim: inputs of the linear layer.
         weight: beta.
-        interval: updates of the network between two evaluations; the module multiplies the term by it.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
 
     Raises:
         UserError: images are not square, or D's features are frozen.

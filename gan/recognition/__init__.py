@@ -1,1 +1,1 @@
-"""Recognizing what images show with what a GAN has learned from them without labels."""
+"""Classify images with the features that a GAN has learned without labels."""

@@ -106,7 +106,7 @@ def read(folder: Path, discriminator: Any) -> Classifier:
     except (OSError, ValueError, TypeError, KeyError, SafetensorError) as error:
         raise UserError(f"{broken} ({error})") from error
     if not isinstance(classes, list) or not are_classes(classes) or kind not in CLASSIFIERS:
-        raise UserError(f"{broken} (its classes are no names, or its kind is not one of {', '.join(CLASSIFIERS)})")
+        raise UserError(f"{broken} (its classes are not names, or its kind is not one of {', '.join(CLASSIFIERS)})")
     if reason := invalid_probe(probe, len(classes)) or invalid_statistics(statistics):
         raise UserError(f"{broken} ({reason})")
     if of != fingerprint(discriminator):

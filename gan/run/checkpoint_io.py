@@ -123,7 +123,7 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
             "anything else could run code"
         ) from error
     except Exception as error:  # torn zip files raise many kinds of error
-        raise UserError(f"{path}: not a checkpoint, or torn ({type(error).__name__})") from error
+        raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
     check_content(checkpoint, path)
     return checkpoint
 
@@ -140,7 +140,9 @@ def check_archive(path: Path) -> None:
             file.seek(max(0, size - 22))
             end = file.read(22)
         if len(end) < 22 or not end.startswith(END):
-            raise UserError(f"{path}: refused; torn or not a checkpoint of this program; other files could run code")
+            raise UserError(
+                f"{path}: refused; not a checkpoint of this program, or truncated; other files could run code"
+            )
         members, length = struct.unpack("<10xHI6x", end)
         if members > MAX_MEMBERS or length > MAX_DIRECTORY:
             raise UserError(f"{path}: refused; the archive has more members than a checkpoint")
@@ -149,7 +151,7 @@ def check_archive(path: Path) -> None:
     except UserError:
         raise
     except Exception as error:  # torn zip files raise many kinds of error
-        raise UserError(f"{path}: not a checkpoint, or torn ({type(error).__name__})") from error
+        raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
     if any(member.compress_type != zipfile.ZIP_STORED for member in found) or sum(m.file_size for m in found) > size:
         raise UserError(f"{path}: refused; the archive is compressed, and torch writes uncompressed checkpoints")
 

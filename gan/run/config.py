@@ -47,7 +47,7 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
 def check_options(cfg: DictConfig) -> None:
     """Raise UserError if an option of train.yaml is out of range."""
     if cfg.images is None and cfg.minutes is None:
-        raise UserError("images and minutes are both null; set one of them, the length of the run")
+        raise UserError("images and minutes are both null; set one of them to limit the run")
     if cfg.images is not None:
         at_least("images", cfg.images, 1)
     if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):

@@ -30,7 +30,7 @@ def check_same(run: Path, cfg: DictConfig) -> None:
             raise UserError(f"{run / run_folder.CONFIG}: {renamed}; {OLDER_VERSION}")
         raise UserError(
             f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "
-            "resume_force=true resumes nevertheless"
+            "set resume_force=true to resume anyway"
         )
 
 

@@ -29,7 +29,9 @@ def help_page() -> str:
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
     for group in groups:
         if group.name == "model":
-            parts.append(describe_options(CONF / "gan.yaml", "model.", "every model that does not set another value"))
+            parts.append(
+                describe_options(CONF / "gan.yaml", "model.", "all models, unless the model sets another value")
+            )
         if group.name not in ("search", "experiment"):  # they set options of other groups
             files = sorted(group.glob("*.yaml"))
             parts += [describe_options(file, f"{group.name}.", f"{group.name}={file.stem}") for file in files]

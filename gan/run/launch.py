@@ -84,7 +84,7 @@ def message_of(error: BaseException) -> str | None:
             return unknown_option(str(cause)) or missing_interpolation(str(cause)) or one_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
             return (
-                one_line(str(cause).split(", but you set")[0]) + "; trainer.deterministic=warn continues nevertheless"
+                one_line(str(cause).split(", but you set")[0]) + "; set trainer.deterministic=warn to continue anyway"
             )
         if "loading state_dict" in str(cause):
             return "the checkpoint belongs to another model: " + one_line(str(cause).split("\n\t")[1])

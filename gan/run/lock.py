@@ -80,7 +80,7 @@ def acquire(run: Path) -> None:
 def in_use(run: Path, holder: Any) -> str:
     """A message that names the process that holds the lock."""
     who = "another process" if holder is None else f"process {holder.pid} on {holder.hostname.partition('?')[0]}"
-    return f"{run}: {who} trains into this folder; stop it first, or use another folder with hydra.run.dir="
+    return f"{run}: {who} is training in this folder; stop it first, or use another folder with hydra.run.dir="
 
 
 def _own_host() -> str | None:
@@ -133,7 +133,9 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
             if found["job"] == job:
                 return Path(found["checkpoint"]) if found["checkpoint"] else None
         time.sleep(POLL)
-    raise UserError(f"{run}: rank 0 has chosen no checkpoint in time; can all machines access this folder?")
+    raise UserError(
+        f"{run}: rank 0 did not choose a checkpoint in time; check that all machines can access this folder"
+    )
 
 
 def job_name() -> str | None:

@@ -1,4 +1,4 @@
-"""What a GAN is made of and what it keeps: parts, optimizers, log and checkpoint. `gan.training.module` trains it."""
+"""The parts and the state of a GAN in training; `gan.training.module` has the training step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gan.training.schedules import flattened
 
 
 class Base(Previews, LightningModule):
-    """A generator, a discriminator and all that trains them.
+    """A generator, a discriminator, and the parts that train them.
 
     Args:
         generator, discriminator, loss, penalties, augment: see `gan.contracts`.
@@ -132,9 +132,7 @@ class Base(Previews, LightningModule):
     def check_data(self, data: Any) -> None:
         """Raise UserError where the data is not what the model is trained on."""
         if hasattr(data, "inputs"):
-            raise UserError(
-                "model: this generator takes latents, and the data has images to translate; use data=folder"
-            )
+            raise UserError("model: this generator takes latents, not images to translate; use data=folder")
 
     def initialize_from(self, data: Any) -> None:
         """Set weights of a new model from the data."""

@@ -42,7 +42,7 @@ class LossLog:
         return {**self.means, **speed}
 
     def check(self, trainer: Trainer, images: int) -> None:
-        """Raise Diverged on all ranks where, on any, a mean or all gradients of a network have not been finite."""
+        """Raise Diverged on all ranks if, on any rank, a mean or all gradients of a network are not finite."""
         scale = scaler(trainer)
         fault = self.fault(searching=scale is not None and scale.get_scale() >= 1)
         if trainer.strategy.reduce_boolean_decision(bool(fault), all=False):

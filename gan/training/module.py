@@ -97,7 +97,7 @@ class GAN(Base):
         return normal(self, number, stream, self.generator.latent_dim)
 
     def renew_input(self, step: Any) -> None:
-        """Give the generator's update latents other than those of the discriminator's."""
+        """Sample new latents for the generator's update."""
         step.z = self.latents(step.batch, "generator")
 
     def discriminator_loss(self, step: Any) -> dict[str, Tensor]:

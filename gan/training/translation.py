@@ -1,7 +1,8 @@
 """Training of translators, which map images a to images b (style transfer).
 
-Losses, augmentation, averages and schedules are those of all recipes. A penalty says which content of a the translation
-keeps: `reconstruction` where the ground truth is known (pix2pix), `patch_nce` (CUT), `cycle` and `identity` (CycleGAN).
+Losses, augmentation, averages and schedules are those of all recipes. A penalty determines which content of `a` the
+translation keeps: `reconstruction` with known ground truth (pix2pix), `patch_nce` (CUT), `cycle` and `identity`
+(CycleGAN).
 """
 
 from __future__ import annotations

@@ -132,17 +132,17 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
     write_json(checkpoints.sidecar(kept), checkpoints.read_sidecar(kept) | {"best": {"checkpoint": kept.name}})
     said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
-    assert "note: the best checkpoint was chosen by these images; use --checkpoint last" in said
+    assert "note: the best checkpoint was selected on these images; use --checkpoint last" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
     said = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "elsewhere").stderr
-    assert "note: elsewhere has another data.split_seed, and may have seen these images" in said
+    assert "note: elsewhere has another data.split_seed, and may have been trained on these images" in said
     error = gan_command("evaluate", "run", "--reference", "other", check=2).stderr
     assert "measured by what its run has held out" in error and error.count("\n") == 1
     whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
     whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
     command([str(ROOT / "train.py"), *whole], tmp_path)
     said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
-    assert "note: no images were held out (use data.split=file); these were trained on" in said
+    assert "note: no images were held out, so these are training images; use data.split=file" in said
     error = gan_command("evaluate", "whole", "--reference", "whole:val", check=2).stderr
     assert "error: whole: has held out no images" in error.splitlines()[-1] and error.count("error") == 1
 

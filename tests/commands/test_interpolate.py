@@ -54,7 +54,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         ("dcgan", ["--space", "w"], "no mapping"),
         ("dcgan", ["--truncation", "0.5"], "no mapping"),
         ("stylegan2", ["--space", "z", "--truncation", "0.5"], "truncation works in w only"),
-        ("dcgan", ["--frames", "0"], "--frames=0: a whole number of at least 1"),
+        ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
         ("dcgan", ["--fps", "nan"], "--fps nan: give 0.1 to 1000"),
         ("dcgan", ["--fps", "0.0001"], "--fps 0.0001: give"),
         ("stylegan2", ["--truncation", "nan"], "truncation nan: give a finite number"),

@@ -148,7 +148,7 @@ def test_it_goes_on_where_it_ended(
 
     monkeypatch.setattr(image_files, "write_atomically", full)
     error = gan_command("translate", str(run), "in", "out", check=2).stderr
-    assert "No space left on device" in error and "the same command continues" in error and error.count("\n") == 1
+    assert "No space left on device" in error and "rerun the command to continue" in error and error.count("\n") == 1
     done = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in files(tmp_path / "out")}
     assert len(done) == 3
     monkeypatch.undo()
@@ -264,9 +264,9 @@ def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: P
     pytest.importorskip("av")
     (tmp_path / "no.mp4").write_text("no video")
     error = gan_command("translate", str(run), "no.mp4", "out.mp4", check=2).stderr
-    assert "no.mp4: no video that can be read" in error and error.count("\n") == 1
+    assert "no.mp4: no readable video" in error and error.count("\n") == 1
     error = gan_command("translate", str(run), "no.mp4", "out.txt", check=2).stderr
-    assert "out.txt: a video becomes a video" in error and error.count("\n") == 1
+    assert "out.txt: not a video; use one of" in error and error.count("\n") == 1
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -291,7 +291,7 @@ def test_videos_in_a_folder(run: Path, gan_command: Train, tmp_path: Path) -> No
         writer.mux(stream.encode())
     said = gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stderr
     assert files(tmp_path / "out") == {"a.png", "clips/b.mp4"}
-    assert "no.mp4: no video that can be read" in said and "1 of 3 files could not be translated" in said
+    assert "no.mp4: no readable video" in said and "1 of 3 files could not be translated" in said
     assert "2 existing files" in gan_command("translate", str(run), "in", "out", check=SOME_UNREADABLE).stdout
 
 
@@ -322,7 +322,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "out", "--tile", "3"], "--tile 3: give at least 64"),
         (["RUN", "in", "out", "--cell", "0"], "--cell=0"),
         (["RUN", "in", "out", "--palette", "1"], "--palette 1: give 2 to 256"),
-        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colors nor a file"),
+        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colors nor a readable file"),
         (["RUN", "in", "out", "--palette", "notes.txt"], "0 colors"),
         (["nowhere", "in", "out"], "nowhere"),
     ],
@@ -341,7 +341,7 @@ def test_a_generator_of_images_from_seeds_is_refused(train: Train, gan_command: 
     train("images=8", "hydra.run.dir=drawing")
     noise(20, 20).save(tmp_path / "in.png")
     error = gan_command("translate", "drawing", "in.png", "out.png", check=2).stderr
-    assert "generates images from seeds and translates none; use gan generate" in error and error.count("\n") == 1
+    assert "is not a translator; use gan generate" in error and error.count("\n") == 1
 
 
 def test_a_translator_recognizes_nothing(run: Path, gan_command: Train, tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_comman
     said = gan_command(*words, "--max-pixels", "400", check=SOME_UNREADABLE).stderr
     assert "30x20 is more than the limit of 400 pixels; set another limit with --max-pixels" in said
     assert (
-        "8 frames of 10x10 are more than the limit of 400 pixels together; set another limit with --max-pixels" in said
+        "8 frames of 10x10 are more than the limit of 400 pixels in total; set another limit with --max-pixels" in said
     )
     assert files(tmp_path / "out") == {"small.png"}
     gan_command(*words, "--max-pixels", "800")

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gan.data.translation import Styled, Unpaired
+from gan.data.translation import StyledDataModule, UnpairedDataModule
 from gan.evaluation.translator import Translations, evaluate, recolor, translate_all
 from gan.metrics.color_transfer import CLOSED_FORMS
 from tests.recipes import photographs
@@ -26,7 +26,7 @@ def features(images: Tensor) -> Tensor:
 
 
 def test_rows_of_baselines() -> None:
-    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
     data.setup("fit")
     pictures = translate_all(Inverts(), data, 10, {"the same": Inverts()})
     rows = {row.name: row.values for row in evaluate(pictures, features)}
@@ -39,7 +39,7 @@ def test_rows_of_baselines() -> None:
 
 
 def test_closed_forms_see_what_training_sees() -> None:
-    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
     data.setup("fit")
     inputs, target = data.inputs(99), data.reals(99)
     assert len(inputs) + len(target) == len(data.rows)
@@ -49,7 +49,7 @@ def test_closed_forms_see_what_training_sees() -> None:
 
 
 def test_grain_has_a_row_of_its_own() -> None:
-    data = Styled(photographs(), "grainy_film", "paired", size=32, split="file", validation=0.3)
+    data = StyledDataModule(photographs(), "grainy_film", "paired", size=32, split="file", validation=0.3)
     data.setup("fit")
     rows = {row.name: row.values for row in evaluate(translate_all(Inverts(), data, 6, {}), features)}
     truth = rows["truth with grain"]
@@ -57,7 +57,7 @@ def test_grain_has_a_row_of_its_own() -> None:
 
 
 def test_without_a_ground_truth_there_is_no_gain() -> None:
-    data = Unpaired(photographs(), photographs(), size=32, fit="crop")
+    data = UnpairedDataModule(photographs(), photographs(), size=32, fit="crop")
     data.setup("fit")
     rows = evaluate(translate_all(Inverts(), data, 6, {}), features)
     assert "truth of another" not in [row.name for row in rows]
@@ -66,7 +66,7 @@ def test_without_a_ground_truth_there_is_no_gain() -> None:
 
 
 def test_likeness_is_to_the_look_of_other_photographs() -> None:
-    data = Styled(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
+    data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
     data.setup("fit")
     pictures = translate_all(Inverts(), data, 10, {})
     of = {image.numpy().tobytes() for image in pictures.reference}

@@ -59,7 +59,7 @@ def test_what_cannot_be_deterministic_is_one_line() -> None:
     )
     assert message_of(RuntimeError(said)) == (
         "reflection_pad2d_backward_cuda does not have a deterministic implementation; "
-        "trainer.deterministic=warn continues nevertheless"
+        "set trainer.deterministic=warn to continue anyway"
     )
 
 

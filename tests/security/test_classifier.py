@@ -315,7 +315,7 @@ def test_weights_that_were_swapped_run_nothing(name: str, own: Cage, monkeypatch
     path: Path = own.folder / "weights.pth"
     torch.save({"x": Bomb(own.canary)}, path)
     monkeypatch.setattr("gan.metrics.pretrained.find", lambda *_: path)
-    with pytest.raises(UserError, match="cannot be made"):
+    with pytest.raises(UserError, match="cannot be created"):
         extractor(name)
     assert not own.canary.exists()
 

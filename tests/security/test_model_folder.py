@@ -29,7 +29,7 @@ def run(cage: Cage, capsys: pytest.CaptureFixture[str]) -> Path:
     folder = cage.folder / "run"
     (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
     made = checkpoint(DCGAN)
-    made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False}
+    made["config"]["data"] |= {"num_images": 24, "batch_size": 4, "split": None, "labels": False}
     AtomicCheckpointIO().save_checkpoint(made, checkpoints.checkpoint_path(folder, 64))
     AtomicCheckpointIO().save_checkpoint(made, cage.root / "outside" / "other.ckpt")
     (folder / run_folder.CONFIG).write_text("objective: eval/kid\nmodel: {width: 4}\n")
@@ -188,7 +188,7 @@ OPTIONS: list[dict[str, Any]] = [
 def test_options_of_data(options: dict[str, Any], run: Path, cage: Cage) -> None:
     """Each option of a configuration that a checkpoint holds, of another kind: one line, or as if it were not there."""
     made = checkpoint(DCGAN)
-    made["config"]["data"] |= {"images": 24, "batch_size": 4, "split": None, "labels": False} | options
+    made["config"]["data"] |= {"num_images": 24, "batch_size": 4, "split": None, "labels": False} | options
     AtomicCheckpointIO().save_checkpoint(made, checkpoints.checkpoint_path(run, 64))
     Image.new("RGB", (20, 16)).save(cage.folder / "image.png")
     words = ["project", "run", "image.png", "--out", "out", "--starts", "1", "--steps", "10"]

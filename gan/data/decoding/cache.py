@@ -130,19 +130,24 @@ class OnTheFlyPixels:
             return next(itertools.islice(images, number, None)).pixels.transpose(1, 2, 0)
         except (ImageError, StopIteration) as error:
             raise UserError(
-                f"{self.source.keys[item]!r} was readable when the run started but is not any more ({error}): "
+                f"{self.source.keys[item]!r} was readable when the run started and no longer is ({error}): "
                 "restore it and continue with resume="
             ) from error
 
 
 def _stale_items(index: Index, source: Any) -> list[int]:
-    """The items that are missing in the index or have changed."""
+    """The items that are missing in the index, have changed, or could not be read: permissions are not in a stamp."""
     items = index.items
     return [
         number
         for number, (name, stamp) in enumerate(zip(source.keys, source.stamps, strict=True))
-        if name not in items or items[name].stamp != stamp
+        if name not in items or items[name].stamp != stamp or _is_unread(items[name])
     ]
+
+
+def _is_unread(item: Item) -> bool:
+    """Whether the item's content could not be read; a crash while decoding it would only repeat."""
+    return bool(item.error) and not item.digest and item.error != CRASHED
 
 
 def _update(entry: Path, source: Any, decoder: Decoder) -> Index:

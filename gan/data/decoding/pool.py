@@ -198,7 +198,7 @@ def _init_worker(function: Callable[[Any], Any], memory: int, seconds: float) ->
 
 
 def _end_with_parent() -> None:
-    """End this worker when the main process is killed, or it would wait for work for ever."""
+    """End this worker when the main process is killed, otherwise it would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

@@ -84,7 +84,7 @@ def _bytes(path: str) -> bytes:
     """All bytes of a regular file, checked after opening: a pipe would block and a device never end."""
     with open(path, "rb", buffering=0, opener=_open_nonblocking) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise ImageError("it is no regular file any more")
+            raise ImageError("it is no longer a regular file")
         return _read_limited(opened)
 
 

@@ -62,7 +62,7 @@ class Evaluate(Callback):
             print_line(f"evaluate: {len(train)} images are too few to compare with; no scores are computed")
             return
         if 0 < len(held_out) < MIN_HELD_OUT:
-            print_line(f"evaluate: {len(held_out)} held-out images are too few; scores are against those trained on")
+            print_line(f"evaluate: {len(held_out)} held-out images are too few; scores use training images instead")
             held_out = held_out[:0]
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)

@@ -53,6 +53,11 @@ class Squares:
             yield DecodedImage(np.full((1, *decoder.size), int(value) % 256, np.uint8), int(value) == 3)
 
 
+class Locked(Squares):
+    def content(self, index: int) -> bytes:
+        raise ImageError("permission denied")
+
+
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
@@ -114,6 +119,13 @@ def test_only_what_is_new_is_decoded() -> None:
     assert made() == ["22", "33"]
     renamed = {f"moved {key}": text for key, text in texts.items()}
     assert values(Squares(renamed)) == [1, 22, 3, 4, 33, 4] and made() == []
+
+
+def test_an_item_that_could_not_be_read_is_tried_again() -> None:
+    """Its stamp may be the same afterwards: permissions do not change a file's size or time."""
+    texts = {"item": "7"}
+    assert list(cache.load_images(Locked(texts), DECODER).errors.values()) == ["permission denied"]
+    assert cache.load_images(Squares(texts), DECODER).errors == {}
 
 
 def test_mapped_pixels_do_not_change_while_others_are_added() -> None:
@@ -209,7 +221,7 @@ def test_without_a_cache_images_are_decoded_each_time(
     found = cache.load_images(source, decoder)
     assert list(found.errors) == [1]
     source.texts["c"] = "bad"
-    with pytest.raises(UserError, match="'c' was readable when the run started but is not any more"):
+    with pytest.raises(UserError, match="'c' was readable when the run started and no longer is"):
         found.pixels[found.first[[2]]]
 
 
