@@ -11,7 +11,7 @@ from tests.recipes import photographs
 
 
 class Inverts(nn.Module):
-    multiple, reach = 1, 0
+    multiple, receptive_radius = 1, 0
 
     def __init__(self) -> None:
         super().__init__()
