@@ -9,6 +9,8 @@ import torch
 
 from tests.conftest import command
 
+pytestmark = pytest.mark.slow
+
 SCRIPT = str(Path(__file__).parent / "two_ranks.py")
 
 

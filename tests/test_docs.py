@@ -24,6 +24,8 @@ from tests.pages import PAGES, blocks, commands, exists, files, flags, links, sp
 from tests.recipes import TINY as RECIPES
 from tests.recipes import TRANSLATORS
 
+pytestmark = pytest.mark.slow
+
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")

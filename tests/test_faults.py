@@ -20,6 +20,8 @@ from PIL import Image
 
 from tests.conftest import ROOT, TINY, environment
 
+pytestmark = pytest.mark.slow
+
 LONG = [option for option in TINY if not option.startswith(("data.images", "data.num_images"))] + ["images=1000000"]
 
 

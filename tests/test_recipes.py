@@ -20,6 +20,7 @@ def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     return {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -36,6 +37,7 @@ def test_one_rank(recipe: str, channels: int, precision: str) -> None:
     assert images.shape == (3, channels, *data.size) and images.dtype == torch.uint8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_two_ranks_keep_the_same_weights(recipe: str, tmp_path: Path) -> None:
     command(["-m", "tests.recipes", str(tmp_path), "2", recipe], ROOT)
@@ -48,6 +50,7 @@ def test_two_ranks_keep_the_same_weights(recipe: str, tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.pt"))) == 2 * 3 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
     whole = fit(build(recipe), 9)

@@ -65,6 +65,7 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
     assert "32 images · epoch 1.3" in out and "000000032.png" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize("workers", [0, 2])
 def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train, tmp_path: Path) -> None:
@@ -81,6 +82,7 @@ def test_n_resume_n_is_2n_to_the_bit(precision: str, workers: int, train: Train,
     assert values("whole") == values("parts")
 
 
+@pytest.mark.slow
 def test_after_kill_9_the_run_goes_on_to_the_same_bits(train: Train, tmp_path: Path) -> None:
     train("images=160", "hydra.run.dir=whole")
     process = start("images=160", "hydra.run.dir=killed", folder=tmp_path)
@@ -106,6 +108,7 @@ def test_resume_takes_the_previous_checkpoint_where_the_last_is_torn(train: Trai
     assert equal(state(tmp_path / "a", 32), whole)
 
 
+@pytest.mark.slow
 def test_resume_auto_finds_the_newest_unfinished_run_and_else_starts_one(train: Train, tmp_path: Path) -> None:
     train("images=16")
     train("images=16", "seed=1")
@@ -117,6 +120,7 @@ def test_resume_auto_finds_the_newest_unfinished_run_and_else_starts_one(train: 
     assert len(list((tmp_path / "runs").iterdir())) == 3
 
 
+@pytest.mark.slow
 def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_path: Path) -> None:
     train("images=16", "model.generator_optimizer.lr=8e-4", "hydra.run.dir=a")
     before = snapshot(tmp_path / "a")
@@ -127,6 +131,7 @@ def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_pat
     assert checkpoints.checkpoint_path(tmp_path / "a", 24).exists()
 
 
+@pytest.mark.slow
 def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     train("images=16", "hydra.run.dir=a")
     train(
@@ -142,6 +147,7 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     assert "init_from=a: belongs to another model" in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code", "option"),
     [
@@ -164,6 +170,7 @@ def test_signals_save_and_exit(number: int, code: int, option: str, train: Train
     assert checkpoints.checkpoint_path(tmp_path / "a", images + 8).exists()
 
 
+@pytest.mark.slow
 def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
     train("images=null", "minutes=0.03", "hydra.run.dir=a")
     last = checkpoints.newest(tmp_path / "a")
@@ -171,6 +178,7 @@ def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
     assert 1.8 <= json.loads(checkpoints.sidecar(last).read_text())["seconds"] < 20
 
 
+@pytest.mark.slow
 def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: Path) -> None:
     error = train("images=64", "hydra.run.dir=a", "model.generator_optimizer.lr=1e30", check=2).stderr
     assert "training diverged" in error and error.count("\n") == 1
@@ -178,6 +186,7 @@ def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: P
         assert all(bool(torch.isfinite(value).all()) for value in load(path)["state_dict"].values())
 
 
+@pytest.mark.slow
 def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_path: Path) -> None:
     """R3GAN's rates and weights follow the clock, but not those that the command line has set."""
     small = ["model=r3gan", "model.generator.width=16", "model.discriminator.width=16", "callback=[checkpoint]"]
@@ -215,6 +224,7 @@ def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path)
     assert {job: (folder / job / "metrics.jsonl").read_text() for job in "01"} == before
 
 
+@pytest.mark.slow
 def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
@@ -224,6 +234,7 @@ def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
     assert result["best_value"] == pytest.approx(min(scores))
 
 
+@pytest.mark.slow
 def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> None:
     out = train("-m", "seed=0,1", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
     assert (out.stdout + out.stderr).count("BatchNorm") == 2  # once a job
@@ -239,6 +250,7 @@ def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> 
         assert len(load(checkpoints.checkpoint_path(run, 16))["optimizer_states"]) == 2
 
 
+@pytest.mark.slow
 def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp_path: Path) -> None:
     """Only rank 0 measures, and both must enter the barrier of a checkpoint that is due for the score alone."""
     options = ["callback.evaluate.interval=4", "callback.checkpoint.interval=1000", "callback.checkpoint.keep=9"]
@@ -247,12 +259,14 @@ def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp
     assert best is not None and checkpoints.find_damage(best) is None
 
 
+@pytest.mark.slow
 def test_a_diverging_job_does_not_end_a_sweep_on_two_ranks(train: Train, tmp_path: Path) -> None:
     train("-m", "model.generator_optimizer.lr=1e30,1e-4", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
     assert not checkpoints.checkpoint_path(tmp_path / "two" / "0", 16).exists()
     assert checkpoints.checkpoint_path(tmp_path / "two" / "1", 16).exists()
 
 
+@pytest.mark.slow
 def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train, tmp_path: Path) -> None:
     train("images=16", "hydra.run.dir=a")
     for path in checkpoints.list_checkpoints(tmp_path / "a"):
@@ -262,6 +276,7 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_anew_over_it(train: Train
     assert snapshot(tmp_path / "a") == before
 
 
+@pytest.mark.slow
 def test_a_command_that_failed_may_be_corrected(train: Train, tmp_path: Path) -> None:
     train("images=8", "hydra.run.dir=a", "data.size=65", check=2)
     train("images=8", "hydra.run.dir=a")
@@ -310,6 +325,7 @@ BAD_INPUT = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "said"), BAD_INPUT, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
@@ -327,6 +343,7 @@ def test_bad_input_is_one_line_and_exit_2(typed: list[str], said: str, train: Tr
     assert snapshot(tmp_path / "full") == before
 
 
+@pytest.mark.slow
 def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> None:
     train("images=16", "hydra.run.dir=a")
     last = checkpoints.checkpoint_path(tmp_path / "a", 16)
@@ -350,6 +367,7 @@ def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> No
     assert not trace.exists()
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
     """No file may exceed 8 kB: checkpoints cannot be saved, and training goes on to its end and says so."""
     code = (
@@ -399,6 +417,7 @@ def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {str(path): (path.read_bytes(), path.stat().st_mtime_ns) for path in files}
 
 
+@pytest.mark.slow
 def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
     wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
@@ -409,6 +428,7 @@ def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     assert "this folder was removed" in last and not (tmp_path / "a").exists()
 
 
+@pytest.mark.slow
 def test_one_process_at_a_time_trains_into_a_folder(train: Train, tmp_path: Path) -> None:
     process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
     wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)

@@ -111,6 +111,7 @@ def test_shares(channels: int, probability: float) -> None:
     assert (y != x).flatten(1).any(1).float().mean().item() == pytest.approx(expected, abs=0.06)
 
 
+@pytest.mark.slow
 def test_it_can_be_differentiated_twice() -> None:
     augment = ADA({"blit": 1.0, "geometry": 1.0, "color": 1.0, "cutout": 1.0})
     draws = draws_of(2, size=(6, 6))

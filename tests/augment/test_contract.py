@@ -50,6 +50,7 @@ def test_shape_draws_and_rows(choice: str, channels: int) -> None:
     torch.testing.assert_close(torch.cat(parts), y)  # micro-batches are augmented as the whole batch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CONFIGS)
 def test_second_derivatives(choice: str) -> None:
     augment = made(choice)

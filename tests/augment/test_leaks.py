@@ -19,6 +19,8 @@ from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
 from gan.training.module import GAN
 
+pytestmark = pytest.mark.slow
+
 
 class Leaky(GAN):
     """Augments real images alone, as an augmentation of the data does."""

@@ -75,6 +75,7 @@ def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     )
 
 
+@pytest.mark.slow
 def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: Train, tmp_path: Path) -> None:
     before = snapshot(messy)
     words = ["data", "check", str(messy), "--sheet", str(tmp_path / "sheet.png")]
@@ -184,6 +185,7 @@ def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, mo
     assert error.splitlines()[-1] == "error: --sheet sheet.png: cannot be written (No space left on device)"
 
 
+@pytest.mark.slow
 def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     """No file may exceed 1 kB: the processes that write shards fail, and one line says so."""
     pytest.importorskip("litdata")
@@ -201,6 +203,7 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
     assert result.stderr == "error: --out shards: cannot be written (File too large); remove its contents\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
     pytest.importorskip("litdata")

@@ -55,6 +55,7 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
                 assert file.tobytes() == picture.permute(1, 2, 0).numpy().tobytes()
 
 
+@pytest.mark.slow
 def test_what_attributes_do_is_measured_and_drawn(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command(
         "directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found", "--attributes", "3"
@@ -132,6 +133,7 @@ def test_edits_go_on_where_they_were_interrupted(runs: Path, tmp_path: Path, mon
     assert main([*words, str(out)]) == 2  # done
 
 
+@pytest.mark.slow
 def test_measuring_goes_on_where_it_was_interrupted(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

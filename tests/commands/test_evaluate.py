@@ -68,6 +68,7 @@ def test_a_run_against_other_images(run: Path, gan_command: Train, tmp_path: Pat
     assert record["reference"] == "others" and record["real"] == 12 and record["memorization_images"] > 0
 
 
+@pytest.mark.slow
 def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_path: Path) -> None:
     images(tmp_path / "real", 0, 60)
     images(tmp_path / "a", 30, 60)  # half of them copies
@@ -116,6 +117,7 @@ def test_missing_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.Mo
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_path: Path) -> None:
     data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32", "data.batch_size=4"]
     words = ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4", "images=8", "callback=[checkpoint]"]

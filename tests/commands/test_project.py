@@ -86,6 +86,7 @@ def test_names_that_are_no_text_and_images_that_are_partly_clear(
     assert (tmp_path / "out" / file_name("\\xff.png", ".png")).is_file()
 
 
+@pytest.mark.slow
 def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     model = gan.load(run)

@@ -108,6 +108,7 @@ def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command:
     assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
 
 
+@pytest.mark.slow
 def test_images_are_learned_as_they_are_predicted_and_names_are_any(
     train: Train, gan_command: Train, kinds: Path, tmp_path: Path
 ) -> None:
@@ -158,6 +159,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
     assert not (tmp_path / "new").exists() and not (runs / "dcgan" / "recognition").exists()
 
 
+@pytest.mark.slow
 def test_fitting_goes_on_where_it_was_interrupted(
     runs: Path, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

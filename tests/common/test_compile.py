@@ -25,6 +25,7 @@ def anew() -> Iterator[None]:
     torch.compiler.reset()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "options", "graphs"),
     [

@@ -17,6 +17,7 @@ TRAIN = [str(ROOT / "train.py"), *TINY, "images=100000", "hydra.run.dir=run"]
 GENERATE = ["-m", "gan.cli", "generate", "run", "--seeds", "0-3", "--out", "drawn"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.parametrize("program", [TRAIN, GENERATE], ids=["train", "generate"])
 @pytest.mark.parametrize("library", ["_yaml", "libtorch_cpu", "_multiarray_umath"])

@@ -40,6 +40,7 @@ def test_recall_reveals_mode_collapse(images: Tensor, held_out: bool) -> None:
     assert found["generated"]["copies"] == 0.5
 
 
+@pytest.mark.slow
 def test_noise_is_worse_than_blur_and_has_no_rate_of_copies(images: Tensor) -> None:
     noise = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     found = rows(Sets(noise, images[:100], images[:100], held_out=False, flips=False), Lite0Features(), copies=0.5)

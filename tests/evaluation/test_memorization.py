@@ -32,6 +32,7 @@ def after_jpeg(images: Tensor, quality: int) -> Tensor:
     return torch.from_numpy(np.stack(found)).permute(0, 3, 1, 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held_out", [True, False])
 def test_copies_are_found_and_others_are_not(images: Tensor, held_out: bool) -> None:
     search = CopySearch(images[:400], images[400:550] if held_out else None, flips=False)
@@ -45,6 +46,7 @@ def test_copies_are_found_and_others_are_not(images: Tensor, held_out: bool) -> 
     assert search.search(images[:100]).source.tolist() == list(range(100))
 
 
+@pytest.mark.slow
 def test_noise_has_no_rate_nor_has_a_handful(images: Tensor) -> None:
     noise = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     search = CopySearch(images[:400], images[400:], flips=False)

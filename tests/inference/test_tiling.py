@@ -35,6 +35,7 @@ NETWORKS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_tiles_agree_with_the_whole(name: str) -> None:
     network, seen = random(NETWORKS[name]()), picture(203, 310)

@@ -37,6 +37,7 @@ def test_a_curved_valley_is_followed_to_its_end() -> None:
     assert found.numpy() == pytest.approx([1, 1], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_derivatives_are_autograds(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.ones(1, dtype=torch.long) if space.classes else None
@@ -49,6 +50,7 @@ def test_derivatives_are_autograds(generator: nn.Module) -> None:
     assert torch.allclose(jacobian(drawn, point), expected.T, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_generators_own_images_are_found(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.tensor([0, 2]) if space.classes else None

@@ -57,6 +57,7 @@ def test_ssim_is_the_formula() -> None:
     assert image_distance(x, y).numpy() == pytest.approx((absolute + 0.2 * (1 - fast_ssim(x, y))).numpy())
 
 
+@pytest.mark.slow
 def test_a_generators_own_images_are_found() -> None:
     torch.manual_seed(0)
     space = Space(dcgan.Generator((16, 16), width=8, latent_dim=6).eval())
@@ -75,6 +76,7 @@ def test_a_generators_own_images_are_found() -> None:
     assert torch.equal(alone.latents[0], found.latents[1])
 
 
+@pytest.mark.slow
 def test_w_plus_has_a_point_for_each_layer_and_comes_nearer() -> None:
     space = mapped()
     targets = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -95,6 +97,7 @@ def test_the_mean_of_w_is_a_candidate() -> None:
     assert torch.equal(points[0, 0], mean[0]) and points.shape == (1, 3, 8) and labels is None
 
 
+@pytest.mark.slow
 def test_a_class_is_found_or_kept_to() -> None:
     torch.manual_seed(0)
     space = Space(

@@ -80,6 +80,7 @@ def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return replace
 
 
+@pytest.mark.slow
 def test_inception(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     module = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
     monkeypatch.setattr(torch, "load", lambda *a, **k: {})
@@ -97,6 +98,7 @@ def test_inception(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatc
     assert torch.equal(features(extract, gray), features(extract, gray.repeat(1, 3, 1, 1)))
 
 
+@pytest.mark.slow
 def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     timm = pytest.importorskip("timm")
     small = "vit_small_patch14_dinov2"

@@ -27,6 +27,7 @@ def test_sizes_channels_and_batches(extract: Lite0Features) -> None:
     torch.testing.assert_close(extract(images[:4, :1]), extract(images[:4, :1].repeat(1, 3, 1, 1)))
 
 
+@pytest.mark.slow
 def test_the_distance_grows_with_damage(extract: Lite0Features) -> None:
     images = torch.from_numpy(np.stack([draw(0, i, 32, 32).transpose(2, 0, 1) for i in range(120)]))
     real, other = extract(images[:60]), images[60:]  # the kinds take turns, so both halves have all

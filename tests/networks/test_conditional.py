@@ -30,6 +30,7 @@ def test_projection_is_the_product_with_the_class() -> None:
     torch.testing.assert_close(layer(x, label), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOISE)
 def test_networks_use_the_classes(name: str) -> None:
     if any("classes" not in inspect.signature(each.func).parameters for each in networks(name)):

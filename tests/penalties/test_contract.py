@@ -59,6 +59,7 @@ def test_every_class_has_a_configuration() -> None:
     assert unreached("gan.penalties", configs().values(), "forward") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", sorted(path.stem for path in (CONF / "penalty").glob("*.yaml")))
 def test_contract(choice: str) -> None:
     penalty, recorded = record(choice)

@@ -54,6 +54,7 @@ def test_images_that_cannot_be_turned() -> None:
         Rotation((16, 24))
 
 
+@pytest.mark.slow
 def test_a_run_learns_with_it_and_goes_on(train: Train, tmp_path: Path) -> None:
     train("penalty=[rotation]", "images=16", "hydra.run.dir=run")
     train("resume=run", "images=96", tiny=False)

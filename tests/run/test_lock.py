@@ -54,7 +54,7 @@ def foreign(run: Path, host: str = "elsewhere", pid: int = 1) -> Path:
 
 
 def test_a_folder_in_use_is_refused_and_free_afterwards(other: subprocess.Popen[str], tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=rf"process {other.pid} on .* trains into this folder; stop it first"):
+    with pytest.raises(UserError, match=rf"process {other.pid} on .* is training in this folder; stop it first"):
         lock.acquire(tmp_path)
     other.stdin.close()  # type: ignore[union-attr]
     other.wait()
@@ -74,7 +74,7 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(other: subprocess.Po
 
 def test_a_stopped_process_keeps_its_lock(other: subprocess.Popen[str], tmp_path: Path) -> None:
     other.send_signal(signal.SIGSTOP)
-    with pytest.raises(UserError, match="trains into this folder"):
+    with pytest.raises(UserError, match="is training in this folder"):
         lock.acquire(tmp_path)
 
 
@@ -107,7 +107,7 @@ def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(
     beat = f"import os, time\nwhile True: os.utime({str(path)!r}); time.sleep(0.2)"
     heart = subprocess.Popen([sys.executable, "-c", beat])
     try:
-        with pytest.raises(UserError, match="process 1 on elsewhere trains into this folder"):
+        with pytest.raises(UserError, match="process 1 on elsewhere is training in this folder"):
             lock.acquire(tmp_path)
     finally:
         heart.kill()
@@ -142,7 +142,7 @@ def test_ranks_go_on_from_where_rank_0_says(tmp_path: Path, monkeypatch: pytest.
     assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
     monkeypatch.setenv("MASTER_PORT", "2")  # of another start
     monkeypatch.setattr(lock, "DECISION", -lock.LEASE)
-    with pytest.raises(UserError, match="rank 0 has chosen no checkpoint"):
+    with pytest.raises(UserError, match="rank 0 did not choose a checkpoint"):
         lock.decide_on_rank_0(tmp_path, lambda: None)
 
 

@@ -36,6 +36,7 @@ def existing() -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_every_new_name_exists_and_no_old_one() -> None:
     known = existing()
     for old in RENAMED:
@@ -47,6 +48,7 @@ def test_every_new_name_exists_and_no_old_one() -> None:
             assert name in known or (network and in_both_directions in known), f"{old} -> {name}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("old", RENAMED)
 def test_an_old_name_is_answered_with_the_new_one(old: str, monkeypatch: pytest.MonkeyPatch) -> None:
     group, _, file = old.partition("=")

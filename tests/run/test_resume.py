@@ -37,6 +37,7 @@ def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
         create_folder(tmp_path / "run", named=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["plain", "with space", "it's", "a=b,c", "[x]", "back\\slash", "end\\", "both\\'", "ümlaut", "(p)"]
 )

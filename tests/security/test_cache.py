@@ -25,6 +25,8 @@ from gan.data.sources.torchvision import TorchvisionDataset
 from gan.evaluation import feature_cache
 from gan.metrics.extractors import extractor
 
+pytestmark = pytest.mark.slow
+
 DECODER = Decoder((4, 4), channels=1)
 MEMORY = 256 << 20  # bytes
 

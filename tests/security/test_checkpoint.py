@@ -23,6 +23,8 @@ from gan.run.config import CONF
 from .checkpoints import DCGAN, LUT, STYLEGAN2, Bomb, checkpoint, configuration
 from .conftest import SECRET, Cage
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[dict[str, Any]], Any]
 STEM = "ema.module.stem.0.weight"
 

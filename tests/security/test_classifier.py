@@ -26,6 +26,8 @@ from gan.recognition.features import LayerFeatures
 from .checkpoints import DCGAN, Bomb, checkpoint
 from .conftest import Cage
 
+pytestmark = pytest.mark.slow
+
 PREDICT = ["recognize", "predict", "model.ckpt", "image.png", "--out", "classifier"]
 EDIT = ["edit", "model.ckpt", "--recognition", "classifier", "--set", "cat=1", "--seeds", "0", "--out", "out"]
 

@@ -22,6 +22,8 @@ from gan.latent.space import Space
 from .checkpoints import DCGAN, STYLEGAN2, checkpoint
 from .conftest import Cage
 
+pytestmark = pytest.mark.slow
+
 LATENT = 8
 NAMES = [
     "../../escaped",

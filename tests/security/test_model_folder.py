@@ -18,6 +18,8 @@ from gan.run.checkpoint_io import AtomicCheckpointIO
 from .checkpoints import DCGAN, checkpoint
 from .conftest import Cage
 
+pytestmark = pytest.mark.slow
+
 GENERATE = ["generate", "run", "--out", "out", "--seeds", "0"]
 EVALUATE = ["evaluate", "run", "--images", "8", "--extractor", "random_conv"]
 METRICS = '{"images": 8, "loss/generator": 1.5, "time/images_per_second": 4.0, "eval/kid": 0.5}\n'

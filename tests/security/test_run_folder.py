@@ -25,6 +25,8 @@ from gan.run.resume import prepare
 from tests.conftest import ROOT, environment
 from tests.run.test_run_folder import save
 
+pytestmark = pytest.mark.slow
+
 SECRET = "s3cret-token"
 MEMORY = 3 << 30  # bytes of address space; torch is not imported before a folder is refused
 

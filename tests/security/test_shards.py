@@ -21,6 +21,8 @@ from gan.data.shards.pack import pack
 from gan.data.shards.stream import StreamingDataModule
 from gan.run.launch import errors_in_one_line
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("litdata")
 
 MEMORY = 256 << 20  # bytes that reading such a folder may take

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
 from .conftest import limited, snapshot
 
+pytestmark = pytest.mark.slow
+
 av = pytest.importorskip("av")
 
 SECRET = "secret.mp4"

@@ -16,6 +16,8 @@ import pytest
 from .conftest import limited, snapshot
 from .test_images import bomb, saved
 
+pytestmark = pytest.mark.slow
+
 GIGABYTE = 1 << 30
 
 

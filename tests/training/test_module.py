@@ -295,6 +295,7 @@ def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> 
     assert all(torch.equal(value, live[name]) for name, value in module.generator.state_dict().items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_critic", [1, 2])
 def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
     """Networks whose images do not see each other, with what is drawn for each image: augmentation and latents."""

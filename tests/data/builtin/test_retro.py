@@ -68,6 +68,7 @@ def test_a_sprite_has_few_colors_on_a_whole_grid() -> None:
         assert 2 <= len(np.unique(cells.reshape(-1, 3), axis=0)) <= 16
 
 
+@pytest.mark.slow
 def test_nearest_centroids_separate_the_classes() -> None:
     def features(image: np.ndarray) -> list[float]:
         pixels = image.astype(float)
@@ -84,6 +85,7 @@ def test_nearest_centroids_separate_the_classes() -> None:
     assert (guess == label[200:]).mean() >= 0.95
 
 
+@pytest.mark.slow
 def test_near_duplicates_are_rare() -> None:
     pictures = np.stack([draw(4, index, 32, 32) for index in range(800)]).reshape(800, -1) / 255.0
     square = (pictures**2).sum(1)

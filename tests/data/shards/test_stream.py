@@ -44,6 +44,7 @@ def stream(shards: Path, **options: object) -> StreamingDataModule:
     return data
 
 
+@pytest.mark.slow
 def test_pixels_and_labels(shards: Path) -> None:
     data = stream(shards)
     assert len(data) == 96 and data.classes == ["0", "1"]
@@ -58,6 +59,7 @@ def test_pixels_and_labels(shards: Path) -> None:
     assert torch.equal(data.preview(20), torch.cat([b["image"] for b in islice(data.train_dataloader(), 3)])[:20])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ranks", "start", "flip"), [(2, 0, False), (4, 3, True), (8, 20, False)])
 def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: int, flip: bool) -> None:
     data = stream(shards, flip=flip)
@@ -67,6 +69,7 @@ def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: 
         assert torch.equal(torch.cat([share["image"] for share in shares]), expected)
 
 
+@pytest.mark.slow
 def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     table = stream(shards).table
     read: list[set[int]] = []
@@ -106,6 +109,7 @@ def test_number_of_shard_groups(count: int, batch: int, expected: int) -> None:
     assert sorted(shard for lane in found for shard in lane.shards.tolist()) == list(range(count))
 
 
+@pytest.mark.slow
 def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_path: Path) -> None:
     settings = [option for option in TINY if not option.startswith(("data.", "callback.checkpoint"))]
     settings += ["data=stream", f"data.root={shards}", "data.size=16", "data.batch_size=4", "trainer.devices=2"]

@@ -75,6 +75,7 @@ def test_bad_tables(tmp_path: Path, file: str, text: str, message: str) -> None:
         labels.read(str(tmp_path / file), NAMES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "content"),
     [

@@ -18,6 +18,7 @@ def scores(run: Path) -> list[dict[str, float]]:
     return [line for line in lines if any(name.startswith("eval/") for name in line)]
 
 
+@pytest.mark.slow
 def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = [
         "images=4",
@@ -42,6 +43,7 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
         assert two[name] == pytest.approx(one[name], rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_real_features_are_made_once(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
     first = train("images=4", "hydra.run.dir=a").stdout

@@ -23,6 +23,7 @@ def test_counting_without_a_terminal_is_two_lines(capsys: object) -> None:
     assert out.startswith("drawing: 3 ...\ndrawing: 3 in ") and out.count("\n") == 2
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
     parent, child = pty.openpty()
     terminal = environment() | {"TERM": "xterm", "COLUMNS": "160"}
