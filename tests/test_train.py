@@ -212,6 +212,7 @@ def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_
     assert state["optimizer_states"][1]["param_groups"][0]["lr"] != 1e-6
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path) -> None:
     sweep = ["-m", "seed=0,1", "images=16", "resume=auto"]
     train(*sweep)

@@ -60,6 +60,7 @@ def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
     assert len((run / "evaluation.jsonl").read_text().splitlines()) == before + len(values)
 
 
+@pytest.mark.slow
 def test_a_run_against_other_images(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert "of run:train" in gan_command("evaluate", "run", "--images", "20", "--reference", "run:train").stdout
     images(tmp_path / "others", 1000, 12)

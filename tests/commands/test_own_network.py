@@ -70,6 +70,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "own.ckpt"
 
 
+@pytest.mark.slow
 def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
     gan_command("generate", run, "--seeds", "0-2", "--out", "plain")
     gan_command("interpolate", run, "--seeds", "0,1", "--frames", "2", "--out", "a.gif")

@@ -110,6 +110,7 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     assert "layers 0-9: this generator has layers 0-5" in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, other = str(runs / "dcgan"), str(runs / "stylegan2")
     Image.new("RGB", (16, 16)).save(tmp_path / "one.png")

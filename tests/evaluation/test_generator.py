@@ -32,6 +32,7 @@ def rows(sets: Sets, extract: Any = RandomConv(), copies: float | None = None) -
     return {row.name: row.values for row in found}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("held_out", [True, False])
 def test_recall_reveals_mode_collapse(images: Tensor, held_out: bool) -> None:
     train, rest = images[:200], images[200:]

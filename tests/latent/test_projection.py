@@ -120,6 +120,7 @@ def test_a_class_is_found_or_kept_to() -> None:
     assert ((coarse - downsample(to_float(targets))[:, None]).abs().sum(2).diff(dim=1) >= 0).all()
 
 
+@pytest.mark.slow
 def test_latents_of_z_are_converted_to_w() -> None:
     space = mapped()
     targets = space.render_uint8(space.from_z(latents([1, 2], 8)))

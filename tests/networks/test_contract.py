@@ -97,6 +97,7 @@ def test_other_channels(name: str, channels: int) -> None:
     assert per_image(discriminator(images)).shape == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NOISE)
 def test_256_pixels(name: str) -> None:
     generator, discriminator = pair(name, (256, 256))

@@ -114,6 +114,7 @@ def test_data_and_model_must_fit(typed: list[str], said: str, train: Train) -> N
     assert said in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path: Path) -> None:
     options = ["data=retro_filter", f"data.root={photographs()}", "data.pairing=paired", "data.split=file"]
     small = ["data.size=32", "model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"]

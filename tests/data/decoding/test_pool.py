@@ -107,6 +107,7 @@ def test_an_isolated_process_is_restarted() -> None:
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_processes_work_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on Windows and, by default, on macOS."""
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from gan.common.progress import counting, duration
 from tests.conftest import ROOT, TINY, environment
 
