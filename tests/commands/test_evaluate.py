@@ -140,7 +140,7 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     said = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "elsewhere").stderr
     assert "note: elsewhere has another data.split_seed, and may have been trained on these images" in said
     error = gan_command("evaluate", "run", "--reference", "other", check=2).stderr
-    assert "measured by what its run has held out" in error and error.count("\n") == 1
+    assert "evaluated on the held-out images of its run" in error and error.count("\n") == 1
     whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
     whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
     command([str(ROOT / "train.py"), *whole], tmp_path)
