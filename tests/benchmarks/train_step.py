@@ -46,6 +46,7 @@ def configured(size: int, width: int, precision: str, run: Path) -> Any:
             "data.batch_size=64",
             "data.num_images=1024",
             "augment=none",
+            "data.labels=false",
             f"trainer.precision={precision}",
             "images=1000000000",
         ]
