@@ -48,6 +48,7 @@ class Base(Previews, LightningModule):
     loss: Any
     penalties: Any
     augment: Any
+    needs_pairs = False  # each image of the data must have its ground truth
     judges_alone = True  # the discriminator sees one image without its input
 
     def __init__(
@@ -133,6 +134,16 @@ class Base(Previews, LightningModule):
         """Raise UserError where the data is not what the model is trained on."""
         if hasattr(data, "inputs"):
             raise UserError("model: this generator takes latents, not images to translate; use data=folder")
+        self.check_pairs(data)
+
+    def check_pairs(self, data: Any) -> None:
+        """Raise UserError where the model or a penalty needs pairs, and the data has none."""
+        needs_pairs = self.needs_pairs or any(getattr(part, "needs_pairs", False) for part in self.penalties.values())
+        if needs_pairs and not getattr(data, "aligned", False):
+            raise UserError(
+                "pix2pix and penalty=reconstruction need pairs: use data=paired or "
+                "data=retro_filter data.pairing=paired"
+            )
 
     def initialize_from(self, data: Any) -> None:
         """Set weights of a new model from the data."""

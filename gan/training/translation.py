@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gan.common.clock import seed_of
 from gan.common.errors import UserError
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
 from gan.images.convert import to_float
@@ -20,7 +19,7 @@ from gan.metrics.color_transfer import Affine, opaque
 from gan.training.ema import EMA
 from gan.training.image_pool import ImagePool
 from gan.training.module import GAN
-from gan.training.randomness import rows, seed_global
+from gan.training.randomness import rows
 from gan.training.translation_previews import TranslationPreviews
 
 FITTED_IMAGES = 500  # of each domain, for a closed form
@@ -35,7 +34,6 @@ class Translator(TranslationPreviews, GAN):
     """
 
     step_type: type[TranslationStep] = TranslationStep
-    needs_pairs = False  # each image of the data has its ground truth
 
     def __init__(
         self, *args: Any, closed_form: Callable[[Tensor, Tensor], Affine] | None = None, **options: Any
@@ -44,9 +42,7 @@ class Translator(TranslationPreviews, GAN):
         self.closed_form = closed_form
 
     def make_step(self, batch: dict[str, Tensor]) -> Any:
-        number = self.trainer.global_step
-        seed_global(self.device, seed_of(self.seed, "global", number, self.global_rank))
-        return self.step_type(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch, number))
+        return self.step_type(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch))
 
     def renew_input(self, step: Any) -> None:
         """Do nothing: the images to translate are those of the batch."""
@@ -61,12 +57,7 @@ class Translator(TranslationPreviews, GAN):
             raise UserError(f"{size}: both sides must be multiples of {generator.multiple} for this generator")
         if min(data.size) < discriminator.min_size:
             raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.min_size} pixels")
-        needs_pairs = self.needs_pairs or any(getattr(part, "needs_pairs", False) for part in self.penalties.values())
-        if needs_pairs and not getattr(data, "aligned", False):
-            raise UserError(
-                "pix2pix and penalty=reconstruction need pairs: use data=paired or "
-                "data=retro_filter data.pairing=paired"
-            )
+        self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
         """Fit the closed form to the colors of the data; raise UserError where one domain has none."""

@@ -96,6 +96,7 @@ def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
         ),
         (["model=pix2pix"], "a translator needs data=unpaired, data=paired or data=retro_filter"),
         (["model=pix2pix", "data=retro_filter", "data.root=PHOTOS"], "need pairs: use data=paired"),
+        (["model=dcgan", "penalty=[reconstruction]"], "need pairs: use data=paired"),
         (
             ["model=cut", "data=retro_filter", "data.root=PHOTOS", "data.split=file", "data.style=fade", "data.size=8"],
             "data.size=8x8: this discriminator needs sides of at least 12 pixels",
