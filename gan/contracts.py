@@ -6,7 +6,7 @@ line which of them a part lacks. Images are (N, C, H, W) in [-1, 1], labels are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-
-Logits = Tensor | Sequence[Tensor]  # (N, ...) without sigmoid; a sequence has one tensor for each head
+from gan.losses.heads import Logits
 
 
 @runtime_checkable

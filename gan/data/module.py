@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least
+from gan.common.output import print_line
 from gan.common.size import pair
 from gan.data import split
 from gan.data.builtin import retro
@@ -157,7 +158,7 @@ class ImageDataModule(LightningDataModule):
             report_unreadable(source, found.errors)
         if found.pixel_art:
             count = f"{found.pixel_art} of {found.counts.sum()} images"
-            say(f"data.resample=auto: {count} are pixel art and resized with nearest")
+            print_line(f"data.resample=auto: {count} are pixel art and resized with nearest")
         items = np.repeat(np.arange(len(found.counts)), found.counts)  # the item of each image
         self.rows = found.rows()
         self.pixels = found.pixels
@@ -243,7 +244,9 @@ class ImageDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if state_dict["fingerprint"] != self.fingerprint:
             counts = f"{state_dict['images']:,} images then, {len(self):,} now"
-            say(f"data: the images differ from those of the checkpoint ({counts}); their order changes from here")
+            print_line(
+                f"data: the images differ from those of the checkpoint ({counts}); their order changes from here"
+            )
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
@@ -320,12 +323,6 @@ def report_unreadable(source: Any, errors: dict[int, str]) -> None:
     lines = [f"  {source.names[item]!r}: {reason}" for item, reason in itertools.islice(errors.items(), MAX_LISTED)]
     more = [f"  and {len(errors) - MAX_LISTED} more; gan data check lists them"] if len(errors) > MAX_LISTED else []
     print("\n".join(lines + more), flush=True)
-
-
-@rank_zero_only
-def say(line: str) -> None:
-    """Print a line, on rank 0 only."""
-    print(line, flush=True)
 
 
 def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:

@@ -165,7 +165,7 @@ def load_folder(path: str, options: Mapping[str, Any], **more: Any) -> Any:
     """Return the DataModule of a folder of images, set up.
 
     Args:
-        options: data options of a run, of which those in DECODING apply.
+        options: data options of a run; only those in DECODING apply.
         more: further options.
     """
     from gan.data.module import ImageDataModule

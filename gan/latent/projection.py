@@ -2,8 +2,8 @@
 
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, appendix D: Adam with a
 learning rate that ramps up and down, and noise on the latents that decays, so that the search leaves local minima.
-Differences: several initial latents, the best of which continues; a distance that first needs no network; and least
-squares at the end, which find what Adam misses.
+Differences: it starts from several latents and continues with the best; the first distance needs no network; least
+squares at the end find what Adam misses.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.contracts import Step
+from gan.contracts import TranslationStep
 
 
 class IdentityMapping(nn.Module):
@@ -26,12 +26,12 @@ class IdentityMapping(nn.Module):
         self.weight = weight
         self.interval = interval
 
-    def forward(self, step: Step) -> Tensor:
+    def forward(self, step: TranslationStep) -> Tensor:
         """Raise UserError if the generator is not a translator."""
         if hasattr(step.generator, "latent_dim"):
             raise UserError(
                 "penalty=identity: needs a translator, and this model generates images from noise; use model=cyclegan, "
                 "cut or lut"
             )
-        translated: Tensor = step.generator(step.real)
-        return self.weight * (translated.float() - step.real.float()).abs().mean()
+        translated: Tensor = step.generator(step.real_b)
+        return self.weight * (translated.float() - step.real_b.float()).abs().mean()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from gan.contracts import Step
+from gan.contracts import TranslationStep
 
 
 class Reconstruction(nn.Module):
@@ -26,5 +26,5 @@ class Reconstruction(nn.Module):
         self.weight = weight
         self.interval = interval
 
-    def forward(self, step: Step) -> Tensor:
-        return self.weight * (step.real.float() - step.fake.float()).abs().mean()
+    def forward(self, step: TranslationStep) -> Tensor:
+        return self.weight * (step.real_b.float() - step.fake_b.float()).abs().mean()

@@ -74,12 +74,13 @@ class GAN(Base):
 
     def make_step(self, batch: dict[str, Tensor]) -> Any:
         """Return the step of a batch. Its random numbers depend on (seed, batch) alone, so that resume is exact."""
+        shared = self.parts_of(batch["image"], batch)
+        return LatentStep(z=self.latents(shared["batch"], "discriminator"), **shared)
+
+    def parts_of(self, real: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
+        """Seed the batch, and return the fields of its step that do not depend on what the generator takes."""
         number = self.trainer.global_step
         seed_global(self.device, seed_of(self.seed, "global", number, self.global_rank))
-        return LatentStep(z=self.latents(number, "discriminator"), **self.parts_of(batch["image"], batch, number))
-
-    def parts_of(self, real: Tensor, batch: dict[str, Tensor], number: int) -> dict[str, Any]:
-        """Fields of a step that do not depend on what the generator takes."""
         real = to_float(real)
         networks = {"generator": self.generator, "discriminator": self.discriminator}
         augmented = Augmented(self.augment, augmentation(self, number, (real.shape[2], real.shape[3])))

@@ -120,7 +120,7 @@ def test_the_pictures_own_features_are_not_moved_and_its_heads_are() -> None:
 
 @pytest.mark.parametrize("generator", [nn.Identity(), Generator(3, 4, 1)])
 def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> None:
-    step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake=torch.zeros(1, 3, 16, 16))
+    step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake_b=torch.zeros(1, 3, 16, 16))
     with pytest.raises(UserError, match=r"patch_nce"):
         PatchNCE(3, 4, (0, 9), identity=False)(step)
 

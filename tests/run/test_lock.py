@@ -88,21 +88,19 @@ def test_a_job_that_is_started_again_waits_for_the_one_before(
     assert not lock.is_lost(tmp_path)
 
 
-def test_the_lock_of_another_machine_is_taken_over_without_a_heartbeat(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "LEASE", 1.5)
     monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
+
+
+def test_the_lock_of_another_machine_is_taken_over_without_a_heartbeat(short_lease: None, tmp_path: Path) -> None:
     foreign(tmp_path)
     lock.acquire(tmp_path)
     assert not lock.is_lost(tmp_path)
 
 
-def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lock, "LEASE", 1.5)
-    monkeypatch.setattr(lock, "HEARTBEAT", 0.5)
+def test_the_lock_of_another_machine_with_a_heartbeat_is_respected(short_lease: None, tmp_path: Path) -> None:
     path = foreign(tmp_path)
     beat = f"import os, time\nwhile True: os.utime({str(path)!r}); time.sleep(0.2)"
     heart = subprocess.Popen([sys.executable, "-c", beat])
