@@ -133,10 +133,9 @@ def looked_at(run: Path, seen: int, logged: int) -> tuple[int, dict[str, int]]:
     lock.acquire(run)
     newest = checkpoints.repair(run)
     lock.release()
-    if newest is None:
-        return logged, {"lost": 1, "best wrong": 0, "leavings": 0}
-    check_resumable(load(newest), newest)
-    reached = checkpoints.images_of(newest)
+    if newest is not None:
+        check_resumable(load(newest), newest)
+    reached = 0 if newest is None else checkpoints.images_of(newest)  # none yet: killed inside the first save
     scores = {line["images"]: line[SCORE] for line in read_metrics(run / run_folder.METRICS) if SCORE in line}
     trained = {images: score for images, score in scores.items() if 0 < images <= reached}
     expected = min(trained, key=lambda images: (trained[images], images)) if trained else None
