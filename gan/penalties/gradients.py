@@ -9,6 +9,7 @@ from gan.common.compile import uncompiled
 from gan.common.errors import UserError
 from gan.contracts import Step
 from gan.losses.heads import at_least_fp32, per_image
+from gan.networks.second_derivatives import SecondDerivatives
 
 
 def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
@@ -23,7 +24,9 @@ def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
     images = at_least_fp32(images.detach()).requires_grad_(True)
     # Squares of half-precision gradients underflow.
     with uncompiled(step.discriminator), torch.autocast(images.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(per_image(step.critic(images)).sum(), images, create_graph=True)
+        with SecondDerivatives():
+            logits = per_image(step.critic(images))
+        (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3))
 
 

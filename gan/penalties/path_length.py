@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gan.common.distributed import over_ranks
 from gan.common.errors import UserError
 from gan.contracts import LatentStep
+from gan.networks.second_derivatives import SecondDerivatives
 
 
 class PathLength(nn.Module):
@@ -45,7 +46,8 @@ class PathLength(nn.Module):
         label = None if step.label is None else step.label[:n]
         with torch.autocast(step.z.device.type, enabled=False):  # squares of half-precision gradients underflow
             w = generator.mapping(step.z[:n], label).expand(generator.num_ws, -1, -1)  # (num_ws, n, latent_dim)
-            images = generator.synthesis(w)
+            with SecondDerivatives():
+                images = generator.synthesis(w)
             noise = torch.randn_like(images) / images[0, 0].numel() ** 0.5
             (gradient,) = torch.autograd.grad((images * noise).sum(), w, create_graph=True)
             lengths = gradient.square().sum(2).mean(0).sqrt()  # (n,)

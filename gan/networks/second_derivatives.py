@@ -1,0 +1,139 @@
+"""Convolutions whose second derivatives are convolutions again.
+
+A gradient penalty differentiates the backward pass of a network. For the backward pass of a grouped convolution PyTorch
+runs one convolution per group, and for gradients of weights it runs convolutions whose kernels have the size of the
+feature map. But the backward pass of a convolution is linear in the weight and in the incoming gradient: each of its
+derivatives is again a convolution, its input gradient or its weight gradient, and takes one kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.overrides import TorchFunctionMode
+
+Options = tuple[Any, ...]  # stride, padding, dilation, transposed, output padding, groups: those of aten.convolution
+aten = torch.ops.aten
+
+
+class Convolution(Function):
+    """y = convolution(x, weight) + bias; linear in x and in the weight."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.options = options
+        y: Tensor = aten.convolution(x, weight, bias, *options)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        needs_x, needs_weight, needs_bias, _ = ctx.needs_input_grad
+        return (
+            InputGradient.apply(grad, weight, x, ctx.options) if needs_x else None,
+            WeightGradient.apply(grad, x, weight, ctx.options) if needs_weight else None,
+            grad.sum((0, 2, 3)) if needs_bias else None,
+            None,
+        )
+
+
+class InputGradient(Function):
+    """The gradient with respect to an input like x; linear in the gradient of y and in the weight."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, weight: Tensor, x: Tensor, options: Options) -> Tensor:
+        ctx.save_for_backward(grad, weight)
+        ctx.options = options
+        found: Tensor = aten.convolution_backward(grad, x, weight, None, *options, (True, False, False))[0]
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
+        grad, weight = ctx.saved_tensors
+        needs_grad, needs_weight, *_ = ctx.needs_input_grad
+        return (
+            Convolution.apply(upper, weight, None, ctx.options) if needs_grad else None,
+            WeightGradient.apply(grad, upper, weight, ctx.options) if needs_weight else None,
+            None,
+            None,
+        )
+
+
+class WeightGradient(Function):
+    """The gradient with respect to a weight like `weight`; linear in the gradient of y and in x."""
+
+    @staticmethod
+    def forward(ctx: Any, grad: Tensor, x: Tensor, weight: Tensor, options: Options) -> Tensor:
+        ctx.save_for_backward(grad, x)
+        ctx.options = options
+        found: Tensor = aten.convolution_backward(grad, x, weight, None, *options, (False, True, False))[1]
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, upper: Tensor) -> tuple[Tensor | None, ...]:
+        grad, x = ctx.saved_tensors
+        needs_grad, needs_x, *_ = ctx.needs_input_grad
+        return (
+            Convolution.apply(x, upper, None, ctx.options) if needs_grad else None,
+            InputGradient.apply(grad, upper, x, ctx.options) if needs_x else None,
+            None,
+            None,
+        )
+
+
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Iterable[int] = 1,
+    padding: int | Iterable[int] = 0,
+    dilation: int | Iterable[int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """As torch.nn.functional.conv2d, for a batch and a padding in numbers."""
+    options = pair(stride), pair(padding), pair(dilation), False, (0, 0), groups
+    return apply(input, weight, bias, options)
+
+
+def conv_transpose2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | Iterable[int] = 1,
+    padding: int | Iterable[int] = 0,
+    output_padding: int | Iterable[int] = 0,
+    groups: int = 1,
+    dilation: int | Iterable[int] = 1,
+) -> Tensor:
+    """As torch.nn.functional.conv_transpose2d, for a batch."""
+    options = pair(stride), pair(padding), pair(dilation), True, pair(output_padding), groups
+    return apply(input, weight, bias, options)
+
+
+def apply(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
+    """Convolve in the precision that autocast uses for convolutions."""
+    if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
+        precision = torch.get_autocast_dtype(x.device.type)
+        x, weight = x.to(precision), weight.to(precision)
+        bias = None if bias is None else bias.to(precision)
+    y: Tensor = Convolution.apply(x, weight, bias, options)
+    return y
+
+
+def pair(value: int | Iterable[int]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+REPLACED: dict[Any, Callable[..., Tensor]] = {torch.conv2d: conv2d, torch.conv_transpose2d: conv_transpose2d}
+
+
+class SecondDerivatives(TorchFunctionMode):
+    """A context for the forward pass of a network that will be differentiated twice, whoever wrote the network."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return REPLACED.get(func, func)(*args, **(kwargs or {}))
