@@ -12,10 +12,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.common.errors import UserError
 from gan.networks.grid import base_grid
+from gan.networks.spectral import spectral_norm
 
 MULTIPLES = (
     16,

@@ -11,10 +11,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
 from gan.common.errors import UserError
 from gan.networks.lite0 import pretrained
+from gan.networks.spectral import spectral_norm
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
 CHANNELS = (24, 40, 112, 320)  # of their outputs
