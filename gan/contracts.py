@@ -102,7 +102,8 @@ class Penalty(Protocol):
 
     Optional member:
 
-    needs_pairs: bool            it compares a translation with its ground truth
+    needs_pairs: bool                   it compares a translation with its ground truth
+    differentiates: "real" | "fake"     it differentiates D at these images, and takes the pass from `Step.passes`
     """
 
     network: Literal["generator", "discriminator"]
@@ -206,6 +207,7 @@ class Step:
     augmented: Callable[[Tensor], Tensor]  # applied to real and generated images alike
     real_logits: Any = None
     fake_logits: Any = None
+    passes: dict[str, tuple[Tensor, Any]] = field(default_factory=dict)  # "real", "fake": images, and their logits
 
     def generate(self) -> None:
         """Set `fake` to new images of the generator."""

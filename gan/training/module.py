@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from gan.common.clock import crosses, seed_of
 from gan.contracts import Augmented, LatentStep
 from gan.images.convert import to_float
-from gan.losses.heads import per_image
+from gan.losses.heads import Logits, per_image
+from gan.networks.precision import autocast_dtype
+from gan.penalties.gradients import differentiable_pass
 from gan.training.base import Base
 from gan.training.finite_step import step_if_finite
 from gan.training.loss_log import SKIPPED
@@ -47,7 +50,9 @@ class GAN(Base):
                 if not one_pass:
                     with torch.no_grad():
                         part.generate()
-                self.accumulate(self.discriminator_loss(part), len(part.real) / len(step.real), terms)
+                with parametrize.cached():  # spectral normalization once for all passes
+                    losses = self.discriminator_loss(part)
+                self.accumulate(losses, len(part.real) / len(step.real), terms)
             skipped = step_if_finite(self.trainer, discriminator_optimizer, counted=True)
         self.loss_log.add({SKIPPED + "discriminator": skipped, **terms})
         self.update_logit_stats(step, parts)
@@ -61,9 +66,11 @@ class GAN(Base):
                 generator_optimizer.zero_grad()
                 terms = {}
                 for part in parts:
-                    if not one_pass:
-                        part.generate()
-                    self.accumulate(self.generator_loss(part), len(part.real) / len(step.real), terms)
+                    with parametrize.cached():
+                        if not one_pass:
+                            part.generate()
+                        losses = self.generator_loss(part)
+                    self.accumulate(losses, len(part.real) / len(step.real), terms)
                 skipped = step_if_finite(self.trainer, generator_optimizer, counted=False)
             self.loss_log.add({SKIPPED + "generator": skipped, **terms})
             for average in (self.ema, *self.power_ema):
@@ -103,10 +110,20 @@ class GAN(Base):
 
     def discriminator_loss(self, step: Any) -> dict[str, Tensor]:
         """Terms of the discriminator's loss by name; their sum is minimized."""
-        step.real_logits = step.critic(step.real)
-        step.fake_logits = step.critic(self.fakes_for_discriminator(step))
+        step.passes = {}
+        step.real_logits = self.judge(step, "real", step.real)
+        step.fake_logits = self.judge(step, "fake", self.fakes_for_discriminator(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
+
+    def judge(self, step: Any, name: str, images: Tensor) -> Logits:
+        """D's logits of the images; the pass is kept in the step where a penalty that is due differentiates it."""
+        parts = [part for part in self.penalties.values() if getattr(part, "differentiates", None) == name]
+        if autocast_dtype(images) != torch.float16 and any(self.is_due(part, step) for part in parts):
+            step.passes[name] = differentiable_pass(step, images)
+            return step.passes[name][1]
+        logits: Logits = step.critic(images)
+        return logits
 
     def fakes_for_discriminator(self, step: Any) -> Tensor:
         """The generated images that the discriminator is trained on."""
@@ -132,12 +149,16 @@ class GAN(Base):
 
     def penalty_terms(self, network: str, step: Any) -> dict[str, Tensor]:
         """Penalties of a network. Lazy ones are 0 except in every `interval`-th update, where they count that often."""
-        updates = step.batch // self.n_critic if network == "generator" else step.batch
         return {
-            f"penalty/{name}": part.interval * part(step) if updates % part.interval == 0 else step.real.new_zeros(())
+            f"penalty/{name}": part.interval * part(step) if self.is_due(part, step) else step.real.new_zeros(())
             for name, part in self.penalties.items()
             if part.network == network
         }
+
+    def is_due(self, penalty: Any, step: Any) -> bool:
+        """Whether the penalty's network has had a multiple of its interval of updates."""
+        updates: int = step.batch // self.n_critic if penalty.network == "generator" else step.batch
+        return updates % penalty.interval == 0
 
     def accumulate(self, losses: dict[str, Tensor], fraction: float, terms: dict[str, Tensor]) -> None:
         """Add the gradients of a micro-batch's loss, and its terms to `terms`.
