@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -67,6 +68,8 @@ def fit(
     model.config = to_plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
+    if trainer.strategy.root_device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, for what autocast leaves in fp32
     if cfg.init_from and not cfg.resume:
         load_weights(model, Path(cfg.init_from))
     print_summary(trainer, model, data, run)

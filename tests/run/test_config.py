@@ -161,3 +161,15 @@ def test_adam_is_fused_where_it_leaves_bad_steps_out(monkeypatch: pytest.MonkeyP
     ):  # fmt: skip
         cfg = compose([f"trainer.accelerator={accelerator}", f"trainer.precision={precision}"])
         assert cfg.model.generator_optimizer.fused is expected
+
+
+@pytest.mark.parametrize(
+    ("device", "deterministic", "expected"),
+    [("cuda", False, True), ("cuda", True, None), ("cuda", "warn", None), ("cpu", False, None)],
+)
+def test_cudnn_measures_its_algorithms_on_cuda(
+    device: str, deterministic: bool | str, expected: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: device)
+    cfg = compose([f"trainer.deterministic={deterministic}", "trainer.precision=32-true"])
+    assert cfg.trainer.benchmark is expected
