@@ -26,7 +26,8 @@ FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*
 def overrides(file: Path) -> list[str]:
     group, name = file.parts
     choice = f"{group}=[{name}]" if group in MULTI else f"{group}={name}"
-    return [choice, *(["data.a=one", "data.b=other"] if name == "unpaired" else ["data.root=somewhere"])]
+    unpaired = name in ("unpaired", "paper_cyclegan", "paper_cut")
+    return [choice, *(["data.a=one", "data.b=other"] if unpaired else ["data.root=somewhere"])]
 
 
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
