@@ -17,7 +17,7 @@ class BuiltinImages:
     """The first `count` images of `retro.draw` of the given classes, drawn at the training size."""
 
     where = "data=retro"
-    title = "drawing retro images"
+    title = "generating retro images"
     trusted = True
 
     def __init__(self, count: int, classes: Sequence[str] = retro.CLASSES) -> None:
