@@ -106,7 +106,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
         (["edit", run, "--latents", "x", "--class", "neon", "--out", "new"], "--class"),
         (["edit", run, "--device", "none", "--out", "new"], "torch cannot use it here"),
-        (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
+        (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "belongs to another model"),
         (["edit", run, "--directions", "none", "--out", "new"], "no such file"),
         (["edit", run, *found, "--out", "there"], "--force"),
     ):

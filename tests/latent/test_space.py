@@ -60,6 +60,6 @@ def test_truncation_goes_from_the_mean_image_to_what_was_learned() -> None:
 
 
 def test_missing_spaces() -> None:
-    for name, said in (("w", "no mapping"), ("q", "choose z, or w")):
+    for name, said in (("w", "need a mapping"), ("q", "choose z, or w")):
         with pytest.raises(UserError, match=said):
             Space(dcgan.Generator((16, 16), width=4), name)

@@ -119,11 +119,11 @@ def test_vectors_of_another_kind(what: str, use: str, models: Cage) -> None:
 ABOUT: dict[str, tuple[dict[str, Any], str]] = {
     "space unknown": ({"space": "q"}, "latent space 'q'"),
     "space missing": ({"space": None}, "latent space"),
-    "space another": ({"space": "w"}, "no mapping"),
+    "space another": ({"space": "w"}, "need a mapping network"),
     "space a list": ({"space": ["z"]}, "no text"),
-    "labels missing": ({"labels": None}, "holds no latents of images"),
+    "labels missing": ({"labels": None}, "contains no latents of images"),
     "labels no JSON": ({"labels": "{"}, "labels cannot be read"),
-    "labels a list": ({"labels": "[1]"}, "no JSON object"),
+    "labels a list": ({"labels": "[1]"}, "not a JSON object"),
     "labels a number": ({"labels": 3}, "no text"),
     "labels deep": ({"labels": "[" * 100_000}, "labels cannot be read"),
     "labels where there are no classes": ({"labels": '{"a": 0}'}, "no classes"),
@@ -162,15 +162,15 @@ def test_latents_of_two_shapes(models: Cage) -> None:
     write(models, {"a": torch.zeros(LATENT), "b": torch.zeros(layers, LATENT)}, "stylegan2")
     assert "different shapes" in models.run(*edit("stylegan2"))
     write(models, {"a": torch.zeros(LATENT)}, "stylegan2", space="z")
-    assert "w of this generator is needed" in models.run(*edit("stylegan2"))
+    assert "this generator needs vectors of w" in models.run(*edit("stylegan2"))
 
 
 def test_directions_are_no_latents_and_latents_no_directions(models: Cage) -> None:
     path = write(models, {"sefa0": torch.zeros(LATENT)})
     directions = ["edit", "dcgan.ckpt", "--directions", "x.safetensors", "--out", "out", "--set", "sefa0=1"]
-    assert "holds latents of images" in models.run(*directions)
+    assert "contains latents of images" in models.run(*directions)
     write(models, {"sefa0": torch.zeros(LATENT)}, labels=None)
-    assert "holds no latents" in models.run(*edit())
+    assert "contains no latents" in models.run(*edit())
     models.run(*directions, "--seeds", "0", check=0)
     write(models, {"sefa0": torch.full((LATENT,), torch.nan)}, labels=None)
     assert "not finite" in models.run(*directions)
