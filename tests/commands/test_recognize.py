@@ -100,7 +100,7 @@ def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command:
         "recognize", "fit", run, "--no-baselines", "--classifier", "svm", "--out", "own", "--folds", "3"
     ).stdout
     assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
-    assert "it has seen the labels" in said  # the run was trained with these very classes
+    assert "its results are biased if the classes are the same" in said  # the run was trained with these very classes
     images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
     assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,score")
     lines = gan_command("recognize", "score", run, "--images", "24").stdout.splitlines()
@@ -135,7 +135,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
     said = gan_command(
         "recognize", "fit", run, data, "--no-baselines", "--folds", "3", "--out", "there", "--split", "folder"
     ).stdout
-    assert "split by file, since they have fewer than 3 groups of --split folder: neon, poster\n" in said
+    assert "groups of --split folder, which are split by file instead: neon, poster\n" in said
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "classifier.json").write_text("[]")
     shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
@@ -151,7 +151,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
         (["fit", run, data, "--no-baselines", "--out", "there/classifier.json/in"], "cannot be created"),
         (["predict", run, data, "--out", "new"], "fit one with gan recognize fit"),
         (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
-        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
+        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "belongs to another run or checkpoint"),
         (["predict", run, "none", "--out", "there"], "no folder"),
     ):
         error = gan_command("recognize", *words, check=2).stderr
