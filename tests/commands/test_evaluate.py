@@ -138,16 +138,16 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert "note: the best checkpoint was selected on these images; use --checkpoint last" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
     said = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "elsewhere").stderr
-    assert "note: elsewhere has another data.split_seed, and may have been trained on these images" in said
+    assert "note: elsewhere has a different data.split_seed, so it may have been trained on these images" in said
     error = gan_command("evaluate", "run", "--reference", "other", check=2).stderr
     assert "evaluated on the held-out images of its run" in error and error.count("\n") == 1
     whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
     whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
     command([str(ROOT / "train.py"), *whole], tmp_path)
     said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
-    assert "note: no images were held out, so these are training images; use data.split=file" in said
+    assert "note: no images were held out, so training images are translated; train with data.split=file" in said
     error = gan_command("evaluate", "whole", "--reference", "whole:val", check=2).stderr
-    assert "error: whole: has held out no images" in error.splitlines()[-1] and error.count("error") == 1
+    assert "error: whole: has no held-out images" in error.splitlines()[-1] and error.count("error") == 1
 
 
 @pytest.mark.parametrize("words", [["--pairs", "pairs.png"], []])

@@ -48,7 +48,7 @@ def test_noise_is_worse_than_blur_and_has_no_rate_of_copies(images: Tensor) -> N
     assert "copies" not in found["generated"]
     assert found["other real images"]["kid"] < found["blurred 4x"]["kid"] < found["generated"]["kid"]
     lines = generator.warnings(generator.Row("generated", 60, 100, found["generated"]), 896)
-    assert len(lines) == 2 and "bias" in lines[0] and "differ too much from real ones" in lines[1]
+    assert len(lines) == 2 and "bias" in lines[0] and "are too unlike real ones" in lines[1]
 
 
 def test_the_metrics_do_not_depend_on_the_order(images: Tensor) -> None:
