@@ -274,7 +274,7 @@ def test_images_far_larger_than_what_was_seen_are_said(run: Path, gan_command: T
     noise(120, 100).save(tmp_path / "near.png")
     noise(140, 100).save(tmp_path / "far.png")
     assert "note" not in gan_command("translate", str(run), "near.png", "a.png").stdout
-    assert "note: images have 140 pixels a side, and were reduced to 32" in gan_command(
+    assert "note: an image has a side of 140 pixels, but training images were downsampled to 32" in gan_command(
         "translate", str(run), "far.png", "b.png"
     ).stdout  # fmt: skip
 
@@ -306,13 +306,13 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["RUN", "in", "in/out"], "lies in the input folder"),
-        (["RUN", "in", "in"], "lies in the input folder"),
-        (["RUN", "in/gray.png", "in/gray.png"], "is an input; give another output"),
-        (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
-        (["RUN", "in", "in/gray.png"], "lies in the input folder"),
-        (["RUN", "in", "notes.txt"], "is a file; give a folder"),
-        (["RUN", "in/gray.png", "out.tga"], "out.tga: its ending is not that of an image format"),
+        (["RUN", "in", "in/out"], "is in the input folder"),
+        (["RUN", "in", "in"], "is in the input folder"),
+        (["RUN", "in/gray.png", "in/gray.png"], "is both input and output; give another output"),
+        (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: is in the input folder"),
+        (["RUN", "in", "in/gray.png"], "is in the input folder"),
+        (["RUN", "in", "notes.txt"], "is a file; the output for a folder must be a folder"),
+        (["RUN", "in/gray.png", "out.tga"], "out.tga: images cannot be written with this extension"),
         (["RUN", "nothing", "out"], "there is no folder 'nothing'"),
         (["RUN", "nothing.mkv", "out"], "there is no file 'nothing.mkv'"),
         (["RUN", "hollow", "out"], "no image"),

@@ -63,5 +63,5 @@ def test_videos(ending: str, tmp_path: Path) -> None:
 
 
 def test_other_endings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="ends in one of"):
+    with pytest.raises(UserError, match="use one of the extensions"):
         animation.save(frames(3), tmp_path / "a.jpg", rate=25)
