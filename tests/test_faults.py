@@ -90,7 +90,7 @@ def test_a_file_that_turns_bad_without_a_cache(folder: Path, tmp_path: Path, wor
     with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked")) as process:
         (folder / "7.png").write_bytes(good[:40])
         line = ending(process)
-        assert line.startswith(f"error: '{folder}/7.png' was readable when the run started and no longer is")
+        assert line.startswith(f"error: '{folder}/7.png' can no longer be read")
         assert not Path(f"/proc/{process.pid}").exists()
     (folder / "7.png").write_bytes(good)
     assert "every image is decoded each time it is used" in resume(folder, cache=str(tmp_path / "blocked"))

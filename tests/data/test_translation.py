@@ -158,10 +158,10 @@ def test_unpaired_sides_have_independent_orders(tmp_path: Path, capsys: pytest.C
         Image.open(file).convert("LA").save(file)
     UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).prepare_data()
     said = capsys.readouterr().out
-    assert "note: files of data.b are gray, those of data.a are not; data.channels=3" in said
-    assert "note: files of data.b are with alpha, those of data.a are not; data.channels=3" in said
+    assert "note: files of data.b are gray, but files of data.a are not; data.channels=3" in said
+    assert "note: files of data.b are with alpha, but files of data.a are not; data.channels=3" in said
     assert data.ground_truth(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
-    with pytest.raises(UserError, match="1 training image, at least two are needed"):
+    with pytest.raises(UserError, match="1 training image, but at least two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
         UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 

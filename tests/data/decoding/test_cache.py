@@ -227,7 +227,7 @@ def test_without_a_cache_images_are_decoded_each_time(
     found = cache.load_images(source, decoder)
     assert list(found.errors) == [1]
     source.texts["c"] = "bad"
-    with pytest.raises(UserError, match="'c' was readable when the run started and no longer is"):
+    with pytest.raises(UserError, match="'c' can no longer be read"):
         found.pixels[found.first[[2]]]
 
 
