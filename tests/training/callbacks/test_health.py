@@ -72,7 +72,7 @@ def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.Captur
     health = Health(interval=8, first=8, num_images=4)
     fit(module, 8, health)
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
-    assert said[0].startswith("health: at 8 images: mode collapse: samples differ 0% as much")
+    assert said[0].startswith("health: at 8 images: mode collapse: the mean distance between samples is 0% of that")
     assert sum("mode collapse" in line and "Try init_from=" in line for line in said) == 1
     assert said[-1].startswith("health: at the end, ") and "mode collapse" in said[-1]
     again = Health(interval=8, first=8, num_images=4)
