@@ -101,5 +101,5 @@ def test_least_squares_has_the_papers_other_choice() -> None:
 
 
 def test_a_paired_loss_asks_for_the_real_logits() -> None:
-    with pytest.raises(UserError, match="real images' logits"):
+    with pytest.raises(UserError, match="logits of real images"):
         Relativistic().generator(None, torch.zeros(1))

@@ -148,7 +148,7 @@ def test_values_are_fp32_under_autocast(penalty: type) -> None:
 
 @pytest.mark.parametrize("penalty", [ApproximateR1, ApproximateR2])
 def test_two_looks_are_at_the_same_network(penalty: type) -> None:
-    with pytest.raises(UserError, match="dropout changes between"):
+    with pytest.raises(UserError, match="dropout of this discriminator differs between"):
         penalty()(step(Layers(nn.Flatten(), nn.Dropout(0.3), nn.Linear(60, 1), nn.Flatten(0))))
     normalized = Layers(nn.Flatten(), spectral_norm(nn.Linear(60, 1)), nn.Flatten(0))
     linear = penalty(weight=2.0, sigma=1e-3)(step(normalized))  # of a linear D the slope along e is w e

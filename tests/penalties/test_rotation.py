@@ -50,7 +50,7 @@ def test_turns_are_learned() -> None:
 
 
 def test_images_that_cannot_be_turned() -> None:
-    with pytest.raises(UserError, match="needs square images, and these are 16x24"):
+    with pytest.raises(UserError, match="needs square images, but these are 16x24"):
         Rotation((16, 24))
 
 
