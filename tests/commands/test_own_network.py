@@ -1,4 +1,4 @@
-"""The README's network, which has only `latent_dim` and `forward`, in all commands: it works, or one line says why."""
+"""The network of the README, which has only `latent_dim` and `forward`: all commands work or print a one-line error."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
         (["translate", "IMAGE", "o.png"], "is not a translator"),
     ],
 )
-def test_what_the_network_lacks_is_one_line(
+def test_missing_members_of_the_network_are_an_error_of_one_line(
     words: list[str], said: str, run: str, gan_command: Train, tmp_path: Path
 ) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "image.png")

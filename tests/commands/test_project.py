@@ -74,9 +74,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     assert "10 frames" in said.stdout
 
 
-def test_names_that_are_no_text_and_images_that_are_partly_clear(
-    runs: Path, gan_command: Train, tmp_path: Path
-) -> None:
+def test_names_that_are_not_utf8_and_transparent_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGBA", (16, 16), (200, 0, 0, 99)).save(tmp_path / "in" / "clear.png")
     (tmp_path / "in" / "clear.png").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png"))
@@ -144,9 +142,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
     model = gan.load(run)
-    with pytest.raises(
-        UserError, match=r"shape torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"
-    ):
+    with pytest.raises(UserError, match=r"shape torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"):
         model.project(model.generate([0]).float())
     with pytest.raises(UserError, match="brightness=nan: give a finite number"):
         model.edit(*model.latents([0]), brightness=float("nan"))

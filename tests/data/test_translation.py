@@ -1,4 +1,4 @@
-"""Paired and unpaired data: matching, the photographs of each side, and equal crops on both."""
+"""Paired and unpaired data: matching of files, the photographs of each side, and equal crops on both sides."""
 
 from itertools import islice
 from pathlib import Path
@@ -137,7 +137,9 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
 
 def test_too_few_groups_raise(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
-    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], at least two are needed"):
+    with pytest.raises(
+        UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], but at least two are needed"
+    ):
         StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
     with pytest.raises(UserError, match=r"data\.pairing=disjoint needs data\.split"):
         StyledDataModule(str(tmp_path), "film", split=None)

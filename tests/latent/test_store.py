@@ -1,4 +1,4 @@
-"""Vectors come back from their file, to the generator that they are of alone."""
+"""Vectors are read from a file only for the generator for which they were written."""
 
 from pathlib import Path
 
