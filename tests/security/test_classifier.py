@@ -190,7 +190,7 @@ def test_what_is_no_file(name: str, what: str, parts: Parts, cage: Cage) -> None
         path.mkdir()
     elif what == "a pipe":
         os.mkfifo(path)
-    assert "holds no classifier" in cage.run(*PREDICT)
+    assert "contains no classifier" in cage.run(*PREDICT)
 
 
 NOT_EXTRACTORS = [

@@ -120,14 +120,14 @@ ABOUT: dict[str, tuple[dict[str, Any], str]] = {
     "space unknown": ({"space": "q"}, "latent space 'q'"),
     "space missing": ({"space": None}, "latent space"),
     "space another": ({"space": "w"}, "need a mapping network"),
-    "space a list": ({"space": ["z"]}, "no text"),
+    "space a list": ({"space": ["z"]}, "not text"),
     "labels missing": ({"labels": None}, "contains no latents of images"),
     "labels no JSON": ({"labels": "{"}, "labels cannot be read"),
     "labels a list": ({"labels": "[1]"}, "not a JSON object"),
-    "labels a number": ({"labels": 3}, "no text"),
+    "labels a number": ({"labels": 3}, "not text"),
     "labels deep": ({"labels": "[" * 100_000}, "labels cannot be read"),
     "labels where there are no classes": ({"labels": '{"a": 0}'}, "no classes"),
-    "of another model": ({"generator": "0"}, "of another model"),
+    "of another model": ({"generator": "0"}, "to another model"),
 }
 LABELS = [
     "{}",
