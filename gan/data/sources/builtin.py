@@ -10,11 +10,11 @@ from gan.common.errors import UserError
 from gan.data.builtin import retro
 from gan.data.decoding.decode import DecodedImage, Decoder
 
-SEED = 0  # the same images whatever the seed of the run, so that runs are comparable
+SEED = 0  # the same images for all seeds of a run, so that runs are comparable
 
 
 class BuiltinImages:
-    """The first `count` images of `retro.draw` of the given classes, drawn at the training size."""
+    """The first `count` images of `retro.draw` in the given classes, generated at the training size."""
 
     where = "data=retro"
     title = "generating retro images"
