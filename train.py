@@ -22,9 +22,9 @@ from gan.run.launch import errors_in_one_line, launch
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    """Train, and return the objective."""
+    """Train a model, and return the objective of a sweep."""
     with errors_in_one_line():
-        import torch  # imported late, so that errors in options appear quickly
+        import torch  # imported late, so that errors in options are printed quickly
         from hydra.utils import instantiate
 
         from gan.common.clock import seed_of

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # defined here since importing typing takes longer than everything else in this file
+TYPE_CHECKING = False  # defined here, because importing typing takes longer than the rest of this file
 if TYPE_CHECKING:
     from gan.model import load as load
 
@@ -10,7 +10,7 @@ __all__ = ["load"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "load":  # imported on first use, since it needs torch and `gan --help` does not
+    if name == "load":  # imported on first use, because it imports torch, which `gan --help` does not need
         from gan.model import load
 
         return load

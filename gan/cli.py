@@ -1,4 +1,4 @@
-"""The `gan` command. Each sub-command is a file in gan/commands, imported only when it is used."""
+"""The `gan` command. Each sub-command is a module in gan/commands, which is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ COMMANDS = {
     "project": "project images to latents",
     "translate": "translate images into the style of a trained translator",
     "recognize": "classify images with the features of a discriminator",
-    "evaluate": "evaluate the quality and memorization of a run's or a folder's images",
+    "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "data": "check a folder of images before training, pack shards, manage the cache",
 }
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that does not repeat a long argument in its error message."""
+    """A parser that shortens long arguments in error messages."""
 
     def error(self, message: str) -> NoReturn:
         super().error(to_line(message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a sub-command and return its exit code; print one line and return 2 for an error of the user."""
+    """Run a sub-command and return its exit code: 2 after an error that users can fix, which is printed in one line."""
     with signals.as_keyboard_interrupt():
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
@@ -54,7 +54,7 @@ def execute(arguments: Sequence[str]) -> int:
         parsed = build_parser(arguments).parse_args(arguments)
         code: int | None = parsed.execute(parsed)
         sys.stdout.flush()  # here, where errors are caught
-    except BrokenPipeError:  # nobody reads the rest, as in `gan compare ... | head`
+    except BrokenPipeError:  # the reader has exited, as in `gan compare ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (UserError, OSError) as error:
@@ -66,7 +66,7 @@ def execute(arguments: Sequence[str]) -> int:
 
 
 def build_parser(arguments: Sequence[str]) -> Parser:
-    """Return the parser, with the options of the sub-command that the arguments name; only that one is imported."""
+    """Return the parser. Only the sub-command named by the arguments is imported and gets its options."""
     parser = Parser(prog="gan", description="Work with GANs that train.py has trained.")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((word for word in arguments if not word.startswith("-")), None)

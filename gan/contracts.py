@@ -1,7 +1,7 @@
-"""What each part must offer, and the steps that losses, penalties and augmentations see.
+"""The interfaces of all parts, and the steps that are passed to losses, penalties and augmentations.
 
-There is no registry and no base class: a part is any `nn.Module` with the members of its Protocol. `check` says in one
-line which of them a part lacks. Images are (N, C, H, W) in [-1, 1], labels are (N,) class indices.
+A part is any `nn.Module` with the members of its Protocol; it needs no base class and no registration. If a part lacks
+members, `check` names them. Images are (N, C, H, W) in [-1, 1], labels are (N,) class indices.
 """
 
 from __future__ import annotations
@@ -23,28 +23,28 @@ class Generator(Protocol):
 
     Optional members, which some commands and penalties need:
 
-    classes: int                 number of classes of the labels; 0 or missing: unconditional
-    latent_weights()             list of weights (outputs, latent_dim) through which the latent enters (SeFa)
-    synthesis_layers             modules from the smallest grid to the image (another size, GANSpace)
+    classes: int                 number of classes; 0 or missing for an unconditional generator
+    latent_weights()             list of weights (outputs, latent_dim) that are applied to the latent (for SeFa)
+    synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
     """
 
     latent_dim: int
 
     def __call__(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) -> images."""
+        """Return images for z (N, latent_dim)."""
         ...
 
 
 @runtime_checkable
 class MappedGenerator(Generator, Protocol):
-    """A generator with an intermediate latent space W, as StyleGAN's."""
+    """A generator with an intermediate latent space w, such as StyleGAN."""
 
     def mapping(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """z (N, latent_dim) -> w (N, latent_dim)."""
+        """Return w (N, latent_dim) for z (N, latent_dim)."""
         ...
 
     def synthesis(self, w: Tensor) -> Tensor:
-        """w (N, latent_dim), or (N, layers, latent_dim) for each layer its own, -> images."""
+        """Return images for w (N, latent_dim), or for (layers, N, latent_dim) with a separate w for each layer."""
         ...
 
 
@@ -52,26 +52,26 @@ class MappedGenerator(Generator, Protocol):
 class Translator(Protocol):
     """Maps images to images."""
 
-    multiple: int  # both sides of the input must be multiples of it
+    multiple: int  # both sides of the input must be multiples of this number
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        """Images -> images of the same size."""
+        """Return the translations of images, with the same size."""
         ...
 
 
 @runtime_checkable
 class Discriminator(Protocol):
-    """Maps images to logits. Real and generated images go through it in separate passes.
+    """Maps images to logits. Real and generated images are passed in separate calls.
 
     Optional members, which some losses, penalties and commands need:
 
-    features(x)                                list of activations of its layers
+    features(x)                                list of the activations of its layers
     head: str | None                           name of a special last layer, which a loss may require
-    auxiliary(real, fake, label)               {name: scalar}, further losses, of augmented images
+    auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
     """
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
-        """Images -> logits."""
+        """Return the logits of images."""
         ...
 
 
@@ -81,54 +81,54 @@ class Loss(Protocol):
 
     Optional members:
 
-    requires_head: str | None = None    the discriminator's `head` that the loss needs
-    signed_logits: bool = True          D(x) > 0 means "real"; False where only differences of logits have a meaning
+    requires_head: str | None = None    the `head` of the discriminator that the loss needs
+    signed_logits: bool = True          D(x) > 0 means "real"; False if only differences of logits have a meaning
     """
 
-    needs_real_logits: bool  # the generator's loss takes them too
+    needs_real_logits: bool  # whether the generator's loss needs the logits of real images
 
     def discriminator(self, real_logits: Logits, fake_logits: Logits) -> Tensor:
-        """The scalar that the discriminator minimizes."""
+        """Return the scalar that the discriminator minimizes."""
         ...
 
     def generator(self, real_logits: Logits | None, fake_logits: Logits) -> Tensor:
-        """The scalar that the generator minimizes."""
+        """Return the scalar that the generator minimizes."""
         ...
 
 
 @runtime_checkable
 class Penalty(Protocol):
-    """A further term of one network's loss. Parameters of its own are trained with that network.
+    """An additional term of one network's loss. If it has parameters, they are trained with that network.
 
     Optional member:
 
-    needs_pairs: bool                   it compares a translation with its ground truth
-    differentiates: "real" | "fake"     it differentiates D at these images, and takes the pass from `Step.passes`
+    needs_pairs: bool                   whether it compares a translation with its ground truth
+    differentiates: "real" | "fake"     the images at which it differentiates D; it takes the pass from `Step.passes`
     """
 
     network: Literal["generator", "discriminator"]
-    interval: int  # in updates of that network; the term is multiplied by it
+    interval: int  # compute the term every this many updates of the network; the term is multiplied by this number
 
     def __call__(self, step: Any) -> Tensor:
-        """The scalar of a step."""
+        """Return the scalar of a step."""
         ...
 
 
 @runtime_checkable
 class Augment(Protocol):
-    """Changes real and generated images alike before the discriminator sees them.
+    """Changes real and generated images in the same way before the discriminator sees them.
 
     Optional member:
 
-    feedback(step) -> Tensor     adapts the probability to the logits of a step, and returns it
+    feedback(step) -> Tensor     adapts the probability of augmentation to the logits of a step, and returns it
     """
 
     def draw(self, n: int, size: tuple[int, int], generator: torch.Generator) -> dict[str, Tensor]:
-        """Random numbers (n, ...) for n images."""
+        """Return random numbers (n, ...) for n images."""
         ...
 
     def __call__(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
-        """Images -> images of the same shape, differentiable twice."""
+        """Return augmented images with the same shape. The augmentation must be twice differentiable."""
         ...
 
 
@@ -137,7 +137,12 @@ class Metric(Protocol):
     """A score of generated images, computed during training from the features of an extractor."""
 
     def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
-        """Features (N, d) of real and (M, d) of generated images -> values by name, logged as eval/NAME_EXTRACTOR."""
+        """Return values by name, which are logged as eval/NAME_EXTRACTOR.
+
+        Args:
+            real_features: (N, d), features of real images.
+            fake_features: (M, d), features of generated images.
+        """
         ...
 
 
@@ -145,22 +150,22 @@ class Metric(Protocol):
 class DataModule(Protocol):
     """A LightningDataModule of batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}; translators take {"a", "b"}.
 
-    Optional members: `classes` and `class_counts()` where there are labels; `inputs(n)` and `ground_truth(n)` for
+    Optional members: `classes` and `class_counts()` if there are labels; `inputs(n)` and `ground_truth(n)` for
     translators.
     """
 
     batch_size: int  # over all ranks
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """At most n real images, uint8 (n, C, H, W); fewer where there are not as many."""
+        """Return n real images, uint8 (n, C, H, W), or all if there are fewer."""
         ...
 
 
 def check(part: Any, contract: type, what: str) -> None:
-    """Raise UserError with the members of a Protocol that a part lacks.
+    """Raise UserError if a part lacks members of a Protocol.
 
     Args:
-        what: names the part in the message, such as "loss" or "model.generator".
+        what: name of the part in the message, such as "loss" or "model.generator".
     """
     names = [name for name in _members(contract) if not hasattr(part, name)]
     if names:
@@ -178,7 +183,7 @@ def _members(contract: type) -> list[str]:
 
 @dataclass
 class Augmented:
-    """x -> augment(x), with the same random numbers at each call; x itself where there is no augmentation."""
+    """A function that augments images with the same random numbers at each call, or returns them unchanged."""
 
     augment: Any
     draws: dict[str, Tensor]  # (N, ...) each
@@ -190,27 +195,27 @@ class Augmented:
         return y
 
     def rows(self, rows: slice) -> Augmented:
-        """The same for some of the images."""
+        """Return the same augmentation for some of the images."""
         return Augmented(self.augment, {name: draw[rows] for name, draw in self.draws.items()})
 
 
 @dataclass(kw_only=True)
 class Step:
-    """One batch on its way through the two updates, as losses, penalties and augmentations see it."""
+    """The images and networks of one batch, which losses, penalties and augmentations get."""
 
     batch: int  # number of batches before this one
-    real: Tensor  # images that the discriminator takes for real
-    fake: Tensor  # generated images; the real ones until `generate` is called
+    real: Tensor  # images that are real for the discriminator
+    fake: Tensor  # generated images; equal to `real` until `generate` is called
     label: Tensor | None = None
     generator: Any
     discriminator: Any
-    augmented: Callable[[Tensor], Tensor]  # applied to real and generated images alike
+    augmented: Callable[[Tensor], Tensor]  # applied to real and generated images in the same way
     real_logits: Any = None
     fake_logits: Any = None
     passes: dict[str, tuple[Tensor, Any]] = field(default_factory=dict)  # "real", "fake": images, and their logits
 
     def generate(self) -> None:
-        """Set `fake` to new images of the generator."""
+        """Generate images and set `fake` to them."""
         raise NotImplementedError
 
     def critic(self, x: Tensor) -> Any:
@@ -218,7 +223,7 @@ class Step:
         return self.discriminator(self.augmented(x), self.label)
 
     def split(self, size: int | None) -> list[Self]:
-        """Micro-batches of at most `size` images; the step itself where all fit or `size` is None."""
+        """Return micro-batches of at most `size` images; only this step if it is not larger or `size` is None."""
         n = len(self.real)
         if size is None or n <= size:
             return [self]
@@ -243,7 +248,7 @@ class LatentStep(Step):
 
 @dataclass(kw_only=True)
 class TranslationStep(Step):
-    """A step of a translator from images a to images b; `real` and `fake` are those of b."""
+    """A step of a translator from images a to images b. `real` and `fake` are images of b."""
 
     real_a: Tensor
 
@@ -261,7 +266,7 @@ class TranslationStep(Step):
 
 @dataclass(kw_only=True)
 class PairStep(TranslationStep):
-    """A step whose discriminator sees the input beside the translation, both augmented alike (pix2pix)."""
+    """A step whose discriminator sees both input and translation, augmented in the same way (pix2pix)."""
 
     def critic(self, x: Tensor) -> Any:
         """D(augment(a), augment(x))."""
@@ -270,9 +275,9 @@ class PairStep(TranslationStep):
 
 @dataclass(kw_only=True)
 class CycleStep(TranslationStep):
-    """A step of one direction; `other` is that of the other direction (CycleGAN)."""
+    """A step of one direction. `other` is the step of the other direction (CycleGAN)."""
 
-    pool: Any = None  # generated images that the discriminator sees again
+    pool: Any = None  # pool of earlier generated images, for the discriminator
     other: CycleStep = field(init=False, repr=False)
 
     def generate(self) -> None:
@@ -281,7 +286,7 @@ class CycleStep(TranslationStep):
         super().generate()
 
     def rec_a(self) -> Tensor:
-        """F(G(a)): the translation translated back."""
+        """F(G(a)): the translation back of the translation of a."""
         images: Tensor = self.other.generator(self.fake)
         return images
 

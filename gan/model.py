@@ -30,15 +30,15 @@ MAX_SEED = 2**63 - 1
 class Model:
     """A trained generator: `gan.load("runs/NAME").sample(16)`.
 
-    Latents are of w if the generator has a mapping network, else of z.
+    Latents are in w if the generator has a mapping network, else in z.
 
     Attributes:
-        generator: the EMA network in eval mode, on the CPU until moved.
-        images: images seen in training.
-        config: the run's configuration.
-        classes: names of the classes that the generator was trained with, in the order of labels; else empty.
-        class_counts: (classes,), training images of each.
-        vectors: directions by name, (latent_dim,), for `edit`: `model.vectors |= model.directions()`.
+        generator: the EMA generator in eval mode, on the CPU unless `to` moves it.
+        images: number of images seen in training.
+        config: configuration of the run.
+        classes: names of the generator's classes in the order of labels; empty for an unconditional generator.
+        class_counts: (classes,), number of training images of each class.
+        vectors: directions (latent_dim,) by name, for `edit`: `model.vectors |= model.directions()`.
     """
 
     def __init__(
@@ -55,14 +55,14 @@ class Model:
         self.classes = list(classes)
         self.class_counts = class_counts
         self.vectors: dict[str, Tensor] = {}
-        self._stds: dict[str, float] = {}  # of attributes, once computed
+        self._stds: dict[str, float] = {}  # standard deviations of attributes, computed when needed
 
     def to(self, device: str) -> Model:
         self.generator.to(device)
         return self
 
     def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Tensor:
-        """Return the images of seeds `seed` to `seed + n - 1`, as `generate` does."""
+        """Return the images of the seeds `seed` to `seed + n - 1`. Arguments as in `generate`."""
         return self.generate(list(range(seed, seed + n)), truncation, label)
 
     def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Tensor:
@@ -73,10 +73,10 @@ class Model:
         Args:
             truncation: psi of the truncation trick; below 1, images are more typical and less varied. It needs a
                 generator with a mapping network.
-            label: name of a class; by default each seed has its own, distributed as the training images.
+            label: name of a class. By default each seed has a random class, distributed as in the training images.
 
         Raises:
-            UserError: a seed is not in 0..2^63-1, there is no such class, or truncation is given without a mapping
+            UserError: a seed is not in 0..2^63-1, the class does not exist, or truncation is given without a mapping
                 network.
         """
         z, labels = self.sample_z(seeds, label)
@@ -94,16 +94,17 @@ class Model:
         truncation: float = 1.0,
         label: str | None = None,
     ) -> Tensor:
-        """Interpolate between seeds, uint8 (F, C, H, W): `frames` from each to the next, then the last.
+        """Return images uint8 (F, C, H, W) that interpolate between the images of consecutive seeds.
 
         Args:
-            loop: continue from the last to the first, which is not repeated.
-            space: "z" (spherical) or "w" (linear, of generators with a mapping network); the default is w if possible.
+            frames: number of frames from one image to the next.
+            loop: also interpolate from the last image to the first, without repeating the first at the end.
+            space: "z" (spherical) or "w" (linear). The default is w if the generator has a mapping network, else z.
             truncation: as in `generate`.
-            label: name of a class. By default z uses the class of the first seed, and w that of each seed.
+            label: name of a class. By default z uses the class of the first seed, and w the class of each seed.
 
         Raises:
-            UserError: as `generate`; there is no such space, or fewer than two seeds.
+            UserError: as `generate`, or the space does not exist, or there are fewer than two seeds.
         """
         z, labels = self.sample_z(seeds, label)
         place = Space(self.generator, "w" if truncation != 1 and not space else space)
@@ -115,10 +116,10 @@ class Model:
     def interpolate_latents(
         self, latents: Tensor, label: Tensor | None = None, frames: int = 30, loop: bool = False
     ) -> Tensor:
-        """Interpolate between latents, such as those of `project` and `edit`: uint8 (F, C, H, W).
+        """Return images uint8 (F, C, H, W) that interpolate between latents, such as those of `project` and `edit`.
 
         Args:
-            label: (N,), of generators with classes; z uses the first.
+            label: (N,), the class of each latent, for conditional generators; z uses the first class.
 
         Raises:
             UserError: there are fewer than two latents.
@@ -126,15 +127,15 @@ class Model:
         return interpolate(Space(self.generator), latents, label, frames, loop)
 
     def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
-        """Return directions by name, sefa0, ..., pca0, ...: (latent_dim,) with the length of one standard deviation.
+        """Return directions (latent_dim,) by name: sefa0, ..., pca0, ... Each has the length of a standard deviation.
 
         Args:
             sefa: number of directions of `gan.latent.directions.sefa`, over all layers.
-            pca: number of directions of `ganspace`.
-            label: name of the class whose images are used; the default is the first.
+            pca: number of directions of `gan.latent.directions.ganspace`.
+            label: name of the class whose images are used; the default is the first class.
 
         Raises:
-            UserError: there is no such class, or the generator lacks what a method needs.
+            UserError: the class does not exist, or the generator lacks a member that a method needs.
         """
         space = Space(self.generator)
         labels = None if not self.classes else torch.tensor([self.label_of(label) if label else 0])
@@ -146,17 +147,19 @@ class Model:
         return found
 
     def edit(self, latents: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor:
-        """Return latents (N, latent_dim) or (N, layers, latent_dim) whose images have attributes changed.
+        """Return latents (N, latent_dim) or (N, layers, latent_dim) whose images have changed attributes.
 
         For example: `model.edit(latents, brightness=0.5, contrast=0)`.
 
         Args:
-            label: (N,), of generators with classes.
-            settings: of `attributes`, in standard deviations over images, where 0 fixes an attribute while others
-                change; of `gan.latent.position.POSITIONS`, in the units given there; of `vectors`.
+            label: (N,), the class of each latent, for conditional generators.
+            settings: changes by name. Names in `attributes` are changed by standard deviations over images; 0 keeps an
+                attribute constant while others change. Names in `gan.latent.position.POSITIONS` have the units given
+                there. Names in `vectors` add multiples of the vector.
 
         Raises:
-            UserError: there is no such attribute, images are gray and have no color, or a value is not finite.
+            UserError: an attribute does not exist, is a color attribute of a gray image, or has a value that is not
+                finite.
         """
         space, moved = Space(self.generator), latents
         for name, value in settings.items():
@@ -173,16 +176,16 @@ class Model:
 
     @cached_property
     def attributes(self) -> dict[str, Attribute]:
-        """Attributes that `edit` changes by name: brightness, color and so on.
+        """The attributes that `edit` can change, by name, such as brightness.
 
-        Add others, such as the classes of a classifier:
+        You can add others, such as the classes of a classifier:
         `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`.
         """
         return attributes.for_channels(self.generate([0]).shape[1])
 
     @property
     def units(self) -> dict[str, float]:
-        """Standard deviation of each attribute over images."""
+        """The standard deviation of each attribute over images."""
         new = {name: each for name, each in self.attributes.items() if name not in self._stds}
         if new:
             labels = classes_of(range(NUM_IMAGES), self.class_counts)
@@ -208,8 +211,8 @@ class Model:
         """Return the images uint8 (N, C, H, W) of latents, such as those of `project` and `edit`.
 
         Args:
-            label: (N,), of generators with classes.
-            size: (height, width) of the images; the default is that of training.
+            label: (N,), the class of each latent, for conditional generators.
+            size: (height, width) of the images; the default is the training size.
 
         Raises:
             UserError: the generator cannot generate that size.
@@ -225,29 +228,33 @@ class Model:
         label: str | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> Projection:
-        """Find the latents whose images are nearest to images uint8 (N, C, H, W): `model.project(images).latents`.
+        """Return the projection of images uint8 (N, C, H, W): the latents whose images are most similar to them.
+
+        For example: `model.project(images).latents`.
 
         Args:
-            space: the space to search: "z", "w", or "w+" with a latent per layer; the default is w if possible. Latents
-                found in z are returned in w if there is a mapping network, as `edit` and `synthesize` take them.
-            starts: initial latents per image; the best continues.
-            steps: of Adam.
-            label: name of the class of all images; the default is that of the best start.
-            advance: called with the number of further passes, of `gan.latent.projection.num_passes`.
+            space: space to search: "z", "w", or "w+", which has a separate w for each layer. The default is w if the
+                generator has a mapping network, else z. With a mapping network, latents found in z are returned in w,
+                for `edit` and `synthesize`.
+            starts: number of initial latents per image, of which the best is optimized further.
+            steps: number of steps of Adam.
+            label: name of the class of all images; the default is the class of the best initial latent.
+            advance: called with the number of passes since the last call, which add up to
+                `gan.latent.projection.num_passes`.
 
         Raises:
-            UserError: images have another shape or type; there is no such space or class.
+            UserError: the images have another shape or type, or the space or the class does not exist.
         """
         place, shape = Space(self.generator, "w" if space == "w+" else space), self.generate([0]).shape[1:]
         if images.shape[1:] != shape or images.dtype != torch.uint8:
             given, own = f"{images.dtype} {tuple(images.shape[1:])}", f"{torch.uint8} {tuple(shape)}"
-            raise UserError(f"images are {given}; this generator needs {own}")
+            raise UserError(f"images have type and shape {given}; this generator needs {own}")
         labels = None if label is None else torch.full((len(images),), self.label_of(label))
         options = (starts, steps, space == "w+", labels, self.class_counts, advance)
         return projection.project(place, images, *options).convert(place, Space(self.generator))
 
     def latents(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return the latents (N, latent_dim) of seeds, and labels as `sample_z`.
+        """Return the latents (N, latent_dim) and labels (N,) of seeds; labels are None without classes.
 
         Raises:
             UserError: as `sample_z`.
@@ -256,10 +263,13 @@ class Model:
         return Space(self.generator).from_z(z, labels), labels
 
     def sample_z(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return z (N, latent_dim) and labels (N,), or None without classes: those of `label`, or of each seed.
+        """Return z (N, latent_dim) and labels (N,) of seeds; labels are None without classes.
+
+        Args:
+            label: name of a class; the default is the class of each seed.
 
         Raises:
-            UserError: there are no seeds, a seed is not in 0..2^63-1, or there is no such class.
+            UserError: there are no seeds, a seed is not in 0..2^63-1, or the class does not exist.
         """
         for seed in seeds:
             if not 0 <= seed <= MAX_SEED:
@@ -292,17 +302,17 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
 
     Args:
         checkpoint: "best", "last" or the path of a file.
-        ema: width of one of model.power_ema; the default is that of model.ema_half_life.
+        ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
 
     Raises:
-        UserError: there is none, it is damaged, or it does not come from gan.
+        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program.
     """
     path = checkpoint_of(run, checkpoint)
     return from_checkpoint(path, *loading.load_generator(path, ema))
 
 
 def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
-    """Return the model of a generator and its checkpoint, as `load_generator` returns them."""
+    """Return the model of a generator and the contents of its checkpoint, as returned by `load_generator`."""
     if not hasattr(generator, "latent_dim"):
         raise UserError(f"{path}: is a translator; use gan translate")
     names = state.get("classes", [])
@@ -312,11 +322,11 @@ def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
 
 
 def checked_counts(counts: Any, names: int, generator: Any, path: Path) -> Tensor:
-    """Return the training images of each class (classes,); raise UserError if they do not fit the generator."""
+    """Return the number of training images per class (classes,); raise UserError if it does not fit the generator."""
     expected = getattr(generator, "classes", 0)
     fits = isinstance(counts, Tensor) and counts.is_floating_point() and tuple(counts.shape) == (expected,)
     if not fits or names != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
         raise UserError(
-            f"{path}: its generator has {expected} classes, and its names or counts of classes do not fit them"
+            f"{path}: its generator has {expected} classes, but the names or counts of classes do not match"
         )
     return counts

@@ -1,1 +1,1 @@
-"""Mirrors gan/. A package, since torch-fidelity installs one of this name."""
+"""Tests in the structure of gan/. This is a package because torch-fidelity installs another package named tests."""

@@ -67,7 +67,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def unlocked() -> Iterator[None]:
-    """Release the lock of a run folder that a test has taken in this process."""
+    """Release the lock of a run folder that a test holds in this process."""
     yield
     if "gan.run.lock" in sys.modules:
         sys.modules["gan.run.lock"].release()
@@ -79,7 +79,7 @@ def environment() -> dict[str, str]:
 
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own; train.py in a fork of one that has torch already, where a fork is safe."""
+    """Run Python in a new process; if forking is safe, run train.py in a fork of a process that has imported torch."""
     if script[0] == str(ROOT / "train.py") and sys.platform == "linux":
         result = forked(script, folder)
     else:
@@ -113,7 +113,7 @@ def warm() -> subprocess.Popen[str]:
 
 @pytest.fixture
 def train(tmp_path: Path) -> Train:
-    """Run train.py with the tiny settings in an empty folder; `check` is the exit code expected."""
+    """Run train.py with tiny settings in an empty folder; `check` is the expected exit code."""
 
     def run(*overrides: str, tiny: bool = True, check: int | None = 0) -> subprocess.CompletedProcess[str]:
         flags = [word for word in overrides if word.startswith("-")]
@@ -128,7 +128,7 @@ def train(tmp_path: Path) -> Train:
 
 @pytest.fixture
 def gan_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
-    """The `gan` command in an empty folder and in this process, which has torch already."""
+    """Run the `gan` command in an empty folder and in this process, which has already imported torch."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*words: str, check: int = 0) -> subprocess.CompletedProcess[str]:

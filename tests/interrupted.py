@@ -1,4 +1,4 @@
-"""A key pressed in the middle of some work."""
+"""Simulate Ctrl-C in the middle of an operation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Interrupted:
-    """A function that lets so many calls through, and then is interrupted."""
+    """Return a function that raises KeyboardInterrupt after a number of calls."""
 
     def __init__(self, function: Callable[..., Any], calls: int) -> None:
         self.function, self.calls = function, calls

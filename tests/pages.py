@@ -1,4 +1,4 @@
-"""README and the pages of docs/ as tests read them: their commands, options, links and files."""
+"""Parse README and the pages of docs/: their commands, options, links and files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(page: Path) -> list[str]:
-    """Lines of blocks without a language that start with a program, and commands in tables, in their order."""
+    """Return the commands of a page in order: lines in code blocks without a language, and commands in tables."""
     text = page.read_text()
     found = [
         (match.start(), line)
@@ -40,7 +40,7 @@ def commands(page: Path) -> list[str]:
 
 
 def files(page: Path) -> dict[str, str]:
-    """Files that the page shows in full, each below its path."""
+    """Return the files that the page shows in full below their paths."""
     return dict(FILE.findall(page.read_text()))
 
 
@@ -50,7 +50,7 @@ def spans(page: Path) -> list[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Relative links and images."""
+    """Return relative links and images."""
     text = FENCE.sub("", page.read_text())
     found = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'<img src="([^"]+)"', text)
     return [link.partition("#")[0] for link in found if "://" not in link]
@@ -58,7 +58,7 @@ def links(page: Path) -> list[str]:
 
 @functools.cache
 def options() -> set[str]:
-    """Every option of conf/, dotted."""
+    """Return every dotted option of conf/."""
     found = set()
     for path in CONF.rglob("*.yaml"):
         group = path.parent.relative_to(CONF).as_posix()
@@ -78,7 +78,7 @@ def flat(content: dict[str, Any]) -> list[str]:
 
 
 def exists(override: str) -> bool:
-    """Whether conf/ has the option or the choices of the group that an override names."""
+    """Return whether conf/ has the option, or the files of the group, that an override names."""
     key, _, value = override.partition("=")
     if (CONF / key).is_dir():
         chosen = value.strip("[]").split(",")
@@ -88,7 +88,7 @@ def exists(override: str) -> bool:
 
 @functools.cache
 def flags() -> set[str]:
-    """Every flag of the `gan` command."""
+    """Return every flag of the `gan` command."""
     found: set[str] = set()
 
     def walk(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""Every command, file, option and link in README and docs/ works, with tiny settings in place of real ones."""
+"""Every command, file, option and link in README and docs/ works with tiny settings instead of real ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=o
 
 
 def placed(line: str) -> list[str]:
-    """The words of a command, with folders of the test in place of PATH and the like."""
+    """Return the words of a command, with PATH and similar placeholders replaced by folders of the test."""
     return shlex.split(re.sub(r"\b[A-Z]{4,}\b", lambda found: PLACES.get(found[0], found[0]), line))
 
 
@@ -52,13 +52,13 @@ def images(folder: Path, side: int = 40) -> Path:
 
 @functools.cache
 def added(page: Path) -> set[str]:
-    """Overrides that choose what the page's own files add, such as loss=exponential."""
+    """Return overrides that select the parts which files on the page add, such as loss=exponential."""
     paths = map(Path, files(page))
     return {f"{path.parent.name}={path.stem}" for path in paths if path.parts[0] == "conf"}
 
 
 def tiny(words: list[str]) -> list[str]:
-    """Tiny settings for the options of a training command."""
+    """Return tiny settings for the options of a training command."""
     chosen = dict(word.partition("=")[::2] for word in words)
     recipe = chosen.get("model", "dcgan")
     if recipe in TRANSLATORS:
@@ -87,7 +87,7 @@ def tiny(words: list[str]) -> list[str]:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A tiny run that pages may take for granted: of images, of two classes, or a translator; one each a session."""
+    """Return a tiny run that pages assume: of images, of two classes, or a translator. Each is trained once."""
     photographs = images(tmp_path_factory.mktemp("trained") / "images")
     kinds = {
         "NAME": [],
@@ -126,14 +126,14 @@ def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_
 
 
 def skipped(page: Path, words: list[str]) -> bool:
-    """Whether other tests run a command: those of installation and of added parts, and README's of training."""
+    """Return whether a command is tested elsewhere: installation, added parts, and training in README."""
     own = added(page) & set(words) or "runs/own" in words
     known = page != PAGES[0] and shlex.join(words) in KNOWN
     return bool(own) or known or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
 
 
 def prepare(words: list[str], trained: Callable[[str], Path], folder: Path) -> None:
-    """Provide the runs that a command reads, and remove the one that it makes."""
+    """Provide the runs that a command reads, and remove the run that it writes."""
     for word in words:
         found = re.fullmatch(r"(resume=|init_from=|hydra\.run\.dir=|)runs/(\w+)", word)
         if found is None:
@@ -235,7 +235,7 @@ def test_links_and_extras_exist(page: Path) -> None:
 
 
 def linked(page: Path, link: str) -> Path:
-    """The file behind a link; conf.py copies the notebooks into docs/."""
+    """Return the file of a link. conf.py copies the notebooks into docs/."""
     return ROOT / link if page.parent == ROOT or link.startswith("notebooks/") else page.parent / link
 
 

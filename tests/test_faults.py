@@ -1,4 +1,4 @@
-"""Data that goes wrong while a run is going on: an error that says what, soon, and nothing left behind."""
+"""Faults during a run: a specific error appears soon, and no process or file is left behind."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def children(pid: int) -> list[int]:
 
 @contextmanager
 def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A run that has saved its first checkpoint; in Python that first does what `code` says, and calls train.py."""
+    """Start a run, in Python that executes `code` and then train.py, and wait for its first checkpoint."""
     python = [sys.executable, "-c", code] if code else [sys.executable]
     words = [*python, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
     run = folder.parent / "run"
@@ -63,7 +63,7 @@ def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Ite
 
 
 def ending(process: subprocess.Popen[str]) -> str:
-    """The last line of a run that ends by itself within 30 seconds, with exit code 2 and no traceback."""
+    """Return the last line of a run, which must end within 30 seconds with exit code 2 and without a traceback."""
     started = time.monotonic()
     said = process.communicate(timeout=60)[0]
     assert time.monotonic() - started < 30
@@ -90,7 +90,7 @@ def test_a_file_that_turns_bad_without_a_cache(folder: Path, tmp_path: Path, wor
     with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked")) as process:
         (folder / "7.png").write_bytes(good[:40])
         line = ending(process)
-        assert line.startswith(f"error: '{folder}/7.png' was readable when the run started and no longer is")
+        assert line.startswith(f"error: '{folder}/7.png' can no longer be read")
         assert not Path(f"/proc/{process.pid}").exists()
     (folder / "7.png").write_bytes(good)
     assert "every image is decoded each time it is used" in resume(folder, cache=str(tmp_path / "blocked"))
@@ -131,7 +131,7 @@ def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -
 
 
 def gatherers(process: subprocess.Popen[str]) -> list[int]:
-    """The processes that gather batches, forks of the main one."""
+    """Return the worker processes of the data loader, which are forks of the main process."""
     started = [pid for pid in children(process.pid) if "train.py" in Path(f"/proc/{pid}/cmdline").read_text()]
     assert started
     return started
@@ -139,7 +139,7 @@ def gatherers(process: subprocess.Popen[str]) -> list[int]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: signal.Signals) -> None:
-    """It goes on when the run is to end, so that a last checkpoint is saved."""
+    """A stopped worker continues when the run must end, so that a last checkpoint is saved."""
     with running(folder, "data.num_workers=2") as process:
         workers = gatherers(process)
         os.kill(workers[0], signal.SIGSTOP)
@@ -156,7 +156,7 @@ def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: s
 def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
     folder: Path, tmp_path: Path, workers: int
 ) -> None:
-    """A read that never returns, as of a network's disk that is gone."""
+    """A read that never returns, as from a network disk that has disappeared."""
     (tmp_path / "blocked").touch()
     code = (
         "import os, sys, runpy, time\n"
@@ -203,7 +203,7 @@ def test_ranks_do_not_outlive_the_first(folder: Path) -> None:
 
 
 def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
-    """The other waits for it in a single instruction of half an hour."""
+    """The other rank waits in a collective, a single instruction that takes half an hour."""
     with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
         (rank,) = gatherers(process)
         os.kill(rank, signal.SIGSTOP)
@@ -216,7 +216,7 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
 
 
 def wrapped(code: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """A short program after some code, in Python of its own."""
+    """Run a program in a new Python process, after some code."""
     start = "; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     return subprocess.run(
         [sys.executable, "-c", f"import runpy, sys\n{code}\n{start.removeprefix('; ')}", *words],
@@ -238,8 +238,8 @@ socket.getaddrinfo = refuse
 """
 
 
-def test_no_network_is_asked_for(tmp_path: Path) -> None:
-    """Neither while modules are read, nor to train on the built-in images, nor to generate."""
+def test_no_network_is_used(tmp_path: Path) -> None:
+    """Importing, training on the built-in images, and generating need no network access."""
     trained = wrapped(NO_NETWORK, tmp_path, str(ROOT / "train.py"), *TINY, "images=8", "hydra.run.dir=run")
     assert trained.returncode == 0, trained.stderr
     generate = [str(ROOT / "gan" / "cli.py"), "generate", "run", "--seeds", "0-1", "--out", "drawn"]
@@ -260,7 +260,7 @@ time.time = back
 
 
 def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
-    """A day, in the middle of the run: durations are of the clock that never does."""
+    """The system clock changes by a day during the run. Durations use the monotonic clock."""
     run = wrapped(BACKWARDS, tmp_path, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=run")
     assert run.returncode == 0 and run.stderr == "", run.stderr
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
@@ -275,7 +275,7 @@ def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
 
 
 def test_a_cache_that_vanishes_does_not_end_the_run(folder: Path, tmp_path: Path) -> None:
-    """What is mapped stays; tests/test_train.py has a run folder that vanishes."""
+    """Mapped files stay readable. tests/test_train.py tests a run folder that disappears."""
     with running(folder, cache=str(tmp_path / "cache")) as process:
         (tmp_path / "cache").rename(tmp_path / "elsewhere")
         time.sleep(2)

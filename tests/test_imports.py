@@ -1,4 +1,4 @@
-"""Imports run one way, and the commands' help needs no torch."""
+"""Imports between packages have no cycles, and the help of commands needs no torch."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def test_hydra_stays_where_it_belongs() -> None:
 
 
 def test_no_file_needs_another_that_needs_it() -> None:
-    """Imports within functions and for types count too."""
+    """Imports inside functions and for types are included."""
     files = {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in (ROOT / "gan").rglob("*.py")}
     needed = {name: wanted(file) & files.keys() for name, file in files.items()}
     TopologicalSorter(needed).prepare()  # raises CycleError, which names a circle
 
 
 def test_no_package_needs_another_that_needs_it() -> None:
-    """The files and folders that stand in gan/."""
+    """Return the files and folders directly in gan/."""
     needed: dict[str, set[str]] = {}
     for file in (ROOT / "gan").rglob("*.py"):
         room = ".".join(file.relative_to(ROOT).with_suffix("").parts[:2])
@@ -64,7 +64,7 @@ def test_gan_shows_few_names() -> None:
 
 
 def wanted(file: Path) -> set[str]:
-    """Modules of which a file takes something: of `from gan.run import run_folder` gan.run.run_folder."""
+    """Return the modules that a file imports: for `from gan.run import run_folder`, gan.run.run_folder."""
     tree = ast.parse(file.read_text())
     parts = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module)
     return imported(file) | {f"{node.module}.{alias.name}" for node in parts for alias in node.names}

@@ -1,4 +1,4 @@
-"""README is short and starts with the two commands; test_docs.py runs its commands, as those of docs/."""
+"""README is short and starts with the two commands. test_docs.py runs its commands."""
 
 from __future__ import annotations
 

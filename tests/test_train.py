@@ -1,4 +1,4 @@
-"""train.py as a user runs it: the run folder, resume to the bit, signals, sweeps, two ranks, and bad input."""
+"""train.py on the command line: the run folder, exact resume, signals, sweeps, two ranks, and invalid input."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
 
 
 def state(run: Path, images: int) -> dict[str, Any]:
-    """All of a checkpoint that must not depend on interruptions."""
+    """Return all parts of a checkpoint that must not depend on interruptions."""
     checkpoint = load(checkpoints.checkpoint_path(run, images))
     return {key: checkpoint[key] for key in ("state_dict", "optimizer_states", "global_step", "images", "pending")}
 
@@ -187,8 +187,8 @@ def test_a_diverging_run_says_so_and_saves_nothing_bad(train: Train, tmp_path: P
 
 
 @pytest.mark.slow
-def test_what_is_typed_wins_over_schedules_and_rules_are_said(train: Train, tmp_path: Path) -> None:
-    """R3GAN's rates and weights follow the clock, but not those that the command line has set."""
+def test_typed_values_override_schedules_and_rules_are_printed(train: Train, tmp_path: Path) -> None:
+    """R3GAN's learning rates and weights follow their schedules, unless the command line sets them."""
     small = ["model=r3gan", "model.generator.width=16", "model.discriminator.width=16", "callback=[checkpoint]"]
     small += [
         "data.size=16",
@@ -253,7 +253,7 @@ def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_two_ranks_agree_on_a_checkpoint_that_a_score_asks_for(train: Train, tmp_path: Path) -> None:
-    """Only rank 0 measures, and both must enter the barrier of a checkpoint that is due for the score alone."""
+    """Only rank 0 evaluates, but both ranks must save a checkpoint that only the score makes due."""
     options = ["callback.evaluate.interval=4", "callback.checkpoint.interval=1000", "callback.checkpoint.keep=9"]
     train(*options, "images=16", "trainer.devices=2", "hydra.run.dir=a")
     best = checkpoints.best(tmp_path / "a")
@@ -370,7 +370,7 @@ def test_a_bomb_given_to_resume_runs_nothing(train: Train, tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
-    """No file may exceed 8 kB: checkpoints cannot be saved, and training goes on to its end and says so."""
+    """Files are limited to 8 kB: checkpoints cannot be saved, training continues to its end and reports the failure."""
     code = (
         "import resource, signal, runpy, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); sys.argv = sys.argv[1:];"

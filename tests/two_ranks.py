@@ -1,4 +1,4 @@
-"""Run by test_ddp.py, not by pytest: train networks without BatchNorm on so many ranks and save what each rank saw."""
+"""Script of test_ddp.py: train networks without BatchNorm on several ranks, and save the batches of each rank."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A process that has imported what train.py needs, and forks a run for each request: seconds saved a run.
+"""A process that has imported the modules of train.py and forks a run for each request, which saves seconds per run.
 
     python -m tests.warm
 
@@ -27,7 +27,7 @@ LONGEST = 300  # seconds that a run may take
 
 
 def become(request: dict[str, Any]) -> None:
-    """Be `python script arguments...`, in its folder and environment, with output into files."""
+    """Run `python script arguments...` in its folder and environment, with output to files."""
     signal.alarm(LONGEST)
     for stream, path in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), stream)

@@ -27,12 +27,12 @@ class ADA(nn.Module):
     luma flip, hue, saturation. "cutout": a square of half a side. Each transformation is applied to an image with
     `probability` times the factor of its group. Up to about 0.8 the augmentations do not leak into generated images.
 
-    Images are padded by reflection; premultiplied RGBA is transparent outside and in cutouts, and its colors change as
-    straight colors do. Gray changes like the mean of three equal channels.
+    Images are padded by reflection. Premultiplied RGBA is transparent outside and in cutouts, and color transformations
+    apply to its straight colors. Gray images change as the mean of three equal channels.
 
     Args:
-        policy: group -> factor, at least 0; missing groups are not applied.
-        probability: in 0..1; a schedule or `adaptive.Adaptive` may change it.
+        policy: group -> factor, at least 0. Missing groups are not applied.
+        probability: in 0..1. A schedule or `adaptive.Adaptive` may change it.
 
     Raises:
         UserError: a group is unknown, or a factor or the probability is out of range.
@@ -52,7 +52,7 @@ class ADA(nn.Module):
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images, (n, 14) or (n, 2, 14), on the generator's device."""
-        device, both = generator.device, (n, 2, CUTOUT + 1)  # two numbers for transformations with two axes
+        device, both = generator.device, (n, 2, CUTOUT + 1)  # two numbers, because some transformations have two axes
         return {
             "chosen": torch.rand(n, CUTOUT + 1, generator=generator, device=device),
             "uniform": torch.rand(both, generator=generator, device=device),  # in [0, 1)
@@ -131,9 +131,9 @@ class ADA(nn.Module):
 
 
 def recolor(x: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
-    """Map each color c in [-1, 1] to linear c + offset; with premultiplied RGBA, c is the straight color.
+    """Map each color c in [-1, 1] to linear @ c + offset. With premultiplied RGBA, c is the straight color.
 
-    With alpha a in [0, 1], a premultiplied x is (c + 1) a - 1, so c a = x + 1 - a, which changes linearly.
+    With alpha a in [0, 1], premultiplied x is (c + 1) a - 1. The map is applied to c a = x + 1 - a.
     """
     offset = offset[:, None, None, None]
     if x.shape[1] == 1:
@@ -148,7 +148,7 @@ def recolor(x: Tensor, linear: Tensor, offset: Tensor) -> Tensor:
 
 
 def _select(draws: dict[str, Tensor], column: int, probability: Tensor, values: Tensor, neutral: float) -> Tensor:
-    """Return the values for the images that a transformation is applied to, `neutral` for the others."""
+    """Return `values` for the images to which a transformation is applied, and `neutral` for the others."""
     chosen = draws["chosen"][:, column] < probability
     return torch.where(chosen[:, None] if values.ndim == 2 else chosen, values, neutral)
 

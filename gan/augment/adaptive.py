@@ -17,13 +17,13 @@ class Adaptive(nn.Module):
     """Adjust the probability of another augmentation by r_t = E sign D(real).
 
     Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676, section 3.1:
-    every few batches the probability rises by a small step if r_t on augmented images is above the target, which shows
+    every few batches the probability rises by a small step if r_t on augmented images is above the target, which means
     that D overfits, and falls if it is below.
 
     Args:
         augment: an augmentation with a `probability`.
-        target: of r_t, in -1..1.
-        adjustment_images: images in which the probability can rise from 0 to 1; 500,000 in the paper.
+        target: target value of r_t, in -1..1.
+        adjustment_images: number of images in which the probability can rise from 0 to 1; 500,000 in the paper.
         interval: batches between two adjustments.
         max_probability: upper limit; above 0.8 the paper's augmentations leak into generated images.
 
@@ -32,7 +32,7 @@ class Adaptive(nn.Module):
     """
 
     probability: Tensor  # current value
-    signs: Tensor  # sum over the batches since the last adjustment of the mean sign of D
+    signs: Tensor  # sum of the mean signs of D over the batches since the last adjustment
 
     def __init__(
         self,
@@ -72,11 +72,11 @@ class Adaptive(nn.Module):
 
     @torch.no_grad()
     def feedback(self, step: Step) -> Tensor:
-        """Update from D's logits of real images; return the current probability, on the device."""
+        """Update the probability with D's logits of real images, and return it as a tensor on the device."""
         assert step.real_logits is not None
         sign = over_ranks(
             per_image(step.real_logits).sign().mean()
-        )  # at once: DDP copies the buffers of rank 0 to all ranks
+        )  # without delay, because DDP copies the buffers of rank 0 to all ranks
         self.signs += torch.where(sign.isfinite(), sign, self.target)
         if (step.batch + 1) % self.interval == 0:
             seen = self.interval * len(step.real) * ranks()

@@ -13,7 +13,8 @@ POLICIES = ("color", "translation", "cutout")
 
 
 class DiffAugment(nn.Module):
-    """Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020, arXiv:2006.10738.
+    """Augment images as in Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020,
+    arXiv:2006.10738.
 
     "color": brightness, saturation and contrast; "translation": by up to 1/8 of a side; "cutout": a square of half a
     side. The fill value is 0 (mid-gray) as in the paper, or transparent for premultiplied RGBA, whose alpha "color"
@@ -21,11 +22,11 @@ class DiffAugment(nn.Module):
 
     Args:
         policy: any of "color", "translation", "cutout"; they are applied in this order.
-        probability: of applying the whole policy to an image; 1 in the paper. A schedule may change it.
-        cell: unit of translations and cutouts in pixels, so that enlarged pixel art keeps its grid.
+        probability: probability of applying the policy to an image; 1 in the paper. A schedule may change it.
+        cell: unit of translations and cutouts in pixels, so that enlarged pixel art stays on its grid.
 
     Raises:
-        UserError: the policy is unknown, the probability is out of range, or the cell is smaller than a pixel.
+        UserError: the policy is unknown, the probability is out of range, or the cell is below 1.
     """
 
     def __init__(self, policy: Sequence[str] = POLICIES, probability: float = 1.0, cell: int = 1) -> None:
@@ -47,8 +48,8 @@ class DiffAugment(nn.Module):
         """
         if "translation" in self.policy and _max_shift(max(size), self.cell) < 1:
             raise UserError(
-                f"augment.cell={self.cell}: larger than the largest translation, an eighth of {size[0]}x{size[1]} "
-                "pixels; use a smaller cell"
+                f"augment.cell={self.cell}: larger than the largest translation (an eighth of {size[0]}x{size[1]} "
+                "pixels); use a smaller cell"
             )
         widths = {"color": 3, "translation": 2, "cutout": 2}
         names = [*self.policy, *(["chosen"] if self.probability < 1 else [])]
@@ -95,7 +96,7 @@ def cutout(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
 
 
 def _max_shift(side: int, cell: int) -> int:
-    """Return an eighth of a side, in cells."""
+    """Return the largest translation along a side, an eighth of it, in cells."""
     return round(side / 8 / cell)
 
 
@@ -108,7 +109,7 @@ def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
 
 
 def _cutout_mask(side: int, u: Tensor, cell: int) -> Tensor:
-    """Return a mask (N, side): true within side / 4 of a random center, in whole cells."""
+    """Return a mask (N, side) that is true within side / 4 of a random center, in whole cells."""
     cells = side // cell
     center = cell * (u * cells).long().clamp_max(cells - 1)
     reach = side // 4 // cell * cell

@@ -24,20 +24,21 @@ SYM6 = (
     0.0017677118642428036,
     -0.007800708325034148,
 )
-MARGIN = len(SYM6) // 2 - 1  # samples beyond an edge that downsampling needs
+MARGIN = len(SYM6) // 2 - 1  # number of samples beyond an edge that downsampling needs
 DELAY = sum(tap * weight for tap, weight in enumerate(SYM6)) / sum(SYM6) - MARGIN  # samples from pixel i to 2 i
-PADDING = 3  # pixels beyond an edge that upsampling returns
+PADDING = 3  # number of pixels beyond an edge that upsampling returns
 
 
 def warp(x: Tensor, source: Tensor) -> Tensor:
     """Warp images: upsample by 2, sample bilinearly at the source positions, downsample by 2.
 
-    Upsampling and downsampling alone give the identity, since shifts of the filter by two samples are orthogonal
+    Upsampling followed by downsampling is the identity, because shifts of the filter by two samples are orthogonal
     (Karras et al., 2020, arXiv:2006.06676, appendix B). Images are padded by reflection, RGBA with transparent pixels.
 
     Args:
         x: (N, C, H, W) in [-1, 1].
-        source: (N, 2, 3), maps a pixel (x, y, 1) of the result to a pixel of `x`, both relative to the image's center.
+        source: (N, 2, 3), matrix that maps a pixel (x, y, 1) of the result to a pixel of `x`, both relative to the
+            center of the image.
     """
     height, width = x.shape[2:]
     transparent = x.shape[1] == 4
@@ -58,7 +59,7 @@ def _filter(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
     """Return the upsampling matrix (2 side + 4 PADDING, side): pixel i is at sample 2 i + DELAY.
 
-    A matrix product, since a convolution of one channel is slower by an order of magnitude.
+    A matrix product is used because a convolution of one channel is slower by an order of magnitude.
     """
     matrix = torch.zeros(2 * side + 4 * PADDING, side)
     for pixel in range(-2 * PADDING, side + 2 * PADDING):
@@ -68,12 +69,12 @@ def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
             row = 2 * pixel + tap - MARGIN + 2 * PADDING
             if 0 <= row < len(matrix) and not (zeros and inside != pixel):
                 matrix[row, inside] += 2**0.5 * weight
-    return matrix.to(device)  # cached on the device, since each copy would synchronize
+    return matrix.to(device)  # cached on the device, because each copy would synchronize
 
 
 @functools.lru_cache(maxsize=16)
 def _down(side: int, device: torch.device) -> Tensor:
-    """Return the downsampling matrix (side, 2 side + 2 MARGIN): the transpose and inverse of `_up`."""
+    """Return the downsampling matrix (side, 2 side + 2 MARGIN), which is both the transpose and an inverse of `_up`."""
     matrix = torch.zeros(side, 2 * side + 2 * MARGIN)
     for pixel in range(side):
         matrix[pixel, 2 * pixel : 2 * pixel + len(SYM6)] = 0.5**0.5 * torch.tensor(SYM6)
@@ -99,7 +100,7 @@ def _source_positions(height: int, width: int, source: Tensor, transparent: bool
 
 
 def _reflect(position: Tensor, side: int) -> Tensor:
-    """Reflect positions that are outside of the upsampled image at the image's edges, repeatedly.
+    """Return positions inside the upsampled image: those outside are reflected at its edges, repeatedly.
 
     Positions are in pixels relative to the center.
     """
@@ -109,7 +110,7 @@ def _reflect(position: Tensor, side: int) -> Tensor:
 
 
 class _GridSample(torch.autograd.Function):
-    """Bilinear grid_sample with second derivatives, which torch lacks: linear in x, its backward is the transpose."""
+    """Bilinear grid_sample with second derivatives, which torch lacks. It is linear in x: backward is the transpose."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, positions: Tensor, zeros: bool) -> Tensor:

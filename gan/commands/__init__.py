@@ -1,1 +1,1 @@
-"""The commands of `gan`, one per file: options in, text out. The library code is elsewhere in gan."""
+"""The commands of `gan`, one per file: they parse options and print results. Other packages have the library code."""

@@ -25,7 +25,7 @@ MAX_CURVES = 50
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or folder of runs such as that of a sweep")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder, or folder of runs such as a sweep")
     options.add_out(parser, "file for curves of the metrics over images and over time", required=False, metavar="PNG")
     parser.add_argument("--json", action="store_true", help="print a JSON object per run instead of the table")
     options.add_force(parser, "overwrite an existing PNG")
@@ -36,7 +36,7 @@ class Run(NamedTuple):
 
     Attributes:
         config: options by dotted names.
-        lines: of metrics.jsonl.
+        lines: the lines of metrics.jsonl.
     """
 
     folder: Path
@@ -45,7 +45,7 @@ class Run(NamedTuple):
 
     @property
     def scores(self) -> dict[str, float]:
-        """All scores of the evaluation that is best by the run's objective."""
+        """All scores of the evaluation with the best value of the run's objective."""
         objective = str(self.config.get("objective"))
         trained = [line for line in self.lines if line["images"] > 0]
         scored = [line for line in trained if math.isfinite(line.get(objective, math.nan))]
@@ -54,9 +54,9 @@ class Run(NamedTuple):
 
     @property
     def clock(self) -> list[float]:
-        """Seconds of training up to each line, without the time between interruption and resume."""
+        """Seconds of training up to each line, without the time between an interruption and its resume."""
         rate, rates = math.inf, []
-        for line in reversed(self.lines):  # the first line after a start has no rate, and takes that of the next
+        for line in reversed(self.lines):  # the first line after a start has no rate: use that of the next line
             measured = line.get("time/images_per_second", math.nan)
             rate = measured if measured > 0 else rate
             rates.append(rate)
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def find_runs(given: list[str]) -> list[Path]:
-    """Return the run folders: each given path, or those inside it."""
+    """Return the run folders: each given path, or the run folders in it."""
     found: list[Path] = []
     for name in given:
         path = Path(name)
@@ -95,7 +95,7 @@ def find_runs(given: list[str]) -> list[Path]:
             else sorted(p.parent for p in path.glob(f"*/{run_folder.CONFIG}"))
         )
         if not inside:
-            raise UserError(f"{path}: is neither a run folder nor a folder of runs")
+            raise UserError(f"{path}: neither a run folder nor a folder of runs")
         found += inside
     return list(dict.fromkeys(found))
 
@@ -105,7 +105,10 @@ def load(folder: Path) -> Run:
 
 
 def differing_options(found: list[Run]) -> list[str]:
-    """Return the options that differ between runs. Of options that always change together, keep the shortest name."""
+    """Return the options that differ between runs.
+
+    If options always change together, return only the one with the shortest name.
+    """
     names = sorted({name for one in found for name in one.config})
     names = [name for name in names if not name.startswith(IGNORED)]
     values = {name: [json.dumps(one.config.get(name), default=str) for one in found] for name in names}
@@ -116,7 +119,7 @@ def differing_options(found: list[Run]) -> list[str]:
 
 
 def summary(one: Run, names: list[str]) -> dict[str, Any]:
-    """Return a row of the table."""
+    """Return the row of a run in the table, by heading. `names` are the options to show."""
     measured = (line.get("time/images_per_second", math.nan) for line in one.lines)
     rates = sorted(rate for rate in measured if math.isfinite(rate))
     return {

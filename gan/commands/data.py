@@ -23,9 +23,9 @@ SHEET_IMAGES = 64
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_subparsers(dest="part", required=True, metavar="COMMAND")
-    check = add_command(parts, "check", "report on a folder of images and suggest options; read-only")
+    check = add_command(parts, "check", "report on a folder of images and suggest options; changes no files")
     check.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
-    options.add_size(check, "training size", "one that suits the images")
+    options.add_size(check, "training size", "suggested from the images")
     check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images")
     check.add_argument("--json", action="store_true", help="print the whole report as JSON")
     pack = add_command(parts, "pack", "write images as shards for data=stream")
@@ -34,13 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_size(pack, "size of the images", default="64")
     pack.add_argument("--channels", type=int, default=3, help="1, 3 or 4 (default: %(default)s)")
     pack.add_argument("--fit", default="crop", help="crop, pad or stretch (default: %(default)s)")
-    pack.add_argument("--resample", default="auto", help="as data.resample (default: %(default)s)")
+    pack.add_argument("--resample", default="auto", help="resampling filter, as data.resample (default: %(default)s)")
     pack.add_argument("--frames", default="first", help="first or all frames of an animation (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
     cache = add_command(parts, "cache", "list or clear the cache of decoded images")
     what = cache.add_mutually_exclusive_group(required=True)
-    what.add_argument("--list", action="store_true", help="list the sets of decoded images, the last used first")
+    what.add_argument("--list", action="store_true", help="list the sets of decoded images, the most recent first")
     what.add_argument("--clear", action="store_true", help="remove all sets; they are decoded again when needed")
 
 
@@ -61,7 +61,7 @@ def check(arguments: argparse.Namespace) -> None:
 
     size = parse_size(arguments.size) if arguments.size else None
     options.refuse_existing_file(arguments.sheet, "--sheet ", "give another name")
-    with redirect_stdout(sys.stderr):  # so that the standard output has only the report
+    with redirect_stdout(sys.stderr):  # keep standard output for the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
             facts = inspect_files(files, advance)
@@ -74,7 +74,7 @@ def check(arguments: argparse.Namespace) -> None:
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
-    """Save images spread evenly over the set, decoded with the suggested options; four channels on a checkerboard."""
+    """Save a contact sheet of evenly spaced images, decoded with the suggested options; RGBA is on a checkerboard."""
     import numpy as np
     import torch
 
@@ -148,7 +148,7 @@ def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[s
 
 
 def counts(table: dict[str, int]) -> str:
-    """Return "PNG 12, JPEG 3", with a count of the rest of a long table."""
+    """Return a table as text, such as "PNG 12, JPEG 3". A long table ends with the number of omitted entries."""
     shown = list(table.items())[:MAX_LINES]
     rest = [f"{len(table) - MAX_LINES:,} more"] if len(table) > MAX_LINES else []
     return ", ".join([*(f"{name} {count:,}" for name, count in shown), *rest])

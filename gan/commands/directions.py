@@ -1,4 +1,4 @@
-"""Find latent directions in which a trained run's images change, and draw a sheet of each."""
+"""Find latent directions in which the images of a trained run change, and save an image sheet for each direction."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SETTINGS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # columns of an attribute's sheet
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument("--sefa", type=int, default=8, metavar="N", help="directions of SeFa, from the weights "
-                        "(default: %(default)s)")  # fmt: skip
-    parser.add_argument("--pca", type=int, default=8, metavar="N", help="directions of GANSpace, from the principal "
-                        "components of many samples (default: %(default)s)")  # fmt: skip
-    options.add_seeds(parser, "0-3", "seeds of the sheets' rows")
+    parser.add_argument("--sefa", type=int, default=8, metavar="N", help="number of directions of SeFa, from the "
+                        "weights (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--pca", type=int, default=8, metavar="N", help="number of directions of GANSpace, from the "
+                        "principal components of many samples (default: %(default)s)")  # fmt: skip
+    options.add_seeds(parser, "0-3", "seeds of the rows of each sheet")
     options.add_out(parser, f"folder for {FILE} and the sheets (default: RUN/{FOLDER})", required=False)
-    options.add_class(parser, "the first for directions, that of each seed for the sheets")
+    options.add_class(parser, "the first class for directions, the class of each seed for sheets")
     parser.add_argument("--attributes", type=int, default=0, metavar="N", help="also measure the effect of each "
                         f"attribute of gan edit --set over N images, such as 256, and write {ATTRIBUTES}")  # fmt: skip
     options.add_recognition(parser, "folder of gan recognize fit; with --attributes, also measure its classes")
@@ -70,8 +70,8 @@ def run(arguments: argparse.Namespace) -> None:
     latents, labels = model.latents(seeds, arguments.label)
     vectors = model.directions(arguments.sefa, arguments.pca, arguments.label)
     with writing(out):
-        (out / ATTRIBUTES).unlink(missing_ok=True)  # which --force overwrites
-        with counting(f"drawing sheets into {out}", len(vectors)) as advance:
+        (out / ATTRIBUTES).unlink(missing_ok=True)  # it is outdated if --force overwrites directions
+        with counting(f"saving sheets in {out}", len(vectors)) as advance:
             for name, vector in vectors.items():
                 columns = [space.render_uint8(latents + step * vector, labels) for step in STEPS]
                 save_sheet(out / file_name(name, ".png"), columns)
@@ -84,12 +84,12 @@ def run(arguments: argparse.Namespace) -> None:
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
             print("\n".join(effects.table(found)))
-        store.write(out / FILE, vectors, space)  # last, so that its presence means that all is complete
+        store.write(out / FILE, vectors, space)  # last: if it exists, all other files are complete
         results.remove()
 
 
 def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:
-    """Return the effect of setting each attribute."""
+    """Return the effect of setting each attribute, by name."""
     from gan.latent import effects
     from gan.latent.effects import Effect
     from gan.latent.position import POSITIONS
@@ -108,7 +108,7 @@ def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:
 
 
 def class_attributes(arguments: argparse.Namespace, folder: Path) -> dict[str, Attribute]:
-    """Return the classes of the run's classifier in a folder as attributes."""
+    """Return the classes of the classifier in a folder as attributes, by name."""
     from gan.recognition import classifier
 
     device = options.check_device(arguments.device)
@@ -116,7 +116,7 @@ def class_attributes(arguments: argparse.Namespace, folder: Path) -> dict[str, A
 
 
 def save_sheet(path: Path, columns: list[Tensor]) -> None:
-    """Save a PNG of a sheet with columns uint8 (rows, C, H, W)."""
+    """Save a sheet as PNG. Each of `columns` is uint8 (rows, C, H, W)."""
     import torch
 
     from gan.images.convert import grid, save_png

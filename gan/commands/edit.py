@@ -1,4 +1,4 @@
-"""Edit images of a trained run, or those that gan project has found, through their latents: one PNG each."""
+"""Edit images of a trained run, or images projected by gan project, through their latents: one PNG per image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gan.model import Model
 
 GROUP = 32  # images that are edited and saved together
-DIRECTION = r"(sefa|pca)\d+"  # names that gan directions gives
+DIRECTION = r"(sefa|pca)\d+"  # names of directions, as gan directions writes them
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,15 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_seeds(images, "0-15")
     options.add_latents(images)
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="change "
-                        "attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; 0 fixes an "
-                        "attribute while others change")  # fmt: skip
+                        "attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; 0 keeps an "
+                        "attribute constant while others change")  # fmt: skip
     parser.add_argument("--mix", nargs="+", default=[], metavar="SEED:LAYERS", help="style mixing: take layers 4 to 8 "
-                        "of seed 12, as in 12:4-8, or interpolate to it by a fraction, as in 12:0.5; applied before "
+                        "of seed 12, as in 12:4-8, or interpolate halfway to seed 12, as in 12:0.5; applied before "
                         "--set")  # fmt: skip
-    options.add_size(parser, "size of the images", "that of training")
+    options.add_size(parser, "size of the images", "training size")
     parser.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions (default: "
                         f"RUN/{FOLDER}/{FILE})")  # fmt: skip
-    options.add_recognition(parser, "folder of gan recognize fit, whose classes --set can change too (default: "
+    options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "
                             f"RUN/{RECOGNITION})")  # fmt: skip
     options.add_out(parser, "folder for the PNGs; created if missing")
     options.add_class(parser)
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.directions and not file.is_file():
         raise UserError(f"--directions {file}: no such file")
     if arguments.latents and arguments.label:
-        raise UserError("--class cannot be used with --latents, whose classes are known")
+        raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
 
     from gan.evaluation.generator import digest
     from gan.images.convert import save_png
@@ -71,7 +71,7 @@ def run(arguments: argparse.Namespace) -> None:
     model = options.load_model(arguments)
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
-        others = ", ".join(model.vectors) or f"those that gan directions {arguments.run} finds"
+        others = ", ".join(model.vectors) or f"the directions that gan directions {arguments.run} finds"
         known = ", ".join([*model.attributes, *POSITIONS])
         raise UserError(f"--set {unknown[0]}: choose from {known}, and {others}")
     if arguments.latents:
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     def save(part: slice) -> int:
         label = None if labels is None else labels[part]
         images = model.synthesize(model.edit(latents[part], label, **settings), label, size)
-        results.write()  # before the first file, to show that the files are of this command
+        results.write()  # before the first image, to mark the images as written by this command
         for image, name in zip(images, files[part], strict=True):
             save_png(image, out / name)
         return len(images)
@@ -105,7 +105,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def save_groups(out: Path, files: list[str], save: Callable[[slice], int], results: Results) -> None:
-    """Save images a group at a time, except those that the command saved before it was interrupted."""
+    """Save images in groups, and skip those that an interrupted run of the command has saved."""
     with counting(f"generating into {out}", len(files)) as advance:
         for first in range(0, len(files), GROUP):
             part = slice(first, first + GROUP)
@@ -116,7 +116,7 @@ def save_groups(out: Path, files: list[str], save: Callable[[slice], int], resul
 
 
 def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:
-    """Load the directions and the classifier of a model's run, if names need them."""
+    """Add the directions and the classes of the run to the model, if `names` contains any."""
     from gan.latent import store
 
     found = {name for name in names if re.fullmatch(DIRECTION, name)}
@@ -133,7 +133,7 @@ def recognition_folder(arguments: argparse.Namespace) -> Path:
 
 
 def apply_mix(model: Model, latents: Tensor, seed: int, layers: tuple[int, int] | float, label: str | None) -> Tensor:
-    """Return latents with some layers of a seed, or interpolated to it by a fraction."""
+    """Return latents mixed with the latent of a seed, by layers or by a fraction."""
     from gan.latent import mixing
     from gan.latent.space import Space
 
@@ -144,7 +144,7 @@ def apply_mix(model: Model, latents: Tensor, seed: int, layers: tuple[int, int] 
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:
-    """Return (12, (4, 8)) of "12:4-8", (12, (3, 3)) of "12:3", (12, 0.5) of "12:0.5"."""
+    """Parse a value of --mix: "12:4-8" -> (12, (4, 8)), "12:3" -> (12, (3, 3)), "12:0.5" -> (12, 0.5)."""
     found = re.fullmatch(r"(\d+):(?:(\d+)(?:-(\d+))?|(\d*\.\d+))", word)
     if not found:
         raise UserError(f"--mix {word}: write SEED:LAYERS, as in 12:4-8, or SEED:FRACTION, as in 12:0.5")
@@ -153,7 +153,7 @@ def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:
 
 
 def parse_settings(words: list[str]) -> dict[str, float]:
-    """Return {"sefa0": 2.0, "pca1": -0.5} of ["sefa0=2", "pca1=-.5"]."""
+    """Parse the values of --set: ["sefa0=2", "pca1=-.5"] -> {"sefa0": 2.0, "pca1": -0.5}."""
     settings = {}
     for word in words:
         name, _, value = word.partition("=")

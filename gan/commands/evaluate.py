@@ -46,18 +46,18 @@ TRANSLATOR_COLUMNS: Columns = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="RUN_OR_FOLDER", help="run folder, checkpoint file, or folder of images")
     parser.add_argument("--reference", metavar="FOLDER", help="real images: a folder, RUN:train or RUN:val (default: "
-                        "those that the run has held out, else its training images)")  # fmt: skip
+                        "the held-out images of the run, or its training images if there are none)")  # fmt: skip
     parser.add_argument("--extractor", default="lite0", help="features: lite0, random_conv, inception, dinov2 or your "
                         "own module.Class; separate several by commas (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--images", type=int, default=5000, metavar="N", help="maximum number of generated and of real "
-                        "images (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--images", type=int, default=5000, metavar="N", help="maximum number of generated "
+                        "images, and of real images (default: %(default)s)")  # fmt: skip
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
-    options.add_size(parser, "size to which the images of two folders are resized", "that of the first image")
+    options.add_size(parser, "size to which the images of two folders are resized", "size of the first image")
     parser.add_argument("--statistics", action="store_true", help="also print image statistics: colors, grid and alpha "
                         "of pixel art, tone and grain of photographs")  # fmt: skip
-    parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the images nearest to a training image, "
-                        "each beside it (default for a run: in its samples/)")  # fmt: skip
+    parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
+                        "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: runs of other translators to "
                         "evaluate on the same images")  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print a JSON object per number instead of the table")
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
     at_least("--images", arguments.images, 2)
     at_least("--memorization", arguments.memorization, 1)
     names = arguments.extractor.split(",")
-    for name in names:  # before anything that takes time
+    for name in names:  # fail before the slow part
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
     options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
@@ -94,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
         device=options.check_device(arguments.device),
     )
     weights = arguments.weights, arguments.download
-    with redirect_stdout(sys.stderr):  # so that the standard output has only the table, or JSON
+    with redirect_stdout(sys.stderr):  # keep standard output for the table or JSON
         subject = collect(request)
         pairs = arguments.pairs
         if subject.folder and not pairs:

@@ -16,14 +16,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_seeds(images, "0-3", "seeds of the images to interpolate")
     options.add_latents(images)
     options.add_out(parser, "file ending in .gif, .webp, .png, .mp4, .webm ...", metavar="FILE")
-    parser.add_argument("--frames", type=int, default=30, help="frames from image to image (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=30, help="frames from one image to the next "
+                        "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--fps", type=float, default=25, help="frames per second (default: %(default)s)")
-    parser.add_argument("--loop", action="store_true", help="continue from the last image to the first")
+    parser.add_argument("--loop", action="store_true", help="also interpolate from the last image to the first")
     parser.add_argument("--scale", type=int, default=1, help="factor that enlarges pixels (default: %(default)s)")
     parser.add_argument("--space", default="", metavar="z|w", help="spherical in z or linear in w (default: w if the "
                         "model has a mapping network)")  # fmt: skip
     options.add_truncation(parser)
-    options.add_class(parser, "in w the class of each seed, in z that of the first")
+    options.add_class(parser, "in w the class of each seed, in z the class of the first seed")
     options.add_weights(parser)
     options.add_force(parser, "overwrite an existing file")
 

@@ -18,7 +18,7 @@ SOME_UNREADABLE = 3  # exit code
 
 
 def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:
-    """Return the parser of a sub-command, with its meaning in the list of commands and in its own help."""
+    """Add a sub-command and return its parser. `meaning` describes it in the list of commands and in its own help."""
     parser: argparse.ArgumentParser = commands.add_parser(name, help=meaning, description=meaning)
     return parser
 
@@ -36,8 +36,8 @@ def add_latents(parser: Any) -> None:
 
 
 def add_class(parser: argparse.ArgumentParser, default: str = "the class of each seed") -> None:
-    parser.add_argument("--class", dest="label", metavar="NAME", help="class of the images, of models trained with "
-                        f"data.labels=true (default: {default})")  # fmt: skip
+    parser.add_argument("--class", dest="label", metavar="NAME", help="class of the images, if the model was trained "
+                        f"with data.labels=true (default: {default})")  # fmt: skip
 
 
 def add_truncation(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +48,7 @@ def add_truncation(parser: argparse.ArgumentParser) -> None:
 def add_size(
     parser: argparse.ArgumentParser, help: str, meaning: str = "%(default)s", default: str | None = None
 ) -> None:
-    """Add --size; `meaning` says what its default is."""
+    """Add --size; `meaning` describes the default in the help text."""
     help = f"{help}, as in 64 or 96x64 (height x width; default: {meaning})"
     parser.add_argument("--size", metavar="SIZE", default=default, help=help)
 
@@ -64,8 +64,8 @@ def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
 def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
     """Add the options that choose the weights of a run, and the device."""
     if ema:
-        parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA of this width, one of "
-                            "model.power_ema, as in 0.05 (default: that of model.ema_half_life)")  # fmt: skip
+        parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA generator of this width, one of "
+                            "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
 
@@ -75,7 +75,7 @@ def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing f
 
 
 def load_model(arguments: argparse.Namespace) -> Model:
-    """Return the model that RUN and the options of `add_weights` choose, on its device."""
+    """Return the model that RUN and the options of `add_weights` select, on the selected device."""
     import gan
 
     return gan.load(arguments.run, arguments.checkpoint, arguments.ema).to(check_device(arguments.device))
@@ -93,19 +93,19 @@ def check_device(name: str) -> str:
 
 
 def out_in_run(run: str, out: Path | None, name: str) -> Path:
-    """Return --out, or by default a folder of a name in the run folder."""
+    """Return --out, or by default the folder `name` in the run folder."""
     if out is None and not Path(run).is_dir():
         raise UserError(f"{run}: is not a run folder; give --out DIR")
     return out or path_in(Path(run), Path(run) / name)
 
 
 def refuse_existing(out: Path, files: list[Path], force: bool) -> None:
-    """Raise UserError if --out is a file, or one of the files would be overwritten."""
+    """Raise UserError if --out is a file, or if one of `files` exists and `force` is not set."""
     if out.exists() and not out.is_dir():
         raise UserError(f"--out {out}: is a file; give a folder")
     if not force and (existing := [path for path in files if path.exists()]):
         raise UserError(
-            f"{existing[0]}: exists already ({len(existing)} of {len(files)} files do); use --force to overwrite"
+            f"{existing[0]}: exists already ({len(existing)} of {len(files)} files exist); use --force to overwrite"
         )
 
 
@@ -116,12 +116,12 @@ def refuse_existing_file(file: Path | None, option: str = "", instead: str = "us
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of "0-3,42,1": [0, 1, 2, 3, 42], each once."""
+    """Parse seeds without duplicates: "0-3,42,1" -> [0, 1, 2, 3, 42]."""
     return list(dict.fromkeys(parse_seed_list(text)))
 
 
 def parse_seed_list(text: str) -> list[int]:
-    """Return the seeds of "0-3,42,1": [0, 1, 2, 3, 42, 1]."""
+    """Parse seeds with duplicates: "0-3,42,1" -> [0, 1, 2, 3, 42, 1]."""
     seeds: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
@@ -135,7 +135,7 @@ def parse_seed_list(text: str) -> list[int]:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Return (height, width) of "64" or "96x64"."""
+    """Return the (height, width) of a size such as "64" or "96x64"."""
     sides = [int(side) for side in text.lower().split("x") if side.isdecimal() and int(side) > 0]
     if len(sides) != len(text.split("x")) or len(sides) not in (1, 2):
         raise UserError(f"--size {text}: give one side or height x width in pixels, as in 64 or 96x64")

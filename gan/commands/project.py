@@ -1,7 +1,7 @@
-"""Project images to latents of a trained run: those whose images are nearest to them.
+"""Project images to latents of a trained run: find the latents whose generated images are most similar to the images.
 
-DIR gets latents.safetensors for gan edit --latents, a PNG of each image beside its projection, and scores.csv. Rerun an
-interrupted command to continue it. The exit code is 3 if some files could not be read.
+The command writes latents.safetensors for gan edit --latents, a PNG of each image beside its projection, and scores.csv
+to DIR. Rerun an interrupted command to continue it. The exit code is 3 if some files could not be read.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     parser.add_argument("images", type=Path, metavar="IMAGES", help="image, or folder or zip archive of images")
     options.add_out(parser, "output folder; created if missing")
-    parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a latent per "
-                        "layer (default: w if the model has a mapping network, else z)")  # fmt: skip
+    parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
+                        "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=300, help="steps of Adam (default: %(default)s)")
     parser.add_argument("--gif", action="store_true", help="also save the optimization of each image as a GIF")
-    options.add_class(parser, "the class with the closest projection")
+    options.add_class(parser, "the class with the most similar projection")
     options.add_weights(parser)
-    options.add_force(parser, "project again if DIR has latents")
+    options.add_force(parser, "project again and overwrite existing latents in DIR")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     images, broken = decode_images(files, folder.model.config["data"])
     todo = [name for name in images if folder.digests.get(name) != digest(images[name]).hex()]
     if len(todo) < len(images):
-        gifs = ", without a GIF if they had none" if arguments.gif else ""
+        gifs = ", even if they have no GIF" if arguments.gif else ""
         print(f"{len(images) - len(todo)} images are already projected and are skipped{gifs}; use --force to repeat")
     if changed := [name for name in todo if name in folder.latents]:
         print(f"{len(changed)} images have changed since they were projected, and are projected again")
@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class OutputFolder:
-    """The latents found so far, and the folder that they are written to."""
+    """The output folder, with the latents found so far."""
 
     def __init__(self, model: Model, arguments: argparse.Namespace) -> None:
         from gan.latent import store
@@ -131,14 +131,17 @@ class OutputFolder:
         store.write(self.out / FILE, self.latents, self.space, **about)
 
     def synthesize(self, names: list[str]) -> Tensor:
-        """Return the images uint8 (N, C, H, W) of latents found."""
+        """Return the generated images uint8 (N, C, H, W) of the latents of `names`."""
         import torch
 
         labels = torch.tensor([self.labels[name] for name in names]) if self.labels else None
         return self.space.render_uint8(torch.stack([self.latents[name] for name in names]), labels)
 
     def score(self, images: dict[str, Tensor]) -> None:
-        """Write how near projections are to their images, keep the scores of other images, and print the medians."""
+        """Write the similarity of each image and its projection to the table, and print the medians.
+
+        Scores of other images stay in the table.
+        """
         import torch
 
         from gan.metrics.pairs import PerceptualDistance, psnr, ssim
@@ -158,12 +161,12 @@ class OutputFolder:
         print(f"{len(images)} images, medians: {medians}")
 
     def read_scores(self) -> list[dict[str, str]]:
-        """Return the rows of an existing table."""
+        """Return the rows of an existing table of scores; none if there is no valid table."""
         if not (self.out / SCORES).is_file():
             return []
         try:
             with open(self.out / SCORES, newline="") as file:
                 rows = list(csv.DictReader(file))
-        except (ValueError, csv.Error):  # not written by this command
+        except (ValueError, csv.Error):  # the file was not written by this command
             return []
         return [row for row in rows if list(row) == COLUMNS and None not in row.values()]

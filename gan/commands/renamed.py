@@ -1,4 +1,4 @@
-"""Old names of commands and options, which are answered with the new ones."""
+"""Old names of commands and options: an error message tells the new name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONS = {
 
 
 def check(words: Sequence[str]) -> None:
-    """Raise UserError if a command line has the old name of a command or an option."""
+    """Raise UserError if a command line contains the old name of a command or an option."""
     if words and words[0] in COMMANDS:
         raise UserError(f"{words[0]} is now {COMMANDS[words[0]]}")
     for word in words:

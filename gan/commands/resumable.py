@@ -12,18 +12,17 @@ from typing import Any
 from gan.common.files import write_atomically
 from gan.common.untrusted import read_json
 
-IGNORED = ("execute", "force")  # options on which results do not depend
-MAX_BYTES = 64_000_000  # of a file of results
+IGNORED = ("execute", "force")  # options that do not change results
+MAX_BYTES = 64_000_000  # maximum size of a file of results
 
 
 class Results:
-    """Results by name, as JSON, each written as soon as it is computed.
+    """Results by name, stored as JSON. Each is written as soon as it is computed.
 
     Args:
         folder: the command's output folder.
-        arguments: the command's options.
-        depends_on: what else the results depend on: digests, or files by their contents. Results of other options or
-            dependencies are kept in other files.
+        arguments: the command's options. Each set of options and dependencies has its own file of results.
+        depends_on: other dependencies of the results: digests, or files, whose contents count.
     """
 
     def __init__(self, folder: Path, arguments: argparse.Namespace, *depends_on: str | Path) -> None:
@@ -39,7 +38,7 @@ class Results:
             print(f"resuming with {len(self.values)} results of an interrupted command")
 
     def write(self) -> None:
-        """Write the results; without any, the file shows that the command was started.
+        """Write the results. A file without results shows that the command was started.
 
         Raises:
             OSError: the file cannot be written.
@@ -48,10 +47,11 @@ class Results:
         write_atomically(self.path, lambda file: file.write(text.encode()))
 
     def get(self, name: str, compute: Callable[[], Any], is_valid: Callable[[Any], bool] = lambda value: True) -> Any:
-        """Return the result of that name, and compute it if it is missing.
+        """Return the result with this name; compute and write it if it is missing or invalid.
 
         Args:
-            is_valid: whether a value read from the file can be a result of `compute`.
+            compute: returns the result.
+            is_valid: returns whether a value read from the file can be a result of `compute`.
 
         Raises:
             OSError: the file cannot be written.
@@ -62,12 +62,12 @@ class Results:
         return self.values[name]
 
     def remove(self) -> None:
-        """Delete the file, since the command has finished."""
+        """Delete the file. Call this when the command has finished."""
         self.path.unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Return the results in a file; none if it is damaged, for example by a full disk."""
+    """Return the results in a file; an empty dict if it is missing or damaged, for example by a full disk."""
     try:
         values = read_json(path, MAX_BYTES)
     except (OSError, ValueError):

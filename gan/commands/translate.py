@@ -1,7 +1,7 @@
-"""Translate images into the target style of a trained translator: a file, or a folder of images and videos.
+"""Translate an image, a video, or a folder of both into the target style of a trained translator.
 
-Outputs keep name, size and format. Existing outputs are skipped, so you can rerun an interrupted command. The exit code
-is 3 if some files could not be read or did not fit into memory; they are listed, and all others are translated.
+Outputs have the names, sizes and formats of the inputs. Existing outputs are skipped, so you can rerun an interrupted
+command. Files that cannot be read or do not fit into memory are listed at the end, and the exit code is 3.
 """
 
 from __future__ import annotations
@@ -21,30 +21,31 @@ from gan.common.size import pair
 if TYPE_CHECKING:
     import numpy as np
 
-TARGET_IMAGES = 500  # from which a palette is computed
-MAX_SCALE = 4  # of images compared with those of training, above which a note is printed
-MAX_LINES = 20  # failed files that are listed
-MIN_TILE = 64  # pixels
+TARGET_IMAGES = 500  # images for computing a palette
+MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
+MAX_LINES = 20  # maximum number of failed files to list
+MIN_TILE = 64  # minimum of --tile in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser, "run folder or checkpoint file of a translator")
     parser.add_argument("input", type=Path, metavar="INPUT", help="image, video, or folder of images and videos")
-    parser.add_argument("output", metavar="OUTPUT", help="folder for files of the same names, created if missing; or, "
-                        "for a single image, a file whose ending gives the format")  # fmt: skip
-    parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a of model=cyclegan translates "
-                        "from the target style to photographs (default: %(default)s)")  # fmt: skip
+    parser.add_argument("output", metavar="OUTPUT", help="folder for files with the same names, created if missing; "
+                        "or, for a single image, a file whose extension selects the format")  # fmt: skip
+    parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
+                        "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
                         "the translation (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--cell", type=int, default=1, metavar="PIXELS", help="pixel art: side of the cells of one "
-                        "color (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--palette", metavar="COLORS", help="pixel art: number of colors, computed from the target; or "
-                        "an image or a text of hexadecimal colors")  # fmt: skip
+    parser.add_argument("--cell", type=int, default=1, metavar="PIXELS", help="pixel art: side of a cell, which has "
+                        "one color (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--palette", metavar="COLORS", help="pixel art: number of colors to compute from target "
+                        "images; or an image or text file with the colors")  # fmt: skip
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also save input and output side by side")
-    parser.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of large images; they join "
-                        "without seams (default: what fits into memory)")  # fmt: skip
-    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images of more pixels (width x height, "
-                        "over all frames of an animation; default: 64 million, or what fits into memory)")  # fmt: skip
+    parser.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of large images; tiles join "
+                        "without seams (default: as large as memory allows)")  # fmt: skip
+    parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
+                        "summed over the frames of an animation (default: 64 million, or fewer if memory is "
+                        "short)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     translator = ImageTranslator(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
     limit = arguments.max_pixels or files.max_pixels(available(), translator.makes_pixel_art)
     if translator.makes_pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
-        print("note: JPEG changes cells and colors; use an OUTPUT or files that end in .png")
+        print("note: JPEG changes cells and colors; use the extension .png")
     given = arguments.input.is_file(), arguments.compare, limit, arguments.force
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance, IsolatedProcess() as apart:
@@ -95,8 +96,8 @@ def run(arguments: argparse.Namespace) -> int:
         ) from error
     trained = max(pair(config["data"]["size"]))
     if side > MAX_SCALE * trained and config["data"].get("fit") != "patches":
-        print(f"note: images have {side} pixels a side, and were reduced to {trained} in training, so the size of "
-              "grain, dots and strokes will not match; train with data.fit=patches to keep it")  # fmt: skip
+        print(f"note: an image has a side of {side} pixels, but training images were downsampled to {trained}, so "
+              "grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
     for line in failed[:MAX_LINES]:
         print(line, file=sys.stderr)
     if failed:
@@ -105,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
-    """Return the palette of a file, or one computed from the target's images."""
+    """Return the palette of --palette: read from a file, or computed from target images."""
     from gan.images.pixel_art import MAX_COLORS, fit_palette, read_palette
     from gan.inference.loading import load_data
     from gan.metrics.color_transfer import opaque

@@ -1,4 +1,4 @@
-"""torch.compile for both networks, in place, so that the names of their weights do not change."""
+"""Apply torch.compile to networks in place, so that the names of their weights do not change."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gan.common.errors import UserError
 
 
 def compile_in_place(backend: str, *networks: nn.Module) -> None:
-    """Compile the calls of networks; their other methods stay uncompiled.
+    """Compile the `forward` of networks. Their other methods stay uncompiled.
 
     The training step is not compiled: Lightning's toggling of optimizers breaks its graph (Lightning #21513).
 
@@ -26,10 +26,10 @@ def compile_in_place(backend: str, *networks: nn.Module) -> None:
     if backend not in known:
         raise UserError(f"model.compile={backend}: torch has no such backend; use one of {', '.join(known)}")
     weights = (weight for network in networks for weight in network.parameters())
-    device = next((weight.device for weight in weights), None)  # the backend may not support it
+    device = next((weight.device for weight in weights), None)  # the backend may not support this device
     try:
         torch.compile(torch.neg, backend=backend)(torch.ones(2, device=device))
-    except Exception as error:  # each backend raises errors of its own
+    except Exception as error:  # each backend raises its own types of errors
         cause = str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
         raise UserError(f"model.compile={backend}: does not work on this machine: {cause}") from error
     for network in networks:
@@ -37,9 +37,9 @@ def compile_in_place(backend: str, *networks: nn.Module) -> None:
 
 
 def uncompiled(network: nn.Module) -> contextlib.AbstractContextManager[Any]:
-    """A context in which a network runs uncompiled.
+    """Return a context in which a network runs uncompiled.
 
-    Compiled networks have no second derivatives (PyTorch #91469), and a batch of another size would need a graph.
+    Compiled networks have no second derivatives (PyTorch #91469), and each new batch size would be compiled again.
     """
     if network._compiled_call_impl is None:
         return contextlib.nullcontext()

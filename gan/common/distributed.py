@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def over_ranks(value: Tensor) -> Tensor:
-    """The mean of a tensor over all ranks, without gradients; the tensor itself if there is one rank."""
+    """Return the mean of a tensor over all ranks, without gradients; the tensor itself if there is one rank."""
     if ranks() == 1:
         return value
     total = value.clone()
@@ -16,5 +16,5 @@ def over_ranks(value: Tensor) -> Tensor:
 
 
 def ranks() -> int:
-    """The number of ranks."""
+    """Return the number of ranks."""
     return dist.get_world_size() if dist.is_initialized() else 1

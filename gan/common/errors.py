@@ -10,7 +10,7 @@ MAX_LENGTH = 600  # characters of a printed message
 
 
 class UserError(Exception):
-    """An error that a user can cause and fix; one line: what is wrong, where, and what to do."""
+    """An error that users can fix. Its message is one line: what is wrong, where, and what to do."""
 
 
 class Diverged(UserError):
@@ -18,14 +18,14 @@ class Diverged(UserError):
 
 
 def at_least(name: str, value: object, minimum: int) -> int:
-    """`value`, if it is an integer of at least `minimum`; otherwise raise UserError with the option's name."""
+    """Return `value` if it is an integer of at least `minimum`; otherwise raise UserError with the option's name."""
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise UserError(f"{name}={value}: must be an integer of at least {minimum}")
     return value
 
 
 def to_line(error: object) -> str:
-    """A message in one line: control characters are escaped, the middle of a long message is left out."""
+    """Return a message in one line: control characters are escaped, and the middle of a long message is omitted."""
     line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(str(error).split()))
     if len(line) <= MAX_LENGTH:
         return line
@@ -34,12 +34,12 @@ def to_line(error: object) -> str:
 
 
 def reason(error: OSError) -> str:
-    """The system's message of an OSError; the exception's own text or type if there is none."""
+    """Return the system's message of an OSError; if there is none, the text or type of the exception."""
     return error.strerror or to_line(error) or type(error).__name__
 
 
 def describe_os_error(error: OSError) -> str:
-    """`path: no space left on device`, for an OSError that no other code has explained."""
+    """Return a line such as `path: no space left on device` for an OSError."""
     return f"{error.filename or 'a file'}: {reason(error).lower()}"
 
 
@@ -57,7 +57,7 @@ def writing(what: object, then: str = "") -> Iterator[None]:
 
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """`did you mean X or Y?`; all choices if none is similar and they are few."""
+    """Return a hint: `did you mean X or Y?`, or all choices if none is similar and they are few."""
     known = list(choices)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d{1,10})\.tmp")  # names that `temporary` gives; group 1: the process
+TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d{1,10})\.tmp")  # names that `temporary` returns; group 1 is the process
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file completely or not at all, even if the machine stops: temporary file, fsync, replace, fsync.
+    """Write a file completely or not at all, even if the machine crashes: temporary file, fsync, replace, fsync.
 
     Raises:
-        OSError: the disk is full, or the folder cannot be written; an existing file is unchanged.
+        OSError: the disk is full, or the folder cannot be written; an existing file stays unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = temporary(path)
@@ -37,8 +37,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def temporary(path: Path) -> Path:
-    """A temporary name in the same folder, for a file that is being written or removed."""
-    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # the name may have the maximal length
+    """Return a temporary path in the same folder, for writing or removing a file."""
+    short = hashlib.blake2b(os.fsencode(path.name), digest_size=8).hexdigest()  # `name` may have the maximum length
     return path.with_name(f".{short}.{os.getpid()}.tmp")
 
 
@@ -48,8 +48,8 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def is_alive(process: int) -> bool:
-    """Whether a process of this number exists on this machine."""
-    if os.name == "nt":  # os.kill would end it, whatever the signal
+    """Return whether a process with this number exists on this machine."""
+    if os.name == "nt":  # on Windows os.kill ends the process with any signal
         return True
     try:
         os.kill(process, 0)

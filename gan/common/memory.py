@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-DEFAULT = 2 << 30  # bytes, if the system does not say
+DEFAULT = 2 << 30  # bytes, if the amount is unknown
 
 
 def available() -> int:
-    """Bytes of memory that can be allocated: Linux's estimate, within the limit of the container."""
+    """Return the available memory in bytes: Linux's estimate, at most the limit of the container."""
     try:
         (kilobytes,) = re.findall(r"MemAvailable: +(\d+)", Path("/proc/meminfo").read_text())
         free = 1024 * int(kilobytes)

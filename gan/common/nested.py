@@ -6,7 +6,7 @@ from typing import Any
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """{"data.size": 64, ...} of nested dicts; an empty dict is a leaf."""
+    """Return nested dicts as one dict with dotted keys, {"data.size": 64, ...}. An empty dict is a leaf."""
     if not isinstance(tree, dict) or not tree:
         return {prefix: tree}
     leaves: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""This process among those of a distributed run, from the environment; known before Lightning starts. No torch."""
+"""Information about this process in a distributed run, from the environment, before Lightning starts. No torch."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import os
 
 
 def is_child() -> bool:
-    """Whether Lightning started this process as a further rank; the parent has prepared everything."""
+    """Return whether Lightning started this process as an additional rank. Its parent has prepared the run."""
     return "LOCAL_RANK" in os.environ and "TORCHELASTIC_RUN_ID" not in os.environ and "RANK" not in os.environ
 
 
 def global_rank() -> int:
-    """The rank of this process under torchrun, SLURM or Lightning; 0 without any of them."""
+    """Return the rank of this process under torchrun, SLURM or Lightning; 0 without any of them."""
     ranks = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"))
     return int(next((rank for rank in ranks if rank), 0))
 
 
 def started_externally() -> bool:
-    """Whether torchrun or SLURM has started several processes, possibly with one device each."""
+    """Return whether torchrun or SLURM has started several processes, possibly with one device each."""
     return int(os.environ.get("WORLD_SIZE", 1)) > 1 or int(os.environ.get("SLURM_NTASKS", 1)) > 1
 
 
 def num_external_ranks() -> int:
-    """The number of processes that torchrun, or else SLURM, has started for this run."""
+    """Return the number of processes that torchrun or SLURM has started for this run."""
     return int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1)))

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, otherwise lines."""
+"""Show the progress of a long operation: a bar on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gan.common.output import print_line
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress towards `total`; yields a function to call with the number of items just done."""
+    """Show progress towards `total`. Yield a function to call with the number of items just completed."""
     if not sys.stdout.isatty():
         started = time.monotonic()
         print_line(f"{title}: {total} ...", all_ranks=True)
@@ -29,7 +29,7 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def duration(seconds: float) -> str:
-    """h:mm:ss, or m:ss below an hour."""
+    """Return a duration as h:mm:ss, or m:ss below an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def git_revision() -> str | None:
-    """The git revision of this checkout, with "-dirty" if it was changed; None outside of git."""
+    """Return the git revision of this checkout, with "-dirty" if it was changed; None outside of git."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10)

@@ -1,8 +1,8 @@
-"""Ctrl-C: it ends a starting program at once and without a traceback. Imports no slow module.
+"""Handle Ctrl-C, so that it ends a starting program at once and without a traceback. Imports no slow module.
 
-end_silently()                  before the imports of a program: the signal ends the process
-with as_keyboard_interrupt():   the program itself: the signal raises KeyboardInterrupt, except during imports
-with deferred():                a step that must be completed: the signal arrives at its end
+end_silently()                  call it before slow imports: Ctrl-C ends the process
+with as_keyboard_interrupt():   for the program itself: Ctrl-C raises KeyboardInterrupt, except during imports
+with deferred():                for a step that must be completed: Ctrl-C takes effect at its end
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def end_silently() -> None:
-    """Let Ctrl-C end this process silently; a process that ignores it, for example under nohup, still ignores it."""
+    """Make Ctrl-C end this process silently, unless the process ignores Ctrl-C, for example under nohup."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -43,9 +43,10 @@ def as_keyboard_interrupt() -> Iterator[None]:
 
 
 def raise_unless_importing(number: int, frame: FrameType | None) -> None:
-    """The handler of `as_keyboard_interrupt`. Libraries turn an exception during their import into errors of their own.
+    """Raise KeyboardInterrupt, or end the process during an import: the handler of `as_keyboard_interrupt`.
 
-    A process with children raises it nevertheless, since it must end the children.
+    Libraries convert an exception during their import into their own errors. A process with children always raises
+    KeyboardInterrupt, because it must end the children.
     """
     if importing(frame) and not has_children():
         signal.signal(number, signal.SIG_DFL)
@@ -60,7 +61,8 @@ def deferred() -> Iterator[None]:
         yield
         return
     arrived: list[int] = []
-    # New threads and processes inherit the mask. Earlier threads have none and take the signal; hence also a handler.
+    # New threads and processes inherit the mask. Existing threads have no mask and still receive the signal, so a
+    # handler is needed too.
     masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     before = signal.signal(signal.SIGINT, lambda number, frame: arrived.append(number))
     try:
@@ -74,7 +76,7 @@ def deferred() -> Iterator[None]:
 
 
 def importing(frame: FrameType | None) -> bool:
-    """Whether a frame is inside an import."""
+    """Return whether a frame is inside an import."""
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib"):
             return True
@@ -83,6 +85,6 @@ def importing(frame: FrameType | None) -> bool:
 
 
 def has_children() -> bool:
-    """Whether multiprocessing has started processes that still run."""
+    """Return whether processes started by multiprocessing are still running."""
     processes = sys.modules.get("multiprocessing")
     return bool(processes and processes.active_children())

@@ -9,10 +9,10 @@ from gan.common.errors import UserError
 
 
 def pair(size: Any) -> tuple[int, int]:
-    """(height, width) in pixels of one side or [height, width].
+    """Return (height, width) in pixels of a size given as one side or as [height, width].
 
     Raises:
-        UserError: it is neither.
+        UserError: the size is neither.
     """
     sides = [size, size] if isinstance(size, int) else size
     wrong = isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2

@@ -1,4 +1,4 @@
-"""Reading untrusted YAML and JSON: limited in size, depth and time, plain values only. No torch."""
+"""Read untrusted YAML and JSON: plain values only, with limits of size, depth and time. No torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import yaml
 
 from gan.common.errors import UserError
 
-MAX_BYTES = 1 << 18  # of a YAML file; config.yaml of a run has about 8 kB
-MAX_JSON = 1 << 20  # bytes of a JSON file
+MAX_BYTES = 1 << 18  # maximum size of a YAML file; config.yaml of a run has about 8 kB
+MAX_JSON = 1 << 20  # maximum size of a JSON file in bytes
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_SCALAR = 8192  # characters; PATH_MAX is 4096
@@ -21,11 +21,11 @@ Scalar = None | bool | int | float | str
 
 
 def read_yaml(path: Path) -> Any:
-    """The content of a YAML file, as plain containers.
+    """Return the content of a YAML file, as plain containers.
 
     Raises:
         FileNotFoundError: there is no such file.
-        UserError: it cannot be read, is not YAML, exceeds a limit, or has values that this program does not write.
+        UserError: the file cannot be read, is not YAML, exceeds a limit, or has values that this program never writes.
     """
     try:
         text = read_bytes(path, MAX_BYTES).decode()
@@ -43,7 +43,7 @@ def read_yaml(path: Path) -> Any:
 def check_events(text: str) -> None:
     """Raise ValueError if a YAML text has aliases or tags, or exceeds MAX_DEPTH, MAX_NODES or MAX_SCALAR.
 
-    The check reads events, before any object is built: nested aliases make a few bytes grow exponentially.
+    The check reads parser events, before any object is built, because nested aliases expand exponentially.
     """
     depth = 0
     for count, event in enumerate(yaml.parse(text, Loader)):
@@ -59,9 +59,10 @@ def check_events(text: str) -> None:
 
 
 def find_fault(tree: Any) -> str | None:
-    """Why containers are not plain or too large; None if they are as this program writes them.
+    """Return why containers are invalid: too large, or not plain values as this program writes them. None if valid.
 
-    It uses no recursion: the containers may be deeper than the recursion limit, and hold one list a million times.
+    The function uses no recursion, because the containers may be nested deeper than the recursion limit. They may also
+    contain the same list a million times.
     """
     left: list[tuple[Any, int]] = [(tree, 0)]
     seen = 0
@@ -91,21 +92,21 @@ def find_fault(tree: Any) -> str | None:
 
 
 def read_json(path: Path, max_bytes: int = MAX_JSON) -> Any:
-    """The value of a JSON file.
+    """Return the value of a JSON file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is not JSON, or exceeds a limit.
+        OSError: the file cannot be read.
+        ValueError: the file is not JSON, or exceeds a limit.
     """
     return parse_json(read_bytes(path, max_bytes))
 
 
 def read_bytes(path: Path, max_bytes: int) -> bytes:
-    """The content of a file.
+    """Return the content of a file.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is larger than `max_bytes`, or is a pipe or device, which might block forever.
+        OSError: the file cannot be read.
+        ValueError: the file is larger than `max_bytes`, or is a pipe or device, which could block forever.
     """
     if path.exists() and not path.is_file():
         raise ValueError("it is not a regular file")
@@ -117,7 +118,7 @@ def read_bytes(path: Path, max_bytes: int) -> bytes:
 
 
 def parse_json(data: bytes | str) -> Any:
-    """The value of a JSON text; raise ValueError if it is not JSON or nested too deep."""
+    """Return the value of a JSON text; raise ValueError if it is not JSON or nested too deep."""
     try:
         return json.loads(data)
     except RecursionError as error:
@@ -125,18 +126,18 @@ def parse_json(data: bytes | str) -> Any:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether a value is a scalar or a list of scalars, without interpolations."""
+    """Return whether a value is a scalar or a list of scalars, without interpolations."""
     return all(map(is_scalar, value)) if isinstance(value, list) else is_scalar(value)
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether a value is a scalar without interpolations."""
+    """Return whether a value is a scalar without interpolations."""
     if isinstance(value, str):
         return "${" not in value and len(value) <= MAX_SCALAR
     return value is None or isinstance(value, bool | int | float)
 
 
 def describe(error: BaseException) -> str:
-    """The message of an error in one line of ASCII."""
+    """Return the message of an error in one line of ASCII."""
     words = getattr(error, "strerror", None) or getattr(error, "problem", None) or str(error) or type(error).__name__
     return " ".join(re.sub(r"[^\x20-\x7e\s]", "?", str(words)).split())

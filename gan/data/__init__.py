@@ -1,1 +1,1 @@
-"""Image sources (files, downloads, generated), the cache, and batches."""
+"""Sources of images (files, downloads, built-in images), the cache of decoded images, and batches."""

@@ -1,4 +1,4 @@
-"""The DataModule of images: any source as uint8 batches in a fixed endless order."""
+"""The DataModule of images: uint8 batches from any source, in a fixed endless order."""
 
 from __future__ import annotations
 
@@ -31,18 +31,20 @@ from gan.data.sources.files import ImageFiles
 
 NUM_BUILTIN_IMAGES = 4096
 STORAGES = ("disk", "memory", "device")
-MAX_LISTED = 50  # unreadable files that are printed
+MAX_LISTED = 50  # maximum number of unreadable files to print
 
 
 class ImageDataModule(LightningDataModule):
-    """Decode images once; batches are {"image": uint8 (N, C, H, W), "label": int64 (N,)}, channels last in memory.
+    """Decodes images once and returns batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}.
+
+    Images have channels last in memory.
 
     Args:
-        root: folder or zip archive of images, searched recursively, or several; None generates the built-in images.
-        source: another source of images instead of root; see `cache`.
+        root: one or several folders or zip archives of images, searched recursively; None uses the built-in images.
+        source: another source of images instead of root; see `gan.data.decoding.cache`.
         size: side, or (height, width), in pixels.
         channels: 1 gray, 3 RGB, 4 premultiplied RGBA.
-        batch_size: of all ranks together.
+        batch_size: number of images per batch, over all ranks.
         labels: True for classes from the sub-folders of `root`, or a CSV or JSON file of files and labels.
         fit: "crop" to cover, "random_crop" for a new crop each time, "pad" to fit inside, "stretch", or "patches":
             `patches_per_image` patches of each image without scaling, with a new random crop each time.
@@ -50,14 +52,14 @@ class ImageDataModule(LightningDataModule):
         flip: flip each image horizontally with probability 0.5.
         split: hold out a `validation` fraction of the images. Images of one "file", "folder", "prefix" or "content"
             stay on the same side. None trains on all images.
-        split_seed: another seed holds out other images.
+        split_seed: seed of the split.
         storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device".
-        num_workers: processes that gather batches; 0 is fastest while the images fit in memory.
+        num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
         num_images: number of built-in images.
         classes: classes of built-in images, a subset of `retro.CLASSES`.
 
     Raises:
-        UserError: no such folder, no image in it, or a size, count or name out of range.
+        UserError: a folder is missing or has no image, or an option is invalid.
     """
 
     def __init__(
@@ -112,24 +114,24 @@ class ImageDataModule(LightningDataModule):
         self.storage = storage
         self.num_workers = at_least("data.num_workers", num_workers, 0)
         if self.num_workers and storage == "device":
-            raise UserError(f"data.num_workers={num_workers} does not work with data.storage=device: use 0 workers")
+            raise UserError(f"data.num_workers={num_workers} does not work with data.storage=device: use num_workers=0")
         self.num_images = at_least("data.num_images", num_images, 1)
         self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or indexed like it
-        self.rows = np.empty(0, np.int64)  # of `pixels`, for training
+        self.rows = np.empty(0, np.int64)  # rows of `pixels` for training
         self.validation_rows = np.empty(0, np.int64)
-        self.digests = self.validation_digests = np.empty(0, "S32")  # of the file contents behind those rows
+        self.digests = self.validation_digests = np.empty(0, "S32")  # digests of the files of those rows
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
         self.names: list[str] = []  # of all images, before the split
         self.fingerprint = ""
 
     def prepare_data(self) -> None:
-        """Fill the cache, in one process of each machine."""
+        """Decode new images into the cache, in one process per machine."""
         self.setup("fit")
 
     def open_source(self) -> Any:
-        """The source of images; lists its files."""
+        """Return the source of images, after listing its files."""
         if self.roots is None and self.source is None and self.decoder.fit == "patches":
             raise UserError("data.fit=patches needs files: built-in images are generated at the training size")
         if self.source is None:
@@ -140,12 +142,12 @@ class ImageDataModule(LightningDataModule):
         return self.source
 
     def class_names(self) -> list[str]:
-        """The names of the classes, without decoding an image."""
+        """Return the names of the classes, without decoding an image."""
         names: list[str] = self.open_source().classes(self.label_option)[0]
         return names
 
     def class_counts(self) -> Tensor:
-        """The number of training images of each class, (classes,)."""
+        """Return the number of training images of each class, (classes,)."""
         return torch.from_numpy(np.bincount(self.labels[self.rows], minlength=len(self.classes)))
 
     def setup(self, stage: str) -> None:
@@ -175,11 +177,11 @@ class ImageDataModule(LightningDataModule):
         self.fingerprint = fingerprint(source.names, found.counts)
 
     def _select_validation(self, names: list[str]) -> np.ndarray:
-        """bool (rows,): True for the rows to hold out; `names` are those of the rows."""
+        """Return a mask, bool (rows,), of the rows to hold out. `names` has the name of each row."""
         return self._select_fraction(names, self.validation)
 
     def _select_fraction(self, names: list[str], fraction: float) -> np.ndarray:
-        """bool (rows,): True for a fraction of the rows, with each group of `split` on one side."""
+        """Return a mask, bool (rows,), of a fraction of the rows, with each group of `split` on one side."""
         images = (self.pixels[self.rows[row : row + 1]] for row in range(len(names)))
         return split.select(str(self.split), names, images, fraction, self.split_seed)
 
@@ -199,21 +201,21 @@ class ImageDataModule(LightningDataModule):
             self.pixels = torch.as_tensor(self.pixels).to(device)
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
-        """The batches of one rank from batch `start` on."""
+        """Return the batches of one rank from batch `start` on."""
         return self._batches(EndlessBatches(len(self), self.batch_size, self.seed, rank, ranks, start))
 
     def _batches(self, order: EndlessBatches) -> IterableDataset[dict[str, Tensor]]:
         return Batches(self.pixels, self.labels, self.rows, order, self.crop_flip)
 
     def preview(self, n: int) -> Tensor:
-        """The first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
+        """Return the first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
         order = EndlessBatches(len(self), min(n, len(self)), self.seed)
         return next(iter(self._batches(order)))["image"].cpu()
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer.
+        """Return n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer.
 
-        The selection and its order depend on the contents of the files only, not on the seed or the names.
+        The selection and its order depend on the contents of the files only.
         """
         return self._read_rows(self._rows_to_evaluate(n, held_out))
 
@@ -222,7 +224,7 @@ class ImageDataModule(LightningDataModule):
         return self.crop_flip(images, 0) if self.crop_flip and len(images) else images.contiguous()
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
-        """The labels (n,) of `reals`."""
+        """Return the labels (n,) of `reals`."""
         return torch.from_numpy(self.labels[self._rows_to_evaluate(n, held_out)])
 
     def _rows_to_evaluate(self, n: int, held_out: bool) -> np.ndarray:
@@ -231,11 +233,11 @@ class ImageDataModule(LightningDataModule):
 
     @property
     def flips(self) -> bool:
-        """Whether images are flipped at random."""
+        """Whether training flips images at random."""
         return self.crop_flip is not None and self.crop_flip.flip
 
     def __len__(self) -> int:
-        """The number of training images."""
+        """Return the number of training images."""
         return len(self.rows)
 
     def state_dict(self) -> dict[str, Any]:
@@ -250,7 +252,7 @@ class ImageDataModule(LightningDataModule):
 
 
 class Batches(IterableDataset[dict[str, Tensor]]):
-    """Batches gathered in the order of a sampler; several workers take turns."""
+    """Batches in the order of a sampler. Several workers take turns."""
 
     def __init__(
         self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, crop_flip: RandomCropFlip | None
@@ -273,22 +275,25 @@ class Batches(IterableDataset[dict[str, Tensor]]):
 
 
 def position(trainer: Trainer | None) -> tuple[int, int, int]:
-    """Rank, number of ranks, and index of the next batch."""
+    """Return the rank, the number of ranks, and the index of the next batch."""
     return (0, 1, 0) if trainer is None else (trainer.global_rank, trainer.world_size, trainer.global_step)
 
 
 def training_batches(
     batches: IterableDataset[dict[str, Tensor]], num_workers: int, storage: str
 ) -> Iterable[dict[str, Tensor]]:
-    """A DataLoader of the batches, or the batches if a DataLoader would only add overhead: no workers, no GPU."""
+    """Return a DataLoader of the batches, or the batches themselves if there are no workers and no GPU.
+
+    Then a DataLoader would only add overhead.
+    """
     if not num_workers and (storage == "device" or not torch.cuda.is_available()):
         return batches
     return dataloader(batches, num_workers)
 
 
 def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) -> DataLoader[dict[str, Tensor]]:
-    """A DataLoader of complete batches, with workers, and pinned memory on a GPU."""
-    warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: a user asked for them
+    """Return a DataLoader that passes on the batches, with workers, and with pinned memory if there is a GPU."""
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # the user asked for more workers than cores
     return DataLoader(
         batches,
         batch_size=None,
@@ -300,20 +305,20 @@ def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) ->
 
 
 def ignore_signals(worker: int) -> None:
-    """Ignore Ctrl-C and SIGTERM, which reach the whole process group: the main process ends the workers."""
+    """Ignore Ctrl-C and SIGTERM, which the whole process group receives. The main process ends the workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def fingerprint(names: Sequence[str], count: np.ndarray) -> str:
-    """Hash of a list of images: their names and number of rows."""
+    """Return a hash of a list of images: their names and numbers of rows."""
     text = "\0".join(f"{name}\0{number}" for name, number in zip(names, count.tolist(), strict=True))
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
 
 @rank_zero_only
 def report_unreadable(source: Any, errors: dict[int, str]) -> None:
-    """Print which images cannot be read and are skipped; UserError if none can be read."""
+    """Print which images cannot be read and are skipped; raise UserError if none can be read."""
     if len(errors) == len(source.names):
         item, reason = next(iter(errors.items()))
         raise UserError(
@@ -326,8 +331,11 @@ def report_unreadable(source: Any, errors: dict[int, str]) -> None:
 
 
 def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:
-    """The first n rows in the order of their digests; the second image of a file comes after the first of all files."""
+    """Return the first n rows in the order of their digests.
+
+    The first images of all files come before the second image of any file.
+    """
     order = np.argsort(digests, kind="stable")
     _, starts, counts = np.unique(digests[order], return_index=True, return_counts=True)
-    number = np.arange(len(order)) - np.repeat(starts, counts)  # of each image among those of its file
+    number = np.arange(len(order)) - np.repeat(starts, counts)  # index of each image in its file
     return rows[order[np.argsort(number, kind="stable")[:n]]]

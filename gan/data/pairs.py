@@ -1,7 +1,7 @@
-"""Sources of pairs: two images as one of twice the channels, so that cache, crops and flips handle them as one.
+"""Sources of pairs of images. A pair is stored as one image with twice the channels for the cache, crops and flips.
 
-`a` is the input, `b` the target: two files of one name in two folders, the halves of one file, or a photograph and the
-same photograph in a known style (`styles`).
+`a` is the input and `b` the target: two files with the same name in two folders, the halves of one file, or a
+photograph and the same photograph in a known style (`styles`).
 """
 
 from __future__ import annotations
@@ -26,13 +26,16 @@ from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import read_first_frame
 from gan.data.sources.files import File, ImageFiles, content, find
 
-MAX_LISTED = 20  # files without a partner that a message lists
-LENGTH_BYTES = 8  # before the contents of two files: the length of the first
+MAX_LISTED = 20  # maximum number of files without a partner to list in a message
+LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
 
 
 @dataclass(frozen=True)
 class PairDecoder:
-    """Two images -> uint8 (2C, H, W), both by one decoder. Picklable; its fields are part of the cache key."""
+    """Converts two images to uint8 (2C, H, W) with the same decoder.
+
+    It is picklable, and its fields are part of the cache key.
+    """
 
     each: Decoder
     frames = "first"
@@ -54,7 +57,7 @@ class PairDecoder:
         return self.each.patches_per_image
 
     def read(self, data: bytes) -> Image.Image:
-        """The first frame of a file, upright; ImageError if it cannot be read."""
+        """Return the upright first frame of a file; raise ImageError if it cannot be read."""
         return read_first_frame(BytesIO(data), self.max_pixels, self.each.min_side())
 
     def fit_pair(self, a: Image.Image, b: Image.Image) -> Iterator[DecodedImage]:
@@ -67,17 +70,17 @@ class PairDecoder:
 
 
 def stack_pair(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(C, H, W) twice -> (2C, H, W), channels last in memory."""
+    """Concatenate two images (C, H, W) to (2C, H, W), with channels last in memory."""
     return np.concatenate([a.transpose(1, 2, 0), b.transpose(1, 2, 0)], -1).transpose(2, 0, 1)
 
 
 class MatchedFiles(ImageFiles):
-    """Files of folder a, each with the file of folder b that has the same name up to the extension.
+    """Files of folder a, each paired with the file of folder b that has the same name without extension.
 
     Files without a partner are skipped, with a message.
 
     Raises:
-        UserError: a folder is missing or has no image, two of its files have one name, or no file has a partner.
+        UserError: a folder is missing, has no image or has two files of the same name, or no file has a partner.
     """
 
     def __init__(self, a: str, b: str) -> None:
@@ -115,7 +118,7 @@ class SideBySideFiles(ImageFiles):
     """Files whose left half is a and whose right half is b, as in the pix2pix datasets."""
 
     def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
-        image = read_first_frame(BytesIO(data), decoder.max_pixels)  # full size: a reduced JPEG could lose its middle
+        image = read_first_frame(BytesIO(data), decoder.max_pixels)  # full size: a smaller JPEG has no exact middle
         if image.width % 2:
             raise ImageError(f"its width of {image.width} pixels is odd and cannot be halved")
         middle = image.width // 2
@@ -125,7 +128,7 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each with the same photograph in a style of `styles`, applied at the training size."""
+    """Photographs, each paired with the same photograph in a style of `styles`, applied at the training size."""
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
@@ -137,7 +140,7 @@ class StyledFiles(ImageFiles):
         return {"files": self.files, "filters": self.filters}
 
     def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
-        seed = zlib.crc32(data)  # so that a photograph always has the same grain
+        seed = zlib.crc32(data)  # a photograph always gets the same grain
         for n, patch in enumerate(decoder.each.patches(decoder.read(data))):
             pixels, pixel_art = decoder.each.fit_image(patch)
             colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
@@ -146,7 +149,7 @@ class StyledFiles(ImageFiles):
 
 
 def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """RGB (H, W, 3) with the channels of `pixels` (C, H, W): gray, or with its alpha."""
+    """Convert RGB (H, W, 3) to the channels of `pixels` (C, H, W): gray, RGB, or RGBA with the alpha of `pixels`."""
     if len(pixels) == 1:
         return np.asarray(Image.fromarray(styled).convert("L"))[None]
     if len(pixels) == 4:
@@ -157,7 +160,7 @@ def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 
 def files_by_name(root: str) -> dict[str, File]:
-    """The images below a folder by their names without extension."""
+    """Return the images below a folder by their names without extension."""
     found: dict[str, File] = {}
     for file in find([root]):
         name = posixpath.splitext(file.name)[0]

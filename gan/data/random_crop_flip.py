@@ -1,4 +1,4 @@
-"""Random crops and flips, each a function of the seed and the image's position in the stream."""
+"""Random crops and flips, which depend only on the seed and on the position of the image in the stream."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BLOCK = 4096  # images whose random numbers are generated together
 
 
 class StreamUniform:
-    """Uniform random numbers for image k of the stream: a function of (seed, k)."""
+    """Uniform random numbers for image k of the stream, which depend only on (seed, k)."""
 
     def __init__(self, seed: int, each: int) -> None:
         self.seed = seed
@@ -20,7 +20,7 @@ class StreamUniform:
         self.block, self.numbers = -1, np.empty((0, each))
 
     def __call__(self, first: int, count: int) -> np.ndarray:
-        """float64 (count, each) in [0, 1) for the images first .. first + count - 1."""
+        """Return random numbers in [0, 1), float64 (count, each), for the images first .. first + count - 1."""
         parts, end = [], first + count
         while first < end:
             block, at = divmod(first, BLOCK)
@@ -46,7 +46,11 @@ class RandomCropFlip:
         self.uniform = StreamUniform(seed, 3)
 
     def __call__(self, images: Tensor, first: int) -> Tensor:
-        """uint8 (N, C, H', W'), from stream position `first` on, at least `size` -> (N, C, H, W)."""
+        """Return crops (N, C, H, W) of images uint8 (N, C, H', W'), which are at least as large as `size`.
+
+        Args:
+            first: position of the first image in the stream.
+        """
         height, width = self.size
         draws = self.uniform(first, len(images))
         tops = (draws[:, 0] * (images.shape[2] - height + 1)).astype(int).tolist()
@@ -61,5 +65,5 @@ class RandomCropFlip:
 
 
 def stored_size(size: tuple[int, int]) -> tuple[int, int]:
-    """The size to store images at for random crops of `size`: 8/7 of it, as 256 is of 224."""
+    """Return the size of stored images for random crops of `size`: larger by 8/7, as 256 for crops of 224."""
     return math.ceil(size[0] * 8 / 7), math.ceil(size[1] * 8 / 7)

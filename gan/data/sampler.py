@@ -1,4 +1,4 @@
-"""The order of images: an endless stream that is a pure function of the seed."""
+"""The order of images in training: an endless stream that depends only on the seed."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from torch.utils.data import Sampler
 
 from gan.common.errors import UserError
 
-SEED_OFFSET = 1 << 32  # for a second stream; seeds of runs are smaller
+SEED_OFFSET = 1 << 32  # of the seed of a second stream; seeds of runs are smaller
 
 
 class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
-    """Yield one rank's part of each global batch: the stream position of its first image, and indices (per_rank,).
+    """Yields one rank's part of each global batch: the stream position of its first image, and indices (per_rank,).
 
-    Image k of the stream is image k mod `length` of its epoch's permutation: a batch may span two epochs, and no image
-    is dropped. The position in the stream is the whole state: any batch can be the start.
+    Image k of the stream is image k mod `length` of its epoch's permutation, so that a batch may span two epochs and no
+    image is dropped. The state is only the position in the stream, so that iteration can start at any batch.
 
     Args:
         length: number of images.
-        batch_size: of all ranks together.
-        start: the first batch, counted from the start of training.
+        batch_size: number of images per batch, over all ranks.
+        start: index of the first batch.
 
     Raises:
         UserError: the batch size is not divisible by the number of ranks.
@@ -38,7 +38,7 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
         self.start = start
 
     def with_length(self, length: int) -> EndlessBatches:
-        """The same batches over another set of images, in an order of their own."""
+        """Return the same batches over another set of images, in an order of their own."""
         return EndlessBatches(length, self.batch_size, self.seed + SEED_OFFSET, self.rank, self.ranks, self.start)
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
@@ -57,7 +57,7 @@ class EndlessBatches(Sampler[tuple[int, np.ndarray]]):
 
 
 def per_rank_batch_size(batch_size: int, ranks: int) -> int:
-    """The number of images of a batch for each rank; UserError if the batch size is not divisible."""
+    """Return the number of images per rank and batch; raise UserError if the batch size is not divisible."""
     if batch_size % ranks:
         raise UserError(f"data.batch_size={batch_size} is not divisible by {ranks} devices: use a multiple")
     return batch_size // ranks

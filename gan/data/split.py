@@ -1,4 +1,4 @@
-"""The train/validation split: a property of each image, independent of the order and number of the others."""
+"""The train/validation split, which depends on each image alone and not on the order or number of the others."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ GROUPINGS = ("file", "folder", "prefix", "content")
 def select(
     grouping: str, names: Sequence[str], pixels: Iterable[np.ndarray], fraction: float, seed: int = 0
 ) -> np.ndarray:
-    """bool (N,): True for about `fraction` of the images, with each group on one side.
+    """Return a mask, bool (N,), of about `fraction` of the images, with each group on one side.
 
-    The hash of a group's key decides its side, so an image never changes sides when others are added or removed. Only
-    if one side would be empty, the group with the smallest (or largest) hash moves to it.
+    The hash of a group's key decides its side, so that an image keeps its side when others are added or removed. If one
+    side would be empty, the group with the smallest (or largest) hash moves to it.
 
     Args:
-        grouping: "file": each file is a group; "folder": the images of one folder (a deck, a class); "prefix": files of
-            one folder whose names agree up to the first "_" or "-" (crops of a photograph, frames of a film);
-            "content": images with equal pixels.
-        seed: another seed selects other groups.
+        grouping: "file": each file is a group. "folder": the images of a folder are a group, such as a deck or class.
+            "prefix": files of a folder whose names agree up to the first "_" or "-" are a group, such as crops of a
+            photograph or frames of a film. "content": images with equal pixels are a group.
+        seed: seed of the hash.
 
     Raises:
         UserError: an unknown grouping, a fraction outside (0, 1), or only one group.
@@ -49,7 +49,7 @@ def select(
 
 
 def group_keys(grouping: str, names: Sequence[str], pixels: Iterable[np.ndarray]) -> Iterator[bytes]:
-    """The key of each image's group."""
+    """Yield the key of the group of each image."""
     if grouping == "content":
         return (np.ascontiguousarray(image).tobytes() for image in pixels)
     if grouping == "folder":
@@ -65,5 +65,5 @@ def _prefix(name: str) -> tuple[str, str]:
 
 
 def _hash(key: bytes, seed: int) -> float:
-    """Uniform in [0, 1)."""
+    """Return a hash of a key, uniformly distributed in [0, 1)."""
     return int.from_bytes(hashlib.blake2b(key, digest_size=6, salt=seed.to_bytes(16, "big")).digest(), "big") / 2**48

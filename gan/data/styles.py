@@ -1,7 +1,7 @@
-"""Retro styles for photographs, each a sequence of filters: the ground truth of data=retro_filter.
+"""Retro styles for photographs, which are sequences of filters: the ground truth of data=retro_filter.
 
 A filter maps an image (H, W, 3), float32 in 0..1, and a random generator to an image. Lengths are fractions of the
-shorter side, so that an image and its half get the same style; cells of prints and pixels are at least two pixels.
+shorter side, so that an image has the same style at any size. Cells of prints and of pixel art are at least two pixels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gan.data.builtin.shapes import inks, toned
 FloatImage = np.ndarray  # (H, W, 3), float32 in 0..1
 Filter = Callable[[FloatImage, np.random.Generator], FloatImage]
 
-LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue (ITU-R BT.601)
+LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (ITU-R BT.601)
 POSTER_INKS = "1b2a41 c8452f e9a03b 2f7f79 8fb7a8 f3e6c8"
 PICO8 = (
     "000000 1d2b53 7e2553 008751 ab5236 5f574f c2c3c7 fff1e8 ff004d ffa300 ffec27 00e436 29adff 83769c ff77a8 ffccaa"
@@ -34,7 +34,7 @@ def sepia(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def fade(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """A faded color print: lifted, brown blacks and dimmed, yellowish whites."""
+    """Return a faded color print: lifted, brown blacks and dimmed, yellowish whites."""
     low, high = np.array([0.16, 0.12, 0.11], np.float32), np.array([0.95, 0.90, 0.78], np.float32)
     return low + image * (high - low)
 
@@ -46,7 +46,7 @@ def vignette(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def grain(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """Film grain: gray noise, a pixel or a 400th of the side wide, strongest in midtones."""
+    """Film grain: gray noise with a scale of one pixel or a 400th of the side, strongest in midtones."""
     height, width = image.shape[:2]
     noise = blurred(rng.standard_normal((height, width, 1), np.float32), max(0.5, min(height, width) / 800))
     middle = luminance(image)[..., None]
@@ -66,7 +66,7 @@ def halftone(image: FloatImage, rng: np.random.Generator) -> FloatImage:
         (yellow - black, 0, (1.0, 0.87, 0.12)),
         (cyan - black, 15, (0.10, 0.62, 0.80)),
         (magenta - black, 75, (0.85, 0.16, 0.45)),
-        (black**1.5, 45, (0.12, 0.11, 0.11)),  # weaker than the inks it replaces: dots grow in print
+        (black**1.5, 45, (0.12, 0.11, 0.11)),  # weaker than the inks it replaces, because dots grow in print
     ):
         covered = screen(amount, degrees, cell)[..., None]
         page = page * (1 - covered + covered * np.array(ink, np.float32))
@@ -74,7 +74,7 @@ def halftone(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def screen(amount: np.ndarray, degrees: float, cell: float) -> np.ndarray:
-    """Coverage (H, W) of each pixel by dots that cover a fraction `amount` (H, W) of the paper, with soft edges."""
+    """Return the coverage (H, W) of pixels by soft-edged dots that cover a fraction `amount` (H, W) of the paper."""
     y, x = np.mgrid[: amount.shape[0], : amount.shape[1]].astype(np.float32)
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     place = hills((x * cosine + y * sine) / cell, (y * cosine - x * sine) / cell)
@@ -84,12 +84,12 @@ def screen(amount: np.ndarray, degrees: float, cell: float) -> np.ndarray:
 
 
 def hills(across: np.ndarray, down: np.ndarray) -> np.ndarray:
-    """A smooth lattice with period 1, minimal in the corners of a cell and maximal in its center."""
+    """Return a smooth lattice with period 1, minimal in the corners of a cell and maximal in its center."""
     return np.asarray(-np.cos(2 * np.pi * across) - np.cos(2 * np.pi * down))
 
 
 def poster(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """A screen print: flat areas in six inks, chosen mainly by luminance."""
+    """Return a screen print: flat areas in six inks, chosen mainly by luminance."""
     flat = kuwahara(image, max(1, round(min(image.shape[:2]) / 48)))
     colors = palette(POSTER_INKS)
     target = np.sort(colors @ LUMINANCE)
@@ -99,7 +99,7 @@ def poster(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def painting(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """An oil painting: flat areas that keep edges (Kuwahara filter), slightly more saturated."""
+    """Return an oil painting: flat areas that keep edges (Kuwahara filter), slightly more saturated."""
     flat = kuwahara(image, max(2, round(min(image.shape[:2]) / 56)))
     gray = luminance(flat)[..., None]
     return clipped(gray + 1.25 * (flat - gray))
@@ -134,7 +134,7 @@ def pixels(image: FloatImage, rng: np.random.Generator) -> FloatImage:
 
 
 def scan_lines(image: FloatImage, rng: np.random.Generator) -> FloatImage:
-    """A cathode-ray tube: every other line is dim, columns are tinted red, green and blue, bright areas bloom."""
+    """A cathode-ray tube: every other line is dim, columns are tinted red, green and blue, and bright areas bloom."""
     height, width = image.shape[:2]
     unit = max(1, round(min(height, width) / 240))  # pixels a line
     glow = image + 0.35 * blurred(np.maximum(image - 0.5, 0), min(height, width) / 40)
@@ -163,7 +163,7 @@ STYLES: dict[str, list[str]] = {
 
 
 def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.ndarray]:
-    """A function (image uint8 (H, W, 3), seed) -> the image in that style, uint8 (H, W, 3).
+    """Return a function that maps (image uint8 (H, W, 3), seed) to the image in a style, uint8 (H, W, 3).
 
     Args:
         style: one of STYLES or FILTERS, one of pilgram's filters, or a list of filters, applied in order.
@@ -184,14 +184,14 @@ def make_style(style: str | Sequence[str]) -> Callable[[np.ndarray, int], np.nda
 
 
 def filter_names(style: str | Sequence[str]) -> list[str]:
-    """The names of the filters of a style."""
+    """Return the names of the filters of a style."""
     # YAML reads 1977 as a number
     words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
     return STYLES[words[0]] if len(words) == 1 and words[0] in STYLES else words
 
 
 def pilgram_filter(name: str) -> Filter:
-    """A filter of the pilgram library, by its name; "1977" is its function _1977."""
+    """Return a filter of the pilgram library, by its name; "1977" is its function _1977."""
     try:
         import pilgram
     except ImportError:
@@ -217,7 +217,7 @@ def pilgram_filter(name: str) -> Filter:
 
 
 def luminance(image: FloatImage) -> np.ndarray:
-    """(H, W, 3) -> (H, W)."""
+    """Return the luminance (H, W) of an image (H, W, 3)."""
     return np.asarray(image @ LUMINANCE)
 
 
@@ -226,7 +226,7 @@ def clipped(image: np.ndarray) -> FloatImage:
 
 
 def palette(words: str) -> np.ndarray:
-    """(colors, 3) in 0..1."""
+    """Return the colors of hexadecimal words, (colors, 3) in 0..1."""
     return np.array(inks(words), np.float32) / 255
 
 
@@ -249,13 +249,13 @@ def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
 
 
 def equalized(values: np.ndarray) -> np.ndarray:
-    """Histogram equalization: the rank of each value, in 0..1."""
+    """Return the rank of each value, scaled to 0..1 (histogram equalization)."""
     order = np.sort(values.ravel())
     return np.asarray(np.searchsorted(order, values, "right") / order.size)
 
 
 def kuwahara(image: FloatImage, radius: int) -> FloatImage:
-    """The Kuwahara filter: each pixel becomes the mean of the quadrant around it with the smallest variance.
+    """Return the Kuwahara filter: each pixel becomes the mean of the quadrant around it with the smallest variance.
 
     Kuwahara et al., "Processing of RI-angiocardiographic images", 1976. Smooths and keeps edges.
     """

@@ -21,14 +21,14 @@ from gan.data.sampler import SEED_OFFSET, EndlessBatches
 from gan.data.sources.files import mode
 
 PAIRINGS = ("disjoint", "shared", "paired")
-CHECKED_FILES = 16  # of each side, for their channels
+CHECKED_FILES = 16  # number of files of each side whose channels are checked
 GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
 
 class PairBatches(IterableDataset[dict[str, Tensor]]):
     """Batches of "a", the first channels of the first stream, and "b", the last channels of the last stream.
 
-    A stream of pairs is both.
+    For pairs, there is only one stream, which is both the first and the last.
     """
 
     def __init__(self, streams: Sequence[IterableDataset[dict[str, Tensor]]], channels: int) -> None:
@@ -41,15 +41,15 @@ class PairBatches(IterableDataset[dict[str, Tensor]]):
 
 
 class PairedDataModule(ImageDataModule):
-    """Pairs of images: two folders with files of the same names, or files with the two images side by side.
+    """Pairs of images: files with the same names in two folders, or files with the two images side by side.
 
     Args:
-        a, b: the folders, or
-        root: the folder or folders of files whose left half is a and whose right half is b.
-        options: those of `ImageDataModule`, except labels. Crops and flips are the same for both images of a pair.
+        a, b: two folders. Give either these or `root`.
+        root: one or several folders of files whose left half is a and whose right half is b.
+        options: options of `ImageDataModule`, except labels. Both images of a pair get the same crop and flip.
 
     Raises:
-        UserError: neither or both are given; and as `MatchedFiles` and `ImageDataModule`.
+        UserError: neither or both are given, or as `MatchedFiles` and `ImageDataModule`.
     """
 
     aligned = True  # a and b of a batch are pairs
@@ -79,22 +79,23 @@ class PairedDataModule(ImageDataModule):
         return self.pairs(n, held_out, "a")[:, : self.channels]
 
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
-        """The ground truth of `inputs`; None without pairs."""
+        """Return the ground truth of `inputs`; None if there are no pairs."""
         return self.pairs(n, held_out, "a")[:, self.channels :]
 
     def predictable_ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
-        """The ground truth to compare translations with: without random parts such as film grain."""
+        """Return the ground truth without random parts such as film grain, to compare translations with."""
         return self.ground_truth(n, held_out)
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """n target images for distribution metrics, uint8 (n, C, H, W).
 
-        No held-out ones: they are the ground truth of the translated inputs, which would bias the metrics downwards.
+        They are always training images. Held-out images are the ground truth of the translated inputs and would bias
+        the metrics downwards.
         """
         return self.pairs(0 if held_out else n, False, "b")[:, self.channels :]
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
-        """n pairs, uint8 (n, 2C, H, W), whose image of that side ("a" or "b") is used in training."""
+        """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return super().reals(n, held_out)
 
     def preview(self, n: int) -> Tensor:
@@ -102,14 +103,14 @@ class PairedDataModule(ImageDataModule):
 
 
 class StyledDataModule(PairedDataModule):
-    """Photographs and the same photographs in a known style, so that translators can be evaluated against ground truth.
+    """Photographs and the same photographs in a known style, for evaluating translators with ground truth.
 
     Args:
         root: photographs.
         style: one of `gan.data.styles.STYLES`, one of pilgram's filters, or a list of filters.
-        pairing: what training sees of the pairs. "disjoint": a and b are different photographs, as in two folders of a
-            user; "shared": the same photographs in different orders; "paired": pairs.
-        split: as in `ImageDataModule`, and also what stays together when photographs are divided between a and b.
+        pairing: how training uses the pairs. "disjoint": a and b are different photographs, as in two unrelated
+            folders. "shared": a and b are the same photographs in different orders. "paired": a and b are pairs.
+        split: as in `ImageDataModule`. Its groups also stay together when photographs are divided between a and b.
     """
 
     def __init__(
@@ -137,7 +138,7 @@ class StyledDataModule(PairedDataModule):
         for side in "ab":
             if (n := len(self.rows_of(side))) < 2:
                 raise UserError(
-                    f"data.pairing={self.pairing}: {n} photographs for {side}, at least two are needed: "
+                    f"data.pairing={self.pairing}: {n} photographs for {side}, but at least two are needed; "
                     f"data.split={self.split} gives too few groups"
                 )
 
@@ -161,11 +162,11 @@ class StyledDataModule(PairedDataModule):
         return PairBatches([a, b], self.channels)
 
     def rows_of(self, side: str) -> np.ndarray:
-        """The training rows of a side."""
+        """Return the training rows of a side."""
         return self.rows[self._on_side(side)]
 
     def _on_side(self, side: str) -> np.ndarray:
-        """bool (rows,): whether training uses a row for that side."""
+        """Return a mask, bool (rows,), of the rows that training uses for a side."""
         return self.is_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
 
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
@@ -181,11 +182,11 @@ class UnpairedDataModule(LightningDataModule):
     """Two unrelated sets of images: inputs a and targets b.
 
     Args:
-        a, b: folders or zip archives, or several each.
-        options: those of `ImageDataModule`, for both; a batch has `batch_size` images of each side.
+        a, b: one or several folders or zip archives each.
+        options: options of `ImageDataModule` for both sides. A batch has `batch_size` images of each side.
 
     Raises:
-        UserError: a side has fewer than two training images; and as `ImageDataModule`.
+        UserError: a side has fewer than two training images, or as `ImageDataModule`.
     """
 
     aligned = False
@@ -203,20 +204,22 @@ class UnpairedDataModule(LightningDataModule):
         self.compare_channels()
 
     def compare_channels(self) -> None:
-        """Print a note if one side is gray or has alpha and the other does not: data.channels applies to both."""
+        """Print a note if only one side is gray or has alpha, because data.channels applies to both sides."""
         a, b = (modes(side.open_source()) for side in self.sides)
         for what, kinds in (("gray", GRAY), ("with alpha", WITH_ALPHA)):
             for name, own, others in (("a", a, b), ("b", b, a)):
                 if own and own <= kinds and others.isdisjoint(kinds):
                     other = "b" if name == "a" else "a"
-                    print(f"note: files of data.{name} are {what}, those of data.{other} are not; "
+                    print(f"note: files of data.{name} are {what}, but files of data.{other} are not; "
                           f"data.channels={self.channels} converts both", flush=True)  # fmt: skip
 
     def setup(self, stage: str) -> None:
         for name, side in zip("ab", self.sides, strict=True):
             side.setup(stage)
             if len(side) < 2:
-                raise UserError(f"data.{name}={side.source.where}: {len(side)} training image, at least two are needed")
+                raise UserError(
+                    f"data.{name}={side.source.where}: {len(side)} training image, but at least two are needed"
+                )
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:

@@ -1,4 +1,4 @@
-"""Cache the features of real images, which all runs on a data set share."""
+"""Cache the features of real images. All runs on a data set share them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gan.metrics.extractors import features, fingerprint
 
 
 def cached_features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
-    """Return `features(extractor, images, advance)`, from the cache if they are there."""
+    """Return `features(extractor, images, advance)`, from the cache if possible."""
     path = cache_path(extractor, images)
     found = read(path)
     if found is None or len(found) != len(images):
@@ -33,7 +33,7 @@ def cached_features(extractor: Any, images: Tensor, advance: Callable[[int], Non
 
 
 def cache_path(extractor: Any, images: Tensor) -> Path:
-    """Return the file of features. Its name depends on the pixels and the extractor's code, weights and device."""
+    """Return the path of the features, which depends on the pixels and the extractor's code, weights and device."""
     key = hashlib.blake2b(digest_size=12)
     key.update(repr((extractor.name, tuple(images.shape), *fingerprint(extractor))).encode())
     key.update(images.contiguous().numpy().data)
@@ -41,21 +41,21 @@ def cache_path(extractor: Any, images: Tensor) -> Path:
 
 
 def read(path: Path) -> Tensor | None:
-    """Return features (n, d) from a file, or None if it does not exist or `write` has not made it.
+    """Return features (n, d) from a file; None if it does not exist or was not written by `write`.
 
-    The file is mapped first: its header can demand any amount of memory, and a map is no longer than the file.
+    The file is memory-mapped first, so that a forged header cannot allocate more memory than the size of the file.
     """
     try:
         if not stat.S_ISREG(os.lstat(path).st_mode):  # reading a pipe would block
             return None
         found = np.lib.format.open_memmap(path, mode="r")  # reads no pickles and no archives
         return torch.from_numpy(np.array(found)) if found.ndim == 2 and found.dtype.kind == "f" else None
-    except Exception:  # damaged headers raise nearly anything
+    except Exception:  # damaged headers raise many kinds of error
         return None
 
 
 def write(path: Path, found: Tensor) -> None:
-    """Write features. If the disk is full, print a note; they are computed again the next time."""
+    """Write features. If they cannot be written, print a note; they are then computed again the next time."""
     try:
         write_atomically(path, lambda file: np.save(file, found.numpy(), allow_pickle=False))
     except OSError as error:

@@ -1,7 +1,7 @@
 """Evaluate a generator: the rows of the table, the metrics of a row, and the record of each metric.
 
-Rows of known quality stand beside the generated images: other real images (the best possible), the same blurred, and 20
-and 100 real images repeated, which have a low KID and a low recall.
+For comparison, the table has rows of known quality: other real images (the best possible), blurred real images, and 20
+or 100 repeated real images, which have a low KID but also a low recall.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from gan.metrics.prdc import prdc
 from gan.metrics.vendi import vendi_score
 
 SUBSETS = 100
-REPEATED = (20, 100)  # real images in the rows that show mode collapse
-BLUR = 4  # pixels of a side that are averaged
-MIN_FD_IMAGES = 2048  # below which the Fréchet distance is mostly bias with any features
+REPEATED = (20, 100)  # numbers of repeated real images, for rows that look like mode collapse
+BLUR = 4  # side of the squares that are averaged, in pixels
+MIN_FD_IMAGES = 2048  # with fewer images, the Fréchet distance is mostly bias for any features
 
 
 class Sets(NamedTuple):
@@ -33,9 +33,9 @@ class Sets(NamedTuple):
     Attributes:
         generated: images to evaluate.
         reference: real images to compare them with.
-        train: training images to search for copies; empty if they are unknown.
-        held_out: whether the reference is from the data set of `train` and was held out of training.
-        flips: whether training mirrors images.
+        train: training images in which to search for the originals of copies; empty if they are unknown.
+        held_out: whether `reference` is from the same data set as `train`, but was held out.
+        flips: whether training flips images.
     """
 
     generated: Tensor
@@ -46,7 +46,7 @@ class Sets(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One row of the table; `values` lacks metrics that need more images."""
+    """One row of the table. `values` omits metrics that need more images."""
 
     name: str
     images: int
@@ -60,12 +60,12 @@ def evaluate(
     cached: Callable[[Tensor], Tensor],
     copies: float | None = None,
 ) -> list[Row]:
-    """Return all rows for the features of one extractor, that of the generated images first.
+    """Return all rows of the table for one extractor. The first is that of the generated images.
 
     Args:
-        features: uint8 (N, C, H, W) -> (N, D).
-        cached: the same for real images, whose features each evaluation needs.
-        copies: rate of copies for the first row; omitted if the precision is too low for it to mean anything.
+        features: function that maps uint8 (N, C, H, W) to (N, D).
+        cached: the same with a cache, for real images that each evaluation needs.
+        copies: rate of copies for the first row. It is omitted if a low precision makes it meaningless.
     """
     reference, generated = cached(sets.reference), features(sets.generated)
     values = measure(reference, generated)
@@ -85,30 +85,30 @@ def evaluate(
 def num_images(sets: Sets) -> int:
     """Return the number of images whose features `evaluate` needs."""
     real = len(sets.reference)
-    others = 2 * min(len(sets.train), real) if sets.held_out else -(-real // 2)  # original and blurred, or blurred
+    others = 2 * min(len(sets.train), real) if sets.held_out else -(-real // 2)  # blurred, or blurred and originals
     return len(sets.generated) + real + others
 
 
 def controls(images: Tensor, own: Tensor, features: Callable[[Tensor], Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """Yield the names and features of rows made from real images."""
+    """Yield the names and features of the rows for comparison, which consist of real images."""
     yield "other real images", own
     yield f"blurred {BLUR}x", features(blurred(images))
     for count in REPEATED:
         if count < len(own):
-            # More often than NEIGHBORS, or the neighborhoods of recall would reach another image.
+            # Repeat more often than NEIGHBORS; otherwise the neighborhoods of recall contain another image.
             times = max(-(-len(own) // count), NEIGHBORS + 1)
             yield f"{count} repeated", own[:count].repeat(times, 1)
 
 
 def blurred(images: Tensor) -> Tensor:
-    """Return images averaged over 4 x 4 pixels and enlarged again."""
+    """Return images averaged over squares of BLUR x BLUR pixels."""
     height, width = images.shape[2:]
     small = avg_pool2d(images.float(), BLUR, ceil_mode=True, count_include_pad=False).round().to(torch.uint8)
     return small.repeat_interleave(BLUR, 2).repeat_interleave(BLUR, 3)[:, :, :height, :width]
 
 
 def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
-    """Return all metrics of two feature matrices; some are omitted for NEIGHBORS images or fewer."""
+    """Return all metrics of two feature matrices. Some are omitted if there are at most NEIGHBORS images."""
     kid, std = kid_of_subsets(real, generated, SUBSETS)
     values = {
         "kid": squared_mmd(real, generated),
@@ -135,16 +135,16 @@ def warnings(row: Row, dimension: int) -> list[str]:
     found = []
     if min(row.images, row.real) < max(dimension, MIN_FD_IMAGES):
         found.append(
-            f"FD of {row.images:,} and {row.real:,} images in {dimension:,} dimensions is mostly bias: "
-            "compare it at equal counts only, and prefer KID"
+            f"FD of {row.images:,} and {row.real:,} images in {dimension:,} dimensions is mostly bias; "
+            "compare it only at equal numbers of images, or use KID"
         )
     if "copies" not in row.values and "precision" in row.values:
-        found.append("no rate of copies: the images differ too much from real ones, or the training images are unknown")
+        found.append("no rate of copies: the images are too unlike real ones, or the training images are unknown")
     return found
 
 
 def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return a JSON object for each number, with everything that it depends on."""
+    """Return a JSON object for each number, with all settings on which it depends."""
     about = {
         "extractor": extractor.name,
         "weights_sha256": getattr(extractor, "weights", ""),
@@ -166,5 +166,5 @@ def digest(image: Tensor) -> bytes:
 
 
 def digest_of_set(images: Tensor) -> str:
-    """Return a digest of images in any order."""
+    """Return a digest of a set of images, independent of their order."""
     return hashlib.sha256(b"".join(sorted(map(digest, images)))).hexdigest()

@@ -1,4 +1,4 @@
-"""Memorization: the rate of generated images that are copies of training images, and the nearest training images."""
+"""Measure memorization: find the nearest training images, and the rate of generated images that are copies of them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gan.metrics.random_conv import RandomConv
 from gan.metrics.thumbnails import thumbnails
 
 NEIGHBORS = 5  # as in Naeem et al., 2020
-MIN_HELD_OUT = 50  # images; fewer are no sample
-MIN_SIMILARITY = 0.3  # of clipped density and of precision, below which a rate of copies means nothing
+MIN_HELD_OUT = 50  # with fewer held-out images, training images are compared with each other instead
+MIN_SIMILARITY = 0.3  # minimum clipped density and precision for a meaningful rate of copies
 TEXTURE_IMAGES = 2000
 
 
@@ -25,10 +25,10 @@ class Memorization(NamedTuple):
     """The nearest training image of each of N generated images.
 
     Attributes:
-        rate: of copies; None if the images are unlike real ones, such as noise.
-        source: (N,), row of the nearest training image.
-        mirrored: (N,), whether its mirror image is nearest.
-        distance: (N,).
+        rate: rate of copies; None if the images are too unlike real ones, such as noise.
+        source: (N,), index of the nearest training image.
+        mirrored: (N,), whether the mirror image of that training image is nearest.
+        distance: (N,), distance to the nearest training image.
     """
 
     rate: float | None
@@ -38,13 +38,13 @@ class Memorization(NamedTuple):
 
 
 class CopySearch:
-    """Searches training images for copies.
+    """Searches generated images for copies of training images.
 
     Args:
-        train: uint8 (N, C, H, W).
-        held_out: real images that were not trained on. If None or fewer than MIN_HELD_OUT, each training image is
-            compared with the others instead.
-        flips: whether training mirrors images.
+        train: training images, uint8 (N, C, H, W).
+        held_out: real images that were not used in training. They give the distance of images that are near by chance.
+            If None or fewer than MIN_HELD_OUT, training images are compared with each other instead.
+        flips: whether training flips images.
     """
 
     def __init__(self, train: Tensor, held_out: Tensor | None, flips: bool) -> None:
@@ -57,17 +57,20 @@ class CopySearch:
         self.textures = self._textures(train[:TEXTURE_IMAGES])
 
     def _textures(self, images: Tensor) -> Tensor:
-        """Return features that separate noise from images at any contrast; Lite0's put noise among grainy tiles."""
+        """Return features that distinguish noise from images at any contrast. Lite0's confuse it with grainy tiles."""
         return normalize(features(self.extract, images))
 
     def search(self, generated: Tensor) -> Memorization:
-        """Search for copies among generated images uint8 (M, C, H, W)."""
+        """Return the nearest training images of generated images uint8 (M, C, H, W), and the rate of copies."""
         distance, row = nearest(thumbnails(generated).double(), self.thumbnails)
         rate = float((distance < self.limit).double().mean()) if self.is_similar(generated) else None
         return Memorization(rate, row % self.count, row >= self.count, distance)
 
     def is_similar(self, generated: Tensor) -> bool:
-        """Return whether generated images are similar enough to real ones for a rate; False for a handful of images."""
+        """Return whether generated images are similar enough to real ones for a rate of copies.
+
+        Return False for at most NEIGHBORS images.
+        """
         textures = self._textures(generated)
         if min(len(textures), len(self.textures)) <= NEIGHBORS:
             return False

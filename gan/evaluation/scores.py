@@ -1,4 +1,4 @@
-"""Compute all numbers of an evaluation in the features of one extractor, and search for copies."""
+"""Compute all numbers of an evaluation with one extractor, and search for copies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gan.images.convert import grid, save_png
 from gan.metrics import pretrained
 from gan.metrics.extractors import extractor, features
 
-PAIRS = 24  # nearest images that are saved
+PAIRS = 24  # number of generated images to save beside their nearest training images
 
 
 class Scores(NamedTuple):
@@ -36,19 +36,19 @@ def search_copies(subject: Subject, pairs: Path | None) -> float | None:
     if pairs:
         with writing(pairs):
             save_png(grid(generator.nearest_pairs(sets, found, PAIRS), columns=8), pairs)
-        print(f"generated images nearest to a training image, each beside it: {pairs}")
+        print(f"generated images nearest to training images, each beside its training image: {pairs}")
     return found.rate
 
 
 def score(
     name: str, subject: Subject, copies: float | None, device: str, weights: str | None = None, download: bool = False
 ) -> Scores:
-    """Return all rows in the features of an extractor.
+    """Return all rows for one extractor.
 
     Args:
         copies: the rate of copies, or None.
         weights: file or folder of the extractor's weights.
-        download: fetch missing weights.
+        download: download missing weights.
     """
     options: dict[str, Any] = {"weights": weights, "download": download} if name in pretrained.KNOWN else {}
     made = extractor(name, **options)
@@ -67,7 +67,7 @@ def score(
 
 
 def score_translations(subject: Subject, extractor: Any) -> list[Row]:
-    """Return the rows of a translator's evaluation, none for a generator."""
+    """Return the rows of the evaluation of a translator; an empty list for a generator."""
     if subject.translations is None:
         return []
     return translator.evaluate(subject.translations, lambda images: features(extractor, images))

@@ -1,4 +1,4 @@
-"""Collect the images of an evaluation: of a generator, a translator or a folder, and real images to compare with."""
+"""Collect the images of an evaluation: those of a generator, translator or folder, and real images for comparison."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
 
 BATCH = 256  # images generated at a time
-HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that decide what is held out
+HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to evaluate.
+    """The settings of an evaluation.
 
     Attributes:
-        source: a run folder, checkpoint file or folder of images.
-        reference: real images: a folder, RUN:train or RUN:val; None chooses those that the run has held out, or else
-            its training images.
-        images: generated and real images at most.
-        memorization: training images at most that are searched for copies.
-        ema: width of one of the run's model.power_ema.
-        size: (height, width) to which the images of two folders are resized; None is that of the first image.
+        source: run folder, checkpoint file or folder of images.
+        reference: real images: a folder, RUN:train or RUN:val. None selects the held-out images of the run, or its
+            training images if there are none.
+        images: maximum number of generated images, and of real images.
+        memorization: maximum number of training images in the search for copies.
+        ema: width in the run's model.power_ema; None for the default EMA.
+        size: (height, width) to which the images of two folders are resized; None is the size of the first image.
         baselines: runs of other translators.
     """
 
@@ -62,9 +62,9 @@ class Subject(NamedTuple):
     """The images of an evaluation.
 
     Attributes:
-        protocol: what every number depends on.
+        protocol: settings on which every number depends.
         folder: the run folder, or None.
-        translations: of a translator, else None.
+        translations: the images of a translator; None for a generator or a folder.
     """
 
     sets: Sets
@@ -80,7 +80,7 @@ class Subject(NamedTuple):
 
 
 def collect(request: Request) -> Subject:
-    """Return the images of all sets, and the protocol.
+    """Return the images of an evaluation, and its protocol.
 
     Raises:
         UserError: the source, the reference or the training images cannot be used.
@@ -101,7 +101,7 @@ def collect(request: Request) -> Subject:
             network = loading.select_direction(checkpoint, network)
             sets, protocol, translations = from_translator(request, checkpoint, network, state)
     if min(len(sets.generated), len(sets.reference)) < 2:
-        raise UserError(f"{source}: an evaluation needs at least two images, and at least two to compare them with")
+        raise UserError(f"{source}: an evaluation needs at least two images and at least two reference images")
     protocol |= {
         "reference_sha256": digest_of_set(sets.reference),
         "size": list(sets.generated.shape[2:]),
@@ -148,8 +148,8 @@ def from_translator(
     source = request.source
     if request.reference not in (None, f"{source}:val"):
         raise UserError(
-            f"--reference {request.reference}: a translator is evaluated on the held-out images of its run; "
-            "omit --reference"
+            f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
+            "images of its run; omit --reference"
         )
     config, baselines = state["config"], {}
     for name in request.baselines:
@@ -158,15 +158,16 @@ def from_translator(
             raise UserError(f"--baselines {name}: translates images of {its_config['data']['channels']} channels")
         if differing := [key for key in HELD_OUT_BY if its_config["data"].get(key) != config["data"].get(key)]:
             print(
-                f"note: {name} has another data.{', data.'.join(differing)}, and may have been trained on these images"
+                f"note: {name} has a different data.{', data.'.join(differing)}, so it may have been trained on these "
+                "images"
             )
         baselines[name] = other.to(request.device)
     data = loading.load_data(config, checkpoint)
     held_out = translator.has_held_out(data)
     if not held_out:
         if request.reference:
-            raise UserError(f"{source}: has held out no images; train with data.split=file")
-        print("note: no images were held out, so these are training images; use data.split=file")
+            raise UserError(f"{source}: has no held-out images; train with data.split=file")
+        print("note: no images were held out, so training images are translated; train with data.split=file")
     elif source.is_dir() and checkpoint == checkpoints.best(source):
         print("note: the best checkpoint was selected on these images; use --checkpoint last for an unbiased result")
     translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
@@ -184,10 +185,10 @@ def from_translator(
 
 
 def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
-    """Load the images of a folder and those to compare with."""
+    """Load the images of a folder and the real images."""
     source = request.source
     if request.reference is None:
-        raise UserError(f"{source}: is not a run; give the real images to compare it with: --reference FOLDER")
+        raise UserError(f"{source}: is not a run; give real images for comparison with --reference FOLDER")
     try:
         with IsolatedProcess() as apart:
             height, width, channels = apart(shape_of, find([str(source)])[0])
@@ -200,27 +201,27 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
 
 
 def shape_of(file: Any) -> tuple[int, int, int]:
-    """Return the height, width and channels, 3 or 4, of a file's first image; raise ImageError if it is unreadable."""
+    """Return height, width and channels (3 or 4) of the first image of a file; raise ImageError if it is unreadable."""
     image = read_first_frame(BytesIO(content(file)))
     return image.height, image.width, len(image.mode)
 
 
 def default_part(data: Any) -> str:
-    """Return "val" if a DataModule has held out images, else "train"."""
+    """Return "val" if a DataModule has held-out images, else "train"."""
     return "val" if len(data.reals(2, held_out=True)) == 2 else "train"
 
 
 def real_sets(data: Any, part: str, request: Request) -> Sets:
-    """Return the real images of a DataModule, with those of a part as the reference, and no generated images yet."""
+    """Return the real images of a DataModule. The images of `part` are the reference; `generated` is empty."""
     train, held_out = data.reals(request.memorization), data.reals(request.images, held_out=True)
     if part == "val" and not len(held_out):
-        raise UserError("--reference RUN:val: the run has held out no images; use RUN:train")
+        raise UserError("--reference RUN:val: the run has no held-out images; use RUN:train")
     reference = held_out if part == "val" else data.reals(request.images)
     return Sets(reference[:0], reference, train, part == "val", data.flips)
 
 
 def training_images(model: Model, checkpoint: Path, n: int) -> Tensor:
-    """Return at most n training images of a run; print a note and return none if they are no longer there."""
+    """Return at most n training images of a run; print a note and return none if they cannot be loaded."""
     try:
         images: Tensor = loading.load_data(model.config, checkpoint).reals(n)
         return images

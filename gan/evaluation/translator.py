@@ -1,7 +1,7 @@
-"""Evaluate a translator: the rows of the table, beside the unchanged input and closed-form color transfers.
+"""Evaluate a translator in comparison with the unchanged input and closed-form color transfers.
 
-A good translation is near the ground truth if that is known, near the target style, far from its input, and keeps the
-content. No single number measures this; compare each with the baselines.
+A good translation is near the ground truth if that is known, is near the target style and far from its input, and
+keeps the content. No single number measures this. Compare each number with the baselines.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Translations(NamedTuple):
         inputs: images to translate.
         outputs: their translations.
         truths: the ground truth, or None.
-        target: real images of the target style, of other scenes.
-        reference: images whose fine detail is compared: the ground truth with grain, else `target`.
-        sources: training images to translate, to which closed forms are fitted.
-        targets: training images of the target, likewise.
+        target: real images of the target style with other content.
+        reference: images for comparing fine detail: the ground truth with grain, or `target` if there is none.
+        sources: training images of the input domain, for fitting closed forms.
+        targets: training images of the target domain, for fitting closed forms.
         baselines: translations of the inputs by other networks, by name.
     """
 
@@ -48,10 +48,10 @@ class Translations(NamedTuple):
 
 
 def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:
-    """Return all rows, those of the translator and of other translators first.
+    """Return all rows of the table. The first are those of the translator and of other translators.
 
     Args:
-        features: uint8 (N, C, H, W) -> (N, D), for the KID to the target and to the inputs.
+        features: function that maps uint8 (N, C, H, W) to (N, D), for the KID to the target and to the inputs.
     """
     target, inputs = features(images.target), features(images.inputs)
     perceptual = perceptual_distance() if images.truths is not None else None
@@ -96,7 +96,7 @@ def candidates(images: Translations) -> Iterator[tuple[str, Tensor]]:
 
 
 def recolor(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], images: Translations) -> Tensor:
-    """Apply a closed form to the inputs. For RGBA it uses the visible colors and keeps alpha."""
+    """Return the inputs after a closed-form color transfer. For RGBA, it uses visible colors and keeps alpha."""
     change = fit(opaque(images.sources), opaque(images.targets))
     if images.inputs.shape[1] < 4:
         return change(images.inputs)
@@ -106,12 +106,12 @@ def recolor(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], images:
 
 
 def has_held_out(data: Any) -> bool:
-    """Return whether a DataModule has held out images to evaluate a translator with."""
+    """Return whether a DataModule has held-out images for evaluating a translator."""
     return len(data.inputs(2, True)) == 2
 
 
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
-    """Translate n images that a DataModule has held out, or its training images if it has none, with all networks."""
+    """Translate n held-out images of a DataModule with all networks; training images if there are none."""
     held_out = has_held_out(data)
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)

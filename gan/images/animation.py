@@ -20,7 +20,7 @@ from gan.images.files import WHITE, encode
 
 PILLOW_FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
 SUFFIXES = (*PILLOW_FORMATS, *video.CONTAINERS)
-# `disposal`: a frame replaces the one before, also where it is transparent
+# `disposal`: each frame replaces the previous one, also in transparent areas
 OPTIONS: dict[str, dict[str, Any]] = {
     ".gif": {"disposal": 2},
     ".webp": {"lossless": True},
@@ -29,20 +29,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def check(path: Path) -> None:
-    """UserError if the extension is not one of SUFFIXES."""
+    """Raise UserError if the extension is not one of SUFFIXES."""
     if path.suffix.lower() not in SUFFIXES:
-        raise UserError(f"{path}: not an animation; use a name that ends in one of {', '.join(SUFFIXES)}")
+        raise UserError(f"{path}: not an animation; use one of the extensions {', '.join(SUFFIXES)}")
 
 
 def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
-    """Write uint8 frames (F, C, H, W), premultiplied if C = 4, atomically. Pillow's formats loop for ever.
+    """Write uint8 frames (F, C, H, W), premultiplied if C = 4, atomically. GIF, WebP and APNG loop forever.
 
     Args:
         rate: frames per second; GIF rounds durations to hundredths of a second.
         scale: factor by which to enlarge the pixels.
 
     Raises:
-        UserError: as `check`; PyAV is missing, or the format does not support such frames.
+        UserError: as `check`, or PyAV is missing, or the format does not support such frames.
         OSError: the file cannot be written.
     """
     check(path)

@@ -1,4 +1,4 @@
-"""Convert between uint8 pixels and the range of the networks, and to Pillow images and PNG."""
+"""Convert images between uint8 and the range [-1, 1] of the networks, and to Pillow images and PNG."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from torchvision.utils import make_grid
 from gan.common.files import write_atomically
 from gan.data.decoding.color import unpremultiply
 
-GRID_CELL = 64  # pixels: smaller images are enlarged in a grid
+GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
 
 
 def to_float(image: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> float32 in [-1, 1]; channels last in memory, the fastest layout for convolutions."""
+    """Convert uint8 (N, C, H, W) to float32 in [-1, 1], with channels last in memory, the fastest layout."""
     return image.to(torch.float32, memory_format=torch.channels_last).div_(127.5).sub_(1)
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """Float, nominally in [-1, 1] -> uint8; the exact inverse of `to_float`."""
+    """Convert floats, nominally in [-1, 1], to uint8: the exact inverse of `to_float`."""
     return image.float().mul(127.5).add_(128).clamp_(0, 255).to(torch.uint8)
 
 
 def grid(images: Tensor, columns: int | None = None) -> Tensor:
-    """uint8 (N, C, H, W) -> one image (C, H', W') of a grid, as square as possible.
+    """Arrange images uint8 (N, C, H, W) in a grid (C, H', W'), which is nearly square unless `columns` is given.
 
-    Images of half of `GRID_CELL` pixels or less are enlarged by an integer factor.
+    Images of at most half of `GRID_CELL` pixels are enlarged by an integer factor.
     """
     factor = max(1, GRID_CELL // max(images.shape[2:]))
     images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
@@ -39,7 +39,7 @@ def grid(images: Tensor, columns: int | None = None) -> Tensor:
 
 
 def to_pil_image(image: Tensor) -> Image.Image:
-    """uint8 (C, H, W) -> gray, RGB, or RGBA from premultiplied."""
+    """Convert uint8 (C, H, W) to a gray, RGB or RGBA image. Four channels are premultiplied RGBA."""
     pixels = image.cpu().numpy()
     if len(pixels) == 4:
         pixels = unpremultiply(pixels)
@@ -47,12 +47,12 @@ def to_pil_image(image: Tensor) -> Image.Image:
 
 
 def to_png(image: Tensor) -> bytes:
-    """uint8 (C, H, W) -> the bytes of a PNG file."""
+    """Return the bytes of a PNG file of an image uint8 (C, H, W)."""
     encoded = io.BytesIO()
     to_pil_image(image).save(encoded, "PNG")
     return encoded.getvalue()
 
 
 def save_png(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write `to_png(image)` atomically."""
+    """Write an image uint8 (C, H, W) as PNG, atomically."""
     write_atomically(Path(path), lambda file: file.write(to_png(image)))

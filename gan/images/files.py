@@ -1,4 +1,4 @@
-"""Change the pixels of image files and keep the rest: format, alpha, EXIF, resolution, frames and their durations."""
+"""Change the pixels of image files and keep format, alpha, EXIF, resolution, frames and their durations."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from gan.data.decoding.errors import ImageError, TooLarge
 from gan.data.decoding.reader import MAX_PIXELS, Header, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
 
-# EXIF tags that describe the image. Others describe the pixel layout, orientation and size, which change.
+# EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.
 DESCRIPTIVE = (269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
 IFDS = (0x8769, 0x8825)  # nested tables: camera settings and GPS
-PIXEL_TAGS = (0xA002, 0xA003, 0xA005)  # width, height and interoperability table, in the first of them
+PIXEL_TAGS = (0xA002, 0xA003, 0xA005)  # width, height and interoperability table, in the first of these tables
 OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95},
@@ -32,10 +32,10 @@ ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
 
 
 class Contents(NamedTuple):
-    """The contents of an image file, as plain data that another process can send."""
+    """The contents of an image file as plain data, which can be sent between processes."""
 
     format: str  # Pillow's name, the default for writing
-    images: list[np.ndarray]  # upright, uint8 (H, W, 3) or (H, W, 4) with straight alpha; several of an animation
+    images: list[np.ndarray]  # upright frames, uint8 (H, W, 3) or (H, W, 4) with straight alpha
     metadata: dict[str, Any]  # options of Pillow's `save`
 
 
@@ -48,24 +48,28 @@ def convert(
         data: the file's bytes.
         path: file to write, atomically.
         change: function from an upright RGB or RGBA image to one of the same mode and size.
-        format: Pillow's name of the format to write; None for that of the file.
-        options: of that format, overriding OPTIONS.
+        format: Pillow's name of the format to write; None for the format of the file.
+        options: options of Pillow's `save` for the format, which override OPTIONS.
 
     Returns:
         The first frame before the change.
 
     Raises:
-        ImageError: the image cannot be read, or not be written in this format.
+        ImageError: the image cannot be read, or cannot be written in this format.
         OSError: the file cannot be written.
     """
     return Image.fromarray(write(read(data, format), path, change, format, **options))
 
 
 def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:
-    """Read the contents of a file, to be written in a format; ImageError if it cannot be read.
+    """Return the contents of a file.
 
     Args:
-        max_pixels: limit of width * height, summed over frames; files with more are refused before decoding.
+        format: Pillow's name of the format in which to write the contents; None for the format of the file.
+        max_pixels: limit of width * height, summed over frames; larger files are refused before decoding.
+
+    Raises:
+        ImageError: the file cannot be read.
     """
     about = header(BytesIO(data), max_pixels)
     form = "JPEG" if about.format == "MPO" else about.format
@@ -86,12 +90,16 @@ def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
 
 
 def read_first(path: str | Path, max_pixels: int) -> np.ndarray:
-    """The first frame of a file, uint8 (H, W, 3) or (H, W, 4); ImageError if it cannot be read."""
+    """Return the first frame of a file, uint8 (H, W, 3) or (H, W, 4); raise ImageError if it cannot be read."""
     return np.asarray(read_first_frame(path, max_pixels))
 
 
 def colors_in(data: bytes, max_colors: int) -> np.ndarray:
-    """The colors of an image, (K, 3) uint8; max_colors + 1 rows if it has more. ImageError if it cannot be read."""
+    """Return the colors of an image, uint8 (K, 3); max_colors + 1 rows if it has more than max_colors.
+
+    Raises:
+        ImageError: the image cannot be read.
+    """
     counted = read_first_frame(BytesIO(data)).convert("RGB").getcolors(max_colors)
     return np.array(sorted(color for _, color in counted) if counted else [[0] * 3] * (max_colors + 1), np.uint8)
 
@@ -122,19 +130,19 @@ def write(
 
 
 def encode(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
-    """Encode an image, without EXIF if the format rejects that; ImageError if it rejects the image."""
+    """Encode an image; omit EXIF if the format rejects it. Raise ImageError if the format rejects the image."""
     for given in (options, {name: value for name, value in options.items() if name != "exif"}):
         try:
             file = BytesIO()
             image.save(file, format, **given)
             return file.getvalue()
-        except Exception as error:  # encoders raise nearly anything
+        except Exception as error:  # encoders raise many kinds of error
             reason = " ".join(str(error).split())
     raise ImageError(f"it cannot be written as {format} ({reason})")
 
 
 def read_metadata(data: bytes, format: str, frames: int) -> dict[str, Any]:
-    """Options of Pillow's `save` for the readable metadata of a file."""
+    """Return options of Pillow's `save` with the readable metadata of a file."""
     options: dict[str, Any] = {}
     with Image.open(BytesIO(data), formats=["JPEG" if format == "MPO" else format]) as image:
         dpi = image.info.get("dpi", ())
@@ -149,18 +157,18 @@ def read_metadata(data: bytes, format: str, frames: int) -> dict[str, Any]:
             for table in IFDS:
                 if found := {tag: value for tag, value in own.get_ifd(table).items() if tag not in PIXEL_TAGS}:
                     exif.get_ifd(table).update(found)
-                    exif[table] = 0  # Pillow replaces it by the offset
+                    exif[table] = 0  # Pillow replaces the value by the offset
             return options | ({"exif": exif.tobytes()} if len(exif) else {})
-        except Exception:  # malformed metadata raises nearly anything
+        except Exception:  # malformed metadata raises many kinds of error
             return options
 
 
 def frame_timing(image: Any, frames: int) -> dict[str, Any]:
-    """The duration of each frame (ms), the number of loops, and whether the first frame is part of the animation."""
+    """Return the durations of frames in ms, the number of loops, and whether the first frame is in the animation."""
     durations = []
     for frame in range(frames):
         image.seek(frame)
-        image.load()  # WebP sets the duration only now
+        image.load()  # the duration of WebP is set only by `load`
         durations.append(image.info.get("duration", 0))
     options = {name: image.info[name] for name in ("loop", "default_image") if name in image.info}
     if image.format == "GIF":

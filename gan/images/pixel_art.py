@@ -1,4 +1,4 @@
-"""Convert an image to pixel art: a grid of cells, each of one color of a palette. Postprocessing without training."""
+"""Convert an image to pixel art: a grid of cells of one color each, from a palette. This needs no training."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.images.files import colors_in
 
-MAX_SAMPLES = 100_000  # pixels that a palette is fitted to
-MAX_COLORS = 256  # colors of a palette
-MIN_WEIGHT = 1e-3  # of a transparent pixel, for cells without others
+MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
+MAX_COLORS = 256  # maximum number of colors in a palette
+MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixels
 
 
 def to_pixel_art(
     image: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None
 ) -> Tensor:
-    """uint8 RGB (3, H, W) -> the same shape: each cell has its mean color, replaced by the palette's nearest in Lab.
+    """Return pixel art of an image, uint8 RGB (3, H, W): each cell gets the palette color nearest to its mean, in Lab.
 
     Args:
         cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges.
@@ -49,7 +49,7 @@ def to_pixel_art(
 
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
-    """Fit a palette to images, uint8 RGB (N, 3, H, W), by k-means in Lab: (K, 3), uint8, from dark to light."""
+    """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
     pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
@@ -58,11 +58,13 @@ def fit_palette(images: Tensor, colors: int) -> np.ndarray:
 
 
 def read_palette(path: str) -> np.ndarray:
-    """Read a palette from a file: the colors of an image, or of the lines of a text that start with a color: 1b2a41,
-    #1b2a41, ff1b2a41 (alpha first), or 27 42 65 as GIMP writes them.
+    """Read a palette from an image or a text file.
+
+    From an image, all its colors are read. From a text, the color at the start of each line is read: 1b2a41, #1b2a41,
+    ff1b2a41 (alpha first), or 27 42 65 as written by GIMP. Other lines are ignored.
 
     Raises:
-        UserError: there is no such file, or it contains no colors or more than 256.
+        UserError: the file cannot be read, or contains no colors or more than MAX_COLORS.
     """
     try:
         data = Path(path).read_bytes()
@@ -83,7 +85,7 @@ def read_palette(path: str) -> np.ndarray:
 
 
 def color_in(line: str) -> list[int] | None:
-    """The color at the start of a line of a palette."""
+    """Return the color at the start of a line of a palette; None if there is none."""
     if word := re.match(r"\s*#?(?:[0-9a-fA-F]{2})?([0-9a-fA-F]{6})\b", line):
         return list(bytes.fromhex(word[1]))
     if numbers := re.match(r"\s*(\d{1,3})\s+(\d{1,3})\s+(\d{1,3})\b", line):

@@ -1,4 +1,4 @@
-"""Write videos with PyAV: from images, or from another video whose frames are changed and the rest is kept."""
+"""Write videos with PyAV: from images, or from another video by changing its frames."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from gan.data.decoding.reader import MAX_PIXELS
 
 # FFmpeg's container format of each extension
 CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
-READ = "mov,matroska,webm,avi"  # FFmpeg's demuxers for them
+READ = "mov,matroska,webm,avi"  # FFmpeg's demuxers for these containers
 LIMITED_RANGE = 1  # default color range
-# Constant quality, nearly lossless; no B-frames, whose timestamps AVI gets wrong.
+# Constant quality, nearly lossless. No B-frames, because their timestamps are wrong in AVI.
 OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 
 def convert(
     source: Path, target: Path, change: Callable[[Image.Image], Image.Image], max_pixels: int = MAX_PIXELS
 ) -> None:
-    """Change a video frame by frame and write it atomically. Size, rate, timestamps and the first audio track stay.
+    """Change a video frame by frame and write it atomically. Keep size, rate, timestamps and the first audio track.
 
     Args:
-        max_pixels: limit of width * height of a frame; larger files are refused before decoding.
+        max_pixels: limit of width * height of a frame; larger videos are refused before decoding.
 
     Raises:
         UserError: PyAV is missing, the file has no readable video, or the video cannot be written.
@@ -55,10 +55,10 @@ def convert(
 def save(images: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
     """Write RGB images of one size as a video with `rate` frames per second, atomically.
 
-    The extension is one of CONTAINERS.
+    The extension of `target` must be one of CONTAINERS.
 
     Raises:
-        UserError: PyAV is missing, or cannot write such a video.
+        UserError: PyAV is missing, or it cannot write the video.
     """
     av = import_av(target)
     kind = CONTAINERS[target.suffix.lower()]
@@ -95,7 +95,7 @@ def encode(images: Iterable[Image.Image], file: Any, kind: str, rate: Fraction) 
 
 
 def open_video(source: Path, max_pixels: int = MAX_PIXELS) -> Any:
-    """Open a video for reading. Only formats that cannot make FFmpeg open other files or URLs are allowed."""
+    """Open a video for reading. Formats that can make FFmpeg open other files or URLs are refused."""
     import av
 
     limits = {"format_whitelist": READ, "protocol_whitelist": "file", "max_pixels": str(max_pixels)}
@@ -113,11 +113,11 @@ def write(reader: Any, file: Any, kind: str, change: Callable[[Image.Image], Ima
 
 
 def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image]) -> None:
-    """Change all frames and copy all audio packets, in their order."""
+    """Change all frames and copy all audio packets, in the original order."""
     video = reader.streams.video[0]
     sound = reader.streams.audio[0] if reader.streams.audio else None
     written = spoken = None
-    early = []  # audio packets before the first frame, whose size the file needs first
+    early = []  # audio packets before the first frame; the file needs the frame's size first
     for packet in reader.demux(*filter(None, (video, sound))):
         if packet.stream is sound:
             early.append(packet)
@@ -138,7 +138,7 @@ def copy(reader: Any, writer: Any, change: Callable[[Image.Image], Image.Image])
 
 
 def decode_packet(packet: Any) -> Any:
-    """The frames of a packet; InvalidDataError for any error, such as a frame above max_pixels."""
+    """Return the frames of a packet; raise InvalidDataError for any error, such as a frame above max_pixels."""
     import av
 
     try:
@@ -148,7 +148,7 @@ def decode_packet(packet: Any) -> Any:
 
 
 def change_frame(frame: Any, change: Callable[[Image.Image], Image.Image]) -> Any:
-    """Rotate a frame upright and change it; its timestamp and color space stay."""
+    """Return a frame after rotating it upright and changing it. Keep its timestamp and color space."""
     image = frame.to_image()
     if frame.rotation:  # counterclockwise, as in Pillow
         image = image.rotate(frame.rotation, expand=True)
@@ -161,12 +161,12 @@ def change_frame(frame: Any, change: Callable[[Image.Image], Image.Image]) -> An
 def to_player_format(frame: Any, colorspace: Any = None, color_range: Any = LIMITED_RANGE) -> Any:
     """Convert a frame to a pixel format that players support."""
     even = frame.width % 2 == frame.height % 2 == 0
-    kind = "yuv420p" if even else "yuv444p"  # the former halves the color resolution and needs even sides
+    kind = "yuv420p" if even else "yuv444p"  # yuv420p halves the color resolution and needs even sides
     return frame.reformat(format=kind, dst_colorspace=colorspace, dst_color_range=color_range)
 
 
 def add_stream(frame: Any, writer: Any, rate: Fraction) -> Any:
-    """Add a stream for such frames."""
+    """Add a stream for frames like this one, and return it."""
     codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
     stream = writer.add_stream(codec, rate=rate, options=OPTIONS)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
@@ -174,7 +174,7 @@ def add_stream(frame: Any, writer: Any, rate: Fraction) -> Any:
 
 
 def add_stream_like(source: Any, frame: Any, writer: Any) -> Any:
-    """Add a stream for such frames, with the frame rate and tags of another stream."""
+    """Add a stream for frames like this one, with the frame rate and tags of another stream, and return it."""
     written = add_stream(frame, writer, source.average_rate)
     for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
         setattr(written.codec_context, name, getattr(source.codec_context, name))

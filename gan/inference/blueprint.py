@@ -1,6 +1,6 @@
-"""Limit what a file's configuration may build, and check that the file's weights fit, before it takes memory.
+"""Limit what the configuration in a file may build, and check that the weights fit it, before memory is allocated.
 
-A configuration may come from a stranger: a width of a billion must end in one line, not in exhausted memory.
+A configuration may come from an untrusted source. A width of a billion must give an error, not exhaust the memory.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from gan.common.errors import UserError
 from gan.inference.sampling import CHUNK
 from gan.inference.tiling import available
 
-MAX_NUMBER = 2**16  # of a network's options: widths, sides, layers
+MAX_NUMBER = 2**16  # largest number in a network's options, such as widths, sides and layers
 MAX_LIST = 64
 MAX_TEXT = 4096  # characters
-MAX_DEPTH = 4  # of nested parts
-MAX_PARTS = 5_000  # layers and weights of a network; the largest of gan have some hundreds
-MAX_UNSAVED = 1 << 28  # bytes of buffers that no checkpoint saves
+MAX_DEPTH = 4  # levels of nested parts
+MAX_PARTS = 5_000  # layers and weights of a network; the largest networks of gan have some hundreds
+MAX_UNSAVED = 1 << 28  # bytes of buffers that are not saved in checkpoints
 FLOATS = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 
 
 def invalid_option(name: str, value: object, largest: int = MAX_NUMBER) -> str | None:
-    """Return why an option's value is not valid, or None if it is a scalar or a list of scalars within the limits."""
+    """Return why the value of an option is invalid; None if it is a scalar or a list of scalars within the limits."""
     values = value if isinstance(value, list | tuple) else [value]
     if len(values) > MAX_LIST:
         return f"{name} has {len(values):,} values"
     for each in values:
         if not isinstance(each, bool | int | float | str | None):
-            return f"{name} is neither a number, a text nor a list of them"
+            return f"{name} is not a number, a text or a list of these"
         if isinstance(each, int | float) and not abs(each) <= largest:
             return f"{name} is out of range: the largest number is {largest:,}"
         if isinstance(each, str) and len(each) > MAX_TEXT:
@@ -49,7 +49,7 @@ def invalid_option(name: str, value: object, largest: int = MAX_NUMBER) -> str |
 
 @contextmanager
 def limit_parts(what: str) -> Iterator[None]:
-    """Raise UserError if more layers and weights are made inside than any network of gan has."""
+    """Raise UserError if code in the context creates more than MAX_PARTS layers and weights."""
     count = itertools.count()
 
     def another(*_: Any) -> None:
@@ -65,26 +65,26 @@ def limit_parts(what: str) -> Iterator[None]:
 
 
 def plan(build: Callable[[], nn.Module], what: str) -> nn.Module:
-    """Return the network that `build` makes in eval mode on the "meta" device: shapes without numbers.
+    """Build a network on the "meta" device, where tensors have shapes but no memory, and return it in eval mode.
 
     Raises:
-        UserError: as `build`; it has more parts than any network of gan, or large buffers that no checkpoint saves.
+        UserError: as `build`, or the network exceeds MAX_PARTS or MAX_UNSAVED.
     """
     with torch.device("meta"), limit_parts(what):
         network = build().to("meta").eval()
     saved = network.state_dict().keys()
     unsaved = sum(buffer.numel() for name, buffer in network.named_buffers() if name not in saved)
     if 4 * unsaved > MAX_UNSAVED:
-        raise UserError(f"{what}: would have {unsaved:,} numbers in buffers beside its weights")
+        raise UserError(f"{what}: would have {unsaved:,} numbers in buffers in addition to its weights")
     return network
 
 
 def check_weights(network: nn.Module, weights: Mapping[str, Any], size: int, path: Path) -> None:
-    """Raise UserError if a file's weights are not those of a network, not finite, or larger than the file.
+    """Raise UserError if the weights of a file do not fit a network, are not finite, or are larger than the file.
 
     Args:
-        network: of `plan`.
-        size: bytes of the file.
+        network: the result of `plan`.
+        size: size of the file in bytes.
     """
     expected = network.state_dict()
     for name in [
@@ -115,7 +115,7 @@ UNFIT = "its weights do not fit its configuration; is it from another version?"
 def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tensor | None) -> tuple[Any, int]:
     """Return a planned network's output for one row of "meta" inputs, and a lower bound of the memory for CHUNK rows.
 
-    The bound is the bytes of its largest layer's output.
+    The bound is the size in bytes of the largest output of a layer.
 
     Raises:
         UserError: the network does not accept the inputs.
@@ -133,7 +133,7 @@ def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tens
             found = function(*inputs)
     except UserError:
         raise
-    except Exception as error:  # of any kind: options of the network may contradict each other
+    except Exception as error:  # contradictory options of the network cause many kinds of error
         raise UserError(f"it does not accept its inputs ({' '.join(str(error).split())})") from error
     finally:
         for hook in hooks:
@@ -144,4 +144,4 @@ def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tens
 def check_memory(needed: int, what: str) -> None:
     """Raise UserError if less than `needed` bytes of memory are available."""
     if needed > (free := available()):
-        raise UserError(f"{what}: needs {math.ceil(needed / 1e9):,} GB of memory, and {free / 1e9:.1f} GB are free")
+        raise UserError(f"{what}: needs {math.ceil(needed / 1e9):,} GB of memory, but {free / 1e9:.1f} GB are free")

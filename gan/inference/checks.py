@@ -1,4 +1,4 @@
-"""Check that a network fits the images of its configuration, on the "meta" device, before it takes memory."""
+"""Check that a network fits the images of its configuration, on the "meta" device, before memory is allocated."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def image_shape(config: Any, path: Path) -> tuple[int, int, int]:
 
 
 def check_generator(network: Any, shape: tuple[int, int, int]) -> None:
-    """Raise UserError if a planned generator does not generate, or translate, images of that shape."""
+    """Raise UserError if a planned generator or translator does not return images of this shape."""
     if hasattr(network, "latent_dim"):
         label = torch.zeros(1, dtype=torch.long, device="meta") if getattr(network, "classes", 0) else None
         z = torch.zeros(1, network.latent_dim, device="meta")
@@ -54,15 +54,15 @@ def translators(network: Any) -> Iterator[Any]:
 def check_output(
     network: Any, function: Any, shape: tuple[int, ...], images: tuple[int, int, int], *inputs: Any
 ) -> None:
-    """Raise UserError if the output for the inputs is not one image of a shape, or does not fit into memory."""
+    """Raise UserError if the output for the inputs is not one image of this shape, or does not fit into memory."""
     found, needed = blueprint.output_shape(network, function, *inputs)
     if not isinstance(found, Tensor) or found.shape[1:] != shape:
-        raise UserError(f"its output is {tuple(getattr(found, 'shape', ()))[1:]}, and they are {images}")
+        raise UserError(f"its output has shape {tuple(getattr(found, 'shape', ()))[1:]}, but images have {images}")
     blueprint.check_memory(needed, f"images of {images[2]}x{images[1]} pixels")
 
 
 def check_discriminator(network: Any, shape: tuple[int, int, int]) -> None:
-    """Raise UserError if a planned discriminator has no features of images of that shape."""
+    """Raise UserError if a planned discriminator does not return features for images of this shape."""
     if not hasattr(network, "features"):
         raise UserError("it has no features of images")
     found, needed = blueprint.output_shape(network, network.features, torch.zeros(1, *shape, device="meta"))

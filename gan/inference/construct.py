@@ -1,4 +1,4 @@
-"""Build networks and data by name from a checkpoint's configuration, which may come from a stranger."""
+"""Build networks and data by name from the configuration in a checkpoint, which may be untrusted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
     """Return a section of a checkpoint's configuration.
 
     Raises:
-        UserError: there is none.
+        UserError: the configuration has no such section.
     """
     try:
         for name in names:
@@ -44,7 +44,7 @@ def section(config: Any, names: tuple[str, ...], path: Path) -> dict[str, Any]:
 
 
 def network_builder(config: Any, role: str, path: Path) -> Callable[[], Any]:
-    """Return a function that builds the network of a role named by a configuration, one of gan.networks."""
+    """Return a function that builds the network of gan.networks that a configuration names for a role."""
     return partial(construct, section(config, ("model", role), path), partial(network_class, role), role, path)
 
 
@@ -55,11 +55,11 @@ def construct(
     path: Path,
     largest: int = blueprint.MAX_NUMBER,
 ) -> Any:
-    """Build what a configuration's `_target_` and options describe.
+    """Build the object that `_target_` and options in a configuration describe.
 
     Args:
-        allowed: returns the object of a name, or None if it must not be called.
-        largest: the largest whole number allowed as an option.
+        allowed: returns the object with a name, or None if it must not be called.
+        largest: largest integer that is allowed as an option.
 
     Raises:
         UserError: the target is not allowed, or cannot be built with these options.
@@ -89,8 +89,8 @@ def construct(
 def network_class(role: str, target: str) -> Any:
     """Return a class of gan.networks that can have a role, or None.
 
-    A dotted name may lead through a module's imports to anything. So only classes defined in that module count, and no
-    module outside gan.networks is imported.
+    A dotted name could lead to any object through the imports of a module. Therefore only classes defined in the module
+    itself are returned, and only modules of gan.networks are imported.
     """
     module, _, name = target.rpartition(".")
     ours = {f"gan.networks.{found.name}" for found in pkgutil.iter_modules(networks.__path__)}
@@ -101,7 +101,7 @@ def network_class(role: str, target: str) -> Any:
 
 
 def data_class(target: str) -> Any:
-    """Return one of DATA, or a class of gan.data.sources that reads nothing untrusted; None for another name."""
+    """Return a class of DATA, or a class of gan.data.sources that reads no untrusted files; None for other names."""
     module, _, name = target.rpartition(".")
     if target in DATA:
         return getattr(importlib.import_module(module), name)

@@ -1,4 +1,4 @@
-"""Apply a translator to Pillow images of any mode, with pixel art and blending."""
+"""Apply a translator to Pillow images, with optional conversion to pixel art and blending."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from gan.inference.tiling import translate
 
 @dataclass(frozen=True)
 class ImageTranslator:
-    """Translates RGB and RGBA images; alpha is kept.
+    """Translates RGB and RGBA images, and keeps alpha.
 
     Args:
-        channels: of the network.
+        channels: number of channels of the network.
         tile: side of the tiles of large images, in pixels.
-        cell: side of the cells of pixel art, in pixels; 1 makes none.
-        palette: colors of pixel art, or None.
-        strength: 0 keeps the image, 1 is the full translation.
+        cell: side of the cells of pixel art, in pixels; 1 disables cells.
+        palette: colors of pixel art; None disables the palette.
+        strength: weight of the translation: 0 keeps the image, 1 is the full translation.
     """
 
     network: Any
@@ -43,7 +43,7 @@ class ImageTranslator:
         return result
 
     def translate(self, image: Image.Image) -> Tensor:
-        """Return the full translation, RGB, uint8 (3, H, W)."""
+        """Return the full translation as RGB, uint8 (3, H, W)."""
         mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # RGBa is premultiplied
         given = image.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
         if image.mode == "RGBA" and mode != "RGBa":  # hide the colors of transparent pixels from the network

@@ -1,4 +1,4 @@
-"""Read a user's images, from a file, folder or archive, as a run's networks need them."""
+"""Read images from a file, folder or archive, and decode them for the networks of a run."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def find_images(source: Path) -> list[File]:
 
 
 def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Tensor], list[str]]:
-    """Return images uint8 (C, H, W) by name, as a run's data configuration describes, and a line per unreadable file.
+    """Return images uint8 (C, H, W) by name, decoded with the data options of a run, and a line per unreadable file.
 
-    It prints how many images were resized, and how many lose their transparency.
+    Also print how many images were resized, and how many lose their transparency.
     """
     height, width = pair(data["size"])
     fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
@@ -40,7 +40,7 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
         decoder = Decoder((height, width), data["channels"], *options)
     except (TypeError, ValueError) as error:
         names = "fit, resample and background"
-        raise UserError(f"images cannot be decoded as the model's configuration says: {names} are {options}") from error
+        raise UserError(f"images cannot be decoded with the model's configuration: {names} are {options}") from error
     images, broken, resized, transparent = {}, [], 0, 0
     decoded = chain.from_iterable(parallel_map(partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)))
     for file, image in zip(files, decoded, strict=True):
@@ -55,7 +55,7 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
     if transparent and decoder.channels < 4:
         print(f"{transparent} of {len(images)} images have transparency and get a {decoder.background} background")
     if decoder.channels == 1:
-        print("images are converted to gray, as those of the model")
+        print("images are converted to gray, because the model was trained on gray images")
     return images, broken
 
 
@@ -63,8 +63,9 @@ class Decoded(NamedTuple):
     """A decoded image.
 
     Attributes:
-        pixels: uint8 (C, H, W); None if the file could not be read, for the reason in `error`.
-        size: width and height of the file's image, upright.
+        pixels: uint8 (C, H, W); None if the file could not be read.
+        error: why the file could not be read.
+        size: width and height of the upright image in the file.
         mode: RGB or RGBA.
     """
 
@@ -75,7 +76,7 @@ class Decoded(NamedTuple):
 
 
 def decode(decoder: Decoder, file: File) -> Decoded:
-    """Decode the first image of a file; runs in a process of the pool."""
+    """Return the first image of a file, decoded. This runs in a process of the pool."""
     try:
         image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
         return Decoded(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
@@ -84,5 +85,5 @@ def decode(decoder: Decoder, file: File) -> Decoded:
 
 
 def printable(name: str) -> str:
-    """Return a file's name for tables and files, with bytes that are not UTF-8 escaped."""
+    """Return the name of a file for tables and files. Bytes that are not UTF-8 are escaped."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

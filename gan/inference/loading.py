@@ -1,4 +1,4 @@
-"""Load networks from a checkpoint, and the data that they were trained on."""
+"""Load the networks of a checkpoint, and the data that they were trained on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gan.inference.construct import construct, data_class, network_builder, sect
 from gan.inference.resolve import checkpoint_of
 from gan.run.checkpoint_io import load as load_checkpoint
 
-FOLDERS = ("root", "a", "b", "name", "labels")  # data options that may name what is read
+FOLDERS = ("root", "a", "b", "name", "labels")  # data options that may name files and folders to read
 DECODING = (
     "size",
     "channels",
@@ -26,8 +26,8 @@ DECODING = (
     "patches_per_image",
     "resample",
     "background",
-)  # data options that decide the pixels
-LIMITS = {  # of data options that come from a stranger
+)  # data options that determine the decoded pixels
+LIMITS = {  # largest values of untrusted data options
     "num_images": 10**6,
     "num_workers": 64,
     "batch_size": 2**16,
@@ -39,14 +39,14 @@ LIMITS = {  # of data options that come from a stranger
 def load_translator(
     run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None, direction: str = "a2b"
 ) -> tuple[Any, dict[str, Any]]:
-    """Return the EMA translator of a run in eval mode, on the CPU, and the run's configuration.
+    """Return the EMA translator of a run, in eval mode on the CPU, and the configuration of the run.
 
     Args:
-        direction: "a2b", or "b2a" of a translator with both directions.
+        direction: "a2b", or "b2a" for a translator with both directions.
 
     Raises:
-        UserError: there is no such run, its checkpoint is damaged or does not come from gan, or its network does not
-            translate in this direction.
+        UserError: the run does not exist, its checkpoint is damaged or not from gan, or its network does not translate
+            in this direction.
     """
     path = checkpoint_of(run, checkpoint)
     network, state = load_generator(path, ema)
@@ -54,7 +54,7 @@ def load_translator(
 
 
 def select_direction(path: Path, network: Any, direction: str = "a2b") -> Any:
-    """Return the translator of one direction, in eval mode, of a network that `load_generator` has loaded."""
+    """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
     if hasattr(network, "latent_dim"):
         raise UserError(f"{path}: is not a translator; use gan generate")
     if hasattr(network, "b2a"):
@@ -65,12 +65,12 @@ def select_direction(path: Path, network: Any, direction: str = "a2b") -> Any:
 
 
 def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") -> tuple[Any, Any, dict[str, Any], Path]:
-    """Return the discriminator of a run, an untrained one, the run's configuration and the path of the checkpoint.
+    """Return the discriminator of a run, an untrained copy, the configuration of the run, and the checkpoint's path.
 
-    The networks are in eval mode on the CPU. The untrained one is initialized with the run's seed.
+    Both networks are in eval mode on the CPU. The untrained one is initialized with the run's seed.
 
     Raises:
-        UserError: as `load_translator`; the discriminator has no features of images, as those of translators.
+        UserError: as `load_translator`, or the discriminator has no features of images, such as that of a translator.
     """
     path = checkpoint_of(run, checkpoint)
     state = load_checkpoint(path)
@@ -86,7 +86,7 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
 
 
 def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
-    """Return the generator of a checkpoint with the weights of an EMA, and the checkpoint's contents."""
+    """Return the generator of a checkpoint with the weights of an EMA, and the contents of the checkpoint."""
     state = load_checkpoint(path)
     build = network_builder(state["config"], "generator", path)
     weights = checked_weights(state, ema_prefix(ema, state["config"], path), build, check_generator, path)
@@ -102,13 +102,15 @@ def checked_weights(
     check: Callable[[Any, tuple[int, int, int]], None],
     path: Path,
 ) -> dict[str, Tensor]:
-    """Return the weights under a prefix of a checkpoint, checked before the network that `build` makes takes memory.
+    """Return the weights of a checkpoint whose names start with a prefix, without the prefix.
+
+    They are checked before the network that `build` returns allocates memory.
 
     Args:
         check: raises UserError if a network does not fit images of (channels, height, width).
 
     Raises:
-        UserError: the weights are not those of the network, or it does not fit the images of the configuration.
+        UserError: the weights do not fit the network, or the network does not fit the images of the configuration.
     """
     tensors = state["state_dict"]
     weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
@@ -123,13 +125,17 @@ def checked_weights(
 
 
 def seed_of(config: Any) -> int:
-    """Return the seed of a run, or 0 if its configuration has none that torch accepts."""
+    """Return the seed of a run, or 0 if its configuration has no seed that torch accepts."""
     seed = config.get("seed", 0)
     return seed if isinstance(seed, int) and 0 <= seed < 2**63 else 0
 
 
 def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
-    """Return the prefix of an EMA's weights in a checkpoint: the EMA of training, or one of model.power_ema."""
+    """Return the prefix of the weights of an EMA in a checkpoint.
+
+    Args:
+        ema: a width in model.power_ema; None for the EMA of model.ema_half_life.
+    """
     if ema is None:
         return "ema.module."
     found = section(config, ("model",), path).get("power_ema") or ()
@@ -141,10 +147,10 @@ def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
 
 
 def load_data(config: Any, path: Path) -> Any:
-    """Return the DataModule that a run's configuration describes, set up.
+    """Set up the DataModule that the configuration of a run describes, and return it.
 
     Raises:
-        UserError: as `construct`, or its images are no longer there.
+        UserError: as `construct`, or the images no longer exist.
     """
     node = section(config, ("data",), path)
     for name, largest in LIMITS.items():
@@ -152,7 +158,7 @@ def load_data(config: Any, path: Path) -> Any:
         if isinstance(value, int | float) and not 0 <= value <= largest:
             raise UserError(f"{path}: its data.{name}={value} is out of range: give 0 to {largest:,}")
     if read := [f"data.{name}={node[name]}" for name in FOLDERS if isinstance(node.get(name), str | list)]:
-        print(one_line(f"reading {', '.join(read)}, as {path} says"))  # a stranger's file may name any folder
+        print(one_line(f"reading {', '.join(read)}, as {path} says"))  # an untrusted file may name any folder
     module = construct(node, data_class, "data", path, largest=2**63 - 1)
     try:
         module.setup("fit")
@@ -162,11 +168,11 @@ def load_data(config: Any, path: Path) -> Any:
 
 
 def load_folder(path: str, options: Mapping[str, Any], **more: Any) -> Any:
-    """Return the DataModule of a folder of images, set up.
+    """Set up the DataModule of a folder of images, and return it.
 
     Args:
-        options: data options of a run; only those in DECODING apply.
-        more: further options.
+        options: data options of a run; only those in DECODING are used.
+        more: other data options, all of which are used.
     """
     from gan.data.module import ImageDataModule
 

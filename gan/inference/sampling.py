@@ -12,32 +12,34 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.images.convert import to_uint8
 
-CHUNK = 16  # images per forward pass, always: kernels for other batch sizes round differently
-FAKES_SEED = 2**32  # of the first image of an evaluation, so that previews show other images
+CHUNK = 16  # images in every forward pass, because kernels for other batch sizes round differently
+FAKES_SEED = 2**32  # seed of the first image in an evaluation, so that previews show other images
 ESTIMATION_IMAGES = 512
 CLASS_STREAM = 7  # separates the classes of seeds from their latents
 NO_CLASSES = torch.empty(0)
-ESTIMATION_SEED = 2**40  # far from the seeds that people type
+ESTIMATION_SEED = 2**40  # larger than seeds that users choose
 
 
 def latents(seeds: Sequence[int], size: int) -> Tensor:
-    """Return standard normal latents (N, size). Each depends on its seed only and is the same on every device.
+    """Return standard normal latents (N, size). Each depends only on its seed and is the same on every device.
 
-    NumPy's generator uses all bits of a seed; torch's on the CPU uses the lowest 32.
+    NumPy's generator is used because it uses all bits of a seed; torch's generator on the CPU uses the lowest 32.
     """
     rows = [np.random.default_rng(seed).standard_normal(size, np.float32) for seed in seeds]
     return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, size)
 
 
 def classes_of(seeds: Sequence[int], counts: Tensor) -> Tensor | None:
-    """Return labels (N,), each a function of its seed, distributed as the training images; None without classes.
+    """Return random labels (N,), distributed as in the training images; None without classes.
+
+    Each label depends only on its seed.
 
     Args:
-        counts: (classes,), images of each class; all zeros mean a uniform distribution.
+        counts: (classes,), number of images of each class; all zeros mean a uniform distribution.
     """
     if not len(counts):
         return None
-    weights = counts.cpu().double().numpy()  # in this order: MPS has no float64
+    weights = counts.cpu().double().numpy()  # first to the CPU, because MPS has no float64
     edges = np.cumsum(weights if weights.any() else np.ones_like(weights))
     uniform = np.array([np.random.default_rng((seed, CLASS_STREAM)).random() for seed in seeds])
     return torch.from_numpy(np.searchsorted(edges, uniform * edges[-1], side="right"))
@@ -50,7 +52,7 @@ def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Te
     Each image is independent of the others.
 
     Args:
-        label: (N,), of a generator with classes.
+        label: (N,), the class of each latent, for conditional generators.
     """
     device = next(generator.parameters()).device
     return in_chunks(lambda *chunk: to_uint8(generator(*chunk)), device, z, label)
@@ -59,7 +61,7 @@ def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Te
 def in_chunks(
     function: Callable[..., Tensor], device: torch.device, x: Tensor, label: Tensor | None = None, *more: Tensor
 ) -> Tensor:
-    """Return function(x, label, *more) for rows of x (N, ...), computed in padded chunks on the device; on the CPU."""
+    """Return function(x, label, *more) on the CPU, computed on the device in padded chunks of rows of x (N, ...)."""
     parts = []
     for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
@@ -69,24 +71,24 @@ def in_chunks(
 
 
 def padded(x: Tensor, first: int, device: torch.device) -> Tensor:
-    """Return CHUNK rows starting at `first`, padded with zeros."""
+    """Return CHUNK rows of x from row `first` on, padded with zeros, on the device."""
     part = x[first : first + CHUNK]
     return torch.cat([part, part.new_zeros(CHUNK - len(part), *part.shape[1:])]).to(device)
 
 
 def fixed_latents(n: int, size: int) -> Tensor:
-    """Return the n latents (n, size) used for statistics."""
+    """Return the n fixed latents (n, size) for statistics."""
     return torch.from_numpy(np.random.default_rng(ESTIMATION_SEED).standard_normal((n, size), np.float32))
 
 
 @torch.no_grad()
 def reestimate_batch_norm(generator: nn.Module, size: int, counts: Tensor = NO_CLASSES) -> None:
-    """Set BatchNorm's statistics to the averages over fixed latents, and leave the network in eval mode.
+    """Set BatchNorm's statistics to their averages over fixed latents, and set the network to eval mode.
 
     With classes, labels are distributed as `counts`.
 
-    The statistics of an EMA generator's checkpoint are those of the live one. On one DCGAN they caused up to half of
-    the KID.
+    In a checkpoint, the EMA generator has the statistics of the training generator. For one DCGAN this caused up to
+    half of the KID.
     """
     with fresh_statistics(generator) as device:
         if device is not None:
@@ -98,16 +100,17 @@ def reestimate_batch_norm(generator: nn.Module, size: int, counts: Tensor = NO_C
 
 @contextmanager
 def fresh_statistics(network: nn.Module) -> Iterator[torch.device | None]:
-    """Inside, BatchNorm averages over all batches that pass through a network; afterwards it is in eval mode.
+    """Re-estimate BatchNorm's statistics as averages over all batches that pass through a network in the context.
 
-    Yields the network's device, or None if it has no BatchNorm, so that no pass is needed.
+    Afterwards the network is in eval mode. Yield the network's device, or None if it has no BatchNorm and needs no
+    passes.
     """
     network.eval()
     norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # a cumulative average
+        norm.momentum = None  # None is a cumulative average
         norm.train()
     yield next(network.parameters()).device if norms else None
     for norm, momentum in zip(norms, momenta, strict=True):

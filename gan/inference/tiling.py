@@ -1,7 +1,7 @@
-"""Translate an image of any size: pad it to a multiple, process large images in tiles, and crop the result.
+"""Translate an image of any size: pad it, process large images in tiles, and crop the result.
 
-Tiles overlap by the receptive field, so that they agree with each other and with the whole image. Instance and batch
-normalization depend on all pixels: their statistics are measured over all tiles first, layer by layer.
+Tiles overlap by the receptive field, so that the result is the same as without tiles. Instance and batch normalization
+depend on all pixels, so that their statistics are computed first, over all tiles and layer by layer.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gan.common.memory import available
 from gan.images.convert import to_float, to_uint8
 from gan.networks.tile_position import TilePosition
 
-MIN_SIDE = 16  # pixels that every translator accepts
-MIN_TILE, MAX_TILE = 128, 2048  # pixels of a side
+MIN_SIDE = 16  # side in pixels that every translator accepts
+MIN_TILE, MAX_TILE = 128, 2048  # sides of tiles in pixels
 
 
 class Tile(NamedTuple):
-    """The rows and columns of a tile's core, and of the input that the core depends on."""
+    """The rows and columns of a tile's core, and those of the input on which the core depends."""
 
     rows: slice
     columns: slice
@@ -32,7 +32,7 @@ class Tile(NamedTuple):
     input_columns: slice
 
     def core(self, y: Tensor, scale: int = 1) -> Tensor:
-        """Return the core of a layer's output for the tile's input, at 1/scale of the size."""
+        """Return the core of the output of a layer for the tile's input. The output has 1/scale of the size."""
         top, left = self.rows.start - self.input_rows.start, self.columns.start - self.input_columns.start
         height, width = self.rows.stop - self.rows.start, self.columns.stop - self.columns.start
         top, left, height, width = (side // scale for side in (top, left, height, width))
@@ -40,7 +40,7 @@ class Tile(NamedTuple):
 
 
 def tile_for_memory(network: Any) -> int:
-    """Return the side of tiles that take at most half of the available memory."""
+    """Return the largest side of tiles that need at most half of the available memory."""
     device = next(network.parameters()).device
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else available()
     side = int((free / 2 / network.bytes_per_pixel) ** 0.5) - 2 * (network.receptive_radius or 0)
@@ -48,20 +48,20 @@ def tile_for_memory(network: Any) -> int:
 
 
 class LayerReached(Exception):
-    """Stops a forward pass at the layer whose statistics are measured."""
+    """Stops a forward pass at the layer whose statistics are computed."""
 
 
 @torch.inference_mode()
 def translate(network: Any, image: Tensor, tile: int | None = None) -> Tensor:
-    """Return the translation uint8 (C, H, W) of an image uint8 (C, H, W), of exactly the same size.
+    """Return the translation uint8 (C, H, W) of an image uint8 (C, H, W), with the same size.
 
     Args:
         network: a translator in eval mode.
-        tile: pixels of a side, above which the image is split into tiles; None never splits. A network in which every
-            pixel depends on every other is never split.
+        tile: side in pixels above which the image is split into tiles; None never splits. Images are also not split if
+            every output pixel of the network depends on all input pixels.
 
     Raises:
-        MemoryError: there is too little for a tile, on any device.
+        MemoryError: a tile does not fit into the memory of the device.
     """
     height, width = image.shape[1:]
     padded = pad(image, network.multiple)
@@ -83,7 +83,7 @@ def translate(network: Any, image: Tensor, tile: int | None = None) -> Tensor:
 
 @contextmanager
 def memory_errors() -> Iterator[None]:
-    """Raise MemoryError for torch's errors: a class of its own on a GPU, on a CPU recognized by the message only."""
+    """Convert torch's out-of-memory errors to MemoryError. On a CPU, only the message of the error identifies them."""
     try:
         yield
     except RuntimeError as error:
@@ -93,7 +93,7 @@ def memory_errors() -> Iterator[None]:
 
 
 def translate_each(network: Any, images: Tensor) -> Tensor:
-    """Return translations uint8 (N, C, H, W) of images uint8 (N, C, H, W), each independent of the others."""
+    """Return translations uint8 (N, C, H, W) of images uint8 (N, C, H, W). Each is independent of the other images."""
     return torch.stack([translate(network, image) for image in images])
 
 
@@ -111,7 +111,7 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
         )
         views = [network.global_context(to_float(small.to(device)))]
     height, width = image.shape[1:]
-    number = zlib.crc32(image.contiguous().numpy().tobytes())  # gives each frame of a video its own grain
+    number = zlib.crc32(image.contiguous().numpy().tobytes())  # each frame of a video gets different grain
 
     def run(x: Tensor, tile: Tile) -> Tensor:
         place = TilePosition(tile.input_rows.start, tile.input_columns.start, height, width, number)
@@ -122,7 +122,7 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
 
 
 def pad(image: Tensor, multiple: int) -> Tensor:
-    """Repeat the last row and column until both sides are multiples, and at least MIN_SIDE."""
+    """Repeat the last row and column until both sides are multiples of `multiple` and at least MIN_SIDE."""
     rows, columns = (
         torch.arange(-(-max(MIN_SIDE, side) // multiple) * multiple).clamp(max=side - 1) for side in image.shape[1:]
     )
@@ -130,7 +130,7 @@ def pad(image: Tensor, multiple: int) -> Tensor:
 
 
 def split(height: int, width: int, tile: int | None, reach: int | None, multiple: int) -> Iterator[Tile]:
-    """Yield tiles whose cores cover the image; their edges are at multiples, or at the image's own."""
+    """Yield tiles whose cores cover the image. Their edges are at multiples of `multiple` or at edges of the image."""
     if tile is None or reach is None:
         yield Tile(slice(0, height), slice(0, width), slice(0, height), slice(0, width))
         return
@@ -141,17 +141,17 @@ def split(height: int, width: int, tile: int | None, reach: int | None, multiple
 
 
 def spans(side: int, step: int, halo: int) -> Iterator[tuple[slice, slice]]:
-    """Yield the cores along a side, and each with the halo around it."""
+    """Yield each core along a side, without and with the halo around it."""
     for first in range(0, side, step):
         last = min(first + step, side)
         yield slice(first, last), slice(max(0, first - halo), min(side, last + halo))
 
 
 def fix_statistics(network: nn.Module, tiles: list[Tile], input_of: Callable[[Tile], Tensor], hooks: ExitStack) -> None:
-    """Make each normalization use the mean and standard deviation of the whole image, until the hooks are closed.
+    """Make each normalization layer use the mean and standard deviation of the whole image until `hooks` is closed.
 
-    A layer is measured with all earlier ones fixed, so that its statistics are those of the whole image. This takes a
-    pass per layer, each up to that layer.
+    The statistics of a layer are computed when those of all earlier layers are fixed. This needs one pass per layer, up
+    to that layer.
     """
     for norm in network.modules():
         if isinstance(norm, nn.InstanceNorm2d | nn.BatchNorm2d):
@@ -164,12 +164,12 @@ def fix_statistics(network: nn.Module, tiles: list[Tile], input_of: Callable[[Ti
 def statistics(
     network: nn.Module, norm: nn.InstanceNorm2d | nn.BatchNorm2d, tiles: list[Tile], input_of: Callable[[Tile], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Return the mean (1, C, 1, 1) of a layer's input over the cores of all tiles, and the scale it applies."""
+    """Return the mean (1, C, 1, 1) of a layer's input over the cores of all tiles, and the scale of the layer."""
     sums: list[Tensor] = []
 
     def measure(_: nn.Module, x: tuple[Tensor, ...]) -> None:
         core = tile.core(x[0], scale=(tile.input_rows.stop - tile.input_rows.start) // x[0].shape[2])
-        core = core.cpu().double()  # Apple's GPUs have no float64
+        core = core.cpu().double()  # MPS has no float64
         count = core.new_full(core.shape[:2], core.shape[2] * core.shape[3])
         sums.append(torch.stack([count, core.sum((2, 3)), core.square().sum((2, 3))]))
         raise LayerReached

@@ -1,4 +1,4 @@
-"""Translate files and folders of images and videos: which file becomes which, and the translation of each."""
+"""Translate files and folders of images and videos: find inputs and outputs, and translate each file."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from gan.images import video
 if TYPE_CHECKING:
     from gan.inference.image_translator import ImageTranslator
 
-BYTES_PER_PIXEL, PIXEL_ART_BYTES_PER_PIXEL = 40, 120  # of memory at most, in both processes; measured
-SHEET_SIDE = 512  # pixels of each image on a sheet at most
+BYTES_PER_PIXEL, PIXEL_ART_BYTES_PER_PIXEL = 40, 120  # upper limits of memory in both processes, measured
+SHEET_SIDE = 512  # maximum side of each image on a sheet, in pixels
 
 
 def max_pixels(memory: int, pixel_art: bool) -> int:
-    """Return how many pixels of an image fit beside the network, which takes half of the memory in bytes.
+    """Return the largest number of pixels of an image that fits into memory, at most the limit for training images.
 
-    It is at most the limit for training images.
+    Args:
+        memory: available memory in bytes. The network may use half of it.
+        pixel_art: whether the translation is converted to pixel art.
     """
     return max(1, min(MAX_PIXELS, memory // 2 // (PIXEL_ART_BYTES_PER_PIXEL if pixel_art else BYTES_PER_PIXEL)))
 
@@ -40,36 +42,36 @@ def plan(source: Path, output: str) -> list[tuple[File, Path]]:
     """Return the input files and the output path of each.
 
     Raises:
-        UserError: there is no image, or an output would be read as input.
+        UserError: there is no image, or an output is also an input.
     """
     target = Path(output)
     if source.is_file():
         folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
         target = target / source.name if folder else target
         if not folder and not format_of(target) and not is_video(source.name):
-            raise UserError(f"{target}: its ending is not that of an image format that can be written")
+            raise UserError(f"{target}: images cannot be written with this extension; use another, such as .png")
         files = [(single(source), target)]
     else:
         refuse_inside(target, source)
         if target.is_file():
-            raise UserError(f"{target}: is a file; give a folder as the output for a folder")
+            raise UserError(f"{target}: is a file; the output for a folder must be a folder")
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
     read = {os.path.realpath(file.path) for file, _ in files}
     for _, path in files:
         if os.path.realpath(path) in read:
-            raise UserError(f"{path}: is an input; give another output")
+            raise UserError(f"{path}: is both input and output; give another output")
     return files
 
 
 def refuse_inside(folder: Path, source: Path, option: str = "") -> None:
-    """Raise UserError if an output folder is the input folder, or inside it."""
+    """Raise UserError if an output folder is the input folder or is inside it."""
     inside, outside = Path(os.path.realpath(folder)), Path(os.path.realpath(source))
     if inside == outside or outside in inside.parents:
-        raise UserError(f"{option}{folder}: lies in the input folder and would be read as input; give another")
+        raise UserError(f"{option}{folder}: is in the input folder and would be read as input; give another folder")
 
 
 def format_of(path: Path) -> str | None:
-    """Return Pillow's format for a file's ending, or None if it cannot be written."""
+    """Return Pillow's format for the extension of a file; None if images cannot be written in it."""
     kind = Image.registered_extensions().get(path.suffix.lower())
     return kind if kind in FORMATS else None
 
@@ -79,7 +81,7 @@ def is_video(name: str) -> bool:
 
 
 def is_done(file: File, target: Path, sheets: Path | None) -> bool:
-    """Return whether a file's output exists, and its sheet if there are sheets."""
+    """Return whether the output of a file exists, and also its sheet if `sheets` is given."""
     return target.exists() and (sheets is None or is_video(file.name) or sheet_path(file, sheets).exists())
 
 
@@ -97,25 +99,25 @@ def translate_files(
     advance: Callable[[int], None],
     apart: IsolatedProcess,
 ) -> tuple[list[str], int]:
-    """Translate files. Return a line for each that failed, and the largest side of the translated images.
+    """Translate files. Return a line for each failed file, and the largest side of the translated images.
 
     Args:
-        single_file: the input is one file: then its output's ending decides the format, and errors of a video are
-            raised.
-        sheets: folder for sheets of input and output, or None.
-        limit: pixels of an image at most.
+        single_file: whether the input is one file. Then the extension of the output selects the format, and errors of a
+            video are raised.
+        sheets: folder for sheets of input and output; None writes no sheets.
+        limit: maximum number of pixels of an image.
         force: overwrite existing outputs.
-        apart: the process that reads images.
+        apart: process in which images are read.
     """
     failed, side = [], 0
     for file, target in todo:
-        kind = format_of(target) if single_file else None  # else that of the file's contents
-        lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be
+        kind = format_of(target) if single_file else None  # None is the format of the input
+        lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be lossless
         exact = {"lossless": True} if lossless else {}
         try:
             if is_video(file.name):
                 video.convert(Path(file.path), target, translator, limit)
-            elif target.exists() and not force:  # only its sheet is missing
+            elif target.exists() and not force:  # only the sheet is missing
                 assert sheets
                 before = apart(image_files.read_first, file.path, limit)
                 save_sheet(before, apart(image_files.read_first, target, limit), sheet_path(file, sheets))
@@ -129,7 +131,7 @@ def translate_files(
             failed.append(f"{file.shown}: {error}; set another limit with --max-pixels")
         except ImageError as error:
             failed.append(f"{file.shown}: {error}")
-        except UserError as error:  # of a video
+        except UserError as error:  # raised for a video
             if single_file:
                 raise
             failed.append(str(error))

@@ -1,7 +1,7 @@
 """Edit latents until their images have more or less of an attribute, such as brightness or color.
 
-A generator is not linear, so a straight direction changes some images much and others hardly. Each latent therefore
-follows the gradients of its own image: Newton's method for the nearest latent with the requested attributes.
+Generators are nonlinear: the same direction changes some images strongly and others hardly. Therefore each latent
+follows the gradients of its own image: damped Gauss-Newton steps to the nearest latent with the requested attributes.
 """
 
 from __future__ import annotations
@@ -17,32 +17,34 @@ from gan.latent.space import Space
 from gan.metrics.attributes import ATTRIBUTES, COLOR_ATTRIBUTES
 
 STEPS = 12
-DAMPING = 0.5  # fraction of Newton's step
-MAX_STEP = 0.15  # length of a step, as a fraction of the standard deviation of latents
+DAMPING = 0.5  # fraction of the Gauss-Newton step that is taken
+MAX_STEP = 0.15  # maximum length of a step, as a fraction of the standard deviation of latents
 EPSILON = 1e-6
-NUM_IMAGES = 512  # from which an attribute's standard deviation is computed
+NUM_IMAGES = 512  # images for the standard deviation of an attribute
 BATCH = 64  # images measured at a time
 
 Attribute = Callable[[Tensor], Tensor]  # images (N, C, H, W) in [-1, 1] -> (N,), differentiable
 
 
 def for_channels(channels: int) -> dict[str, Attribute]:
-    """Return the attributes of images with so many channels."""
+    """Return the attributes that images with this number of channels have, by name."""
     return {name: each for name, each in ATTRIBUTES.items() if channels > 1 or name not in COLOR_ATTRIBUTES}
 
 
 def std(space: Space, attributes: Mapping[str, Attribute], label: Tensor | None = None) -> dict[str, float]:
-    """Return the standard deviation of each attribute over the images of fixed latents: the unit of a setting.
+    """Return the standard deviation of each attribute over the images of fixed latents.
+
+    `edit` uses it as the attribute's unit.
 
     Args:
-        label: (NUM_IMAGES,), of generators with classes.
+        label: (NUM_IMAGES,), the classes of the images, for conditional generators.
     """
     images = space.render(space.fixed_sample(NUM_IMAGES, label), label)
     return dict(zip(attributes, measure(images, attributes.values()).std(0).tolist(), strict=True))
 
 
 def check(name: str, known: Collection[str]) -> None:
-    """Raise UserError if there is no such attribute, or images have none."""
+    """Raise UserError if `known` lacks the attribute `name`."""
     if name not in known:
         why = "gray images have no color" if name in COLOR_ATTRIBUTES else f"choose from {', '.join(known)}"
         raise UserError(f"attribute {name}: {why}")
@@ -64,12 +66,12 @@ def edit(
 ) -> Tensor:
     """Return latents (N, latent_dim) or (N, layers, latent_dim) near the given ones, with attributes changed.
 
-    The change may fall short where the generator cannot make such images.
+    The change is smaller than requested if the generator cannot generate such images.
 
     Args:
-        by: change of some attributes, each in its own unit; 0 fixes an attribute while others change.
-        label: (N,), of generators with classes.
-        relative_to: latents whose images `by` is relative to; the default is the given ones.
+        by: requested changes by attribute, each in the unit of the attribute. 0 keeps an attribute constant.
+        label: (N,), the class of each latent, for conditional generators.
+        relative_to: the changes in `by` are relative to the images of these latents; the default is `latents`.
     """
     relative_to = latents if relative_to is None else relative_to
     chosen = [attributes[name] for name in by]
@@ -95,7 +97,10 @@ def edit(
 def gradients(
     space: Space, latents: Tensor, attributes: Iterable[Attribute], label: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the attributes (N, A) of latents (N, ...), and their gradients (N, A, D) with D numbers a latent."""
+    """Return the attributes (N, A) of the images of latents (N, ...), and their gradients (N, A, D).
+
+    D is the number of elements of a latent.
+    """
     latents = latents.detach().requires_grad_()
     with torch.enable_grad():
         values = measure(space.synthesize(latents, label), attributes)

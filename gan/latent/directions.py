@@ -1,4 +1,4 @@
-"""Directions in latent space found without labels: SeFa from the weights, GANSpace from many samples."""
+"""Find directions in latent space without labels: SeFa uses the weights, GANSpace many samples."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from torch import Tensor, nn
 from gan.common.errors import UserError
 from gan.latent.space import Space, network_name, require
 
-NUM_LATENTS = 10_000  # of w, for its principal components
-NUM_IMAGES = 1_500  # whose activations GANSpace takes in z
+NUM_LATENTS = 10_000  # samples of w for the principal components of GANSpace and for standard deviations
+NUM_IMAGES = 1_500  # images for the activations of GANSpace in z
 
 
 class Directions(NamedTuple):
-    """Unit vectors (K, latent_dim) and the standard deviation of latents along each (K,), the most important first."""
+    """Directions in latent space, the most important first.
+
+    Attributes:
+        vectors: (K, latent_dim), unit vectors.
+        std: (K,), the standard deviation of latents along each vector.
+    """
 
     vectors: Tensor
     std: Tensor
@@ -27,13 +32,13 @@ class Directions(NamedTuple):
 
 
 def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None = None) -> Directions:
-    """Return latent_dim directions, of w if there is a mapping network: those that change the layers' inputs most.
+    """Return the latent_dim directions of SeFa, ordered by how much they change the inputs of the layers.
 
     Shen and Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021, arXiv:2007.06600, equation 5.
 
     Args:
-        space: the space whose latents the generator's `latent_weights` take.
-        label: (1,), the class whose latents give the standard deviations, of generators with classes.
+        space: the latent space whose latents are multiplied by the generator's `latent_weights`.
+        label: (1,), the class of the latents for the standard deviations, for conditional generators.
         layers: indices of `latent_weights` to use; the default is all.
 
     Raises:
@@ -45,9 +50,9 @@ def sefa(space: Space, label: Tensor | None = None, layers: Sequence[int] | None
 
 
 def factorize(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """Return eigenvectors (latent_dim, latent_dim) in rows and eigenvalues of A^T A, the greatest first.
+    """Return the eigenvectors of A^T A as rows (latent_dim, latent_dim) and its eigenvalues, the largest first.
 
-    A stacks the rows of all weights (outputs, latent_dim), normalized to unit length as the authors do.
+    A consists of the rows of all weights (outputs, latent_dim), normalized to unit length as in the authors' code.
     """
     rows = torch.cat([weight.detach().cpu().double() for weight in weights])
     rows = rows / rows.norm(dim=1, keepdim=True).clamp(min=1e-12)
@@ -56,17 +61,18 @@ def factorize(weights: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def ganspace(space: Space, count: int, label: Tensor | None = None) -> Directions:
-    """Return the first `count` principal components of w; in z, the directions regressed on activations.
+    """Return the first `count` directions of GANSpace: in w the principal components of w, in z a regression.
 
     Härkönen, Hertzmann, Lehtinen, Paris, "GANSpace: Discovering Interpretable GAN Controls", 2020, arXiv:2004.02546,
-    section 3. In z, P holds the principal components of the first layer's activations. Each row of the M for which
-    P M is nearest to Z is a direction.
+    section 3. In z, the rows of P (N, count) are the coordinates of activations on the principal components of the
+    first layer. The directions are the rows of the least-squares solution M of P M = Z, where Z (N, latent_dim) are
+    the latents.
 
     Args:
-        label: (1,), the class whose latents or images are used, of generators with classes.
+        label: (1,), the class of the latents or images, for conditional generators.
 
     Raises:
-        UserError: in z, the generator has no `synthesis_layers`.
+        UserError: the space is z, and the generator has no `synthesis_layers` or no convolution in the second of them.
     """
     if space.name == "w":
         vectors, std, _ = principal_components(space.fixed_sample(NUM_LATENTS, label), count)
@@ -80,9 +86,10 @@ def ganspace(space: Space, count: int, label: Tensor | None = None) -> Direction
 
 
 def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return unit vectors (count, D), standard deviations (count,) and coordinates (N, count) of x (N, D); float64.
+    """Return the first principal components (count, D) of x (N, D), all in float64.
 
-    It decomposes the smaller of the covariance and the Gram matrix.
+    Also return the standard deviation along each (count,) and the coordinates of each row of x (N, count). The
+    function decomposes the covariance matrix or the Gram matrix, whichever is smaller.
     """
     centered = (x - x.mean(0)).double()
     count = min(count, *centered.shape)
@@ -98,7 +105,7 @@ def principal_components(x: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]
 
 @torch.no_grad()
 def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
-    """Return (N, D): the first layer's output for latents (N, latent_dim), which the second layer convolves."""
+    """Return the flattened input (N, D) of the convolution in the second synthesis layer, for latents z."""
     leave_out = "; --pca 0 disables GANSpace"
     layers = list(require(space.generator, "synthesis_layers", "GANSpace", leave_out))
     kinds = nn.Conv2d | nn.ConvTranspose2d
@@ -116,6 +123,6 @@ def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
 
 
 def fix_signs(vectors: Tensor) -> Tensor:
-    """Return rows with signs such that the number of largest magnitude in each is positive."""
+    """Return the vectors, with the sign of each changed so that its element of largest magnitude is positive."""
     largest = vectors.gather(1, vectors.abs().argmax(1, keepdim=True))
     return vectors * largest.sign()

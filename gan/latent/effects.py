@@ -1,4 +1,4 @@
-"""Measure what setting an attribute does over many images: its slope, how well it fits, and what else changes."""
+"""Measure the effect of setting an attribute over many images: slope, R2, and changes of other attributes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from gan.latent import position
 from gan.latent.attributes import Attribute, measure
 from gan.latent.position import POSITIONS
 
-VALUES = (-1.0, -0.5, 0.5, 1.0)  # settings that are measured
+VALUES = (-1.0, -0.5, 0.5, 1.0)  # values to which each attribute is set
 
 
 class Effect(NamedTuple):
     """The effect of setting one attribute.
 
     Attributes:
-        slope: change per unit, by least squares over all images and values; 1 is what was requested.
-        r2: fraction of the variance of the changes that this line explains.
-        leakage: root mean square change of each other attribute for a setting of 1, in its own unit.
+        slope: measured change per requested change, by least squares over all images and VALUES; 1 is ideal.
+        r2: coefficient of determination of this line.
+        leakage: root mean square change of each other attribute, in its own unit, when this one is set to 1 or -1.
     """
 
     slope: float
@@ -37,12 +37,13 @@ def effect(
     attributes: Mapping[str, Attribute],
     units: Mapping[str, float],
 ) -> Effect:
-    """Measure one attribute.
+    """Return the effect of setting the attribute `name`.
 
     Args:
         images: (N, C, H, W) in [-1, 1], before the edit.
         edited: returns the same images with an attribute set to a value.
-        attributes: those in which images may change; `units` has the unit of each.
+        attributes: attributes to measure, by name.
+        units: the unit of each attribute: its standard deviation.
     """
     names = list(attributes)
     unit = torch.tensor([units[each] for each in names])
@@ -67,7 +68,7 @@ def effect(
 
 
 def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
-    """Return the slope of the least-squares line, and the fraction of y's variance that it explains (R2)."""
+    """Return the slope of the least-squares line of y over x, and its coefficient of determination (R2)."""
     x, y = x.double() - x.double().mean(), y.double() - y.double().mean()
     slope = (x @ y) / (x @ x)
     total = float(y.square().sum())
@@ -75,7 +76,7 @@ def linear_fit(x: Tensor, y: Tensor) -> tuple[float, float]:
 
 
 def is_valid(values: Any) -> bool:
-    """Return whether values read from a file are those of an `Effect`."""
+    """Return whether values read from a file have the fields and types of an `Effect`."""
     if not isinstance(values, dict) or values.keys() != set(Effect._fields) or not isinstance(values["leakage"], dict):
         return False
     numbers = values["slope"], values["r2"], *values["leakage"].values()
@@ -83,7 +84,7 @@ def is_valid(values: Any) -> bool:
 
 
 def table(effects: dict[str, Effect]) -> Iterator[str]:
-    """Yield the lines of a table."""
+    """Yield the lines of a table of effects."""
     yield f"{'':12}{'slope':>8}{'R2':>8}   changes of other attributes"
     for name, (slope, r2, leakage) in effects.items():
         others = ", ".join(f"{one_line(other)} {size:.2f}" for other, size in leakage.items())

@@ -1,20 +1,23 @@
-"""Interpolate between latents: linearly in w, spherically in z, where latents lie near a sphere."""
+"""Interpolate between latents: linearly in w, spherically in z.
+
+In z, latents have nearly the same length, so they lie near a sphere.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-PARALLEL = 1e-4  # sine of the angle below which there is no arc to follow
+PARALLEL = 1e-4  # sine of the angle below which vectors are interpolated linearly
 
 
 def lerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Return (1 - t) a + t b; exactly a and b at 0 and 1. Shapes broadcast."""
+    """Return (1 - t) a + t b. t=0 and t=1 return exactly a and b. Shapes broadcast."""
     return (1 - t) * a + t * b
 
 
 def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
-    """Interpolate on the great circle through a and b, vectors along the last axis; exactly a and b at 0 and 1.
+    """Interpolate between vectors a and b (last dimension) on a great circle. t=0 and t=1 return exactly a and b.
 
     Shoemake, "Animating Rotation with Quaternion Curves", 1985; White, "Sampling Generative Networks", 2016,
     arXiv:1609.04468, section 2.1. Parallel and opposite vectors are interpolated linearly.
@@ -26,11 +29,13 @@ def slerp(a: Tensor, b: Tensor, t: Tensor) -> Tensor:
 
 
 def interpolate(latents: Tensor, frames: int, loop: bool = False, spherical: bool = False) -> Tensor:
-    """Interpolate latents (N, ...) -> (F, ...): `frames` from each to the next, starting with it; then the last.
+    """Return latents (F, ...) that interpolate between consecutive latents (N, ...).
+
+    Each latent is followed by `frames` - 1 latents between it and the next.
 
     Args:
-        loop: continue from the last to the first, which is not repeated, so that the end joins the beginning.
-        spherical: use `slerp`, else `lerp`.
+        loop: also interpolate from the last latent to the first, without repeating the first at the end.
+        spherical: use `slerp`; the default is `lerp`.
     """
     following = latents.roll(-1, 0)
     if not loop:

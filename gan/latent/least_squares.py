@@ -1,7 +1,7 @@
-"""Refine latents until their images are nearest to targets in squares: the Levenberg-Marquardt method.
+"""Refine latents by the Levenberg-Marquardt method: minimize the squared error between their images and targets.
 
-Some numbers of a latent change an image much, others hardly. Gradient descent finds the former and leaves the latter
-where they started. The Gauss-Newton approximation of the second derivatives finds all.
+Some elements of a latent change an image strongly, others hardly. Gradient descent optimizes the former and leaves the
+latter near their initial values. The Gauss-Newton approximation of the Hessian optimizes both.
 
 Levenberg, "A method for the solution of certain non-linear problems in least squares", 1944; Marquardt, "An algorithm
 for least-squares estimation of nonlinear parameters", 1963.
@@ -21,12 +21,12 @@ from gan.latent.space import Space
 
 STEPS = 25
 DAMPING = 0.1  # initial, as a fraction of the mean curvature
-DECREASE, INCREASE = 5.0, 4.0  # of the damping, after a step that helped and after one that did not
+DECREASE, INCREASE = 5.0, 4.0  # factors of the damping after a step that reduces the error, and after any other
 MIN_DAMPING, MAX_DAMPING = 1e-9, 1e3
-TOLERANCE = 1e-4  # relative decrease of the squares below which it stops
-MAX_SIDE = 64  # pixels that are compared
-PASSES = 30  # forward and backward passes of 16 latents that take about as long as refining one latent
-TANGENTS = 16  # numbers of a latent that are differentiated at a time
+TOLERANCE = 1e-4  # stop when the squared error decreases by less than this fraction
+MAX_SIDE = 64  # larger images are downsampled to about this side, in pixels
+PASSES = 30  # refining one latent takes about as long as this many forward and backward passes of 16 latents
+TANGENTS = 16  # elements of a latent per pass of forward-mode differentiation
 
 
 @torch.no_grad()
@@ -37,11 +37,11 @@ def refine(
     label: Tensor | None = None,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Return refined latents (N, latent_dim) on the CPU. Each is independent of the others.
+    """Return refined latents (N, latent_dim) on the CPU. Each result is independent of the other latents.
 
     Args:
         targets: (N, C, H, W) in [-1, 1].
-        label: (N,), of generators with classes.
+        label: (N,), the class of each latent, for conditional generators.
         advance: called with PASSES after each latent.
     """
     found = []
@@ -58,12 +58,12 @@ def _pixels_at(space: Space, label: Tensor | None, latent: Tensor) -> Tensor:
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Return (D,): the pixels of images (1, C, H, W), downsampled if they are large."""
+    """Return the pixels (D,) of an image (1, C, H, W), downsampled if it is larger than MAX_SIDE."""
     return avg_pool2d(images, max(1, max(images.shape[2:]) // MAX_SIDE)).flatten()
 
 
 def levenberg_marquardt(function: Callable[[Tensor], Tensor], x: Tensor, target: Tensor, steps: int = STEPS) -> Tensor:
-    """Return the x (latent_dim,) near the given one with function(x) (D,) nearest to the target (D,) in squares."""
+    """Minimize the squared error between function(x) (D,) and target (D,), and return x (latent_dim,)."""
     damping = DAMPING
     residual = function(x) - target
     squares = residual.square().sum()
@@ -71,7 +71,7 @@ def levenberg_marquardt(function: Callable[[Tensor], Tensor], x: Tensor, target:
     for _ in range(steps):
         if curvature is None or slope is None:
             rows = jacobian(function, x)  # (latent_dim, D)
-            # On the CPU, since Apple's GPUs have no float64.
+            # On the CPU because MPS has no float64.
             curvature, slope = (rows @ rows.T).cpu().double(), (rows @ residual).cpu().double()
         damped = curvature + damping * curvature.diagonal().mean() * torch.eye(len(x))
         step = torch.linalg.solve(damped, -slope).to(x)
@@ -91,9 +91,9 @@ def levenberg_marquardt(function: Callable[[Tensor], Tensor], x: Tensor, target:
 
 
 def jacobian(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """Return (latent_dim, D): the derivatives of a function of x (latent_dim,) by each of its numbers."""
+    """Return the transposed Jacobian (latent_dim, D) of a function at x (latent_dim,)."""
     along = torch.func.vmap(lambda v: torch.func.jvp(function, (x,), (v,))[1], chunk_size=TANGENTS)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch warns of its own deprecated functions, and of slow fallbacks
+        warnings.simplefilter("ignore")  # torch warns about its own deprecated functions and slow fallbacks
         rows: Tensor = along(torch.eye(len(x), device=x.device, dtype=x.dtype))
     return rows

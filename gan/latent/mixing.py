@@ -1,7 +1,7 @@
-"""Style mixing by layers, and blending of latents in generators without a mapping network.
+"""Mix latents: style mixing by layers, or blending by a fraction, which needs no mapping network.
 
 Karras, Laine, Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019, arXiv:1812.04948,
-section 3.1: coarse layers carry pose and shape, fine layers color and grain.
+section 3.1: coarse layers control pose and shape; fine layers control color and fine texture.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from gan.latent.space import Space
 
 
 def per_layer(space: Space, latents: Tensor) -> Tensor:
-    """Return (N, layers, latent_dim) for latents (N, latent_dim) or (N, layers, latent_dim), with the same images."""
+    """Return latents (N, latent_dim) or (N, layers, latent_dim) as (N, layers, latent_dim), with the same images."""
     return latents if latents.ndim == 3 else latents[:, None].expand(-1, space.layers, -1)
 
 
 def mix_styles(space: Space, latents: Tensor, other: Tensor, first: int, last: int) -> Tensor:
-    """Return latents (N, layers, latent_dim) with layers `first` to `last`, from 0, of another latent (latent_dim,).
+    """Return latents (N, layers, latent_dim) whose layers `first` to `last` are those of `other` (latent_dim,).
+
+    Layers count from 0; `last` is included.
 
     Raises:
-        UserError: there are no such layers.
+        UserError: the generator has no such layers, or no mapping network.
     """
     if space.name == "z":
         raise UserError(
-            "style mixing needs a mapping network, as model=stylegan2 has; blend by a fraction instead, as in 12:0.5"
+            "style mixing needs a mapping network, such as that of model=stylegan2; blend by a fraction instead, "
+            "as in 12:0.5"
         )
     if not 0 <= first <= last < space.layers:
         raise UserError(f"layers {first}-{last}: this generator has layers 0-{space.layers - 1}, from coarse to fine")
@@ -36,6 +39,6 @@ def mix_styles(space: Space, latents: Tensor, other: Tensor, first: int, last: i
 
 
 def blend(space: Space, latents: Tensor, other: Tensor, fraction: float) -> Tensor:
-    """Return latents (N, latent_dim) or (N, layers, latent_dim) moved by a fraction towards another (latent_dim,)."""
+    """Return latents (N, latent_dim) or (N, layers, latent_dim) interpolated to `other` (latent_dim,) by a fraction."""
     t = latents.new_tensor(fraction)
     return slerp(latents, other, t) if space.name == "z" else lerp(latents, other, t)

@@ -1,7 +1,8 @@
 """Zoom and shift images through their latents: find nearby latents whose images match the zoomed or shifted ones.
 
-Jahanian, Chai, Isola, "On the 'steerability' of generative adversarial networks", 2020, arXiv:1907.07171, minimize this
-distance for one walk (equation 2); here it is minimized for each latent. Pixels that enter at an edge are free.
+Jahanian, Chai, Isola, "On the 'steerability' of generative adversarial networks", 2020, arXiv:1907.07171, minimize the
+distance to the warped images (equation 2) over one direction for all latents. Here each latent is optimized by itself.
+Pixels that enter the image at an edge are ignored.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from gan.latent.projection import Descent
 from gan.latent.space import Space
 
 POSITIONS = ("zoom", "shift_x", "shift_y")
-ZOOM = 1.25  # magnification of a setting of 1
-SHIFT = 0.125  # fraction of the side that a setting of 1 shifts to the right, or down
+ZOOM = 1.25  # magnification by zoom=1
+SHIFT = 0.125  # shift_x=1 shifts right, and shift_y=1 down, by this fraction of the side
 STEPS = 60
-SEARCHED = [step / 10 for step in range(-20, 21)]  # settings
+SEARCHED = [step / 10 for step in range(-20, 21)]  # settings that `measure_shift` tries
 
 
 def warp(images: Tensor, zoom: float = 0.0, shift_x: float = 0.0, shift_y: float = 0.0) -> Tensor:
-    """Return images (N, C, H, W) zoomed and shifted by so many units; unknown pixels are NaN."""
+    """Return images (N, C, H, W) zoomed and shifted, in units of ZOOM and SHIFT. Unknown pixels are NaN."""
     scale = ZOOM**-zoom
     theta = torch.tensor([[scale, 0, -2 * SHIFT * shift_x * scale], [0, scale, -2 * SHIFT * shift_y * scale]])
     grid = affine_grid(theta.expand(len(images), 2, 3), list(images.shape), align_corners=False).to(images)
@@ -36,7 +37,7 @@ def edit(space: Space, latents: Tensor, by: Mapping[str, float], label: Tensor |
 
     Args:
         by: settings of POSITIONS, in units of ZOOM and SHIFT.
-        label: (N,), of generators with classes.
+        label: (N,), the class of each latent, for conditional generators.
     """
     if not any(by.values()):
         return latents
@@ -45,9 +46,9 @@ def edit(space: Space, latents: Tensor, by: Mapping[str, float], label: Tensor |
 
 
 def measure_shift(before: Tensor, after: Tensor, name: str) -> Tensor:
-    """Return (N,): the setting of a position by which the images before must be warped to be nearest to those after.
+    """Return the setting (N,) of `name` that warps each image `before` to be nearest to the image `after`.
 
-    It searches SEARCHED and refines by a parabola through the nearest value and its neighbors.
+    The minimum over SEARCHED is refined by a parabola through it and its two neighbors.
     """
     distances = []
     for value in SEARCHED:

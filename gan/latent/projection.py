@@ -1,9 +1,10 @@
 """Project images to latents (GAN inversion) by optimization.
 
 Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2020, arXiv:1912.04958, appendix D: Adam with a
-learning rate that ramps up and down, and noise on the latents that decays, so that the search leaves local minima.
-Differences: it starts from several latents and continues with the best; the first distance needs no network; least
-squares at the end find what Adam misses.
+learning rate that ramps up and down, and decaying noise on the latents to escape local minima.
+
+Differences from the paper: the search starts from several latents and continues with the best; the first phase uses a
+distance without a network; nonlinear least squares refine the result of Adam.
 """
 
 from __future__ import annotations
@@ -26,14 +27,15 @@ from gan.metrics.pixels import rgb
 
 LEARNING_RATE = 0.1  # of Adam, as a fraction of the standard deviation of latents
 RAMP_UP, RAMP_DOWN = 0.05, 0.25  # fractions of the steps in which the learning rate rises and falls
-NOISE, NOISE_END = 0.05, 0.75  # initial noise on latents, in the same unit, and the fraction of steps where it ends
-NUM_CANDIDATES = 512  # latents from which the initial ones are chosen
-FIRST_PHASE = 0.3  # fraction of the steps for all initial latents; the perceptual distance counts after it
-SCALES = (1, 2, 4)  # by which images are downsampled
-SSIM, PERCEPTUAL = 0.2, 0.2  # weights; that of the mean absolute difference is 1
+NOISE = 0.05  # initial noise on latents, as a fraction of their standard deviation
+NOISE_END = 0.75  # fraction of the steps after which there is no noise
+NUM_CANDIDATES = 512  # latents from which the initial ones are selected
+FIRST_PHASE = 0.3  # fraction of the steps with all initial latents and without the perceptual distance
+SCALES = (1, 2, 4)  # factors by which images are downsampled
+SSIM, PERCEPTUAL = 0.2, 0.2  # weights of the distances; the mean absolute difference has weight 1
 WINDOW = 8  # pixels; windows overlap by half
-MIN_SIDE = 64  # pixels of the shorter side for the perceptual network
-FRAMES = 50  # of the trajectory, about
+MIN_SIDE = 64  # pixels; images with a smaller side are enlarged for the perceptual network
+FRAMES = 50  # approximate number of latents in the trajectory
 MIN_STEPS = 10
 
 
@@ -42,8 +44,8 @@ class Projection(NamedTuple):
 
     Attributes:
         latents: (N, latent_dim), or (N, layers, latent_dim) in w+.
-        labels: (N,), the class of each, of generators with classes; else None.
-        trajectory: (T, N, ...), the latents during the optimization; the last are `latents`.
+        labels: (N,), the class of each latent; None for an unconditional generator.
+        trajectory: (T, N, ...), the latents during the optimization, ending with `latents`.
     """
 
     latents: Tensor
@@ -51,7 +53,7 @@ class Projection(NamedTuple):
     trajectory: Tensor
 
     def convert(self, source: Space, target: Space) -> Projection:
-        """Return the same projection with latents of z in w, if the two spaces differ."""
+        """Return the projection with its latents mapped from z to w if the target space is not the source space."""
         if target.name == source.name:
             return self
         trajectory = torch.stack([target.from_z(latents, self.labels) for latents in self.trajectory])
@@ -68,24 +70,25 @@ def project(
     counts: Tensor = NO_CLASSES,
     advance: Callable[[int], None] = lambda done: None,
 ) -> Projection:
-    """Return the latents of images uint8 (N, C, H, W). Each image is independent of the others.
+    """Return the latents of images uint8 (N, C, H, W). Each result is independent of the other images.
 
     Args:
-        starts: initial latents per image.
-        steps: of Adam.
-        per_layer: optimize a w per layer in the last phase: w+.
-        label: (N,), the class of each image, of generators with classes; the default is that of the best start.
-        counts: (classes,), training images of each class; initial latents have classes in these proportions.
-        advance: called with the number of further passes, which add up to `num_passes`.
+        starts: number of initial latents per image.
+        steps: number of steps of Adam.
+        per_layer: in the second phase, optimize a separate w for each layer (w+).
+        label: (N,), the class of each image, for conditional generators; the default is that of the best initial
+            latent.
+        counts: (classes,), number of training images of each class. The candidates have classes in these proportions.
+        advance: called with the number of passes since the last call, which add up to `num_passes`.
 
     Raises:
-        UserError: w+ is requested in z; starts are not in 1..NUM_CANDIDATES, or steps fewer than MIN_STEPS.
+        UserError: `per_layer` is requested in z, starts is not in 1..NUM_CANDIDATES, or steps is below MIN_STEPS.
     """
     at_least("steps", steps, MIN_STEPS)
     if at_least("starts", starts, 1) > NUM_CANDIDATES:
         raise UserError(f"starts={starts}: give at most {NUM_CANDIDATES}")
     if per_layer and space.name == "z":
-        raise UserError("w+ needs a generator with a mapping network, as model=stylegan2 has")
+        raise UserError("w+ needs a generator with a mapping network, such as that of model=stylegan2")
     parts = []
     for rows in torch.arange(len(targets)).split(CHUNK):
         own = None if label is None else label[rows]
@@ -95,7 +98,7 @@ def project(
 
 
 def num_passes(n: int, starts: int, steps: int, per_layer: bool = False) -> int:
-    """Return the forward and backward passes of CHUNK latents that `project` takes for n images."""
+    """Return how many forward and backward passes of CHUNK latents `project` needs for n images."""
     first_phase = round(FIRST_PHASE * steps)
     groups = [CHUNK] * (n // CHUNK) + [n % CHUNK] * (n % CHUNK > 0)
     descents = sum(math.ceil(rows * starts / CHUNK) * first_phase + steps - first_phase for rows in groups)
@@ -139,7 +142,8 @@ def initial_latents(
     """Return the candidates (N, starts, latent_dim) with images nearest to the targets, and their classes (N, starts).
 
     Args:
-        label: (N,), the class of the candidates of each target; the default is all classes in proportion to `counts`.
+        label: (N,), restricts the candidates of each target to this class. None takes candidates of all classes, in
+            proportion to `counts`.
     """
     if label is None or not space.classes:
         return nearest_candidates(space, targets, starts, classes_of(range(NUM_CANDIDATES), counts))
@@ -153,7 +157,11 @@ def initial_latents(
 def nearest_candidates(
     space: Space, targets: Tensor, starts: int, labels: Tensor | None
 ) -> tuple[Tensor, Tensor | None]:
-    """Return `initial_latents` among candidates of classes `labels` (NUM_CANDIDATES,), and class means in w."""
+    """Return the candidates nearest to each target, and their classes. In w, the class means are candidates too.
+
+    Args:
+        labels: (NUM_CANDIDATES,), the classes of the candidates, for conditional generators.
+    """
     latents = space.fixed_sample(NUM_CANDIDATES, labels)
     if space.name == "w":
         means, classes = space.statistics[0], None if labels is None else labels.unique()
@@ -166,16 +174,19 @@ def nearest_candidates(
 
 
 def downsample(x: Tensor) -> Tensor:
-    """Return (N, D): images (N, C, H, W) at a quarter of each side, flattened."""
+    """Return images (N, C, H, W) downsampled to a quarter of each side and flattened, (N, D)."""
     return avg_pool2d(x, SCALES[-1]).flatten(1)
 
 
 class Descent:
-    """Optimize latents by steps `first` to `last` of `steps`. Target pixels that are NaN do not count.
+    """Optimize latents with Adam. Target pixels that are NaN are ignored.
 
     Args:
-        perceptual: a distance to add to `image_distance`.
-        noise: initial noise on latents, in units of their standard deviation.
+        first: first step to run; the learning rate and the noise depend on the step.
+        last: step before which to stop.
+        steps: total number of steps, over all phases.
+        perceptual: distance to add to `image_distance`.
+        noise: initial noise on latents, as a fraction of their standard deviation.
     """
 
     def __init__(
@@ -217,7 +228,7 @@ class Descent:
     def optimize(
         self, latents: Tensor, targets: Tensor, labels: Tensor | None, advance: Callable[[int], None]
     ) -> tuple[Tensor, Tensor]:
-        """Return CHUNK latents after the steps, and their trajectory."""
+        """Return CHUNK latents after the last step, and their trajectory."""
         latents = latents.clone().requires_grad_()
         optimizer = torch.optim.Adam([latents], betas=(0.9, 0.999))
         features = self.features(targets)
@@ -233,7 +244,7 @@ class Descent:
         return latents.detach(), torch.stack(trajectory)
 
     def distance(self, images: Tensor, targets: Tensor, features: list[Tensor]) -> Tensor:
-        """Return (N,): the distance of images (N, C, H, W) to targets with these features."""
+        """Return the distance (N,) of images (N, C, H, W) to targets, whose perceptual features are `features`."""
         images = images.where(targets.isfinite(), 0)
         targets = targets.nan_to_num(0)
         distance = image_distance(images, targets)
@@ -251,7 +262,7 @@ class Descent:
 
     @torch.no_grad()
     def distances(self, latents: Tensor, targets: Tensor, labels: Tensor | None) -> Tensor:
-        """Return (R,), on the CPU: the distance of the image of each latent to its target."""
+        """Return the distance (R,) of the image of each latent to its target, on the CPU."""
         found = []
         for at in range(0, len(latents), CHUNK):
             label = None if labels is None else self.chunk(labels, at)
@@ -261,31 +272,34 @@ class Descent:
         return torch.cat(found)[: len(latents)]
 
     def noise(self, step: int) -> Tensor:
-        """Return (latent_dim,), the same for all latents, so that each is independent of the others."""
+        """Return the noise (latent_dim,) of a step: the same for all latents, so the result does not depend on N."""
         size = self.initial_noise * self.unit * max(0.0, 1 - step / (self.steps * NOISE_END)) ** 2
         noise = torch.randn(self.space.size, generator=torch.Generator().manual_seed(step))
         return size * noise.to(self.space.device)
 
 
 def lr_schedule(t: float) -> float:
-    """Return the factor of the learning rate at a fraction of the steps: a linear rise, then half a cosine down."""
+    """Return the factor of the learning rate after a fraction t of the steps: linear rise, cosine decay at the end."""
     return min(1.0, t / RAMP_UP) * (0.5 - 0.5 * math.cos(math.pi * min(1.0, (1 - t) / RAMP_DOWN)))
 
 
 def image_distance(x: Tensor, y: Tensor) -> Tensor:
-    """Return (N,): mean absolute differences of images (N, C, H, W) in [-1, 1] at three sizes, plus 1 - SSIM."""
+    """Return the distance (N,) of images (N, C, H, W) in [-1, 1].
+
+    It is the mean absolute difference, averaged over SCALES, plus SSIM times (1 - the structural similarity).
+    """
     differences = torch.stack([avg_pool2d(x - y, scale).abs().mean((1, 2, 3)) for scale in SCALES])
     return differences.mean(0) + SSIM * (1 - fast_ssim(x, y))
 
 
 def fast_ssim(x: Tensor, y: Tensor) -> Tensor:
-    """Return (N,): SSIM in square windows at every fourth pixel (Wang et al., 2004, equation 13).
+    """Return SSIM (N,) in square windows at every fourth pixel (Wang et al., 2004, equation 13).
 
-    It takes a tenth of the time of `gan.metrics.pairs.ssim`, which scores use.
+    It is about ten times faster than `gan.metrics.pairs.ssim`, which evaluations use.
     """
     window = min(WINDOW, *x.shape[2:])
     mean_x, mean_y, xx, yy, xy = (avg_pool2d(each, window, max(1, window // 2)) for each in (x, y, x * x, y * y, x * y))
-    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # of a range of 2
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # pixels have a range of 2
     product = mean_x * mean_y
     squares = mean_x.square() + mean_y.square()
     values = (2 * product + c1) * (2 * (xy - product) + c2) / ((squares + c1) * (xx + yy - squares + c2))

@@ -1,7 +1,7 @@
 """Generate images of another size or aspect ratio from the same latents, by resizing the smallest grid.
 
-Convolutions accept any grid. The input of the first synthesis layer, learned or made from the latent, is resampled to a
-grid of the requested shape, and noise with it. Shapes are stretched; grain is not.
+Convolutions accept any grid. The input of the first synthesis layer, which is learned or computed from the latent, is
+resampled to a grid of the requested shape; fixed noise is resampled too. This stretches shapes but keeps fine texture.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gan.common.errors import UserError
 from gan.inference.sampling import fixed_latents
 from gan.latent.space import network_name, require
 
-MAX_SIDE = 4096  # pixels
+MAX_SIDE = 4096  # pixels of a generated image
 
 
 def resized(generator: Any, size: tuple[int, int]) -> Any:
@@ -46,7 +46,11 @@ def resized(generator: Any, size: tuple[int, int]) -> Any:
 
 
 def first_layer(generator: Any) -> nn.Module:
-    """Return the module that takes the grid: of an nn.Sequential its first, since labels may call its parts singly."""
+    """Return the module whose input is the smallest grid.
+
+    If the first synthesis layer is an nn.Sequential, this is its first module: conditional generators call the modules
+    of a Sequential one by one.
+    """
     layers = list(require(generator, "synthesis_layers", "another size"))
     if not layers:
         raise UserError(f"{network_name(generator)} has empty synthesis_layers; another size needs them")
@@ -55,7 +59,7 @@ def first_layer(generator: Any) -> nn.Module:
 
 @torch.no_grad()
 def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
-    """Return (rows, columns) of the first synthesis layer's input, and the pixels that a side of a cell becomes."""
+    """Return (rows, columns) of the first synthesis layer's input, and the side of one cell in output pixels."""
     inputs: list[Any] = []
     handle = first_layer(generator).register_forward_pre_hook(lambda module, given: inputs.append(given[0]))
     z = fixed_latents(1, generator.latent_dim).to(next(generator.parameters()).device)
@@ -65,8 +69,8 @@ def grid_of(generator: Any) -> tuple[tuple[int, int], int]:
         handle.remove()
     if not inputs or inputs[0].ndim != 4:
         raise UserError(
-            f"{network_name(generator)}: its first synthesis layer takes no grid (N, C, H, W), so other sizes are "
-            "not possible"
+            f"{network_name(generator)}: the input of its first synthesis layer is not a grid (N, C, H, W), which "
+            "--size needs"
         )
     rows, columns = inputs[0].shape[2:]
     return (rows, columns), image.shape[2] // rows

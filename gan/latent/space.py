@@ -1,7 +1,7 @@
-"""Latent spaces of a generator: z, which it samples from, and w behind the mapping network if it has one.
+"""Latent spaces of a generator: z, its input, and w, the output of its mapping network if it has one.
 
-A latent has latent_dim numbers. In w+ each layer has its own w: Abdal, Qin, Wonka, "Image2StyleGAN: How to Embed Images
-Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
+A latent has latent_dim elements. In w+ each layer has its own w: Abdal, Qin, Wonka, "Image2StyleGAN: How to Embed
+Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gan.common.errors import UserError
 from gan.images.convert import to_uint8
 from gan.inference.sampling import fixed_latents, in_chunks
 
-STATISTICS_LATENTS = 4096  # from which the mean and standard deviation of w are computed
+STATISTICS_LATENTS = 4096  # samples for the mean and standard deviation of w
 
 
 class Space:
@@ -26,7 +26,7 @@ class Space:
     Latents are (N, latent_dim), or (N, layers, latent_dim) in w+.
 
     Args:
-        name: "z", or "w" of a generator with a mapping network. The default is w if there is one, else z.
+        name: "z" or "w". The default is w if the generator has a mapping network, else z.
 
     Raises:
         UserError: the generator has no such space.
@@ -39,8 +39,8 @@ class Space:
             raise UserError(f"latent space {name}: choose z, or w of a generator with a mapping network")
         if self.name == "w" and not mapped:
             raise UserError(
-                f"w and truncation: {network_name(generator)} has no mapping network; generators such as that of "
-                "model=stylegan2 have one"
+                f"w and truncation need a mapping network, which {network_name(generator)} lacks; train with "
+                "model=stylegan2 or another generator that has one"
             )
         self.generator = generator
         self.size: int = generator.latent_dim
@@ -54,11 +54,11 @@ class Space:
 
     @torch.no_grad()
     def from_z(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return the latents of z (N, latent_dim) in this space, on the CPU. Each row is independent of the others."""
+        """Map z (N, latent_dim) to this space, on the CPU. Each row of the result is independent of the others."""
         return z if self.name == "z" else in_chunks(self.generator.mapping, self.device, z, label)
 
     def fixed_sample(self, n: int, label: Tensor | None = None) -> Tensor:
-        """Return the n latents (n, latent_dim) used for statistics. label is (n,), or (1,) for all."""
+        """Return the n fixed latents (n, latent_dim) for statistics. label is (n,), or (1,) for one class."""
         return self.from_z(fixed_latents(n, self.size), None if label is None else label.expand(n))
 
     def synthesize(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
@@ -71,7 +71,10 @@ class Space:
 
     @torch.no_grad()
     def render(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return `synthesize` on the CPU, without gradients. Each image is independent of the others."""
+        """Return the images (N, C, H, W) of latents, on the CPU and without gradients.
+
+        Each image is independent of the others.
+        """
         return in_chunks(self.synthesize, self.device, latents, label)
 
     @torch.no_grad()
@@ -81,9 +84,10 @@ class Space:
 
     @cached_property
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean (classes or 1, latent_dim) and standard deviation (classes or 1, 1) of the latents of each class.
+        """The mean (classes or 1, latent_dim) and standard deviation (classes or 1, 1) of the latents of each class.
 
-        The standard deviation is the root mean square over all dimensions. In z they are 0 and 1.
+        The standard deviation is one number per class: the root mean square over all dimensions. In z the mean is 0 and
+        the standard deviation 1.
         """
         if self.name == "z":
             return torch.zeros(1, self.size), torch.ones(1, 1)
@@ -93,7 +97,7 @@ class Space:
         return means[:, 0], (latents - means).square().mean((1, 2))[:, None].sqrt()
 
     def truncate(self, latents: Tensor, psi: float, label: Tensor | None = None) -> Tensor:
-        """Move latents (N, latent_dim) towards the mean: psi=0 gives the mean, psi=1 changes nothing.
+        """Return latents (N, latent_dim) moved towards the mean: psi=0 gives the mean, psi=1 the unchanged latents.
 
         Karras et al., 2019, arXiv:1812.04948, section 2.1.
 
@@ -110,15 +114,19 @@ class Space:
 
 
 def network_name(network: Any) -> str:
-    """Return the module and class of a network, for messages."""
+    """Return the module and class name of a network, for messages."""
     return f"{type(network).__module__}.{type(network).__name__}"
 
 
 def require(network: Any, attribute: str, purpose: str, instead: str = "") -> Any:
     """Return an optional attribute of a network.
 
+    Args:
+        purpose: what needs the attribute, for the message.
+        instead: what the user can do, for the message.
+
     Raises:
-        UserError: the network lacks it. The message names the network, the attribute and `purpose`.
+        UserError: the network lacks the attribute.
     """
     if not hasattr(network, attribute):
         raise UserError(f"{network_name(network)} has no {attribute}, which {purpose} needs{instead}")

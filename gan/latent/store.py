@@ -1,4 +1,4 @@
-"""Read and write named vectors of one generator as safetensors: directions, and latents of projected images."""
+"""Read and write named vectors of a generator as safetensors: directions, or latents of projected images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_HEADER = 32 << 20  # bytes; safetensors reads the header as a whole
 
 
 class Stored(NamedTuple):
-    """Vectors by name, their space, and further metadata."""
+    """Vectors by name, their latent space, and the metadata of the file."""
 
     vectors: dict[str, Tensor]
     space: Space
@@ -30,22 +30,22 @@ class Stored(NamedTuple):
 
 
 def write(path: Path, vectors: dict[str, Tensor], space: Space, **about: str) -> None:
-    """Write vectors atomically, with the name of the space and the fingerprint of the generator.
+    """Write vectors atomically, with the name of their space and the fingerprint of their generator as metadata.
 
     Raises:
         OSError: the file cannot be written.
     """
     about = {"space": space.name, "generator": fingerprint(space.generator), **about}
-    one = {"about": json.dumps(about)}  # one key, since safetensors writes several in an order that changes
+    one = {"about": json.dumps(about)}  # one key, because safetensors writes several keys in random order
     encoded = save({name: vector.contiguous() for name, vector in vectors.items()}, one)
     write_atomically(path, lambda file: file.write(encoded))
 
 
 def read(path: Path, generator: nn.Module) -> Stored:
-    """Read what `write` has written.
+    """Read a file written by `write`.
 
     Raises:
-        UserError: there is no such file, it is damaged, or it belongs to another generator.
+        UserError: the file does not exist, is damaged, or belongs to another generator.
     """
     check_header(path)
     try:
@@ -55,9 +55,9 @@ def read(path: Path, generator: nn.Module) -> Stored:
     except (OSError, ValueError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if not isinstance(about, dict) or not all(isinstance(each, str) for each in about.values()):
-        raise UserError(f"{path}: a value of its metadata is no text")
+        raise UserError(f"{path}: its metadata has a value that is not text")
     if about.get("generator") != fingerprint(generator):
-        raise UserError(f"{path}: is of another model, checkpoint or EMA")
+        raise UserError(f"{path}: belongs to another model, checkpoint or EMA")
     if about.get("space") not in ("z", "w"):
         raise UserError(f"{path}: has latent space {about.get('space', '')!r}; only z and w exist")
     try:
@@ -69,29 +69,29 @@ def read(path: Path, generator: nn.Module) -> Stored:
 
 
 def read_directions(path: Path, generator: nn.Module) -> dict[str, Tensor]:
-    """Return directions (latent_dim,) by name, of the space `Space(generator)`.
+    """Return directions (latent_dim,) by name, in the default space of the generator.
 
     Raises:
-        UserError: as `read`; they are of another space, or the file holds latents of images.
+        UserError: as `read`, or the vectors belong to another space or are latents of images.
     """
     vectors, space, about = read(path, generator)
     if "labels" in about:
-        raise UserError(f"{path}: holds latents of images; gan directions writes directions")
+        raise UserError(f"{path}: contains latents of images; give a file of directions, written by gan directions")
     check_space(space, path)
     if wrong := [name for name, vector in vectors.items() if vector.ndim != 1]:
-        raise UserError(f"{path}: {wrong[0]} is not a direction: it has a latent for each layer")
+        raise UserError(f"{path}: {wrong[0]} has a latent for each layer; a direction is one vector")
     return vectors
 
 
 def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, int]]:
-    """Return latents of images, of the space `Space(generator)`, and their labels if the generator has classes.
+    """Return latents of images in the default space of the generator, and their labels if it is conditional.
 
     Raises:
-        UserError: as `read`; they are of another space, have no labels, or the file holds directions.
+        UserError: as `read`, or the vectors belong to another space, have no valid labels, or are directions.
     """
     stored = read(path, generator)
     if "labels" not in stored.about:
-        raise UserError(f"{path}: holds no latents of images; gan project writes them")
+        raise UserError(f"{path}: contains no latents of images; give a file written by gan project")
     check_space(stored.space, path)
     if len({vector.shape for vector in stored.vectors.values()}) > 1:
         raise UserError(f"{path}: its latents have different shapes")
@@ -106,7 +106,7 @@ def read_latents(path: Path, generator: nn.Module) -> tuple[Stored, dict[str, in
 
 
 def stack_latents(path: Path, generator: nn.Module) -> tuple[list[str], Tensor, Tensor | None]:
-    """Return the names, latents (N, ...) and labels (N,) of `read_latents`; labels are None without classes.
+    """Return the names, latents (N, ...) and labels (N,) of images; labels are None without classes.
 
     Raises:
         UserError: as `read_latents`.
@@ -117,18 +117,22 @@ def stack_latents(path: Path, generator: nn.Module) -> tuple[list[str], Tensor, 
 
 
 def by_name(about: dict[str, str], what: str, path: Path) -> dict[str, Any]:
-    """Return metadata with a value for each vector; raise UserError if it is not a JSON object."""
+    """Return a JSON object of the metadata, which has a value for each vector.
+
+    Raises:
+        UserError: it is not a JSON object.
+    """
     try:
         values = parse_json(about.get(what, "{}"))
     except ValueError as error:
         raise UserError(f"{path}: its {what} cannot be read ({error})") from error
     if not isinstance(values, dict):
-        raise UserError(f"{path}: its {what} are no JSON object")
+        raise UserError(f"{path}: its {what} are not a JSON object")
     return values
 
 
 def check_header(path: Path) -> None:
-    """Raise UserError if there is no such file, or its header is larger than any that gan writes."""
+    """Raise UserError if the file does not exist or its safetensors header is longer than MAX_HEADER."""
     if not path.is_file():
         raise UserError(f"{path}: cannot be read (no such file)")
     try:
@@ -142,7 +146,7 @@ def check_header(path: Path) -> None:
 
 
 def check_vectors(vectors: dict[str, Tensor], space: Space, path: Path) -> None:
-    """Raise UserError if vectors cannot be latents or directions of a space."""
+    """Raise UserError if the vectors cannot be latents or directions of a space: wrong type, shape or value."""
     if not vectors:
         raise UserError(f"{path}: is empty")
     shapes = [(space.size,)] + [(space.layers, space.size)] * (space.name == "w")
@@ -157,13 +161,13 @@ def check_vectors(vectors: dict[str, Tensor], space: Space, path: Path) -> None:
 
 
 def check_space(space: Space, path: Path) -> None:
-    """Raise UserError if a space is not `Space(generator)`, which edits use."""
+    """Raise UserError if a space is not the default space of its generator, in which images are edited."""
     if space.name != (own := Space(space.generator).name):
-        raise UserError(f"{path}: holds vectors of {space.name}; {own} of this generator is needed")
+        raise UserError(f"{path}: contains vectors of {space.name}; this generator needs vectors of {own}")
 
 
 def fingerprint(generator: nn.Module) -> str:
-    """Return a digest of all weights, on whatever device."""
+    """Return a digest of all weights. It does not depend on the device."""
     digest = hashlib.blake2b(digest_size=16)
     for name, weight in generator.named_parameters():
         digest.update(name.encode())

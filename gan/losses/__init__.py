@@ -1,1 +1,1 @@
-"""Adversarial losses, one per file: modules with `discriminator(real, fake)` and `generator(real, fake)`."""
+"""Adversarial losses, one per file. Each is a module with `discriminator(real, fake)` and `generator(real, fake)`."""

@@ -1,4 +1,4 @@
-"""Reduce the logits of discriminators with one head or several heads."""
+"""Reduce the logits of discriminators with one or several heads."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 
 class SANLogits(NamedTuple):
-    """Logits of a SAN head: the same values (N,) twice, with different gradients. `heads` uses the first."""
+    """Logits of a SAN head: equal values (N,) with different gradients. `heads` uses `function`."""
 
-    function: Tensor  # gradients reach the features, not the direction of the last layer
-    direction: Tensor  # gradients reach the direction, not the features
+    function: Tensor  # has gradients for the features, but not for the direction of the last layer
+    direction: Tensor  # has gradients for the direction, but not for the features
 
 
 Logits = Tensor | Sequence[Tensor] | SANLogits
@@ -31,8 +31,8 @@ def over_heads(term: Callable[..., Tensor], *logits: Logits) -> Tensor:
     """Return the mean of `term` within each head, summed over the heads, in fp32 or float64.
 
     Args:
-        term: elementwise function with one argument per entry of `logits`.
-        logits: for each argument of `term` a tensor (N, ...), or a sequence with one tensor per head.
+        term: elementwise function. Its arguments are the entries of `logits`.
+        logits: one tensor (N, ...) per argument of `term`, or a sequence with one tensor per head.
     """
     each = zip(*map(heads, logits), strict=True)
     return functools.reduce(torch.add, [term(*map(at_least_fp32, head)).mean() for head in each])

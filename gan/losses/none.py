@@ -8,7 +8,7 @@ from gan.losses.heads import over_heads
 
 
 class NoAdversarialLoss(nn.Module):
-    """Return 0 with zero gradients, for any logits; for comparisons, such as with `reconstruction` alone."""
+    """Loss that is 0 with zero gradients for any logits. Use it for comparisons, for example with `reconstruction`."""
 
     needs_real_logits = False
     requires_head: str | None = None

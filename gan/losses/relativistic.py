@@ -28,5 +28,5 @@ class Relativistic(nn.Module):
 
     def generator(self, real_logits: Tensor | None, fake_logits: Tensor) -> Tensor:
         if real_logits is None:
-            raise UserError("loss=relativistic: the generator's update needs the real images' logits too")
+            raise UserError("loss=relativistic: the generator's update also needs the logits of real images")
         return over_heads(lambda r, f: softplus(r - f), real_logits, fake_logits)

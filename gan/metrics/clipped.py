@@ -11,12 +11,14 @@ from gan.metrics.nearest_neighbors import distances, radii
 
 
 def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, float]:
-    """Return both scores in 0..1: a set with a fraction p of real images and otherwise useless ones scores about p.
+    """Return clipped density and coverage in 0..1.
 
-    - clipped_density: the density of `prdc`, with radii clipped at their median and the contribution of a generated
-      image clipped at 1; divided by the score of the real images among themselves.
-    - clipped_coverage: generated images in the ball of a real image, divided by k and clipped at 1; calibrated to the
-      fraction of real images that gives this value in expectation.
+    If a fraction p of the generated set consists of real images and the rest is useless, both are about p.
+
+    - clipped_density: the density of `prdc` with radii clipped at their median and the contribution of each generated
+      image clipped at 1, divided by the same score of the real images among themselves.
+    - clipped_coverage: the number of generated images in the ball of a real image, divided by k and clipped at 1. The
+      mean is calibrated to the fraction of real images that gives this value in expectation.
 
     Salvy, Talbot and Thirion, "Enhanced Generative Model Evaluation with Clipped Density and Coverage", 2026,
     arXiv:2507.01761.
@@ -43,7 +45,7 @@ def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, floa
 
 
 def _expected(n: int, m: int, k: int) -> Tensor:
-    """Return, for 0..m images from the real distribution, the expected mean over balls of min(images inside, k) / k.
+    """Return the expected mean over balls of min(images inside, k) / k, for 0..m images from the real distribution.
 
     The probability mass of a ball with the k-th of n - 1 others on its rim is Beta(k, n - k), so the number of images
     inside is beta-binomial.

@@ -1,6 +1,7 @@
-"""Color transfer in closed form: the baselines for learned color translation.
+"""Color transfer in closed form: baselines for learned color translation.
 
-Each function is fitted to two unpaired sets of images, uint8 (N, C, H, W), and returns a function of such images.
+Each function fits a transfer to two unpaired sets of images, uint8 (N, C, H, W), and returns it. A transfer maps images
+uint8 (N, C, H, W) to the same shape.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from torch import Tensor
 from gan.metrics.pixels import opaque_pixels
 
 Transfer = Callable[[Tensor], Tensor]
-SAMPLED = 4_000_000  # upper limit of the pixels of a set that a form is fitted to
+SAMPLED = 4_000_000  # maximum number of pixels of a set for fitting
 
 
 @dataclass(frozen=True)
 class Affine:
-    """Map levels x (C,) to matrix @ x + shift, rounded and clamped to 0..255; float64."""
+    """Maps levels x (C,) to matrix @ x + shift in float64, rounded and clamped to 0..255."""
 
     matrix: Tensor
     shift: Tensor
@@ -32,7 +33,7 @@ class Affine:
         return mapped.round().clamp(0, 255).to(torch.uint8)
 
     def of_units(self) -> tuple[Tensor, Tensor]:
-        """Return matrix and shift of the same map for values in [-1, 1]."""
+        """Return matrix and shift of this map for values in [-1, 1]."""
         return self.matrix, self.matrix.sum(1) + self.shift / 127.5 - 1
 
 
@@ -97,7 +98,7 @@ def opaque(images: Tensor) -> Tensor:
 
 
 def values(images: Tensor) -> Tensor:
-    """Return the pixels of images (N, C, H, W) as (C, pixels), float64; a regular subset if there are many."""
+    """Return the pixels of images (N, C, H, W) as float64 (C, pixels), or a regular subset of up to SAMPLED pixels."""
     levels = images.transpose(0, 1).flatten(1)
     return levels[:, :: -(-levels.shape[1] // SAMPLED)].double()
 

@@ -14,15 +14,15 @@ QUANTILE = 0.05  # fraction of real images that are this close to a training ima
 def copy_rate(train: Tensor, held_out: Tensor | None, generated: Tensor, views: int = 1) -> float:
     """Return the fraction of generated images that are closer to a training image than 95 % of other real images.
 
-    About 0.05 without memorization, 1 for a generator that only copies. Noise scores 0, so read it together with
-    precision.
+    It is about 0.05 without memorization, and 1 for a generator that only copies. Noise also scores 0, so interpret it
+    together with precision.
 
     Args:
-        train: features (N, D) of the training images, followed by those of their mirror images if flips are used.
+        train: features (N, D) of the training images, followed by those of their mirror images if training uses flips.
         held_out: features (H, D) of real images that are not in the training set; None compares each training image
             with all others.
         generated: features (M, D).
-        views: how often each image is in `train`: 2 with mirror images.
+        views: number of times that each image is in `train`: 2 with mirror images, else 1.
 
     Raises:
         UserError: no rows, or features that are not finite.
@@ -32,7 +32,7 @@ def copy_rate(train: Tensor, held_out: Tensor | None, generated: Tensor, views: 
 
 
 def chance_distance(train: Tensor, held_out: Tensor | None, views: int = 1) -> Tensor:
-    """Return the distance to `train` below which 5 % of other real images are; arguments as for `copy_rate`."""
+    """Return the QUANTILE of the distances of other real images to `train`. Arguments as in `copy_rate`."""
     if held_out is None:
         (train,) = checked("copy rate", train, least=1)
         return torch.quantile(to_others(train, views), QUANTILE)
@@ -41,7 +41,7 @@ def chance_distance(train: Tensor, held_out: Tensor | None, views: int = 1) -> T
 
 
 def to_others(train: Tensor, views: int = 1) -> Tensor:
-    """Return for each image (N,) the distance to the nearest view of another image; rows i, i + N, ... show image i."""
+    """Return the distance (N,) of each image to the nearest view of another image. Rows i, i + N, ... show image i."""
     n = len(train) // views
     first, found = 0, []
     for part in blocks(train[:n]):

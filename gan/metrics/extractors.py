@@ -4,8 +4,8 @@ An extractor is called with uint8 (N, C, H, W) and returns (N, dimension). Its a
 
 name        part of the names of metrics: eval/kid_lite0
 dimension   features per image
-resize      a description of the resizing
-weights     SHA-256 of the file of weights, empty if there is none
+resize      description of how images are resized
+weights     SHA-256 of the file of weights; empty if there is none
 
 A custom extractor needs only the name.
 """
@@ -29,7 +29,7 @@ from torch import Tensor
 from gan.common.errors import UserError
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
-CHUNK = 16  # images per pass: kernels round differently with other batch sizes
+CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
 KNOWN = {
     "lite0": "gan.metrics.lite0.Lite0Features",
     "random_conv": "gan.metrics.random_conv.RandomConv",
@@ -39,10 +39,10 @@ KNOWN = {
 
 
 def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
-    """Return a built-in extractor, or a custom one given as module.Class; also looks in the current folder.
+    """Return a built-in extractor, or a custom one given as module.Class, which may be in the current folder.
 
     Args:
-        known_only: refuse custom classes; for names that come from a file, which must not import other modules.
+        known_only: refuse custom classes. Use it for names from a file, which must not import other modules.
 
     Raises:
         UserError: the name is unknown, or the class does not fit the contract.
@@ -53,7 +53,7 @@ def extractor(name: str, known_only: bool = False, **options: Any) -> Any:
         made = kind(**options)
     except UserError:
         raise
-    except Exception as error:  # of a custom class
+    except Exception as error:  # raised by a custom class
         raise UserError(f"extractor {name}: cannot be created ({reason(error)})") from error
     return checked(made, name)
 
@@ -68,7 +68,7 @@ def extractor_class(name: str, known_only: bool = False) -> Any:
         sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
-    except (Exception, SystemExit) as error:  # a custom module can raise anything, and exit
+    except (Exception, SystemExit) as error:  # a custom module can raise any error, or exit
         raise UserError(f"extractor {name}: cannot be loaded ({reason(error)})") from error
     if not isinstance(found, type):
         raise UserError(f"extractor {name}: is not a class; give a callable class as module.Class")
@@ -89,10 +89,10 @@ def checked(made: Any, name: str) -> Any:
 
 @torch.no_grad()
 def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
-    """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W); they do not depend on other images.
+    """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row is independent of the others.
 
     Args:
-        advance: called with the number of images after each pass.
+        advance: called after each pass with its number of images.
 
     Raises:
         UserError: the extractor does not return one row per image.
@@ -139,11 +139,11 @@ def given(extractor: Any, images: Tensor) -> Tensor:
 
 
 def fingerprint(extractor: Any) -> tuple[str, ...]:
-    """Return what identifies the features besides the name: weights, resize, code and device."""
+    """Return strings that identify the features in addition to the name: weights, resize, code and device."""
     kind = type(extractor)
     try:
         code = hashlib.sha256(Path(inspect.getfile(kind)).read_bytes()).hexdigest()
-    except (TypeError, OSError):  # defined in a notebook
+    except (TypeError, OSError):  # a class defined in a notebook has no source file
         code = f"{kind.__module__}.{kind.__qualname__}"
     device = next((p.device.type for p in parameters(extractor)), "cpu")
     return getattr(extractor, "weights", ""), getattr(extractor, "resize", ""), code, device

@@ -9,19 +9,20 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 
-LARGEST = 1e45  # KID uses the sixth power
-ROWS = 1024  # of a block, so that no matrix of all pairs is needed
+LARGEST = 1e45  # largest absolute value of a feature, because KID uses the sixth power
+ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
 
 
 def checked(what: str, *sets: Tensor, least: int = 2) -> list[Tensor]:
-    """Return the sets (N, D) in float64; `what` is the metric's name in errors.
+    """Return the sets (N, D) in float64. `what` is the name of the metric in errors.
 
     Raises:
-        UserError: not matrices of one width, fewer than `least` rows, or values that are not finite or too large.
+        UserError: the sets are not matrices of the same width, have fewer than `least` rows, or have values that are
+            not finite or too large.
     """
     shapes = [tuple(features.shape) for features in sets]
     if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) > 1:
-        raise UserError(f"{what}: features of shape {', '.join(map(str, shapes))}; must be matrices of the same width")
+        raise UserError(f"{what}: features have shapes {', '.join(map(str, shapes))}; give matrices of the same width")
     if min(shape[0] for shape in shapes) < least:
         counts = " and ".join(str(shape[0]) for shape in shapes)
         raise UserError(f"{what} of {counts} images: at least {least} of each are needed")

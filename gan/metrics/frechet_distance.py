@@ -11,9 +11,9 @@ from gan.metrics.features import checked
 def frechet_distance(x: Tensor, y: Tensor) -> float:
     """Return |m - m'|^2 + tr(S + S' - 2 (S S')^1/2) of the normal distributions fitted to two sets.
 
-    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, arXiv:1706.08500, equation 6. Biased upward
-    at small numbers of images, by an amount that depends on the model: compare at equal numbers only. Computed in
-    float64 on the CPU.
+    Heusel et al., "GANs Trained by a Two Time-Scale Update Rule", 2017, arXiv:1706.08500, equation 6. For small numbers
+    of images it is biased upward, by an amount that depends on the model, so compare only at equal numbers. It is
+    computed in float64 on the CPU.
 
     Args:
         x, y: features (N, D) and (M, D).

@@ -17,9 +17,10 @@ PALETTE = 4096  # colors, the most frequent ones
 def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     """Return statistics of pixel art, averaged over images.
 
-    - colors: number of different colors; with RGBA, of pixels that are at least half opaque;
-    - grid: fraction of cells of `cell` x `cell` pixels with one color, 1 for art enlarged by that factor;
-    - coverage: mean alpha in 0..1; soft: fraction of pixels that are neither transparent nor opaque. RGBA only.
+    - colors: number of different colors; for RGBA, in pixels that are at least half opaque;
+    - grid: fraction of cells of `cell` x `cell` pixels that have one color; 1 for art enlarged by that factor;
+    - coverage (RGBA only): mean alpha in 0..1;
+    - soft (RGBA only): fraction of pixels that are neither transparent nor opaque.
 
     Raises:
         UserError: no images, or a cell below 1 or above a side.
@@ -27,7 +28,7 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     if not len(images):
         raise UserError("statistics of pixel art: there are no images")
     if not 1 <= cell <= min(images.shape[2:]):
-        raise UserError(f"cell={cell}: from 1 to the shorter side of the images, {min(images.shape[2:])}")
+        raise UserError(f"cell={cell}: give 1 to {min(images.shape[2:])}, the shorter side of the images")
     x = images.float()
     uniform = max_pool2d(x, cell) == -max_pool2d(-x, cell)  # (N, C, H/cell, W/cell)
     statistics = {
@@ -63,8 +64,9 @@ def palette_distance(real: Tensor, fake: Tensor) -> float:
 def photograph_statistics(images: Tensor) -> dict[str, float]:
     """Return statistics of photographs and prints, averaged over images, in units of the luma range.
 
-    - mean and contrast (standard deviation) of luma; black and white: its 1 % and 99 % quantiles; chroma: mean distance
-      of a pixel's color from gray;
+    - mean, contrast: mean and standard deviation of luma;
+    - black, white: 1 % and 99 % quantiles of luma;
+    - chroma: mean distance of the color of a pixel from gray;
     - grain: standard deviation of luma from its 3 x 3 mean, in the smoother half of the pixels.
 
     Raises:
@@ -73,7 +75,7 @@ def photograph_statistics(images: Tensor) -> dict[str, float]:
     height, width = images.shape[2:]
     if not len(images) or min(height, width) < 3 or height * width < 12:
         raise UserError(
-            f"photograph statistics: {len(images)} images of {width}x{height} pixels; needs an image of at least 4x3"
+            f"photograph statistics: {len(images)} images of {width}x{height} pixels; give at least one image of 4x3"
         )
     x = images[:, :3].double() / 255
     if x.shape[1] == 1:

@@ -1,4 +1,4 @@
-"""Features of the Inception network of the published FID, in torch-fidelity's conversion."""
+"""Features of the Inception network of the published FID, as converted by torch-fidelity."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Inception(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 2048): the pooled layer (Heusel et al., 2017), after TensorFlow 1's resize.
 
     Args:
-        weights: the file of weights or its folder; None for torch.hub's.
-        download: download it if it is missing.
+        weights: file of weights or its folder; None for torch.hub's folder.
+        download: download the file if it is missing.
 
     Raises:
         UserError: torch-fidelity is not installed, or the file has another hash.

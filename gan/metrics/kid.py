@@ -1,4 +1,4 @@
-"""The kernel distance of two sets of features (KID with Inception features), unbiased at any number of images."""
+"""The kernel distance between two sets of features (KID with Inception features), unbiased for any number of images."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.metrics.features import blocks, checked
 
-SUBSET = 1000  # images
-WHOLE = 4096  # images, up to which the kernel of all pairs is computed once: three matrices of up to 128 MB
+SUBSET = 1000  # images per subset
+WHOLE = 4096  # up to this many images, the kernel of all pairs is computed once: three matrices of up to 128 MB
 
 
 def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
@@ -21,8 +21,8 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
 
     Args:
         x, y: features (N, D) and (M, D).
-        matched: row n of y was made from row n of x, so M = N. These pairs are not independent and are left out, since
-            they would make the distance far too small.
+        matched: whether row n of y was made from row n of x, so that M = N. These pairs are omitted, because they are
+            not independent and would make the distance far too small.
 
     Raises:
         UserError: fewer than two rows, features that are not finite, or matched sets of different size.
@@ -40,15 +40,15 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
 def kid_of_subsets(
     x: Tensor, y: Tensor, subsets: int = 100, subset_size: int | None = None, seed: int = 0
 ) -> tuple[float, float]:
-    """Return mean and standard deviation of `squared_mmd` over random subsets, as KID is published.
+    """Return mean and standard deviation of `squared_mmd` over random subsets, as in published KID values.
 
-    Subsets are drawn without replacement, alternately from x and y.
+    Subsets are sampled without replacement, alternately from x and y.
 
     Args:
         x, y: features (N, D) and (M, D).
         subsets: number of pairs of subsets.
         subset_size: images per subset; None for 1,000, or the size of the smaller set.
-        seed: of the subsets.
+        seed: seed of the subsets.
 
     Raises:
         UserError: as for `squared_mmd`, or subset_size is larger than a set.
@@ -60,7 +60,7 @@ def kid_of_subsets(
     whole = max(len(x), len(y)) <= WHOLE
     if whole:
         xx, yy, xy = _kernel(x, x), _kernel(y, y), _kernel(x, y)
-    random = np.random.RandomState(seed)  # as in other programs, so that a seed gives the same subsets
+    random = np.random.RandomState(seed)  # as in other programs, so that a seed selects the same subsets
     values = []
     for _ in range(subsets):
         i = torch.from_numpy(random.choice(len(x), size, replace=False)).to(x.device)
@@ -79,7 +79,7 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: int, m: int) -> float:
-    """Return the estimate from sums of the kernel over pairs, without pairs of an image with itself."""
+    """Return the squared MMD from sums of the kernel over pairs, excluding pairs of an image with itself."""
     return float(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m))
 
 
@@ -89,12 +89,12 @@ def _sum(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Return the sum of the kernel over pairs of an image with itself, or of rows of x and y."""
+    """Return the sum of the kernel over pairs of an image with itself, or over pairs of row n of x and row n of y."""
     return (((x * (x if y is None else y)).sum(1) / x.shape[1] + 1) ** 3).sum()
 
 
 class KID:
-    """The metric `kid` for the Evaluate callback, over all pairs: deterministic, with the lowest variance."""
+    """The metric `kid` for the Evaluate callback, over all pairs. It is deterministic and has the lowest variance."""
 
     def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
         return {"kid": squared_mmd(real_features, fake_features)}

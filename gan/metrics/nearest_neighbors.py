@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gan.metrics.features import blocks
 
-ROUNDING = 1e-13  # relative to the squared norms: smaller squared distances are 0
+ROUNDING = 1e-13  # squared distances below this fraction of the squared norms are 0
 
 
 def distances(x: Tensor, y: Tensor) -> Tensor:
@@ -18,11 +18,11 @@ def distances(x: Tensor, y: Tensor) -> Tensor:
 
 
 def nearest(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return for each row of x the distance to the nearest row of y, and its index: (N,), (N,)."""
+    """Return the distance (N,) of each row of x to the nearest row of y, and the index (N,) of that row."""
     found = [distances(part, y).min(1) for part in blocks(x)]
     return torch.cat([part.values for part in found]), torch.cat([part.indices for part in found])
 
 
 def radii(x: Tensor, k: int) -> Tensor:
-    """Return for each row the distance to the k-th nearest other row, (N,)."""
+    """Return the distance (N,) of each row to the k-th nearest other row."""
     return torch.cat([distances(part, x).kthvalue(k + 1).values for part in blocks(x)])

@@ -13,7 +13,7 @@ from gan.common.errors import UserError
 from gan.metrics.pixels import resized
 from gan.networks.lite0 import pretrained
 
-WINDOW = 11  # pixels, of SSIM's Gaussian
+WINDOW = 11  # side of SSIM's Gaussian window in pixels
 
 
 def psnr(x: Tensor, y: Tensor) -> Tensor:
@@ -35,15 +35,15 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
     _same_shape(x, y)
     if not len(x) or min(x.shape[2:]) < WINDOW:
         size = f"{x.shape[3]}x{x.shape[2]} pixels"
-        raise UserError(f"SSIM of {len(x)} images of {size}: needs one, and no side may be below {WINDOW}")
-    # One by one: each takes 300 MB at 256 pixels.
+        raise UserError(f"SSIM of {len(x)} images of {size}: give at least one image with sides of {WINDOW} or more")
+    # One image at a time: each needs 300 MB at 256 pixels.
     return torch.cat([_ssim(a, b) for a, b in zip(x.split(1), y.split(1), strict=True)])
 
 
 def _ssim(x: Tensor, y: Tensor) -> Tensor:
     x, y = x.double(), y.double()  # variances are differences of squares
     values = structural_similarity_index_measure(x, y, data_range=255.0, reduction="none")
-    assert isinstance(values, Tensor)  # not the tuple with the full map
+    assert isinstance(values, Tensor)  # False would be the tuple with the full map
     return values.float()
 
 

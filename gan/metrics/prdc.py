@@ -11,16 +11,18 @@ from gan.metrics.nearest_neighbors import distances, radii
 
 
 def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, float]:
-    """Compare a generated set y with a real set x. The ball of an image reaches to its k-th nearest neighbor.
+    """Return precision, recall, density and coverage of a generated set y and a real set x.
 
-    - precision: fraction of y in a ball of x: fidelity;
-    - recall: fraction of x in a ball of y: diversity (Kynkäänniemi et al., 2019, arXiv:1904.06991);
-    - density: number of balls of x that contain an image of y, divided by k; can be above 1;
+    The ball of an image reaches to its k-th nearest neighbor in the same set.
+
+    - precision: fraction of y that is in a ball of x (fidelity);
+    - recall: fraction of x that is in a ball of y (diversity; Kynkäänniemi et al., 2019, arXiv:1904.06991);
+    - density: mean number of balls of x that contain an image of y, divided by k; can be above 1;
     - coverage: fraction of x whose ball contains an image of y (Naeem et al., 2020, arXiv:2002.09797).
 
     Args:
         x, y: real features (N, D) and generated ones (M, D).
-        strict: an image on the rim of a ball is outside (Naeem et al.), otherwise inside (Kynkäänniemi et al.).
+        strict: an image on the rim of a ball is outside (Naeem et al.); False: it is inside (Kynkäänniemi et al.).
 
     Raises:
         UserError: at most k rows, or features that are not finite.
@@ -47,7 +49,7 @@ class PrecisionRecall:
     """The metrics `precision` and `recall` for the Evaluate callback.
 
     Args:
-        k: nearest neighbors; needs at least k + 1 images.
+        k: number of nearest neighbors; at least k + 1 images are needed.
     """
 
     def __init__(self, k: int = 5) -> None:

@@ -1,6 +1,6 @@
-"""Published files of weights: their names, where they are searched, and their verification.
+"""Find, verify and download published files of weights.
 
-Does not import torch, so that a command can report a missing file at once.
+This module does not import torch, so that a command can report a missing file at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gan.common.files import write_atomically
 
 
 class MissingWeights(UserError):
-    """A file of weights is missing; training continues without the metrics that need it."""
+    """A file of weights is missing. Training continues without the metrics that need it."""
 
 
 class Weights(NamedTuple):
@@ -43,13 +43,13 @@ KNOWN = {
 
 
 def hub() -> Path:
-    """Return torch.hub's folder of downloads, which other programs use too."""
+    """Return torch.hub's folder of downloads, which other programs share."""
     base = os.environ.get("TORCH_HOME") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "torch"
     return Path(base) / "hub" / "checkpoints"
 
 
 def find(name: str, given: str | os.PathLike[str] | None = None, download: bool = False) -> Path:
-    """Return the file of weights of KNOWN[name] after checking its hash.
+    """Return the path of the weights of KNOWN[name] after verifying their hash.
 
     Args:
         given: the file or its folder; None for torch.hub's folder.
@@ -67,7 +67,7 @@ def find(name: str, given: str | os.PathLike[str] | None = None, download: bool 
         if not download:
             raise MissingWeights(
                 f"{name} needs {weights.file} ({weights.size:,} bytes, sha256 {weights.sha256}), which is not in "
-                f"{path.parent}: put it there, or give gan evaluate --weights PATH, or --download to download "
+                f"{path.parent}; put it there, or use gan evaluate --weights PATH, or use --download to download "
                 f"{weights.url}"
             )
         _download(weights, path)
@@ -89,5 +89,5 @@ def _download(weights: Weights, path: Path) -> None:
     try:
         with urllib.request.urlopen(weights.url, timeout=30) as answer:
             write_atomically(path, lambda file: [file.write(part) for part in iter(lambda: answer.read(1 << 20), b"")])
-    except OSError as error:  # of the network or of the disk
+    except OSError as error:  # an error of the network or of the disk
         raise MissingWeights(f"{weights.url}: cannot be downloaded ({getattr(error, 'reason', error)})") from error

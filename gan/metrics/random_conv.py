@@ -1,4 +1,4 @@
-"""Features of convolutions with fixed random weights: no download, but no substitute for FID's features."""
+"""Features of convolutions with fixed random weights. They need no download, but cannot replace FID's features."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from gan.metrics.pixels import resized
 class RandomConv(nn.Module):
     """uint8 (N, C, H, W) -> float32 (N, 896): three random convolutions of the image at 64x64, each pooled to 2x2.
 
-    Random filters measure color, texture and coarse layout, not content. Metrics with these features are named
-    `..._random_conv`; do not compare them with others.
+    Random filters measure color, texture and coarse layout, but not content. The names of metrics with these features
+    end in `_random_conv`. Do not compare their values with those of other features.
     """
 
     name = "random_conv"

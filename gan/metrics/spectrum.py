@@ -1,7 +1,7 @@
-"""The power spectrum of images: measures grain and print dots, which comparisons by pixels cannot judge.
+"""The power spectrum of images. It measures grain and print dots, which cannot be compared pixel by pixel.
 
 Durall, Keuper, Keuper, "Watch your Up-Convolution: CNN Based Generative Deep Neural Networks are Failing to Reproduce
-Spectral Distributions", 2020, arXiv:2003.01826, equations 2 and 3, with means in place of sums.
+Spectral Distributions", 2020, arXiv:2003.01826, equations 2 and 3, with means instead of sums.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROUNDING = 1 / 12  # variance of rounding to whole levels
 
 
 def radial_spectrum(images: Tensor) -> Tensor:
-    """Return the radial power spectrum of luminance: uint8 (N, C, H, W) -> decibels (K,), float64.
+    """Return the radial power spectrum of the luminance of images uint8 (N, C, H, W), in decibels (K,), float64.
 
     K is half of the shorter side. Entry k - 1 is the mean over images and directions of the power at k / 2K cycles per
     pixel. White noise with standard deviation s has 20 log10 s in all entries. A Hann window avoids the discontinuity
@@ -27,7 +27,7 @@ def radial_spectrum(images: Tensor) -> Tensor:
     """
     height, width = images.shape[2:]
     if not len(images) or min(height, width) < 4:
-        raise UserError(f"spectrum of {len(images)} images of {width}x{height} pixels: needs at least one image of 4x4")
+        raise UserError(f"spectrum of {len(images)} images of {width}x{height} pixels: give at least one image of 4x4")
     window = torch.outer(*(torch.hann_window(side, periodic=False, dtype=torch.float64) for side in (height, width)))
     power = torch.zeros(height, width, dtype=torch.float64)
     for image in images.split(1):

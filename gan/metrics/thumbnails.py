@@ -1,4 +1,4 @@
-"""Thumbnails to find copies: brightness at 16x16 and color at 4x4."""
+"""Thumbnails for finding copies: brightness at 16x16 pixels and color at 4x4."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ CHUNK = 256  # images per pass
 
 
 def thumbnails(images: Tensor) -> Tensor:
-    """uint8 (N, C, H, W) -> (N, 288); both parts have equal weight.
+    """Return the thumbnails (N, 288) of images uint8 (N, C, H, W). Brightness and color have equal weight.
 
-    JPEG compression can change a network's features more than replacing the image does; thumbnails are robust to
-    JPEG and noise. Measured with copies of 600 real images at JPEG quality 75 and a chance rate of 5 %: thumbnails find
-    99 % of tiles of 32 pixels and all cards of 96x64, Lite0's features 8 % and 12 %.
+    Thumbnails are robust to JPEG and noise. The features of a network can change more by JPEG compression than by
+    replacing the image. Measured with copies of 600 real images at JPEG quality 75 and a chance rate of 5 %: thumbnails
+    find 99 % of tiles of 32 pixels and all cards of 96x64; Lite0's features find 8 % and 12 %.
     """
     return torch.cat([_small(part) for part in images.split(CHUNK)]) if len(images) else torch.empty(0, 288)
 

@@ -1,4 +1,4 @@
-"""The Vendi score: the effective number of different images of a set."""
+"""The Vendi score: the effective number of different images in a set."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from gan.metrics.features import checked
 
 
 def vendi_score(x: Tensor) -> float:
-    """Return exp of the entropy of the eigenvalues of K / N, with K the cosines of all pairs: from 1 (all equal) to N.
+    """Return the Vendi score, from 1 (all images are equal) to N.
 
-    Friedman and Dieng, "The Vendi Score", 2023, arXiv:2210.02410, definition 3.1 (order 1). Needs no real images;
-    compare at equal numbers of images.
+    It is exp of the entropy of the eigenvalues of K / N, with K the cosine similarities of all pairs. Friedman and
+    Dieng, "The Vendi Score", 2023, arXiv:2210.02410, definition 3.1 (order 1). It needs no real images. Compare it only
+    at equal numbers of images.
 
     Args:
         x: features (N, D).

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Bidirectional(nn.Module):
-    """Hold a network per direction: `a2b` translates a to b or judges images of b, `b2a` the reverse.
+    """A network per direction: `a2b` translates a to b, or discriminates images of b; `b2a` does the reverse.
 
     `forward` calls `a2b`.
     """
@@ -23,6 +23,6 @@ class Bidirectional(nn.Module):
         return y
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile both networks in place: they are called separately."""
+        """Compile both networks in place, because they are called separately."""
         for network in (self.a2b, self.b2a):
             network.compile(*args, **kwargs)

@@ -46,7 +46,7 @@ class Projection(nn.Module):
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
-        self.embedding = nn.Linear(classes, channels, bias=False)  # of one-hot labels; a Linear, for spectral_norm
+        self.embedding = nn.Linear(classes, channels, bias=False)  # of one-hot labels; Linear for spectral_norm
 
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
         return (self.embedding.weight.T[label].to(features.dtype) * features).sum(1)

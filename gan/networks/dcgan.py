@@ -1,4 +1,4 @@
-"""DCGAN for any size that is a small grid times a power of two.
+"""DCGAN for any image size that is a small grid times a power of two.
 
 Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
 Networks", 2015, arXiv:1511.06434; hyper-parameters of pytorch/examples. A grid of 3 to 8 cells per side replaces the
@@ -28,9 +28,9 @@ class Generator(nn.Module):
 
     Args:
         width: channels at half of the full size; up to 8 times as many at smaller sizes.
-        full_size_channels: channels of an additional stage at the full size; 0 for none, as in the paper. Short runs
-            give sharper edges with it.
-        classes: for conditional BatchNorm; 0 for an unconditional generator.
+        full_size_channels: channels of an additional stage at the full size, which gives sharper edges in short runs;
+            0 for none, as in the paper.
+        classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -89,10 +89,10 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels at half of the full size; up to 8 times as many at smaller sizes.
-        norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none"; gradient penalties need one of the last
-            two, since with BatchNorm a logit depends on the other images.
-        classes: for the projection (`Projection`); 0 for an unconditional discriminator.
-        head: name of a last layer in `gan.networks.heads`; None for the paper's.
+        norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
+            "none", because with BatchNorm a logit depends on the other images.
+        classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
+        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(

@@ -27,9 +27,9 @@ MULTIPLES = (
     0.5,
     0.25,
     0.125,
-)  # of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
-SKIP = 4  # stages that an excitation skips: 4 to 64 pixels in the paper
-SLOPE = 0.2  # of the discriminator's leaky ReLU
+)  # factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
+SKIP = 4  # number of stages that an excitation skips: from 4 to 64 pixels in the paper
+SLOPE = 0.2  # slope of the discriminator's leaky ReLU
 WINDOW = 7  # width of the SSIM window in pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for values from -1 to 1
 
@@ -39,7 +39,7 @@ def channels_at(width: int, stages: int) -> list[int]:
 
 
 class NoiseInjection(nn.Module):
-    """x + gain * N(0, 1), one value per pixel; x in eval mode, where a latent must always give the same image."""
+    """x + gain * noise from N(0, 1), one value per pixel. Eval mode has no noise, so that a latent gives one image."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ def excitations(widths: list[int]) -> nn.ModuleList:
 
 
 def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> list[Tensor]:
-    """Return x and the output of each block, gated by the features SKIP stages before."""
+    """Return x and the output of each block, multiplied by gates from the features SKIP stages earlier."""
     maps = [x]
     for stage, block in enumerate(blocks, start=1):
         y = block(maps[-1])  # (N, width_i, h, w)
@@ -96,7 +96,7 @@ class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
 
     Args:
-        width: channels of the sixth stage; up to 16 times as many at smaller sizes.
+        width: channels of the sixth stage from the smallest grid; up to 16 times as many at smaller sizes.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 256) -> None:
@@ -156,11 +156,11 @@ class Decoder(nn.Sequential):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> logits (N, 1, h, w), one per patch; decoders reconstruct the images from its features.
+    """Images (N, C, H, W) -> logits (N, 1, h, w), one per patch. Decoders reconstruct the images from its features.
 
     Args:
-        width: channels of the sixth stage from the smallest grid, as in the generator; at most 8 times as many at the
-            last stage.
+        width: channels of the sixth stage from the smallest grid, as in the generator; up to 8 times as many at smaller
+            sizes.
 
     Raises:
         UserError: the images are too small.
@@ -195,7 +195,8 @@ class Discriminator(nn.Module):
     def auxiliary(self, real: Tensor, fake: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
         """Return the reconstruction loss of real images: section 3.2.
 
-        The last features are decoded to the whole image, a random quarter of those before to that quarter.
+        The last features are decoded to the whole image. A random quarter of the second-last features is decoded to
+        that quarter of the image.
         """
         *_, before, last = self.features(real)
         rows, columns = before.shape[2] // 2, before.shape[3] // 2
@@ -207,7 +208,7 @@ class Discriminator(nn.Module):
 
 
 def reconstruction_loss(x: Tensor, y: Tensor) -> Tensor:
-    """Return the L1 distance plus 1 - SSIM with 7x7 windows; replaces LPIPS, whose weights are a download.
+    """Return the L1 distance plus 1 - SSIM with 7x7 windows. It replaces LPIPS, whose weights need a download.
 
     Wang et al., "Image Quality Assessment", 2004, equation 13, with equal weights within a window.
     """

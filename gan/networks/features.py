@@ -10,7 +10,7 @@ from gan.networks.precision import run_stage
 
 
 def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list[Tensor]:
-    """Apply the layers to x one after another; return the output of each."""
+    """Apply the layers to x one after another, and return the output of each."""
     found = []
     for layer in layers:
         x = layer(x)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from gan.common.errors import UserError
 
-CELLS = range(3, 9)  # heights and widths that the grid may have
+CELLS = range(3, 9)  # valid heights and widths of the grid
 
 
 def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
     """Return (rows, columns, doublings) with rows * 2^doublings = height, and the same for the width.
 
-    Uses the most doublings that leave a grid of at least 4 cells per side, as in the papers (64 = 4 * 2^4), otherwise
-    the most that leave 3. So portrait, landscape and odd sizes need no resampling.
+    The number of doublings is the largest that leaves a grid of at least 4 cells per side, as in the papers
+    (64 = 4 * 2^4), or else of at least 3. Therefore portrait, landscape and odd sizes need no resampling.
 
     Raises:
-        UserError: no grid of 3 to 8 cells fits; the message names the nearest valid sizes.
+        UserError: no grid of 3 to 8 cells per side fits. The message names the nearest valid sizes.
     """
     height, width = size
     fits = [
@@ -25,14 +25,14 @@ def base_grid(size: tuple[int, int]) -> tuple[int, int, int]:
     if not fits:
         near = " and ".join(f"{h}x{w}" for h, w in _nearest_sizes(height, width))
         raise UserError(
-            f"size {height}x{width}: the networks need a grid of 3 to 8 cells a side times a power of two; "
+            f"size {height}x{width}: the networks need a grid of 3 to 8 cells per side times a power of two; "
             f"the nearest valid sizes are {near} (data.size=[height,width])"
         )
     return max(fits, key=lambda fit: (min(fit[0], fit[1]) >= 4, fit[2]))
 
 
 def channels_at(width: int, max_channels: int, stages: int) -> list[int]:
-    """Return the channels per stage from the smallest grid: `width` at the last, doubled at each before it."""
+    """Return the channels per stage, from the smallest grid: `width` in the last stage, doubled in each earlier one."""
     return [min(max_channels, width << stage) for stage in reversed(range(stages))]
 
 

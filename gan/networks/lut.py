@@ -1,8 +1,8 @@
-"""A translator for styles that are mostly color: 3D lookup tables (LUTs) of colors, mixed per image.
+"""A translator for styles that are mostly color: a mixture of 3D lookup tables (LUTs) of colors, chosen per image.
 
 Zeng, Cai, Li, Cao, Zhang, "Learning Image-adaptive 3D Lookup Tables for High Performance Photo Enhancement in
-Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams. Optional and not in the paper: a
-vignette, and a small network for texture.
+Real-time", 2020, arXiv:2009.14468. The LUTs work at any image size and without seams. Two options are additions to the
+paper: a vignette, and a small network for texture.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
 
-MIN_ALPHA = 0.5 / 255  # below it a pixel has no color
-LR_MULTIPLIER = 20  # of the falloff: it must reach 0.5 while the entries of the LUTs change by some hundredths
+MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
+LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
 
 
 class Generator(nn.Module):
@@ -26,17 +26,17 @@ class Generator(nn.Module):
     Initially it returns the image, or its color transform (see `set_color_transform`).
 
     Args:
-        num_luts: LUTs to mix; a network predicts their weights from a thumbnail of the image.
-        lut_size: entries per axis of a LUT, 33 in the paper; smaller LUTs need less data.
+        num_luts: number of LUTs to mix. A network predicts their weights from a thumbnail of the image.
+        lut_size: number of entries per axis of a LUT, 33 in the paper. Smaller LUTs need less data.
         width: channels of the network that predicts the weights.
         vignette: let the brightness depend on the distance from the center; use it with data.fit=crop, pad or stretch,
             where the centers of training images are those of the originals.
-        texture_channels: of a network of three layers whose output is added to the image; 0 for none.
+        texture_channels: channels of a network of three layers, whose output is added to the image; 0 disables it.
 
     Attributes:
         thumbnail_size: height and width of the thumbnail in pixels.
-        multiple: height and width of images must be multiples of it.
-        receptive_radius: pixels around a tile that its output depends on.
+        multiple: height and width of images must be multiples of this number.
+        receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
@@ -82,15 +82,15 @@ class Generator(nn.Module):
 
     @property
     def luts(self) -> Tensor:
-        """The LUTs (T, 3, P, P, P), in [-1, 1]; the last axis is red, the one before green."""
+        """Return the LUTs (T, 3, P, P, P) in [-1, 1]. The last three axes are blue, green and red."""
         return self.entries.unflatten(2, (self.lut_size,) * 3)
 
     def global_context(self, x: Tensor) -> Tensor:
-        """Return what tiles need of the whole image: the mixed LUT (N, 3, P, P, P)."""
+        """Return the mixed LUT (N, 3, P, P, P), which tiles need and which depends on the whole image."""
         color, _ = unpremultiply(x)
         small = F.interpolate(color, (self.thumbnail_size, self.thumbnail_size), mode="bilinear", antialias=True)
         weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
-        with full_precision(x):  # half precision would lose half a level of 8 bits
+        with full_precision(x):  # in half precision, rounding errors are half an 8-bit level
             return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.luts)
 
     def forward_tile(self, x: Tensor, position: TilePosition, context: Tensor) -> Tensor:

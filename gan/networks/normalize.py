@@ -1,4 +1,4 @@
-"""Parts that translators share: normalization, activation, initialization, and the color transform of the output."""
+"""Modules shared by translators: normalization, activation, initialization, and the color transform of the output."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # statistics of the batch, as in pix2pix
     "none": nn.Identity,
 }
-SLOPE = 0.01  # of the leaky ReLU without normalization
+SLOPE = 0.01  # slope of the leaky ReLU that is used without normalization
 
 
 def normalize(norm: str, channels: int) -> nn.Module:
@@ -45,7 +45,7 @@ def initialize(module: nn.Module) -> None:
 
 
 def initialize_translator(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool) -> None:
-    """Initialize as published, or keep torch's defaults without a norm; with `residual` the output starts at 0."""
+    """Initialize as published, or as torch does if there is no norm. With `residual`, the initial output is 0."""
     if norm != "none":
         translator.apply(initialize)
     if residual:
@@ -54,7 +54,7 @@ def initialize_translator(translator: nn.Module, to_image: nn.Module, norm: str,
 
 
 class ColorTransform(nn.Module):
-    """A fixed linear map of colors, initially the identity, that a residual translator adds its output to.
+    """A fixed linear map of colors, initially the identity. A residual translator adds its output to the result.
 
     Images (N, C, H, W) in [-1, 1] -> the same shape. With premultiplied RGBA, alpha stays unchanged.
     """
@@ -69,14 +69,14 @@ class ColorTransform(nn.Module):
         self.register_buffer("shift", torch.zeros(colors))
 
     def set(self, matrix: Tensor, shift: Tensor) -> None:
-        """Map colors in [-1, 1] to matrix @ color + shift."""
+        """Set the map to matrix @ color + shift, for colors in [-1, 1]."""
         self.matrix.copy_(matrix)
         self.shift.copy_(shift)
 
     def forward(self, x: Tensor) -> Tensor:
         colors = len(self.shift)
         shift = self.shift[:, None, None]
-        with full_precision(x):  # half precision would lose half a level of 8 bits
+        with full_precision(x):  # in half precision, rounding errors are half an 8-bit level
             mapped = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colors].float())
         if x.shape[1] == colors:
             return mapped + shift
@@ -87,5 +87,5 @@ class ColorTransform(nn.Module):
 
 
 def output_image(x: Tensor, y: Tensor, base: nn.Module | None) -> Tensor:
-    """Return the translation of image x for the last layer's output y: base(x) + y, or tanh y as published."""
+    """Return the translation of image x, given the output y of the last layer: base(x) + y, or tanh y as published."""
     return torch.tanh(y) if base is None else base(x) + y

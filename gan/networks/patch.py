@@ -21,12 +21,13 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W), optionally concatenated with their condition -> logits (N, h, w), without sigmoid.
 
     Args:
-        channels: of the image.
+        channels: channels of the image.
         width: channels at half of the size; up to 8 times as many at smaller sizes.
-        n_layers: convolutions with stride 2; the receptive field is 70x70 pixels with 3, 34x34 with 2, 16x16 with 1.
-        norm: "instance" (CycleGAN), "batch" (pix2pix), "spectral" or "none"; penalties on gradients need one of the
-            last two.
-        condition_channels: of the condition: with pix2pix, the image to translate.
+        n_layers: number of convolutions with stride 2. The receptive field is 70x70 pixels with 3, 34x34 with 2, and
+            16x16 with 1.
+        norm: "instance" (CycleGAN), "batch" (pix2pix), "spectral" or "none". Gradient penalties need "spectral" or
+            "none".
+        condition_channels: channels of the condition, which is the image to translate in pix2pix.
 
     Attributes:
         min_size: smallest height and width of an image.

@@ -16,7 +16,7 @@ LIMIT = 256.0  # of activations in fp16
 
 
 def full_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Return a context that disables autocast on x's device; on "meta", which has no autocast, it does nothing."""
+    """Return a context that disables autocast on x's device; on "meta", which has no autocast, an empty context."""
     return nullcontext() if x.device.type == "meta" else torch.autocast(x.device.type, enabled=False)
 
 

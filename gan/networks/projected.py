@@ -17,21 +17,21 @@ from gan.networks.lite0 import pretrained
 from gan.networks.spectral import spectral_norm
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
-CHANNELS = (24, 40, 112, 320)  # of their outputs
+CHANNELS = (24, 40, 112, 320)  # channels of the outputs of these blocks
 STRIDES = (4, 8, 16, 32)
-MAX_CHANNELS = 256  # of a head
-CHECK = 8  # pixels per side of a square of the checkerboard behind transparent images
+MAX_CHANNELS = 256  # maximum number of channels in a head
+CHECK = 8  # side of a square of the checkerboard behind transparent images, in pixels
 
 
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
 
-    Gray images are converted to RGB; premultiplied RGBA is placed on a checkerboard, which no opaque image resembles.
+    Gray images are converted to RGB. Premultiplied RGBA is placed on a checkerboard, which makes transparency visible.
 
     Args:
         width: channels of the projected features.
-        backbone_resolution: size of the shorter side of images for the backbone, a multiple of 32; the paper
-            has 224.
+        backbone_resolution: length of the shorter side to which images are resized for the backbone, a multiple of 32;
+            224 in the paper.
 
     Raises:
         UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
@@ -61,7 +61,7 @@ class Discriminator(nn.Module):
         found = self.frozen.features((x + 1) * 127.5)
         mixed = [mix(found[tap]) for mix, tap in zip(self.across_channels, TAPS, strict=True)]
         projections: list[Tensor] = []
-        for scale in reversed(range(len(mixed))):  # from the coarsest scale, each added to the next finer one
+        for scale in reversed(range(len(mixed))):  # from the coarsest scale: add each scale to the next finer one
             y = mixed[scale]
             if projections:
                 y = y + F.interpolate(projections[-1], size=y.shape[2:], mode="bilinear", align_corners=False)
@@ -73,7 +73,7 @@ class Discriminator(nn.Module):
 
 
 def opaque(x: Tensor) -> Tensor:
-    """Convert gray, RGB or premultiplied RGBA in [-1, 1] to RGB."""
+    """Convert gray, RGB or premultiplied RGBA in [-1, 1] to RGB; RGBA is placed on a checkerboard."""
     if x.shape[1] != 4:
         return x.expand(-1, 3, -1, -1)
     rows, columns = (torch.arange(side, device=x.device) // CHECK for side in x.shape[2:])
@@ -83,7 +83,7 @@ def opaque(x: Tensor) -> Tensor:
 
 
 def head(width: int, side: int) -> nn.Sequential:
-    """Return the discriminator of a scale: halvings to 8x8, or one 3x3 convolution, then a 4x4 convolution."""
+    """Return the discriminator of a scale: downsampling to 8x8 or one 3x3 convolution, then a 4x4 convolution."""
     layers: list[nn.Module] = []
     while side > 8 or not layers:
         kernel, stride = (4, 2) if side > 8 else (3, 1)

@@ -21,10 +21,10 @@ from gan.networks.heads import make_head
 from gan.networks.precision import full_precision, run_stage
 from gan.networks.resample import downsample, upsample
 
-EXPANSION = 2  # of the channels in a block
+EXPANSION = 2  # factor of the channels in a block
 CLASS_DIM = 64  # of the class embedding that is appended to the latent
-FULL_STAGES = 4  # the stages with the full width, from the base grid; each later one has half the channels
-SLOPE = 0.2  # of the leaky ReLU
+FULL_STAGES = 4  # number of stages with the full width, from the base grid; each later stage halves the channels
+SLOPE = 0.2  # slope of the leaky ReLU
 LEAKY_GAIN = math.sqrt(2 / (1 + SLOPE**2))  # keeps the variance (He et al., 2015)
 
 
@@ -41,7 +41,7 @@ class Block(nn.Module):
 
     Args:
         group_width: channels per group of the 3x3 convolution.
-        num_blocks: L, of the whole network.
+        num_blocks: L, the number of blocks in the network.
     """
 
     def __init__(self, channels: int, group_width: int, num_blocks: int) -> None:
@@ -100,13 +100,13 @@ def stages(resample: type[Up | Down], widths: list[int], blocks_per_stage: int, 
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1]: there is no tanh.
+    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
 
     Args:
-        width: channels of the first four stages; each later one has half of the one before.
+        width: channels of the first four stages; each later stage halves the channels.
         blocks_per_stage: residual blocks per stage.
         group_width: channels per group of the 3x3 convolutions.
-        classes: their embedding is appended to the latent; 0 for an unconditional generator.
+        classes: number of classes, whose embedding is appended to the latent; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -153,12 +153,12 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Images (N, C, H, W) -> logits (N,); mirrors the generator, with the same arguments.
+    """Images (N, C, H, W) -> logits (N,). The network mirrors the generator and has the same arguments.
 
-    With classes the logit is the inner product of the features with the embedding of the class.
+    With classes, the logit is the inner product of the features and the embedding of the class.
 
     Args:
-        head: name of a last layer in `gan.networks.heads`; None for the paper's.
+        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(
@@ -209,7 +209,7 @@ class Discriminator(nn.Module):
 
 
 def embedding(classes: int, width: int) -> nn.Embedding | None:
-    """Return an embedding of vectors with a length of about 1; None without classes."""
+    """Return an embedding of the classes with vectors of length about 1; None without classes."""
     if not classes:
         return None
     layer = nn.Embedding(classes, width)

@@ -1,7 +1,7 @@
 """Upsampling and downsampling by 2 with the filter [1, 3, 3, 1], which avoids checkerboards and aliasing.
 
-Karras et al., 2019, arXiv:1812.04948, and their later networks. Uses operations that are fast on a CPU too and can be
-differentiated twice.
+Karras et al., 2019, arXiv:1812.04948, and their later networks. The operations are twice differentiable and also fast
+on a CPU.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 
 def upsample(x: Tensor) -> Tensor:
-    """(N, C, h, w) -> (N, C, 2h, 2w). Bilinear interpolation is this filter, except that it repeats the border."""
+    """Upsample (N, C, h, w) to (N, C, 2h, 2w). Bilinear interpolation is the same filter, but repeats the border."""
     return F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
 
 
 def downsample(x: Tensor) -> Tensor:
-    """(N, C, 2h, 2w) -> (N, C, h, w)."""
+    """Downsample (N, C, 2h, 2w) to (N, C, h, w)."""
     return smooth(x, padding=1, stride=2)
 
 

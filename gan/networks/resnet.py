@@ -37,14 +37,14 @@ class Up(nn.Module):
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         y = self.first(upsample(F.relu(apply_layers(self.norms[:1], x, label))))
         y = self.second(F.relu(apply_layers(self.norms[1:], y, label)))
-        return y + upsample(self.shortcut(x))  # a 1x1 before upsampling gives the same at a quarter of the cost
+        return y + upsample(self.shortcut(x))  # 1x1 before upsampling gives the same result at a quarter of the cost
 
 
 class Down(nn.Module):
     """ReLU, 3x3, ReLU, 3x3, downsample, plus a 1x1 shortcut: (N, C, 2h, 2w) -> (N, C', h, w).
 
     Args:
-        first: for the block that takes the image; it has no ReLU at the start.
+        first: whether this is the first block, which has no ReLU at the start.
         halve: whether to downsample.
     """
 
@@ -68,7 +68,7 @@ class Generator(nn.Module):
         width: channels at the full size; doubled at each halving of the size.
         max_multiple: the channels stop growing at this multiple of the width: 16 in the paper's networks from 64 pixels
             on, 1 in those for CIFAR-10.
-        classes: for conditional BatchNorm; 0 for an unconditional generator.
+        classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
     def __init__(
@@ -114,10 +114,10 @@ class Discriminator(nn.Module):
     Args:
         width: channels at half of the full size; doubled at each further halving.
         max_multiple: as for the generator.
-        halvings: of the size; None for as many as lead to the smallest grid. The paper's network for CIFAR-10 has 2.
+        halvings: number of times that the size is halved; None to halve it down to the smallest grid. The paper's network for CIFAR-10 has 2.
         norm: "spectral" (SNGAN) or "none" (WGAN-GP).
-        classes: for the projection (`Projection`); 0 for an unconditional discriminator.
-        head: name of a last layer in `gan.networks.heads`; None for the paper's.
+        classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
+        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(

@@ -32,7 +32,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Upsampling by 2, 3x3, norm, activation; without `antialias` a transposed convolution replaces the first two."""
+    """Upsampling by 2, 3x3, norm, activation. Without `antialias`, a transposed convolution replaces the first two."""
 
     def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class Up(nn.Module):
         self.antialias = antialias
 
     def forward(self, x: Tensor, noise: Tensor | None = None) -> Tensor:
-        """noise: (N or 1, C' or 1, 2h, 2w), added before the activation."""
+        """Return (N, C', 2h, 2w). `noise` (N or 1, C' or 1, 2h, 2w) is added before the activation."""
         y = self.norm(self.convolution(upsample(x) if self.antialias else x))  # (N, C, h, w) -> (N, C', 2h, 2w)
         y = self.activation(y if noise is None else y + noise.to(y.dtype))
         return y
@@ -79,15 +79,15 @@ class Generator(nn.Module):
         width: channels at the full size; four times as many at a quarter of it.
         n_blocks: residual blocks; the paper has 6 at 128 pixels and 9 from 256 on.
         norm: "instance" (the paper), "batch", or "none", which keeps absolute tone.
-        residual: add the network's output, initially 0, to the image, or to its color transform (see
-            `set_color_transform`); otherwise end with tanh.
+        residual: add the network's output, which is initially 0, to the image or to its color transform (see
+            `set_color_transform`). False: end with tanh.
         antialias: blur when the size changes, as in CUT.
         noise: add noise at the full size, with a learned gain per channel, as a source of grain (Karras et al., 2019,
             arXiv:1812.04948, section 3.2). In eval mode the noise is a function of the position.
 
     Attributes:
-        multiple: height and width must be multiples of it.
-        receptive_radius: pixels around a tile that its output depends on.
+        multiple: height and width must be multiples of this number.
+        receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
@@ -114,7 +114,7 @@ class Generator(nn.Module):
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
         self.base = ColorTransform(channels) if residual else None
-        # Gains from 0 to 1: at 0 the sign of a gain does not matter, so its gradient vanishes on average.
+        # Initial gains from 0 to 1: the sign of a gain does not matter, so that its gradient at 0 vanishes on average.
         self.noise_gain = nn.Parameter(torch.linspace(0, 1, width)[:, None, None]) if noise else None
         # A residual block adds two pixels at a quarter of the size; 28 pixels are enough for all other layers. The
         # statistics of instance normalization are not counted.
@@ -123,11 +123,11 @@ class Generator(nn.Module):
         initialize_translator(self, self.to_image, norm, residual)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Return the image, and the outputs of the stem, both halvings and each block; CUT compares patches of them."""
+        """Return the image and the outputs of the stem, of both downsampling layers and of each block, for CUT."""
         return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
 
     def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
-        """Set the color transform that a residual generator adds to; without `residual` do nothing."""
+        """Set the color transform of a residual generator; without `residual` do nothing."""
         if self.base is not None:
             self.base.set(matrix, shift)
 

@@ -13,12 +13,12 @@ class SANHead(nn.Module):
     """Map features h (N, C) to <s h, w / |w|> with s = |w|: once with gradients for h, once for the direction of w.
 
     Takida et al., "SAN: Inducing Metrizability of GAN with Discriminative Normalized Linear Layer", 2023,
-    arXiv:2301.12811, section 5: a discriminator measures a distance only if the direction of its last layer is the one
-    in which real and generated features differ most. Only the Wasserstein loss trains the direction this way.
+    arXiv:2301.12811, section 5: a discriminator measures a distance only if real and generated features differ most
+    along the direction of its last layer. Only the Wasserstein loss trains such a direction.
 
     Args:
-        features: C.
-        classes: each class has a direction; 0 for none.
+        features: C, the number of features.
+        classes: number of classes, which each have a direction; 0 for an unconditional discriminator.
     """
 
     def __init__(self, features: int, classes: int = 0) -> None:

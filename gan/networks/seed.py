@@ -1,8 +1,8 @@
-"""The network of the tutorial that this project grew from, corrected and extended to any size.
+"""The network of the tutorial from which this project started, corrected and extended to any size.
 
 Generator: a linear layer and 5x5 transposed convolutions with strides 1, 1 and 2. Discriminator: strided 5x5
-convolutions with dropout. Leaky ReLUs have a slope of 0.3. On a grid of 7x7 with one doubling it is the tutorial's
-network for 14x14 pixels; further doublings repeat its last stage.
+convolutions with dropout. Leaky ReLUs have a slope of 0.3. With a grid of 7x7 and one doubling, this is the tutorial's
+network for 14x14 pixels. More doublings repeat its last stage.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 
-SLOPE = 0.3  # Keras's leaky ReLU
-MAX_MULTIPLE = 4  # of the width, at the smallest grid
+SLOPE = 0.3  # default slope of Keras's leaky ReLU
+MAX_MULTIPLE = 4  # factor of the width at the smallest grid
 
 
 class Generator(nn.Module):
@@ -66,7 +66,7 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels at half of the full size; up to four times as many at smaller sizes.
-        dropout: probability.
+        dropout: probability of dropout.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, dropout: float = 0.3) -> None:

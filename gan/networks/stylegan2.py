@@ -1,9 +1,9 @@
 """StyleGAN2: a mapping network from z to w, convolutions modulated by w, and output skips.
 
 Karras, Laine, Aittala, Hellsten, Lehtinen, Aila, "Analyzing and Improving the Image Quality of StyleGAN", 2020,
-arXiv:1912.04958; widths and the two mapping layers are those of the ADA paper, 2020, arXiv:2006.06676. Without custom
-kernels: a modulated convolution scales its input and its output, which equals scaling and demodulating its weights per
-image.
+arXiv:1912.04958; widths and the two mapping layers are those of the ADA paper, 2020, arXiv:2006.06676. No custom
+kernels are needed: a modulated convolution scales its input and its output, which is equal to scaling and demodulating
+its weights per image.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from gan.networks.heads import make_head
 from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
 from gan.networks.resample import downsample, smooth, upsample
 
-SLOPE = 0.2  # of the leaky ReLU
+SLOPE = 0.2  # slope of the leaky ReLU
 GAIN = math.sqrt(2)  # approximately keeps the variance
 EPSILON = 1e-8
 
 
 def activate(x: Tensor) -> Tensor:
-    """Leaky ReLU, clamped in fp16. The layer before it applies GAIN, as weights are smaller than feature maps."""
+    """Apply leaky ReLU, and clamp in fp16. The layer before it applies GAIN to its weights, which are smaller."""
     return clamp_fp16(F.leaky_relu(x, SLOPE))
 
 
@@ -39,7 +39,7 @@ class EqualizedWeight(nn.Module):
     Karras et al., 2018, arXiv:1710.10196, section 4.1.
 
     Args:
-        shape: of the weight, outputs first.
+        shape: shape of the weight, outputs first.
         bias: initial value of the bias; None for no bias.
         lr_multiplier: factor on the learning rate.
     """
@@ -78,7 +78,7 @@ class ModulatedConv2d(nn.Module):
 
     Args:
         demodulate: scale the outputs back to unit variance times `gain`; False for the layers that return images.
-        upsample: by 2, with a transposed convolution and the filter [1, 3, 3, 1].
+        upsample: upsample by 2, with a transposed convolution and the filter [1, 3, 3, 1].
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class ModulatedConv2d(nn.Module):
 
 
 class StyledLayer(nn.Module):
-    """Modulated 3x3, noise, bias, leaky ReLU. In eval mode the noise is constant: the image depends on w only."""
+    """Modulated 3x3, noise, bias, leaky ReLU. In eval mode the noise is constant, so the image depends on w only."""
 
     noise: Tensor
 
@@ -131,9 +131,9 @@ class StyledLayer(nn.Module):
 
 
 class Stage(nn.Module):
-    """One resolution of the synthesis network: two layers, the first upsampling, and the layer that returns an image.
+    """One resolution of the synthesis network: two layers, of which the first upsamples, and a layer to the image.
 
-    The first stage (before=0) has one layer, without upsampling.
+    The first stage (before=0) has only one of the two layers, without upsampling.
     """
 
     def __init__(self, before: int, after: int, size: tuple[int, int], channels: int, latent_dim: int) -> None:
@@ -144,7 +144,7 @@ class Stage(nn.Module):
         self.image_bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor, image: Tensor | None, w: Tensor) -> tuple[Tensor, Tensor]:
-        """w: (layers + 1, N, latent_dim), one per layer and one for the image."""
+        """Return features and image. w is (layers + 1, N, latent_dim): one per layer and one for the image."""
         for layer, own in zip(self.layers, w, strict=False):
             x = layer(x, own)
         own_image = self.to_image(x, w[-1]) + self.image_bias[:, None, None]
@@ -186,18 +186,18 @@ def embedded(layer: EqualizedLinear, label: Tensor | None) -> Tensor:
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1]: there is no tanh.
+    """Latents (N, latent_dim) -> images (N, C, H, W), nominally in [-1, 1], because there is no tanh.
 
     Args:
         width: channels at the full size; doubled at each halving of the size.
         max_channels: upper limit of the channels.
-        mapping_layers: linear layers of the mapping network.
-        style_mixing_prob: probability of style mixing in training: coarse and fine layers get w of different z
-            (section 3.1 of arXiv:1812.04948).
-        classes: for a conditional mapping network; 0 for an unconditional one.
+        mapping_layers: number of linear layers in the mapping network.
+        style_mixing_prob: probability of style mixing in training, where coarse and fine layers get the w of different
+            z (section 3.1 of arXiv:1812.04948).
+        classes: number of classes of a conditional mapping network; 0 for an unconditional one.
 
     Attributes:
-        num_ws: the number of w that `synthesis` takes: one per layer, and one for the last image.
+        num_ws: number of w that `synthesis` takes: one per layer, and one for the last image.
     """
 
     def __init__(
@@ -241,7 +241,7 @@ class Generator(nn.Module):
         return self.synthesis(self.style_mixing(w, label) if self.training and self.style_mixing_prob else w)
 
     def style_mixing(self, w: Tensor, label: Tensor | None) -> Tensor:
-        """Return w (num_ws, N, latent_dim): from a random layer of each image on, the w of another z."""
+        """Return w (num_ws, N, latent_dim) after style mixing: each image has another z from a random layer on."""
         n = len(w)
         other = self.mapping(torch.randn(n, self.latent_dim, device=w.device), label)
         first = torch.randint(1, self.num_ws, (n,), device=w.device)
@@ -256,7 +256,7 @@ class Generator(nn.Module):
         for n, stage in enumerate(self.stages):
             layers = 2 if n else 1
             x, image = run_stage(stage, x, doublings - n, doublings, image, w[at : at + layers + 1])
-            at += layers  # the image's w is also that of the next stage's first layer
+            at += layers  # the w of the image is also the w of the next stage's first layer
         assert image is not None
         return image
 
@@ -283,9 +283,10 @@ class Discriminator(nn.Module):
         max_channels: upper limit of the channels.
         mbstd_group_size: group size of the minibatch standard deviation (Karras et al., 2018, arXiv:1710.10196, section
             3); 1 disables it.
-        classes: with classes the logit is the inner product of the features with the normalized embedding of the class;
-            the authors' code has eight more linear layers for the embedding. 0 for an unconditional discriminator.
-        head: name of a last layer in `gan.networks.heads`; None for the paper's.
+        classes: number of classes; 0 for an unconditional discriminator. With classes, the logit is the inner product
+            of the features and the normalized embedding of the class. The authors' code has eight additional linear
+            layers for the embedding.
+        head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The position of a tile in an image, and noise that depends on it, so that tiles agree with each other."""
+"""The position of a tile in an image, and noise that depends on the position, so that tiles fit together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MASK = 2**32 - 1
 
 
 class TilePosition(NamedTuple):
-    """The upper left corner of a tile and the size of the image, in pixels, and an index of the image for its noise."""
+    """The upper left corner of a tile and the size of the image in pixels, and the index of the image for noise."""
 
     top: int
     left: int
@@ -26,7 +26,7 @@ class TilePosition(NamedTuple):
 
 
 def noise_at(position: TilePosition, height: int, width: int) -> Tensor:
-    """Return standard normal noise (height, width) for a tile: a function of row, column and image index only."""
+    """Return standard normal noise (height, width) for a tile, which depends only on row, column and image index."""
     top, left = position.top, position.left
     rows, columns = torch.arange(top, top + height), torch.arange(left, left + width)
     x = rows[:, None] * 0x9E3779B1 + columns * 0x85EBCA77 + position.image_index * 0xC2B2AE3D & MASK

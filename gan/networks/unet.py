@@ -16,13 +16,13 @@ from gan.common.errors import UserError
 from gan.networks.normalize import ColorTransform, activation, initialize_translator, normalize, output_image
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
-DROPPED = 3  # decoder stages with dropout, after the innermost
+DROPPED = 3  # number of decoder stages with dropout, after the innermost stage
 
 
 class Down(nn.Module):
     """LeakyReLU, 4x4 with stride 2, norm: (N, C, 2h, 2w) -> (N, C', h, w).
 
-    The outermost block has no activation and no norm, the innermost no norm.
+    The outermost block has no activation and no norm. The innermost block has no norm.
     """
 
     def __init__(self, before: int, after: int, norm: str, outermost: bool, innermost: bool) -> None:
@@ -57,16 +57,16 @@ class Generator(nn.Module):
     Args:
         width: channels at half of the size; up to 8 times as many at smaller sizes.
         depth: number of downsampling steps; height and width must be multiples of 2^depth.
-        norm: "batch" (the paper; uses the statistics of the batch in eval mode too), "instance", or "none", which keeps
-            absolute tone.
-        dropout: probability in three stages of the decoder, 0.5 in the paper. Used in training only, so that an image
-            has one translation; the paper also uses it at test time.
-        residual: add the network's output, initially 0, to the image, or to its color transform (see
-            `set_color_transform`); otherwise end with tanh.
+        norm: "batch" (the paper), which uses the statistics of the batch also in eval mode; "instance"; or "none",
+            which keeps absolute tone.
+        dropout: probability of dropout in three stages of the decoder, 0.5 in the paper. It is used in training only,
+            so that an image has one translation; the paper also uses it at test time.
+        residual: add the network's output, which is initially 0, to the image or to its color transform (see
+            `set_color_transform`). False: end with tanh.
 
     Attributes:
-        multiple: height and width must be multiples of it.
-        receptive_radius: None, since every pixel depends on all others.
+        multiple: height and width must be multiples of this number.
+        receptive_radius: None, because every output pixel depends on all input pixels.
         bytes_per_pixel: estimate of the memory of a forward pass.
 
     Raises:
@@ -111,7 +111,7 @@ class Generator(nn.Module):
         initialize_translator(self, self.to_image, norm, residual)
 
     def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
-        """Set the color transform that a residual generator adds to; without `residual` do nothing."""
+        """Set the color transform of a residual generator; without `residual` do nothing."""
         if self.base is not None:
             self.base.set(matrix, shift)
 

@@ -15,8 +15,9 @@ class ApproximateR1(nn.Module):
     """weight / 2 * E ((D(x + sigma e) - D(x)) / sigma)^2 over real x, with e ~ N(0, 1); tends to R1 for small sigma.
 
     Lin et al., "Diffusion Adversarial Post-Training", 2025, arXiv:2501.08316, section 3.4, divided by sigma^2, so that
-    `weight` has the same meaning as in R1. Needs first derivatives only, so it also works where second derivatives are
-    missing (compiled networks, MPS). Uses one random direction per image: the mean is that of R1, the variance is high.
+    `weight` has the same meaning as in R1. It needs only first derivatives, so that it also works without second
+    derivatives (compiled networks, MPS). It uses one random direction per image: the mean is the same as that of R1,
+    but the variance is high.
 
     Args:
         weight: gamma.
@@ -37,8 +38,8 @@ class ApproximateR1(nn.Module):
         refuse_batch_norm(step.discriminator, self.name)
         refuse_dropout(step.discriminator, self.name)
         x = at_least_fp32(self.images(step).detach())
-        # Half precision would round this small difference away; without the cache, spectral normalization would do a
-        # power iteration between the two passes.
+        # In half precision this small difference would be lost to rounding. Without the cache, spectral normalization
+        # would do a power iteration between the two passes.
         with torch.autocast(x.device.type, enabled=False), parametrize.cached():
             perturbed, original = step.critic(x + self.sigma * torch.randn_like(x)), step.critic(x)
             slope = (per_image(perturbed) - per_image(original)) / self.sigma  # (N,)
@@ -49,7 +50,7 @@ class ApproximateR1(nn.Module):
 
 
 class ApproximateR2(ApproximateR1):
-    """As ApproximateR1, over generated images; tends to R2 for small sigma."""
+    """The same as ApproximateR1 over generated images; tends to R2 for small sigma."""
 
     name = "approximate_r2"
 

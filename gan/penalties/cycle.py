@@ -27,7 +27,7 @@ class CycleConsistency(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        """Raise UserError if the model has no generator of the other direction."""
+        """Return the term of a step. Raise UserError if the model has no generator of the other direction."""
         if not isinstance(step, CycleStep):
             raise UserError("penalty=cycle: this model has no generator of the other direction; use model=cyclegan")
         return self.weight * (step.rec_a().float() - step.real_a.float()).abs().mean()

@@ -38,16 +38,16 @@ def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
 
 
 def refuse_dropout(discriminator: nn.Module, name: str) -> None:
-    """Raise UserError if D has dropout: two passes of one image would use different masks."""
+    """Raise UserError if D has dropout, because two passes of an image would use different masks."""
     if any(isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0 for module in discriminator.modules()):
         raise UserError(
-            f"penalty={name}: compares two passes of an image, and this discriminator's dropout changes between them; "
-            "use penalty=[r1] or penalty=[r2]"
+            f"penalty={name}: compares two passes of an image, but the dropout of this discriminator differs between "
+            "them; use penalty=[r1] or penalty=[r2]"
         )
 
 
 def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
-    """Raise UserError if D has BatchNorm: D(x) then depends on the other images, and grad_x D(x) is not defined."""
+    """Raise UserError if D has BatchNorm. Then D(x) depends on the other images, and grad_x D(x) is not defined."""
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
         raise UserError(
             f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "

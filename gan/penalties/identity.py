@@ -12,7 +12,7 @@ class IdentityMapping(nn.Module):
     """weight * E |G(b) - b|, mean over pixels and channels, in fp32; for translators.
 
     Zhu et al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017,
-    arXiv:1703.10593, section 5.2, where the weight is half of that of the cycle consistency.
+    arXiv:1703.10593, section 5.2. There the weight is half the weight of the cycle consistency.
 
     Args:
         weight: factor of the term.
@@ -27,10 +27,10 @@ class IdentityMapping(nn.Module):
         self.interval = interval
 
     def forward(self, step: TranslationStep) -> Tensor:
-        """Raise UserError if the generator is not a translator."""
+        """Return the term of a step. Raise UserError if the generator is not a translator."""
         if hasattr(step.generator, "latent_dim"):
             raise UserError(
-                "penalty=identity: needs a translator, and this model generates images from noise; use model=cyclegan, "
+                "penalty=identity: needs a translator, but this model generates images from noise; use model=cyclegan, "
                 "cut or lut"
             )
         translated: Tensor = step.generator(step.real_b)

@@ -20,12 +20,12 @@ class LeCam(nn.Module):
 
     Args:
         weight: lambda; 0.3 with the hinge loss (BigGAN), 3e-7 with StyleGAN2's loss.
-        decay: of the moving averages, per evaluation.
+        decay: decay of the moving averages, per evaluation.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 
     network = "discriminator"
-    averages: Tensor  # (2,), of D on real and on generated images, before bias correction
+    averages: Tensor  # (2,), averages of D on real and on generated images, before bias correction
     bias_correction: Tensor  # 1 - decay^evaluations
 
     def __init__(self, weight: float = 0.3, decay: float = 0.99, interval: int = 1) -> None:
@@ -37,12 +37,13 @@ class LeCam(nn.Module):
         self.register_buffer("bias_correction", torch.zeros(()))
 
     def forward(self, step: Step) -> Tensor:
-        """Raise UserError if the discriminator has several heads; the paper does not derive the term for them."""
+        """Return the term of a step. Raise UserError if the discriminator has several heads, unlike in the paper."""
         assert step.real_logits is not None and step.fake_logits is not None
         both = *heads(step.real_logits), *heads(step.fake_logits)
         if len(both) != 2:
             raise UserError(
-                f"penalty=lecam: needs a discriminator with one head; this one has {len(both) // 2}. Remove the penalty"
+                f"penalty=lecam: needs a discriminator with one head, but this one has {len(both) // 2}; remove the "
+                "penalty"
             )
         real, fake = map(at_least_fp32, both)
         self.update(torch.stack([real.detach().mean(), fake.detach().mean()]).float())
@@ -53,6 +54,6 @@ class LeCam(nn.Module):
     def update(self, means: Tensor) -> None:
         means = over_ranks(means)
         before = self.averages / self.bias_correction.clamp_min(1e-8)
-        means = torch.where(means.isfinite(), means, before)  # ignores batches that are not finite
+        means = torch.where(means.isfinite(), means, before)  # ignore batches that are not finite
         self.averages.lerp_(means, 1 - self.decay)
         self.bias_correction.lerp_(torch.ones_like(self.bias_correction), 1 - self.decay)

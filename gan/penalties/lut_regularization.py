@@ -13,11 +13,12 @@ AXES = -1, -2, -3  # of red, green and blue in a LUT
 
 
 class LUTRegularization(nn.Module):
-    """smoothness * mean squared first difference + monotonicity * mean decrease + curvature * mean squared second one.
+    """smoothness * E (first difference)^2 + monotonicity * E decrease + curvature * E (second difference)^2.
 
     Differences are between neighboring entries. The first two terms are equations 6 and 7 of Zeng et al., 2020,
-    arXiv:2009.14468, with means in place of sums; the paper's penalty on the mixing weights is left out. The curvature
-    term is not in the paper: it is 0 for linear color maps, and interpolates linearly between colors seen in training.
+    arXiv:2009.14468, with means instead of sums; the paper's penalty on the mixing weights is omitted. The curvature
+    term is an addition to the paper: it is 0 for linear color maps, and makes LUTs linear between colors seen in
+    training.
 
     Args:
         smoothness: lambda_s.
@@ -38,7 +39,7 @@ class LUTRegularization(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        """Raise UserError if the generator has no LUTs."""
+        """Return the term of a step. Raise UserError if the generator has no LUTs."""
         luts = getattr(step.generator, "luts", None)
         if not isinstance(luts, Tensor):
             raise UserError("penalty=lut_regularization: this generator has no lookup tables; use model=lut")

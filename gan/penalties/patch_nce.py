@@ -16,21 +16,21 @@ from gan.contracts import TranslationStep
 
 
 class PatchNCE(nn.Module):
-    """weight * the mean over patches and layers of NCE(a, G(a)); with `identity` the mean of it and NCE(b, G(b)).
+    """weight * mean over patches and layers of NCE(a, G(a)); with `identity`, of both NCE(a, G(a)) and NCE(b, G(b)).
 
     Equations 3 to 5 and section 3 of the paper. A small network per layer projects features of G's encoder at random
     positions to unit vectors. A patch of the translation (query) must match the patch of the image at the same position
     (positive) among the other positions of the same image (negatives). No gradient flows through the image's features.
 
     Args:
-        channels, width: of the generator, `gan.networks.resnet_translator.Generator`, whose `features` are compared.
+        channels, width: of the generator, a `gan.networks.resnet_translator.Generator`, whose `features` are compared.
         layers: indices into these features; 0 is the image.
-        num_patches: positions per layer, or all positions if there are fewer.
+        num_patches: number of positions per layer, or all positions if there are fewer.
         embedding_dim: dimension of the projected patches.
         temperature: tau.
         weight: lambda.
         identity: also compare images of the target domain with their translations.
-        flip: with probability 0.5 per batch compare with the mirrored image, as FastCUT.
+        flip: compare with the mirrored image with probability 0.5 per batch, as in FastCUT.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 

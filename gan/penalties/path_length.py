@@ -1,4 +1,4 @@
-"""Path length regularization of StyleGAN2: a step in w must change the image equally, at any w and in any direction."""
+"""Path length regularization of StyleGAN2: a step in w changes the image by the same amount everywhere."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class PathLength(nn.Module):
     """weight * E (|J' y| - a)^2, with y ~ N(0, 1 / pixels), J = d image / d w, and a the moving average of |J' y|.
 
     Karras et al., 2020, arXiv:1912.04958, section 3.2 and appendix B. The squared length is the mean over the layers
-    that take w. A part of the batch is enough.
+    that take w.
 
     Args:
         weight: factor of the term.
         decay: weight of a new mean in the moving average, per evaluation.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
-        fraction: of the batch that the term uses.
+        fraction: fraction of the batch for which the term is computed.
     """
 
     network = "generator"
@@ -40,7 +40,7 @@ class PathLength(nn.Module):
         self.register_buffer("average", torch.zeros(()))
 
     def forward(self, step: LatentStep) -> Tensor:
-        """Raise UserError if the generator has no mapping network."""
+        """Return the term of a step. Raise UserError if the generator has no mapping network."""
         generator: Any = step.generator
         if not hasattr(generator, "mapping"):
             raise UserError("penalty=path_length: this generator has no mapping network; use model=stylegan2")

@@ -21,13 +21,13 @@ ROTATIONS = 4  # by 0, 90, 180 and 270 degrees
 class Rotation(nn.Module):
     """weight * the cross-entropy of classifying rotations of real images: the second term of equation 4.
 
-    Uses a quarter of the batch in all four rotations. The classifier is a linear layer on D's last features, pooled to
-    `embedding_dim` values, which works for every discriminator. The paper's term for the generator (equation 3) is left
-    out: this penalty is for D's features.
+    It uses a quarter of the batch in all four rotations. The classifier is a linear layer on D's last features, pooled
+    to `embedding_dim` values, which works for every discriminator. The paper's term for the generator (equation 3) is
+    omitted, because this penalty is for D's features.
 
     Args:
-        size: (height, width) of the images, or one number; images must be square.
-        embedding_dim: inputs of the linear layer.
+        size: (height, width) of the images, or one side; images must be square.
+        embedding_dim: number of inputs of the linear layer.
         weight: beta.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
 
@@ -43,7 +43,7 @@ class Rotation(nn.Module):
         super().__init__()
         height, width = pair(size)
         if height != width:
-            raise UserError(f"penalty=rotation: needs square images, and these are {height}x{width}; set data.size=N")
+            raise UserError(f"penalty=rotation: needs square images, but these are {height}x{width}; set data.size=N")
         self.embedding_dim = embedding_dim
         self.head = nn.Linear(embedding_dim, ROTATIONS)
         self.weight = weight
@@ -56,7 +56,7 @@ class Rotation(nn.Module):
         return self.weight * F.cross_entropy(self.classify(step.discriminator, rotated), target)
 
     def classify(self, discriminator: nn.Module, images: Tensor) -> Tensor:
-        """Return logits (N, 4)."""
+        """Return the logits (N, 4) of the four rotations."""
         features: Tensor = discriminator.features(images)[-1]  # type: ignore[operator]
         if torch.is_grad_enabled() and not features.requires_grad:
             raise UserError(

@@ -1,1 +1,1 @@
-"""Classify images with the features that a GAN has learned without labels."""
+"""Classify images with the features of a GAN's discriminator."""

@@ -1,4 +1,4 @@
-"""The features that `gan recognize fit` compares, by the names in its table."""
+"""The features that `gan recognize fit` compares."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ MAJORITY = "most frequent class"
 
 
 def baselines(network: Any, untrained: Any, only_discriminator: bool) -> dict[str, Baseline]:
-    """Return the features of a discriminator, and those to compare them with unless `only_discriminator`."""
+    """Return the features of a discriminator and of its baselines, by their names in the table.
+
+    Args:
+        network: trained discriminator.
+        untrained: the same network with its initial weights.
+        only_discriminator: omit the baselines.
+    """
     own = {DISCRIMINATOR: Baseline(lambda images: LayerFeatures(network, images))}
     if only_discriminator:
         return own

@@ -11,7 +11,7 @@ from gan.common.files import write_atomically
 
 
 def plot(confusion: Tensor, classes: list[str], path: Path) -> None:
-    """Write a PNG of a confusion matrix (classes, classes), with rows as fractions of the true classes."""
+    """Write a PNG of a confusion matrix (classes, classes), with each row divided by its sum."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -34,7 +34,7 @@ def plot(confusion: Tensor, classes: list[str], path: Path) -> None:
             axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color=color)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Glyph")  # for scripts that the font lacks
+            warnings.filterwarnings("ignore", message="Glyph")  # characters that the font lacks
             write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))
     finally:
         pyplot.close(figure)

@@ -1,4 +1,4 @@
-"""Labeled images for `gan recognize`: those of a folder, or those of a run."""
+"""Load labeled images for `gan recognize` from a folder or from a run."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gan.inference import loading
 
 
 def labeled_data(config: dict[str, Any], checkpoint: Path, folder: str | None, labels: str | None) -> Any:
-    """Return the DataModule of labeled images, with none held out.
+    """Return a DataModule of labeled images. It holds out no images.
 
     Args:
-        folder: of images with a sub-folder per class; None takes the images of the run.
+        folder: folder with a sub-folder of images per class; None loads the images of the run.
         labels: CSV or JSON file of files and labels, instead of sub-folders.
 
     Raises:
@@ -37,7 +37,7 @@ def labeled_data(config: dict[str, Any], checkpoint: Path, folder: str | None, l
 
 
 def images_and_groups(data: Any, split: str) -> tuple[Tensor, Tensor, list[bytes]]:
-    """Return images uint8 (N, C, H, W), labels (N,), and the group of each image for a method of splitting."""
+    """Return images uint8 (N, C, H, W), labels (N,), and the group of each image by which `split` divides them."""
     pixels = data.pixels[data.rows]
     groups = list(group_keys(split, data.names, pixels))
     return torch.as_tensor(pixels).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(data.labels[data.rows]), groups

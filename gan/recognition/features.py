@@ -1,6 +1,6 @@
-"""Features for classification: those of a discriminator's layers, and simple ones to compare them with.
+"""Features for classification: those of a discriminator's layers, and baselines.
 
-Each maps images uint8 (N, C, H, W) to float32 (N, D), each image independently of the others.
+Each maps images uint8 (N, C, H, W) to float32 (N, D). The features of an image do not depend on the other images.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from gan.images.convert import to_float
 from gan.inference.sampling import fresh_statistics, in_chunks
 from gan.metrics.pixels import OPAQUE_FROM, rgb
 
-POOLED_SIDE = 4  # grid to which each layer is pooled
-LEVELS = 8  # of red, green and blue in a histogram
-BATCH = 64  # images per pass when statistics are estimated
+POOLED_SIDE = 4  # rows and columns of the grid to which each layer is pooled
+LEVELS = 8  # levels of red, green and blue in a histogram
+BATCH = 64  # images per pass when BatchNorm's statistics are estimated
 
 Features = Callable[[Tensor], Tensor]
 
 
 class LayerFeatures:
-    """All layers of a discriminator, each max-pooled to a 4x4 grid, concatenated.
+    """The concatenated features of all layers of a discriminator, each max-pooled to a 4x4 grid.
 
     Radford, Metz, Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
     Networks", 2015, arXiv:1511.06434, section 5.1.
 
     Args:
-        discriminator: with `features(x)`, a list of (N, C, H, W).
-        images: uint8 (N, C, H, W), over which BatchNorm's statistics are re-estimated, since those of training lag
+        discriminator: network with a method `features(x)` that returns a list of tensors (N, C, H, W).
+        images: uint8 (N, C, H, W), on which to re-estimate BatchNorm's statistics, because those of training lag
             behind the weights. None keeps them.
     """
 
@@ -55,7 +55,7 @@ class LayerFeatures:
 
 
 def learns_features(discriminator: Any, images: Tensor) -> bool:
-    """Return whether `LayerFeatures` of images uint8 (N, C, H, W) depend on trainable weights."""
+    """Return whether the `LayerFeatures` of a discriminator depend on trainable weights."""
     with torch.enable_grad():
         layers = discriminator.eval().features(to_float(images.to(next(discriminator.parameters()).device)))
     return any(layer.requires_grad for layer in layers)
@@ -63,15 +63,15 @@ def learns_features(discriminator: Any, images: Tensor) -> bool:
 
 @torch.no_grad()
 def reestimate(network: Any, images: Tensor) -> None:
-    """Set BatchNorm's statistics to the averages over images, and leave the network in eval mode."""
+    """Set BatchNorm's statistics to their averages over the images, and set the network to eval mode."""
     with fresh_statistics(network) as device:
         for part in images.split(BATCH) if device is not None else ():
-            if len(part) == BATCH or len(images) < BATCH:  # a short last batch would count as much as a full one
+            if len(part) == BATCH or len(images) < BATCH:  # skip a short last batch: batches have equal weight
                 network.features(to_float(part.to(device)))
 
 
 class Memoized:
-    """Features that are computed once for the same images."""
+    """Features that are not recomputed when called again with the same tensor of images."""
 
     def __init__(self, features: Features) -> None:
         self.features = features
@@ -89,9 +89,9 @@ def raw_pixels(images: Tensor) -> Tensor:
 
 
 def color_histogram(images: Tensor) -> Tensor:
-    """Return the square roots of the fractions of pixels of 8x8x8 colors, and for RGBA of transparent pixels.
+    """Return the square roots of the fractions of pixels in 8x8x8 bins of color, and in one bin of transparency.
 
-    The roots keep differences in rare colors from being drowned by those in frequent ones.
+    The square root increases the weight of rare colors.
     """
     rows = []
     for image, colors in zip(images, rgb(images), strict=True):

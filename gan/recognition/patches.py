@@ -1,4 +1,4 @@
-"""Features without a network: the distances of an image's patches to k-means centroids.
+"""Features without a network: distances of image patches to k-means centroids.
 
 Coates, Lee, Ng, "An Analysis of Single-Layer Networks in Unsupervised Feature Learning", 2011.
 """
@@ -14,19 +14,19 @@ from torch.nn.functional import adaptive_avg_pool2d, unfold
 
 from gan.inference.sampling import CHUNK
 
-SIDE = 6  # pixels of a patch
+SIDE = 6  # side of a patch in pixels
 CENTROIDS = 200
-MAX_IMAGES, PATCHES_PER_IMAGE = 3000, 20  # to fit the centroids
+MAX_IMAGES, PATCHES_PER_IMAGE = 3000, 20  # for fitting the centroids
 NOISE = 10.0  # added to a patch's variance, for pixels in 0..255
-EPSILON = 0.1  # added to the eigenvalues in whitening
-POOLED_SIDE = 2  # quarters of the image are pooled separately
+EPSILON = 0.1  # added to the eigenvalues when whitening
+POOLED_SIDE = 2  # rows and columns of image parts that are pooled separately
 
 
 class Patches:
-    """k-means of whitened patches, with the "triangle" encoding, pooled over quarters of the image.
+    """The "triangle" encoding of whitened patches by k-means, pooled over each quarter of the image.
 
     Args:
-        images: uint8 (N, C, H, W), to whose patches the centroids are fitted.
+        images: uint8 (N, C, H, W), images to fit the centroids to.
     """
 
     def __init__(self, images: Tensor, seed: int = 0) -> None:
@@ -55,7 +55,7 @@ class Patches:
         return torch.cat([self.pooled(part) for part in images.split(CHUNK)])
 
     def pooled(self, images: Tensor) -> Tensor:
-        """Return (N, 4 x centroids), equation 4 ("triangle")."""
+        """Return the features (N, 4 x centroids) of images uint8 (N, C, H, W): equation 4 ("triangle")."""
         whitened = (self.extract(images) - self.mean) @ self.whiten
         distances = torch.cdist(whitened, self.centroids)  # (N, positions, centroids)
         activation = (distances.mean(2, keepdim=True) - distances).clamp(min=0).mT

@@ -1,4 +1,4 @@
-"""A linear classifier of features (linear probe), with C selected on images that it is not fitted to."""
+"""A linear classifier of features (linear probe), with C selected on validation images."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 
-CS = (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse regularization strengths, C of scikit-learn
-COMPONENTS = 256  # principal components of features
+CS = (1e-5, 1e-4, 3e-4, 1e-3, 1e-2, 1e-1, 1.0)  # inverse regularization strengths, as C of scikit-learn
+COMPONENTS = 256  # default number of principal components
 CLASSIFIERS = ("logistic", "svm")
 EPSILON = 1e-6
 
 
 class Reduction(NamedTuple):
-    """Maps features (N, D) to (N, K): principal components of standardized features, with a common scale."""
+    """Maps features (N, D) to their first K principal components (N, K), divided by a common scale."""
 
     mean: Tensor
     matrix: Tensor
@@ -27,11 +27,11 @@ class Reduction(NamedTuple):
 
 
 def fit_reduction(features: Tensor, components: int = COMPONENTS, scaled: bool = True) -> Reduction:
-    """Fit a reduction to features (N, D).
+    """Return a reduction fitted to features (N, D).
 
     Args:
-        scaled: divide each feature by its standard deviation. Leave it out if all have one unit: fractions of rare
-            colors would dominate.
+        scaled: divide each feature by its standard deviation first. Set it to False if all features have the same
+            unit: otherwise features with little variance, such as the fractions of rare colors, would dominate.
     """
     mean, std = features.mean(0), features.std(0)
     scale = torch.where(std > EPSILON, 1 / std.clamp(min=EPSILON), 0) if scaled else torch.ones_like(mean)
@@ -45,7 +45,7 @@ def fit_reduction(features: Tensor, components: int = COMPONENTS, scaled: bool =
 
 
 class Probe(NamedTuple):
-    """logits = features @ weight + bias."""
+    """A linear map: logits = features @ weight + bias."""
 
     weight: Tensor  # (D, classes)
     bias: Tensor  # (classes,)
@@ -57,7 +57,7 @@ class Probe(NamedTuple):
 
 
 def fit(features: Tensor, labels: Tensor, classes: int, C: float, kind: str = "logistic") -> Probe:
-    """Fit a probe to reduced features (N, K) and labels (N,). It never predicts a class without labels.
+    """Return a probe fitted to reduced features (N, K) and labels (N,). It never predicts a class that has no images.
 
     Args:
         kind: one of CLASSIFIERS.
@@ -72,7 +72,7 @@ def fit(features: Tensor, labels: Tensor, classes: int, C: float, kind: str = "l
     model = estimator(kind, C)
     model.fit(x, y)
     rows, bias = torch.from_numpy(model.coef_).float(), torch.from_numpy(model.intercept_).float()
-    if len(present) == 2:  # scikit-learn then has one row, of the second class against the first
+    if len(present) == 2:  # scikit-learn then returns one row: the second class against the first
         rows, bias = torch.cat([-rows, rows]) / 2, torch.cat([-bias, bias]) / 2
     weight, shift = torch.zeros(classes, x.shape[1]), torch.full((classes,), -torch.inf)
     weight[present], shift[present] = rows, bias
@@ -80,7 +80,7 @@ def fit(features: Tensor, labels: Tensor, classes: int, C: float, kind: str = "l
 
 
 def estimator(kind: str, C: float) -> Any:
-    """Return the unfitted scikit-learn estimator of a kind."""
+    """Return an unfitted scikit-learn estimator; `kind` is one of CLASSIFIERS."""
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
 
@@ -90,7 +90,7 @@ def estimator(kind: str, C: float) -> Any:
 
 
 def select_C(features: Tensor, labels: Tensor, train: Tensor, validation: Tensor, classes: int, kind: str) -> float:
-    """Return the C that is best on rows `validation` after fitting to rows `train`; the smallest of equals."""
+    """Return the C with the best accuracy on rows `validation` after fitting to rows `train`; the smallest if tied."""
     accuracies = [
         accuracy(fit(features[train], labels[train], classes, C, kind)(features[validation]), labels[validation])
         for C in CS
@@ -103,7 +103,7 @@ def accuracy(logits: Tensor, labels: Tensor) -> float:
 
 
 def confusion_matrix(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """Return (classes, classes): counts of images by class, in rows, and prediction, in columns."""
+    """Return the numbers of images (classes, classes) by true class (rows) and predicted class (columns)."""
     return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
 
 

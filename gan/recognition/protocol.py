@@ -1,7 +1,7 @@
-"""Measure how well features classify images, with the same splits, values of C and components for all.
+"""Measure how well features classify images, with the same splits, candidates for C and number of components for all.
 
-An accuracy alone says little, since colors give many classes away. So the table also has baselines: pixels, colors,
-patches, the untrained discriminator, and a network trained on ImageNet.
+An accuracy is meaningful only in comparison, because many classes can be predicted from colors. Therefore the table
+also has baselines: pixels, colors, patches, the untrained discriminator, and a network trained on ImageNet.
 """
 
 from __future__ import annotations
@@ -26,20 +26,25 @@ from gan.recognition.probe import (
 )
 
 FOLDS = 5
-LABEL_FRACTIONS = (0.01, 0.1, 1.0)  # of the labels for training and for selecting C
+LABEL_FRACTIONS = (0.01, 0.1, 1.0)  # fractions of the labels that are used for training and for selecting C
 
-Builder = Callable[[Tensor], Features]  # from training images uint8 (N, C, H, W), without their labels
+Builder = Callable[[Tensor], Features]  # unlabeled training images uint8 (N, C, H, W) -> features
 
 
 class Baseline(NamedTuple):
-    """Features to measure; `scaled` as in `fit_reduction`."""
+    """Features to measure.
+
+    Attributes:
+        build: returns the features, given training images without their labels.
+        scaled: as in `fit_reduction`.
+    """
 
     build: Builder
     scaled: bool = True
 
 
 class Split(NamedTuple):
-    """Rows for fitting, for selecting C, and for testing."""
+    """Row indices for fitting, for selecting C, and for testing."""
 
     train: Tensor
     validation: Tensor
@@ -50,11 +55,11 @@ class Score(NamedTuple):
     """The results of one set of features.
 
     Attributes:
-        accuracy: of each split.
-        balanced: balanced accuracy of each split.
-        label_fractions: (splits, LABEL_FRACTIONS), accuracy when trained on a fraction of the labels.
-        confusion: (classes, classes), over all splits; rows are true classes.
-        C: selected in each split.
+        accuracy: accuracy in each split.
+        balanced: balanced accuracy in each split.
+        label_fractions: (splits, LABEL_FRACTIONS), accuracy after training on a fraction of the labels.
+        confusion: (classes, classes), confusion matrix summed over all splits; rows are true classes.
+        C: value selected in each split.
     """
 
     accuracy: list[float]
@@ -72,7 +77,7 @@ class Score(NamedTuple):
 
     @staticmethod
     def is_valid(splits: int, classes: int, values: Any) -> bool:
-        """Return whether values from a file are those of `as_json`, with so many splits and classes."""
+        """Return whether values from a file have the format of `as_json` for these numbers of splits and classes."""
         try:
             score = Score.from_json(values)
             numbers = (torch.tensor(row, dtype=torch.float64) for row in (*score[:3], score.C))
@@ -84,12 +89,12 @@ class Score(NamedTuple):
 
 
 def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
-    """Return a split per fold. Each fold is the test set once, and the next one is then for validation.
+    """Return one split per fold: the fold is the test set, the next fold the validation set.
 
-    Each class is in all folds. A group is in one fold only, except for `ungroupable` classes.
+    Each fold has images of all classes. A group is in one fold only, except in `ungroupable` classes.
 
     Raises:
-        UserError: a class has fewer images than there are folds.
+        UserError: a class has fewer images than folds.
     """
     counts = labels.bincount()
     if (least := int(counts[counts > 0].min())) < folds:
@@ -107,13 +112,13 @@ def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: in
 
 
 def smallest_test_class(labels: Tensor, parts: Sequence[Split]) -> int:
-    """Return the smallest number of images of a class in a test set."""
+    """Return the number of images of the smallest class of any test set."""
     counts = torch.stack([labels[part.test].bincount(minlength=int(labels.max()) + 1) for part in parts])
     return int(counts[:, labels.unique()].min())
 
 
 def ungroupable(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS) -> list[int]:
-    """Return the classes with fewer groups than folds, whose groups must be divided to have them in each fold."""
+    """Return the classes that have fewer groups than folds. Their groups are divided, so that each fold has images."""
     found: dict[int, set[bytes]] = {}
     for label, group in zip(labels.tolist(), groups, strict=True):
         found.setdefault(label, set()).add(group)
@@ -129,7 +134,7 @@ def _folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> lis
 
 
 def subset(rows: Tensor, labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
-    """Return a random fraction of the rows of each class, at least one."""
+    """Return a random fraction of the rows of each class, but at least one row."""
     rng = np.random.default_rng(seed)
     kept = []
     for label in labels[rows].unique():
@@ -147,10 +152,11 @@ def measure(
     kind: str = "logistic",
     components: int = COMPONENTS,
 ) -> Score:
-    """Measure how well features of images uint8 (N, C, H, W) classify their labels (N,).
+    """Return how well a classifier of features predicts the labels (N,) of images uint8 (N, C, H, W).
 
     Args:
-        kind: of classifier, see `gan.recognition.probe.CLASSIFIERS`.
+        parts: the result of `splits`.
+        kind: classifier, one of `gan.recognition.probe.CLASSIFIERS`.
     """
     accuracies, balanced, of_fractions, selected = [], [], [], []
     confusion = torch.zeros(classes, classes, dtype=torch.long)
@@ -188,10 +194,11 @@ def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
-    """Return the mean over `splits` and its standard error.
+    """Return the mean over splits and its standard error.
 
-    The training sets of splits overlap, so their results agree better than independent ones would. Nadeau and Bengio,
-    "Inference for the Generalization Error", 2003, section 3, correct for this by the ratio of test to training images.
+    The training sets of splits overlap, so their results vary less than independent results. Nadeau and Bengio,
+    "Inference for the Generalization Error", 2003, section 3, correct the variance by the ratio of test to training
+    images.
     """
     folds = len(values)
     if folds < 3:

@@ -1,4 +1,4 @@
-"""Writing checkpoints atomically, and reading them without executing code."""
+"""Write checkpoints atomically, and read them without executing code."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from gan.run import checkpoints
 
 FORMAT = 2  # version of the content; increased whenever older checkpoints can no longer be read
 KEYS = ("state_dict", "config", "images")  # needed to generate images
-MAX_MEMBERS = 60_000  # of the zip archive; there is one per tensor
-MAX_DIRECTORY = 16 << 20  # bytes of its central directory
+MAX_MEMBERS = 60_000  # members of the zip archive; there is one per tensor
+MAX_DIRECTORY = 16 << 20  # bytes of the archive's central directory
 END = b"PK\x05\x06"  # signature of the end of that directory
 MAX_CLASSES, MAX_CLASS_NAME = 100_000, 1000  # characters
 
@@ -40,17 +40,17 @@ RESUMED = {  # needed to resume training
 
 
 class AtomicCheckpointIO(CheckpointIO):
-    """Writes atomically, and before that the sidecar with the SHA-256.
+    """Writes the sidecar with the SHA-256, then the checkpoint; each file atomically.
 
-    Lightning writes its temporary file to another file system, and the final move can leave a torn file. If the disk is
-    full, print a line and keep the existing checkpoints.
+    Lightning writes its temporary file to another file system, and the final move can leave an incomplete file. If the
+    disk is full, this class prints a line and keeps the existing checkpoints.
     """
 
     def __init__(self) -> None:
         self.failure: str | None = None  # why the last save failed
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        buffer = io.BytesIO()  # torch's writer reports a full disk as an error about its own position
+        buffer = io.BytesIO()  # in memory: on a full disk torch's writer raises a misleading error
         torch.save(checkpoint, buffer)
         data = buffer.getbuffer()
         record = {
@@ -81,7 +81,7 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
-    """The checkpoint; raise UserError if training needs a part that it lacks, or a weight is not finite."""
+    """Return the checkpoint; raise UserError if it lacks a part that training needs, or if a weight is not finite."""
     for name, kind in RESUMED.items():
         if not isinstance(checkpoint.get(name), kind):
             raise UserError(f"{path}: training cannot resume: the checkpoint has no {name} of type {kind.__name__}")
@@ -92,22 +92,22 @@ def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def elapsed(checkpoint: dict[str, Any]) -> float | None:
-    """Seconds of training; None if the length of the run is not in minutes."""
+    """Return the seconds of training so far; None if the length of the run is not given in minutes."""
     timers = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("Timer"))
     return next((state["time_elapsed"]["train"] for state in timers), None)
 
 
 def best_so_far(checkpoint: dict[str, Any]) -> dict[str, Any] | None:
-    """The content of best.json; None if there was no evaluation."""
+    """Return the content of best.json; None if there was no evaluation."""
     states = (state for state in checkpoint.get("callbacks", {}).values() if checkpoints.BEST_STATE in state)
     return next((state[checkpoints.BEST_STATE] for state in states), None)
 
 
 def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
-    """A checkpoint: tensors and plain containers.
+    """Load a checkpoint, which contains tensors and plain containers only.
 
     Raises:
-        UserError: the file is missing, torn, not a checkpoint of this program and format, or could run code.
+        UserError: the file is missing, truncated, could run code, or is not a checkpoint of this program and FORMAT.
     """
     if not path.exists():
         raise UserError(f"{path}: no such checkpoint")
@@ -115,23 +115,23 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         raise UserError(f"{path}: damaged, {reason}")
     check_archive(path)
     try:
-        with warnings.catch_warnings(action="ignore"):  # about pickles, which are refused below
+        with warnings.catch_warnings(action="ignore"):  # warnings about pickles, which are refused below
             checkpoint = torch.load(path, map_location=map_location, weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path}: refused; a checkpoint of this program has tensors and plain containers only, "
-            "anything else could run code"
+            f"{path}: refused; checkpoints of this program contain tensors and plain containers only, "
+            "and other objects could run code"
         ) from error
-    except Exception as error:  # torn zip files raise many kinds of error
+    except Exception as error:  # truncated zip files raise many kinds of error
         raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
     check_content(checkpoint, path)
     return checkpoint
 
 
 def check_archive(path: Path) -> None:
-    """Raise UserError if a file is not an uncompressed zip archive as torch writes it.
+    """Raise UserError if a file is not an uncompressed zip archive, as torch writes it.
 
-    Compressed members could be a thousand times larger in memory. Older formats of torch are pickles, which cannot be
+    Compressed members could be a thousand times larger in memory. torch's older formats are pickles, which cannot be
     checked before they are read.
     """
     try:
@@ -141,7 +141,7 @@ def check_archive(path: Path) -> None:
             end = file.read(22)
         if len(end) < 22 or not end.startswith(END):
             raise UserError(
-                f"{path}: refused; not a checkpoint of this program, or truncated; other files could run code"
+                f"{path}: refused, because it could run code; not a checkpoint of this program, or truncated"
             )
         members, length = struct.unpack("<10xHI6x", end)
         if members > MAX_MEMBERS or length > MAX_DIRECTORY:
@@ -150,14 +150,14 @@ def check_archive(path: Path) -> None:
             found = archive.infolist()
     except UserError:
         raise
-    except Exception as error:  # torn zip files raise many kinds of error
+    except Exception as error:  # truncated zip files raise many kinds of error
         raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
     if any(member.compress_type != zipfile.ZIP_STORED for member in found) or sum(m.file_size for m in found) > size:
-        raise UserError(f"{path}: refused; the archive is compressed, and torch writes uncompressed checkpoints")
+        raise UserError(f"{path}: refused; the archive is compressed, but torch writes uncompressed checkpoints")
 
 
 def check_content(checkpoint: Any, path: Path) -> None:
-    """Raise UserError if a checkpoint has another format, or a part that this program does not write."""
+    """Raise UserError if a checkpoint has another format, or contents that this program does not write."""
     if not isinstance(checkpoint, dict):
         raise UserError(f"{path}: not a checkpoint of this program")
     if missing := [key for key in KEYS if key not in checkpoint]:
@@ -187,14 +187,14 @@ def check_format(found: object, path: Path) -> None:
 
 
 def are_classes(names: list[Any]) -> bool:
-    """Whether all elements of a list can be names of classes, such as names of folders."""
+    """Return whether all elements of a list can be class names: strings such as names of folders."""
     if len(names) > MAX_CLASSES:
         return False
     return all(isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names)
 
 
 def is_text(value: str) -> bool:
-    """Whether a string can be encoded."""
+    """Return whether a string can be encoded."""
     try:
         value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
     except UnicodeEncodeError:

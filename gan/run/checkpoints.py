@@ -1,6 +1,6 @@
 """The checkpoints of a run folder: names, integrity, selection, repair and removal. No torch.
 
-The sidecar of images-000012800.ckpt is images-000012800.json. Training writes the sidecar first and best.json last.
+images-000012800.ckpt has the sidecar images-000012800.json. Training writes the sidecar first and best.json last.
 """
 
 from __future__ import annotations
@@ -25,26 +25,29 @@ CHECKPOINT = re.compile(r"images-\d{9,18}\.ckpt")  # file name of a checkpoint
 
 
 def checkpoint_path(run: Path, images: int) -> Path:
-    """The path of the checkpoint at a number of images."""
+    """Return the path of the checkpoint after a number of images."""
     return run / CHECKPOINTS / f"images-{images:09d}.ckpt"
 
 
 def checkpoint_named(run: Path, name: object) -> Path:
-    """The path of the checkpoint with a file name; a path that does not exist if it is not a checkpoint's name."""
+    """Return the path of the checkpoint with this file name.
+
+    If it is not the name of a checkpoint, return a path that does not exist.
+    """
     return run / CHECKPOINTS / (name if isinstance(name, str) and CHECKPOINT.fullmatch(name) else "images-none.ckpt")
 
 
 def sidecar(checkpoint: Path) -> Path:
-    """The path of the sidecar of a checkpoint, which has its SHA-256, bytes and images."""
+    """Return the path of the sidecar of a checkpoint, which has its SHA-256, bytes and images."""
     return checkpoint.with_suffix(".json")
 
 
 def read_sidecar(checkpoint: Path) -> dict[str, Any]:
-    """The sidecar of a checkpoint: sha256, bytes, images, and optionally seconds and best.
+    """Return the sidecar of a checkpoint: sha256, bytes, images, and optionally seconds and best.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: this program does not write such a file.
+        OSError: the sidecar cannot be read.
+        ValueError: the sidecar was not written by this program.
     """
     found = read_json(sidecar(checkpoint))
     types = {"sha256": str, "bytes": int, "images": int, "seconds": int | float | None, "best": dict | None}
@@ -57,12 +60,15 @@ def read_sidecar(checkpoint: Path) -> dict[str, Any]:
 
 
 def list_checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run, complete or not, oldest first."""
+    """Return the checkpoints of a run, complete or not, oldest first."""
     return sorted(path for path in (run / CHECKPOINTS).glob("images-*.ckpt") if CHECKPOINT.fullmatch(path.name))
 
 
 def is_complete(checkpoint: Path) -> bool:
-    """Whether a checkpoint and its sidecar exist and have the saved size; `find_damage` also compares the checksum."""
+    """Return whether a checkpoint and its sidecar exist and the size is correct.
+
+    `find_damage` also compares the checksum.
+    """
     try:
         expected = read_sidecar(checkpoint)
         return checkpoint.stat().st_size == expected.get("bytes", checkpoint.stat().st_size)
@@ -71,7 +77,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 
 def find_damage(checkpoint: Path) -> str | None:
-    """What is wrong with a checkpoint file; None if it is as it was saved."""
+    """Return what is wrong with a checkpoint file; None if it is undamaged."""
     try:
         expected = read_sidecar(checkpoint)
         with open(checkpoint, "rb") as file:
@@ -84,7 +90,7 @@ def find_damage(checkpoint: Path) -> str | None:
 
 
 def images_of(checkpoint: Path) -> int:
-    """Images seen at a checkpoint, from its sidecar; raise UserError if that is damaged."""
+    """Return the number of images seen at a checkpoint, from its sidecar; raise UserError if that is damaged."""
     try:
         return int(read_sidecar(checkpoint)["images"])
     except (OSError, ValueError) as error:
@@ -95,10 +101,14 @@ def images_of(checkpoint: Path) -> int:
 
 
 def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Path:
-    """The path of a checkpoint of a run: "best" (the last one if there was no evaluation), "last", or a file.
+    """Return the path of a checkpoint of a run.
+
+    Args:
+        run: a run folder or a checkpoint file.
+        checkpoint: "best" (the last one if there was no evaluation), "last", or the path of a file.
 
     Raises:
-        UserError: the run or the checkpoint does not exist, or no checkpoint is undamaged.
+        UserError: the run or the checkpoint does not exist, or all checkpoints are damaged.
     """
     folder = Path(run)
     if folder.is_file():
@@ -121,29 +131,29 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
 
 
 def newest(run: Path) -> Path | None:
-    """The newest undamaged checkpoint; print a line for each damaged one that is newer."""
+    """Return the newest undamaged checkpoint; print a line for each damaged one that is newer."""
     for checkpoint in reversed(list_checkpoints(run)):
         reason = find_damage(checkpoint)
         if reason is None:
             return checkpoint
-        print_line(f"{checkpoint}: damaged, {reason}; using the one before")
+        print_line(f"{checkpoint}: damaged, {reason}; using the previous one")
     return None
 
 
 def best(run: Path) -> Path | None:
-    """The checkpoint with the best score so far; None if there was no evaluation."""
+    """Return the checkpoint with the best score so far; None if there was no evaluation."""
     record = best_record(run)
     return run / CHECKPOINTS / record["checkpoint"] if record else None
 
 
 def best_record(run: Path) -> dict[str, Any] | None:
-    """The content that best.json should have: checkpoint (a file name), images, monitor, score.
+    """Return the content that best.json should have: checkpoint (a file name), images, monitor, score.
 
-    The sidecar of the newest complete checkpoint has it. best.json is written later, so it may be outdated if the run
-    was killed between the two; it counts only if the sidecar has no `best`.
+    The sidecar of the newest complete checkpoint has this content as `best`. best.json is written later, so it is
+    outdated if the run was killed in between. It is read only if the sidecar has no `best`.
 
     Raises:
-        UserError: best.json is needed, and is damaged.
+        UserError: the sidecar has no `best`, and best.json is damaged.
     """
     path = run / CHECKPOINTS / BEST
     found: Any
@@ -168,8 +178,8 @@ def best_record(run: Path) -> dict[str, Any] | None:
 def repair(run: Path) -> Path | None:
     """Clean up after a killed process, and return the newest undamaged checkpoint.
 
-    Removes partial files, moves damaged checkpoints aside, and updates best.json. The checksum is computed down to the
-    newest undamaged checkpoint only; older ones are compared by size.
+    Remove partial files, move damaged checkpoints aside, and update best.json. Checksums are computed from the newest
+    checkpoint down to the first undamaged one; older checkpoints are compared by size only.
 
     Raises:
         OSError: the folder cannot be written.
@@ -185,13 +195,13 @@ def repair(run: Path) -> Path | None:
     undamaged, damaged = None, []
     for path in reversed(list_checkpoints(run)):
         if undamaged is None and (reason := find_damage(path)):
-            print_line(f"{path}: damaged, {reason}; using the one before")
+            print_line(f"{path}: damaged, {reason}; using the previous one")
             damaged.append(path)
         elif not is_complete(path):
             damaged.append(path)
         else:
             undamaged = undamaged or path
-    if undamaged is not None:  # otherwise keep the damaged ones: there is nothing else
+    if undamaged is not None:  # otherwise keep the damaged checkpoints, because there are no others
         if damaged:
             print_line(f"moved damaged checkpoints to {set_aside(run, damaged)}")
         repair_best(run)
@@ -206,7 +216,7 @@ def repair_best(run: Path) -> None:
     except FileNotFoundError:
         written = None
     except (OSError, ValueError):
-        written = {}  # damaged
+        written = {}  # best.json is damaged
     try:
         record = best_record(run)
     except UserError:
@@ -233,7 +243,7 @@ def set_aside(run: Path, paths: Iterable[Path]) -> Path:
 
 
 def set_aside_later(run: Path, images: int) -> None:
-    """Move checkpoints after `images` aside, since training resumes from `images`."""
+    """Move the checkpoints after `images` aside, because training resumes from `images`."""
     later = [path for path in list_checkpoints(run) if int(path.stem.removeprefix("images-")) > images]
     if not later:
         return

@@ -1,4 +1,4 @@
-"""Composing the configuration from conf/. No torch at import."""
+"""Compose the configuration from conf/. No torch at import."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ resolvers.register()
 
 
 def compose(overrides: list[str]) -> DictConfig:
-    """The configuration that Hydra will compose, with Hydra's own part.
+    """Return the configuration that Hydra composes from these overrides, including Hydra's own part.
 
     Raises:
         HydraException: an unknown option, group or value.
@@ -29,12 +29,12 @@ def compose(overrides: list[str]) -> DictConfig:
 
 
 def options(groups: list[str]) -> dict[str, Any]:
-    """All options of the configuration with these choices of groups, as {dotted key: unresolved value}."""
+    """Return all options of the configuration with these choices of groups: {dotted key: unresolved value}."""
     return flatten(OmegaConf.to_container(compose(groups), resolve=False))
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """A configuration without Hydra's part, as resolved plain containers."""
+    """Return a configuration without Hydra's part, as resolved plain containers."""
     container = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(container, dict)
     keys = [key for key in container if key != "hydra"]

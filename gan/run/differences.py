@@ -1,4 +1,4 @@
-"""The stored configuration of a run compared with the one to resume it with."""
+"""Compare the stored configuration of a run with the configuration for resuming it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from gan.run.config import to_plain
 from gan.run.renamed import OLDER_VERSION, find_renamed
 
 FREE = ("images", "minutes", "logger", "callback", "data.num_workers", "trainer.devices")  # may change on resume
-DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # from options that may change
+DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # computed from such options
 
 
 def check_same(run: Path, cfg: DictConfig) -> None:
-    """Raise UserError if a run was configured otherwise, unless resume_force is set.
+    """Raise UserError if a run was started with another configuration, unless resume_force is set.
 
-    The message lists the differences, or the new name of an option that an older version has stored.
+    The message lists the differences. If an older version stored an option that has been renamed, it tells the new
+    name.
     """
     if cfg.resume_force:
         return
@@ -35,7 +36,7 @@ def check_same(run: Path, cfg: DictConfig) -> None:
 
 
 def is_same(run: Path, cfg: DictConfig) -> bool:
-    """Whether a run can be resumed with a configuration; False if its own configuration cannot be read."""
+    """Return whether a run can be resumed with a configuration; False if its own configuration cannot be read."""
     try:
         return not differences(run, cfg)
     except UserError:
@@ -43,7 +44,7 @@ def is_same(run: Path, cfg: DictConfig) -> bool:
 
 
 def differences(run: Path, cfg: DictConfig) -> list[str]:
-    """Lines `key: stored -> now` of the options that may not change on resume."""
+    """Return a line `key: stored -> now` for each difference in an option that may not change on resume."""
     now = cfg.copy()
     with open_dict(now):
         for key in ("hydra", "logger", "callback"):
@@ -54,5 +55,5 @@ def differences(run: Path, cfg: DictConfig) -> list[str]:
 
 
 def is_under(key: str, parents: Iterable[str]) -> bool:
-    """Whether a dotted key is one of `parents` or below one."""
+    """Return whether a dotted key is one of `parents` or below one."""
     return any(key == parent or key.startswith(parent + ".") for parent in parents)

@@ -1,4 +1,4 @@
-"""The page of `python train.py --help`, made from the comments in conf/."""
+"""The help page of `python train.py --help`, generated from the comments in conf/."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the w
 
 
 def help_page() -> str:
-    """The whole page."""
+    """Return the help page."""
     groups = sorted(path for path in CONF.iterdir() if path.is_dir())
     parts = [USAGE, "GROUPS\n", *(describe_group(group) for group in groups)]
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
@@ -39,13 +39,13 @@ def help_page() -> str:
 
 
 def describe_group(group: Path) -> str:
-    """A line per file of a group."""
+    """Return the lines of the help page about a group: one per file."""
     options = [f"  {group.name}={file.stem:<16} {headline(file)}" for file in sorted(group.glob("*.yaml"))]
     return "\n".join(options) + "\n"
 
 
 def headline(file: Path) -> str:
-    """The first comment line of a configuration file."""
+    """Return the first comment line of a configuration file."""
     comments = (
         line[1:].strip() for line in file.read_text().splitlines() if line.startswith("#") and "@package" not in line
     )
@@ -53,7 +53,7 @@ def headline(file: Path) -> str:
 
 
 def describe_options(file: Path, prefix: str, title: str = "") -> str:
-    """A title, and `name=default   meaning` for each line of a file that ends in a comment."""
+    """Return the lines of the help page about a file: a title, and a line per option that has a comment."""
     rows, parents = [], dict[int, str]()
     for line in file.read_text().splitlines():
         found = re.match(r"^( *)([a-z_0-9]+):\s*(.*?)\s*(?:# (.*))?$", line)
@@ -68,7 +68,7 @@ def describe_options(file: Path, prefix: str, title: str = "") -> str:
 
 
 def readable(value: str) -> str:
-    """A value of conf/ with its resolvers in words."""
+    """Return a value of conf/ as text, with its resolvers replaced by descriptions."""
     value = re.sub(r"\$\{by_size:(\d+)\}", r"\1 at 32 pixels", value)
     value = re.sub(r"\$\{by_side:(\d+),(\d+)\}", r"\1 / side, at most \2", value)
     value = re.sub(r"\$\{unless:[^,]*,(.*)\}$", r"\1", value)

@@ -1,4 +1,4 @@
-"""The start of a run inside Hydra's job: the checkpoint to resume from, and the record of what is run. No torch."""
+"""Start a run inside Hydra's job: find the checkpoint to resume from, and record the configuration. No torch."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def start_run(cfg: DictConfig) -> Path:
 
 
 def isolate_job() -> None:
-    """In a sweep, make DDP's child processes run this job only, not the sweep (Lightning #11300)."""
+    """In a sweep, make DDP's child processes run only this job instead of the sweep (Lightning #11300)."""
     job = HydraConfig.get()
     if job.mode is RunMode.MULTIRUN:
         for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
-            os.environ.pop(key, None)  # of the previous job
+            os.environ.pop(key, None)  # set by the previous job
         sys.argv[1:] = job.overrides.task
         with read_write(job):  # type: ignore[arg-type]
             job.run.dir = job.runtime.output_dir

@@ -1,4 +1,4 @@
-"""Start and errors of train.py. No torch at import."""
+"""Start train.py and print its errors. No torch at import."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ from gan.run.renamed import describe_renamed
 
 
 def launch(main: Callable[[], Any]) -> None:
-    """Run a `@hydra.main` function: print help without torch, create and lock the run folder first, shorten errors."""
+    """Run a `@hydra.main` function.
+
+    Before that, answer --help without importing torch, or create and lock the run folder. Print errors in one line.
+    """
     with signals.as_keyboard_interrupt(), errors_in_one_line():
         if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
             from gan.run.help import help_page
@@ -44,9 +47,10 @@ def launch(main: Callable[[], Any]) -> None:
 def errors_in_one_line() -> Iterator[None]:
     """Print errors that users can fix in one line and exit with code 2; HYDRA_FULL_ERROR=1 shows the traceback.
 
-    Used around `launch` and inside Hydra's job, since Hydra adds lines to exceptions that leave the job.
+    Use it around `launch` and inside Hydra's job, because Hydra adds lines to exceptions that leave the job.
     """
-    # Hydra itself must raise and not print. The user's wish is stored for the inner use and for child processes.
+    # Set HYDRA_FULL_ERROR, so that Hydra raises errors instead of printing them. The user's value is stored in
+    # GAN_FULL_ERROR for the inner use and for child processes.
     wants_traceback = os.environ.setdefault("GAN_FULL_ERROR", os.environ.get("HYDRA_FULL_ERROR", "0")) == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"
     try:
@@ -64,12 +68,12 @@ def errors_in_one_line() -> Iterator[None]:
 
 
 def message_of(error: BaseException) -> str | None:
-    """One line for an error that a user can cause; None for a bug."""
+    """Return a line for an error that users can fix; None for other errors, which are bugs."""
     chain = list(causes(error))
     for cause in chain:
         if isinstance(cause, UserError):
-            return one_line(str(cause).rpartition("UserError: ")[2])  # without the prefix of a worker process
-        # Receiving a tensor from a process that has just died fails with a closed socket, before PyTorch notices.
+            return one_line(str(cause).rpartition("UserError: ")[2])  # without the prefix that a worker process adds
+        # If a process has just died, receiving its tensor fails with a closed socket before PyTorch reports the death.
         if "DataLoader worker" in str(cause) or isinstance(cause, ConnectionError | EOFError):
             died = f"a worker process of the data loader died ({one_line(str(cause))})"
             return f"{died}; if memory was short, use fewer data.num_workers; continue with resume="
@@ -96,16 +100,16 @@ def message_of(error: BaseException) -> str | None:
 
 
 def causes(error: BaseException | None) -> Iterable[BaseException]:
-    """An exception and the chain of its causes or contexts."""
+    """Yield an exception and the chain of its causes or contexts."""
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:  # an exception that is raised again can be its own context
+    while error is not None and id(error) not in seen:  # a re-raised exception can be its own context
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 
 
 def missing_file(error: MissingConfigException) -> str:
-    """`model=dcgn: no such model; ...` for a group that is set to a file that does not exist."""
+    """Return a line such as `model=dcgn: no such model; ...` for a group that is set to a missing file."""
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; pip install -e '.[sweep]' (optuna) or '.[slurm]' (submitit)"
@@ -115,7 +119,10 @@ def missing_file(error: MissingConfigException) -> str:
 
 
 def unknown_option(message: str) -> str | None:
-    """`data.sise: no such option; ...` from Hydra's message about an unknown key; None for other messages."""
+    """Return a line such as `data.sise: no such option; ...` for Hydra's message about an unknown key.
+
+    Return None for other messages.
+    """
     found = re.search(r"Could not (?:override|append to config|delete from config).*?'([^']+)'", message)
     group = re.search(r"Could not override '([^']+)'\.\s*No match in the defaults list", message)
     if not found:
@@ -131,7 +138,7 @@ def unknown_option(message: str) -> str | None:
 
 
 def missing_interpolation(message: str) -> str | None:
-    """A line for an option that is computed from one that the chosen parts lack; None for other messages."""
+    """Return a line for a computed option that needs an option which the chosen parts lack; None for other messages."""
     wanted, by = re.search(r"Interpolation key '([^']+)' not found", message), re.search(r"full_key: (\S+)", message)
     if not (wanted and by):
         return None
@@ -140,12 +147,12 @@ def missing_interpolation(message: str) -> str | None:
 
 
 def chosen_options() -> list[str]:
-    """The dotted options of the configuration with the groups of the command line."""
+    """Return the dotted options of the configuration for the groups on the command line."""
     chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
     groups = [word[0] for word in chosen if word and (CONF / word[1]).is_dir()]
     return [key for key in options(groups) if not key.startswith("hydra.")]
 
 
 def one_line(text: str) -> str:
-    """Text with each run of whitespace replaced by a space."""
+    """Return the text in one line: whitespace is replaced by single spaces."""
     return " ".join(text.split())

@@ -1,7 +1,7 @@
-"""The lock of a run folder: one process at a time trains into it. No torch, since locking precedes all slow imports.
+"""The lock of a run folder, so that only one process at a time trains into it. No torch: locking must be fast.
 
-The lock is a file with host, process, start time and heartbeat (filelock's SoftFileLease). The lock of a dead process
-of this machine is taken over at once, that of another machine after LEASE seconds without a heartbeat.
+The lock is a file with host, process, start time and heartbeat (filelock's SoftFileLease). If its process has died on
+this machine, the lock is taken over at once; if it is on another machine, after LEASE seconds without a heartbeat.
 """
 
 from __future__ import annotations
@@ -29,27 +29,28 @@ from gan.run import run_folder
 LEASE = 120.0  # seconds without a heartbeat after which the lock of another machine expires
 HEARTBEAT = 15.0  # seconds between two heartbeats
 POLL = 0.2  # seconds
-DECISION = 300.0  # seconds that other ranks wait for rank 0's decision
-FIRST_TRY = 1.0  # seconds; long enough to find out that the holder is dead
+DECISION = 300.0  # seconds that other ranks wait for the decision of rank 0
+FIRST_TRY = 1.0  # seconds to wait for the lock at first; enough to find out that its process is dead
 LOST = "this folder was removed or moved, or another process has taken it over; writing to it has stopped"
 SCHEDULED = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID", "LSB_JOBID", "PBS_JOBID")  # set by schedulers that restart jobs
 
 
 class _Held:
-    """The lock that this process holds; at most one."""
+    """The lock that this process holds. A process holds at most one."""
 
     lease: SoftFileLease | None = None
     run: Path | None = None
 
 
 def acquire(run: Path) -> None:
-    """Lock a run folder on rank 0, and release the lock held before. Other ranks share the lock.
+    """Lock a run folder on rank 0, and release the previous lock. Other ranks share the lock.
 
-    If the folder is in use, wait under a scheduler (which may restart a job while it is still ending) and for a holder
-    on another machine; otherwise fail.
+    If the folder is in use, wait if a scheduler started this process or if the other process is on another machine;
+    otherwise fail. A scheduler may restart a job while its previous process is still ending.
 
     Raises:
-        UserError: another process trains into the folder, it cannot be written, or it has links in place of files.
+        UserError: another process trains into the folder, the folder cannot be written, or it contains links instead of
+            files.
     """
     if is_child() or global_rank() != 0 or (_Held.lease is not None and run.resolve() == _Held.run):
         return
@@ -78,13 +79,13 @@ def acquire(run: Path) -> None:
 
 
 def in_use(run: Path, holder: Any) -> str:
-    """A message that names the process that holds the lock."""
+    """Return a message with the process that holds the lock."""
     who = "another process" if holder is None else f"process {holder.pid} on {holder.hostname.partition('?')[0]}"
     return f"{run}: {who} is training in this folder; stop it first, or use another folder with hydra.run.dir="
 
 
 def _own_host() -> str | None:
-    """The host name in locks of this process; containers have names, since they have process numbers, of their own."""
+    """Return the host name to write into locks. Each container has its own name, as it has its own process numbers."""
     with tempfile.TemporaryDirectory() as folder, SoftFileLease(Path(folder, "probe")) as probe:
         return probe.owner and probe.owner.hostname
 
@@ -100,12 +101,12 @@ def release() -> None:
 
 
 def is_lost(run: Path) -> bool:
-    """Whether this process has lost the lock of a run folder, because the folder was removed or taken over."""
+    """Return whether this process has lost the lock of a run folder, because the folder was removed or taken over."""
     return _Held.lease is not None and run.resolve() == _Held.run and not _Held.lease.is_lock_held_by_us
 
 
 def _stop(_: object) -> None:
-    """Called in the heartbeat's thread: stop training at the next batch. `is_lost` prevents that it saves anything."""
+    """Stop training at the next batch. Called in the heartbeat's thread; `is_lost` then prevents saving."""
     print_line(f"{_Held.run}: {LOST}", all_ranks=True)
     signal.raise_signal(signal.SIGTERM)
 
@@ -114,7 +115,7 @@ atexit.register(release)
 
 
 def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | None:
-    """The checkpoint that rank 0 decides to resume from, on all ranks that torchrun or SLURM has started.
+    """Return, on all ranks started by torchrun or SLURM, the checkpoint from which rank 0 decides to resume.
 
     Raises:
         UserError: rank 0 has not decided in time.
@@ -139,7 +140,7 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
 
 
 def job_name() -> str | None:
-    """An identifier of this start of several ranks; None for a single process."""
+    """Return an identifier that all ranks of this start share; None for a single process."""
     if num_external_ranks() == 1:
         return None
     names = ("MASTER_ADDR", "MASTER_PORT", "TORCHELASTIC_RUN_ID", "TORCHELASTIC_RESTART_COUNT",

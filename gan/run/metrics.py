@@ -15,9 +15,9 @@ MAX_LINE = 1 << 20  # characters
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines of a metrics.jsonl, each with its number of images.
+    """Return the lines of a metrics.jsonl, each with its number of images.
 
-    A torn last line, lines that this program does not write, and values that are not numbers are skipped.
+    An incomplete last line, lines that this program does not write, and values that are not numbers are skipped.
     """
     lines = []
     for text in path.read_text(errors="replace").splitlines() if path.is_file() else []:
@@ -31,20 +31,21 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a number of 64 bits; integers of JSON can be longer, and no float holds them."""
+    """Return whether a value is a number that fits into 64 bits; integers in JSON can be longer."""
     return isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63)
 
 
 def cut_metrics(path: Path, images: int) -> None:
-    """Remove the lines after `images`, since a resumed run logs them again."""
+    """Remove the lines after `images`, because a resumed run logs them again."""
     kept = [line for line in read_metrics(path) if line["images"] <= images]
     write_atomically(path, lambda file: file.write("".join(json.dumps(line) + "\n" for line in kept).encode()))
 
 
 def logged_objective(run: Path, name: str, mode: str) -> float:
-    """The "best" (smallest) or "last" logged value of `name` after training began; inf if it is missing or not finite.
+    """Return the best or last logged value of `name` after training began; inf if it is missing or not finite.
 
-    "best" skips values that are not finite.
+    Args:
+        mode: "best" is the smallest finite value, "last" the last value.
     """
     values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] > 0]
     finite = [value if math.isfinite(value) else math.inf for value in values] or [math.inf]

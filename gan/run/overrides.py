@@ -1,4 +1,4 @@
-"""Overrides of Hydra, KEY=VALUE: read from an untrusted run folder, and merged with those of the command line."""
+"""Overrides of Hydra, KEY=VALUE: read them from an untrusted run folder, and merge them with the command line."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from gan.run.config import options
 from gan.run.paths import CONF
 from gan.run.renamed import OLDER_VERSION, describe_renamed
 
-MAX_OVERRIDES = 1_000  # of a run
+MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
-# Where files are written, and how Hydra works.
+# Options that decide where files are written, and options of Hydra.
 FORBIDDEN = re.compile(r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force")
 EXTRACTORS = "callback.evaluate.extractors"
-READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # training reads them
+READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # paths that training reads
 
 
 def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
-    """The overrides of an untrusted run folder: existing options with plain values.
+    """Return the overrides of an untrusted run folder: existing options with plain values.
 
-    Prints the paths that they read. An override of the same key on the command line is trusted and replaces the stored.
+    Print the paths that training will read because of them. Overrides in `typed` (the command line) are trusted and
+    replace stored ones with the same key.
 
     Raises:
-        UserError: the file cannot be read, or has an override that was renamed, or that could run code, read the
-            environment, or write outside of the run folder.
+        UserError: the file cannot be read, or an override was renamed, could run code, reads the environment, or writes
+            outside of the run folder.
     """
     words = read_yaml(path) or []
     if not (isinstance(words, list) and len(words) <= MAX_OVERRIDES and all(isinstance(word, str) for word in words)):
@@ -53,9 +54,9 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
 
 
 def parse(path: Path, word: str) -> tuple[str, Any]:
-    """Key and value of a plain assignment, as Hydra reads it; raise UserError if it is anything else."""
+    """Return key and value of a plain assignment, as Hydra parses it; raise UserError if it is anything else."""
     brackets = word.count("[") + word.count("{")
-    if brackets > 1 or len(word) > 100_000:  # each is a level of recursion in the parser
+    if brackets > 1 or len(word) > 100_000:  # each bracket is a level of recursion in the parser
         raise refusal(path, word, "its value is neither a scalar nor a list of scalars")
     try:
         override = OverridesParser.create().parse_override(word)
@@ -69,18 +70,18 @@ def parse(path: Path, word: str) -> tuple[str, Any]:
 
 
 def refusal(path: Path, word: str, fault: str) -> UserError:
-    """The error for an override that is not taken from a file."""
+    """Return the error for an override that is not accepted from a file."""
     return UserError(f"{path}: {word[:200]!r} is refused: {fault}; if you trust it, repeat it on the command line")
 
 
 def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
-    """Why an option is not taken from a file; None if it is taken.
+    """Return why an option is not accepted from a file; None if it is accepted.
 
     Args:
-        known: options of the configuration and their unresolved values.
+        known: the options of the configuration and their unresolved values.
     """
     if is_group(key):
-        return f"conf/{key} has no such file"
+        return f"there is no such file in conf/{key}"
     if FORBIDDEN.fullmatch(key):
         return "a run folder may not set where files are written, or options of Hydra"
     if any(part.startswith("_") for part in key.split(".")):
@@ -93,12 +94,12 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
 
 
 def is_group(key: str) -> bool:
-    """Whether a key is a group of conf/."""
+    """Return whether a key is a group of conf/."""
     return re.fullmatch(NAME, key) is not None and (CONF / key).is_dir()
 
 
 def group_files_exist(group: str, value: Any) -> bool:
-    """Whether conf/ has all files that a group is set to."""
+    """Return whether conf/ has all files that a group is set to."""
     names = [name if isinstance(name, str) else "" for name in as_list(value)]  # Hydra accepts strings only
     return all(re.fullmatch(NAME, name) and (CONF / group / f"{name}.yaml").is_file() for name in names)
 
@@ -111,13 +112,13 @@ def as_list(value: Any) -> list[Any]:
 
 
 def merge(stored: Iterable[str], typed: list[str]) -> list[str]:
-    """Stored overrides, then those typed, which replace stored ones of the same key."""
+    """Return stored overrides, then typed ones. Typed overrides replace stored ones with the same key."""
     keys = {key_of(word) for word in typed}
     return [word for word in stored if key_of(word) not in keys] + typed
 
 
 def with_new_length(typed: list[str]) -> list[str]:
-    """Typed overrides; if they set one of images and minutes, also set the other to null."""
+    """Return the overrides; if they set only one of images and minutes, also set the other to null."""
     for given, other in (("images", "minutes"), ("minutes", "images")):
         if value_of(typed, given) not in (None, "null") and value_of(typed, other) is None:
             return [*typed, f"{other}=null"]
@@ -125,17 +126,17 @@ def with_new_length(typed: list[str]) -> list[str]:
 
 
 def without(overrides: list[str], *keys: str) -> list[str]:
-    """The overrides of other keys."""
+    """Return the overrides without those of `keys`."""
     return [word for word in overrides if key_of(word) not in keys]
 
 
 def value_of(overrides: list[str], key: str) -> str | None:
-    """The last value of a key as it was typed; None if there is none."""
+    """Return the last value of a key as text; None if there is none."""
     return next((word.partition("=")[2] for word in reversed(overrides) if key_of(word) == key), None)
 
 
 def typed_value(overrides: list[str], key: str) -> Any:
-    """The last value of a key as Hydra reads it, without quotes; None if there is none.
+    """Return the last value of a key as Hydra parses it; None if there is none.
 
     Raises:
         HydraException: a syntax error.
@@ -145,11 +146,11 @@ def typed_value(overrides: list[str], key: str) -> Any:
 
 
 def key_of(override: str) -> str:
-    """The key of an override, without + or ~ and without a package."""
+    """Return the key of an override without +, ~ and package."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 
 def quote(path: Path) -> str:
-    """A path as a quoted value of Hydra's grammar, in which backslashes are escapes only before a quote."""
+    """Return a path as a quoted value of Hydra's grammar, where a backslash is an escape only before a quote."""
     text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
     return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"

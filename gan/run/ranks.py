@@ -1,4 +1,4 @@
-"""The end of a distributed run when one of its processes is lost."""
+"""End a distributed run when one of its processes is lost."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from gan.common.errors import UserError
 from gan.common.output import print_error
 
 PERIOD = 1.0  # seconds between two checks of the child processes
-GRACE = 5.0  # seconds in which the main thread may notice a lost process itself
-UNANSWERED = 10.0  # seconds after which a signal that the main thread has not handled ends the run
+GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
+UNANSWERED = 10.0  # end the run if the main thread has not handled a signal after this many seconds
 
 
 def is_rank_lost(error: Exception) -> bool:
-    """Whether an error means that another rank cannot be reached."""
+    """Return whether an error means that another rank cannot be reached."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
 def rank_lost(run: Path) -> UserError:
-    """The error of a run that has lost a rank."""
+    """Return the error of a run that has lost a rank."""
     return UserError(
         f"another process of this run has died or does not answer; continue with: python train.py resume={run}"
     )
@@ -35,8 +35,8 @@ def rank_lost(run: Path) -> UserError:
 def watch_children(trainer: Trainer) -> None:
     """End the run with a message if a child process fails.
 
-    Lightning's observer kills all processes without a message. It watches the list that `procs` was; emptied, the list
-    tells it that nothing is left to watch.
+    This replaces Lightning's observer, which kills all processes without a message. The observer watches the original
+    list `procs` and ends when that list is empty.
     """
     launcher = trainer.strategy.launcher
     children: list[subprocess.Popen[bytes]] = list(getattr(launcher, "procs", ()))
@@ -51,7 +51,7 @@ def _watch(trainer: Trainer, children: list[subprocess.Popen[bytes]]) -> None:
     while any(child.poll() is None for child in children) and not any(child.returncode for child in children):
         time.sleep(PERIOD)
     if any(child.returncode for child in children):
-        time.sleep(GRACE)  # the main thread may be inside a collective, where no exception reaches it
+        time.sleep(GRACE)  # no exception reaches the main thread inside a collective
         end_processes(trainer, 2)
 
 
@@ -66,13 +66,13 @@ def end_processes(trainer: Trainer, code: int) -> None:
 class SignalWatchdog:
     """Ends a run at SIGINT or SIGTERM if the main thread does not handle the signal in time.
 
-    Python's handlers run between two instructions of its interpreter. A collective that waits for a stopped rank or a
-    lost machine is one instruction and takes half an hour.
+    Python runs signal handlers between two bytecode instructions. A collective that waits for a stopped rank or a lost
+    machine is one instruction and takes half an hour.
     """
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self.handled = 0  # signals that Python's handler has handled; it counts them here
+        self.handled = 0  # number of signals handled; the handler increments it
         self.reading, self.writing = os.pipe()
         os.set_blocking(self.writing, False)
         self.before = signal.set_wakeup_fd(self.writing, warn_on_full_buffer=False)

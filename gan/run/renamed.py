@@ -1,12 +1,12 @@
-"""Old names of options and of files in conf/, which are answered with the new ones. No torch."""
+"""Old names of options and of files in conf/: an error message tells the new name. No torch."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from typing import Any
 
-# Old key or GROUP=FILE: new name, or several if it depends on the model. A key also stands for the options below it. A
-# key of model.generator or model.discriminator also matches one level deeper, such as model.generator.a2b.KEY.
+# Old key or GROUP=FILE -> new name, or several names if it depends on the model. A key also matches all options below
+# it. A key of model.generator or model.discriminator also matches one level deeper, as in model.generator.a2b.KEY.
 RENAMED: dict[str, str | tuple[str, ...]] = {
     "augment.every": "augment.interval",
     "augment.images": "augment.adjustment_images",
@@ -82,13 +82,13 @@ RENAMED: dict[str, str | tuple[str, ...]] = {
     "penalty=gradient": "penalty=gradient_penalty",
     "penalty=table": "penalty=lut_regularization",
 }
-MAX_PARTS = 6  # of a key of RENAMED
+MAX_PARTS = 6  # maximum number of parts of a key in RENAMED
 NETWORKS = ("model.generator", "model.discriminator")
 OLDER_VERSION = "an older version has written this run; install that version, or train again"
 
 
 def new_names(name: str) -> list[str]:
-    """The new names of an old key or of an old GROUP=FILE; empty if it was not renamed."""
+    """Return the new names of an old key or GROUP=FILE; an empty list if it was not renamed."""
     current, found = [name], []
     while current := [new for old in current for new in _renamed_once(old)]:
         found = current
@@ -111,10 +111,12 @@ def _as_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def describe_renamed(key: str, value: Any = None, known: Collection[str] = ()) -> str | None:
-    """`data.workers: renamed to data.num_workers`, for a key or for a group and its value; None if nothing was renamed.
+    """Return a line such as `data.workers: renamed to data.num_workers`; None if nothing was renamed.
 
     Args:
-        known: options of the configuration, to choose among several new names.
+        key: an option, or a group.
+        value: the value of a group.
+        known: options of the configuration, for choosing among several new names.
     """
     files = value if isinstance(value, list) else [value]
     for old in (key, *(f"{key}={file}" for file in files)):
@@ -125,6 +127,6 @@ def describe_renamed(key: str, value: Any = None, known: Collection[str] = ()) -
 
 
 def find_renamed(keys: Iterable[str], known: Collection[str]) -> str | None:
-    """The description of the first of the keys that is unknown and has been renamed."""
+    """Return the line about the first key that is unknown and has been renamed; None if there is none."""
     descriptions = (describe_renamed(key, known=known) for key in keys if key not in known)
     return next((description for description in descriptions if description), None)

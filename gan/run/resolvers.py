@@ -1,4 +1,4 @@
-"""Values in conf/ that depend on the machine or on other options: resolvers of OmegaConf. No torch at import."""
+"""OmegaConf resolvers: values in conf/ that depend on the machine or on other options. No torch at import."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from gan.run import checkpoints
 
 
 def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
-    """The first value on a CPU, the second on a GPU."""
+    """Return the first value on a CPU, the second on a GPU."""
     return cpu if device_of(str(_root_.trainer.accelerator)) == "cpu" else gpu
 
 
 def by_size(at_32: int, *, _root_: DictConfig) -> int:
-    """Number of channels on a CPU: `at_32` up to 32 pixels; above, divided by the square root of side / 32."""
+    """Return number of channels on a CPU: `at_32` up to 32 pixels; above, divided by the square root of side / 32."""
     height, width = sides(_root_.data.size)
     return min(at_32, 8 * round(at_32 * (32 * 32 / (height * width)) ** 0.25 / 8))
 
 
 def by_side(channels: int, max_channels: int, *, _root_: DictConfig) -> int:
-    """Number of channels at the full size: channels / side, at most `max_channels`, as in StyleGAN2-ADA."""
+    """Return number of channels at the full size: channels / side, at most `max_channels`, as in StyleGAN2-ADA."""
     height, width = sides(_root_.data.size)
     return min(max_channels, max(8, 8 * round(channels / max(height, width) / 8)))
 
 
 def halvings(maximum: int, *, _root_: DictConfig) -> int:
-    """How often both sides can be halved, at most `maximum`."""
+    """Return how often both sides can be halved, at most `maximum`."""
     return min(maximum, *((side & -side).bit_length() - 1 for side in sides(_root_.data.size)))
 
 
 def device_of(accelerator: str) -> str:
-    """ "cuda", "mps" or "cpu" for trainer.accelerator.
+    """Return the device "cuda", "mps" or "cpu" of trainer.accelerator.
 
     Raises:
         UserError: the accelerator is unknown, or this machine does not have it.
@@ -61,7 +61,7 @@ def device_of(accelerator: str) -> str:
 
 
 def precision(accelerator: str) -> str:
-    """bf16 if the hardware supports it, fp16 with a gradient scaler on older CUDA devices, otherwise fp32."""
+    """Return the precision: bf16 if the hardware supports it, fp16 on older CUDA devices, otherwise fp32."""
     import torch
 
     device = device_of(accelerator)
@@ -77,7 +77,7 @@ def cudnn_benchmark(deterministic: Any, *, _root_: DictConfig) -> bool | None:
 
 
 def several(devices: Any) -> bool:
-    """Whether trainer.devices means more than one device."""
+    """Return whether trainer.devices means more than one device."""
     if devices in ("auto", "-1", -1):
         import torch
 
@@ -86,36 +86,36 @@ def several(devices: Any) -> bool:
 
 
 def unless(given: Any, otherwise: Any) -> Any:
-    """`otherwise` if `given` is null, else null."""
+    """Return `otherwise` if `given` is null, else null."""
     return otherwise if given is None else None
 
 
 def shorter(images: int, run: Any) -> int:
-    """The length of a published schedule, or of the run if that is known and shorter."""
+    """Return the length of a published schedule in images, or the length of the run if it is known and shorter."""
     return images if run is None else min(images, run)
 
 
 def gamma(size: Any, batch_size: int) -> float:
-    """Weight of R1 by the rule of StyleGAN2-ADA: 0.0002 x height x width / batch size."""
+    """Return the weight of R1 by the rule of StyleGAN2-ADA: 0.0002 x height x width / batch size."""
     height, width = sides(size)
     return 0.0002 * height * width / batch_size
 
 
 def classes(*, _root_: DictConfig) -> int:
-    """Number of classes of the networks: those of data.labels, 0 without labels."""
+    """Return the number of classes of the networks: that of data.labels, or 0 without labels."""
     return _classes_in(OmegaConf.to_yaml(_root_.data, resolve=True)) if _root_.data.get("labels") else 0
 
 
 @functools.lru_cache(maxsize=8)
 def _classes_in(data: str) -> int:
-    """Number of classes of a data module, given as YAML; it reads the folder."""
+    """Return the number of classes of a data module, given as YAML. This reads the folder."""
     from hydra.utils import instantiate
 
     return len(instantiate(OmegaConf.create(data)).class_names())
 
 
 def cubic(at_64: float, size: Any) -> float:
-    """A weight that grows with the cube of the side from its value at 64 pixels; close to R3GAN's published gammas."""
+    """Return a weight that is `at_64` at 64 pixels and grows with the cube of the side, about as R3GAN's gammas do."""
     height, width = sides(size)
     return at_64 * (height * width) ** 1.5 / 64**3
 
@@ -127,7 +127,7 @@ RULES = {  # printed when a run uses them
 
 
 def describe_rules(cfg: DictConfig) -> list[str]:
-    """Lines about the values of an unresolved configuration that follow one of RULES."""
+    """Return a line for each value of an unresolved configuration that is computed by one of RULES."""
     found: dict[str, str] = {}
     for path, value in flatten(OmegaConf.to_container(cfg, resolve=False)).items():
         rule = re.match(r"\$\{(\w+):", value) if isinstance(value, str) else None
@@ -137,22 +137,22 @@ def describe_rules(cfg: DictConfig) -> list[str]:
 
 
 def head_of_loss(*, _root_: DictConfig) -> str | None:
-    """The discriminator's head that the loss needs, `requires_head` of its class; None if it needs none."""
+    """Return the discriminator head that the loss needs (`requires_head` of its class); None if it needs none."""
     module, _, name = str((_root_.get("loss") or {}).get("_target_") or "").rpartition(".")
     try:
         head: str | None = getattr(getattr(importlib.import_module(module), name), "requires_head", None)
-    except Exception:  # of the user's own module
-        return None  # instantiating the loss raises it again
+    except Exception:  # raised by a custom module
+        return None  # instantiating the loss raises the error again
     return head
 
 
 def objective_for(data: str, *, _root_: DictConfig) -> str:
-    """The score that decides which checkpoint is best: with predictable ground truth CIEDE2000, otherwise KID-Lite0.
+    """Return the score that selects the best checkpoint: CIEDE2000 with predictable ground truth, otherwise KID-Lite0.
 
-    Unpaired data has no ground truth to select by, and correct random grain differs from the grain of the ground truth.
+    Unpaired data has no ground truth. With random grain, a correct translation differs from the ground truth.
 
     Args:
-        data: class of the data module.
+        data: name of the class of the data module.
     """
     kind = data.rpartition(".")[2]
     if kind == "StyledDataModule" and _root_.data.pairing == "paired":
@@ -165,33 +165,36 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
 
 
 def strategy(devices: Any) -> str:
-    """DDP that looks for unused parameters, since each phase uses one of two networks (Lightning #20328)."""
+    """Return the strategy: on several devices DDP that finds unused parameters (Lightning #20328).
+
+    Each phase of training uses only one of the two networks.
+    """
     return "ddp_find_unused_parameters_true" if several(devices) or started_externally() else "auto"
 
 
 def sync_batchnorm(devices: Any, accelerator: str) -> bool:
-    """Whether to synchronize BatchNorm: on several GPUs. torch has no synchronized BatchNorm on the CPU."""
+    """Return whether to synchronize BatchNorm: True on several GPUs; torch cannot synchronize it on CPUs."""
     return (several(devices) or started_externally()) and device_of(accelerator) == "cuda"
 
 
 def fused(precision: str, *, _root_: DictConfig) -> bool:
-    """Whether to use fused Adam.
+    """Return whether to use fused Adam.
 
-    With fp16 it unscales gradients inside its step, after they were checked; on Apple's GPUs it applies gradients that
-    are not finite.
+    It is not used with fp16, where it unscales gradients only after they were checked, or on MPS, where it applies
+    gradients that are not finite.
     """
     return precision != "16-mixed" and device_of(str(_root_.trainer.accelerator)) != "mps"
 
 
 def sides(size: Any) -> list[int]:
-    """[height, width] of data.size."""
+    """Return [height, width] of data.size."""
     from gan.common.size import pair
 
     return list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size))
 
 
 def images_at(checkpoint: str | None) -> int | None:
-    """Images seen at the checkpoint to resume from; None for a new run."""
+    """Return the number of images seen at the checkpoint to resume from; None for a new run."""
     return checkpoints.images_of(Path(checkpoint)) if checkpoint else None
 
 

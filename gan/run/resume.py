@@ -1,4 +1,4 @@
-"""The folder of a run and the checkpoint that it resumes from, chosen before Hydra starts. No torch."""
+"""Choose the folder of a run and the checkpoint to resume from, before Hydra starts. No torch."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--sh
 FORBIDDEN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 MULTIRUN = {"-m", "--multirun"}
 SWEEP = "sweep.yaml"
-# All files in the folder of a run that has not trained.
+# All files that the folder of a run contains before training.
 RECORD = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT, run_folder.LOCK, run_folder.DECISION)
 
 
 def prepare(argv: list[str]) -> list[str]:
-    """The arguments for Hydra: flags, overrides, the locked run folder, and the checkpoint to resume from.
+    """Return the arguments for Hydra, including the locked run folder and the checkpoint to resume from.
 
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
@@ -46,10 +46,10 @@ def prepare(argv: list[str]) -> list[str]:
 
 
 def prepare_run(typed: list[str]) -> list[str]:
-    """The overrides of one run, new or resumed."""
+    """Return the overrides of one run, new or resumed."""
     resume = typed_value(typed, "resume")
     if resume not in (None, "auto"):
-        return prepare_resume(typed, Path(str(resume)))  # not composed here: its model may have other options
+        return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
     cfg = compose(typed)
     check_options(cfg)
     named = value_of(typed, "hydra.run.dir") is not None
@@ -62,7 +62,10 @@ def prepare_run(typed: list[str]) -> list[str]:
 
 
 def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -> list[str]:
-    """The overrides for resume=auto: the named run, the newest unfinished run of this configuration, or a new one."""
+    """Return the overrides for resume=auto.
+
+    The run is the named one, the newest unfinished run with this configuration, or a new one.
+    """
     if named:
         return with_folder(typed, folder, decide_on_rank_0(folder, lambda: resume_or_create(folder, cfg)))
     configs = folder.parent.glob(f"*/{run_folder.CONFIG}")
@@ -78,13 +81,13 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
 
 
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
-    """The overrides for resume=PATH: those of the run, replaced by those typed now where these may differ."""
+    """Return the overrides for resume=PATH: those of the run, replaced by typed ones."""
     if not path.exists():
         raise UserError(f"resume={path}: no such run folder or checkpoint")
     run = path.resolve().parent.parent if path.is_file() else path
     if not (run / run_folder.OVERRIDES).exists():
         raise UserError(
-            f"resume={path}: {run} is not a run folder, it has no {run_folder.OVERRIDES}; init_from= loads weights only"
+            f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; init_from= loads weights only"
         )
     typed = with_new_length(without(typed, "hydra.run.dir"))
     merged = merge(read_overrides(run / run_folder.OVERRIDES, typed), typed)
@@ -95,7 +98,10 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
 
 
 def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
-    """The checkpoint for resume=PATH. Locks and repairs the folder, and sets aside checkpoints after the one given."""
+    """Return the checkpoint for resume=PATH.
+
+    Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
+    """
     acquire(run)
     if path.is_file():
         if reason := checkpoints.find_damage(path):
@@ -115,7 +121,10 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
 
 
 def prepare_sweep(typed: list[str]) -> list[str]:
-    """The overrides of a sweep, in a new folder; with resume=auto in the newest folder of the same overrides."""
+    """Return the overrides of a sweep.
+
+    Its folder is new, or with resume=auto the newest folder of a sweep with the same overrides.
+    """
     resume = value_of(typed, "resume")
     if resume not in (None, "null", "auto"):
         raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
@@ -135,7 +144,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
 
 
 def is_sweep_of(record: Path, overrides: list[str]) -> bool:
-    """Whether the record of a sweep has these overrides; False if it is missing or cannot be read."""
+    """Return whether a sweep was recorded with these overrides; False if the record is missing or cannot be read."""
     try:
         return read_yaml(record) == overrides
     except (FileNotFoundError, UserError):
@@ -143,13 +152,13 @@ def is_sweep_of(record: Path, overrides: list[str]) -> bool:
 
 
 def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
-    """Overrides that also set the run folder and the checkpoint."""
+    """Return the overrides with the run folder and the checkpoint added."""
     kept = without(overrides, "hydra.run.dir", "resume")
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 
 
 def folder_of(cfg: DictConfig, mode: str) -> str:
-    """The folder of a "run" or "sweep" in a composed configuration."""
+    """Return the folder in a composed configuration; mode is "run" or "sweep"."""
     HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in the folder's name
     return str(cfg.hydra[mode].dir)
 
@@ -158,7 +167,10 @@ def folder_of(cfg: DictConfig, mode: str) -> str:
 
 
 def create_folder(folder: Path, named: bool) -> Path:
-    """Create and lock a run folder. A folder that the user named must be empty; others get a suffix if they exist."""
+    """Create and lock a run folder, and return its path.
+
+    A folder that the user has named must be empty. Otherwise a suffix makes the name unique.
+    """
     if global_rank() != 0:
         return folder
     if named:
@@ -175,11 +187,11 @@ def create_folder(folder: Path, named: bool) -> Path:
             return free
         except FileExistsError:
             continue
-    raise UserError(f"{folder}: no free name; 999 runs of this name exist already")
+    raise UserError(f"{folder}: 999 runs with this name exist already; use another name")
 
 
 def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
-    """The checkpoint to resume from in a folder that may not exist; None after creating it."""
+    """Return the checkpoint to resume from. If the folder does not exist, create it and return None."""
     if (folder / run_folder.CONFIG).exists():
         return checkpoint_to_resume(folder, cfg)
     create_folder(folder, named=True)
@@ -187,7 +199,7 @@ def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
 
 
 def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
-    """The checkpoint to resume from in a run folder; None if the run has none and starts again.
+    """Return the checkpoint of a run to resume from; None if the run has no checkpoint and starts again.
 
     Raises:
         UserError: its configuration differs, or all its checkpoints are damaged.
@@ -204,7 +216,7 @@ def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
 
 
 def clear_logs(run: Path) -> None:
-    """Remove the logs of a run that ended before its first checkpoint, since it starts again."""
+    """Remove the logs of a run that starts again, because it ended before its first checkpoint."""
     if global_rank() == 0:
         (run / run_folder.METRICS).unlink(missing_ok=True)
         for events in run.glob("events.out.tfevents.*"):
@@ -212,7 +224,7 @@ def clear_logs(run: Path) -> None:
 
 
 def is_unfinished(checkpoint: Path, cfg: DictConfig) -> bool:
-    """Whether a checkpoint has reached neither the images nor the minutes of a configuration."""
+    """Return whether a checkpoint is below both the images and the minutes of a configuration."""
     saved = checkpoints.read_sidecar(checkpoint)
     enough_images = cfg.images is not None and saved["images"] >= cfg.images
     enough_minutes = cfg.minutes is not None and (saved.get("seconds") or 0) >= 60 * cfg.minutes

@@ -3,14 +3,15 @@
 runs/NAME/  config.yaml          the resolved configuration
             overrides.yaml       the overrides of the command line
             environment.jsonl    one line per start: git revision, package versions, machine
-            metrics.jsonl        one line per logged step, against images seen; TensorBoard's events have the same
-            evaluation.jsonl     one line per number that gan evaluate has measured
+            metrics.jsonl        one line per logged step, with the images seen; the same values as in TensorBoard
+            evaluation.jsonl     one line per score of gan evaluate
             samples/             reals.png, and a grid of fixed latents for each logged number of images seen
-            recognition/         the classifier that gan recognize fit has trained
+            recognition/         the classifier written by gan recognize fit
             checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json
             .lock                the process that trains into the folder (`gan.run.lock`)
 
-A run folder may be untrusted: reading is limited and checked, and no name in it leads out of the folder.
+A run folder may come from an untrusted source: sizes are limited, contents are checked, and names in its files never
+lead out of the folder.
 `gan.run.checkpoints` handles checkpoints, `gan.run.metrics` the log.
 """
 
@@ -33,11 +34,11 @@ CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 RECOGNITION = "recognition"
 LOCK = ".lock"
-DECISION = ".decision.json"  # of rank 0, for the other ranks
+DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 
 
 def refuse_links(run: Path) -> None:
-    """Raise UserError if a part of a run folder is a link: training would write, prune or remove its target."""
+    """Raise UserError if a file or folder of a run is a link, because training would write to or remove its target."""
     for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, EVALUATION, CHECKPOINTS, SAMPLES):
         if (run / name).is_symlink():
             raise UserError(
@@ -46,7 +47,7 @@ def refuse_links(run: Path) -> None:
 
 
 def read_config(run: Path) -> dict[str, Any]:
-    """The configuration of a run.
+    """Return the configuration of a run.
 
     Raises:
         UserError: there is none, or it cannot be read.
@@ -62,7 +63,7 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def read_choices(run: Path) -> dict[str, str | float | bool]:
-    """The overrides of a run by option, without those of Hydra, loggers and callbacks."""
+    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
     words = read_yaml(run / OVERRIDES) if (run / OVERRIDES).exists() else None
     pairs = (word.lstrip("+~").partition("=") for word in words or [])
     typed = {

@@ -1,4 +1,4 @@
-"""The parts and the state of a GAN in training; `gan.training.module` has the training step."""
+"""The parts and the state of a GAN during training; `gan.training.module` has the training step."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class Base(Previews, LightningModule):
         generator, discriminator, loss, penalties, augment: see `gan.contracts`.
         generator_optimizer, discriminator_optimizer: called with the parameters, return an Optimizer.
         batch_size: images per batch, over all ranks.
-        seed: of latents, augmentation and all other random numbers of training.
+        seed: seed of latents, augmentation and all other random numbers of training.
         n_critic: discriminator updates per generator update.
-        ema_half_life: of the EMA generator, in images.
+        ema_half_life: half-life of the EMA generator, in images.
         ema_warmup: the half-life is at most this fraction of the images seen.
         log_interval: images between two lines of losses, which are means over the interval.
-        schedules: `images seen -> value` of options of an optimizer, {"generator_optimizer": {"lr": ...}}, or of
-            attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
+        schedules: functions `images seen -> value` for options of an optimizer, {"generator_optimizer": {"lr": ...}},
+            or for attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
         micro_batch: images per forward pass on a device. Gradients are accumulated over the micro-batches of a batch.
-            BatchNorm and minibatch standard deviation see one micro-batch.
-        power_ema: widths of further averages of the generator (`PowerEMA`), compared at the end of the run.
-        compile: backend of torch.compile for both networks; None: no compilation.
+            BatchNorm and minibatch standard deviation use the images of one micro-batch.
+        power_ema: widths of additional averages of the generator (`PowerEMA`), compared at the end of the run.
+        compile: backend of torch.compile for both networks; None disables compilation.
 
     Raises:
-        UserError: a part lacks a member, parts do not fit each other, a count is less than 1.
+        UserError: a part lacks a member, parts are incompatible, or a count is less than 1.
     """
 
     generator: Any  # nn.Module would hide the members of the contracts
@@ -48,8 +48,8 @@ class Base(Previews, LightningModule):
     loss: Any
     penalties: Any
     augment: Any
-    needs_pairs = False  # each image of the data must have its ground truth
-    judges_alone = True  # the discriminator sees one image without its input
+    needs_pairs = False  # whether each image of the data must have its ground truth
+    judges_alone = True  # whether the discriminator sees an image without the input of the translation
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Base(Previews, LightningModule):
         return self.trainer.global_step * self.batch_size
 
     def log_losses(self) -> None:
-        """Log the means since the last line; raise Diverged, on all ranks, where they show that training has failed."""
+        """Log the means since the last line; raise Diverged on all ranks if they show that training has failed."""
         self.log_scalars(self.loss_log.line(self.images_seen))
         self.loss_log.check(self.trainer, self.images_seen)
 

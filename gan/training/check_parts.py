@@ -1,4 +1,4 @@
-"""Whether the parts of a model are what `gan.contracts` asks for, and fit each other."""
+"""Check that the parts of a model fulfill `gan.contracts` and fit each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gan.contracts import Augment, Discriminator, Loss, Penalty, check
 
 
 def check_parts(generator: Any, discriminator: Any, loss: Any, penalties: Mapping[str, Any], augment: Any) -> None:
-    """Raise UserError where a part lacks a member of its contract, or two parts exclude each other."""
+    """Raise UserError if a part lacks a member of its contract, or if two parts are incompatible."""
     check(discriminator, Discriminator, "model.discriminator")
     check(loss, Loss, "loss")
     for name, penalty in penalties.items():
@@ -22,7 +22,7 @@ def check_parts(generator: Any, discriminator: Any, loss: Any, penalties: Mappin
     if required != head:
         raise UserError(
             f"loss {type(loss).__name__} needs model.discriminator.head={required or 'null'}, "
-            f"and {type(discriminator).__module__} has head={head or 'null'}"
+            f"but {type(discriminator).__module__} has head={head or 'null'}"
         )
     if hasattr(augment, "feedback") and not getattr(loss, "signed_logits", True):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Exponential moving averages of the generator's weights, which generate the images that users see."""
+"""Exponential moving averages of the generator's weights. All images for users are generated with them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class EMA(nn.Module):
     The half-life is at most `warmup` times the images seen (Karras et al., 2020, arXiv:2006.06676).
 
     Args:
-        half_life: images after which the contribution of a weight has halved.
-        warmup: largest half-life as a fraction of the images seen; 0: no averaging.
+        half_life: images after which the contribution of old weights has halved.
+        warmup: largest half-life as a fraction of the images seen; 0 disables averaging.
     """
 
     def __init__(self, model: nn.Module, half_life: float, warmup: float = 0.05) -> None:
@@ -31,22 +31,30 @@ class EMA(nn.Module):
         self.tensors: tuple[list[Tensor], ...] | None = None  # see `gather`
 
     def decay(self, images: int, seen: int) -> float:
-        """The factor of the old average at an update."""
+        """Return the factor of the old average at an update."""
         return 0.5 ** (images / max(min(self.half_life, self.warmup * seen), 1e-8))
 
     @torch.no_grad()
     def update(self, model: nn.Module, images: int, seen: int) -> None:
-        """Update the average with `model`, `images` after the last update and at `seen` images in total."""
+        """Update the average with the weights of `model`.
+
+        Args:
+            images: number of images since the last update.
+            seen: total number of images seen.
+        """
         if self.tensors is None:
             self.tensors = self.gather(model)
         mine, theirs, my_buffers, their_buffers = self.tensors
         torch._foreach_lerp_(mine, theirs, 1 - self.decay(images, seen))
         if my_buffers:
-            # BatchNorm's statistics of the training generator, until they are re-estimated.
+            # Copy BatchNorm's statistics of the training generator. They are re-estimated before use.
             torch._foreach_copy_(my_buffers, their_buffers)
 
     def gather(self, model: nn.Module) -> tuple[list[Tensor], ...]:
-        """Parameters and buffers of both networks. Collecting them costs more than averaging a small network."""
+        """Return the parameters and buffers of both networks.
+
+        They are stored, because collecting them takes longer than averaging a small network.
+        """
         networks = self.module, model
         parameters = ([parameter.detach() for parameter in network.parameters()] for network in networks)
         return (*parameters, *(list(network.buffers()) for network in networks))
@@ -57,17 +65,17 @@ class EMA(nn.Module):
 
 
 class PowerEMA(EMA):
-    """Average with the profile t^gamma over the images seen t, so that its length grows with the run.
+    """Average whose weights are proportional to t^gamma, with t the images seen, so that its length grows with the run.
 
     Karras et al., "Analyzing and Improving the Training Dynamics of Diffusion Models", 2024, arXiv:2312.02696, section
-    3.1: beta(t) = (1 - images / t)^(gamma + 1). Each width costs a copy of the network; the best one is
-    chosen after the run.
+    3.1: beta(t) = (1 - images / t)^(gamma + 1). Each width needs a copy of the network. The best width is selected
+    after the run.
 
     Args:
         width: sigma_rel, the standard deviation of the profile as a fraction of the run; published: 0.05, 0.10.
 
     Raises:
-        UserError: the width is not greater than 0 and less than 0.28, the width of an unweighted mean.
+        UserError: the width is not between 0 and 0.28, the width of an unweighted mean.
     """
 
     def __init__(self, model: nn.Module, width: float) -> None:
@@ -80,7 +88,7 @@ class PowerEMA(EMA):
 
 
 def exponent(width: float) -> float:
-    """The gamma of a width: sigma^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))."""
+    """Return the gamma of a width: sigma^2 = (gamma + 1) / ((gamma + 2)^2 (gamma + 3))."""
     if not 0 < width < 12**-0.5:
         raise UserError(f"model.power_ema: {width} is not between 0 and 0.28; published widths are [0.05,0.1]")
     t = width**-2  # gamma^3 + 7 gamma^2 + (16 - t) gamma + 12 - t = 0

@@ -1,6 +1,6 @@
-"""Warnings that every run would print, and that need no action. Also used by the tests."""
+"""Warnings that every run would print and that need no action. The tests use this list too."""
 
-EXPECTED_WARNINGS = (  # patterns of the message
+EXPECTED_WARNINGS = (  # regular expressions of messages
     ".*does not have many workers.*",  # batches are loaded from memory
     ".*in eval mode at the start of training.*",  # the EMA generator
     ".*no pre-optimization state.*",  # Lightning #20947

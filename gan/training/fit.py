@@ -1,4 +1,4 @@
-"""One run, from instantiated parts to the objective of a sweep."""
+"""Run a training: from instantiated parts to the objective of a sweep."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def fit(
     """Train to `images` or `minutes`, and return the objective; exit with 143 or 130 after SIGTERM or Ctrl-C.
 
     Args:
-        notes: lines about the configuration to print.
+        notes: lines about the configuration, which are printed.
 
     Returns:
         The objective; inf if there was no evaluation, or if the run diverged in a sweep.
 
     Raises:
-        Diverged: outside of a sweep.
+        Diverged: training has diverged, outside of a sweep.
         UserError: the last checkpoint could not be saved, or a part has a wrong configuration.
     """
     for message in EXPECTED_WARNINGS:
@@ -103,7 +103,7 @@ def fit(
         if dist.is_initialized():
             dist.destroy_process_group()
     if child:
-        return math.inf  # nobody reads it
+        return math.inf  # this value is not used
     if storage.failure:
         raise UserError(storage.failure)
     if interrupt.signal:
@@ -120,11 +120,11 @@ def build_trainer(
     storage: AtomicCheckpointIO,
     interrupt: Interrupt,
 ) -> Trainer:
-    """The Trainer with its callbacks, loggers and plugins."""
+    """Return the Trainer with its callbacks, loggers and plugins."""
     parts = callbacks(cfg.callback)
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
-        print_line("callback= has no checkpoint: this run can neither be resumed nor generate images")
+        print_line("note: callback= has no checkpoint, so this run cannot be resumed or generate images")
     try:
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
@@ -139,23 +139,23 @@ def build_trainer(
 
 
 def objective(run: Path, cfg: DictConfig) -> float:
-    """The number that a sweep minimizes; print a line if its name was never logged."""
+    """Return the value that a sweep minimizes; print a line if its name was never logged."""
     value = logged_objective(run, cfg.objective, cfg.objective_mode)
     if value == math.inf:
         lines = read_metrics(run / run_folder.METRICS)
         names = sorted({name for line in lines for name in line} - {"images", "time"})
         if cfg.objective not in names:
-            print_line(f"objective={cfg.objective}: was not logged; choose from {', '.join(names)}")
+            print_line(f"objective={cfg.objective}: not logged; choose from {', '.join(names)}")
     return value
 
 
 def timers(minutes: float | None) -> list[Callback]:
-    """The callback that ends a run after `minutes`, if they are given."""
+    """Return a callback that ends the run after `minutes`; an empty list if they are None."""
     return [] if minutes is None else [Timer(duration=timedelta(minutes=minutes))]
 
 
 def callbacks(configured: DictConfig) -> list[Any]:
-    """The callbacks of a configuration."""
+    """Return the callbacks of a configuration."""
     return [instantiate(callback) for callback in configured.values()]
 
 
@@ -168,17 +168,17 @@ def log_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]
 
 
 def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:
-    """Fill the cache before further processes start, so that an error of the user ends one process only."""
+    """Fill the cache before other processes start, so that an error in the data ends only one process."""
     per_rank_batch_size(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
 
 
 def load_weights(model: GAN, source: Path) -> None:
-    """Load the weights, and nothing else, of a checkpoint or of a run's best checkpoint.
+    """Load only the weights of a checkpoint, or of a run's best checkpoint.
 
     Raises:
-        UserError: there is none, or it belongs to another model.
+        UserError: the checkpoint does not exist, or belongs to another model.
     """
     state = load(checkpoints.find_checkpoint(source))["state_dict"]
     state |= {name: value for name, value in model.state_dict().items() if name.startswith("pools.")}  # not weights
@@ -190,7 +190,7 @@ def load_weights(model: GAN, source: Path) -> None:
 
 
 def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
-    """Print the run folder, the numbers of parameters, the devices, and what to be aware of."""
+    """Print the run folder, the numbers of parameters, the devices, and notes."""
     if not trainer.is_global_zero:
         return
     counts = [
@@ -201,6 +201,6 @@ def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path
     print_line(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}")
     normalized = any(isinstance(part, _BatchNorm) for part in model.modules())
     if normalized and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
-        print_line("BatchNorm uses each process's part of the batch; torch synchronizes it on GPUs only")
+        print_line("note: BatchNorm uses the part of the batch in each process; torch synchronizes it on GPUs only")
     if model.config["data"].get("labels") and not len(model.class_counts):
-        print_line("this model has no classes; data.labels is ignored")
+        print_line("note: this model has no classes; data.labels is ignored")

@@ -1,8 +1,8 @@
-"""A pool of earlier generated images, which keep the discriminator from forgetting them.
+"""A pool of earlier generated images, so that the discriminator does not forget them.
 
 Shrivastava et al., "Learning from Simulated and Unsupervised Images through Adversarial Training", 2017,
-arXiv:1612.07828, section 2.3, as in CycleGAN: until the pool is full, each image is stored and returned. Then with
-probability 1/2 an image replaces a stored one, which is returned instead.
+arXiv:1612.07828, section 2.3, as in CycleGAN: until the pool is full, each image is stored and returned. After that,
+each image replaces a stored one with probability 1/2, and the stored one is returned instead.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gan.common.errors import at_least
 
 
 class ImagePool(nn.Module):
-    """Stores up to `size` images; 0: returns its input.
+    """Stores up to `size` images. With size 0 it returns its input.
 
     Checkpoints contain the stored images. Random numbers depend on the seed and the number of images seen.
     """
@@ -31,7 +31,7 @@ class ImagePool(nn.Module):
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
-        """Images (N, C, H, W) -> images of the same shape, each itself or an earlier one."""
+        """Return for each image (N, C, H, W) the image itself or an earlier one."""
         generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", int(self.seen)))
         self.seen += len(images)
         self.stored = [image.to(images.device) for image in self.stored]  # checkpoints are loaded on the CPU

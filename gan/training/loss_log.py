@@ -77,5 +77,5 @@ class LossLog:
 
 
 def finite_mean(terms: Tensor) -> float:
-    """The mean of the finite terms; nan if there are none."""
+    """Return the mean of the finite terms; nan if there are none."""
     return float(terms[terms.isfinite()].mean())

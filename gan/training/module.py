@@ -1,7 +1,7 @@
-"""GAN training: discriminator and generator updates in turn, for all recipes.
+"""GAN training: alternating discriminator and generator updates, for all recipes.
 
-The parts come from the configuration; `gan.contracts` says what each must offer. A different formula is a different
-part. A different order of updates is a subclass of `GAN`.
+The parts come from the configuration; `gan.contracts` defines their interfaces. For a different formula, write another
+part. For a different order of updates, write a subclass of `GAN`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class GAN(Base):
         self.loss_log.add({SKIPPED + "discriminator": skipped, **terms})
         self.update_logit_stats(step, parts)
 
-        # Generator: the same after every n_critic batches, with an input of its own. Then average its weights.
+        # Generator: the same after every n_critic batches, with new latents. Then update the averages of its weights.
         if (step.batch + 1) % self.n_critic == 0:
             if self.n_critic > 1:
                 self.renew_input(step)
@@ -80,12 +80,12 @@ class GAN(Base):
             self.log_losses()
 
     def make_step(self, batch: dict[str, Tensor]) -> Any:
-        """Return the step of a batch. Its random numbers depend on (seed, batch) alone, so that resume is exact."""
+        """Return the step of a batch. Its random numbers depend only on (seed, batch), so that resuming is exact."""
         shared = self.parts_of(batch["image"], batch)
         return LatentStep(z=self.latents(shared["batch"], "discriminator"), **shared)
 
     def parts_of(self, real: Tensor, batch: dict[str, Tensor]) -> dict[str, Any]:
-        """Seed the batch, and return the fields of its step that do not depend on what the generator takes."""
+        """Seed the batch, and return the fields of its step that are the same for generators and translators."""
         number = self.trainer.global_step
         seed_global(self.device, seed_of(self.seed, "global", number, self.global_rank))
         real = to_float(real)
@@ -101,7 +101,7 @@ class GAN(Base):
         }
 
     def latents(self, number: int, stream: str) -> Tensor:
-        """This rank's latents (N, latent_dim) of batch `number`."""
+        """Return this rank's latents (N, latent_dim) of batch `number`."""
         return normal(self, number, stream, self.generator.latent_dim)
 
     def renew_input(self, step: Any) -> None:
@@ -109,7 +109,7 @@ class GAN(Base):
         step.z = self.latents(step.batch, "generator")
 
     def discriminator_loss(self, step: Any) -> dict[str, Tensor]:
-        """Terms of the discriminator's loss by name; their sum is minimized."""
+        """Return the terms of the discriminator's loss by name. Their sum is minimized."""
         step.passes = {}
         step.real_logits = self.judge(step, "real", step.real)
         step.fake_logits = self.judge(step, "fake", self.fakes_for_discriminator(step))
@@ -117,7 +117,7 @@ class GAN(Base):
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
 
     def judge(self, step: Any, name: str, images: Tensor) -> Logits:
-        """D's logits of the images; the pass is kept in the step where a penalty that is due differentiates it."""
+        """Return D's logits of the images. The pass is kept in the step if a penalty that is due differentiates it."""
         parts = [part for part in self.penalties.values() if getattr(part, "differentiates", None) == name]
         if autocast_dtype(images) != torch.float16 and any(self.is_due(part, step) for part in parts):
             step.passes[name] = differentiable_pass(step, images)
@@ -126,12 +126,12 @@ class GAN(Base):
         return logits
 
     def fakes_for_discriminator(self, step: Any) -> Tensor:
-        """The generated images that the discriminator is trained on."""
+        """Return the generated images that the discriminator is trained on."""
         fakes: Tensor = step.fake.detach()
         return fakes
 
     def auxiliary(self, step: Any) -> dict[str, Tensor]:
-        """The discriminator's further losses, such as reconstruction of its input."""
+        """Return the discriminator's auxiliary losses by name, such as the reconstruction of its input."""
         if not hasattr(step.discriminator, "auxiliary"):
             return {}
         fake = step.augmented(step.fake.detach())
@@ -139,7 +139,7 @@ class GAN(Base):
         return {f"loss/{name}": term for name, term in terms.items()}
 
     def generator_loss(self, step: Any) -> dict[str, Tensor]:
-        """Terms of the generator's loss by name; their sum is minimized."""
+        """Return the terms of the generator's loss by name. Their sum is minimized."""
         step.fake_logits = step.critic(step.fake)
         if self.loss.needs_real_logits:
             with torch.no_grad():
@@ -148,7 +148,10 @@ class GAN(Base):
         return {"loss/generator": loss, **self.penalty_terms("generator", step)}
 
     def penalty_terms(self, network: str, step: Any) -> dict[str, Tensor]:
-        """Penalties of a network. Lazy ones are 0 except in every `interval`-th update, where they count that often."""
+        """Return the penalties of a network by name.
+
+        A lazy penalty is computed in every `interval`-th update and multiplied by `interval`; otherwise it is 0.
+        """
         return {
             f"penalty/{name}": part.interval * part(step) if self.is_due(part, step) else step.real.new_zeros(())
             for name, part in self.penalties.items()
@@ -156,17 +159,17 @@ class GAN(Base):
         }
 
     def is_due(self, penalty: Any, step: Any) -> bool:
-        """Whether the penalty's network has had a multiple of its interval of updates."""
+        """Return whether the number of updates of the penalty's network is a multiple of its interval."""
         updates: int = step.batch // self.n_critic if penalty.network == "generator" else step.batch
         return updates % penalty.interval == 0
 
     def accumulate(self, losses: dict[str, Tensor], fraction: float, terms: dict[str, Tensor]) -> None:
-        """Add the gradients of a micro-batch's loss, and its terms to `terms`.
+        """Accumulate the gradients of a micro-batch, and add its losses to `terms`.
 
         Args:
-            fraction: of the batch that the micro-batch is.
+            fraction: fraction of the batch that is in the micro-batch.
         """
-        # Outside of autocast: what was computed in fp32 goes backward in fp32.
+        # Disable autocast, so that operations computed in fp32 have a backward pass in fp32.
         with torch.autocast(self.device.type, enabled=False):
             self.manual_backward(functools.reduce(torch.add, losses.values()) * fraction)
         for name, loss in losses.items():
@@ -174,7 +177,7 @@ class GAN(Base):
 
     @torch.no_grad()
     def update_logit_stats(self, step: Any, parts: Sequence[Any]) -> None:
-        """Log the fraction of pairs whose real image has the higher logit, and give the logits to the augmentation."""
+        """Log the fraction of pairs whose real image has the higher logit, and pass the logits to the augmentation."""
         real, fake = ([per_image(getattr(part, name)) for part in parts] for name in ("real_logits", "fake_logits"))
         step.real_logits, step.fake_logits = torch.cat(real), torch.cat(fake)
         self.loss_log.add({"health/accuracy": (step.real_logits > step.fake_logits).float().mean()})

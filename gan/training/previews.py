@@ -1,4 +1,4 @@
-"""Images of the EMA generator while it trains: what callbacks show and measure."""
+"""Images of the EMA generator during training, which callbacks show and measure."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ class Previews:
     class_counts: Tensor
     trainer: Any
     images_seen: Any
-    estimated_at = -1  # images seen when the statistics of the EMA generator's BatchNorm were estimated
+    estimated_at = -1  # images seen when BatchNorm's statistics of the EMA generator were last estimated
 
     @property
     def data(self) -> Any:
         return self.trainer.datamodule
 
     def averaged_generator(self, average: EMA | None = None) -> nn.Module:
-        """The EMA generator in eval mode, or another average, with BatchNorm statistics of its present weights."""
+        """Return the EMA generator, or another average, in eval mode, with BatchNorm statistics of its weights."""
         if average is not None:
             reestimate_batch_norm(average.module, self.generator.latent_dim, self.class_counts)
             return average.module
@@ -38,7 +38,7 @@ class Previews:
         return self.ema.module
 
     def preview(self, n: int) -> Tensor:
-        """At most n images of fixed latents; with classes, the same latents for each class, one class after another."""
+        """Return at most n images of fixed latents. With classes, each class in turn has the same latents."""
         classes = len(self.class_counts)
         if not classes:
             return self.synthesize(range(PREVIEW_SEED, PREVIEW_SEED + n), self.averaged_generator())
@@ -48,26 +48,26 @@ class Previews:
         return generate(self.averaged_generator(), z, label)
 
     def columns(self, n: int) -> int | None:
-        """Images per row of a grid of `preview`: one class per row; None: a square grid."""
+        """Return the number of images per row in a grid of `preview`: one class per row; None for a square grid."""
         classes = len(self.class_counts)
         return n // classes if classes else None
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
-        """Every `ranks`-th of n images to measure, from number `rank` on, of the EMA generator or another average."""
+        """Return images `rank`, `rank + ranks`, ... of n images of the EMA generator or another average, to measure."""
         return self.synthesize(range(FAKES_SEED + rank, FAKES_SEED + n, ranks), self.averaged_generator(average))
 
     def fake_labels(self, n: int) -> Tensor | None:
-        """Classes (n,) of n `fakes`; None without classes."""
+        """Return the classes (n,) of n `fakes`; None without classes."""
         return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
 
     def num_eval_images(self, n: int) -> int:
-        """Number of images to measure where n are wanted."""
+        """Return the number of images to measure if n are requested."""
         return n
 
     def scores(self, fakes: Tensor) -> dict[str, float]:
-        """Further scores of all `fakes`, by name."""
+        """Return additional scores of all `fakes`, by name."""
         return {}
 
     def synthesize(self, seeds: range, network: nn.Module) -> Tensor:
-        """Images of seeds."""
+        """Return the images that a network generates for seeds."""
         return generate(network, latents(seeds, self.generator.latent_dim), classes_of(seeds, self.class_counts))

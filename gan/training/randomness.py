@@ -1,6 +1,6 @@
-"""Random numbers of a batch of all ranks: functions of (seed, stream, batch). Each rank takes its rows.
+"""Random numbers of a batch over all ranks, which depend only on (seed, stream, batch). Each rank takes its rows.
 
-Two ranks together see what one rank would see, and a resumed run sees what an uninterrupted one would see.
+Therefore two ranks together use the same numbers as one rank, and a resumed run the same as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from gan.common.clock import seed_of
 
 
 def normal(model: Any, number: int, stream: str, size: int) -> Tensor:
-    """Standard normal numbers (rows of this rank, size) of batch `number`."""
+    """Return standard normal numbers (rows of this rank, size) for batch `number`."""
     return rows(
         model, torch.randn(model.batch_size, size, generator=random(model, stream, number), device=model.device)
     )
 
 
 def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Tensor]:
-    """The augmentation's random numbers of batch `number`, (rows of this rank, ...) each; {} without one."""
+    """Return the augmentation's random numbers (rows of this rank, ...) for batch `number`; {} without augmentation."""
     if model.augment is None:
         return {}
     draws = model.augment.draw(model.batch_size, size, random(model, "augment", number))
@@ -29,7 +29,7 @@ def augmentation(model: Any, number: int, size: tuple[int, int]) -> dict[str, Te
 
 
 def rows(model: Any, x: Tensor) -> Tensor:
-    """This rank's rows of a tensor of the batch of all ranks."""
+    """Return this rank's rows of a tensor for the batch of all ranks."""
     n = len(x) // model.trainer.world_size
     return x[model.global_rank * n :][:n]
 
@@ -39,7 +39,7 @@ def random(model: Any, stream: str, number: int) -> torch.Generator:
 
 
 def seed_global(device: torch.device, seed: int) -> None:
-    """Seed the global generators, which dropout draws from. torch.manual_seed also visits absent devices: 0.5 ms."""
+    """Seed the global generators, which dropout uses. torch.manual_seed takes 0.5 ms, because it tries all devices."""
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         torch.cuda.manual_seed(seed)

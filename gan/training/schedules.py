@@ -15,13 +15,13 @@ SHAPES = ("linear", "cosine")
 
 
 class Schedule:
-    """Goes from `start` to `end` within `images` images and stays at `end`.
+    """A value that changes from `start` to `end` within `images` images and then stays at `end`.
 
     Args:
         start, end: two numbers, or two lists of equal length, such as Adam's betas.
         images: length in images.
-        shape: "linear", or "cosine": the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
-        warmup: images within which a factor on the value rises linearly from 0 to 1; for learning rates.
+        shape: "linear", or "cosine" for the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
+        warmup: number of images in which a factor on the value rises linearly from 0 to 1, for learning rates.
 
     Raises:
         UserError: the shape is unknown, a number of images is too small, or `start` and `end` differ in length.
@@ -36,7 +36,7 @@ class Schedule:
         warmup: int = 0,
     ) -> None:
         if shape not in SHAPES:
-            raise UserError(f"model.schedules: shape={shape}: {' or '.join(SHAPES)}")
+            raise UserError(f"model.schedules: shape={shape}: use {' or '.join(SHAPES)}")
         self.start, self.end = np.asarray(start, float), np.asarray(end, float)
         if self.start.shape != self.end.shape:
             raise UserError(
@@ -47,7 +47,7 @@ class Schedule:
         self.warmup = at_least("model.schedules: warmup", warmup, 0)
 
     def __call__(self, seen: int) -> float | list[float]:
-        """The value after `seen` images."""
+        """Return the value after `seen` images."""
         fraction = min(seen / self.images, 1.0)
         if self.shape == "cosine":
             fraction = (1 - math.cos(math.pi * fraction)) / 2
@@ -57,15 +57,15 @@ class Schedule:
 
 
 def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], Any]]:
-    """Schedules by dotted path, such as "penalties.r1.weight"."""
+    """Return schedules by dotted path, such as "penalties.r1.weight"."""
     return flatten(schedules) if schedules else {}
 
 
 def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any) -> None:
-    """Set each scheduled value of a model to that of the images it has seen.
+    """Set the scheduled values of a model according to the images it has seen.
 
     Raises:
-        UserError: a path leads to no value, or to one of another shape.
+        UserError: a path leads to no value, or to a value with another shape.
     """
     options = {
         "generator_optimizer": generator_optimizer.param_groups[0],
@@ -76,7 +76,7 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
         where, _, name = path.rpartition(".")
         group, _, part = where.partition(".")
         if (group == "penalties" and part not in model.penalties) or (group == "augment" and adaptive):
-            continue  # a recipe's schedule of a part that this run does not have
+            continue  # the recipe schedules a part that this run lacks
         value = schedule(model.images_seen)
         try:
             owner = options[where] if where in options else vars(model.get_submodule(where))
@@ -88,10 +88,10 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
 
 
 def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str]) -> Iterator[str]:
-    """Remove schedules whose value the command line sets, and yield a line for each.
+    """Remove schedules of values that the command line sets, and yield a line for each.
 
     Args:
-        schedules: by dotted path; changed in place.
+        schedules: schedules by dotted path; changed in place.
         typed: words of the command line, such as model.generator_optimizer.lr=1e-4 or augment=diffaugment.
     """
     options = {word.lstrip("+~").partition("=")[0] for word in typed}

@@ -1,7 +1,7 @@
 """Training of translators, which map images a to images b (style transfer).
 
-Losses, augmentation, averages and schedules are those of all recipes. A penalty determines which content of `a` the
-translation keeps: `reconstruction` with known ground truth (pix2pix), `patch_nce` (CUT), `cycle` and `identity`
+Losses, augmentation, averages and schedules are the same as for generators. A penalty determines which content of `a`
+the translation keeps: `reconstruction` with known ground truth (pix2pix), `patch_nce` (CUT), or `cycle` and `identity`
 (CycleGAN).
 """
 
@@ -22,15 +22,15 @@ from gan.training.module import GAN
 from gan.training.randomness import rows
 from gan.training.translation_previews import TranslationPreviews
 
-FITTED_IMAGES = 500  # of each domain, for a closed form
+FITTED_IMAGES = 500  # images of each domain for fitting a closed form
 
 
 class Translator(TranslationPreviews, GAN):
     """Trains a generator that maps images a to images like b.
 
     Args:
-        closed_form: color transfer (`gan.metrics.color_transfer`) with which a new generator is initialized; None: with
-            the identity.
+        closed_form: color transfer (`gan.metrics.color_transfer`) for initializing a new generator; None initializes it
+            with the identity.
     """
 
     step_type: type[TranslationStep] = TranslationStep
@@ -60,7 +60,7 @@ class Translator(TranslationPreviews, GAN):
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
-        """Fit the closed form to the colors of the data; raise UserError where one domain has none."""
+        """Fit the closed form to the colors of the data; raise UserError if all images of a domain are transparent."""
         if self.closed_form is None:
             return
         data.setup("fit")
@@ -88,10 +88,10 @@ class CycleGAN(Translator):
     Zhu et al., 2017, arXiv:1703.10593. Both networks are `gan.networks.bidirectional.Bidirectional`.
 
     Args:
-        pool_size: generated images per direction that the discriminator may see again.
+        pool_size: number of generated images per direction that are stored and shown to the discriminator again.
     """
 
-    num_translations = 2  # the translation, and this translated back
+    num_translations = 2  # the translation, and the translation back
 
     def __init__(self, *args: Any, pool_size: int = 50, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -118,7 +118,7 @@ class CycleGAN(Translator):
         return a2b
 
     def fakes_for_discriminator(self, step: CycleStep) -> Tensor:
-        """Present and earlier generated images, from one pool over all ranks."""
+        """Return present and earlier generated images from one pool for all ranks."""
         fakes: Any = self.all_gather(step.fake.detach())  # (ranks, N, C, H, W), or (N, C, H, W) with one rank
         return rows(self, step.pool(fakes.view(-1, *step.fake.shape[1:])))
 
@@ -140,5 +140,5 @@ class CycleGAN(Translator):
 
 
 def summed(first: dict[str, Tensor], second: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Sums of terms by name."""
+    """Return the sums of terms with the same name."""
     return {name: first[name] + second[name] for name in first}

@@ -1,4 +1,4 @@
-"""Translations of the EMA generator while it trains: what callbacks show and measure."""
+"""Translations by the EMA generator during training, which callbacks show and measure."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class TranslationPreviews:
 
     ema: EMA
     data: Any
-    num_translations = 1  # images that `translations` makes of one
+    num_translations = 1  # number of images that `translations` returns per image
 
     def averaged_generator(self, average: EMA | None = None) -> nn.Module:
-        """The EMA generator in eval mode, or another average. It has no statistics to estimate."""
+        """Return the EMA generator, or another average, in eval mode. Translators have no statistics to estimate."""
         return (average or self.ema).module
 
     def translate(self, network: nn.Module, images: Tensor) -> Tensor:
         return translate_each(network, images)
 
     def chosen(self, images: Callable[[int, bool], Tensor], n: int) -> Tensor:
-        """Exactly n images: held-out ones where there are some, repeated where there are too few.
+        """Return exactly n images: held-out images if there are any, repeated if there are too few.
 
         Args:
             images: a method of the data, such as `inputs`.
@@ -39,12 +39,15 @@ class TranslationPreviews:
         return found[torch.arange(n) % len(found)]
 
     def translations(self, images: Tensor) -> list[Tensor]:
-        """Translations of images, as a grid shows them beside the images."""
+        """Return the translations of images that a grid shows beside the images."""
         return [self.translate(self.averaged_generator(), images)]
 
     def beside(self, n: int) -> list[Tensor]:
-        """Columns of a grid: n images and their translations; then the ground truth, or, where it is unknown, images of
-        the target domain and their translations, which should not differ."""
+        """Return the columns of a grid: n images and their translations, and the ground truth.
+
+        If the ground truth is unknown, the last columns are images of the target domain and their translations, which
+        should be equal.
+        """
         images = self.chosen(self.data.inputs, n)
         columns = [images, *self.translations(images)]
         if self.has_ground_truth:
@@ -58,19 +61,19 @@ class TranslationPreviews:
 
     @property
     def num_beside(self) -> int:
-        """Number of columns of `beside`."""
+        """Return the number of columns of `beside`."""
         return 1 + self.num_translations + (1 if self.has_ground_truth else 2)
 
     def preview(self, n: int) -> Tensor:
-        """At most n images: each input is followed by the rest of its row of `beside`."""
+        """Return at most n images, row by row of `beside`."""
         return torch.stack(self.beside(max(1, n // self.num_beside)), 1).flatten(0, 1)[:n]
 
     def columns(self, n: int) -> int | None:
-        """Images per row of a grid of `preview`."""
+        """Return the number of images per row in a grid of `preview`."""
         return self.num_beside * max(1, round(n**0.5 / self.num_beside))
 
     def scores(self, fakes: Tensor) -> dict[str, float]:
-        """What the translations keep of their inputs, and their distance to the ground truth where it is known."""
+        """Return the preservation of content, and the distance to the ground truth if it is known."""
         images = self.chosen(self.data.inputs, len(fakes))
         found = content_preservation(images, fakes)
         if self.has_ground_truth:
@@ -78,10 +81,10 @@ class TranslationPreviews:
         return found
 
     def num_eval_images(self, n: int) -> int:
-        """Number of images to translate: all that there are, repeated where they are too few for a score."""
+        """Return the number of images to translate: all, or more by repetition if they are too few for a score."""
         available = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
         return max(available, NEIGHBORS + 1)
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
-        """Every `ranks`-th of n translations to measure, from number `rank` on."""
+        """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""
         return self.translate(self.averaged_generator(average), self.chosen(self.data.inputs, n)[rank::ranks])

@@ -1,4 +1,4 @@
-"""ADA: each transformation against its definition, shares, transparency, second derivatives."""
+"""ADA: each transformation agrees with its definition; probabilities, transparency, second derivatives."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gan.common.errors import UserError
 
 
 def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, int] = (16, 16)) -> dict[str, Tensor]:
-    """Draws in which one transformation alone, or each, is chosen for every image."""
+    """Return random numbers with which every image gets only one transformation, or all of them."""
     draws = ADA().draw(n, size, torch.Generator().manual_seed(seed))
     draws["chosen"] = torch.ones_like(draws["chosen"]) if only is not None else torch.zeros_like(draws["chosen"])
     if only is not None:
@@ -24,7 +24,7 @@ def draws_of(n: int, only: int | None = None, seed: int = 0, size: tuple[int, in
 
 
 def test_geometry_is_the_inverse_of_the_published_order() -> None:
-    """In plain NumPy, from the transformations as they move pixels, first to last."""
+    """Compute source positions in NumPy from the forward transformations, in order."""
     n, draws = 6, draws_of(6)
     source = ADA().source(draws, (16, 16)).numpy()
     u, g = draws["uniform"].numpy(), draws["normal"].numpy()
@@ -52,7 +52,7 @@ def test_geometry_is_the_inverse_of_the_published_order() -> None:
 
 
 def test_colors_are_the_published_ones() -> None:
-    """Step by step on straight colors in NumPy, hue and saturation by their geometric meaning."""
+    """Compute colors step by step in NumPy, with hue and saturation by their geometric meaning."""
     x = torch.rand(5, 3, 4, 4, dtype=torch.float64) * 2 - 1
     draws = draws_of(5)
     y = ADA({"color": 1.0})(x, draws).numpy()
@@ -79,7 +79,7 @@ def test_premultiplied_colors_change_as_straight_ones_do() -> None:
     assert (recolor(-torch.ones_like(x), linear, added) == -1).all()  # nothing stays nothing
 
 
-def test_gray_is_what_gray_in_color_becomes() -> None:
+def test_gray_changes_like_gray_in_color() -> None:
     x = torch.rand(4, 1, 4, 4, dtype=torch.float64) * 2 - 1
     linear, added = ADA({"color": 1.0}).colors(draws_of(4))
     in_color = recolor(x.expand(-1, 3, -1, -1), linear, added).mean(1, keepdim=True)
@@ -87,7 +87,7 @@ def test_gray_is_what_gray_in_color_becomes() -> None:
 
 
 @pytest.mark.parametrize("only", [ada.XFLIP, ada.ROTATE90, ada.XINT])
-def test_what_moves_whole_pixels_invents_no_colors(only: int) -> None:
+def test_transformations_by_whole_pixels_create_no_colors(only: int) -> None:
     x = torch.rand(8, 3, 16, 16, dtype=torch.float64)
     y = ADA()(x, draws_of(8, only))
     if only == ada.XINT:
@@ -96,14 +96,14 @@ def test_what_moves_whole_pixels_invents_no_colors(only: int) -> None:
     assert (y - x).flatten(1).norm(dim=1).gt(1).any()
 
 
-def test_other_sides_turn_by_halves() -> None:
+def test_images_that_are_not_square_are_rotated_by_180_degrees() -> None:
     turns = ADA().source(draws_of(32, ada.ROTATE90), (16, 24))
     assert {round(float(t), 3) for t in turns[:, 0, 0]} == {1.0, -1.0} and not turns[:, 0, 1].any()
 
 
 @pytest.mark.parametrize("probability", [0.0, 0.2])
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_shares(channels: int, probability: float) -> None:
+def test_fractions_of_augmented_images(channels: int, probability: float) -> None:
     x = torch.rand(300, channels, 8, 8) * 2 - 1
     augment = ADA({"cutout": 0.5, "geometry": 1.0}, probability)
     y = augment(x, augment.draw(300, (8, 8), torch.Generator().manual_seed(0)))
@@ -112,7 +112,7 @@ def test_shares(channels: int, probability: float) -> None:
 
 
 @pytest.mark.slow
-def test_it_can_be_differentiated_twice() -> None:
+def test_it_is_twice_differentiable() -> None:
     augment = ADA({"blit": 1.0, "geometry": 1.0, "color": 1.0, "cutout": 1.0})
     draws = draws_of(2, size=(6, 6))
     draws["chosen"][1, 5:] = 1

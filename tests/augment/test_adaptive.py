@@ -1,4 +1,4 @@
-"""The probability that follows D: its speed, its direction, its cap, what is saved, two ranks as one."""
+"""The adaptive probability: speed, direction, limit, saved state, and equality of two ranks and one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fed(adaptive: Adaptive, logits: Tensor, batches: range) -> float:
     return float(now)
 
 
-def test_it_rises_and_falls_at_the_speed_asked_for() -> None:
+def test_it_rises_and_falls_at_the_configured_speed() -> None:
     adaptive = Adaptive(ADA(), target=0.6, adjustment_images=1000)
     sure, unsure = torch.ones(10), torch.tensor([1.0] * 7 + [-1.0] * 3)  # r_t of 1 and of .4
     assert fed(adaptive, sure, range(3)) == 0  # every fourth batch
@@ -44,14 +44,14 @@ def test_it_is_saved_with_the_count_since_the_last_step() -> None:
     assert sides[0] == sides[1] > 0
 
 
-def test_a_batch_that_is_not_finite_says_nothing() -> None:
+def test_a_batch_that_is_not_finite_is_ignored() -> None:
     adaptive = Adaptive(ADA(), adjustment_images=1000)
     assert fed(adaptive, torch.full((10,), torch.nan), range(8)) == 0
     assert fed(adaptive, torch.ones(10), range(8, 12)) == pytest.approx(0.04)
 
 
 @pytest.mark.parametrize("inner", [ADA(), DiffAugment()])
-def test_it_steers_what_has_a_probability(inner: nn.Module) -> None:
+def test_it_adapts_any_augmentation_with_a_probability(inner: nn.Module) -> None:
     adaptive, x = Adaptive(inner), torch.rand(64, 3, 8, 8)
     for share in (0.0, 0.5):
         adaptive.probability.fill_(share)

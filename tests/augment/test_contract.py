@@ -1,4 +1,4 @@
-"""What every augmentation must do. A file in gan/augment and one in conf/augment are enough to be tested here."""
+"""Requirements for every augmentation. A new file in gan/augment and in conf/augment is tested automatically."""
 
 from __future__ import annotations
 

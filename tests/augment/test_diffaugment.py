@@ -1,4 +1,4 @@
-"""DiffAugment: ranges, transparency, second derivatives, and draws that can be shared."""
+"""DiffAugment: ranges, transparency, second derivatives, and shared random numbers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_translation_moves_by_whole_pixels_up_to_an_eighth() -> None:
     assert torch.equal(translation(x, torch.full((1, 2), 0.5)), x)
 
 
-def test_cutout_is_half_a_side_and_lies_where_it_is_drawn() -> None:
+def test_cutout_is_half_a_side_around_the_random_center() -> None:
     hole = cutout(torch.ones(1, 3, 16, 16), torch.full((1, 2), 0.5)) == 0
     assert hole.sum() == 3 * 8 * 8
     assert hole[0, 0, 4:12, 4:12].all()
@@ -56,7 +56,7 @@ def test_rgba_is_filled_with_transparent_and_stays_premultiplied() -> None:
     assert (hole[0, :, 8, 8] == -1).all()
 
 
-def test_it_can_be_differentiated_twice() -> None:
+def test_it_is_twice_differentiable() -> None:
     augment = DiffAugment()
     draws = {k: v.double() for k, v in augment.draw(2, (8, 8), random()).items()}
     x = torch.rand(2, 3, 8, 8, dtype=torch.float64, requires_grad=True)
@@ -68,7 +68,7 @@ def test_unknown_policies_are_named() -> None:
         DiffAugment(["colour"])
 
 
-def test_some_images_are_left_alone() -> None:
+def test_some_images_stay_unchanged() -> None:
     x = torch.rand(400, 3, 16, 16)
     for probability in (0.0, 0.3):
         augment = DiffAugment(probability=probability)

@@ -1,4 +1,4 @@
-"""What augments images must not show in samples: holes, after a short run, and that the count would find them."""
+"""Augmentations must not leak into samples: cutouts are counted after a short run, and the count can find them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 
 class Leaky(GAN):
-    """Augments real images alone, as an augmentation of the data does."""
+    """Augments only real images, as data augmentation does."""
 
     def discriminator_loss(self, step: Step) -> dict[str, Tensor]:
         step.real, step.augmented = step.augmented(step.real), lambda x: x
@@ -31,7 +31,7 @@ class Leaky(GAN):
 
 
 def holed(images: Tensor) -> float:
-    """Share of images with a square of half a side that is mid-gray nearly all over."""
+    """Return the fraction of images with a square of half a side that is almost entirely mid-gray."""
     gray = ((images.float() / 127.5 - 1).abs().amax(1, keepdim=True) < 0.25).float()
     return (F.avg_pool2d(gray, images.shape[2] // 2, 1).amax((1, 2, 3)) > 0.9).float().mean().item()
 
@@ -44,7 +44,7 @@ def holed(images: Tensor) -> float:
         (Leaky, DiffAugment(), True),
     ],
 )
-def test_holes_do_not_leak_into_samples(kind: type[GAN], augment: nn.Module, leaks: bool) -> None:
+def test_cutout_does_not_leak_into_samples(kind: type[GAN], augment: nn.Module, leaks: bool) -> None:
     torch.manual_seed(0)
     adam: Any = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
     networks = Generator((16, 16), width=8, latent_dim=16), Discriminator((16, 16), width=8)

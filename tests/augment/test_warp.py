@@ -1,4 +1,4 @@
-"""Warps: the filter, what must come out exactly, edges, derivatives."""
+"""Warps: the filter, exact results, edges, derivatives."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_the_filter_is_orthogonal_to_its_shifts_by_two() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_nothing_changes_nothing_even_at_the_edges(channels: int) -> None:
+def test_the_identity_changes_nothing_even_at_the_edges(channels: int) -> None:
     x = pictures(channels)
     torch.testing.assert_close(warp(x, affine([1, 0, 0], [0, 1, 0])), x, atol=1e-5, rtol=0)
 
@@ -45,7 +45,7 @@ def test_whole_pixels_and_quarter_turns() -> None:
 
 
 @pytest.mark.parametrize("shift", [8, 20, 40])
-def test_a_picture_goes_on_mirrored_however_far(shift: int) -> None:
+def test_images_are_padded_by_repeated_reflection(shift: int) -> None:
     ramp = torch.linspace(-1, 1, 16, dtype=torch.float64).expand(1, 1, 16, 16)
     mirrored = torch.cat([ramp, ramp.flip(3), ramp, ramp.flip(3)], 3)
     moved = warp(ramp, affine([1, 0, shift], [0, 1, 0]))
@@ -58,7 +58,7 @@ def test_the_edge_of_rgba_is_transparent() -> None:
     torch.testing.assert_close(warp(x, affine([1, 0, 90], [0, 1, 0])), -x)
 
 
-def test_a_smaller_picture_has_no_aliases() -> None:
+def test_a_downscaled_image_has_no_aliasing() -> None:
     stripes = torch.cos(math.pi * 0.9 * torch.arange(64.0)).expand(1, 1, 64, 64).double()
     reduced = warp(stripes, affine([2, 0, 0], [0, 1, 0]))[..., 24:-24]  # 1.8 pi a pixel: beyond what pixels can show
     sampled = F.grid_sample(

@@ -192,7 +192,7 @@ class Timed:
 original = ImageDataModule.train_dataloader
 ImageDataModule.train_dataloader = lambda self: Timed(original(self))
 from lightning import Trainer
-cfg = compose(["data.size=32", f"data.root={sys.argv[1]}", "data.batch_size=64", "images=60000"])
+cfg = compose(["data.size=32", f"data.root={sys.argv[1]}", "data.batch_size=64", "images=60000", "data.labels=false"])
 data, model = instantiate(cfg.data), instantiate(cfg.model)
 trainer = Trainer(max_steps=600, logger=False, enable_checkpointing=False, enable_progress_bar=False,
                   enable_model_summary=False, accelerator="cpu", precision=cfg.trainer.precision)

@@ -14,7 +14,7 @@ STYLE += ["model.discriminator.width=4", "model.discriminator.max_channels=8"]
 
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the runs dcgan and stylegan2, of the built-in kinds at 16 pixels."""
+    """Return a folder with the runs dcgan and stylegan2, trained on the built-in classes at 16 pixels."""
     folder = tmp_path_factory.mktemp("trained")
     shared = ["data.labels=true", "data.split=file", "images=16"]
     for name, options in (("dcgan", TINY), ("stylegan2", [*(o for o in TINY if not o.startswith("model.")), *STYLE])):

@@ -1,4 +1,4 @@
-"""gan compare: what differs, the best scores, and time without the pauses."""
+"""`gan compare`: options that differ, the best scores, and time without pauses."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LIN
     return folder
 
 
-def test_scores_are_those_of_the_best_evaluation_and_pauses_are_no_training(tmp_path: Path) -> None:
+def test_scores_are_of_the_best_evaluation_and_pauses_are_excluded(tmp_path: Path) -> None:
     run = load(make(tmp_path / "a", {}))
     assert run.scores == {"eval/kid_lite0": 0.2, "eval/recall_lite0": 0.3}
     assert run.clock == [0, 2, 4, 4, 8, 8]
 
 
-def test_what_differs_is_named_once(tmp_path: Path) -> None:
+def test_options_that_differ_together_are_shown_once(tmp_path: Path) -> None:
     first = {"seed": 0, "data": {"seed": 0, "size": 64}, "model": {"lr": 1e-4}, "logger": {"a": 1}}
     second = {"seed": 1, "data": {"seed": 1, "size": 64}, "model": {"lr": 2e-4}, "logger": {"a": 2}}
     found = [load(make(tmp_path / name, config)) for name, config in (("a", first), ("b", second))]
     assert differing_options(found) == ["model.lr", "seed"]
 
 
-def test_headings_are_as_short_as_they_can_be() -> None:
+def test_headings_are_the_shortest_unique_names() -> None:
     names = ["model.generator.lr", "model.discriminator.lr", "seed", "loss._target_"]
     assert [short(name, names) for name in names] == ["generator.lr", "discriminator.lr", "seed", "loss"]
 

@@ -1,4 +1,4 @@
-"""`gan data`: what it says of a messy folder, that it changes nothing, and that its suggestion works."""
+"""`gan data`: the report on a messy folder, no changes to the folder, and a working suggestion."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.conftest import ROOT, TINY, Train, environment
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
-    """An image that is like no other and has large shapes, which perceptual hashes see."""
+    """Return a unique image with large shapes, which perceptual hashes can distinguish."""
     small = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -50,7 +50,7 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def suggested(folder: Path) -> dict[str, Any]:
-    """What `gan data check` suggests."""
+    """Return the suggestion of `gan data check`."""
     from gan.data.checks.report import inspect_files, summarize
     from gan.data.sources.files import find
 
@@ -104,7 +104,7 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
     assert "exists already" in gan_command(*words, check=2).stderr
 
 
-def test_the_report_in_words(messy: Path, gan_command: Train) -> None:
+def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
     said = gan_command("data", "check", str(messy), "--size", "24").stdout
     assert "17 images, 15 readable" in said
     assert "'class 0/empty.png': the file is empty" in said
@@ -135,7 +135,7 @@ def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
         (lambda i: noise(32, 32, i), {"flip": False}),
     ],
 )  # fmt: skip
-def test_what_is_suggested(make, expected, tmp_path: Path) -> None:
+def test_suggestions(make, expected, tmp_path: Path) -> None:
     for index in range(10):
         make(index).save(tmp_path / f"{index}.png")
     suggestion = suggested(tmp_path)
@@ -159,7 +159,7 @@ def test_sizes() -> None:
             parse_size(wrong)
 
 
-def test_symmetric_images_are_no_mirrored_pairs() -> None:
+def test_symmetric_images_do_not_count_as_mirrored() -> None:
     assert mirrored_fraction([FileInfo(hash=5, mirrored_hash=5), FileInfo(hash=7, mirrored_hash=6)]) == 0
 
 
@@ -187,7 +187,7 @@ def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, mo
 
 @pytest.mark.slow
 def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
-    """No file may exceed 1 kB: the processes that write shards fail, and one line says so."""
+    """Files are limited to 1 kB: the processes that write shards fail, with an error of one line."""
     pytest.importorskip("litdata")
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -1,4 +1,4 @@
-"""`gan directions` and `gan edit`: directions are saved and drawn, and move images by the given amount."""
+"""`gan directions` and `gan edit`: directions are saved with sheets, and change images by the requested amount."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.interrupted import Interrupted
 
 
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])
-def test_directions_are_found_drawn_and_set(name: str, runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_directions_are_found_saved_and_set(name: str, runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / name)
     gan_command("directions", run, "--sefa", "2", "--pca", "3", "--seeds", "0-2", "--class", "neon")
     made = sorted(path.name for path in (runs / name / "directions").iterdir())
@@ -56,7 +56,7 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
 
 
 @pytest.mark.slow
-def test_what_attributes_do_is_measured_and_drawn(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_effects_of_attributes_are_measured_and_saved(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command(
         "directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found", "--attributes", "3"
     ).stdout
@@ -68,7 +68,7 @@ def test_what_attributes_do_is_measured_and_drawn(runs: Path, gan_command: Train
         assert sheet.size == (2 + 5 * 66, 2 + 4 * 66)
 
 
-def test_what_is_held_is_held_against_directions_and_shifts(runs: Path) -> None:
+def test_fixed_attributes_stay_constant_with_directions_and_shifts(runs: Path) -> None:
     model = gan.load(runs / "dcgan")
     model.vectors |= model.directions(sefa=1, pca=0)
     points, labels = model.latents(list(range(8)))
@@ -83,7 +83,7 @@ def test_what_is_held_is_held_against_directions_and_shifts(runs: Path) -> None:
     assert model.edit(points, labels, sefa0=0, zoom=0, brightness=0) is points
 
 
-def test_a_mix_is_of_the_class_that_is_asked_for(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_mix_has_the_requested_class(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run, model = str(runs / "stylegan2"), gan.load(runs / "stylegan2")
     gan_command("edit", run, "--seeds", "0", "--class", "neon", "--mix", "3:0-5", "--out", "all")
     with Image.open(tmp_path / "all" / "0.png") as file:
@@ -106,7 +106,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
         (["edit", run, "--latents", "x", "--class", "neon", "--out", "new"], "--class"),
         (["edit", run, "--device", "none", "--out", "new"], "torch cannot use it here"),
-        (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "is of another model"),
+        (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "belongs to another model"),
         (["edit", run, "--directions", "none", "--out", "new"], "no such file"),
         (["edit", run, *found, "--out", "there"], "--force"),
     ):
@@ -115,7 +115,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     assert not (tmp_path / "new").exists()
 
 
-def test_edits_go_on_where_they_were_interrupted(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_edit_is_resumed(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["edit", str(runs / "dcgan"), "--seeds", "0-6", "--set", "brightness=1", "--out"]
     monkeypatch.setattr("gan.commands.edit.GROUP", 2)
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -134,7 +134,7 @@ def test_edits_go_on_where_they_were_interrupted(runs: Path, tmp_path: Path, mon
 
 
 @pytest.mark.slow
-def test_measuring_goes_on_where_it_was_interrupted(
+def test_an_interrupted_measurement_is_resumed(
     runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--attributes", "3", "--out"]

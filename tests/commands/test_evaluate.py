@@ -41,7 +41,7 @@ def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:
     return folder
 
 
-def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
+def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Train) -> None:
     out = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--statistics").stdout
     names = [line[:22].strip() for line in out.splitlines()]
     for name in ("generated", "other real images", "blurred 4x", "20 repeated"):
@@ -61,7 +61,7 @@ def test_a_run_against_what_it_held_out(run: Path, gan_command: Train) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_against_other_images(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_run_is_compared_with_other_images(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert "of run:train" in gan_command("evaluate", "run", "--images", "20", "--reference", "run:train").stdout
     images(tmp_path / "others", 1000, 12)
     out = gan_command("evaluate", "run", "--images", "20", "--reference", "others", "--json").stdout
@@ -106,7 +106,7 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
         assert error.startswith("error: ") and said in error, error
 
 
-def test_missing_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_weights_are_reported_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     images(tmp_path / "real", 0, 3)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     started = time.monotonic()
@@ -119,7 +119,7 @@ def test_missing_weights_are_said_at_once(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
-def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_path: Path) -> None:
+def test_a_translator_is_compared_with_closed_forms_and_another_run(gan_command: Train, tmp_path: Path) -> None:
     data = ["data=retro_filter", f"data.root={photographs()}", "data.split=file", "data.size=32", "data.batch_size=4"]
     words = ["model=lut", *RECIPES["lut"], *data, "data.validation=0.4", "images=8", "callback=[checkpoint]"]
     command([str(ROOT / "train.py"), *words, "hydra.run.dir=run"], tmp_path)
@@ -138,16 +138,16 @@ def test_a_translator_beside_closed_forms_and_another(gan_command: Train, tmp_pa
     assert "note: the best checkpoint was selected on these images; use --checkpoint last" in said
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
     said = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "elsewhere").stderr
-    assert "note: elsewhere has another data.split_seed, and may have been trained on these images" in said
+    assert "note: elsewhere has a different data.split_seed, so it may have been trained on these images" in said
     error = gan_command("evaluate", "run", "--reference", "other", check=2).stderr
     assert "evaluated on the held-out images of its run" in error and error.count("\n") == 1
     whole = ["model=lut", *RECIPES["lut"], "data=unpaired", f"data.a={photographs()}", f"data.b={photographs()}"]
     whole += ["data.size=32", "data.batch_size=4", "images=4", "callback=[checkpoint]", "hydra.run.dir=whole"]
     command([str(ROOT / "train.py"), *whole], tmp_path)
     said = gan_command("evaluate", "whole", "--extractor", "random_conv").stderr
-    assert "note: no images were held out, so these are training images; use data.split=file" in said
+    assert "note: no images were held out, so training images are translated; train with data.split=file" in said
     error = gan_command("evaluate", "whole", "--reference", "whole:val", check=2).stderr
-    assert "error: whole: has held out no images" in error.splitlines()[-1] and error.count("error") == 1
+    assert "error: whole: has no held-out images" in error.splitlines()[-1] and error.count("error") == 1
 
 
 @pytest.mark.parametrize("words", [["--pairs", "pairs.png"], []])

@@ -1,4 +1,4 @@
-"""`gan generate`: one PNG a seed, the same bytes whatever else is drawn, and a clear no."""
+"""`gan generate`: one PNG per seed with the same bytes in any batch, and errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.conftest import ROOT, TINY, Train, command
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With an alpha channel, classes and a further average."""
+    """Return a run with an alpha channel, classes and an additional EMA."""
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "data.channels=4", "data.labels=true", "model.power_ema=[0.1]", "hydra.run.dir=run"]
     said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
@@ -37,7 +37,7 @@ def test_seeds_are_read_as_written() -> None:
             parse_seeds(text)
 
 
-def test_the_same_bytes_for_a_seed_in_any_company(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_seed_gives_the_same_bytes_in_any_batch(run: Path, gan_command: Train, tmp_path: Path) -> None:
     gan_command("generate", str(run), "--seeds", "0-20,99", "--out", "many", "--grid")
     gan_command("generate", str(run), "--seeds", "99,7", "--out", "few", "--checkpoint", "last")
     names = sorted(path.name for path in (tmp_path / "many").iterdir())
@@ -51,7 +51,7 @@ def test_the_same_bytes_for_a_seed_in_any_company(run: Path, gan_command: Train,
     assert torch.equal(gan.load(run, "last").sample(1, seed=3)[0], previews[3])
 
 
-def test_a_class_can_be_asked_for(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) -> None:
     gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
     model = gan.load(run)
     assert model.classes == ["poster", "sprite", "photograph", "neon"] and model.class_counts.tolist() == [6, 6, 6, 6]

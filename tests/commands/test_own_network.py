@@ -1,4 +1,4 @@
-"""The README's network, which has only `latent_dim` and `forward`, in all commands: it works, or one line says why."""
+"""The network of the README, which has only `latent_dim` and `forward`: all commands work or print a one-line error."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
         (["directions", "--out", "o", "--sefa", "0"], "has no synthesis_layers, which GANSpace needs; --pca 0"),
         (["edit", "--out", "o", "--size", "32x16"], "has no synthesis_layers, which another size needs"),
         (["edit", "--out", "o", "--mix", "7:2-3"], "style mixing needs a mapping network"),
-        (["generate", "--out", "o", "--truncation", "0.5"], "has no mapping network"),
-        (["interpolate", "--out", "o.gif", "--space", "w"], "has no mapping network"),
-        (["project", "IMAGE", "--out", "o", "--space", "w+"], "has no mapping network"),
+        (["generate", "--out", "o", "--truncation", "0.5"], "need a mapping network"),
+        (["interpolate", "--out", "o.gif", "--space", "w"], "need a mapping network"),
+        (["project", "IMAGE", "--out", "o", "--space", "w+"], "need a mapping network"),
         (["translate", "IMAGE", "o.png"], "is not a translator"),
     ],
 )
-def test_what_the_network_lacks_is_one_line(
+def test_missing_members_of_the_network_are_an_error_of_one_line(
     words: list[str], said: str, run: str, gan_command: Train, tmp_path: Path
 ) -> None:
     Image.new("RGB", (16, 16)).save(tmp_path / "image.png")
@@ -121,8 +121,8 @@ def test_what_the_network_lacks_is_one_line(
     ("layers", "said"),
     [
         ("[]", "has empty synthesis_layers"),
-        ("[self.layers[0]]", "its first synthesis layer takes no grid"),
-        ("[nn.Identity()]", "its first synthesis layer takes no grid"),
+        ("[self.layers[0]]", "the input of its first synthesis layer is not a grid"),
+        ("[nn.Identity()]", "the input of its first synthesis layer is not a grid"),
     ],
 )
 def test_synthesis_layers_that_do_not_fit_are_one_line(

@@ -53,7 +53,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     save_png(picture.flip(2), tmp_path / "in" / "new.png")
     os.unlink(tmp_path / "in" / "broken.png")
     again = gan_command("project", run, "in", "--out", "out", "--gif", *QUICK)
-    assert "2 images are already projected and are skipped, without a GIF if they had none" in again.stdout
+    assert "2 images are already projected and are skipped, even if they have no GIF" in again.stdout
     assert (tmp_path / "out" / "latents.safetensors").stat().st_mtime_ns > before
     later, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
     assert later.keys() == {*names, "new.png"} and all(torch.equal(later[name], points[name]) for name in names)
@@ -74,9 +74,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     assert "10 frames" in said.stdout
 
 
-def test_names_that_are_no_text_and_images_that_are_partly_clear(
-    runs: Path, gan_command: Train, tmp_path: Path
-) -> None:
+def test_names_that_are_not_utf8_and_transparent_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGBA", (16, 16), (200, 0, 0, 99)).save(tmp_path / "in" / "clear.png")
     (tmp_path / "in" / "clear.png").rename(os.fsdecode(os.fsencode(tmp_path / "in") + b"/\xff.png"))
@@ -121,20 +119,20 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     for words, said in (
         (["project", run, "none", "--out", "new"], "no folder"),
         (["project", run, "text", "--out", "new"], "no image in"),
-        (["project", run, "text", "--out", "text/new"], "lies in the input folder"),
+        (["project", run, "text", "--out", "text/new"], "is in the input folder"),
         (["project", run, "one.png", "--out", "new", "--starts", "0"], "--starts"),
         (["project", run, "one.png", "--out", "new", "--starts", "600"], "starts=600: give at most 512"),
         (["project", run, "one.png", "--out", "new", "--space", "z+"], "choose z, or w"),
-        (["project", run, "one.png", "--out", "new", "--space", "w"], "no mapping"),
-        (["project", run, "one.png", "--out", "new", "--space", "w+"], "no mapping"),
+        (["project", run, "one.png", "--out", "new", "--space", "w"], "need a mapping network"),
+        (["project", run, "one.png", "--out", "new", "--space", "w+"], "need a mapping network"),
         (["project", run, "one.png", "--out", "new", "--class", "map"], "choose from poster"),
         (["project", run, "one.png", "--out", "out"], "use --force to project again"),
         (["project", run, "one.png", "--out", "one.png"], "is a file"),
         (["interpolate", run, *latents[:2], "--out", "a.gif"], "at least two"),
         (["interpolate", run, *latents[:2], "--out", "a.gif", "--space", "z"], "cannot be used with --latents"),
-        (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "holds latents of images"),
-        (["project", other, "one.png", "--out", "out"], "is of another model"),
-        (["edit", other, *latents], "is of another model"),
+        (["edit", run, "--directions", latents[1], "--set", "sefa0=1", "--out", "new"], "contains latents of images"),
+        (["project", other, "one.png", "--out", "out"], "belongs to another model"),
+        (["edit", other, *latents], "belongs to another model"),
         (["edit", run, *latents, "--mix", "7:0-1"], "blend by a fraction"),
         (["edit", run, *latents, "--mix", "7"], "SEED:LAYERS"),
         (["edit", run, *latents, "--size", "17"], "multiples of"),
@@ -144,7 +142,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
     model = gan.load(run)
-    with pytest.raises(UserError, match=r"images are torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"):
+    with pytest.raises(UserError, match=r"shape torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"):
         model.project(model.generate([0]).float())
     with pytest.raises(UserError, match="brightness=nan: give a finite number"):
         model.edit(*model.latents([0]), brightness=float("nan"))

@@ -27,7 +27,7 @@ from tests.interrupted import Interrupted
 
 @pytest.fixture(scope="module")
 def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """60 built-in images of two kinds, in a folder each."""
+    """Return a folder of 60 built-in images, with a sub-folder for each of two classes."""
     root = tmp_path_factory.mktemp("kinds")
     for index in range(120):
         kind = CLASSES[index % 4]
@@ -37,7 +37,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_classes_are_learned_and_predicted(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_classifiers_are_fitted_and_predict(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "dcgan")
     said = gan_command(
         "recognize", "fit", run, str(kinds), "--split", "prefix", "--folds", "3", "--out", "found"
@@ -73,7 +73,7 @@ def test_classes_are_learned_and_predicted(runs: Path, kinds: Path, gan_command:
 
 
 def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
-    """What tells classes also moves images from one to the other, and nothing else is known by such a name."""
+    """Classes of a classifier can be used as attributes in edits, and unknown names are refused."""
     options = ["--seeds", "0-5", "--recognition", "found", "--set"]
     for folder, value in (("neon", 2), ("same", 0), ("poster", -2)):
         gan_command("edit", run, "--out", folder, *options, f"neon={value}")
@@ -94,13 +94,13 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
     assert "--attributes N" in gan_command("directions", run, *words[4:6], "--out", "more", check=2).stderr
 
 
-def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_the_classes_of_the_run_and_notes(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     said = gan_command(
         "recognize", "fit", run, "--no-baselines", "--classifier", "svm", "--out", "own", "--folds", "3"
     ).stdout
     assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
-    assert "it has seen the labels" in said  # the run was trained with these very classes
+    assert "its results are biased if the classes are the same" in said  # the run was trained with these very classes
     images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
     assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,score")
     lines = gan_command("recognize", "score", run, "--images", "24").stdout.splitlines()
@@ -109,10 +109,10 @@ def test_the_runs_own_classes_and_lessons_of_its_images(runs: Path, gan_command:
 
 
 @pytest.mark.slow
-def test_images_are_learned_as_they_are_predicted_and_names_are_any(
+def test_fit_and_predict_use_whole_images_and_any_class_names(
     train: Train, gan_command: Train, kinds: Path, tmp_path: Path
 ) -> None:
-    """Of a run that sees windows, whole images are taken; classes may have names that mean something elsewhere."""
+    """Whole images are used although the run was trained on crops, and class names may contain special characters."""
     table = "".join(f"{path.parent.name}/{path.name},{'$a_{$' if path.parent.name == 'neon' else '../../猫'}\n"
                     for path in sorted(kinds.rglob("*.png")))  # fmt: skip
     (tmp_path / "table.csv").write_text("file,label\n" + table, encoding="utf-8")
@@ -135,7 +135,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
     said = gan_command(
         "recognize", "fit", run, data, "--no-baselines", "--folds", "3", "--out", "there", "--split", "folder"
     ).stdout
-    assert "split by file, since they have fewer than 3 groups of --split folder: neon, poster\n" in said
+    assert "groups of --split folder, which are split by file instead: neon, poster\n" in said
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "classifier.json").write_text("[]")
     shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
@@ -151,7 +151,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
         (["fit", run, data, "--no-baselines", "--out", "there/classifier.json/in"], "cannot be created"),
         (["predict", run, data, "--out", "new"], "fit one with gan recognize fit"),
         (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
-        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "of another run or checkpoint"),
+        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "belongs to another run or checkpoint"),
         (["predict", run, "none", "--out", "there"], "no folder"),
     ):
         error = gan_command("recognize", *words, check=2).stderr
@@ -160,7 +160,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
 
 
 @pytest.mark.slow
-def test_fitting_goes_on_where_it_was_interrupted(
+def test_an_interrupted_fit_is_resumed(
     runs: Path, kinds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["recognize", "fit", str(runs / "dcgan"), str(kinds), "--folds", "3", "--out", str(tmp_path / "found")]

@@ -1,4 +1,4 @@
-"""Old names of commands and options are answered with the new ones; each new name exists."""
+"""Old names of commands and options give errors with the new names, which exist."""
 
 from __future__ import annotations
 

@@ -44,14 +44,14 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def noise(width: int, height: int, mode: str = "RGB") -> Image.Image:
-    """Smooth enough that JPEG keeps it."""
+    """Return a smooth image, which JPEG preserves."""
     generator = np.random.default_rng(width)
     small = Image.fromarray(generator.integers(0, 256, (4, 4, 4), dtype=np.uint8))
     return small.resize((width, height), Image.Resampling.BICUBIC).convert(mode)
 
 
 def make_folder(folder: Path) -> dict[str, tuple[int, int]]:
-    """Pictures of all kinds, and the sizes that they are seen at; three of them are broken."""
+    """Write images of all formats, of which three are broken, and return their upright sizes."""
     (folder / "a folder" / "deeper").mkdir(parents=True)
     exif = Image.Exif()
     exif[ORIENTATION], exif[ARTIST] = 6, "somebody"
@@ -115,7 +115,7 @@ def test_a_folder_of_all_kinds(run: Path, gan_command: Train, tmp_path: Path) ->
     [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("DefaultCPUAllocator: can't allocate memory")],
     ids=["GPU", "CPU"],
 )
-def test_what_does_not_fit_into_memory_is_left_out_and_said(
+def test_files_that_do_not_fit_into_memory_are_skipped_and_reported(
     error: Exception, run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -134,7 +134,7 @@ def test_what_does_not_fit_into_memory_is_left_out_and_said(
     assert "40.png: does not fit into memory" in said and "1 of 3 files could not be translated" in said
 
 
-def test_it_goes_on_where_it_ended(
+def test_an_interrupted_command_is_resumed(
     run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes = make_folder(tmp_path / "in")
@@ -159,7 +159,7 @@ def test_it_goes_on_where_it_ended(
     assert all((tmp_path / "out" / name).stat().st_mtime_ns > time for name, time in done.items())
 
 
-def test_sheets_are_made_where_they_are_missing_and_stay(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_missing_sheets_are_written_and_existing_ones_stay(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     noise(20, 20).save(tmp_path / "in" / "a.png")
     noise(22, 20, "RGBA").save(tmp_path / "in" / "named.jpg", "PNG")
@@ -179,7 +179,7 @@ def test_sheets_are_made_where_they_are_missing_and_stay(run: Path, gan_command:
         assert sheet.size == (2 * 22 + 4, 20)
 
 
-def test_one_file_and_how_strong(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_one_file_and_its_strength(run: Path, gan_command: Train, tmp_path: Path) -> None:
     noise(30, 20).save(tmp_path / "in.png")
     pixels = {}
     for strength in ("0", "0.5", "1"):
@@ -238,7 +238,7 @@ def test_a_video_keeps_size_rate_and_sound(
     assert not list((tmp_path / "out").glob(".*"))
 
 
-def test_a_turned_video_comes_out_upright(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_rotated_video_becomes_upright(run: Path, gan_command: Train, tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     picture = Image.new("RGB", (64, 48))
     picture.paste((250, 250, 250), (0, 0, 64, 12))  # bright above, as stored
@@ -260,7 +260,7 @@ def test_a_turned_video_comes_out_upright(run: Path, gan_command: Train, tmp_pat
     assert light[:, 40:].mean() > 200 > 50 > light[:, :30].mean()  # bright on the right, as it is shown
 
 
-def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_video_is_an_error_of_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
     pytest.importorskip("av")
     (tmp_path / "no.mp4").write_text("no video")
     error = gan_command("translate", str(run), "no.mp4", "out.mp4", check=2).stderr
@@ -270,11 +270,13 @@ def test_what_is_no_video_is_one_line(run: Path, gan_command: Train, tmp_path: P
     assert not list(tmp_path.glob("*out*"))
 
 
-def test_images_far_larger_than_what_was_seen_are_said(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_a_note_is_printed_for_images_much_larger_than_in_training(
+    run: Path, gan_command: Train, tmp_path: Path
+) -> None:
     noise(120, 100).save(tmp_path / "near.png")
     noise(140, 100).save(tmp_path / "far.png")
     assert "note" not in gan_command("translate", str(run), "near.png", "a.png").stdout
-    assert "note: images have 140 pixels a side, and were reduced to 32" in gan_command(
+    assert "note: an image has a side of 140 pixels, but training images were downsampled to 32" in gan_command(
         "translate", str(run), "far.png", "b.png"
     ).stdout  # fmt: skip
 
@@ -306,13 +308,13 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["RUN", "in", "in/out"], "lies in the input folder"),
-        (["RUN", "in", "in"], "lies in the input folder"),
-        (["RUN", "in/gray.png", "in/gray.png"], "is an input; give another output"),
-        (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: lies in the input folder"),
-        (["RUN", "in", "in/gray.png"], "lies in the input folder"),
-        (["RUN", "in", "notes.txt"], "is a file; give a folder"),
-        (["RUN", "in/gray.png", "out.tga"], "out.tga: its ending is not that of an image format"),
+        (["RUN", "in", "in/out"], "is in the input folder"),
+        (["RUN", "in", "in"], "is in the input folder"),
+        (["RUN", "in/gray.png", "in/gray.png"], "is both input and output; give another output"),
+        (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: is in the input folder"),
+        (["RUN", "in", "in/gray.png"], "is in the input folder"),
+        (["RUN", "in", "notes.txt"], "is a file; the output for a folder must be a folder"),
+        (["RUN", "in/gray.png", "out.tga"], "out.tga: images cannot be written with this extension"),
         (["RUN", "nothing", "out"], "there is no folder 'nothing'"),
         (["RUN", "nothing.mkv", "out"], "there is no file 'nothing.mkv'"),
         (["RUN", "hollow", "out"], "no image"),
@@ -350,7 +352,7 @@ def test_a_translator_recognizes_nothing(run: Path, gan_command: Train, tmp_path
     assert "is a translator; its discriminator sees patches only" in error and error.count("\n") == 1
 
 
-def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_command: Train, tmp_path: Path) -> None:
+def test_images_above_max_pixels_are_refused(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     noise(20, 20).save(tmp_path / "in" / "small.png")
     noise(30, 20).save(tmp_path / "in" / "large.png")
@@ -368,7 +370,7 @@ def test_images_of_more_pixels_than_are_wanted_are_refused(run: Path, gan_comman
     assert "--max-pixels=0" in gan_command(*words, "--max-pixels", "0", check=2).stderr
 
 
-def test_the_pixels_that_are_taken_follow_from_the_memory() -> None:
+def test_the_pixel_limit_depends_on_the_memory() -> None:
     gigabyte = 1 << 30
     assert max_pixels(64 * gigabyte, pixel_art=False) == 64_000_000
     assert 10_000_000 < max_pixels(gigabyte, pixel_art=False) < 20_000_000
@@ -376,7 +378,7 @@ def test_the_pixels_that_are_taken_follow_from_the_memory() -> None:
     assert max_pixels(0, pixel_art=False) == 1
 
 
-def test_a_file_that_ends_the_decoder_is_left_out_and_the_rest_goes_on(
+def test_a_file_that_crashes_the_decoder_is_skipped(
     run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "in").mkdir()
@@ -389,7 +391,7 @@ def test_a_file_that_ends_the_decoder_is_left_out_and_the_rest_goes_on(
 
 
 def deadly(file: File, kind: str | None, max_pixels: int) -> Contents:
-    """In place of `read_file`: a decoder with a fault."""
+    """Replace `read_file` by a decoder that crashes."""
     if file.name == "deadly.png":
         os.kill(os.getpid(), signal.SIGSEGV)
     return image_files.read(content(file), kind, max_pixels)

@@ -1,4 +1,4 @@
-"""The clock of images."""
+"""Time measured in images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from gan.common.clock import crosses, crosses_doubling, seed_of
 
 
-def test_something_periodic_is_due_once_a_period_whatever_the_batch() -> None:
+def test_a_periodic_action_is_due_once_per_period_for_any_batch_size() -> None:
     for batch in (1, 7, 16, 64):
         due = [seen for seen in range(batch, 1000, batch) if crosses(seen - batch, seen, 100)]
         assert [seen // 100 for seen in due] == list(range(1, 1 + len(due)))

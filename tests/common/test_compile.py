@@ -34,7 +34,7 @@ def anew() -> Iterator[None]:
         ("cyclegan", ("penalty=[cycle]",), 4),
     ],
 )
-def test_a_compiled_recipe_loses_as_it_does_otherwise(recipe: str, options: tuple[str, ...], graphs: int) -> None:
+def test_a_compiled_recipe_has_the_same_losses(recipe: str, options: tuple[str, ...], graphs: int) -> None:
     plain = fit(build(recipe, *options), 3)
     assert counters["stats"]["unique_graphs"] == 0
     compiled = fit(build(recipe, *options, "model.compile=aot_eager"), 3)
@@ -60,7 +60,7 @@ def test_second_derivatives_need_it_uncompiled() -> None:
         slope.backward()
 
 
-def test_a_backend_that_is_not_there_or_does_not_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_or_broken_backend_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"model.compile=inducter: torch has no such backend; use one of .*inductor"):
         compile_in_place("inducter", nn.Identity())
 

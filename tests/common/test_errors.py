@@ -1,4 +1,4 @@
-"""What is printed of an error: one line, not too long, that never says None."""
+"""Printed errors are one line of limited length, and never "None"."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names from data as names of files: safe ones stay, no other leads out of a folder, and no two meet."""
+"""File names from data: safe names stay unchanged, others stay in the folder, and all are different."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_other_names_stay_in_the_folder(name: str, tmp_path: Path) -> None:
     assert file_name(made.removesuffix(".png"), ".png") != made  # nobody can choose the name of another's file
 
 
-def test_no_two_names_meet() -> None:
+def test_different_names_give_different_files() -> None:
     names = [*SAFE, *UNSAFE, "..//x", "...//x", ".. /x", "../x", "\\..\\x", "__x", *map(cleaned, UNSAFE)]
     names = list(dict.fromkeys(names))
     assert len({file_name(name, ".png") for name in names}) == len(names)

@@ -22,7 +22,7 @@ GENERATE = ["-m", "gan.cli", "generate", "run", "--seeds", "0-3", "--out", "draw
 @pytest.mark.parametrize("program", [TRAIN, GENERATE], ids=["train", "generate"])
 @pytest.mark.parametrize("library", ["_yaml", "libtorch_cpu", "_multiarray_umath"])
 def test_in_the_middle_of_imports(program: list[str], library: str, tmp_path: Path) -> None:
-    """As soon as a library is in memory, so that its package is still being read."""
+    """Send the signal while a package is being imported."""
     (tmp_path / "run").mkdir()
     pipe = subprocess.PIPE
     process = subprocess.Popen(
@@ -43,7 +43,7 @@ def test_in_the_middle_of_imports(program: list[str], library: str, tmp_path: Pa
 
 
 def test_an_ignored_signal_stays_ignored() -> None:
-    """As after nohup."""
+    """Ignore the signal, as nohup does."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         signals.end_silently()
@@ -55,7 +55,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 
 def test_outside_of_imports_it_is_raised() -> None:
-    """In a process of its own: the signal would end one whose handler is another's."""
+    """Run in a separate process, because the signal would end the test process."""
     code = """
 import signal
 from gan.common import signals
@@ -70,8 +70,8 @@ except KeyboardInterrupt:
     assert (found.returncode, found.stdout) == (0, "raised\n"), found.stderr
 
 
-def test_what_must_not_be_done_by_half_is_done_before_it_is_raised() -> None:
-    """Also where the signal reaches a thread from before, which has no mask, and so the handler of the main thread."""
+def test_deferred_steps_are_completed_before_the_signal_is_raised() -> None:
+    """The signal may also reach an existing thread without a mask, and then the handler of the main thread."""
     code = """
 import signal, threading, time
 from gan.common import signals
@@ -95,7 +95,7 @@ begun.set()
     assert (found.returncode, found.stdout) == (0, "done\nraised\n"), found.stderr
 
 
-def test_handlers_are_put_back() -> None:
+def test_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
     with signals.as_keyboard_interrupt():
         assert signal.getsignal(signal.SIGINT) == signals.raise_unless_importing

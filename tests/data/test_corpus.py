@@ -1,4 +1,4 @@
-"""A folder of all kinds of files: each has its expected pixels or message, in training and in the report."""
+"""A folder with many kinds of files: each has the expected pixels or message in training and in the report."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def flat(mode: str, color: object) -> Image.Image:
 
 
 def turned(orientation: int) -> bytes:
-    """The same upright image, red above and blue below left of the middle, stored as its orientation says."""
+    """Return the same upright image, stored with an EXIF orientation: red above and blue below, left."""
     upright = np.zeros((24, 16, 3), np.uint8)
     upright[:12], upright[12:, :8] = (200, 0, 0), (0, 0, 200)
     stored = {
@@ -56,7 +56,7 @@ def turned(orientation: int) -> bytes:
 
 
 def bomb(side: int) -> bytes:
-    """A one-bit PNG of side x side pixels, a few kilobytes."""
+    """Return a one-bit PNG of side x side pixels, which has a few kilobytes."""
     return file(Image.new("1", (side, side)), "PNG", compress_level=9)
 
 

@@ -40,7 +40,7 @@ def test_another_seed_selects_other_groups() -> None:
 
 
 def test_files_alone_would_leak():
-    """The test above can fail: by file, crops of one photograph fall on both sides."""
+    """The test above can fail: with split=file, crops of a photograph are on both sides."""
     chosen = split("file", CROPS)
     assert any(len({chosen[name] for name in CROPS[at : at + 9]}) == 2 for at in range(0, len(CROPS), 9))
 

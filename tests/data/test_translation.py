@@ -1,4 +1,4 @@
-"""Paired and unpaired data: matching, the photographs of each side, and equal crops on both."""
+"""Paired and unpaired data: matching of files, the photographs of each side, and equal crops on both sides."""
 
 from itertools import islice
 from pathlib import Path
@@ -137,7 +137,9 @@ def test_shared_content_hides_the_pairing(tmp_path: Path) -> None:
 
 def test_too_few_groups_raise(tmp_path: Path) -> None:
     photographs(tmp_path, 4)  # of two prefixes
-    with pytest.raises(UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], at least two are needed"):
+    with pytest.raises(
+        UserError, match=r"data\.pairing=disjoint: [01] photographs for [ab], but at least two are needed"
+    ):
         StyledDataModule(str(tmp_path), "film", size=32, split="prefix").setup("fit")
     with pytest.raises(UserError, match=r"data\.pairing=disjoint needs data\.split"):
         StyledDataModule(str(tmp_path), "film", split=None)
@@ -158,10 +160,10 @@ def test_unpaired_sides_have_independent_orders(tmp_path: Path, capsys: pytest.C
         Image.open(file).convert("LA").save(file)
     UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=32).prepare_data()
     said = capsys.readouterr().out
-    assert "note: files of data.b are gray, those of data.a are not; data.channels=3" in said
-    assert "note: files of data.b are with alpha, those of data.a are not; data.channels=3" in said
+    assert "note: files of data.b are gray, but files of data.a are not; data.channels=3" in said
+    assert "note: files of data.b are with alpha, but files of data.a are not; data.channels=3" in said
     assert data.ground_truth(3) is None and data.inputs(3).shape == data.reals(3).shape == (3, 3, 32, 32)
-    with pytest.raises(UserError, match="1 training image, at least two are needed"):
+    with pytest.raises(UserError, match="1 training image, but at least two are needed"):
         save(tmp_path / "one" / "x.png", draw(0, 0, 32, 32))
         UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "one"), size=32).setup("fit")
 

@@ -1,4 +1,4 @@
-"""The rows of an evaluation, what they reveal, and records with their protocol."""
+"""The rows of an evaluation, the failures that they show, and records with their protocol."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_noise_is_worse_than_blur_and_has_no_rate_of_copies(images: Tensor) -> N
     assert "copies" not in found["generated"]
     assert found["other real images"]["kid"] < found["blurred 4x"]["kid"] < found["generated"]["kid"]
     lines = generator.warnings(generator.Row("generated", 60, 100, found["generated"]), 896)
-    assert len(lines) == 2 and "bias" in lines[0] and "differ too much from real ones" in lines[1]
+    assert len(lines) == 2 and "bias" in lines[0] and "are too unlike real ones" in lines[1]
 
 
 def test_the_metrics_do_not_depend_on_the_order(images: Tensor) -> None:
@@ -66,13 +66,13 @@ def test_few_images(images: Tensor) -> None:
     assert "other real images" not in found  # one image is no set
 
 
-def test_blurred_has_the_means_of_cells() -> None:
+def test_blurring_averages_cells() -> None:
     image = torch.arange(64, dtype=torch.uint8).reshape(1, 1, 8, 8)
     assert generator.blurred(image)[0, 0, ::4, ::4].tolist() == [[14, 18], [46, 50]]  # of 13.5, ... rounded to even
     assert generator.blurred(image[..., :6])[0, 0, 0].tolist() == [14] * 4 + [16] * 2
 
 
-def test_records_say_their_protocol(images: Tensor) -> None:
+def test_records_contain_the_protocol(images: Tensor) -> None:
     row = generator.Row("generated", 3, 4, {"kid": 0.5})
     (record,) = generator.records([row], RandomConv(), {"source": "here"})
     assert record == {
@@ -90,7 +90,7 @@ def test_records_say_their_protocol(images: Tensor) -> None:
     }
 
 
-def test_the_digest_of_a_set_knows_no_order(images: Tensor) -> None:
+def test_the_digest_of_a_set_does_not_depend_on_the_order(images: Tensor) -> None:
     assert (
         generator.digest_of_set(images[:9])
         == generator.digest_of_set(images[:9].flip(0))

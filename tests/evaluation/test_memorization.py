@@ -1,4 +1,4 @@
-"""Copies are found, also after JPEG and mirrored; held-out images are not; noise has no rate."""
+"""Copies are found, also after JPEG and mirroring; held-out images are not; noise has no rate."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_copies_are_found_and_others_are_not(images: Tensor, held_out: bool) -> 
 
 
 @pytest.mark.slow
-def test_noise_has_no_rate_nor_has_a_handful(images: Tensor) -> None:
+def test_noise_and_few_images_have_no_rate(images: Tensor) -> None:
     noise = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     search = CopySearch(images[:400], images[400:], flips=False)
     assert search.search(noise).rate is None

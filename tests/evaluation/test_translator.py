@@ -38,7 +38,7 @@ def test_rows_of_baselines() -> None:
     assert rows["truth of another"]["luminance_ssim"] < rows["channel statistics"]["luminance_ssim"]
 
 
-def test_closed_forms_see_what_training_sees() -> None:
+def test_closed_forms_are_fitted_to_training_images() -> None:
     data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
     data.setup("fit")
     inputs, target = data.inputs(99), data.reals(99)
@@ -65,7 +65,7 @@ def test_without_a_ground_truth_there_is_no_gain() -> None:
     assert [row.name for row in rows if "kid_source" not in row.values] == ["input unchanged"]
 
 
-def test_likeness_is_to_the_look_of_other_photographs() -> None:
+def test_target_images_are_other_photographs_than_the_reference() -> None:
     data = StyledDataModule(photographs(), "fade", "disjoint", size=32, split="file", validation=0.3)
     data.setup("fit")
     pictures = translate_all(Inverts(), data, 10, {})
@@ -77,7 +77,7 @@ def test_likeness_is_to_the_look_of_other_photographs() -> None:
     )
 
 
-def test_closed_forms_leave_alpha_and_see_what_is_seen() -> None:
+def test_closed_forms_keep_alpha_and_use_visible_colors() -> None:
     generator = torch.Generator().manual_seed(0)
     colors = torch.randint(0, 200, (12, 3, 16, 16), generator=generator).to(torch.uint8)
     alpha = 255 * (torch.rand(12, 1, 16, 16, generator=generator) > 0.5).to(torch.uint8)

@@ -14,7 +14,7 @@ from gan.images.convert import to_pil_image
 
 
 def frames(channels: int) -> Tensor:
-    """Seven of different colors, a disc of which is transparent where there is alpha."""
+    """Return seven frames of different colors, with a transparent disc if there is alpha."""
     y, x = torch.meshgrid(torch.arange(16), torch.arange(24), indexing="ij")
     seven = torch.stack([torch.stack([10 * x + n, 12 * y, 30 * n + 0 * x]) for n in range(7)]).to(torch.uint8)
     if channels == 4:
@@ -62,6 +62,6 @@ def test_videos(ending: str, tmp_path: Path) -> None:
                 assert np.abs(small - expected.permute(1, 2, 0).numpy()).mean() < 12
 
 
-def test_other_endings_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="ends in one of"):
+def test_other_extensions_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="use one of the extensions"):
         animation.save(frames(3), tmp_path / "a.jpg", rate=25)

@@ -12,7 +12,7 @@ from PIL import Image
 from gan.images.convert import grid, save_png, to_float, to_uint8
 
 
-def test_every_byte_survives_the_way_there_and_back() -> None:
+def test_every_byte_survives_a_round_trip() -> None:
     levels = torch.arange(256, dtype=torch.uint8).reshape(1, 1, 16, 16)
     floats = to_float(levels)
     assert (float(floats.min()), float(floats.max())) == (-1, 1)
@@ -35,7 +35,7 @@ def test_a_png_holds_the_pixels(channels: int, mode: str, tmp_path: Path) -> Non
     assert np.array_equal(pixels, image.permute(1, 2, 0).numpy())
 
 
-def test_premultiplied_colors_are_divided_again(tmp_path: Path) -> None:
+def test_premultiplied_colors_are_converted_to_straight(tmp_path: Path) -> None:
     save_png(torch.tensor([50, 25, 0, 128], dtype=torch.uint8).reshape(4, 1, 1), tmp_path / "image.png")
     with Image.open(tmp_path / "image.png") as picture:
         assert picture.getpixel((0, 0)) == pytest.approx((100, 50, 0, 128), abs=1)

@@ -71,7 +71,7 @@ def test_the_output_opens_and_looks_the_same(kind: str, mode: str, tmp_path: Pat
     assert np.abs(difference).mean() < (6 if kind == "JPEG" else 0.01)
 
 
-def test_a_turned_tiff(tmp_path: Path) -> None:
+def test_a_rotated_tiff(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     convert(saved(frames(1), "TIFF", exif=exif), tmp_path / "out", same)
@@ -92,7 +92,7 @@ def test_exif_is_kept(kind: str, tmp_path: Path) -> None:
         assert 0xA002 not in after.get_ifd(0x8769) and after.get_ifd(0x8825)[1] == "N"
 
 
-def test_a_density_that_is_none_is_left_out(tmp_path: Path) -> None:
+def test_an_invalid_resolution_is_omitted(tmp_path: Path) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     tags[282] = tags[283] = IFDRational(0, 0)
     data = saved(frames(1), "TIFF", tiffinfo=tags)
@@ -104,13 +104,13 @@ def test_a_density_that_is_none_is_left_out(tmp_path: Path) -> None:
             assert image.size == (12, 9)
 
 
-def test_a_name_as_long_as_names_can_be(tmp_path: Path) -> None:
+def test_a_name_of_maximum_length(tmp_path: Path) -> None:
     name = "n" * 251 + ".png"
     convert(saved(frames(1), "PNG"), tmp_path / name, same)
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
-def test_exif_that_a_format_does_not_take_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_exif_that_a_format_rejects_is_omitted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exif = Image.Exif()
     exif[0x010E] = "x" * 70_000  # a description that no segment of a JPEG holds
     convert(saved(frames(1), "PNG", exif=exif), tmp_path / "out.jpg", same, "JPEG")
@@ -118,7 +118,7 @@ def test_exif_that_a_format_does_not_take_is_left_out(tmp_path: Path, monkeypatc
         assert image.format == "JPEG" and not image.getexif()
 
 
-def test_what_cannot_be_encoded_is_said(tmp_path: Path) -> None:
+def test_images_that_cannot_be_encoded_raise_an_image_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="cannot be written as WEBP"):
         convert(saved([Image.new("RGB", (17_000, 1))], "PNG"), tmp_path / "out", same, "WEBP")
     assert not (tmp_path / "out").exists()

@@ -13,7 +13,7 @@ from gan.images.pixel_art import fit_palette, read_palette, to_pixel_art
 INKS = np.array([[10, 10, 10], [200, 40, 40], [240, 230, 200]], np.uint8)
 
 
-def test_a_cell_has_its_mean_and_the_last_are_cut() -> None:
+def test_a_cell_has_its_mean_and_the_last_cells_are_cropped() -> None:
     picture = torch.arange(3 * 5 * 7, dtype=torch.uint8).reshape(3, 5, 7)
     done = to_pixel_art(picture, 2)
     assert done.shape == picture.shape
@@ -22,7 +22,7 @@ def test_a_cell_has_its_mean_and_the_last_are_cut() -> None:
     assert torch.equal(to_pixel_art(picture), picture)
 
 
-def test_what_is_not_seen_does_not_count_and_a_cell_may_be_larger_than_all() -> None:
+def test_transparent_pixels_do_not_count_and_a_cell_may_exceed_the_image() -> None:
     picture = torch.tensor([[[200, 0, 90, 30]]], dtype=torch.uint8).expand(3, 2, 4)
     alpha = torch.tensor([[255, 0, 0, 0], [255, 0, 0, 0]], dtype=torch.uint8)
     assert to_pixel_art(picture, 2, alpha=alpha)[0, 0].tolist() == [200, 200, 60, 60]

@@ -1,4 +1,4 @@
-"""Tiled translation: equal to that of the whole image, of the same size, with bounded memory."""
+"""Tiled translation is equal to that of the whole image, with the same size and limited memory."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from gan.networks import lut, resnet_translator, unet
 
 
 def picture(height: int, width: int, channels: int = 3) -> Tensor:
-    """Slow changes with some noise, so that statistics differ from part to part."""
+    """Return a smooth image with some noise, whose statistics differ between tiles."""
     rows, columns = torch.linspace(0, 200, height)[:, None], torch.linspace(0, 50, width)
     noise = torch.rand(channels, height, width, generator=torch.Generator().manual_seed(0)) * 40
     return (rows + columns + noise).clamp(0, 255).to(torch.uint8)
@@ -44,8 +44,8 @@ def test_tiles_agree_with_the_whole(name: str) -> None:
     assert (whole.int() - tiled.int()).abs().max() <= 1
 
 
-def test_without_statistics_of_the_whole_parts_would_not_agree() -> None:
-    """The test above can fail: parts that are normalized each by itself do not fit."""
+def test_without_statistics_of_the_whole_image_tiles_differ() -> None:
+    """The test above can fail: tiles that are normalized separately differ from the whole image."""
     network, seen = random(NETWORKS["resnet, instance"]()), picture(203, 310)
     with torch.inference_mode():
         alone = to_uint8(network(to_float(seen[None, :, :64, :64])))[0]
@@ -54,7 +54,7 @@ def test_without_statistics_of_the_whole_parts_would_not_agree() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (257, 131), (1, 1000), (16, 16), (15, 33)])
 @pytest.mark.parametrize("name", ["resnet", "lut", "unet"])
-def test_sizes_come_back(name: str, size: tuple[int, int]) -> None:
+def test_translations_keep_the_size(name: str, size: tuple[int, int]) -> None:
     network = random(NETWORKS[name]())
     for tile in (None, 48):
         assert translate(network, picture(*size), tile).shape == (3, *size)

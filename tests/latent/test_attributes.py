@@ -13,7 +13,7 @@ from gan.networks import stylegan2
 
 
 class Painter(nn.Module):
-    """A latent is the logits of the colors of four quarters; the more, the less they change."""
+    """A latent contains the logits of the colors of four quarters, so that large values change the colors little."""
 
     latent_dim = 12
     classes = 0
@@ -44,7 +44,7 @@ def test_attributes_change_as_requested_and_fixed_ones_stay() -> None:
     assert ((alone - before) / units)[:, 2].abs().mean() > 0.05  # what is not held moves too
 
 
-def test_what_is_held_is_held_against_what_it_was_before_the_points_moved() -> None:
+def test_fixed_attributes_keep_the_values_of_the_reference_latents() -> None:
     space = Space(Painter().eval())
     points = latents(range(20), 12)
     pushed = points + 0.5  # brighter in all
@@ -53,7 +53,7 @@ def test_what_is_held_is_held_against_what_it_was_before_the_points_moved() -> N
     assert (after - before).abs().max() < 0.1 * (free - before).abs().min()
 
 
-def test_nothing_asked_for_is_nothing_moved_and_company_does_not_matter() -> None:
+def test_latents_without_settings_stay_and_do_not_depend_on_the_batch() -> None:
     torch.manual_seed(0)
     space = Space(stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8).eval())
     points = space.from_z(latents(range(20), 8))

@@ -1,4 +1,4 @@
-"""SeFa against NumPy, GANSpace against what random directions explain."""
+"""SeFa is compared with NumPy, and GANSpace with random directions."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
     return GENERATORS[request.param]().eval()
 
 
-def test_sefa_is_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
+def test_sefa_returns_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
     vectors, values = factorize(generator.latent_weights())  # type: ignore[operator]
     weights = np.concatenate([weight.detach().double().numpy() for weight in generator.latent_weights()])  # type: ignore[operator]
     assert weights.shape[1] == 8
@@ -44,8 +44,8 @@ def test_sefa_is_the_eigenvectors_of_the_weights(generator: nn.Module) -> None:
     assert (vectors.gather(1, vectors.abs().argmax(1, keepdim=True)) > 0).all()
 
 
-def test_the_inlets_are_where_latents_enter(generator: nn.Module) -> None:
-    """What no inlet sees changes nothing."""
+def test_latent_weights_contain_all_uses_of_the_latent(generator: nn.Module) -> None:
+    """A latent dimension with zero weights in all `latent_weights` has no effect."""
     space = Space(generator)
     kept: Any = generator.latent_weights
     styles = [each.style.weight for each in generator.modules() if isinstance(each, stylegan2.ModulatedConv2d)]
@@ -64,7 +64,7 @@ def test_the_inlets_are_where_latents_enter(generator: nn.Module) -> None:
     assert not torch.allclose(space.synthesize(points, label), space.synthesize(moved, label), atol=1e-5)
 
 
-def test_sefa_of_some_layers_and_how_far_points_lie_apart() -> None:
+def test_sefa_of_some_layers_and_standard_deviations() -> None:
     torch.manual_seed(0)
     network = stylegan2.Generator((16, 16), **MAPPED).eval()  # type: ignore[arg-type]
     space = Space(network)
@@ -78,7 +78,7 @@ def test_sefa_of_some_layers_and_how_far_points_lie_apart() -> None:
 
 
 @pytest.mark.parametrize("shape", [(60, 8), (12, 40)])
-def test_components_are_those_of_a_singular_value_decomposition(shape: tuple[int, int]) -> None:
+def test_principal_components_agree_with_the_singular_value_decomposition(shape: tuple[int, int]) -> None:
     x = np.random.default_rng(0).normal(size=shape) * np.linspace(3, 0.1, shape[1])
     vectors, deviations, coordinates = principal_components(torch.from_numpy(x), 5)
     singular, right = np.linalg.svd(x - x.mean(0), full_matrices=False)[1:]
@@ -87,7 +87,7 @@ def test_components_are_those_of_a_singular_value_decomposition(shape: tuple[int
     assert coordinates.numpy() == pytest.approx((x - x.mean(0)) @ vectors.numpy().T)
 
 
-def test_components_of_w_explain_more_than_random_directions() -> None:
+def test_components_of_w_explain_more_variance_than_random_directions() -> None:
     torch.manual_seed(0)
     space = Space(stylegan2.Generator((16, 16), **MAPPED).eval())  # type: ignore[arg-type]
     found = ganspace(space, 3)
@@ -98,7 +98,7 @@ def test_components_of_w_explain_more_than_random_directions() -> None:
     assert found.std.diff().max() <= 0
 
 
-def test_in_z_the_first_direction_moves_activations_most() -> None:
+def test_in_z_the_first_direction_changes_activations_most() -> None:
     torch.manual_seed(0)
     space = Space(dcgan.Generator((16, 16), width=4, latent_dim=8).eval())
     found = ganspace(space, 8)

@@ -1,4 +1,4 @@
-"""Slope, R2 and leakage of attributes against NumPy's, on images with known changes."""
+"""Slope, R2 and leakage of attributes agree with NumPy on images with known changes."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def pictures() -> Tensor:
     return (torch.rand(12, 3, 16, 16, generator=torch.Generator().manual_seed(0)) - 0.5) * 0.4
 
 
-def test_a_line_is_numpys() -> None:
+def test_the_linear_fit_agrees_with_numpy() -> None:
     rng = np.random.default_rng(0)
     x = rng.standard_normal(50)
     y = 0.7 * x + 3 + 0.4 * rng.standard_normal(50)
@@ -24,7 +24,7 @@ def test_a_line_is_numpys() -> None:
     assert slope == pytest.approx(np.polyfit(x, y, 1)[0]) and r2 == pytest.approx(np.corrcoef(x, y)[0, 1] ** 2)
 
 
-def test_what_is_set_comes_and_what_leaks_is_said() -> None:
+def test_slope_and_leakage_of_a_known_change() -> None:
     before = pictures()
     gains = torch.linspace(0.4, 1, 12)[:, None, None, None]  # of what was set, some images bring less
 
@@ -43,7 +43,7 @@ def test_what_is_set_comes_and_what_leaks_is_said() -> None:
     assert leakage == pytest.approx({"warmth": float(torch.cat(ends).square().mean().sqrt())}, rel=1e-4)
 
 
-def test_what_does_nothing_explains_nothing() -> None:
+def test_an_attribute_without_effect_has_slope_and_r2_of_0() -> None:
     before = pictures()
     found = effect("warmth", before, lambda name, value: before, ATTRIBUTES, UNITS)
     assert found == (0, 0, {"brightness": 0.0})

@@ -1,4 +1,4 @@
-"""Interpolation of latents against formulas."""
+"""Interpolation of latents agrees with the formulas."""
 
 import numpy as np
 import pytest

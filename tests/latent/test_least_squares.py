@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt against NumPy's least squares and autograd, and latents of known images recovered."""
+"""Levenberg-Marquardt agrees with NumPy's least squares and autograd, and recovers latents of known images."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
     return GENERATORS[request.param]().eval()
 
 
-def test_a_line_through_points_is_numpys() -> None:
+def test_a_linear_fit_agrees_with_numpy() -> None:
     rng = np.random.default_rng(0)
     matrix, target = rng.standard_normal((20, 4)), rng.standard_normal(20)
     found = levenberg_marquardt(
@@ -27,7 +27,7 @@ def test_a_line_through_points_is_numpys() -> None:
     assert found.numpy() == pytest.approx(np.linalg.lstsq(matrix, target)[0], rel=0.002)
 
 
-def test_a_curved_valley_is_followed_to_its_end() -> None:
+def test_rosenbrocks_function_is_minimized() -> None:
     """Rosenbrock's function as two residuals."""
 
     def residuals(x: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ def test_a_curved_valley_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.slow
-def test_derivatives_are_autograds(generator: nn.Module) -> None:
+def test_the_jacobian_agrees_with_autograd(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.ones(1, dtype=torch.long) if space.classes else None
     point = space.from_z(latents([3], 8), label)[0]
@@ -66,6 +66,6 @@ def test_a_generators_own_images_are_found(generator: nn.Module) -> None:
     assert torch.equal(alone[0], found[1])
 
 
-def test_large_images_are_compared_small() -> None:
+def test_large_images_are_downsampled() -> None:
     assert pixels(torch.ones(1, 3, 256, 128)).shape == (3 * 64 * 32,)
     assert pixels(torch.ones(1, 1, 48, 96)).shape == (48 * 96,)

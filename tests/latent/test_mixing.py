@@ -52,7 +52,7 @@ def test_blending_goes_from_one_latent_to_the_other() -> None:
     assert torch.allclose(half.norm(dim=1), (points.norm(dim=1) + other.norm()) / 2, rtol=0.2)
 
 
-def test_missing_layers_are_one_line() -> None:
+def test_missing_layers_raise_a_user_error() -> None:
     place = space()
     points = place.from_z(latents([1], 8))
     with pytest.raises(UserError, match="has layers 0-7"):

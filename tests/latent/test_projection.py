@@ -1,4 +1,4 @@
-"""Projection: the schedule and the distance against formulas, and latents of known images recovered."""
+"""Projection: the schedule and the distance agree with the formulas, and latents of known images are recovered."""
 
 import numpy as np
 import pytest
@@ -28,12 +28,12 @@ def mapped() -> Space:
     return Space(stylegan2.Generator((16, 16), width=4, max_channels=8, latent_dim=8).eval())
 
 
-def test_the_rate_rises_along_a_line_and_falls_along_a_cosine() -> None:
+def test_the_learning_rate_rises_linearly_and_falls_as_a_cosine() -> None:
     assert [lr_schedule(at) for at in (0, 0.025, 0.05, 0.5, 0.75)] == [0, 0.5, 1, 1, 1]
     assert lr_schedule(0.875) == pytest.approx(0.5) and lr_schedule(0.9999) < 1e-5
 
 
-def test_ssim_is_the_formula() -> None:
+def test_ssim_agrees_with_the_formula() -> None:
     x, y = (torch.rand(2, 3, 8, 12, dtype=torch.float64) * 2 - 1 for _ in range(2))
     expected = []
     for a, b in zip(x.numpy(), y.numpy(), strict=True):
@@ -77,7 +77,7 @@ def test_a_generators_own_images_are_found() -> None:
 
 
 @pytest.mark.slow
-def test_w_plus_has_a_point_for_each_layer_and_comes_nearer() -> None:
+def test_w_plus_has_a_latent_per_layer_and_a_smaller_distance() -> None:
     space = mapped()
     targets = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     done: list[int] = []
@@ -98,7 +98,7 @@ def test_the_mean_of_w_is_a_candidate() -> None:
 
 
 @pytest.mark.slow
-def test_a_class_is_found_or_kept_to() -> None:
+def test_the_class_is_found_or_given() -> None:
     torch.manual_seed(0)
     space = Space(
         r3gan.Generator((16, 16), width=16, latent_dim=8, blocks_per_stage=1, group_width=4, classes=3).eval()
@@ -146,7 +146,7 @@ def test_invalid_numbers_are_refused() -> None:
             project(space, targets, **options)  # type: ignore[arg-type]
 
 
-def test_unknown_pixels_do_not_count() -> None:
+def test_unknown_pixels_are_ignored() -> None:
     space = mapped()
     targets = space.render(space.from_z(latents([1], 8)))
     targets[:, :, :4] = torch.nan

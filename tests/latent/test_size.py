@@ -18,7 +18,7 @@ def generator(request: pytest.FixtureRequest) -> nn.Module:
     return GENERATORS[request.param]().eval()
 
 
-def test_other_sizes_are_drawn(generator: nn.Module) -> None:
+def test_other_sizes_are_generated(generator: nn.Module) -> None:
     space = Space(generator)
     label = torch.zeros(2, dtype=torch.long) if space.classes else None
     points = space.from_z(latents([1, 2], 8), label)
@@ -30,7 +30,7 @@ def test_other_sizes_are_drawn(generator: nn.Module) -> None:
     assert torch.equal(space.render_uint8(points, label), plain)  # the generator itself is as it was
 
 
-def test_sizes_that_no_grid_becomes_are_refused(generator: nn.Module) -> None:
+def test_invalid_sizes_are_refused(generator: nn.Module) -> None:
     with pytest.raises(UserError, match="sides must be multiples of"):
         resized(generator, (16, 17))
     with pytest.raises(UserError, match="up to 4096"):

@@ -51,7 +51,7 @@ def test_statistics_are_of_each_class() -> None:
     assert not zeros.any() and ones.item() == 1
 
 
-def test_truncation_goes_from_the_mean_image_to_what_was_learned() -> None:
+def test_truncation_interpolates_from_the_mean_image_to_the_unchanged_image() -> None:
     space = Space(mapped())
     points = space.from_z(latents(range(6), 8))
     none, half, whole = (space.render_uint8(space.truncate(points, share)).float() for share in (0.0, 0.5, 1.0))
@@ -59,7 +59,7 @@ def test_truncation_goes_from_the_mean_image_to_what_was_learned() -> None:
     assert 0 < (half - none).abs().mean() < (whole - none).abs().mean()
 
 
-def test_missing_spaces() -> None:
-    for name, said in (("w", "no mapping"), ("q", "choose z, or w")):
+def test_missing_spaces_raise_a_user_error() -> None:
+    for name, said in (("w", "need a mapping"), ("q", "choose z, or w")):
         with pytest.raises(UserError, match=said):
             Space(dcgan.Generator((16, 16), width=4), name)

@@ -1,4 +1,4 @@
-"""Vectors come back from their file, to the generator that they are of alone."""
+"""Vectors are read from a file only for the generator for which they were written."""
 
 from pathlib import Path
 
@@ -25,7 +25,7 @@ def test_vectors_belong_to_their_generator(tmp_path: Path) -> None:
     for _ in range(8):
         store.write(path, vectors, Space(networks[0], "w"), steps="3")
         assert path.read_bytes() == before
-    with pytest.raises(UserError, match="of another model"):
+    with pytest.raises(UserError, match="belongs to another model"):
         store.read(path, networks[1])
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(UserError, match="cannot be read"):

@@ -1,4 +1,4 @@
-"""What every loss must do. A file in gan/losses and one in conf/loss are enough to be tested here."""
+"""Requirements for every loss. A new file in gan/losses and in conf/loss is tested automatically."""
 
 from __future__ import annotations
 

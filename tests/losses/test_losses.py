@@ -1,4 +1,4 @@
-"""Every loss against values by hand and an independent float64 version written from its paper."""
+"""Every loss agrees with values computed by hand and with an independent float64 version."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def test_least_squares_has_the_papers_other_choice() -> None:
     assert float(loss.generator(None, fake)) == 0.5
 
 
-def test_a_paired_loss_asks_for_the_real_logits() -> None:
-    with pytest.raises(UserError, match="real images' logits"):
+def test_a_paired_loss_needs_the_real_logits() -> None:
+    with pytest.raises(UserError, match="logits of real images"):
         Relativistic().generator(None, torch.zeros(1))

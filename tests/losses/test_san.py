@@ -1,4 +1,4 @@
-"""SAN: which loss reaches which weights, against gradients written out by hand; what it is not derived for."""
+"""SAN: gradients of each loss agree with formulas, and unsupported losses are refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gan.networks.san import SANHead
 from gan.training.module import GAN
 
 
-def test_features_learn_by_the_loss_and_the_direction_by_wasserstein() -> None:
+def test_the_loss_trains_the_features_and_wasserstein_the_direction() -> None:
     torch.manual_seed(0)
     head = SANHead(5).double()
     real, fake = (torch.randn(3, 5, dtype=torch.float64, requires_grad=True) for _ in range(2))
@@ -58,7 +58,7 @@ def test_the_generator_follows_the_logit() -> None:
         lambda **options: r3gan.Discriminator((16, 24), width=16, blocks_per_stage=1, group_width=4, **options),
     ],
 )
-def test_every_weight_learns(discriminator: type, classes: int) -> None:
+def test_every_weight_gets_a_gradient(discriminator: type, classes: int) -> None:
     network = discriminator(head="san", classes=classes)
     label = torch.tensor([0, 1, 2, 0])
     real, fake = (network(torch.randn(4, 3, 16, 24), label) for _ in range(2))
@@ -67,13 +67,13 @@ def test_every_weight_learns(discriminator: type, classes: int) -> None:
 
 
 @pytest.mark.parametrize("loss", [Relativistic(), LeastSquares()])
-def test_what_it_is_not_derived_for_is_refused(loss: nn.Module) -> None:
+def test_other_losses_are_refused(loss: nn.Module) -> None:
     with pytest.raises(UserError, match="not derived for"):
         SAN(loss)
 
 
 @pytest.mark.parametrize(("head", "loss"), [("san", Hinge()), (None, SAN(Hinge()))])
-def test_head_and_loss_go_together(head: str | None, loss: nn.Module) -> None:
+def test_head_and_loss_must_fit(head: str | None, loss: nn.Module) -> None:
     networks = dcgan.Generator((16, 16), width=4), dcgan.Discriminator((16, 16), width=4, head=head)
     with pytest.raises(UserError, match="head=san"):
         GAN(*networks, loss, torch.optim.Adam, torch.optim.Adam, batch_size=4)

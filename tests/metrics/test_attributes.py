@@ -1,4 +1,4 @@
-"""Attributes against NumPy and against changes that are known."""
+"""Attributes agree with NumPy and with known changes."""
 
 import numpy as np
 import pytest
@@ -23,14 +23,14 @@ def test_values_are_those_written_out() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_they_have_slopes(channels: int) -> None:
+def test_attributes_are_differentiable(channels: int) -> None:
     x = (torch.rand(2, channels, 6, 6, dtype=torch.double) - 0.5).requires_grad_()
     for name, attribute in ATTRIBUTES.items():
         (slope,) = torch.autograd.grad(attribute(x).sum(), x)
         assert slope.isfinite().all() and (slope.any() or channels == 1), name
 
 
-def test_what_is_transparent_is_seen_before_gray() -> None:
+def test_transparent_pixels_are_placed_on_gray() -> None:
     x = torch.full((1, 4, 2, 2), -1.0)  # transparent
     x[..., 0] = torch.tensor([1.0, -1.0, -1.0, 1.0])[:, None]  # opaque red
     assert intensity(x)[0, :, 0, 1].tolist() == [0.5] * 3 and intensity(x)[0, :, 0, 0].tolist() == [1, 0, 0]

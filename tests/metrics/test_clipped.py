@@ -1,4 +1,4 @@
-"""Clipped density and coverage: a scale that is the share of good images, and no effect of outliers."""
+"""Clipped density and coverage equal the fraction of real images, and outliers have no effect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def real() -> Tensor:
 
 
 @pytest.mark.parametrize("share", [1.0, 0.7, 0.4, 0.0])
-def test_both_are_the_share_of_good_images(real: Tensor, share: float) -> None:
+def test_both_scores_are_the_fraction_of_real_images(real: Tensor, share: float) -> None:
     x, y = real[:1000], real[1000:].clone()
     y[round(share * 1000) :] += 100
     values = clipped_density_coverage(x, y)
@@ -26,20 +26,20 @@ def test_both_are_the_share_of_good_images(real: Tensor, share: float) -> None:
     assert values["clipped_coverage"] == pytest.approx(share, abs=0.08)
 
 
-def test_an_outlier_of_the_real_images_lets_nothing_bad_in(real: Tensor) -> None:
+def test_an_outlier_among_real_images_does_not_raise_the_density(real: Tensor) -> None:
     x, bad = real[:1000].clone(), real[1000:] + 20
     x[:6] = x[:6] + torch.arange(6)[:, None] * 20  # a chain of scans gone wrong, whose balls reach to all
     assert prdc(x, bad)["density"] > 0.5
     assert clipped_density_coverage(x, bad)["clipped_density"] < 0.01
 
 
-def test_images_repeated_cover_little(real: Tensor) -> None:
+def test_repeated_images_have_low_coverage(real: Tensor) -> None:
     values = clipped_density_coverage(real[:1000], real[:20].repeat(50, 1))
     assert values["clipped_density"] > 0.7
     assert values["clipped_coverage"] < 0.2
 
 
-def test_the_expected_cover_is_that_of_draws() -> None:
+def test_the_expected_coverage_agrees_with_simulations() -> None:
     n, m, k = 60, 40, 5
     random = torch.Generator().manual_seed(0)
     found = []

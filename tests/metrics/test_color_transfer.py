@@ -1,4 +1,4 @@
-"""Closed forms recover a change of colors that they can express, from other pixels of the same distribution."""
+"""Closed forms recover color changes that they can represent, from other pixels of the same distribution."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from gan.metrics.color_transfer import CLOSED_FORMS, channel_statistics, histogr
 
 
 def pictures(seed: int) -> Tensor:
-    """Correlated colors, well inside of 0..255."""
+    """Return images with correlated colors, far from 0 and 255."""
     random = np.random.default_rng(seed)
     mixed = random.normal(0, 1, (8, 40, 40, 3)) @ np.array([[20, 5, 0], [0, 15, 8], [0, 0, 10]]) + [120, 110, 130]
     return torch.from_numpy(mixed.clip(0, 255).round().astype(np.uint8)).permute(0, 3, 1, 2)
@@ -27,14 +27,14 @@ MIXED = [[0.6, 0.2, 0.1], [0.2, 0.7, 0.0], [0.1, 0.0, 0.9]], [10.0, 5.0, 0.0]  #
 @pytest.mark.parametrize(("fit", "change"), [
     (channel_statistics, SCALED), (histogram, SCALED), (monge_kantorovich, SCALED), (monge_kantorovich, MIXED),
 ])  # fmt: skip
-def test_a_change_is_found_from_other_pictures(fit, change) -> None:
+def test_a_transfer_is_fitted_to_unpaired_images(fit, change) -> None:
     transfer = fit(pictures(0), changed(pictures(1), *change))
     seen = pictures(2)
     away = (transfer(seen).float() - changed(seen, *change).float()).abs().mean()
     assert away < 1.5
 
 
-def test_what_mixes_channels_is_beyond_those_that_treat_each_alone() -> None:
+def test_mixed_channels_need_a_full_matrix() -> None:
     turned = [[0.0, 1, 0], [0, 0, 1], [1, 0, 0]], [0.0, 0, 0]
     seen = pictures(2)
     for fit in (channel_statistics, histogram):
@@ -42,7 +42,7 @@ def test_what_mixes_channels_is_beyond_those_that_treat_each_alone() -> None:
         assert (transfer(seen).float() - changed(seen, *turned).float()).abs().mean() > 5
 
 
-def test_the_linear_map_carries_mean_and_covariance() -> None:
+def test_the_linear_map_matches_mean_and_covariance() -> None:
     source, target = pictures(0), changed(pictures(1), *MIXED)
     moved = monge_kantorovich(source, target)(source)
     for statistic in (lambda x: x.mean(1), lambda x: x.cov()):
@@ -51,13 +51,13 @@ def test_the_linear_map_carries_mean_and_covariance() -> None:
 
 
 @pytest.mark.parametrize("name", CLOSED_FORMS)
-def test_pictures_of_one_color_are_no_obstacle(name: str) -> None:
+def test_images_of_one_color_are_supported(name: str) -> None:
     flat = torch.full((2, 3, 4, 4), 100, dtype=torch.uint8)
     moved = CLOSED_FORMS[name](flat, flat + 20)(flat)
     assert moved.dtype == torch.uint8 and (moved.int() - 120).abs().max() <= 1
 
 
-def test_a_map_of_levels_is_one_of_values_in_units() -> None:
+def test_a_map_of_levels_equals_its_map_of_units() -> None:
     form = monge_kantorovich(pictures(0), changed(pictures(1), *MIXED))
     matrix, shift = form.of_units()
     seen = pictures(2)
@@ -65,7 +65,7 @@ def test_a_map_of_levels_is_one_of_values_in_units() -> None:
     assert torch.equal(((units + 1) * 127.5).round().clamp(0, 255).to(torch.uint8), form(seen))
 
 
-def test_colors_are_those_of_what_is_opaque() -> None:
+def test_transparent_pixels_are_excluded() -> None:
     rgba = torch.tensor([[100, 50, 0, 255], [60, 30, 0, 150], [9, 9, 9, 20]], dtype=torch.uint8).T[None, :, None]
     assert opaque(rgba).squeeze().T.tolist() == [[100, 50, 0], [102, 51, 0]]
     assert torch.equal(opaque(pictures(0))[0, :, 0], pictures(0).transpose(0, 1).flatten(1))

@@ -1,4 +1,4 @@
-"""The copy rate: 1 for copies, its floor for what is as new as held-out images, 0 for noise; and nearest neighbors."""
+"""The copy rate is 1 for copies, 0.05 for held-out images and 0 for noise; nearest neighbors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def real() -> Tensor:
     return torch.randn(2000, 8, generator=torch.Generator().manual_seed(0))
 
 
-def test_copies_and_held_out_images_and_noise(real: Tensor) -> None:
+def test_the_rates_of_copies_held_out_images_and_noise(real: Tensor) -> None:
     train, held_out, others = real[:1000], real[1000:1500], real[1500:]
     random = torch.Generator().manual_seed(1)
     assert copy_rate(train, held_out, train[:300]) == 1
@@ -35,7 +35,7 @@ def test_nearest_are_those_of_all_pairs(real: Tensor, monkeypatch: pytest.Monkey
     assert torch.equal(which, expected.indices)
 
 
-def test_an_image_is_at_no_distance_from_itself(real: Tensor) -> None:
+def test_an_image_has_distance_0_from_itself(real: Tensor) -> None:
     x = 1000 + real[:50].double()
     found, which = nearest(x, x)
     assert torch.equal(found, torch.zeros(50, dtype=torch.float64))
@@ -47,7 +47,7 @@ def test_features_that_are_not_finite_are_refused(real: Tensor) -> None:
         copy_rate(real, real, real.log())
 
 
-def test_without_held_out_images_each_is_taken_against_the_others() -> None:
+def test_without_held_out_images_each_is_compared_with_the_others() -> None:
     generator = torch.Generator().manual_seed(0)
     train, other = torch.randn(400, 3, generator=generator), torch.randn(400, 3, generator=generator)
     assert copy_rate(train, None, train[:50]) == 1

@@ -1,4 +1,4 @@
-"""LEC against NumPy, and 0 where editing and finding undo each other."""
+"""LEC agrees with NumPy, and is 0 if projection recovers the edited latent."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ import torch
 from gan.metrics.edit_consistency import edit_consistency
 
 
-def test_it_is_the_trimmed_mean_of_what_is_left() -> None:
+def test_lec_is_the_trimmed_mean_of_the_residuals() -> None:
     rng = np.random.default_rng(0)
     before, after, edit = rng.standard_normal((250, 3, 4)), rng.standard_normal((250, 3, 4)), rng.standard_normal(4)
     distances = np.sort(np.linalg.norm((before - (after - edit)).reshape(250, -1), axis=1))

@@ -1,4 +1,4 @@
-"""Extractors by name, the user's own, and features that depend on nothing but their image."""
+"""Extractors by name, custom extractors, and features that depend on their image only."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_features_depend_on_their_image_alone(name: str) -> None:
         assert torch.equal(features(extract, IMAGES), found)
 
 
-def test_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_custom_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "my_features.py").write_text(
         "class Means:\n"
@@ -51,7 +51,7 @@ def test_the_users_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             extractor(name)
 
 
-def test_one_that_gives_no_row_an_image() -> None:
+def test_an_extractor_that_does_not_return_a_row_per_image() -> None:
     class Wrong(nn.Module):
         name = "wrong"
 
@@ -62,13 +62,13 @@ def test_one_that_gives_no_row_an_image() -> None:
         features(Wrong(), IMAGES)
 
 
-def test_what_tells_features_apart() -> None:
+def test_fingerprints_identify_features() -> None:
     assert fingerprint(extractor("lite0")) == fingerprint(extractor("lite0")) != fingerprint(extractor("random_conv"))
 
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Random weights in the place of those that are known."""
+    """Replace the known weights by random ones."""
 
     def replace(name: str, network: nn.Module) -> None:
         path = tmp_path / pretrained.KNOWN[name].file
@@ -109,7 +109,7 @@ def test_dinov2(tmp_path: Path, stand_in: Any, monkeypatch: pytest.MonkeyPatch) 
     assert float(found.std()) > 0.1
 
 
-def test_position_embeddings_come_down_as_in_their_own_code() -> None:
+def test_position_embeddings_are_resized_as_in_the_authors_code() -> None:
     from gan.metrics.dinov2 import at_side
 
     positions = torch.cat([torch.full((1, 1, 1), 7.0), torch.arange(37.0).repeat(37)[None, :, None]], 1)

@@ -1,4 +1,4 @@
-"""Sets that no run should give: a number, or one line that says why there is none; never a warning."""
+"""Degenerate sets of features: metrics return a number or raise a one-line error, without warnings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Fréchet distance against values computed with other decompositions, and closed forms."""
+"""The Fréchet distance agrees with values from other decompositions and with closed forms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_golden_value(golden: tuple[Tensor, Tensor]) -> None:
     assert frechet_distance(*reversed(golden)) == pytest.approx(4.0734464208, abs=1e-9)
 
 
-def test_equal_covariance_leaves_the_difference_of_the_means() -> None:
+def test_equal_covariances_give_the_squared_difference_of_means() -> None:
     x = torch.randn(300, 2048, generator=torch.Generator().manual_seed(0))
     assert frechet_distance(x, x + 1) == pytest.approx(2048, abs=1e-3)  # float32 features
 
@@ -62,6 +62,6 @@ def test_constant_images_have_no_covariance() -> None:
         (torch.zeros(5), torch.zeros(5), "matrices of the same width"),
     ],
 )
-def test_what_is_refused(x: Tensor, y: Tensor, message: str) -> None:
+def test_invalid_features_are_refused(x: Tensor, y: Tensor, message: str) -> None:
     with pytest.raises(UserError, match=message):
         frechet_distance(x, y)

@@ -1,4 +1,4 @@
-"""Statistics of retro looks on images whose numbers are known."""
+"""Image statistics of images with known values."""
 
 from __future__ import annotations
 

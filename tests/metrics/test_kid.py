@@ -1,4 +1,4 @@
-"""The kernel distance against its definition, and what it must tell apart."""
+"""The kernel distance agrees with its definition and distinguishes damaged images."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def definition(x: np.ndarray, y: np.ndarray) -> float:
     return within_x + within_y - 2 * sum(k(a, b) for a in x for b in y) / (n * m)
 
 
-def test_it_is_the_definition() -> None:
+def test_the_estimate_agrees_with_the_definition() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=(9, 5)), random.normal(0.5, 1.2, size=(7, 5))
     assert squared_mmd(torch.tensor(x), torch.tensor(y)) == pytest.approx(definition(x, y), rel=1e-12)
@@ -36,7 +36,7 @@ def test_it_is_unbiased() -> None:
     assert min(values) < 0
 
 
-def test_rows_that_belong_together_are_not_compared() -> None:
+def test_matched_rows_are_excluded() -> None:
     random = torch.Generator().manual_seed(0)
     x = torch.randn(20, 4, generator=random, dtype=torch.float64)
     assert squared_mmd(x, x, matched=True) == pytest.approx(0, abs=1e-12) and squared_mmd(x, x) < -0.1
@@ -79,7 +79,7 @@ def test_features_do_not_depend_on_the_batch() -> None:
     assert extract(images[:, :1]).shape == extract(images[:, :3]).shape
 
 
-def test_the_mean_over_subsets_is_that_of_other_programs(golden: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_the_mean_over_subsets_agrees_with_other_programs(golden: tuple[torch.Tensor, torch.Tensor]) -> None:
     mean, deviation = kid_of_subsets(*golden, subsets=100, subset_size=100, seed=2020)
     assert mean == pytest.approx(0.03903047202, abs=1e-10)
     assert deviation == pytest.approx(0.01712273221, abs=1e-10)

@@ -1,4 +1,4 @@
-"""Lite0's features: any input, no batch seen in them, and the kernel distance in them grows with damage."""
+"""Lite0's features support any input, do not depend on the batch, and detect damage."""
 
 from __future__ import annotations
 

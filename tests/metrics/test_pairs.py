@@ -1,4 +1,4 @@
-"""Measures of pairs of images against closed forms, and in the order in which people see differences."""
+"""Metrics of pairs of images agree with closed forms and with the order of visible differences."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_psnr_of_one_level() -> None:
 
 
 def test_color_differences() -> None:
-    """Black against white is 100 by definition; red against green as published converters have it."""
+    """Black and white differ by 100 by definition; red and green as in published converters."""
     x = flat((0, 0, 0), (255, 0, 0))
     y = flat((255, 255, 255), (0, 255, 0))
     assert color_difference(x, y).tolist() == pytest.approx([100, 86.6], abs=0.05)
@@ -56,7 +56,7 @@ def test_ssim_sees_structure_where_psnr_sees_none(images: Tensor) -> None:
     assert ssim(images, brighter).mean() > ssim(images, noisy).mean() + 0.2
 
 
-def test_blur_and_another_image_are_ever_farther(images: Tensor, perceptual: PerceptualDistance) -> None:
+def test_blur_and_another_image_increase_the_distance(images: Tensor, perceptual: PerceptualDistance) -> None:
     little, much, others = gaussian_blur(images, 9, 0.7), gaussian_blur(images, 9, 2.0), images.roll(1, 0)
     distances = [perceptual(images, changed).mean() for changed in (little, much, others)]
     assert 0 < distances[0] < distances[1] < distances[2]
@@ -68,13 +68,13 @@ def test_a_distance_does_not_depend_on_the_batch(images: Tensor, perceptual: Per
 
 
 @pytest.mark.parametrize("measure", [psnr, ssim, color_difference])
-def test_shapes_must_be_alike(measure, images: Tensor) -> None:
+def test_different_shapes_are_refused(measure, images: Tensor) -> None:
     with pytest.raises(UserError, match="their shapes must be equal"):
         measure(images, images[:1])
 
 
-def test_what_cannot_be_measured_is_refused(images: Tensor) -> None:
-    with pytest.raises(UserError, match="no side may be below 11"):
+def test_invalid_images_are_refused(images: Tensor) -> None:
+    with pytest.raises(UserError, match="at least one image with sides of 11 or more"):
         ssim(images[..., :10], images[..., :10])
     with pytest.raises(UserError, match="needs RGB images; these have 1"):
         color_difference(images[:, :1], images[:, :1])

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage against known values, and what each of them must see."""
+"""Precision, recall, density and coverage agree with known values and detect their failures."""
 
 from __future__ import annotations
 

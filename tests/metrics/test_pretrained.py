@@ -1,4 +1,4 @@
-"""Files of weights: found, checked, and what is said where they are missing."""
+"""Files of weights are found and verified, and missing files are reported."""
 
 from __future__ import annotations
 

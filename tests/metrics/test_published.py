@@ -1,4 +1,4 @@
-"""A published FID, reached with our own distance. Runs where Inception's weights and CIFAR-10 are at hand."""
+"""A published FID is reproduced. This test needs Inception's weights and CIFAR-10."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Spectra of noise, waves and prints that are known, and against NumPy."""
+"""Spectra of noise, waves and prints agree with known values and NumPy."""
 
 import numpy as np
 import pytest
@@ -14,13 +14,13 @@ def noise(deviation: float, *shape: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("size", [(32, 32), (24, 40)])
-def test_noise_is_flat_at_its_deviation(size: tuple[int, int]) -> None:
+def test_noise_has_a_flat_spectrum_at_its_standard_deviation(size: tuple[int, int]) -> None:
     spectrum = radial_spectrum(noise(20, 400, *size))
     assert len(spectrum) == min(size) // 2
     torch.testing.assert_close(spectrum, torch.full_like(spectrum, 20 * np.log10(20)), atol=0.5, rtol=0)
 
 
-def test_a_wave_is_where_its_frequency_is() -> None:
+def test_a_wave_is_at_its_frequency() -> None:
     wave = 128 + 100 * torch.sin(2 * torch.pi * torch.arange(32) / 4)  # a quarter of a cycle a pixel
     spectrum = radial_spectrum(wave.round().to(torch.uint8).expand(1, 1, 32, 32))
     assert spectrum.argmax() == 7 and spectrum[7] > spectrum[[0, 15]].max() + 30
@@ -42,14 +42,14 @@ def test_equals_a_reference_in_numpy() -> None:
         assert found == pytest.approx(10 * np.log10(np.mean(within) + 1 / 12), abs=1e-3)
 
 
-def test_grain_is_missed_where_it_was_smoothed_away() -> None:
+def test_removed_grain_increases_the_distance() -> None:
     grainy, flat = noise(20, 8, 32, 32), noise(0, 8, 32, 32)
     other = noise(20, 9, 32, 32)[1:]
     assert spectral_distance(grainy, grainy) == 0
     assert spectral_distance(grainy, other) < 2 < 30 < spectral_distance(grainy, flat)
 
 
-def test_what_has_no_spectrum_is_refused() -> None:
+def test_invalid_images_are_refused() -> None:
     for images in (noise(1, 1, 3, 32), noise(1, 0, 32, 32)):
         with pytest.raises(UserError, match="spectrum of"):
             radial_spectrum(images)

@@ -1,4 +1,4 @@
-"""Numbers of a translation: 0 for doing nothing, 1 for the truth, negative where light became dark."""
+"""Metrics of translations: 0 for the identity, 1 for the ground truth, negative for inverted luminance."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ INPUTS = torch.randint(40, 200, (3, 3, 16, 16), dtype=torch.uint8, generator=tor
 TRUTHS = 255 - INPUTS
 
 
-def test_gain_from_nothing_to_the_truth() -> None:
+def test_the_gain_is_0_for_the_identity_and_1_for_the_truth() -> None:
     nothing, truth = ground_truth_scores(INPUTS, INPUTS, TRUTHS), ground_truth_scores(INPUTS, TRUTHS, TRUTHS)
     assert nothing["gain"] == 0 and nothing["psnr"] == pytest.approx(float(psnr(INPUTS, TRUTHS).mean()))
     assert truth == {"gain": 1.0, "ciede2000": 0.0, "psnr": 99.0, "ssim": pytest.approx(1.0)}
@@ -19,17 +19,17 @@ def test_gain_from_nothing_to_the_truth() -> None:
     assert ground_truth_scores(INPUTS, near, TRUTHS)["gain"] == pytest.approx(1 - left / away)
 
 
-def test_where_there_is_nothing_to_gain_there_is_no_gain() -> None:
+def test_the_gain_is_omitted_if_inputs_equal_the_truth() -> None:
     assert "gain" not in ground_truth_scores(INPUTS, TRUTHS, INPUTS)
 
 
 @pytest.mark.parametrize("channels", [1, 4])
-def test_gray_and_transparent_pictures(channels: int) -> None:
+def test_gray_and_transparent_images(channels: int) -> None:
     before, after = (each[:, :1].expand(-1, channels, -1, -1) for each in (INPUTS, TRUTHS))
     assert ground_truth_scores(before, after, after)["gain"] == 1
 
 
-def test_an_inverted_picture_is_caught() -> None:
+def test_an_inverted_image_has_negative_correlation() -> None:
     assert content_preservation(INPUTS, INPUTS) == {
         "luminance_correlation": pytest.approx(1),
         "luminance_ssim": pytest.approx(1),

@@ -1,4 +1,4 @@
-"""The Vendi score against known values and its two ends."""
+"""The Vendi score agrees with known values and its two limits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_golden_values(golden: tuple[Tensor, Tensor]) -> None:
     assert vendi_score(golden[1][:250]) == pytest.approx(56.01761333, abs=1e-7)
 
 
-def test_all_alike_are_one_and_all_apart_are_all() -> None:
+def test_equal_images_score_1_and_different_ones_n() -> None:
     assert vendi_score(torch.ones(7, 3)) == pytest.approx(1)
     assert vendi_score(torch.eye(6, 9)) == pytest.approx(6)
     assert vendi_score(torch.eye(3).repeat(5, 1)) == pytest.approx(3)

@@ -1,4 +1,4 @@
-"""Classes in networks: normalization and projection by their formulas, and every network that knows classes."""
+"""Classes in networks: normalization and projection agree with their formulas, in every conditional network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_each_class_has_its_own_scale_and_shift() -> None:
     torch.testing.assert_close(layer(x, label), torch.stack(expected))
 
 
-def test_projection_is_the_product_with_the_class() -> None:
+def test_projection_is_the_inner_product_with_the_class() -> None:
     layer, x, label = Projection(5, 3), torch.randn(4, 5), torch.tensor([2, 0, 1, 2])
     embedding = layer.embedding.weight.T  # (classes, channels)
     expected = torch.stack([embedding[c] @ row for row, c in zip(x, label, strict=True)])

@@ -33,7 +33,7 @@ SIZES = [(16, 16), (24, 24), (32, 32), (48, 48), (64, 64), (96, 96), (128, 128),
 
 
 def partial(options: dict[str, Any]) -> Callable[..., nn.Module]:
-    """Return a network's class with its options, but for size, channels and classes; of two directions the first."""
+    """Return the class and options of a network, except size, channels and classes; for two directions, the first."""
     options = options.get("a2b", options)
     left_out = ("_target_", "size", "channels", "classes")
     kept = {name: value for name, value in options.items() if name not in left_out}

@@ -1,4 +1,4 @@
-"""DCGAN: the paper's parameter counts and start, and a bound where it is asked for."""
+"""DCGAN: parameter counts and initialization of the paper, and spectral normalization."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ def count(network: torch.nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
 
 
-def test_parameter_counts_are_the_papers() -> None:
+def test_parameter_counts_agree_with_the_paper() -> None:
     assert count(Generator((64, 64), width=64, latent_dim=100)) == 3_576_704
     assert count(Discriminator((64, 64), width=64)) == 2_765_568
 
 
-def test_initialization_is_the_papers() -> None:
+def test_initialization_agrees_with_the_paper() -> None:
     generator = Generator((32, 32), width=64)
     weight = generator.blocks[0][0].weight  # type: ignore[index]
     assert weight.std().item() == pytest.approx(0.02, rel=0.02)

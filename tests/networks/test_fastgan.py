@@ -1,4 +1,4 @@
-"""FastGAN: excitations where the paper has them, noise in training alone, and a reconstruction that can be learned."""
+"""FastGAN: excitations as in the paper, noise in training only, and reconstruction."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_channels_and_excitations_are_the_papers_at_256_px() -> None:
     assert gates.shape == (2, 5, 1, 1) and ((gates > 0) & (gates < 1)).all()
 
 
-def test_noise_is_drawn_in_training_alone() -> None:
+def test_noise_is_added_in_training_only() -> None:
     noise, x = NoiseInjection(), torch.zeros(2, 3, 4, 4)
     noise.gain.data.fill_(2.0)
     drawn = noise(x)
@@ -30,7 +30,7 @@ def test_patches_see_their_part_of_the_image() -> None:
     assert discriminator(torch.randn(2, 3, 64, 64)).shape == (2, 1, 5, 5)
 
 
-def test_reconstruction_loss_is_nothing_for_the_same_and_follows_the_formula() -> None:
+def test_reconstruction_loss_is_0_for_equal_images_and_agrees_with_the_formula() -> None:
     x = torch.rand(2, 3, 7, 7, dtype=torch.float64) * 2 - 1
     y = torch.rand(2, 3, 7, 7, dtype=torch.float64) * 2 - 1
     assert reconstruction_loss(x, x).item() == pytest.approx(0, abs=1e-5)
@@ -43,7 +43,7 @@ def test_reconstruction_loss_is_nothing_for_the_same_and_follows_the_formula() -
 
 
 @pytest.mark.parametrize("size", [(16, 16), (32, 48), (64, 64)])
-def test_redrawing_is_learned(size: tuple[int, int]) -> None:
+def test_reconstruction_is_learned(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     discriminator = Discriminator(size, width=4)
     images = torch.rand(4, 3, 1, 1).expand(-1, -1, *size) * 2 - 1  # plain colors
@@ -59,6 +59,6 @@ def test_redrawing_is_learned(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 8), (12, 12), (12, 24)])
-def test_images_too_small_to_redraw_are_refused(size: tuple[int, int]) -> None:
+def test_images_too_small_to_reconstruct_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="too small; use at least 16x16"):
         Discriminator(size, width=2)

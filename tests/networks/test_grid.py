@@ -1,4 +1,4 @@
-"""The grid that networks start from: the papers' where it can be, and a helpful no to sizes that have none."""
+"""The smallest grid of networks: that of the papers if possible, and an error with the nearest valid sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gan.networks.grid import base_grid
 @pytest.mark.parametrize(
     ("size", "grid"), [(16, (4, 4, 2)), (24, (6, 6, 2)), (64, (4, 4, 4)), (96, (6, 6, 4)), (6, (3, 3, 1))]
 )
-def test_base_grid_is_the_papers_where_it_can_be(size: int, grid: tuple[int, int, int]) -> None:
+def test_base_grid_is_that_of_the_paper_if_possible(size: int, grid: tuple[int, int, int]) -> None:
     assert base_grid((size, size)) == grid
 
 

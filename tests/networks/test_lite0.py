@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0: TensorFlow's padding, its taps, and weights that are checked before they are read."""
+"""EfficientNet-Lite0: TensorFlow's padding, sizes of features, and weights that are verified before reading."""
 
 from __future__ import annotations
 

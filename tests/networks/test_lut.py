@@ -1,4 +1,4 @@
-"""Color tables: against an interpolation written out, and what is said of parts, alpha and gray."""
+"""LUTs agree with an explicit interpolation; tiles, alpha and gray images."""
 
 import itertools
 
@@ -12,7 +12,7 @@ from gan.networks.tile_position import TilePosition
 
 
 def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:
-    """Trilinear, by hand: table (3, blue, green, red), color (red, green, blue) in [-1, 1]."""
+    """Interpolate trilinearly: table (3, blue, green, red), color (red, green, blue) in [-1, 1]."""
     points = table.shape[1]
     place = (color + 1) / 2 * (points - 1)
     low = np.minimum(np.floor(place).astype(int), points - 2)
@@ -29,7 +29,7 @@ def random_tables(generator: Generator) -> None:
     nn.init.normal_(generator.to_weights.weight, 0, 0.5)
 
 
-def test_a_color_is_looked_up_between_the_points_of_the_mixed_table() -> None:
+def test_a_color_is_interpolated_in_the_mixed_table() -> None:
     torch.manual_seed(0)
     generator = Generator(lut_size=5, width=2)
     random_tables(generator)
@@ -45,7 +45,7 @@ def test_a_color_is_looked_up_between_the_points_of_the_mixed_table() -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_at_first_the_picture_itself_comes_out(channels: int) -> None:
+def test_initially_it_is_the_identity(channels: int) -> None:
     x = torch.rand(2, channels, 8, 12) * 2 - 1
     if channels == 4:
         x[:, 3:] = torch.randint(0, 256, x[:, 3:].shape) / 127.5 - 1
@@ -55,7 +55,7 @@ def test_at_first_the_picture_itself_comes_out(channels: int) -> None:
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-def test_it_begins_with_a_map_of_colors(channels: int) -> None:
+def test_initially_it_is_the_color_transform(channels: int) -> None:
     colors = min(channels, 3)
     matrix, shift = torch.rand(colors, colors) / 3, torch.rand(colors)
     generator = Generator(channels)
@@ -78,7 +78,7 @@ def test_color_changes_under_alpha_and_alpha_stays() -> None:
     assert torch.allclose(generator(x), expected, atol=1e-5)
 
 
-def test_parts_of_a_picture_are_parts_of_the_whole() -> None:
+def test_tiles_agree_with_the_whole_image() -> None:
     generator = Generator(lut_size=3, vignette=True, texture_channels=4)
     random_tables(generator)
     for parameter in (generator.falloff, *generator.texture.parameters()):  # type: ignore[union-attr]

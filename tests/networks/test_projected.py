@@ -1,4 +1,4 @@
-"""The projected discriminator: what it sees, what is frozen, scales, and what transparency looks like."""
+"""The projected discriminator: inputs, frozen weights, scales, and transparency."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_four_scales_and_every_size(network: Discriminator) -> None:
         Discriminator((64, 64), backbone_resolution=100)
 
 
-def test_only_the_heads_learn_and_images_have_gradients(network: Discriminator) -> None:
+def test_only_the_heads_are_trained_and_images_have_gradients(network: Discriminator) -> None:
     x = (torch.rand(2, 3, 16, 16) * 2 - 1).requires_grad_()
     sum(logits.mean() for logits in network(x)).backward()  # type: ignore[union-attr]
     learning = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
@@ -36,14 +36,14 @@ def test_only_the_heads_learn_and_images_have_gradients(network: Discriminator) 
     assert x.grad is not None and x.grad.abs().sum(1).gt(0).float().mean() > 0.9
 
 
-def test_finer_scales_are_told_of_coarser_ones(network: Discriminator) -> None:
-    """Mixed from the coarsest down: the finest projection sees the whole image, the coarsest itself alone."""
+def test_coarser_scales_are_added_to_finer_ones(network: Discriminator) -> None:
+    """Scales are mixed from coarse to fine: the finest projection depends on all scales, the coarsest on itself."""
     x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
     (gradient,) = torch.autograd.grad(network.features(x)[0][..., :1, :1].sum(), x)
     assert gradient[..., -2:, -2:].abs().sum() > 0
 
 
-def test_transparency_looks_like_nothing_else() -> None:
+def test_transparency_differs_from_opaque_colors() -> None:
     clear = -torch.ones(1, 4, 32, 32)
     ground = opaque(clear)
     assert ground.shape == (1, 3, 32, 32) and ground.unique().numel() == 2 and ground.abs().max() <= 0.4001

@@ -1,4 +1,4 @@
-"""R3GAN: the paper's parameter counts and start, and blocks that begin as nothing."""
+"""R3GAN: parameter counts and initialization of the paper, and blocks that are initially the identity."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def millions(network: nn.Module) -> float:
 
 
 @pytest.mark.parametrize(("size", "generator", "discriminator"), [(64, 22.4, 22.4), (256, 23.1, 23.0)])
-def test_parameter_counts_are_the_papers(size: int, generator: float, discriminator: float) -> None:
+def test_parameter_counts_agree_with_the_paper(size: int, generator: float, discriminator: float) -> None:
     with torch.device("meta"):
         assert millions(Generator((size, size))) == generator
         assert millions(Discriminator((size, size))) == discriminator
@@ -24,7 +24,7 @@ def test_parameter_counts_are_the_papers(size: int, generator: float, discrimina
 @pytest.mark.parametrize(
     ("classes", "width", "group", "counts"), [(10, 768, 16, (20.8, 21.3)), (1000, 1536, 32, (82.9, 86.5))]
 )
-def test_so_are_those_with_classes(classes: int, width: int, group: int, counts: tuple[float, float]) -> None:
+def test_parameter_counts_with_classes(classes: int, width: int, group: int, counts: tuple[float, float]) -> None:
     """CIFAR-10 and ImageNet-32."""
     with torch.device("meta"):
         networks = [
@@ -33,7 +33,7 @@ def test_so_are_those_with_classes(classes: int, width: int, group: int, counts:
     assert tuple(map(millions, networks)) == counts
 
 
-def test_a_block_starts_as_nothing_and_keeps_the_size_of_what_passes() -> None:
+def test_a_block_is_initially_the_identity_and_keeps_the_variance() -> None:
     torch.manual_seed(0)
     x = torch.randn(4, 64, 8, 8)
     assert torch.equal(Block(64, 16, 8)(x), x)

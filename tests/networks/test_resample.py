@@ -1,4 +1,4 @@
-"""Doubling and halving are the filter [1, 3, 3, 1] of the papers."""
+"""Upsampling and downsampling use the filter [1, 3, 3, 1] of the papers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def one_by_one(x: Tensor) -> Tensor:
     return x.reshape(-1, 1, *x.shape[2:])
 
 
-def test_downsample_is_the_filter_and_every_second_pixel() -> None:
+def test_downsample_equals_filter_and_every_second_pixel() -> None:
     x = torch.randn(2, 3, 16, 24, dtype=torch.float64)
     wanted = F.conv2d(one_by_one(x), KERNEL, stride=2, padding=1).reshape(2, 3, 8, 12)
     torch.testing.assert_close(downsample(x), wanted)
 
 
-def test_upsample_is_the_filter_over_zeros_between_the_pixels_but_for_the_rim() -> None:
+def test_upsample_equals_filtered_zero_insertion_except_at_the_border() -> None:
     x = torch.randn(2, 3, 8, 12, dtype=torch.float64)
     spread = x.new_zeros(2, 3, 16, 24)
     spread[:, :, ::2, ::2] = x
@@ -31,7 +31,7 @@ def test_upsample_is_the_filter_over_zeros_between_the_pixels_but_for_the_rim() 
     torch.testing.assert_close(upsample(torch.ones(1, 1, 4, 4)), torch.ones(1, 1, 8, 8))  # no darker rim
 
 
-def test_both_can_be_differentiated_twice() -> None:
+def test_both_are_twice_differentiable() -> None:
     x = torch.randn(1, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda x: downsample(x).square(), x)
     assert torch.autograd.gradgradcheck(lambda x: upsample(x).square(), x)

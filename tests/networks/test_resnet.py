@@ -1,4 +1,4 @@
-"""The residual networks of SNGAN: channels of its tables, blocks that do what they are drawn as, bounded layers."""
+"""The residual networks of SNGAN: channels and blocks of the paper, and spectral normalization."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ def test_channels_are_the_papers_at_64_px() -> None:
     assert [block.second.out_channels for block in discriminator.blocks] == [64, 128, 256, 512, 1024]
 
 
-def test_up_is_what_it_would_be_with_the_shortcut_after_doubling() -> None:
+def test_up_equals_a_shortcut_after_upsampling() -> None:
     block, x = Up(6, 4), torch.randn(3, 6, 4, 4)
     doubled = x.repeat_interleave(2, 2).repeat_interleave(2, 3)
     inside = block.second(F.relu(block.norms[1](block.first(F.relu(block.norms[0](doubled))))))
     torch.testing.assert_close(block(x), inside + block.shortcut(doubled))
 
 
-def test_down_is_what_it_would_be_with_the_shortcut_before_halving() -> None:
+def test_down_equals_a_shortcut_before_downsampling() -> None:
     x = torch.randn(3, 6, 8, 8)
     for first in (True, False):
         block = Down(6, 4, first)

@@ -1,4 +1,4 @@
-"""The tutorial's network: its layers at 14x14, and dropout that stops where nothing is learned."""
+"""The network of the tutorial: its layers at 14x14, and dropout in training only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import nn
 from gan.networks.seed import Discriminator, Generator
 
 
-def test_at_14_px_it_is_the_tutorials() -> None:
+def test_at_14_px_it_is_the_network_of_the_tutorial() -> None:
     generator = Generator((14, 14), channels=1)
     layers = [m for m in generator.modules() if isinstance(m, nn.ConvTranspose2d)]
     assert [(m.in_channels, m.out_channels, m.kernel_size, m.stride) for m in layers] == [
@@ -20,7 +20,7 @@ def test_at_14_px_it_is_the_tutorials() -> None:
     assert generator(torch.randn(2, 100)).shape == (2, 1, 14, 14)
 
 
-def test_dropout_acts_in_training_alone() -> None:
+def test_dropout_acts_in_training_only() -> None:
     discriminator, x = Discriminator((28, 28), channels=1), torch.randn(2, 1, 28, 28)
     assert [m.out_channels for m in discriminator.modules() if isinstance(m, nn.Conv2d)] == [64, 128]
     assert not torch.equal(discriminator(x), discriminator(x))

@@ -1,4 +1,4 @@
-"""StyleGAN2: the paper's parameter count, demodulation against its formula, variances, deviation, mixing."""
+"""StyleGAN2: parameter count of the paper, demodulation, variances, minibatch standard deviation, style mixing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_parameter_count_is_that_of_the_cifar_configuration(classes: int, millio
 
 
 @pytest.mark.parametrize("upsample", [False, True])
-def test_modulation_is_that_of_the_weights_of_each_image(upsample: bool) -> None:
+def test_modulation_equals_modulated_weights_per_image(upsample: bool) -> None:
     layer = ModulatedConv2d(6, 5, 3, latent_dim=4, upsample=upsample).double()
     x, w = torch.randn(3, 6, 8, 8, dtype=torch.float64), torch.randn(3, 4, dtype=torch.float64)
     weight, style = layer.convolution.scaled()[0], layer.style(w)
@@ -43,7 +43,7 @@ def test_modulation_is_that_of_the_weights_of_each_image(upsample: bool) -> None
     torch.testing.assert_close(layer(x, w), torch.cat(expected), rtol=1e-5, atol=1e-6)
 
 
-def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution() -> None:
+def test_upsampling_equals_zero_insertion_convolution_and_filter() -> None:
     layer = ModulatedConv2d(2, 3, 3, latent_dim=4, demodulate=False, upsample=True)
     x, w = torch.randn(1, 2, 8, 8), torch.randn(1, 4)
     spread = torch.zeros(1, 2, 16, 16)
@@ -56,7 +56,7 @@ def test_doubling_is_the_filter_on_zeros_between_pixels_and_then_the_convolution
     torch.testing.assert_close(layer(x, w)[:, :, 3:-3, 3:-3], expected[:, :, 3:-3, 3:-3], rtol=1e-4, atol=1e-5)
 
 
-def test_demodulation_gives_unit_variance_whatever_the_style() -> None:
+def test_demodulation_gives_unit_variance_for_any_style() -> None:
     torch.manual_seed(0)
     layer, x = ModulatedConv2d(64, 64, 3, latent_dim=8), torch.randn(16, 64, 16, 16)
     for size in (0.1, 1.0, 30.0):
@@ -64,7 +64,7 @@ def test_demodulation_gives_unit_variance_whatever_the_style() -> None:
         assert y.var().item() == pytest.approx(1, rel=0.05)
 
 
-def test_equalized_layers_keep_variance_and_learn_at_their_pace() -> None:
+def test_equalized_layers_keep_variance_and_scale_the_learning_rate() -> None:
     torch.manual_seed(0)
     x = torch.randn(512, 256)
     for pace in (1.0, 0.01):
@@ -73,7 +73,7 @@ def test_equalized_layers_keep_variance_and_learn_at_their_pace() -> None:
         assert layer.weight.std().item() == pytest.approx(1 / pace, rel=0.02)
 
 
-def test_deviation_is_taken_within_groups() -> None:
+def test_minibatch_std_is_computed_within_groups() -> None:
     x = torch.randn(8, 3, 2, 2)
     groups = x.reshape(4, 2, 3, 2, 2)  # image n is in group n mod 2
     expected = groups.std(0, correction=0).mean((1, 2, 3))
@@ -94,7 +94,7 @@ def test_styles_are_mixed_from_a_layer_on() -> None:
     assert 0 < mixed[1].float().mean() < 1
 
 
-def test_the_discriminator_sees_groups_alone() -> None:
+def test_the_discriminator_treats_groups_independently() -> None:
     discriminator, x = Discriminator((16, 16), width=4, max_channels=8), torch.randn(8, 3, 16, 16)
     changed = x.clone()
     changed[0] = 0

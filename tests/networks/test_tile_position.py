@@ -1,4 +1,4 @@
-"""Noise of places: normal, white, the same wherever a part begins."""
+"""Noise by position: normal, white, and independent of tiles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_noise_is_normal_and_white() -> None:
         assert band.mean().item() == pytest.approx(1, abs=0.1)
 
 
-def test_noise_of_a_part_is_that_of_the_whole() -> None:
+def test_noise_of_a_tile_is_that_of_the_image() -> None:
     whole = noise_at(TilePosition(0, 0, 60, 80), 60, 80)
     assert torch.equal(noise_at(TilePosition(11, 23, 60, 80), 30, 40), whole[11:41, 23:63])
     assert not torch.isclose(noise_at(TilePosition(0, 0, 60, 80, 7), 60, 80), whole).any()  # of another picture

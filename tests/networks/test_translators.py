@@ -1,4 +1,4 @@
-"""The networks that translate pictures: published parameter counts, sizes, and what each option is for."""
+"""Translators: published parameter counts, image sizes, and the effect of each option."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ def count(module: nn.Module) -> int:
 
 
 def test_parameter_counts_are_those_of_the_papers() -> None:
-    """In millions, as the authors' programs print them: 11.378 and 2.765 for CycleGAN, 54.414 and 2.769 for pix2pix."""
+    """The authors' programs print these millions: 11.378 and 2.765 for CycleGAN, 54.414 and 2.769 for pix2pix."""
     assert count(resnet_translator.Generator()) == 11_378_179
     assert count(patch.Discriminator()) == 2_764_737
     assert count(unet.Generator()) == 54_413_955
@@ -23,7 +23,7 @@ def test_parameter_counts_are_those_of_the_papers() -> None:
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("norm", ["instance", "batch", "none"])
 @pytest.mark.parametrize("size", [(32, 32), (48, 80)])
-def test_pictures_keep_their_size(channels: int, norm: str, size: tuple[int, int]) -> None:
+def test_images_keep_their_size(channels: int, norm: str, size: tuple[int, int]) -> None:
     x = torch.rand(2, channels, *size) * 2 - 1
     for generator in (
         resnet_translator.Generator(channels, 8, 2, norm),
@@ -37,7 +37,7 @@ def test_pictures_keep_their_size(channels: int, norm: str, size: tuple[int, int
 
 
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
-def test_a_residual_translator_begins_with_the_picture_itself(build: type[nn.Module]) -> None:
+def test_a_residual_translator_is_initially_the_identity(build: type[nn.Module]) -> None:
     options = {"depth": 3} if build is unet.Generator else {"n_blocks": 1}
     x = torch.rand(1, 3, 32, 32) * 2 - 1
     for norm in ("none", "instance"):
@@ -46,7 +46,7 @@ def test_a_residual_translator_begins_with_the_picture_itself(build: type[nn.Mod
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
-def test_or_with_a_map_of_colors(build: type[nn.Module], channels: int) -> None:
+def test_a_residual_translator_is_initially_the_color_transform(build: type[nn.Module], channels: int) -> None:
     options = {"depth": 3} if build is unet.Generator else {"n_blocks": 1}
     colors = min(channels, 3)
     matrix, shift = torch.rand(colors, colors), torch.rand(colors)
@@ -75,7 +75,7 @@ def test_instance_normalization_loses_tone_and_none_keeps_it() -> None:
 
 
 @pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
-def test_layers_below_zero_come_back(build: type[nn.Module]) -> None:
+def test_layers_with_negative_outputs_recover(build: type[nn.Module]) -> None:
     generator = build(3, 8, norm="none", **({"depth": 3} if build is unet.Generator else {"n_blocks": 1}))
     convolutions = [
         m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d) and m.out_channels > 3
@@ -86,7 +86,7 @@ def test_layers_below_zero_come_back(build: type[nn.Module]) -> None:
     assert all(convolution.bias.grad.abs().min() > 0 for convolution in convolutions)
 
 
-def test_patches_see_what_they_should() -> None:
+def test_patches_have_the_expected_receptive_field() -> None:
     for layers, field in ((1, 16), (2, 34), (3, 70)):
         critic = patch.Discriminator(3, 4, layers, "none").double()
         x = torch.rand(1, 3, 128, 128, dtype=torch.double, requires_grad=True)
@@ -106,12 +106,12 @@ def test_spectral_patches_and_features() -> None:
     assert any("parametrizations" in name for name, _ in critic.named_parameters())
 
 
-def test_features_are_the_picture_stem_halvings_and_blocks() -> None:
+def test_features_are_the_image_stem_downsampling_and_blocks() -> None:
     shapes = [tuple(each.shape[1:]) for each in resnet_translator.Generator(3, 8, 2).features(torch.rand(1, 3, 32, 32))]
     assert shapes == [(3, 32, 32), (8, 32, 32), (16, 16, 16), (32, 8, 8), (32, 8, 8), (32, 8, 8)]
 
 
-def test_dropout_is_for_training_alone() -> None:
+def test_dropout_is_used_in_training_only() -> None:
     generator = unet.Generator(3, 8, 6, "instance", dropout=0.5)
     x = torch.rand(1, 3, 64, 64)
     assert [up.dropout for up in generator.up] == [0, 0.5, 0, 0, 0]

@@ -1,4 +1,4 @@
-"""What every penalty must do, on the recipe that names it or the first that takes it."""
+"""Requirements for every penalty, tested in the recipe that uses it or the first that accepts it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def configs() -> dict[str, Any]:
 
 
 class Record:
-    """A forward hook that keeps the values of a penalty, and the gradients of its network and of itself."""
+    """A forward hook that records the values of a penalty, and the gradients of its network and its parameters."""
 
     def __init__(self) -> None:
         self.values: list[float] = []

@@ -1,4 +1,4 @@
-"""R1, R2, WGAN-GP's and the approximate penalties in closed form, against float64 formulas, under autocast, refused."""
+"""R1, R2, WGAN-GP and approximate penalties agree with closed forms and float64 formulas, also under autocast."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Linear(nn.Module):
 
 
 class Quadratic(nn.Module):
-    """D(x) = x'Ax/2 with a symmetric A, whose gradient is Ax: known at every x, other at each."""
+    """D(x) = x'Ax/2 with a symmetric A. Its gradient Ax is known and depends on x."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_linear_discriminator_has_half_weight_times_squared_norm(penalty: type) 
 
 
 @pytest.mark.parametrize(("penalty", "of"), [(R1, "real"), (R2, "fake")])
-def test_each_looks_at_its_own_images(penalty: type, of: str) -> None:
+def test_each_penalty_uses_its_own_images(penalty: type, of: str) -> None:
     torch.manual_seed(0)
     discriminator = Quadratic()
     at = step(discriminator)
@@ -94,7 +94,7 @@ def test_wgan_gp_is_the_papers_between_the_images() -> None:
     assert value.item() == pytest.approx(10 * (linear.weight.norm().item() - 1) ** 2, rel=1e-5)
 
 
-def test_wgan_gp_has_a_finite_slope_where_the_critic_has_none() -> None:
+def test_wgan_gp_has_a_finite_gradient_for_a_constant_critic() -> None:
     linear = Linear()
     nn.init.zeros_(linear.weight)
     GradientPenalty()(step(linear)).backward()
@@ -150,8 +150,8 @@ def test_values_under_autocast(penalty: type) -> None:
 
 
 @pytest.mark.parametrize("penalty", [ApproximateR1, ApproximateR2])
-def test_two_looks_are_at_the_same_network(penalty: type) -> None:
-    with pytest.raises(UserError, match="dropout changes between"):
+def test_both_passes_use_the_same_network(penalty: type) -> None:
+    with pytest.raises(UserError, match="dropout of this discriminator differs between"):
         penalty()(step(Layers(nn.Flatten(), nn.Dropout(0.3), nn.Linear(60, 1), nn.Flatten(0))))
     normalized = Layers(nn.Flatten(), spectral_norm(nn.Linear(60, 1)), nn.Flatten(0))
     linear = penalty(weight=2.0, sigma=1e-3)(step(normalized))  # of a linear D the slope along e is w e

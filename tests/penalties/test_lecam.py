@@ -1,4 +1,4 @@
-"""LeCam against its formula, with averages that are right from the first evaluation on."""
+"""LeCam agrees with its formula, with correct averages from the first evaluation on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Path length in closed form, with its average, and where it is not defined."""
+"""Path length agrees with its closed form and average, and is refused where it is not defined."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gan.penalties.path_length import PathLength
 
 
 class Linear(nn.Module):
-    """image = sum over layers of A w, whose Jacobian is A for each layer."""
+    """image = sum over layers of A w. The Jacobian is A for each layer."""
 
     num_ws = 3
 

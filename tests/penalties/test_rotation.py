@@ -1,4 +1,4 @@
-"""Turns of real images: the term against NumPy, a discriminator that learns them, and a run that resumes."""
+"""Rotations of real images: the term agrees with NumPy, a discriminator learns them, and a run resumes."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ def step(images: torch.Tensor, discriminator: torch.nn.Module) -> Any:
     return SimpleNamespace(real=images, discriminator=discriminator)
 
 
-def test_the_term_is_the_cross_entropy_of_four_turns() -> None:
+def test_the_term_is_the_cross_entropy_of_four_rotations() -> None:
     torch.manual_seed(0)
     discriminator = dcgan.Discriminator((16, 16), width=4, norm="none").double()
     penalty = Rotation(16, embedding_dim=16, weight=0.5).double()
@@ -36,7 +36,7 @@ def test_the_term_is_the_cross_entropy_of_four_turns() -> None:
     assert penalty(step(images, discriminator)).item() == pytest.approx(0.5 * np.mean(terms))
 
 
-def test_turns_are_learned() -> None:
+def test_rotations_are_learned() -> None:
     torch.manual_seed(0)
     discriminator, penalty = dcgan.Discriminator((16, 16), width=4), Rotation(16)
     optimizer = torch.optim.Adam([*discriminator.parameters(), *penalty.parameters()], 3e-3)
@@ -49,13 +49,13 @@ def test_turns_are_learned() -> None:
     assert loss < 0.3  # of 1.39 where nothing is told
 
 
-def test_images_that_cannot_be_turned() -> None:
-    with pytest.raises(UserError, match="needs square images, and these are 16x24"):
+def test_images_that_are_not_square_are_refused() -> None:
+    with pytest.raises(UserError, match="needs square images, but these are 16x24"):
         Rotation((16, 24))
 
 
 @pytest.mark.slow
-def test_a_run_learns_with_it_and_goes_on(train: Train, tmp_path: Path) -> None:
+def test_a_run_trains_with_it_and_resumes(train: Train, tmp_path: Path) -> None:
     train("penalty=[rotation]", "images=16", "hydra.run.dir=run")
     train("resume=run", "images=96", tiny=False)
     assert "penalty/rotation" in (tmp_path / "run" / "metrics.jsonl").read_text()

@@ -1,4 +1,4 @@
-"""What translations have to keep of a picture: each term against a version of its own, in NumPy and float64."""
+"""Penalties of translators agree with independent versions in NumPy and float64."""
 
 import copy
 from types import SimpleNamespace
@@ -59,7 +59,7 @@ def test_cycle_and_identity_are_mean_absolute_differences_in_both_directions() -
 
 
 def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Tensor, seed: int, flip: bool) -> float:
-    """Equation 4 one query at a time, at the places that `seed` gives."""
+    """Compute equation 4 for one query at a time, at the positions given by `seed`."""
     torch.manual_seed(seed)
     if penalty.flip:
         torch.rand(())
@@ -81,7 +81,7 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
 
 
 @pytest.mark.parametrize("flip", [False, True])
-def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictures_places(flip: bool) -> None:
+def test_patch_nce_is_the_cross_entropy_of_the_position_in_the_same_image(flip: bool) -> None:
     generator = Generator(3, 4, 2, norm="none").double()
     penalty = PatchNCE(3, 4, (0, 2, 5), num_patches=7, embedding_dim=5, weight=3.0, identity=False, flip=flip).double()
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
@@ -98,7 +98,7 @@ def test_patch_nce_is_the_cross_entropy_of_finding_a_place_among_the_same_pictur
     assert seen == ({False, True} if flip else {False})
 
 
-def test_with_identity_it_is_half_of_each() -> None:
+def test_with_identity_it_is_the_mean_of_both() -> None:
     generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "num_patches": 16 * 16}
     both = PatchNCE(3, 4, **options)  # type: ignore[arg-type]
     one = copy.deepcopy(both)
@@ -108,7 +108,7 @@ def test_with_identity_it_is_half_of_each() -> None:
     assert both(step).item() == pytest.approx((one(step) + one(of_target)).item() / 2, rel=1e-4)  # places are all
 
 
-def test_the_pictures_own_features_are_not_moved_and_its_heads_are() -> None:
+def test_image_features_get_no_gradients_and_heads_do() -> None:
     generator = Generator(3, 4, 1, norm="none")
     penalty = PatchNCE(3, 4, (0,), identity=False)
     step = step_of(TranslationStep, generator, *torch.randn(2, 2, 3, 16, 16).unbind())
@@ -125,7 +125,7 @@ def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> Non
         PatchNCE(3, 4, (0, 9), identity=False)(step)
 
 
-def test_tables_are_to_be_smooth_and_to_rise() -> None:
+def test_lut_penalties_agree_with_the_formulas() -> None:
     generator = lut.Generator(lut_size=4, num_luts=2)
     nn.init.normal_(generator.entries)
     step: Any = SimpleNamespace(generator=generator)

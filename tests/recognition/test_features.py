@@ -1,4 +1,4 @@
-"""Features for classification against plain loops."""
+"""Features for classification agree with plain loops."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def images(n: int = 20, channels: int = 3, size: int = 16) -> torch.Tensor:
     return torch.randint(0, 256, (n, channels, size, size), dtype=torch.uint8, generator=generator)
 
 
-def test_each_layer_is_the_largest_of_sixteen_cells() -> None:
+def test_each_layer_is_max_pooled_to_a_4x4_grid() -> None:
     torch.manual_seed(0)
     network = dcgan.Discriminator((32, 32), width=4)
     some = images(18, size=32)
@@ -39,7 +39,7 @@ def test_other_discriminators_have_layers_too(make: type) -> None:
     assert found.shape[0] == 3 and found.isfinite().all() and found.std() > 0
 
 
-def test_statistics_are_those_of_the_images() -> None:
+def test_batch_norm_statistics_are_estimated_from_the_images() -> None:
     torch.manual_seed(0)
     network = dcgan.Discriminator((32, 32), width=4)
     norm = next(module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d))
@@ -76,7 +76,7 @@ def test_whether_features_are_learned() -> None:
     assert not learns_features(frozen, some)
 
 
-def test_patches_are_told_by_how_near_each_mean_is() -> None:
+def test_patches_are_encoded_by_their_distances_to_centroids() -> None:
     many = images(400)
     some = many[:30]
     patches = Patches(many)
@@ -93,7 +93,7 @@ def test_patches_are_told_by_how_near_each_mean_is() -> None:
     assert torch.equal(Patches(many)(some), found)
 
 
-def test_features_of_one_set_are_taken_once() -> None:
+def test_features_of_the_same_images_are_computed_once() -> None:
     taken: list[int] = []
     once = Memoized(lambda x: (taken.append(len(x)), raw_pixels(x))[1])
     some = images(4)

@@ -1,4 +1,4 @@
-"""Linear probes against scikit-learn and NumPy."""
+"""Linear probes agree with scikit-learn and NumPy."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def clouds(n: int, classes: int = 3, size: int = 12) -> tuple[torch.Tensor, torc
     return centers[labels] + torch.randn(n, size, generator=generator), labels
 
 
-def test_components_are_numpys() -> None:
+def test_components_agree_with_numpy() -> None:
     features = torch.randn(80, 12, generator=torch.Generator().manual_seed(0)) * torch.arange(1, 13) + 5
     features[:, 4] = 3  # always the same: it tells nothing, and is no division by 0
     reduced = fit_reduction(features, 5)(features).numpy()
@@ -50,7 +50,7 @@ def test_classes_are_classified(kind: str, classes: int) -> None:
     assert torch.allclose(compose(reduced, small)(features), small(reduced(features)), atol=1e-4)
 
 
-def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
+def test_a_class_without_images_is_never_predicted() -> None:
     features, labels = clouds(90)
     rows = labels != 1
     probe = fit(features[rows], labels[rows], 3, 1.0)
@@ -60,7 +60,7 @@ def test_a_class_that_is_not_learned_is_never_the_answer() -> None:
 
 
 def test_C_is_the_best_on_validation() -> None:
-    """With more features than images, noise is learned by heart unless weights are held small."""
+    """With more features than images, noise is memorized unless weights are regularized."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(240) % 2
     features = torch.randn(240, 200, generator=generator)
@@ -75,7 +75,7 @@ def test_C_is_the_best_on_validation() -> None:
     assert rights[best] > rights[max(CS)]
 
 
-def test_confusion_matrices_are_scikit_learns() -> None:
+def test_confusion_matrices_agree_with_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     shown, taken = rng.integers(0, 4, 200), rng.integers(0, 4, 200)
     table = confusion_matrix(torch.from_numpy(taken), torch.from_numpy(shown), 5)  # no image shows the fifth

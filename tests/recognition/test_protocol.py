@@ -23,7 +23,7 @@ from gan.recognition.protocol import (
 from gan.recognition.score import classification_accuracy
 
 
-def test_groups_are_never_cut_and_each_is_tested_once() -> None:
+def test_groups_stay_together_and_each_is_tested_once() -> None:
     labels = torch.arange(120) % 3
     groups = [bytes([n // 4]) for n in range(120)]
     parts = splits(labels, groups)
@@ -41,7 +41,7 @@ def test_groups_are_never_cut_and_each_is_tested_once() -> None:
     assert all(len(part.test) == 24 for part in alone)
 
 
-def test_only_what_lies_in_few_groups_is_cut_up() -> None:
+def test_only_classes_with_few_groups_are_split_by_file() -> None:
     labels = torch.tensor([0] * 40 + [1] * 40)
     groups = [bytes([n // 4 if n < 40 else 100 + n // 20]) for n in range(80)]
     assert ungroupable(labels, groups) == [1] and ungroupable(labels, groups, 2) == []
@@ -63,7 +63,7 @@ def test_a_fraction_of_the_labels_of_each_class() -> None:
     assert labels[kept].bincount().tolist() == [10, 3, 1] and torch.equal(kept, subset(rows, labels, 0.1))
 
 
-def test_features_that_tell_are_right_and_others_are_chance() -> None:
+def test_informative_features_are_accurate_and_others_are_at_chance() -> None:
     labels = torch.arange(300) % 3
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 100, (300, 1, 8, 8), dtype=torch.uint8, generator=generator)
@@ -94,8 +94,8 @@ def test_features_that_tell_are_right_and_others_are_chance() -> None:
     assert np.mean(most.accuracy) == pytest.approx(0.6) and np.mean(most.balanced) == pytest.approx(0.5)
 
 
-def test_nothing_is_fitted_to_what_is_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Images that are far from all others, and lie in one test alone, change nothing but what is said of them."""
+def test_nothing_is_fitted_to_test_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Replacing the test images by outliers does not change what is fitted."""
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(60) % 2
     images = (

@@ -1,4 +1,4 @@
-"""What reaches the disk comes back whole, or is refused; nothing in it runs."""
+"""Checkpoints are read back completely or refused, and reading them runs no code."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ WHOLE = CONTENT | {
         ({"state_dict": {"w": 3}}, "w is not finite"),
     ],
 )
-def test_training_does_not_resume_from_what_lacks_parts_or_is_not_finite(
+def test_training_does_not_resume_from_incomplete_or_infinite_checkpoints(
     change: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
@@ -106,7 +106,7 @@ def test_training_does_not_resume_from_what_lacks_parts_or_is_not_finite(
         storage.load_checkpoint(path)
 
 
-def test_a_missing_file_and_a_text_file_are_said(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_text_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such"):
         load(tmp_path / "none.ckpt")
     (tmp_path / "text.ckpt").write_text("hello")
@@ -114,7 +114,9 @@ def test_a_missing_file_and_a_text_file_are_said(tmp_path: Path) -> None:
         load(tmp_path / "text.ckpt")
 
 
-def test_a_full_disk_is_said_and_spares_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_full_disk_is_reported_and_keeps_existing_checkpoints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
     storage.save_checkpoint(CONTENT, path)
     limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Every file of every group composes, names things that exist, with arguments that they take; errors are one line."""
+"""Every file of conf/ composes, and names existing classes with valid arguments; errors are one line."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_signature_check_can_fail() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
-def test_every_file_says_what_it_is(file: Path) -> None:
+def test_every_file_has_a_description(file: Path) -> None:
     assert len(help_page.headline(CONF / file.with_suffix(".yaml"))) > 10
 
 
@@ -108,7 +108,7 @@ def test_help_gives_every_option_a_meaning() -> None:
     assert all(f"{file.parent}={file.name}" in page for file in FILES)
 
 
-def test_by_device_takes_what_was_measured() -> None:
+def test_by_device_selects_the_value_of_the_device() -> None:
     cfg = compose(["trainer.accelerator=cpu"])
     assert (cfg.model.generator.width, cfg.trainer.strategy) == (48, "auto")
     assert cfg.trainer.precision in ("bf16-mixed", "32-true")
@@ -129,7 +129,7 @@ def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeyp
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
 
 
-def test_who_has_no_pairs_does_not_choose_by_them() -> None:
+def test_unpaired_data_is_not_selected_by_ground_truth() -> None:
     data = ["data=retro_filter", "data.root=x"]
     for pairing, expected in (("disjoint", "kid_lite0"), ("shared", "kid_lite0"), ("paired", "ciede2000")):
         assert compose(["model=lut", *data, f"data.pairing={pairing}"]).objective == f"eval/{expected}"
@@ -138,7 +138,7 @@ def test_who_has_no_pairs_does_not_choose_by_them() -> None:
         assert compose(["model=pix2pix", *data, *words]).objective == "eval/kid_lite0"
 
 
-def test_rules_say_what_they_give() -> None:
+def test_rules_are_printed_with_their_values() -> None:
     assert describe_rules(compose([])) == []
     r3gan = describe_rules(compose(["model=r3gan", "data.size=128"]))
     assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
@@ -155,7 +155,7 @@ def test_processes_that_others_start_are_several_devices(monkeypatch: pytest.Mon
         assert resolvers.strategy(1).startswith("ddp") is several
 
 
-def test_adam_is_fused_where_it_leaves_bad_steps_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolvers, "device_of", lambda accelerator: accelerator)
     for accelerator, precision, expected in (
         ("cpu", "32-true", True), ("cuda", "bf16-mixed", True), ("cuda", "16-mixed", False), ("mps", "32-true", False),

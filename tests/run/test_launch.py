@@ -1,4 +1,4 @@
-"""What a user can cause is one line; what is a fault of the program is not hidden."""
+"""Errors that users can fix are one line; bugs keep their traceback."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def message(*typed: str) -> str | None:
         ("search=optima", "search=optima: no such search; did you mean optuna?"),
     ],
 )
-def test_what_is_unknown_is_named_with_the_nearest(typed: str, said: str) -> None:
+def test_unknown_names_get_a_suggestion(typed: str, said: str) -> None:
     line = message(typed)
     assert line is not None and line.startswith(said) and "\n" not in line
 
 
-def test_parts_that_do_not_go_together_are_named() -> None:
+def test_incompatible_parts_are_named() -> None:
     config = compose(["model=cyclegan", "data=unpaired", "penalty=[patch_nce]"])
     with pytest.raises(OmegaConfBaseException) as caught:
         OmegaConf.to_container(config.penalty, resolve=True)
@@ -52,7 +52,7 @@ def test_options_are_those_of_the_chosen_recipe(monkeypatch: pytest.MonkeyPatch)
     assert "or model.generator.full_size_channels" not in line
 
 
-def test_what_cannot_be_deterministic_is_one_line() -> None:
+def test_an_operation_that_is_not_deterministic_is_an_error_of_one_line() -> None:
     said = (
         "reflection_pad2d_backward_cuda does not have a deterministic implementation, but you set "
         "'torch.use_deterministic_algorithms(True)'. You can turn off determinism just for this operation, ..."

@@ -34,7 +34,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that holds the lock of the folder until its standard input is closed."""
+    """Start another process that holds the lock of the folder until its standard input is closed."""
     words = [sys.executable, "-c", HOLD, str(tmp_path)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(words, cwd=Path(__file__).parents[2], stdin=pipe, stdout=pipe, text=True)
@@ -47,7 +47,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def foreign(run: Path, host: str = "elsewhere", pid: int = 1) -> Path:
-    """A lock as a process on another machine writes it."""
+    """Write a lock as a process on another machine does."""
     path = run / run_folder.LOCK
     path.write_text(f"filelock/2\npid={pid}\nhost={host}\nmode=lease\ntoken={'0' * 32}\nduration={lock.LEASE!r}\n")
     return path
@@ -78,7 +78,7 @@ def test_a_stopped_process_keeps_its_lock(other: subprocess.Popen[str], tmp_path
         lock.acquire(tmp_path)
 
 
-def test_a_job_that_is_started_again_waits_for_the_one_before(
+def test_a_restarted_job_waits_for_the_previous_one(
     other: subprocess.Popen[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "7")
@@ -132,7 +132,7 @@ def test_further_ranks_share_the_lock(tmp_path: Path, monkeypatch: pytest.Monkey
     lock.acquire(tmp_path)
 
 
-def test_ranks_go_on_from_where_rank_0_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "0"}.items():
         monkeypatch.setenv(name, value)
     assert lock.decide_on_rank_0(tmp_path, lambda: tmp_path / "x.ckpt") == tmp_path / "x.ckpt"

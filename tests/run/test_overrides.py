@@ -1,4 +1,4 @@
-"""Overrides: merged, quoted, and taken from a run folder; tests/security has what a stranger's may try."""
+"""Overrides are merged, quoted and read from a run folder. tests/security has hostile run folders."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_typed_overrides_take_the_place_of_stored_ones() -> None:
     assert merge(["model=dcgan", "images=8", "seed=1"], ["images=16"]) == ["model=dcgan", "seed=1", "images=16"]
 
 
-def test_a_length_takes_the_place_of_one_given_the_other_way() -> None:
+def test_images_and_minutes_replace_each_other() -> None:
     assert with_new_length(["images=9"]) == ["images=9", "minutes=null"]
     assert with_new_length(["seed=1", "minutes=2"]) == ["seed=1", "minutes=2", "images=null"]
     for as_typed in (["seed=1"], ["images=9", "minutes=2"], ["images=null", "minutes=2"]):
@@ -25,7 +25,7 @@ def test_a_length_takes_the_place_of_one_given_the_other_way() -> None:
     assert cfg.images == 16 and cfg.minutes is None
 
 
-def test_several_keys_are_left_out_at_once() -> None:
+def test_several_keys_are_removed_at_once() -> None:
     assert without(["a=1", "+b=2", "c=3"], "a", "b") == ["c=3"]
 
 

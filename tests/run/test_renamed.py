@@ -1,4 +1,4 @@
-"""Old names of options are answered with the new ones."""
+"""Old names of options give errors with the new names."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 
 @functools.cache
 def existing() -> set[str]:
-    """All options of the recipes, and all GROUP=FILE."""
+    """Return all options of the recipes, and all GROUP=FILE."""
     penalties = ",".join(sorted(path.stem for path in (CONF / "penalty").glob("*.yaml")))
     choices = [[f"model={model}", f"penalty=[{penalties}]"] for model in MODELS]
     choices += [[f"data={data}"] for data in DATA]

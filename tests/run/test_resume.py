@@ -1,4 +1,4 @@
-"""Which folder and which checkpoint, without training."""
+"""Resuming selects the right folder and checkpoint; nothing is trained."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def stored(run: Path, *overrides: str) -> None:
     (run / run_folder.OVERRIDES).write_text(yaml.safe_dump(list(overrides)))
 
 
-def test_only_what_may_change_makes_no_differences(tmp_path: Path) -> None:
+def test_options_that_may_change_are_not_differences(tmp_path: Path) -> None:
     stored(tmp_path / "run", "images=8")
     free = ["images=9", "minutes=3", "data.num_workers=2", "trainer.devices=2", "callback=[samples]", "logger=[]"]
     assert differences(tmp_path / "run", compose(free)) == []
@@ -85,7 +85,7 @@ def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -
         prepare(["resume=run", "minutes=-1", form])
 
 
-def test_going_on_from_an_earlier_checkpoint_sets_later_ones_aside(tmp_path: Path) -> None:
+def test_resuming_from_an_earlier_checkpoint_moves_later_ones_aside(tmp_path: Path) -> None:
     first, second = save(tmp_path, 100), save(tmp_path, 200)
     write_json(first.with_name("best.json"), {"checkpoint": second.name, "images": 200})
     checkpoints.set_aside_later(tmp_path, 100)

@@ -1,4 +1,4 @@
-"""The run folder: atomic writes, and which checkpoint is the newest whole one."""
+"""The run folder: atomic writes, and selection of the newest undamaged checkpoint."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("run", "checkpoint"), [("nowhere", "best"), (".", "last"), (".", "other.ckpt")])
-def test_what_is_not_there_is_said(run: str, checkpoint: str, tmp_path: Path) -> None:
+def test_missing_files_are_reported(run: str, checkpoint: str, tmp_path: Path) -> None:
     with pytest.raises(UserError):
         checkpoints.find_checkpoint(tmp_path / run, checkpoint)
 
@@ -112,7 +112,7 @@ def test_objective(values: list[float], mode: str, expected: float, tmp_path: Pa
 
 
 def scored(run: Path, images: int, best: int | None) -> Path:
-    """A checkpoint that knows which is best, as training saves it."""
+    """Write a checkpoint and its sidecar with the best checkpoint, as training does."""
     path = save(run, images)
     record = None if best is None else {"checkpoint": checkpoints.checkpoint_path(run, best).name, "images": best}
     write_json(checkpoints.sidecar(path), checkpoints.read_sidecar(path) | {"bytes": 1000, "best": record})
@@ -124,7 +124,7 @@ def listing(run: Path) -> list[str]:
 
 
 def test_the_newest_checkpoint_knows_the_best_where_best_json_is_older(tmp_path: Path) -> None:
-    """A run was killed between the checkpoint that is the new best and the note of it."""
+    """A run was killed after saving a new best checkpoint and before writing best.json."""
     old, new = scored(tmp_path, 100, 100), scored(tmp_path, 200, 200)
     write_json(old.with_name(checkpoints.BEST), {"checkpoint": old.name, "images": 100})
     assert checkpoints.best(tmp_path) == new and checkpoints.find_checkpoint(tmp_path) == new
@@ -164,7 +164,7 @@ def test_damaged_checkpoints_are_set_aside_and_never_counted(
     assert "images-000000200.ckpt: damaged, its checksum differs" in said[0] and str(aside) in said[1]
 
 
-def test_what_killed_saves_have_left_is_removed(tmp_path: Path) -> None:
+def test_partial_files_of_killed_saves_are_removed(tmp_path: Path) -> None:
     whole = scored(tmp_path, 100, None)
     samples = tmp_path / run_folder.SAMPLES
     samples.mkdir()
@@ -181,10 +181,10 @@ def test_what_killed_saves_have_left_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("step", ["os.replace", "Path.unlink of the sidecar", "Path.unlink of the rest"])
-def test_a_removal_that_is_interrupted_leaves_no_half(
+def test_an_interrupted_removal_leaves_no_partial_checkpoint(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed before each of its three steps, it leaves a whole checkpoint or nothing, once the folder is mended."""
+    """If a removal is killed before any of its three steps, `repair` leaves a complete checkpoint or none."""
     old, new = scored(tmp_path, 100, None), scored(tmp_path, 200, None)
     steps = {"os.replace": 0, "Path.unlink of the sidecar": 1, "Path.unlink of the rest": 2}
     done = 0
@@ -209,7 +209,7 @@ def test_a_removal_that_is_interrupted_leaves_no_half(
     assert listing(tmp_path) == sorted([*left, new.name, checkpoints.sidecar(new).name])
 
 
-def test_a_folder_without_a_whole_checkpoint_is_left_as_it_is(tmp_path: Path) -> None:
+def test_a_folder_without_an_undamaged_checkpoint_stays_unchanged(tmp_path: Path) -> None:
     torn = scored(tmp_path, 100, 100)
     torn.write_bytes(b"torn")
     write_json(torn.with_name(checkpoints.BEST), {"checkpoint": torn.name})

@@ -25,7 +25,7 @@ LUT += ["model.discriminator.width=4"]
 
 
 def configuration(options: Sequence[str]) -> dict[str, Any]:
-    """What the parts of a configuration that make networks and data are with options, as in a checkpoint."""
+    """Return the sections of a configuration that build networks and data, as in a checkpoint."""
     return copy.deepcopy(composed_once(tuple(options)))
 
 
@@ -44,7 +44,7 @@ def composed_once(options: tuple[str, ...]) -> dict[str, Any]:
 
 
 def checkpoint(options: Sequence[str] = DCGAN, classes: Sequence[str] = ()) -> dict[str, Any]:
-    """What training would save."""
+    """Return a checkpoint as saved by training."""
     return copy.deepcopy(made_once(tuple(options), tuple(classes)))
 
 
@@ -65,7 +65,7 @@ def made_once(options: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, A
 
 
 class Bomb:
-    """Pickled, it is a call of os.system."""
+    """An object whose pickle calls os.system."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = canary

@@ -1,4 +1,4 @@
-"""Hostile files are given to the commands, and all that must hold of any of them is checked.
+"""Give hostile files to the commands, and check the conditions that hold for all of them.
 
 `limited` runs a command in a process of its own, within limits of memory; a `Cage` runs it here, beside files that must
 stay as they are.
@@ -37,12 +37,12 @@ Gan = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def snapshot(folder: Path) -> dict[str, int]:
-    """All files below a folder and when they changed; a link counts itself."""
+    """Return all files below a folder with their modification times; links are not followed."""
     return {str(path): path.lstat().st_mtime_ns for path in sorted(folder.rglob("*"))}
 
 
 def limited(*words: str, folder: Path, check: int, memory: int = MEMORY) -> subprocess.CompletedProcess[str]:
-    """The `gan` command; it must end with that code, in time, in memory and without a traceback."""
+    """Run the `gan` command, which must end with the given code, in limited time and memory, without a traceback."""
     script = LIMITED.format(memory=memory)
     paths = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     result = subprocess.run(
@@ -65,7 +65,7 @@ def only_on_linux() -> None:
 
 
 class Cage:
-    """A folder to run commands in, beside one that they must leave alone.
+    """A folder for running commands, beside a folder that they must not change.
 
     Attributes:
         folder: the current folder of the commands.
@@ -81,7 +81,7 @@ class Cage:
         self.folder.mkdir()
 
     def run(self, *words: str, check: int = 2) -> str:
-        """What a command prints; where it is refused, that it is one line, at once and without harm."""
+        """Return the output of a command. If it must be refused, check that this is one line, fast and harmless."""
         before, grown = self.files(), peak()
         out, error = io.StringIO(), io.StringIO()
         with contextlib.chdir(self.folder), contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
@@ -101,12 +101,12 @@ class Cage:
         return said
 
     def files(self) -> dict[Path, bytes]:
-        """What each file below the root holds."""
+        """Return the contents of each file below the root."""
         return {path: path.read_bytes() for path in self.root.rglob("*") if path.is_file()}
 
 
 def peak() -> int:
-    """Bytes that this process has had in memory at most."""
+    """Return the peak memory of this process in bytes."""
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

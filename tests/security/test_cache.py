@@ -1,4 +1,4 @@
-"""A cache that others have written to: nothing in it is run, nothing outside of it is touched, and it is made anew."""
+"""A hostile cache: no code in it runs, no file outside is changed, and the cache is rebuilt."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Bomb:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A cache of its own; what is beside it stays as it is, no canary comes, and memory stays bounded."""
+    """Provide a cache, and check that files beside it stay unchanged, no code ran, and memory was limited."""
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     (tmp_path / "images").mkdir()

@@ -1,4 +1,4 @@
-"""Checkpoints from strangers: nothing in them runs, each is refused in one line, and in little memory."""
+"""Hostile checkpoints: no code in them runs, and each is refused in one line and with little memory."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STEM = "ema.module.stem.0.weight"
 
 
 def generator(**options: Any) -> Change:
-    """Options of the generator in a checkpoint's configuration; None takes one away."""
+    """Replace options of the generator in a checkpoint's configuration; None removes an option."""
 
     def change(state: dict[str, Any]) -> None:
         node = state["config"]["model"]["generator"]
@@ -67,7 +67,7 @@ def nested(depth: int, kind: type = dict) -> Any:
 
 
 def laughs() -> Any:
-    """A hundred million of values that take no memory."""
+    """Return a tensor of a hundred million values that needs no memory."""
     made: Any = ["ha"] * 100
     for _ in range(4):
         made = [made] * 100
@@ -251,7 +251,7 @@ def test_what_was_forged_is_refused(name: str, cage: Cage) -> None:
     assert not (cage.folder / "out").exists()
 
 
-def test_what_is_not_forged_is_drawn(cage: Cage) -> None:
+def test_an_unmodified_checkpoint_generates_images(cage: Cage) -> None:
     for name, options in (("dcgan", DCGAN), ("stylegan2", STYLEGAN2)):
         torch.save(checkpoint(options, ["cat", "dog"]), cage.folder / f"{name}.ckpt")
         cage.run("generate", f"{name}.ckpt", "--out", f"out/{name}", "--seeds", "0", check=0)
@@ -307,7 +307,7 @@ def test_every_command_refuses_in_one_line(command: str, what: str, cage: Cage) 
 
 
 def zipped(change: Callable[[zipfile.ZipFile, zipfile.ZipFile], None], path: Path) -> None:
-    """A checkpoint whose archive is written anew."""
+    """Write the archive of a checkpoint again."""
     whole = io.BytesIO()
     torch.save(checkpoint(), whole)
     with zipfile.ZipFile(whole) as source, zipfile.ZipFile(path, "w") as target:
@@ -331,7 +331,7 @@ def bomb(source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
 
 
 def deep(source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
-    """A configuration of 200,000 lists in each other, which no pickler of Python's writes."""
+    """Write a configuration of 200,000 nested lists, which Python's pickler cannot write."""
     lists = b"]" * 200_000 + b"a" * 199_999
     parts = b"(X\x0a\0\0\0state_dict}X\x06\0\0\0config}X\x01\0\0\0a" + lists + b"sX\x06\0\0\0imagesK\x01u."
     for member in source.infolist():
@@ -364,7 +364,7 @@ def test_torn(share: float, cage: Cage) -> None:
 
 
 def test_weights_that_share_their_numbers_do_not_fill_the_memory(cage: Cage) -> None:
-    """A thousand bytes of a file that are a tensor of gigabytes, of the shape that the configuration has."""
+    """A file of a thousand bytes declares a tensor of gigabytes with the configured shape."""
     made = checkpoint()
     made["config"]["model"]["generator"]["width"] = 4096
     network = blueprint.plan(loading.network_builder(made["config"], "generator", Path("x")), "x")
@@ -398,7 +398,7 @@ def test_code_does_not_run(form: str, protocol: int, cage: Cage) -> None:
 
 
 class Call:
-    """Pickled, a call of a function with arguments."""
+    """An object whose pickle calls a function with arguments."""
 
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.call = function, arguments
@@ -466,7 +466,7 @@ def test_what_a_translator_cannot_be(cage: Cage) -> None:
     assert "does not translate images" in cage.run("translate", "both.ckpt", "image.png", "out/other.png")
 
 
-def test_which_folder_is_read_is_said(cage: Cage) -> None:
+def test_the_folder_that_is_read_is_printed(cage: Cage) -> None:
     made = checkpoint()
     made["config"]["data"] |= {"root": "../outside", "labels": False, "_target_": "gan.data.module.ImageDataModule"}
     torch.save(made, cage.folder / "forged.ckpt")
@@ -493,7 +493,7 @@ def test_data_of_a_checkpoint_is_one_of_ours(target: str, cage: Cage) -> None:
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("model/*.yaml")))
 def test_every_model_is_known_before_it_is_built(name: str) -> None:
-    """At the options that a CPU has: the plan has the same weights as the network, and goes with its images."""
+    """With the options for a CPU, the planned network has the same weights as the network, and fits its images."""
     data = ["data=retro"]
     if name in ("cut", "cyclegan", "fastcut", "lut"):
         data = ["data=unpaired", "data.a=a", "data.b=b"]

@@ -1,4 +1,4 @@
-"""Classifiers, extractors and weights from strangers: nothing of theirs runs, and each is refused in one line."""
+"""Hostile classifiers, extractors and weights: none of their code runs, and each is refused in one line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EDIT = ["edit", "model.ckpt", "--recognition", "classifier", "--set", "cat=1", "
 
 
 class Parts:
-    """A classifier's two files, to be changed before they are written."""
+    """The two files of a classifier, which tests change before writing them."""
 
     def __init__(self, cage: Cage) -> None:
         torch.save(checkpoint(DCGAN), cage.folder / "model.ckpt")
@@ -57,7 +57,7 @@ def parts(cage: Cage) -> Parts:
 
 
 def tensor(name: str, value: Callable[[Tensor], Tensor] | None) -> Callable[[Parts], None]:
-    """A tensor of the file replaced, or taken away."""
+    """Return a change that replaces or removes a tensor of the file."""
 
     def change(parts: Parts) -> None:
         found = next(key for key in parts.tensors if key.startswith(name))
@@ -190,7 +190,7 @@ def test_what_is_no_file(name: str, what: str, parts: Parts, cage: Cage) -> None
         path.mkdir()
     elif what == "a pipe":
         os.mkfifo(path)
-    assert "holds no classifier" in cage.run(*PREDICT)
+    assert "contains no classifier" in cage.run(*PREDICT)
 
 
 NOT_EXTRACTORS = [
@@ -235,7 +235,7 @@ NOT_EXTRACTORS += ["mine.Missing", "broken.X", "quits.X", "syntax.X", "mine.Name
 
 @pytest.fixture
 def own(cage: Cage, monkeypatch: pytest.MonkeyPatch) -> Cage:
-    """The cage with modules of the user's own, and two folders of images."""
+    """Return the cage with custom modules and two folders of images."""
     for n in range(6):
         for name in ("real", "made"):
             (cage.folder / name).mkdir(exist_ok=True)
@@ -312,7 +312,7 @@ def test_weights_are_checked_before_they_are_read(what: str, name: str, own: Cag
 
 @pytest.mark.parametrize("name", ["inception", "dinov2"])
 def test_weights_that_were_swapped_run_nothing(name: str, own: Cage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even where the file is another one after it was checked, its code does not run."""
+    """If the file is replaced after the check, its code does not run."""
     pytest.importorskip({"inception": "torch_fidelity", "dinov2": "timm"}[name])
     path: Path = own.folder / "weights.pth"
     torch.save({"x": Bomb(own.canary)}, path)
@@ -335,7 +335,7 @@ KINDS: dict[str, Callable[[int], Image.Image]] = {
 @pytest.mark.parametrize("count", [1, 2, 8])
 @pytest.mark.parametrize("kind", KINDS)
 def test_images_that_no_run_should_give(kind: str, count: int, extractor: str, cage: Cage) -> None:
-    """Numbers, or one line: of one image, of equal ones, and of images with hardly a pixel."""
+    """One image, equal images, and tiny images give numbers or a one-line error."""
     for n in range(count):
         for name in ("real", "made"):
             (cage.folder / name).mkdir(exist_ok=True)

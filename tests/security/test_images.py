@@ -1,4 +1,4 @@
-"""Hostile image files: none is run, fills memory or time, keeps others from being read, or ends in a traceback."""
+"""Hostile image files: no code runs, memory and time are limited, other files are read, and there is no traceback."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int, *before: bytes, pixels: bytes = b"\0" * 8) -> bytes:
-    """A PNG of one bit a pixel, with chunks before its pixels; the header need not be true."""
+    """Return a one-bit PNG with chunks before its pixels; its header may be wrong."""
     head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
     body = b"".join((chunk(b"IHDR", head), *before, chunk(b"IDAT", zlib.compress(pixels)), chunk(b"IEND", b"")))
     return b"\x89PNG\r\n\x1a\n" + body
@@ -67,7 +67,7 @@ def webp(frames: int) -> bytes:
 
 
 def tiff(tags: dict[int, tuple[int, int, int]], following: int = 0, pages: int = 1) -> bytes:
-    """Pages of no pixels and these tags (type, count, value); the last one says where another is."""
+    """Return a TIFF of pages without pixels and with these tags (type, count, value); the last points to another."""
     size = 2 + 12 * len(tags) + 4
     out = b"II*\0" + struct.pack("<I", 8)
     for page in range(pages):
@@ -85,7 +85,7 @@ def tags(width: int = 4, height: int = 4, **more: tuple[int, int, int]) -> dict[
 
 
 def exif_in_a_circle() -> bytes:
-    """A JPEG whose EXIF leads from a table to itself."""
+    """Return a JPEG with an EXIF table that points to itself."""
     table = b"MM\0*\0\0\0\x08" + struct.pack(">HHHII", 1, 0x8769, 4, 1, 8) + struct.pack(">I", 8)
     data = saved("JPEG")
     segment = b"Exif\0\0" + table
@@ -170,7 +170,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def report(folder: Path) -> dict[str, Any]:
-    """What `gan data check` says of it."""
+    """Return the report of `gan data check`."""
     before = snapshot(folder.parent)
     result = limited("data", "check", "in", "--json", folder=folder.parent, check=0)
     assert snapshot(folder.parent) == before
@@ -178,7 +178,7 @@ def report(folder: Path) -> dict[str, Any]:
     return report
 
 
-def test_sound_files_are_read_and_what_is_no_file_is_left_alone(report: dict[str, Any]) -> None:
+def test_all_valid_files_are_read_and_the_report_is_complete(report: dict[str, Any]) -> None:
     assert report["files"] == len(GOOD) + len(HOSTILE)
     assert not report["unreadable"].keys() & {*GOOD}
 
@@ -195,7 +195,7 @@ def test_a_hostile_file_is_one_line_of_the_report(name: str, report: dict[str, A
 
 @pytest.fixture(scope="module")
 def translated(folder: Path, trained_run: Path) -> tuple[Path, list[str]]:  # noqa: F811
-    """What `gan translate` makes of it, and its lines."""
+    """Return the outputs and the messages of `gan translate`."""
     before = snapshot(folder)
     words = ("translate", str(trained_run), "in", "out")
     result = limited(*words, folder=folder.parent, check=3, memory=3 << 30)

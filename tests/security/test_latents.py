@@ -1,4 +1,4 @@
-"""Files of latents and directions from strangers: refused in one line, or their names stay in the output folder."""
+"""Hostile files of latents and directions are refused in one line, or their names stay in the output folder."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ Made = tuple[dict[str, Tensor], dict[str, Any]]
 
 @pytest.fixture
 def models(cage: Cage) -> Cage:
-    """The cage with the checkpoints dcgan.ckpt, without classes, classes.ckpt and stylegan2.ckpt."""
+    """Return the cage with the checkpoints dcgan.ckpt (without classes), classes.ckpt and stylegan2.ckpt."""
     for name, options, classes in (("dcgan", DCGAN, ()), ("classes", DCGAN, ("a", "b")), ("stylegan2", STYLEGAN2, ())):
         torch.save(checkpoint(options, classes), cage.folder / f"{name}.ckpt")
     return cage
 
 
 def write(cage: Cage, vectors: dict[str, Tensor], model: str = "dcgan", **about: Any) -> Path:
-    """A file as `gan project` writes it, of a model in the cage; what it says can be replaced, None leaves it out."""
+    """Write a file like `gan project` for a model in the cage; metadata can be replaced, or removed with None."""
     space = Space(gan.load(cage.folder / f"{model}.ckpt").generator)
     said = {"space": space.name, "generator": store.fingerprint(space.generator), "labels": "{}"} | about
     path = cage.folder / "x.safetensors"
@@ -119,15 +119,15 @@ def test_vectors_of_another_kind(what: str, use: str, models: Cage) -> None:
 ABOUT: dict[str, tuple[dict[str, Any], str]] = {
     "space unknown": ({"space": "q"}, "latent space 'q'"),
     "space missing": ({"space": None}, "latent space"),
-    "space another": ({"space": "w"}, "no mapping"),
-    "space a list": ({"space": ["z"]}, "no text"),
-    "labels missing": ({"labels": None}, "holds no latents of images"),
+    "space another": ({"space": "w"}, "need a mapping network"),
+    "space a list": ({"space": ["z"]}, "not text"),
+    "labels missing": ({"labels": None}, "contains no latents of images"),
     "labels no JSON": ({"labels": "{"}, "labels cannot be read"),
-    "labels a list": ({"labels": "[1]"}, "no JSON object"),
-    "labels a number": ({"labels": 3}, "no text"),
+    "labels a list": ({"labels": "[1]"}, "not a JSON object"),
+    "labels a number": ({"labels": 3}, "not text"),
     "labels deep": ({"labels": "[" * 100_000}, "labels cannot be read"),
     "labels where there are no classes": ({"labels": '{"a": 0}'}, "no classes"),
-    "of another model": ({"generator": "0"}, "of another model"),
+    "of another model": ({"generator": "0"}, "to another model"),
 }
 LABELS = [
     "{}",
@@ -162,15 +162,15 @@ def test_latents_of_two_shapes(models: Cage) -> None:
     write(models, {"a": torch.zeros(LATENT), "b": torch.zeros(layers, LATENT)}, "stylegan2")
     assert "different shapes" in models.run(*edit("stylegan2"))
     write(models, {"a": torch.zeros(LATENT)}, "stylegan2", space="z")
-    assert "w of this generator is needed" in models.run(*edit("stylegan2"))
+    assert "this generator needs vectors of w" in models.run(*edit("stylegan2"))
 
 
 def test_directions_are_no_latents_and_latents_no_directions(models: Cage) -> None:
     path = write(models, {"sefa0": torch.zeros(LATENT)})
     directions = ["edit", "dcgan.ckpt", "--directions", "x.safetensors", "--out", "out", "--set", "sefa0=1"]
-    assert "holds latents of images" in models.run(*directions)
+    assert "contains latents of images" in models.run(*directions)
     write(models, {"sefa0": torch.zeros(LATENT)}, labels=None)
-    assert "holds no latents" in models.run(*edit())
+    assert "contains no latents" in models.run(*edit())
     models.run(*directions, "--seeds", "0", check=0)
     write(models, {"sefa0": torch.full((LATENT,), torch.nan)}, labels=None)
     assert "not finite" in models.run(*directions)
@@ -193,7 +193,7 @@ def entry(first: int, last: int, dtype: str = "F32", shape: str = "[8]") -> str:
 
 
 def entries() -> bytes:
-    """A hundred thousand vectors, whole, and of no model."""
+    """A valid file of a hundred thousand vectors that belongs to no model."""
     return save({f"{n}": torch.zeros(LATENT) for n in range(100_000)})
 
 
@@ -242,7 +242,7 @@ def test_what_is_no_file(what: str, models: Cage) -> None:
 
 @pytest.mark.parametrize("what", ["labels", "digests", "vectors", "options", "scores", "pipe"])
 def test_a_folder_that_was_planted_for_gan_project(what: str, models: Cage) -> None:
-    """What is there of an earlier command is read before it goes on."""
+    """Results of an interrupted command are validated before the command is resumed."""
     from PIL import Image
 
     Image.new("RGB", (16, 16)).save(models.folder / "image.png")
@@ -291,7 +291,7 @@ def test_findings_that_were_planted(values: str, models: Cage, monkeypatch: pyte
     made = Results.__init__
 
     def plant(self: Results, folder: Path, *rest: Any) -> None:
-        """As one who knows what the command will be can."""
+        """An attacker who knows the command can forge its file of results."""
         made(self, folder, *rest)
         folder.mkdir(exist_ok=True)
         (folder / "0.png").write_bytes(b"there")

@@ -1,4 +1,4 @@
-"""Run folders from strangers, given to gan commands: what is planted in them is refused, and leads nowhere else."""
+"""Hostile run folders given to gan commands: forged files are refused, and links do not lead outside."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ METRICS = '{"images": 8, "loss/generator": 1.5, "time/images_per_second": 4.0, "
 
 @pytest.fixture
 def run(cage: Cage, capsys: pytest.CaptureFixture[str]) -> Path:
-    """A run folder in the cage, and another checkpoint outside of it."""
+    """Return a run folder in the cage, and another checkpoint outside of it."""
     folder = cage.folder / "run"
     (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
     made = checkpoint(DCGAN)
@@ -92,7 +92,7 @@ def test_links_lead_no_command_out(name: str, run: Path, cage: Cage) -> None:
 
 
 def laughs() -> str:
-    """Lists of lists in YAML, a billion of values in some hundred bytes."""
+    """Return nested YAML aliases: a billion values in some hundred bytes."""
     lines = ["a0: &a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 10)]
     return "\n".join(lines)
@@ -150,7 +150,7 @@ def test_metrics_that_compare_reads(line: Any, run: Path, cage: Cage) -> None:
     cage.run("compare", "run", "--json", check=0)
 
 
-def test_more_scores_than_can_be_drawn(run: Path, cage: Cage) -> None:
+def test_more_scores_than_can_be_plotted(run: Path, cage: Cage) -> None:
     line = {"images": 8} | {f"eval/{n}": 1.0 for n in range(10_000)}
     (run / run_folder.METRICS).write_text(json.dumps(line) + "\n")
     assert "too many to plot" in cage.run("compare", "run", "--out", "out/curves.png")
@@ -188,7 +188,7 @@ OPTIONS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("options", OPTIONS, ids=range(len(OPTIONS)))
 def test_options_of_data(options: dict[str, Any], run: Path, cage: Cage) -> None:
-    """Each option of a configuration that a checkpoint holds, of another kind: one line, or as if it were not there."""
+    """If an option in a checkpoint's configuration has another type, it gives a one-line error or is ignored."""
     made = checkpoint(DCGAN)
     made["config"]["data"] |= {"num_images": 24, "batch_size": 4, "split": None, "labels": False} | options
     AtomicCheckpointIO().save_checkpoint(made, checkpoints.checkpoint_path(run, 64))

@@ -33,7 +33,7 @@ MEMORY = 3 << 30  # bytes of address space; torch is not imported before a folde
 
 @pytest.fixture(autouse=True)
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The working folder has a module that leaves a trace where it is imported, and there is a secret."""
+    """The working folder has a module that leaves a trace if it is imported, and a secret file."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_TOKEN", SECRET)
     (tmp_path / "evil.py").write_text("open('trace', 'w')\nclass X: name = 'x'\n")
@@ -51,7 +51,7 @@ def folder(tmp_path: Path, overrides: object = ("seed=1",), config: bytes | None
 
 @functools.cache
 def written() -> bytes:
-    """The configuration of a run as this program writes it."""
+    """Return the configuration of a run as this program writes it."""
     return yaml.safe_dump(to_plain(compose(["seed=1", "logger=[]", "callback=[]"]))).encode()
 
 
@@ -303,7 +303,7 @@ def test_data_folders_are_read_and_printed(tmp_path: Path, capsys: pytest.Captur
     "name", [run_folder.CHECKPOINTS, run_folder.SAMPLES, run_folder.METRICS, run_folder.ENVIRONMENT, run_folder.CONFIG]
 )
 def test_a_run_folder_has_no_links_that_lead_out_of_it(name: str, tmp_path: Path) -> None:
-    """What is pruned, removed and appended to lies in the run folder."""
+    """Only files in the run folder are pruned, removed and appended to."""
     run, other = folder(tmp_path), tmp_path / "other"
     other.mkdir()
     if (run / name).exists():

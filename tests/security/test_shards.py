@@ -1,4 +1,4 @@
-"""A folder of shards from a stranger: nothing in it is run, nothing outside of it is touched, and it ends in a line."""
+"""A hostile folder of shards: no code in it runs, no file outside is changed, and the error is one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MEMORY = 256 << 20  # bytes that reading such a folder may take
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight images of 4 x 4 pixels, one a shard."""
+    """Pack eight images of 4 x 4 pixels as shards of one image."""
     root = tmp_path_factory.mktemp("shards")
     (root / "images").mkdir()
     for index in range(8):
@@ -76,7 +76,7 @@ def setting(*path: str | int, value: Any) -> Callable[..., None]:
 
 
 def elsewhere(name: str) -> Callable[..., None]:
-    """A shard that lies outside of the folder, and is good."""
+    """A valid shard outside of the folder."""
 
     def change(index: dict[str, Any], folder: Path, canary: Path) -> None:
         path = str(folder.parent / "outside.bin") if name == "/" else name
@@ -96,7 +96,7 @@ def shard(change: Callable[[bytearray], bytes | bytearray]) -> Callable[..., Non
 
 
 def number(at: int, value: int) -> Callable[[bytearray], bytearray]:
-    """Four bytes of a shard's header, or of its first item, at 12: sizes of leaves, the image's type, axes, shape."""
+    """Change four bytes in the header or first item of a shard: sizes of leaves, or type, axes and shape."""
 
     def change(data: bytearray) -> bytearray:
         struct.pack_into("<I", data, at, value)
@@ -178,7 +178,7 @@ HOSTILE = {
 
 
 def refuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
-    """What train.py would print of such a folder."""
+    """Return the error of train.py for such a folder."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with pytest.raises(SystemExit) as end, errors_in_one_line():
         data = StreamingDataModule(str(folder), size=4, batch_size=8, num_workers=0)
@@ -193,7 +193,7 @@ def refuse(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.fixture(autouse=True)
 def untouched(tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the shards to be spoilt; all beside it stays as it is, and no canary comes."""
+    """Provide a copy of the shards to damage, and check that files beside it stay unchanged and no code ran."""
     monkeypatch.setenv("GAN_FULL_ERROR", "0")
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
     shutil.copytree(whole, tmp_path / "shards")

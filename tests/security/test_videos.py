@@ -1,4 +1,4 @@
-"""Hostile videos: they open no other file and no address, and end in one line."""
+"""Hostile videos open no other files or URLs, and give a one-line error."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def sound(path: Path) -> bytes:
 
 
 def wide(path: Path) -> bytes:
-    """A header that says 16,000 x 16,000 pixels, in both places that hold it."""
+    """Return a video whose header declares 16,000 x 16,000 pixels, in both places."""
     with av.open(str(path), "w", format="avi") as writer:
         stream = writer.add_stream("rawvideo", rate=10)
         stream.width, stream.height, stream.pix_fmt = 32, 24, "yuv420p"
@@ -71,7 +71,7 @@ def sides(width: int, height: int) -> bytes:
 
 
 def growing(path: Path) -> bytes:
-    """Small frames, and a last one that is larger than a frame may be."""
+    """Return a video of small frames whose last frame is above the limit."""
     with av.open(str(path), "w", format="avi") as writer:
         stream = writer.add_stream("mjpeg", rate=10)
         stream.width, stream.height, stream.pix_fmt = 32, 24, "yuvj420p"
@@ -122,7 +122,7 @@ HOSTILE: dict[str, Callable[[Path, str], bytes]] = {  # from a place for a file,
 
 @pytest.fixture
 def address() -> Iterator[tuple[str, list[bool]]]:
-    """Host and port of a server, and whether anybody came."""
+    """Provide a server and record whether a client has connected."""
     calls: list[bool] = []
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
@@ -174,7 +174,7 @@ def test_a_name_is_a_name_and_no_protocol(name: str, tmp_path: Path, monkeypatch
 
 
 def test_sound_and_subtitles_beside_a_video_that_is_sound(tmp_path: Path) -> None:
-    """What the tracks hold is not decoded: noise among them passes, or ends in one line."""
+    """Other tracks are not decoded: noise in them is copied, or gives a one-line error."""
     data = bytearray(clip(tmp_path / "x.mp4", frames=30))
     place = data.index(b"mdat") + 2000
     data[place : place + 500] = np.random.default_rng(0).bytes(500)

@@ -1,4 +1,4 @@
-"""Hostile archives: nothing is unpacked, members that lie are left out, and the rest is read."""
+"""Hostile archives: nothing is unpacked, forged members are skipped, and the others are read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def packed(members: dict[str, bytes]) -> bytes:
 
 
 def alone(name: str | zipfile.ZipInfo, data: bytes | None = None, packing: int = zipfile.ZIP_DEFLATED) -> bytes:
-    """A good image, and another member."""
+    """Return an archive with a valid image and another member."""
     file = BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("good.png", saved("PNG"))
@@ -39,7 +39,7 @@ def alone(name: str | zipfile.ZipInfo, data: bytes | None = None, packing: int =
 
 
 def lying(size: int) -> bytes:
-    """A member of 900 MB that says it has another size, in its own header and in the directory."""
+    """Return an archive with a member of 900 MB whose headers declare another size."""
     data = bytearray(alone("x.png", bytes(900 << 20)))
     true = struct.pack("<I", 900 << 20)
     while (place := data.find(true)) >= 0:

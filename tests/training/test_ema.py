@@ -1,4 +1,4 @@
-"""The averaged generator against its closed form, on the clock of images."""
+"""The EMA generator agrees with its closed form, with time measured in images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_half_life_is_in_images() -> None:
 
 
 @pytest.mark.parametrize("batch", [1, 4, 20])
-def test_batch_size_does_not_move_it(batch: int) -> None:
+def test_the_average_does_not_depend_on_the_batch_size(batch: int) -> None:
     model = constant(0.0)
     ema = EMA(model, half_life=30, warmup=1e9)
     nn.init.constant_(model.weight, 1.0)
@@ -59,7 +59,7 @@ def test_it_has_no_gradients_and_its_own_storage() -> None:
 
 @pytest.mark.parametrize("width", [0.01, 0.05, 0.10, 0.25])
 def test_the_exponent_gives_the_width(width: float) -> None:
-    """The deviation of a density that is proportional to t^gamma on 0..1, by numerical integration."""
+    """Return the standard deviation of a density proportional to t^gamma on 0..1, by numerical integration."""
     t = torch.linspace(0, 1, 200_001, dtype=torch.float64)
     density = t ** exponent(width)
     density /= density.sum()

@@ -1,4 +1,4 @@
-"""The pool of generated pictures against the rule written out, and through a checkpoint."""
+"""The pool of generated images follows its rule, and is restored from a checkpoint."""
 
 import pytest
 import torch
@@ -12,13 +12,13 @@ def pictures(values: range) -> Tensor:
     return torch.tensor([float(value) for value in values]).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
 
 
-def test_until_it_is_full_each_picture_comes_back() -> None:
+def test_each_image_is_returned_until_the_pool_is_full() -> None:
     pool = ImagePool(5)
     assert torch.equal(pool(pictures(range(5))), pictures(range(5)))
     assert len(pool.stored) == 5
 
 
-def test_then_half_come_back_and_half_are_exchanged_for_older_ones() -> None:
+def test_a_full_pool_exchanges_half_of_the_images_for_older_ones() -> None:
     pool, exchanged = ImagePool(50), 0
     pool(pictures(range(50)))
     kept = set(range(50))
@@ -32,7 +32,7 @@ def test_then_half_come_back_and_half_are_exchanged_for_older_ones() -> None:
     assert 160 < exchanged < 240  # 400 coins: 200 with a deviation of 10
 
 
-def test_it_goes_on_from_a_checkpoint_to_the_bit() -> None:
+def test_it_resumes_exactly_from_a_checkpoint() -> None:
     one, other, elsewhere = ImagePool(4), ImagePool(4), ImagePool(4, seed=1)
     one(pictures(range(9)))
     for pool in (other, elsewhere):
@@ -44,7 +44,7 @@ def test_it_goes_on_from_a_checkpoint_to_the_bit() -> None:
     assert not other.stored
 
 
-def test_what_is_stored_does_not_change_with_what_came() -> None:
+def test_stored_images_do_not_share_memory_with_inputs() -> None:
     pool, images = ImagePool(1), pictures(range(1)).clone()
     pool(images)
     images.fill_(7)

@@ -1,4 +1,4 @@
-"""The training step: who gets gradients, what the clock shows, what two updates do to the weights."""
+"""The training step: gradients of each network, the counts of batches and images, and updates of the weights."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def test_each_update_gives_gradients_to_its_network_alone(n_critic: int) -> None
     assert "".join(moves) == ("D" * n_critic + "G") * (6 // n_critic)
 
 
-def test_one_step_is_what_a_plain_loop_does() -> None:
-    """Adam, losses and EMA against the same two updates written out."""
+def test_one_step_agrees_with_a_plain_loop() -> None:
+    """Adam, losses and EMA agree with the same two updates in a plain loop."""
     module = model(ema_half_life=8, ema_warmup=1e9)
     plain = model()
     adams = [torch.optim.Adam(n.parameters(), 2e-4, (0.5, 0.999)) for n in (plain.generator, plain.discriminator)]
@@ -138,14 +138,14 @@ def test_one_step_is_what_a_plain_loop_does() -> None:
 
 
 class Caching(MixedPrecision):
-    """bf16 with autocast's cache of casts on, as Lightning had it before 2.6 and will have it after."""
+    """bf16 with autocast's weight cache enabled, as in Lightning before and after 2.6."""
 
     def autocast_context_manager(self) -> torch.autocast:
         return torch.autocast("cpu", torch.bfloat16, cache_enabled=True)
 
 
 def test_no_weights_of_an_earlier_step_are_cached_by_autocast() -> None:
-    """G's update must see the discriminator that D's update has just made, not its cached cast."""
+    """G's update must use the weights that D's update has just written, not cached casts of the old ones."""
 
     class Watched(GAN):
         def generator_loss(self, step: Any) -> dict[str, Tensor]:
@@ -181,7 +181,7 @@ def test_fp16_with_a_scaler_and_two_optimizers_trains() -> None:
     assert not any(torch.equal(p, q) for p, q in zip(before, after, strict=True) if p.ndim == 4)
 
 
-def test_steps_that_a_scaler_leaves_out_are_counted() -> None:
+def test_steps_skipped_by_the_scaler_are_counted() -> None:
     module = model(log_interval=8)
     next(module.generator.parameters()).register_hook(lambda gradient: gradient * float("inf"))
     scaler = torch.amp.GradScaler("cpu", init_scale=2.0**10)
@@ -191,7 +191,7 @@ def test_steps_that_a_scaler_leaves_out_are_counted() -> None:
     assert 2 < module.trainer.global_step < 20  # not at once, since a scale that is too large comes down so
 
 
-def test_what_a_checkpoint_keeps_for_the_next_line_goes_to_the_device() -> None:
+def test_saved_loss_terms_are_moved_to_the_device() -> None:
     class Elsewhere(GAN):
         device = torch.device("meta")  # type: ignore[assignment]
 
@@ -202,7 +202,7 @@ def test_what_a_checkpoint_keeps_for_the_next_line_goes_to_the_device() -> None:
     assert [term.device.type for term in module.loss_log.pending["loss/generator"]] == ["meta"] * 3
 
 
-def test_a_lazy_penalty_is_multiplied_and_due_every_so_many_batches() -> None:
+def test_a_lazy_penalty_is_computed_at_its_interval_and_multiplied() -> None:
     values: list[float] = []
 
     class Watched(GAN):
@@ -227,7 +227,7 @@ def test_a_loss_that_is_not_finite_ends_the_run() -> None:
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool) -> None:
+def test_a_step_with_gradients_that_are_not_finite_is_skipped(fused: bool) -> None:
     class Once(Nonsaturating):
         calls = 0
 
@@ -252,7 +252,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_training_goes_on(fused: bool)
     assert all(math.isfinite(value) for value in module.loss_log.means.values())
 
 
-def test_a_bad_batch_is_left_out() -> None:
+def test_a_bad_batch_is_skipped() -> None:
     class Poison(Callback):
         def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, batch: Any, batch_idx: int) -> None:  # type: ignore[override]
             pl_module.bad = batch_idx == 1
@@ -286,7 +286,7 @@ def test_weights_that_are_not_finite_end_the_run(network: str) -> None:
         fit(model(log_interval=8), 8, Poison())
 
 
-def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> None:
+def test_previews_and_fakes_use_the_ema_and_do_not_change_training() -> None:
     module = model()
     fit(module, 3)
     live = {name: value.clone() for name, value in module.generator.state_dict().items()}
@@ -299,8 +299,8 @@ def test_previews_and_fakes_come_from_the_average_and_leave_training_alone() -> 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_critic", [1, 2])
-def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
-    """Networks whose images do not see each other, with what is drawn for each image: augmentation and latents."""
+def test_micro_batches_add_up_to_the_batch(n_critic: int) -> None:
+    """Networks without dependence between images, with random augmentation and latents per image."""
 
     def trained(micro_batch: int | None) -> GAN:
         torch.manual_seed(0)
@@ -337,7 +337,7 @@ def test_parts_of_a_batch_add_up_to_it(n_critic: int) -> None:
 
 
 @pytest.mark.parametrize("n_critic", [1, 2, 3, 4])
-def test_lazy_penalties_are_due_every_so_many_updates_of_their_network(n_critic: int) -> None:
+def test_lazy_penalties_count_updates_of_their_network(n_critic: int) -> None:
     class Counted(R1):
         def __init__(self, of: str) -> None:
             super().__init__(interval=2)
@@ -360,7 +360,7 @@ def test_gradients_that_are_never_finite_end_the_run() -> None:
         fit(module, 8)
 
 
-def test_what_adapts_to_signs_is_refused_where_they_say_nothing() -> None:
+def test_ada_is_refused_with_losses_without_signed_logits() -> None:
     for loss in (Relativistic(), Wasserstein()):
         with pytest.raises(UserError, match="augment=ada adapts to the sign"):
             model(loss=loss, augment=Adaptive(ADA()))
@@ -368,7 +368,7 @@ def test_what_adapts_to_signs_is_refused_where_they_say_nothing() -> None:
 
 @pytest.mark.parametrize(("penalty", "limit"), [(R1, 0.03), (ApproximateR1, 1e-4)])
 def test_penalties_in_half_precision(penalty: type, limit: float) -> None:
-    """A gradient in bf16 has two digits. An approximate slope is a small difference, which has to be in fp32."""
+    """A gradient in bf16 has two digits. An approximate gradient is a small difference, which needs fp32."""
 
     def moved(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(0)

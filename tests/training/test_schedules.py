@@ -1,4 +1,4 @@
-"""Schedules over images: their formulas, where they are set, and that they are functions of the clock alone."""
+"""Schedules over images agree with their formulas and depend only on the images seen."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def test_linear_and_cosine_follow_their_formulas() -> None:
     assert linear(10_000) == cosine(10_000) == 1
 
 
-def test_a_warm_up_rises_from_nothing() -> None:
+def test_a_warmup_rises_from_0() -> None:
     schedule = Schedule(0.1, 0.1, 1000, warmup=100)
     assert [schedule(seen) for seen in (0, 25, 100, 500)] == pytest.approx([0, 0.025, 0.1, 0.1])
 
 
-def test_lists_go_together() -> None:
+def test_lists_are_interpolated_together() -> None:
     assert Schedule([0.0, 0.9], [0.0, 0.99], 100)(50) == pytest.approx([0.0, 0.945])
 
 
@@ -74,17 +74,17 @@ def test_values_are_set_before_each_batch() -> None:
     "owner",
     [{"penalties": {"r1": {"weight": Schedule(8.0, 0.0, 8)}}}, {"augment": {"probability": Schedule(0.0, 0.3, 8)}}],
 )
-def test_a_part_that_is_left_out_takes_its_schedule_along(owner: dict[str, Any]) -> None:
+def test_schedules_of_missing_parts_are_ignored(owner: dict[str, Any]) -> None:
     fit(model(schedules=owner), 1)
 
 
 @pytest.mark.parametrize("path", ["generator_optimizer.rate", "generator_optimizer.betas", "ema.life", "x"])
-def test_what_is_not_there_is_named(path: str) -> None:
+def test_missing_values_are_named(path: str) -> None:
     with pytest.raises(UserError, match=path):
         fit(model(schedules={path: Schedule(1.0, 0.0, 8)}), 1)
 
 
-def test_a_published_length_shrinks_to_the_runs() -> None:
+def test_a_published_length_is_at_most_that_of_the_run() -> None:
     for options, length in (
         (["images=200_000"], 200_000),
         (["images=90_000_000"], 20_000_000),

@@ -1,4 +1,4 @@
-"""Translators: pictures in the place of latents, a D that sees pairs, and what callbacks draw and measure."""
+"""Translators: images instead of latents, a D that sees pairs, and the previews and scores of callbacks."""
 
 import json
 from pathlib import Path
@@ -38,7 +38,7 @@ def pair_step(a: Tensor, b: Tensor, fake: Tensor, by: Tensor) -> PairStep:
     )
 
 
-def test_d_sees_input_and_picture_augmented_alike() -> None:
+def test_d_sees_input_and_image_with_the_same_augmentation() -> None:
     a, b, fake = torch.rand(3, 2, 3, 4, 4)
     step = pair_step(a, b, fake, torch.tensor([1.0, -1.0]))
     step.critic(b)
@@ -59,7 +59,7 @@ def test_reconstruction_is_the_mean_absolute_difference_in_fp32() -> None:
 
 
 @pytest.mark.slow
-def test_it_learns_a_look_from_pairs_and_shows_input_translation_and_truth() -> None:
+def test_it_learns_a_style_from_pairs_and_shows_input_translation_and_truth() -> None:
     built = build("pix2pix", "data.style=fade", "data.validation=0.2", "model.generator.width=8", "data.flip=false")
     module, data = built
     fit(built, 150)
@@ -76,7 +76,7 @@ def test_it_learns_a_look_from_pairs_and_shows_input_translation_and_truth() -> 
     assert torch.equal(torch.stack([shares[0][1], shares[1][1]]), module.fakes(7)[2:4])
 
 
-def test_a_picture_is_translated_the_same_whatever_it_is_with() -> None:
+def test_a_translation_does_not_depend_on_the_batch() -> None:
     module, data = build("pix2pix")
     data.setup("fit")
     nn.init.normal_(module.generator.to_image.weight, 0, 0.05)
@@ -135,7 +135,7 @@ def test_a_run_from_the_command_line(train: Train, gan_command: Train, tmp_path:
     assert "is a translator; use gan translate" in error and error.count("\n") == 1
 
 
-def test_cyclegan_learns_both_directions_from_pictures_of_the_pool() -> None:
+def test_cyclegan_trains_both_directions_with_images_of_the_pool() -> None:
     module, data = build("cyclegan", "data.batch_size=2", "model.pool_size=3", "penalty=[cycle,identity]")
     module = fit((module, data), 2)
     assert [(len(pool.stored), int(pool.seen)) for pool in module.pools] == [(3, 4), (3, 4)]
@@ -162,7 +162,7 @@ def first_gain(run: Path) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
+def test_a_new_translator_is_initialized_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
     options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=fade", "data.split=file"]
     options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
     options += ["model.generator.lut_size=17", "model.discriminator.width=4"]
@@ -180,7 +180,7 @@ def test_a_new_translator_begins_with_the_closed_form(ranks: int, train: Train, 
         assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
 
 
-def test_both_directions_begin_with_their_own_closed_form() -> None:
+def test_both_directions_are_initialized_with_closed_forms() -> None:
     form = "model.closed_form={_target_: gan.metrics.color_transfer.channel_statistics, _partial_: true}"
     module, data = build("cyclegan", form, "model.generator.a2b.residual=true", "data.style=fade")
     module.initialize_from(data)
@@ -190,7 +190,7 @@ def test_both_directions_begin_with_their_own_closed_form() -> None:
         assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
 
 
-def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
+def test_parameters_of_a_penalty_are_trained_with_its_network() -> None:
     module, data = build("cut")
     before = [p.clone() for p in module.penalties.parameters()]
     fit((module, data), 2)
@@ -198,7 +198,7 @@ def test_what_a_penalty_learns_is_trained_with_its_network() -> None:
     assert len(before) == 16 and not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
 
 
-def test_without_truths_grids_show_what_becomes_of_the_target() -> None:
+def test_without_ground_truth_grids_show_translations_of_target_images() -> None:
     module, _ = build("cut")
     folder = photographs()
     data = UnpairedDataModule(folder, folder, size=32, batch_size=4, fit="crop", split="file", validation=0.2)

@@ -1,7 +1,7 @@
-"""Retro images drawn procedurally, to train a GAN without a download: the dataset `data=retro`.
+"""Procedurally generated retro images, for training a GAN without a download: the dataset `data=retro`.
 
-Four classes, each with a layout that a small GAN learns in minutes, and with random palettes, objects and positions.
-All random choices except the grain are in fractions of the image, or in cells of a sprite, so one (seed, index) is the
+Each of the four classes has a layout that a small GAN learns in minutes, with random palettes, objects and positions.
+All random choices except grain are in fractions of the image or in cells of a sprite, so that (seed, index) gives the
 same scene at every size.
 """
 
@@ -41,10 +41,13 @@ Item = TypeVar("Item")
 
 
 def draw(seed: int, index: int, height: int, width: int) -> np.ndarray:
-    """Draw image `index` of the endless dataset `seed`: uint8 (height, width, 3), RGB, of class CLASSES[index % 4].
+    """Return image `index` of the endless dataset `seed`: RGB, uint8 (height, width, 3), of class CLASSES[index % 4].
 
-    A pure function: the same bytes in any process and order, for one version of NumPy and Pillow. Seed and index must
-    not be negative. Raises UserError for a side outside 16..256 pixels.
+    This is a pure function: with the same versions of NumPy and Pillow, it returns the same bytes in any process and
+    order. Seed and index must be at least 0.
+
+    Raises:
+        UserError: a side is not in 16..256 pixels.
     """
     if height not in SIDES or width not in SIDES:
         raise UserError(f"data.size={height}x{width}: data=retro supports sides of 16 to 256 pixels")
@@ -156,7 +159,8 @@ MACHINES = (  # outline and grounds | ramps of shade, body and light
     " | 83769c c2c3c7 fff1e8 | 5f574f ffccaa fff1e8",  # PICO-8
 )
 
-# A figure draws its right half, int (14, 7) from the middle outwards: 0 empty, 1 2 3 a ramp, 4 white, 5 outline.
+# Each function draws the right half of a figure, int (14, 7), from the middle to the right: 0 empty, 1 to 3 a ramp,
+# 4 white, 5 outline.
 
 
 def invader(rng: Rng, part: np.ndarray) -> None:
@@ -427,7 +431,7 @@ def neon(rng: Rng, height: int, width: int) -> np.ndarray:
 
 
 def screen(rng: Rng, image: np.ndarray) -> np.ndarray:
-    """A cathode-ray tube: bright parts bloom, red and blue shift apart, every other line is dim."""
+    """Return the image on a cathode-ray tube: bright parts bloom, red and blue are shifted, every other line is dim."""
     height, width = image.shape[:2]
     bloom = Image.fromarray(np.maximum(image, 100) - 100).filter(ImageFilter.GaussianBlur(0.045 * min(height, width)))
     light = 255 - (255 - image) * (1 - np.asarray(bloom) / 255)  # screen blending, never above 255  (H, W, 3)

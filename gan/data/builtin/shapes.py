@@ -1,4 +1,4 @@
-"""Drawing tools of the retro images: colors, a pen, and objects."""
+"""Tools for drawing the retro images: colors, a pen, and objects."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 Rng = np.random.Generator
 Color = tuple[int, ...]  # red, green, blue in 0..255
 
-GLYPHS = {  # 3 x 5 bits a letter: one octal digit for each row, from the top
+GLYPHS = {  # 3 x 5 bits per letter: one octal digit per row, from the top
     "A": "25755", "B": "65656", "C": "74447", "D": "65556", "E": "74647", "F": "74644", "H": "55755", "I": "72227",
     "J": "11157", "K": "55655", "L": "44447", "M": "57755", "N": "65555", "O": "75557", "P": "75744", "R": "75765",
     "S": "74717", "T": "72222", "U": "55557", "Y": "55722",
@@ -17,7 +17,7 @@ GLYPHS = {  # 3 x 5 bits a letter: one octal digit for each row, from the top
 
 
 def inks(words: str) -> list[Color]:
-    """Colors from hexadecimal words: "ff0000 00ff00" is red and green."""
+    """Return the colors of hexadecimal words: "ff0000 00ff00" is red and green."""
     return [tuple(bytes.fromhex(word)) for word in words.split()]
 
 
@@ -26,12 +26,12 @@ def mix(a: Color, b: Color, amount: float) -> Color:
 
 
 def toned(luminance: np.ndarray, tones: np.ndarray) -> np.ndarray:
-    """Luminance (H, W) in 0..1 -> (H, W, 3), interpolated between colors (3, 3) of shadows, midtones, highlights."""
+    """Map luminance (H, W) in 0..1 to (H, W, 3), interpolated between colors of shadows, midtones and highlights."""
     return np.stack([np.interp(luminance, (0, 0.5, 1), tone) for tone in np.transpose(tones)], axis=-1)
 
 
 def vary(rng: Rng, colors: list[Color], spread: float) -> list[Color]:
-    """Shift each color, and all of them together, at random, like another printing of the same design."""
+    """Return the colors after a random shift of each and a random common shift, as in another print of a design."""
     shift = rng.normal(0, spread, (len(colors), 3)) + rng.normal(0, spread, 3)
     return [tuple(row) for row in np.clip(colors + shift, 0, 255).astype(int).tolist()]
 
@@ -41,7 +41,7 @@ def path(x: np.ndarray, y: np.ndarray) -> list[tuple[float, float]]:
 
 
 class Pen(NamedTuple):
-    """Draws in a coordinate frame: `origin` in pixels, `scale` in pixels per unit of x and y; y points down."""
+    """Draws in a coordinate system with `origin` in pixels and `scale` in pixels per unit of x and y; y points down."""
 
     image: Image.Image
     origin: tuple[float, float]
@@ -49,13 +49,13 @@ class Pen(NamedTuple):
 
     @classmethod
     def sheet(cls, height: int, width: int, color: Color = (0, 0, 0)) -> "Pen":
-        """A pen on a new sheet from (0, 0) to (1, 1), larger than the image for antialiasing."""
+        """Return a pen on a new sheet from (0, 0) to (1, 1), larger than the image for antialiasing."""
         factor = min(8, max(2, 256 // max(height, width)))
         image = Image.new("RGB", (width * factor, height * factor), color)
         return cls(image, (0.0, 0.0), image.size)
 
     def at(self, x: float, y: float, size: float) -> "Pen":
-        """A pen for one object at (x, y), with `size` of the shorter side as its unit."""
+        """Return a pen for one object at (x, y), with `size` of the shorter side as its unit."""
         unit = size * min(self.scale)
         return Pen(self.image, self.pixel(x, y), (unit, unit))
 
@@ -88,7 +88,7 @@ class Pen(NamedTuple):
         ImageDraw.Draw(self.image).rectangle((0, 0, *self.image.size), outline=color, width=thick)
 
     def pixels(self, height: int, blur: float = 0.0) -> np.ndarray:
-        """The image, uint8 (height, width, 3); `blur` is a fraction of the shorter side."""
+        """Return the image, uint8 (height, width, 3); `blur` is a fraction of the shorter side."""
         image = self.image.filter(ImageFilter.GaussianBlur(blur * min(self.image.size)))
         return np.asarray(image.reduce(image.height // height))
 
@@ -104,12 +104,12 @@ def lettering(pen: Pen, word: str, color: Color) -> None:
             pen.box(color, x, y, x + wide, y + high)
 
 
-# Objects: hills and towers span the sheet, the sun is centered on its pen's origin, the others stand on the origin and
-# are about one unit high.
+# Objects: hills and towers span the sheet. The sun is centered on the origin of its pen. The others stand on the origin
+# and are about one unit high.
 
 
 def ridge(rng: Rng, base: float, height: float, jagged: bool) -> list[tuple[float, float]]:
-    """The outline of hills or jagged peaks above `base`, closed below the image."""
+    """Return the outline of hills or jagged peaks above `base`, as a polygon that is closed below the image."""
     x = np.linspace(0, 1, 49)
     if jagged:
         knots = np.linspace(-0.1, 1.1, 2 * int(rng.integers(3, 6)) + 1)
@@ -127,7 +127,7 @@ def range_with_snow(pen: Pen, rng: Rng, base: float, height: float, rock: Color,
 
 
 def skyline(pen: Pen, rng: Rng, base: float, height: float, wall: Color, window: Color) -> None:
-    """Towers across the whole image, highest in the middle, some with a spire, with lit windows."""
+    """Draw towers with lit windows across the whole image, highest in the middle, some with a spire."""
     x = -0.02
     while x < 1:
         wide = rng.uniform(0.07, 0.15)
@@ -192,7 +192,7 @@ def car(pen: Pen, body: Color, glass: Color, tyre: Color) -> None:
 
 
 def sports_car(pen: Pen, edge: Color, lamp: Color) -> None:
-    """A sports car from behind."""
+    """Draw a sports car from behind."""
     roof = ((-0.75, -0.55), (-0.5, -0.9), (0.5, -0.9), (0.75, -0.55))
     pen.shape((14, 8, 26), *roof)
     pen.box((14, 8, 26), -1, -0.56, 1, -0.15)

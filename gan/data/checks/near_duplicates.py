@@ -1,4 +1,4 @@
-"""Near-duplicates among perceptual hashes."""
+"""Find near-duplicates by perceptual hashes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 
-BLOCK = 2048  # hashes compared with the others of their bucket at a time
+BLOCK = 2048  # hashes to compare with the others of their bucket at a time
 
 
 def find_groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
-    """Group hashes, uint64 (N,), that differ in at most `distance` bits, transitively: the indices of each group.
+    """Return groups of indices of hashes, uint64 (N,), that differ in at most `distance` bits.
 
-    Such hashes agree in at least one of `distance` + 1 bands of bits, so only hashes with a common band are compared.
-    Single hashes are no groups.
+    Groups are transitive: each hash is near at least one other of its group. Hashes without a near one are omitted. The
+    bits are divided into `distance` + 1 bands. Near hashes agree in at least one band, so only such pairs are compared.
     """
     distinct, place = np.unique(hashes, return_inverse=True)
     leader = np.arange(len(distinct))
@@ -33,7 +33,7 @@ def find_groups(hashes: np.ndarray, distance: int) -> list[list[int]]:
 
 
 def _close(hashes: np.ndarray, bucket: np.ndarray, distance: int) -> list[tuple[int, int]]:
-    """The pairs of a bucket that differ in at most `distance` bits."""
+    """Return the pairs of a bucket that differ in at most `distance` bits."""
     if len(bucket) < 2:
         return []
     bits = np.unpackbits(hashes[bucket].view(np.uint8).reshape(-1, 8), axis=1).astype(np.float32)  # (n, 64)

@@ -1,4 +1,4 @@
-"""Report on a folder of images, after decoding each completely, and suggest options for training on it."""
+"""Report on a folder of images after decoding all of them, and suggest options for training."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
 from gan.data.sources.files import File, content
 from gan.data.sources.folder import CLUTTER, SUFFIXES
 
-SIDES = (16, 32, 64)  # pixels that are suggested; 64 trains in minutes
+SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
-MIN_SPLIT = 500  # images from which a validation split is suggested
-MAX_HASH_DISTANCE = 3  # bits of 64 by which perceptual hashes of near-duplicates may differ
+MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
+MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
 
 
 class FileInfo(NamedTuple):
-    """Properties of one file; sizes are those of its first frame, upright."""
+    """Properties of one file. Sizes are those of the upright first frame."""
 
     error: str = ""
     format: str = ""
@@ -43,11 +43,11 @@ class FileInfo(NamedTuple):
     sprite: bool = False
     digest: str = ""  # of the pixels
     hash: int = 0  # perceptual, 64 bits
-    mirrored_hash: int = 0  # that of the mirrored image
+    mirrored_hash: int = 0  # perceptual hash of the mirrored image
 
 
 def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
-    """Decode all frames of a file; `error` says why it cannot be read."""
+    """Decode all frames of a file and return its properties; `error` is the reason if it cannot be read."""
     try:
         data = content(file)
         head = header(BytesIO(data), max_pixels)
@@ -78,7 +78,7 @@ def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
 def inspect_files(
     files: Sequence[File], advance: Callable[[int], None], max_pixels: int = MAX_PIXELS
 ) -> list[FileInfo]:
-    """`inspect_file` on all cores."""
+    """Return `inspect_file` of all files, computed on all cores."""
     facts: list[FileInfo] = []
     work = functools.partial(inspect_file, max_pixels=max_pixels)
     for part in parallel_map(work, files, lambda file: FileInfo(error=CRASHED)):
@@ -88,13 +88,13 @@ def inspect_files(
 
 
 def display_names(files: Sequence[File]) -> list[str]:
-    """The names of files in the report: relative to the root if there is only one."""
+    """Return the names of files for the report: relative to the root if there is only one root."""
     several = len({file.root for file in files}) > 1
     return [file.path if several else file.name for file in files]
 
 
 def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
-    """The report as JSON; `size` is the training size, None to suggest one."""
+    """Return the report as JSON. `size` is the training size; None suggests one."""
     names = display_names(files)
     good = [(name, file, fact) for name, file, fact in zip(names, files, facts, strict=True) if not fact.error]
     report: dict[str, Any] = {
@@ -138,12 +138,12 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
 
 
 def count_values(things: Any) -> dict[str, int]:
-    """The number of each value, the most frequent first."""
+    """Return how often each value occurs, the most frequent first."""
     return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def exact_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[list[str]]:
-    """Groups of files with equal pixels."""
+    """Return groups of files with equal pixels."""
     owners = defaultdict(list)
     for path, fact in zip(paths, facts, strict=True):
         owners[fact.digest].append(path)
@@ -151,14 +151,14 @@ def exact_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[li
 
 
 def near_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[list[str]]:
-    """Groups of similar but not equal files; one of each group of equal files represents it."""
+    """Return groups of similar files. Of files with equal pixels, only one is included."""
     first = list({fact.digest: place for place, fact in reversed(list(enumerate(facts)))}.values())[::-1]
     found = find_groups(np.array([facts[place].hash for place in first], np.uint64), MAX_HASH_DISTANCE)
     return [[paths[first[member]] for member in group] for group in found]
 
 
 def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
-    """Suggested options for training and the reason for each."""
+    """Return suggested options for training, and the reason for each."""
     heights, widths = np.array([fact.height for fact in facts]), np.array([fact.width for fact in facts])
     aspects = heights / widths
     reasons: dict[str, str] = {}
@@ -201,9 +201,10 @@ def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str
 
 
 def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
-    """(height, width): the shape nearest to the median aspect ratio, or a square if aspect ratios vary widely.
+    """Return (height, width) with the shape nearest to the median aspect ratio.
 
-    At least half of the images are that large. The shorter side has at most 64 pixels.
+    The shape is a square if aspect ratios vary widely. At least half of the images are that large. The shorter side has
+    at most 64 pixels.
     """
     logs = np.log(heights / widths)
     varied = np.percentile(logs, 90) - np.percentile(logs, 10) > np.log(1.6)
@@ -214,7 +215,7 @@ def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
 
 
 def mirrored_fraction(facts: Sequence[FileInfo]) -> float:
-    """The fraction of asymmetric images that also occur mirrored."""
+    """Return the fraction of asymmetric images that also occur mirrored."""
     hashes = {fact.hash for fact in facts}
     found = [
         fact.mirrored_hash in hashes
@@ -225,7 +226,7 @@ def mirrored_fraction(facts: Sequence[FileInfo]) -> float:
 
 
 def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
-    """The command line that trains as suggested, without options at their default."""
+    """Return the command line for training with the suggested options. Options with default values are omitted."""
     height, width = suggestion["size"]
     options = {
         "data.root": quoted(roots[0]) if len(roots) == 1 else f"[{','.join(map(quoted, roots))}]",
@@ -248,19 +249,19 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
 
 
 def train_command(data: str, words: Sequence[str]) -> str:
-    """The command line, quoted for the shell."""
+    """Return a command line for training, quoted for the shell."""
     return " ".join([f"python train.py data={data}", *map(shlex.quote, words)])
 
 
 def quoted(path: str) -> str:
-    """A path, quoted for Hydra's grammar."""
+    """Return a path, quoted for Hydra's grammar."""
     if all(letter.isalnum() or letter in "/._-~" for letter in path) and path.isascii():
         return path
     return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def others(roots: Sequence[str]) -> dict[str, int]:
-    """The number of other files in the folders, by their extension."""
+    """Return how many files in the folders are not images, by extension."""
     extensions = (
         os.path.splitext(name)[1].lower() or "no extension"
         for root in roots

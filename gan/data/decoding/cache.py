@@ -1,22 +1,22 @@
-"""Decode images once into a memory-mapped file, shared by workers, ranks and runs.
+"""Decode images once into a memory-mapped file that workers, ranks and runs share.
 
-A reader never sees half an image, running programs keep what they have mapped, and an interrupted process loses only
-its last seconds of work.
+A reader never sees a partially written image. Running programs keep the files that they have mapped. An interrupted
+process loses only its last seconds of work.
 
-A source of images has
+A source of images has these attributes and methods:
 
     title: str           label of its progress bar
     identity             JSON that distinguishes it from other sources
-    keys: list[str]      one for each item, all different
-    stamps: list         JSON for each item that changes when the item may have changed
-    content(index) -> bytes                       what the item's images are decoded from; may raise ImageError
+    keys: list[str]      one unique key per item
+    stamps: list         one JSON value per item, which changes when the item may have changed
+    content(index) -> bytes                       the encoded item; may raise ImageError
     count(content, decoder) -> int                number of images, before patches are cut
     decode(content, decoder) -> iterator of DecodedImage
-    trusted: bool        optional; True if the contents are not from strangers, so this process may decode them
+    trusted: bool        optional; True if this process may decode the contents itself, because they are trusted
 
-and can be pickled; each process opens the files itself. For the DataModule it also has
+A source can be pickled; each process opens the files itself. The DataModule also needs
 
-    where: str           its name in messages
+    where: str           name of the source in messages
     names: list[str]     names of the items in labels, splits and messages
     classes(option) -> (names of the classes, label of each item)
 """
@@ -48,35 +48,35 @@ from gan.data.decoding.decode import Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
 
-SAVE_SECONDS = 10.0  # of decoding between two writes of the index: what an interrupted process loses
+SAVE_SECONDS = 10.0  # seconds of decoding between two writes of the index; an interrupted process loses at most these
 
 
 class CachedImages(NamedTuple):
     """The decoded images of a source."""
 
-    pixels: Any  # read-only; indexed by an array of rows, returns uint8 (n, H, W, C)
+    pixels: Any  # read-only; indexing with an array of rows returns uint8 (n, H, W, C)
     first: np.ndarray  # (items,): the first row of each item
     counts: np.ndarray  # (items,): the number of rows of each item, 0 if it could not be decoded
-    errors: dict[int, str]  # why not, by item
-    pixel_art: int  # images that resample=auto resized with nearest
+    errors: dict[int, str]  # by item, why it could not be decoded
+    pixel_art: int  # number of images that resample=auto resized with nearest
     digests: np.ndarray  # (items,): hash of each item's content, empty if it could not be read
 
     def rows(self) -> np.ndarray:
-        """The rows of all items, in order."""
+        """Return the rows of all items, in order."""
         before = self.counts.cumsum() - self.counts  # number of images of the preceding items
         return np.arange(self.counts.sum()) + np.repeat(self.first - before, self.counts)
 
 
 def load_images(source: Any, decoder: Decoder) -> CachedImages:
-    """All images of a source, from the cache; new ones are decoded on all cores.
+    """Return all images of a source from the cache. New images are decoded on all cores.
 
-    An item is found by its key and stamp, then by its content: a touched, renamed or copied file is not decoded again.
-    If the cache cannot be written, images are decoded each time they are used, with a message.
+    An item is looked up by its key and stamp, then by its content, so that a touched, renamed or copied file is not
+    decoded again. If the cache cannot be written, print a message and decode images each time they are used.
     """
     key = [source.identity, asdict(decoder), source_hash(color, reader, decode, retro, shapes)]
     entry = folder() / "images" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
-        if entry.is_symlink():  # its target could be any folder, where old pixels would be removed
+        if entry.is_symlink():  # old pixels would be removed in its target, which could be any folder
             raise OSError(f"{entry} is a link")
         index = cache_index.read(entry, decoder)
         if index is None or _stale_items(index, source):
@@ -109,7 +109,7 @@ def load_images(source: Any, decoder: Decoder) -> CachedImages:
 
 
 class OnTheFlyPixels:
-    """Decodes rows when they are indexed, in place of an array of pixels."""
+    """A substitute for an array of pixels: decodes rows when they are indexed."""
 
     def __init__(self, source: Any, decoder: Decoder, index: Index) -> None:
         self.source = source
@@ -130,13 +130,15 @@ class OnTheFlyPixels:
             return next(itertools.islice(images, number, None)).pixels.transpose(1, 2, 0)
         except (ImageError, StopIteration) as error:
             raise UserError(
-                f"{self.source.keys[item]!r} was readable when the run started and no longer is ({error}): "
-                "restore it and continue with resume="
+                f"{self.source.keys[item]!r} can no longer be read ({error}); restore it and continue with resume="
             ) from error
 
 
 def _stale_items(index: Index, source: Any) -> list[int]:
-    """The items that are missing in the index, have changed, or could not be read: permissions are not in a stamp."""
+    """Return the items to decode: missing in the index, changed, or unreadable before.
+
+    Unreadable items are tried again, because a stamp does not contain permissions.
+    """
     items = index.items
     return [
         number
@@ -146,15 +148,15 @@ def _stale_items(index: Index, source: Any) -> list[int]:
 
 
 def _is_unread(item: Item) -> bool:
-    """Whether the item's content could not be read; a crash while decoding it would only repeat."""
+    """Return whether the item's content could not be read. Errors of decoding are excluded, since they would repeat."""
     return bool(item.error) and not item.digest and item.error != CRASHED
 
 
 def _update(entry: Path, source: Any, decoder: Decoder) -> Index:
-    """Bring an entry up to date; the caller holds its lock."""
+    """Decode new items into an entry and return its index. The caller holds the entry's lock."""
     about = {"source": source.identity, "options": asdict(decoder), "shape": image_shape(decoder)}
     index = cache_index.read(entry, decoder)
-    if index is None or _mostly_unused(index, source):  # a new file: a running program may have mapped the old one
+    if index is None or _mostly_unused(index, source):  # a new file: other programs may have mapped the old one
         index = Index(f"pixels-{time.time_ns()}", 0, {}, about)
         print(f"cache: {folder()}", flush=True)
     path = entry / index.file
@@ -176,12 +178,12 @@ def _update(entry: Path, source: Any, decoder: Decoder) -> Index:
 
 
 def _mostly_unused(index: Index, source: Any) -> bool:
-    """Whether most rows belong to items that no longer exist, so that a new file saves disk space."""
+    """Return whether most rows of the file belong to items that no longer exist: then a new file saves disk space."""
     return index.rows > 1024 + 2 * sum(index.items[key].rows for key in source.keys if key in index.items)
 
 
 class PixelFile:
-    """The rows of a file from `base` on, for processes that fill them."""
+    """The rows of a file from `base` on, which worker processes write."""
 
     def __init__(self, path: Path, base: int, decoder: Decoder) -> None:
         self.path = path
@@ -190,7 +192,7 @@ class PixelFile:
         self.file: BinaryIO | None = None
 
     def reserve(self, rows: int) -> None:
-        """Allocate the disk space now: when a disk is full, writing to a memory map kills the process."""
+        """Allocate disk space in advance, because writing to a memory map kills the process if the disk is full."""
         size = int(np.prod(self.shape))
         with open(self.path, "r+b") as file:
             if rows and hasattr(os, "posix_fallocate"):
@@ -225,7 +227,10 @@ def _decode_items(
     items: dict[str, Item],
     save: Callable[[dict[str, Item], int], None],
 ) -> dict[str, Item]:
-    """Decode items into new rows of the file; without a file, only find out which can be decoded."""
+    """Decode items into new rows of the file, and return them by key.
+
+    Without a file, only determine which items can be decoded.
+    """
     known = {item.digest: item for item in items.values() if item.digest}
     counts = [decoder.patches_per_image] * len(numbers)
     trusted = getattr(source, "trusted", False)
@@ -246,7 +251,7 @@ def _decode_items(
             new.update((source.keys[n], item._replace(stamp=source.stamps[n])) for n, item in results)
             advance(len(results))
             if pixels and time.monotonic() > saved + SAVE_SECONDS:
-                pixels.flush()  # before the index, which must not name rows that a power failure loses
+                pixels.flush()  # before the index, which must not contain rows that a power failure can lose
                 save(new, rows)
                 saved = time.monotonic()
     if pixels:
@@ -257,7 +262,7 @@ def _decode_items(
 
 
 class DecodeItem:
-    """Decode one item into its rows, in a worker process. The caller sets the item's stamp."""
+    """Decodes one item into its rows, in a worker process. The caller sets the item's stamp."""
 
     def __init__(self, source: Any, decoder: Decoder, pixels: PixelFile | None, known: dict[str, Item]) -> None:
         self.source = source
@@ -297,5 +302,5 @@ def _count(source: Any, decoder: Decoder, number: int) -> int:
 
 @functools.cache
 def source_hash(*modules: ModuleType) -> str:
-    """Hash of the source code that computes pixels: pixels of other versions are not reused."""
+    """Return a hash of the source code that computes pixels, so that pixels of other versions are not reused."""
     return hashlib.sha256(b"".join(Path(str(module.__file__)).read_bytes() for module in modules)).hexdigest()

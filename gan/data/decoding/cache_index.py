@@ -1,7 +1,8 @@
 """The cache on disk: its folder, and the index of each entry.
 
-Everything is in one folder that can be removed at any time: $RETRO_GAN_CACHE, else ~/.cache/retro-gan. Each source and
-set of options has an entry: a folder with a file of pixels that only grows and an index that is replaced atomically.
+The cache is one folder, which can be removed at any time: $RETRO_GAN_CACHE, or by default ~/.cache/retro-gan. Each
+combination of source and options has an entry: a folder with a file of pixels, which only grows, and an index, which is
+replaced atomically.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from typing import Any, NamedTuple
 from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 
-MAX_INDEX_BYTES = 1 << 30  # some millions of files
+MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 
 
 def folder() -> Path:
-    """The folder of the cache; it may not exist yet."""
+    """Return the folder of the cache, which may not exist yet."""
     base = os.environ.get("RETRO_GAN_CACHE")
     return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "retro-gan"
 
@@ -32,27 +33,27 @@ class Item(NamedTuple):
     """One item of a source: its images are the rows first .. first + rows - 1."""
 
     stamp: Any
-    digest: str  # of its content; empty if it could not be read
+    digest: str  # digest of its content; empty if it could not be read
     first: int
     rows: int  # 0 if it could not be decoded
-    error: str  # why not
-    pixel_art: int = 0  # rows that resample=auto resized with nearest
+    error: str  # why it could not be decoded
+    pixel_art: int = 0  # number of rows that resample=auto resized with nearest
 
 
 class Index(NamedTuple):
     file: str  # name of the file of pixels
-    rows: int  # images in that file, including those that no item uses any more
+    rows: int  # number of images in that file, including images that no item uses any more
     items: dict[str, Item]  # by key
     about: dict[str, Any]  # source, options and shape of an image
 
 
 def image_shape(decoder: Decoder) -> tuple[int, int, int]:
-    """(H, W, C) of an image in the file of pixels."""
+    """Return the shape (H, W, C) of an image in the file of pixels."""
     return (*decoder.size, decoder.channels)
 
 
 def read(entry: Path, decoder: Decoder | None = None) -> Index | None:
-    """The index of an entry; None if it is missing or invalid, or its images have another shape than the decoder's."""
+    """Return the index of an entry; None if it is missing or invalid, or if the decoder has another image shape."""
     try:
         table = read_json(entry / "index.json", MAX_INDEX_BYTES)
         items = {name: Item(*values) for name, values in table["items"].items()}
@@ -64,7 +65,7 @@ def read(entry: Path, decoder: Decoder | None = None) -> Index | None:
 
 
 def _is_valid(entry: Path, index: Index) -> bool:
-    """Whether the file belongs to the entry and contains all rows: others may write to a shared cache."""
+    """Return whether the file is in the entry and contains all rows. Other users may write to a shared cache."""
     shape, about = index.about["shape"], (index.about["source"], index.about["options"])
     if not re.fullmatch(r"pixels-\d+", index.file, re.ASCII) or not _are_counts(index.rows, *shape) or len(shape) != 3:
         return False
@@ -91,7 +92,7 @@ def write(entry: Path, index: Index) -> None:
     temporary = entry / f"index-{os.getpid()}.json"
     temporary.unlink(missing_ok=True)  # it may be a link
     with open(temporary, "w") as file:
-        file.write(json.dumps(index._asdict()))  # json.dump to a file is slower: it encodes in Python
+        file.write(json.dumps(index._asdict()))  # json.dump is slower, because it encodes in Python
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, entry / "index.json")
@@ -114,7 +115,7 @@ class Entry(NamedTuple):
 
 
 def listing() -> list[Entry]:
-    """The entries of the cache, the last used first."""
+    """Return the entries of the cache, the most recently used first."""
     entries = []
     for path in (folder() / "images").glob("*"):
         index = read(path)
@@ -125,11 +126,11 @@ def listing() -> list[Entry]:
 
 
 def features_size() -> int:
-    """The size of the cached features of real images, in bytes."""
+    """Return the size of the cached features of real images, in bytes."""
     return sum(file.stat().st_blocks * 512 for file in (folder() / "features").glob("*"))
 
 
 def clear() -> None:
-    """Remove the cache; running programs keep the files that they have mapped."""
+    """Remove the cache. Running programs keep the files that they have mapped."""
     for part in ("images", "features"):
         shutil.rmtree(folder() / part, ignore_errors=True)

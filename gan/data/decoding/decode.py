@@ -1,7 +1,7 @@
 """Decode an image file to a fixed size: uint8 (C, H, W), upright, in sRGB, cropped, padded or resized.
 
-A JPEG of at least four times the target size is decoded at a fraction of its own (`reader._reduce_jpeg`): after the
-resize that changes less than another resampling filter would, and takes half the time or less.
+A JPEG of at least four times the target size is decoded at a fraction of its size (`reader._reduce_jpeg`). This halves
+the time or better, and changes the result less than another resampling filter would.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from gan.data.decoding.color import composite, parse_color
 from gan.data.decoding.reader import FRAMES, MAX_PIXELS, Source, read_first_frame, read_frames
 
 CHANNELS = (1, 3, 4)
-SINGLE_IMAGE_FITS = ("crop", "pad", "stretch")  # fits that make one image of one frame
+SINGLE_IMAGE_FITS = ("crop", "pad", "stretch")  # fits that return one image per frame
 FITS = (*SINGLE_IMAGE_FITS, "patches")
-# 1/p and 1/p^2 with p^3 = p + 1: multiples of it are evenly distributed in a square (the R2 sequence)
+# 1/p and 1/p^2 with p^3 = p + 1. Their multiples modulo 1 are evenly distributed in a square (the R2 sequence).
 PATCH_STEPS = (0.7548776662466927, 0.5698402909980532)
 KERNELS = {
     "lanczos": Image.Resampling.LANCZOS,
@@ -39,21 +39,23 @@ class DecodedImage(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """Images -> uint8 (C, H, W) of one size, channels last in memory. Picklable; its fields are part of the cache key.
+    """Converts image files to uint8 (C, H, W) of one size, with channels last in memory.
+
+    A decoder is picklable, and its fields are part of the cache key.
 
     Args:
-        size: (height, width) in pixels; an image of that size is not resampled.
-        channels: 1 is luma and 3 is RGB, both composited on `background` (a Pillow color name or #rrggbb); 4 is RGBA,
-            PREMULTIPLIED (RGB * A / 255, rounded), so that colors hidden under transparent pixels are zero; A is 255
-            if the file has no alpha.
-        fit: "crop" scales to cover the size and crops the center, "pad" scales to fit inside and fills the rest with
-            the background (transparent with 4 channels), "stretch" changes the aspect ratio, "patches" cuts patches
-            of the size without scaling; an image smaller than a patch is enlarged.
-        resample: "lanczos" and "box" average over what they shrink, "nearest" picks pixels; "auto" is nearest for pixel
-            art by integer factors (`is_pixel_art`) and Lanczos for the rest.
-        patches_per_image: number of patches, with fit="patches".
-        frames: the "first" frame of an animation or a file of several pages, or "all".
-        max_pixels: files with more (width * height) are refused after reading the header.
+        size: (height, width) in pixels. An image of this size is not resampled.
+        channels: 1 is luma and 3 is RGB, both on `background` (a Pillow color name or #rrggbb). 4 is premultiplied RGBA
+            (RGB * A / 255, rounded), so that the colors of transparent pixels are zero; A is 255 if the file has no
+            alpha.
+        fit: "crop" scales the image to cover the size and crops the center. "pad" scales it to fit inside and fills the
+            rest with the background, or with transparency if there are 4 channels. "stretch" changes the aspect ratio.
+            "patches" cuts patches of the size without scaling, but enlarges images smaller than a patch.
+        resample: "lanczos" and "box" average pixels when they shrink an image, "nearest" selects pixels. "auto" uses
+            nearest for pixel art that scales by an integer factor (`is_pixel_art`), else Lanczos.
+        patches_per_image: number of patches per image, with fit="patches".
+        frames: "first" for the first frame of an animation or page of a file, or "all".
+        max_pixels: limit of width * height; larger files are refused after their header is read.
 
     Raises:
         UserError: an argument is not one of the above.
@@ -70,7 +72,7 @@ class Decoder:
 
     def __post_init__(self) -> None:
         if len(self.size) != 2 or not all(isinstance(side, int) and side > 0 for side in self.size):
-            raise UserError(f"image size {tuple(self.size)} must be two whole numbers above zero: height, width")
+            raise UserError(f"image size {tuple(self.size)}: give height and width as whole numbers above 0")
         for name, allowed in (("channels", CHANNELS), ("fit", FITS), ("resample", RESAMPLES), ("frames", FRAMES)):
             if getattr(self, name) not in allowed:
                 known = ", ".join(map(str, allowed))
@@ -82,7 +84,7 @@ class Decoder:
         parse_color(self.background)
 
     def __call__(self, source: Source) -> Iterator[DecodedImage]:
-        """Yield the images of a file; ImageError if it cannot be read, at the first or a later frame."""
+        """Yield the images of a file; raise ImageError if the first or a later frame cannot be read."""
         for frame in read_frames(source, self.frames, self.max_pixels, self.min_side()):
             yield from map(self.fit_image, self.patches(frame))
 
@@ -102,12 +104,12 @@ class Decoder:
             yield image.crop((left, top, left + width, top + height))
 
     def min_side(self) -> int:
-        """The smallest side to decode a JPEG at, so that the resize still averages over two pixels; 0: full size."""
+        """Return the smallest side for decoding a JPEG, so that resizing still averages two pixels; 0 is full size."""
         return 0 if self.resample == "nearest" or self.fit == "patches" else 2 * max(self.size)
 
     def fit_image(self, image: Image.Image) -> DecodedImage:
         """Convert an upright RGB or straight RGBA image to the size and channels of this decoder."""
-        if self.channels == 4:  # premultiplied, or the resize mixes hidden colors into the edges
+        if self.channels == 4:  # premultiply first: otherwise resizing mixes hidden colors into the edges
             image = image.convert("RGBA").convert("RGBa")
         else:
             image = composite(image, parse_color(self.background))
@@ -115,13 +117,13 @@ class Decoder:
             image = image.convert("L")
         resized, pixel_art = self._resize(image)
         pixels = np.array(self._pad(resized))  # (H, W, C), or (H, W)
-        if self.channels == 4:  # Lanczos overshoots, but no premultiplied color exceeds its alpha
+        if self.channels == 4:  # Lanczos overshoots, but a premultiplied color is at most its alpha
             for channel in range(3):
                 np.minimum(pixels[..., channel], pixels[..., 3], out=pixels[..., channel])
         return DecodedImage(pixels.reshape(*self.size, self.channels).transpose(2, 0, 1), pixel_art)
 
     def _pad(self, image: Image.Image) -> Image.Image:
-        """Center an image on the background, which is transparent with four channels."""
+        """Center an image on the background. With four channels the background is transparent."""
         height, width = self.size
         if image.size == (width, height):
             return image
@@ -144,7 +146,7 @@ class Decoder:
         return image.resize((width, height), KERNELS.get(self.resample, Image.Resampling.LANCZOS), box), False
 
     def _geometry(self, w: int, h: int) -> tuple[int, int, Box]:
-        """Width and height of the resized image, and the box of a w x h image that it shows."""
+        """Return width and height of the resized image, and the box of the w x h image that it shows."""
         height, width = self.size
         box = (0.0, 0.0, float(w), float(h))
         if self.fit == "pad":  # the largest size inside that keeps the aspect ratio
@@ -156,16 +158,16 @@ class Decoder:
 
 
 def decode(source: Source, size: Sequence[int], channels: int = 3, **options: Any) -> np.ndarray:
-    """Decode the first image of a file, uint8 (C, H, W); `options` are those of `Decoder`."""
+    """Return the first image of a file, uint8 (C, H, W). `options` are those of `Decoder`."""
     decoder = Decoder(tuple(size), channels, **options)  # type: ignore[arg-type]
     return decoder.fit_image(read_first_frame(source, decoder.max_pixels, decoder.min_side())).pixels
 
 
 def is_pixel_art(image: Image.Image, size: tuple[int, int], box: Box) -> bool:
-    """Whether the part `box` of an image is pixel art that scales to `size` (width, height) by an integer factor.
+    """Return whether part `box` of an image is pixel art that scales to `size` (width, height) by an integer factor.
 
-    Enlarging: no side of the image is above 64 pixels and each color occurs twice or more on average, which
-    distinguishes sprites from small photographs. Reducing: the part consists of equal squares of the factor's size.
+    Enlarging: sides have at most 64 pixels, and each color occurs at least twice on average, which distinguishes
+    sprites from small photographs. Reducing: the part consists of squares of one color, whose side is the factor.
     """
     across, down = box[2] - box[0], box[3] - box[1]
     if size[0] >= across and size[1] >= down:

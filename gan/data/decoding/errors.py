@@ -2,7 +2,7 @@
 
 
 class ImageError(Exception):
-    """Why a file cannot be read, in one line and without its path, which the caller adds."""
+    """A file cannot be read. The message is one line with the reason; the caller adds the path."""
 
 
 class TooLarge(ImageError):

@@ -1,4 +1,4 @@
-"""Decode in processes on all cores. A process may die, since a decoder may crash on a hostile file: work goes on."""
+"""Decode in processes on all cores. If a hostile file crashes a decoder, the others continue."""
 
 from __future__ import annotations
 
@@ -25,20 +25,18 @@ from gan.data.decoding.errors import ImageError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-CHUNK_SECONDS = 0.05  # of work that is sent to a process at a time
-MAX_CHUNK = 64  # tasks of a chunk
-CHUNKS_AHEAD = 16  # chunks sent to each process before the first results are taken
-IN_PROCESS_SECONDS = 0.5  # of trusted work done in this process before others are started
-MAX_SECONDS = 60  # CPU time of a task, so that a hostile file cannot keep a process busy for hours
-MIN_MEMORY = 1 << 30  # bytes that a process may always take
-# Imported once, in the server that forks the processes. Not gan itself: the server does not know this process's path,
-# and would import an installed version instead of a checkout.
+CHUNK_SECONDS = 0.05  # seconds of work to send to a process at a time
+MAX_CHUNK = 64  # maximum number of tasks in a chunk
+CHUNKS_AHEAD = 16  # chunks to send to each process before collecting the first results
+IN_PROCESS_SECONDS = 0.5  # seconds of trusted work to do in this process before starting others
+MAX_SECONDS = 60  # CPU time limit of a task, so that a hostile file cannot occupy a process for hours
+MIN_MEMORY = 1 << 30  # bytes that a process may always allocate
+# Modules to import once, in the server that forks the processes. gan is excluded: the server does not know this
+# process's sys.path, and would import an installed version instead of a checkout.
 PRELOADED = ["numpy.random", "json", "filelock"]
 PRELOADED += [f"PIL.Image{part}" for part in ("Cms", "Ops", "Filter", "Draw", "Font")]
 PRELOADED += [f"PIL.{form}ImagePlugin" for form in ("Bmp", "Gif", "Jpeg", "Ppm", "Png")]  # Pillow imports them late
-NO_MAIN_GUARD = (
-    'no worker process can be started: in your script, put the code that runs below if __name__ == "__main__":'
-)
+NO_MAIN_GUARD = 'no worker process can be started; in your script, put the code to run below if __name__ == "__main__":'
 CRASHED = f"the decoder crashed, took more than {MAX_SECONDS} s or ran out of memory on it"
 
 
@@ -48,12 +46,12 @@ def parallel_map(
     on_crash: Callable[[Task], Result],
     trusted: bool = False,
 ) -> Iterator[list[Result]]:
-    """Yield the results of `function` in order, in lists of several, computed in other processes even on one core.
+    """Yield lists of results of `function`, in order. They are computed in other processes, even on one core.
 
     Args:
-        function: pickled and sent to each process once, and again after a process died.
+        function: it is pickled and sent to each process once, and again after a process has died.
         on_crash: returns the result of a task that kills its process or takes more than MAX_SECONDS.
-        trusted: the inputs are not from strangers, so this process may compute, too, while that is faster.
+        trusted: the inputs are trusted, so that this process may also compute while that is faster.
     """
     processes = cores()
     left = deque(tasks)
@@ -77,23 +75,23 @@ def parallel_map(
                     rate = processes * done / (time.monotonic() - started)  # tasks a second
                     size = max(1, min(MAX_CHUNK, round(CHUNK_SECONDS * rate)))
             except BrokenProcessPool:
-                while len(waiting) > 2 * processes:  # one of the first chunks is the cause; requeue the others
+                while len(waiting) > 2 * processes:  # one of the first chunks has crashed; requeue the others
                     left.extendleft(reversed(waiting.pop()))
         for chunk in waiting:
             yield list(_one_by_one(function, chunk, on_crash))
 
 
 class IsolatedProcess:
-    """Call functions in another process, which is restarted if a function kills it.
+    """Calls functions in another process, which is restarted if a function kills it.
 
-    Functions, arguments and results are pickled; exceptions are passed on.
+    Functions, arguments and results are pickled. Exceptions are raised in this process.
     """
 
     def __init__(self) -> None:
         self.pool: ProcessPoolExecutor | None = None
 
     def __call__(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Return the result of the function; ImageError if it kills its process."""
+        """Return the result of the function; raise ImageError if it kills its process."""
         if self.pool is None:
             self.pool = _executor(1, _call)
             _wait_for_workers(self.pool)
@@ -121,16 +119,16 @@ def _call(task: tuple[Callable[..., Any], tuple[Any, ...]]) -> Any:
 
 
 def check_main_guard() -> None:
-    """UserError in a worker process that runs the user's script again while it starts.
+    """Raise UserError if this is a starting worker process that runs the user's script again.
 
-    Call it before waiting for anything that the parent process may hold, such as a lock.
+    Call this before waiting for anything that the parent process may hold, such as a lock.
     """
-    if getattr(multiprocessing.current_process(), "_inheriting", False):  # multiprocessing's own test
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # as multiprocessing itself tests it
         raise UserError(NO_MAIN_GUARD)
 
 
 def cores() -> int:
-    """The number of cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -149,7 +147,7 @@ def _one_by_one(
 
 
 def _wait_for_workers(pool: ProcessPoolExecutor) -> None:
-    """Wait until worker processes run; UserError if they cannot be started."""
+    """Wait until worker processes run; raise UserError if they cannot be started."""
     try:
         _submit(pool, ()).result()
     except BrokenProcessPool as error:
@@ -172,20 +170,20 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
     context.set_forkserver_preload(PRELOADED)
     if method == "forkserver":
         resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
-        with deferred():  # inherited by the server, which Ctrl-C would end with a traceback during its imports
+        with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
             forkserver.ensure_running()
     memory = max(MIN_MEMORY, available() // count)
     return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
 
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
-    """Send tasks to a pool, without Ctrl-C in between: it may start a process, which must receive all its data."""
+    """Send tasks to a pool. Ctrl-C is deferred, because this may start a process, which must receive all its data."""
     with deferred():
         return pool.submit(_run_chunk, chunk)
 
 
-_function: Callable[[Any], Any]  # of this worker: sent once, not with each chunk
-_seconds: float  # CPU time that a task may take
+_function: Callable[[Any], Any]  # the function of this worker, sent once instead of with each chunk
+_seconds: float  # CPU time limit of a task
 
 
 def _init_worker(function: Callable[[Any], Any], memory: int, seconds: float) -> None:
@@ -198,7 +196,7 @@ def _init_worker(function: Callable[[Any], Any], memory: int, seconds: float) ->
 
 
 def _end_with_parent() -> None:
-    """End this worker when the main process is killed, otherwise it would wait forever."""
+    """End this worker when the main process is killed; otherwise the worker would wait forever."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
@@ -206,7 +204,7 @@ def _end_with_parent() -> None:
 
 
 def _limit_memory(max_bytes: int) -> None:
-    """Let a hostile file raise MemoryError before other programs run out of memory."""
+    """Limit the memory of this process, so that a hostile file raises MemoryError and other programs keep theirs."""
     with suppress(ImportError, OSError, ValueError):  # not supported on all systems
         import resource
 
@@ -214,7 +212,7 @@ def _limit_memory(max_bytes: int) -> None:
 
 
 def _keep_memory() -> None:
-    """Keep freed memory in the process: without it, photographs at 256 pixels take 4 to 10 % more CPU time."""
+    """Keep freed memory in the process. This saves 4 to 10 % of the CPU time of photographs at 256 pixels."""
     Image.core.set_blocks_max(4)  # of 16 MB
     with suppress(OSError, AttributeError):  # no glibc
         mallopt = ctypes.CDLL(None).mallopt
@@ -227,7 +225,7 @@ def _run_chunk(chunk: Sequence[Any]) -> list[Any]:
 
 
 def _run_limited(task: Any) -> Any:
-    """The result of a task; the system kills this process if the task takes too long."""
+    """Return the result of a task; the system kills this process if the task takes too long."""
     if hasattr(signal, "setitimer"):  # not on Windows
         signal.setitimer(signal.ITIMER_PROF, _seconds)
     return _function(task)

@@ -1,6 +1,6 @@
 """Read the frames of an image file with Pillow: upright, in sRGB, within limits of size.
 
-Of an animation or a file of several pages, `frames="first"` reads the first frame and "all" reads each.
+`frames="first"` reads the first frame of an animation or page of a file; "all" reads all of them.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from gan.data.decoding.color import to_srgb
 from gan.data.decoding.errors import ImageError, TooLarge
 
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # Pillow opens 43; each is attack surface for hostile files
-MAX_PIXELS = 64_000_000  # width * height, checked on the header: four bytes each while decoding
-MAX_FRAMES = 10_000  # of a file, counted before one is decoded
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")  # only 6 of Pillow's 43 formats, to limit attacks
+MAX_PIXELS = 64_000_000  # limit of width * height, checked in the header; a pixel takes four bytes while decoding
+MAX_FRAMES = 10_000  # limit of the frames of a file, which are counted before decoding
 FRAMES = ("first", "all")
-EXIF_KEYS = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))  # where Pillow finds one
+EXIF_KEYS = frozenset(("exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"))  # where Pillow finds EXIF data
 
 Source = str | os.PathLike[str] | BinaryIO
 
 
 class Header(NamedTuple):
     format: str  # one of FORMATS, or MPO
-    mode: str  # Pillow's
-    frames: int  # that frames="all" reads
-    width: int  # of the first frame, before the EXIF rotation
+    mode: str  # Pillow's mode
+    frames: int  # number of frames that frames="all" reads
+    width: int  # size of the first frame, before the EXIF rotation
     height: int
 
 
 def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
-    """Read the header of a file; ImageError if it cannot be read."""
+    """Return the header of a file; raise ImageError if it cannot be read."""
     try:
         with _open_binary(source) as file:
             image = _open_image(file, max_pixels)
@@ -48,7 +48,7 @@ def header(source: Source, max_pixels: int = MAX_PIXELS) -> Header:
 
 
 def read_first_frame(source: Source, max_pixels: int = MAX_PIXELS, min_side: int = 0) -> Image.Image:
-    """The first frame of `read_frames`."""
+    """Return the first frame of `read_frames`."""
     with closing(read_frames(source, "first", max_pixels, min_side)) as found:
         return next(found)
 
@@ -58,8 +58,11 @@ def read_frames(
 ) -> Generator[Image.Image, None, None]:
     """Yield the frames of a file, upright and in sRGB: mode RGB, or RGBA with straight alpha.
 
-    They keep their size. With `min_side`, a JPEG may be decoded at a half, a quarter or an eighth of its size, with no
-    side below `min_side`. Thread-safe. Raises ImageError.
+    Frames keep their size. With `min_side`, a JPEG may be decoded at a half, a quarter or an eighth of its size, with
+    no side below `min_side`. This function is thread-safe.
+
+    Raises:
+        ImageError: the file cannot be read.
     """
     try:
         with _open_binary(source) as file:
@@ -85,7 +88,7 @@ def _read_frames(file: BinaryIO, frames: str, max_pixels: int, min_side: int) ->
 
 
 def _open_image(file: BinaryIO, max_pixels: int) -> ImageFile.ImageFile:
-    """Read the header of an image, not its pixels."""
+    """Open an image: read its header, but no pixels."""
     _silence_pillow()
     Image.MAX_IMAGE_PIXELS = max_pixels  # Pillow itself raises at twice as many pixels, also within nested images
     if file.seek(0, os.SEEK_END) == 0:
@@ -105,7 +108,7 @@ def _check_pixels(image: Image.Image, max_pixels: int) -> None:
 
 
 def _num_frames(image: ImageFile.ImageFile) -> int:
-    """The number of frames. A JPEG counts as one: its further images are depth and brightness maps of phones."""
+    """Return the number of frames. A JPEG has one; its additional images are depth and brightness maps of phones."""
     frames = 1 if image.format in ("JPEG", "MPO") else getattr(image, "n_frames", 1)
     if frames > MAX_FRAMES:
         raise ImageError(f"{frames:,} frames are more than the limit of {MAX_FRAMES:,}")
@@ -113,7 +116,7 @@ def _num_frames(image: ImageFile.ImageFile) -> int:
 
 
 def _image_error(error: Exception, max_pixels: int) -> ImageError:
-    """Convert any error of reading an image to an ImageError."""
+    """Return an ImageError for any error of reading an image."""
     if isinstance(error, Image.DecompressionBombError):
         return TooLarge(f"the image is larger than the limit of {max_pixels:,} pixels")
     if isinstance(error, UnidentifiedImageError):
@@ -121,15 +124,16 @@ def _image_error(error: Exception, max_pixels: int) -> ImageError:
     if isinstance(error, MemoryError):
         return ImageError("not enough memory to decode it")
     if isinstance(error, OSError) and error.strerror:
-        return ImageError(error.strerror)  # no such file, permission denied: without the path
+        return ImageError(error.strerror)  # the message without the path, such as "permission denied"
     reason = " ".join(str(error).split()) or type(error).__name__
     return ImageError(f"damaged, truncated or not supported ({reason[:200]})")
 
 
 def _silence_pillow() -> None:
-    """Ignore Pillow's warnings (odd metadata, sizes that MAX_PIXELS checks): a user can do nothing about them.
+    """Ignore Pillow's warnings about odd metadata and about sizes, which MAX_PIXELS limits.
 
-    warnings.catch_warnings is not thread-safe, so the filter stays, and is restored when someone resets the filters.
+    warnings.catch_warnings is not thread-safe, so the filter is permanent. It is added again if another module has
+    reset the filters.
     """
     logging.getLogger("PIL").setLevel(logging.CRITICAL + 1)  # the caller reports the errors of a file
     if ("ignore", None, Warning, re.compile(r"PIL\."), 0) not in warnings.filters:
@@ -137,7 +141,7 @@ def _silence_pillow() -> None:
 
 
 def _fix_transparent_color(image: ImageFile.ImageFile) -> None:
-    """Scale the transparent color of a PNG from the file's bit depth to that of the pixels: Pillow 13 does not."""
+    """Scale the transparent color of a PNG from the file's bit depth to that of the pixels, which Pillow 13 omits."""
     key = image.info.get("transparency")
     raw = image.tile[0].args if image.tile else None  # the file's pixel layout
     if key is not None and raw in ("L;2", "L;4"):
@@ -147,9 +151,9 @@ def _fix_transparent_color(image: ImageFile.ImageFile) -> None:
 
 
 def _reduce_jpeg(image: ImageFile.ImageFile, min_side: int) -> None:
-    """Decode a JPEG at a fraction of its size, which takes a fraction of the time; no effect on other formats.
+    """Set Pillow to decode a JPEG at a fraction of its size, which is faster. Other formats stay unchanged.
 
-    Only by factors that divide both sides: a partial pixel at the edge would shift all others.
+    The factor divides both sides, because a partial pixel at the edge would shift all others.
     """
     width, height = image.size
     for factor in (8, 4, 2):
@@ -159,9 +163,9 @@ def _reduce_jpeg(image: ImageFile.ImageFile, min_side: int) -> None:
 
 
 def _upright(image: Image.Image, in_place: bool) -> Image.Image:
-    """Apply the EXIF orientation; if the metadata cannot be read, the pixels stay as they are.
+    """Return an image after applying its EXIF orientation; unchanged if the metadata cannot be read.
 
-    Without `in_place` the result is a copy: rotating a file's own image breaks its seek to the next frame.
+    Without `in_place` the result is a copy, because rotating the opened image breaks seeking to its next frame.
     """
     if image.format != "TIFF" and image.info.keys().isdisjoint(EXIF_KEYS):
         return image if in_place else image.copy()

@@ -1,4 +1,4 @@
-"""Write a folder of images as shards of pixels for `data=stream`."""
+"""Write a folder of images as shards of decoded pixels for `data=stream`."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ from gan.data.sources.files import ImageFiles
 
 SKIPPED = "skipped: "
 SHARD_SIZE = 512  # images: 6 MB at 64 pixels with three channels
-MIN_SHARDS = 64  # for small sets of images: a batch comes from up to 32 shards
+MIN_SHARDS = 64  # minimum number of shards of a small set, because a batch is taken from up to 32 shards
 
 
 def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, processes: int) -> int:
     """Decode all images of folders or archives into shards in `out`, in a fixed random order.
 
-    Returns the number of images written. Raises UserError if litdata is not installed, `out` is not empty, or no image
-    can be read.
+    Returns:
+        The number of images written.
+
+    Raises:
+        UserError: litdata is not installed, `out` is not empty, or no image can be read.
     """
     try:
         import litdata
@@ -59,17 +62,17 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
 
 @contextmanager
 def quiet_children(out: Path) -> Iterator[None]:
-    """Capture the output of child processes; print only which images they skipped.
+    """Capture the output of child processes, and print only which images they have skipped.
 
     Raises:
-        UserError: a child failed with an OSError, such as a full disk.
+        UserError: a child has failed with an OSError, such as a full disk.
     """
     terminal, handler = os.dup(2), signal.getsignal(signal.SIGINT)
     set_handler: Any = signal.signal
     with tempfile.TemporaryFile("w+", errors="replace") as log, open(terminal, "w") as own:
         before, sys.stderr = sys.stderr, own if sys.stderr is sys.__stderr__ else sys.stderr
         os.dup2(log.fileno(), 2)
-        # litdata would set its own handler, which ends this process with exit code 0
+        # prevent litdata from setting its own handler, which ends this process with exit code 0
         signal.signal = lambda number, _: set_handler(number, handler)  # type: ignore[assignment]
         try:
             yield
@@ -94,7 +97,7 @@ def quiet_children(out: Path) -> Iterator[None]:
 
 
 class ShardRows:
-    """Item -> rows of a shard, one for each image. Unreadable items are skipped, with a message."""
+    """Converts an item to rows of a shard, one row per image. Unreadable items are skipped, with a message."""
 
     def __init__(self, source: ImageFiles, decoder: Decoder, labels: list[int], classes: int) -> None:
         self.source = source

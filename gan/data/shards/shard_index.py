@@ -1,7 +1,7 @@
-"""Validate shards before litdata reads them: only what `gan data pack` writes is accepted.
+"""Validate shards before litdata reads them: only files written by `gan data pack` are accepted.
 
-An index.json chooses how litdata reads items, pickle included, and which files it opens and removes: a hostile one can
-run code. So the index is checked before litdata sees it, and each shard of a folder is compared with the index.
+A hostile index.json can run code: it selects how litdata reads items (pickle is one way), and which files litdata opens
+and removes. Therefore the index is checked before litdata reads it, and each shard of a folder is compared with it.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from typing import Any
 
 from gan.common.errors import UserError
 
-MAX_INDEX_BYTES = 32 << 20  # bytes of an index: some 300,000 shards
-MAX_IMAGES = 1 << 20  # in a shard
+MAX_INDEX_BYTES = 32 << 20  # maximum size of an index; enough for about 300,000 shards
+MAX_IMAGES = 1 << 20  # maximum number of images in a shard
 NAME = re.compile(r"chunk-\d+-\d+\.bin", re.ASCII)
 LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 SPEC = [1, {"type": "builtins.dict", "context": '["image", "label", "classes"]', "children_spec": [LEAF] * 3}]
-FIXED = {"data_format": ["numpy", "int", "int"], "item_loader": "PyTreeLoader"}  # of the index's "config"
-FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # all other keys of it are null
+FIXED = {"data_format": ["numpy", "int", "int"], "item_loader": "PyTreeLoader"}  # required in the index's "config"
+FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # keys with other values; all remaining keys are null
 
 
 class InvalidShards(ValueError):
@@ -29,7 +29,7 @@ class InvalidShards(ValueError):
 
 
 def check(path: Path) -> None:
-    """Check an index.json; raises InvalidShards or OSError."""
+    """Check an index.json; raise InvalidShards or OSError."""
     check_file(path, MAX_INDEX_BYTES)
     try:
         index = json.loads(path.read_bytes())
@@ -76,7 +76,7 @@ def check_chunk(chunk: Any) -> dict[str, Any]:
 
 
 def check_shard(path: Path, images: int, image_bytes: int) -> None:
-    """Check that a shard has that many images of that size; raises InvalidShards or OSError."""
+    """Check that a shard has this number of images of this size; raise InvalidShards or OSError."""
     check_file(path)
     each = 3 * 4 + (5 * 4 + image_bytes) + 8 + 8  # sizes of three leaves; the image with dtype and shape; two integers
     header = 4 * (images + 2)
@@ -89,7 +89,7 @@ def check_shard(path: Path, images: int, image_bytes: int) -> None:
 
 
 def check_first(path: Path, images: int) -> None:
-    """Check the start of a shard, before the size of its images is known; raises InvalidShards or OSError."""
+    """Check the start of a shard before the size of its images is known; raise InvalidShards or OSError."""
     check_file(path)
     with open(path, "rb") as file:
         if file.read(4) != images.to_bytes(4, "little"):

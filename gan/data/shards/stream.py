@@ -1,4 +1,4 @@
-"""Datasets larger than a disk: shards of pixels, read in a fixed endless order from a folder or URL (litdata)."""
+"""Datasets larger than a disk: read shards of pixels from a folder or URL in a fixed endless order (litdata)."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from gan.data.random_crop_flip import RandomCropFlip
 from gan.data.sampler import per_rank_batch_size
 from gan.data.shards.shard_index import InvalidShards, check, check_first, check_shard, rejected
 
-MAX_GROUPS = 32  # one shard of each is in memory; a batch comes from all of them
+MAX_GROUPS = 32  # one shard of each group is in memory, and a batch takes images from all groups
 MAX_CLASSES = 100_000
-MIN_SHARDS_PER_GROUP = 4  # else images of groups with fewer shards would be seen noticeably more often
+MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be seen noticeably more often
 
 
 class ShardGroup:
-    """The endless order of some shards: each epoch shuffles them, and the images within each."""
+    """The endless order of a group of shards. Each epoch shuffles the shards and the images in each shard."""
 
     def __init__(self, shards: np.ndarray, sizes: np.ndarray, key: tuple[int, ...]) -> None:
         self.shards = shards
         self.sizes = sizes[shards]
         self.key = key
         self.length = int(self.sizes.sum())
-        self.epoch, self.order, self.ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)  # of the last call
+        self.epoch, self.order, self.ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)  # results of the last call
         self.turn, self.inside = -1, np.empty(0, np.int64)
 
     def at(self, place: int) -> tuple[int, int]:
-        """(shard, index in it) of image `place` of the group: a function of (key, place)."""
+        """Return the shard of image `place` of the group and its index there. They depend only on (key, place)."""
         epoch, place = divmod(place, self.length)
         if epoch != self.epoch:
             self.order = np.random.default_rng((*self.key, epoch)).permutation(len(self.shards))
@@ -53,7 +53,7 @@ class ShardGroup:
 
 
 def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[ShardGroup]:
-    """Divide the shards at random into groups. Their number divides the batch size, up to MAX_GROUPS."""
+    """Return random groups of shards. The number of groups divides the batch size and is at most MAX_GROUPS."""
     count = max(n for n in range(1, min(MAX_GROUPS, batch_size) + 1) if batch_size % n == 0 and (
         n == 1 or n * MIN_SHARDS_PER_GROUP <= len(sizes)))  # fmt: skip
     order = np.random.default_rng((seed, 2)).permutation(len(sizes))
@@ -61,9 +61,10 @@ def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[Shard
 
 
 class ShardBatches(IterableDataset[dict[str, Tensor]]):
-    """One rank's part of each batch. Position p of a batch always comes from the same group of shards.
+    """One rank's part of each batch. Position p of a batch is always taken from the same group of shards.
 
-    So a rank reads only the shards of its groups, and the order does not depend on the number of ranks or workers.
+    Therefore a rank reads only the shards of its groups, and the order does not depend on the number of ranks or
+    workers.
     """
 
     def __init__(
@@ -91,7 +92,7 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
         sizes = [end - begin for begin, end in table.region_of_interest]
         self.first = np.cumsum([0, *sizes])  # first image of each shard
         self.shard_groups = shard_groups(sizes, batch_size, seed)
-        self.loaded: dict[int, tuple[int, Tensor, Tensor]] = {}  # by group: the shard in memory
+        self.loaded: dict[int, tuple[int, Tensor, Tensor]] = {}  # the shard in memory, by group
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         worker = get_worker_info()
@@ -111,7 +112,7 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
             yield {"image": stacked, "label": torch.stack(labels)}
 
     def read(self, group: int, shard: int) -> tuple[Tensor, Tensor]:
-        """Images uint8 (n, H, W, C) and labels (n,) of a shard; the group keeps its last shard in memory."""
+        """Return images uint8 (n, H, W, C) and labels (n,) of a shard; the group keeps its last shard in memory."""
         if group not in self.loaded or self.loaded[group][0] != shard:
             places = range(int(self.first[shard]), int(self.first[shard + 1]))
             name = self.table.subsampled_files[shard]
@@ -123,7 +124,7 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
                     raise InvalidShards("it contains images of another shape or dtype")
                 if any(not 0 <= row["label"] < max(self.classes, 1) for row in rows):
                     raise InvalidShards("it contains labels out of range")
-            except Exception as error:  # files, networks and storage services raise their own errors
+            except Exception as error:  # files, networks and storage services raise different errors
                 raise UserError(f"data.root: shard {name} cannot be read ({error}); continue with resume=") from error
             images = torch.from_numpy(np.stack([row["image"] for row in rows]))
             self.loaded[group] = (shard, images, torch.tensor([row["label"] for row in rows]))
@@ -135,13 +136,13 @@ class StreamingDataModule(LightningDataModule):
 
     Args:
         root: folder or URL of the shards.
-        size, channels: as packed.
+        size, channels: the values with which the shards were packed.
         flip: flip each image horizontally with probability 0.5.
         max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
-        num_workers: processes that read; 1 reads ahead while the model trains.
+        num_workers: number of processes that read shards; 1 reads ahead while the model trains.
 
     Raises:
-        UserError: litdata is not installed, there are no shards, or they have another size.
+        UserError: litdata is not installed, there are no shards, or they were packed with another size.
     """
 
     def __init__(
@@ -192,7 +193,7 @@ class StreamingDataModule(LightningDataModule):
             self.classes = [str(label) for label in range(first["classes"])]
         except InvalidShards as error:
             raise rejected(self.root, error) from error
-        except Exception as error:  # files, networks and storage services raise their own errors
+        except Exception as error:  # files, networks and storage services raise different errors
             raise UserError(f"data.root={self.root}: cannot be read ({to_line(error)})") from error
         height, width, channels = shape
         if (height, width, channels) != (*self.size, self.channels):
@@ -208,7 +209,7 @@ class StreamingDataModule(LightningDataModule):
         return dataloader(self._batches(*position(self.trainer)), self.num_workers)
 
     def preview(self, n: int) -> Tensor:
-        """The first n images of the stream, uint8 (n, C, H, W)."""
+        """Return the first n images of the stream, uint8 (n, C, H, W)."""
         n = min(n, len(self))
         if n == 0:
             return torch.empty(0, self.channels, *self.size, dtype=torch.uint8)
@@ -216,14 +217,14 @@ class StreamingDataModule(LightningDataModule):
         return torch.cat([batch["image"] for batch in needed])[:n]
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """n training images; none are held out."""
+        """Return n training images. No images are held out."""
         return self.preview(0 if held_out else n)
 
     @property
     def flips(self) -> bool:
-        """Whether images are flipped at random."""
+        """Whether training flips images at random."""
         return self.crop_flip is not None
 
     def __len__(self) -> int:
-        """The number of images in all shards."""
+        """Return the number of images in all shards."""
         return len(self.table)

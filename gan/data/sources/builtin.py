@@ -10,14 +10,14 @@ from gan.common.errors import UserError
 from gan.data.builtin import retro
 from gan.data.decoding.decode import DecodedImage, Decoder
 
-SEED = 0  # the same images whatever the seed of the run, so that runs are comparable
+SEED = 0  # the same images for all seeds of a run, so that runs are comparable
 
 
 class BuiltinImages:
-    """The first `count` images of `retro.draw` of the given classes, drawn at the training size."""
+    """The first `count` images of `retro.draw` in the given classes, generated at the training size."""
 
     where = "data=retro"
-    title = "drawing retro images"
+    title = "generating retro images"
     trusted = True
 
     def __init__(self, count: int, classes: Sequence[str] = retro.CLASSES) -> None:

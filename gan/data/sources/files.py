@@ -19,15 +19,15 @@ from gan.data.decoding.reader import header
 from gan.data.sources import labels
 from gan.data.sources.folder import CLUTTER, SUFFIXES, scan
 
-MAX_BYTES = 1 << 29  # of one file, read into memory before its header is checked
+MAX_BYTES = 1 << 29  # maximum size of a file, which is read into memory before its header is checked
 PIECE = 1 << 20  # bytes read at a time
-COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # others can expand a few bytes to gigabytes
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # other methods can expand a few bytes to gigabytes
 
 
 class File(NamedTuple):
     """One image file."""
 
-    name: str  # path relative to its root, with "/"
+    name: str  # path relative to its root, with "/" as the separator
     root: str  # folder or zip archive
     archived: bool
     stamp: tuple[int, int]  # size in bytes, and modification time in ns or the checksum of an archive's member
@@ -43,12 +43,13 @@ class File(NamedTuple):
 
 
 def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[File]:
-    """The images of each folder or zip archive of `roots`, in that order, each sorted by the bytes of their names.
+    """Return the images of the folders and zip archives `roots`: sorted in each root by the bytes of their names.
 
-    `folder.scan` defines what an image is, with the extensions `suffixes` in folders. Nothing is unpacked, so member
-    names that point outside the archive do no harm; `content` rejects them.
+    Files that count as images are those of `folder.scan`, in folders with the extensions `suffixes`. Archives are not
+    unpacked, so that member names which point outside the archive do no harm; `content` rejects them.
 
-    Raises UserError if a root is missing, cannot be read, is in the list twice, or has no image.
+    Raises:
+        UserError: a root is missing, cannot be read, is listed twice, or has no image.
     """
     doubled = [root for root in roots if [os.path.realpath(r) for r in roots].count(os.path.realpath(root)) > 1]
     if doubled:
@@ -63,12 +64,12 @@ def find(roots: Sequence[str], suffixes: Collection[str] = SUFFIXES) -> list[Fil
 
 
 def single(path: Path) -> File:
-    """The `File` of one path."""
+    """Return the `File` of one path."""
     return File(path.name, str(path.parent), False, (path.stat().st_size, 0))
 
 
 def content(file: File) -> bytes:
-    """All bytes of a file; ImageError if it cannot be read."""
+    """Return all bytes of a file; raise ImageError if it cannot be read."""
     if file.stamp[0] > MAX_BYTES:
         raise ImageError(f"{file.stamp[0]:,} bytes are more than the limit of {MAX_BYTES:,}")
     try:
@@ -81,7 +82,7 @@ def content(file: File) -> bytes:
 
 
 def _bytes(path: str) -> bytes:
-    """All bytes of a regular file, checked after opening: a pipe would block and a device never end."""
+    """Return all bytes of a regular file. Pipes and devices are refused, because reading them may never end."""
     with open(path, "rb", buffering=0, opener=_open_nonblocking) as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
             raise ImageError("it is no longer a regular file")
@@ -93,7 +94,7 @@ def _open_nonblocking(path: str, flags: int) -> int:
 
 
 def _member(file: File) -> bytes:
-    """All bytes of an archive's member, up to the limit: its size in the archive's directory may be wrong."""
+    """Return all bytes of an archive's member, up to the limit: the size in the archive's directory may be wrong."""
     outside = file.name.startswith(("/", "..")) or os.path.splitdrive(file.name)[0]
     if outside or posixpath.normpath(file.name) != file.name:
         raise ImageError("its name points outside the archive")
@@ -119,7 +120,7 @@ def _read_limited(opened: IO[bytes]) -> bytes:
 def _members(archive: str) -> list[File]:
     try:
         with zipfile.ZipFile(archive) as opened:
-            infos = {info.filename: info for info in opened.infolist()}  # the last member of a name counts
+            infos = {info.filename: info for info in opened.infolist()}  # the last member with a name counts
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{archive!r} cannot be read as a zip archive ({error})") from error
     images = sorted((name for name in infos if _is_image(name)), key=os.fsencode)
@@ -129,7 +130,7 @@ def _members(archive: str) -> list[File]:
 
 
 def _stamp(path: str) -> tuple[int, int]:
-    """Size and modification time of a file; zeros if it has gone since the scan: reading it reports the reason."""
+    """Return size and modification time of a file; zeros if it no longer exists, which reading it reports."""
     try:
         status = os.stat(path)
     except OSError:
@@ -138,19 +139,22 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 def _is_image(name: str) -> bool:
-    """The rule of `folder.scan` for a member of an archive; names that point outside it count, to be reported."""
+    """Return whether a member of an archive is an image, by the rules of `folder.scan`.
+
+    Members whose names point outside the archive are included, so that they are reported.
+    """
     hidden = any(part.lower() in CLUTTER or (part.strip(".") and part.startswith(".")) for part in name.split("/"))
     return not hidden and posixpath.splitext(name)[1].lower() in SUFFIXES
 
 
 @functools.lru_cache(maxsize=4)
 def _archive(path: str, time: int, process: int) -> zipfile.ZipFile:
-    """An archive opened by this process: forked processes would share the position in the file."""
+    """Return an archive opened by this process, because forked processes would share the position in the file."""
     return zipfile.ZipFile(path)
 
 
 class ImageFiles:
-    """Image files as a source for `cache.load_images`."""
+    """Image files, as a source for `cache.load_images`."""
 
     def __init__(self, roots: Sequence[str]) -> None:
         self.files = find(roots)
@@ -162,7 +166,7 @@ class ImageFiles:
         self.stamps = [list(file.stamp) for file in self.files]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files}  # all that workers need
+        return {"files": self.files}  # workers need no other attributes
 
     def classes(self, option: bool | str) -> tuple[list[str], list[int]]:
         return labels.read(option, self.names)
@@ -178,7 +182,7 @@ class ImageFiles:
 
 
 def mode(source: Any, index: int) -> str:
-    """Pillow's mode of a file of a source; empty if it cannot be read."""
+    """Return Pillow's mode of a file of a source; an empty string if it cannot be read."""
     try:
         return header(BytesIO(source.content(index))).mode
     except ImageError:

@@ -1,4 +1,4 @@
-"""List the images of a folder, in the same order on every machine."""
+"""List the images of a folder in the same order on every machine."""
 
 import heapq
 import os
@@ -13,14 +13,15 @@ CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@e
 
 
 def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> list[str]:
-    """The images below `root`: relative paths with "/", sorted by their bytes.
+    """Return the images below `root`: relative paths with "/", sorted by their bytes.
 
-    An image is a regular file with one of `suffixes`, in any case. Hidden names, CLUTTER and broken links are skipped.
-    Links to files and folders are followed, but each folder is read once and each linked file counts once, under its
-    own name if it has one below `root`: so loops end, such as a link to a folder above `root`. Names that are
-    invalid in the file system's encoding are kept as Python does (surrogateescape).
+    An image is a regular file with one of `suffixes` in upper or lower case. Hidden names, CLUTTER and broken links are
+    skipped. Links to files and folders are followed, but each folder is read once, so that loops end. Each linked file
+    counts once, under its own name if that is below `root`. Names that are invalid in the file system's encoding are
+    kept as in Python (surrogateescape).
 
-    Raises UserError if a folder is missing or cannot be read, or there is no image.
+    Raises:
+        UserError: a folder is missing or cannot be read, or there is no image.
     """
     files: list[str] = []
     links: list[tuple[bytes, str, os.DirEntry[str]]] = []
@@ -37,7 +38,7 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
             files.append(name)
             taken.add((device, entry.inode()))
     for _, name, entry in sorted(links, key=lambda link: link[0]):
-        status = entry.stat()  # of its target, cached by is_file
+        status = entry.stat()  # the status of its target, cached by is_file
         if (status.st_dev, status.st_ino) not in taken:
             files.append(name)
             taken.add((status.st_dev, status.st_ino))
@@ -50,10 +51,10 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
 
 
 def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
-    """All files: path from the root, entry and device of the folder. Reads each folder once."""
+    """Yield all files: path from the root, entry, and device of the folder. Each folder is read once."""
     seen = _above(root)
     own = [(root, "")]  # folders to read: path, and prefix of the names in it
-    linked: list[tuple[bytes, str, str]] = []  # a heap, read when `own` is empty, so that a folder keeps its own name
+    linked: list[tuple[bytes, str, str]] = []  # a heap, read last, so that folders keep their own names
     while own or linked:
         folder, prefix = own.pop() if own else heapq.heappop(linked)[1:]
         entries, status = _read(folder)
@@ -73,7 +74,7 @@ def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
 
 
 def _above(root: str) -> set[tuple[int, int]]:
-    """Device and inode of the parent folders of `root`."""
+    """Return device and inode of each parent folder of `root`."""
     found = set()
     with suppress(OSError, ValueError):  # _read reports what is wrong with the root
         for parent in Path(os.path.realpath(root)).parents:
@@ -97,7 +98,7 @@ def _read(folder: str) -> tuple[list[os.DirEntry[str]], os.stat_result]:
 
 
 def _is(query: Callable[[], bool]) -> bool:
-    """Query a DirEntry; False for a link that is circular or may not be followed."""
+    """Return the result of a query of a DirEntry; False for a link that is circular or cannot be followed."""
     try:
         return query()
     except OSError:

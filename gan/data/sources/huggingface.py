@@ -1,4 +1,4 @@
-"""Datasets of the Hugging Face Hub, or on disk in its formats, as sources of images: data=huggingface."""
+"""Datasets of the Hugging Face Hub, or in its formats on disk, as sources of images: data=huggingface."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class HuggingFaceDataset:
     Args:
         name: USER/NAME on the Hub, or a folder with Parquet or Arrow files.
         config: name of a configuration, if the dataset has several.
-        split: such as train, or train[:10%].
-        image_column, label_column: names of columns; without a label column there are no classes. Labels may be
-            classes, integers or strings.
+        split: name of the split, such as train or train[:10%].
+        image_column: name of the column of images.
+        label_column: name of the column of labels, which are ClassLabel, integers or strings. None: no classes.
 
     Raises:
         UserError: the library is not installed, or there is no such dataset or column.
@@ -40,7 +40,7 @@ class HuggingFaceDataset:
             raise UserError("data=huggingface needs the datasets library: pip install -e '.[hub]'") from error
         try:
             table = datasets.load_dataset(name, config, split=split)
-        except Exception as error:  # each kind of dataset, file and network has its own errors
+        except Exception as error:  # datasets, files and networks raise different errors
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"data.name={name}: cannot be loaded ({reason})") from error
         for column in filter(None, (image_column, label_column)):
@@ -99,7 +99,7 @@ def data_module(
     label_column: str | None = None,
     **options: Any,
 ) -> Any:
-    """An `ImageDataModule` of a `HuggingFaceDataset`; `options` are those of `ImageDataModule`."""
-    from gan.data.module import ImageDataModule  # here, so that decoding processes do not import torch
+    """Return an `ImageDataModule` of a `HuggingFaceDataset`. `options` are those of `ImageDataModule`."""
+    from gan.data.module import ImageDataModule  # imported here, so that decoding processes do not import torch
 
     return ImageDataModule(source=HuggingFaceDataset(name, config, hub_split, image_column, label_column), **options)

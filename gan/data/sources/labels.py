@@ -13,13 +13,15 @@ from typing import Any
 from gan.common.errors import UserError, reason, to_line
 from gan.common.untrusted import read_bytes
 
-LARGEST = 128 << 20  # bytes of a table: some millions of files
+LARGEST = 128 << 20  # maximum size of a table in bytes; enough for some millions of files
 
 
 def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """The names of the classes, and the label (index of the class) of each of `names`, which are paths with "/".
+    """Return the names of the classes, and the label (index of the class) of each file.
 
-    option: False for no classes, True for sub-folders, or the path of a table.
+    Args:
+        option: False for no classes, True for sub-folders as classes, or the path of a table.
+        names: paths of the files, with "/" as the separator.
     """
     if option is False:
         return [], [0] * len(names)
@@ -27,9 +29,12 @@ def read(option: bool | str, names: Sequence[str]) -> tuple[list[str], list[int]
 
 
 def from_folders(names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Classes from the sub-folders, each with all images below it, sorted by their bytes.
+    """Return classes and labels from sub-folders. Classes are sorted by the bytes of their names.
 
-    Raises UserError if a file is in no sub-folder, or there are fewer than two classes.
+    A class has all images below its sub-folder.
+
+    Raises:
+        UserError: a file is in no sub-folder, or there are fewer than two classes.
     """
     owners = [name.partition("/")[0] if "/" in name else None for name in names]
     found = {owner for owner in owners if owner is not None}
@@ -45,12 +50,13 @@ def from_folders(names: Sequence[str]) -> tuple[list[str], list[int]]:
 
 
 def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:
-    """Classes from a table of files and labels, sorted as numbers if all are integers, else by their bytes.
+    """Return classes and labels from a table. Classes are sorted as numbers if all are integers, else by their bytes.
 
     CSV has the columns file and label, with or without a header. JSON is {file: label}, [{"file": ..., "label":
     ...}], or {"labels": [[file, label], ...]} as in StyleGAN's datasets. Files are relative to the data folder.
 
-    Raises UserError if the table cannot be read, an image is missing or has two labels, or there is only one label.
+    Raises:
+        UserError: the table cannot be read, an image is missing or has two labels, or there is only one label.
     """
     table: dict[str, str] = {}
     for file, label in _rows(path):

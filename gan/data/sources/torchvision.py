@@ -15,19 +15,21 @@ from gan.common.errors import UserError, to_line
 from gan.data.decoding import cache_index
 from gan.data.decoding.decode import DecodedImage, Decoder
 
-LARGEST = 1 << 30  # bytes of a dataset, unpacked: CIFAR-10 has 154 million
+LARGEST = 1 << 30  # maximum size of an unpacked dataset in bytes; CIFAR-10 has 154 million
 DATASETS = {"cifar10": "CIFAR10", "fashion_mnist": "FashionMNIST"}
 
 
 class TorchvisionDataset:
-    """The training images of a dataset, with its ten classes.
+    """The training images of a dataset with ten classes.
 
-    name: one of DATASETS.
+    Args:
+        name: one of DATASETS.
 
-    Raises UserError if the dataset is not on this machine and cannot be downloaded.
+    Raises:
+        UserError: the dataset is not on this machine and cannot be downloaded.
     """
 
-    trusted = True  # arrays of pixels, which need no decoder
+    trusted = True  # arrays of pixels need no decoder
 
     def __init__(self, name: str) -> None:
         if name not in DATASETS:
@@ -61,7 +63,7 @@ class TorchvisionDataset:
         return self._images[index].tobytes()
 
     def _table(self, name: str, axes: int | None, kind: str) -> np.ndarray:
-        """One array of the file, read without pickle; UserError if it is not valid."""
+        """Return one array of the file, read without pickle; raise UserError if it is not valid."""
         try:
             with zipfile.ZipFile(self.path) as archive:
                 if sum(member.file_size for member in archive.infolist()) > LARGEST:
@@ -75,7 +77,7 @@ class TorchvisionDataset:
         return found
 
     def _damaged(self, why: str) -> UserError:
-        return UserError(f"{self.path}: damaged ({to_line(why)}); remove the file, and it is created again")
+        return UserError(f"{self.path}: damaged ({to_line(why)}); remove the file, so that it is created again")
 
     def count(self, data: bytes, decoder: Decoder) -> int:
         return 1
@@ -87,7 +89,7 @@ class TorchvisionDataset:
 
 
 def download(name: str, folder: Path) -> Any:
-    """The torchvision dataset, downloaded into a folder unless it is there."""
+    """Return the torchvision dataset; download it into the folder if it is missing."""
     from torchvision import datasets
 
     try:

@@ -25,18 +25,19 @@ from gan.training.module import GAN
 
 
 class Checkpoint(LightningCheckpoint):
-    """Saves at regular numbers of images, at the end, at an interruption, and at a new best score.
+    """Saves a checkpoint at regular intervals, at the end, at an interruption, and at a new best score.
 
-    Lightning runs callbacks of this type last, after samples and scores of the same batch. Saving happens only in
-    `on_train_batch_end`, where the loops' counters are between two batches and not between two epochs.
+    Lightning runs callbacks of this type last, after samples and scores of the same batch. Checkpoints are saved only
+    in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs.
 
     Args:
         run: the run folder.
         interval: images between two checkpoints.
         keep: number of newest checkpoints to keep.
-        keep_interval: images; also keep the first checkpoint at or after each multiple of it. None: no others.
-        monitor: logged name of the score that decides which checkpoint is best.
-        mode: "min" or "max" of the score is best.
+        keep_interval: also keep the first checkpoint at or after each multiple of this number of images; None keeps no
+            others.
+        monitor: logged name of the score that selects the best checkpoint.
+        mode: "min" if lower scores are better, "max" if higher.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Checkpoint(LightningCheckpoint):
             self.save(trainer, pl_module)
 
     def is_better(self, scores: dict[str, float]) -> bool:
-        """Whether scores have a new best one."""
+        """Return whether the scores contain a new best score."""
         score = scores.get(self.monitor or "", math.nan)
         return score < self.best_score if self.mode == "min" else score > self.best_score
 
@@ -81,7 +82,7 @@ class Checkpoint(LightningCheckpoint):
         storage = trainer.strategy.checkpoint_io
         if (
             isinstance(storage, AtomicCheckpointIO) and storage.failure
-        ):  # a full disk: keep the previous best and remove nothing
+        ):  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best = before
             return
         if self.best == path.name:
@@ -92,7 +93,7 @@ class Checkpoint(LightningCheckpoint):
         self.prune(pl_module.batch_size)
 
     def prune(self, batch_size: int) -> None:
-        """Remove complete checkpoints that need not be kept, oldest first."""
+        """Remove complete checkpoints that are no longer needed, oldest first."""
         complete = [path for path in checkpoints.list_checkpoints(self.run) if checkpoints.is_complete(path)]
         for path in complete[: -self.keep]:
             images = int(path.stem.removeprefix("images-"))
@@ -101,7 +102,7 @@ class Checkpoint(LightningCheckpoint):
                 checkpoints.remove(path)
 
     def record(self) -> dict[str, Any] | None:
-        """The content of best.json. Sidecars have it too, in case the run is killed before best.json is written."""
+        """Return the content of best.json, which sidecars also have in case the run is killed before it is written."""
         if self.best is None:
             return None
         images = int(Path(self.best).stem.removeprefix("images-"))
@@ -112,18 +113,18 @@ class Checkpoint(LightningCheckpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         best = state_dict["best"]
-        # If the best checkpoint is missing, the next score is the best.
+        # If the best checkpoint is missing, the next score becomes the best.
         if best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
             self.best_score, self.best = state_dict["best_score"], best
 
 
 def best_of(name: str) -> str:
-    """The logged name of the best value so far."""
+    """Return the name under which the best value of a score is logged."""
     return f"best/{name.removeprefix('eval/')}"
 
 
 def reset_invalid_statistics(pl_module: GAN) -> None:
-    """Reset BatchNorm's running statistics that are not finite; a skipped batch can cause this."""
+    """Reset BatchNorm's running statistics that are not finite, which a skipped batch can cause."""
     for module in pl_module.modules():
         if (
             isinstance(module, _BatchNorm)
@@ -150,7 +151,7 @@ def check_finite(trainer: Trainer, pl_module: GAN) -> None:
 
 
 def optimizer_states(trainer: Trainer) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of the optimizers' states, by name."""
+    """Yield the tensors of the optimizers' states with their names."""
     for name, optimizer in zip(("generator", "discriminator"), trainer.optimizers, strict=False):
         for state in optimizer.state.values():
             yield from ((f"{name}_optimizer.{key}", value) for key, value in state.items() if torch.is_tensor(value))

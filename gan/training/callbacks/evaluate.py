@@ -1,4 +1,4 @@
-"""Scores of the EMA generator during training."""
+"""Compute scores of the EMA generator during training."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Evaluate(Callback):
     """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, at the start, regularly, at the end.
 
     Args:
-        metrics: by name, each `compute(real_features, fake_features) -> {name: float}`.
-        extractors: names of gan.metrics.extractors, module.Class, or instances. One without its weights is skipped with
-            a message.
+        metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`.
+        extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
+            is skipped with a message.
         interval: images between two evaluations.
-        first: images before the first evaluation after the start; the interval doubles from there to `interval`.
+        first: images before the first evaluation after the start; the interval then doubles up to `interval`.
         num_images: number of generated images.
-        max_real_images: maximal number of training images, and of held-out images.
+        max_real_images: maximum number of training images, and of held-out images.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Evaluate(Callback):
         self.first = at_least("callback.evaluate.first", first, 1)
         self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
         self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
-        self.loaded: list[tuple[Any, Tensor]] = []  # extractors, and features of real images
+        self.loaded: list[tuple[Any, Tensor]] = []  # extractors and the features of real images
         self.originals: CopySearch | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
@@ -67,7 +67,7 @@ class Evaluate(Callback):
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)
             if found is not None:
-                # Held-out images if there are any: similarity to training images rewards copies.
+                # Prefer held-out images, because comparisons with training images reward copies.
                 real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
                 self.loaded.append((found, real))
         if self.loaded and trainer.is_global_zero:
@@ -76,7 +76,7 @@ class Evaluate(Callback):
             self.score(trainer, pl_module)
 
     def load(self, trainer: Trainer, pl_module: GAN, given: Any) -> Any:
-        """An extractor on the device of the module; None on all ranks if its weights are missing on any."""
+        """Return an extractor on the device of the module; None on all ranks if a rank lacks its weights."""
         missing = ""
         try:
             found = extractor(given) if isinstance(given, str) else checked(given, str(type(given)))
@@ -88,7 +88,7 @@ class Evaluate(Callback):
         return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
 
     def features(self, trainer: Trainer, pl_module: GAN, found: Any, images: Tensor) -> Tensor:
-        """Of real images: from the cache, or each rank makes its share, and rank 0 keeps them all."""
+        """Return the features of real images, from the cache or computed by all ranks; only rank 0 has all of them."""
         path = cache_path(found, images)
         kept = read(path) if trainer.is_global_zero else None
         if trainer.strategy.broadcast(kept is not None):
@@ -120,12 +120,12 @@ class Evaluate(Callback):
         if trainer.is_global_zero:
             values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
         values |= self.copies(everyone, values)
-        # All ranks need the scores, since all decide together whether to save a checkpoint.
+        # All ranks need the scores, because each decides whether to save a checkpoint.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
         pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        """Compare the further EMAs of the generator with the first, by the first extractor."""
+        """Compare the additional EMAs of the generator with the default one, using the first extractor."""
         if not self.loaded or not len(pl_module.power_ema):
             return
         found, real = self.loaded[0]
@@ -143,7 +143,7 @@ class Evaluate(Callback):
             print_line(f"EMA: KID ({found.name}) {listed}; generate with {how}")
 
     def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
-        """The values of all metrics by logged name."""
+        """Return the values of all metrics by logged name."""
         return {
             f"eval/{value}_{name}": number
             for metric in self.metrics.values()
@@ -151,7 +151,7 @@ class Evaluate(Callback):
         }
 
     def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
-        """The rate of copies; {} if the images are too dissimilar from real ones for a meaningful rate."""
+        """Return the rate of copies by name; {} if the images are too unlike real ones for a meaningful rate."""
         precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
         rate = self.originals.search(fakes).rate if self.originals and precision >= MIN_SIMILARITY else None
         return {} if rate is None else {"eval/copies": rate}
@@ -164,12 +164,12 @@ class Evaluate(Callback):
 
 
 def share(images: Tensor, trainer: Trainer) -> Tensor:
-    """The images of this rank."""
+    """Return the images of this rank."""
     return images[trainer.global_rank :: trainer.world_size]
 
 
 def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
-    """The rows (n, ...) of all ranks in the order of the images; rank r has rows r, r + ranks, ..."""
+    """Return the rows (n, ...) of all ranks in the order of the images. Rank r has rows r, r + ranks, ..."""
     ranks = trainer.world_size
     if ranks == 1:
         return own
@@ -179,7 +179,7 @@ def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
 
 
 def last_scores(trainer: Trainer) -> dict[str, float]:
-    """The scores at the present number of images; {} if there was no evaluation."""
+    """Return the scores at the present number of images; {} if there was no evaluation."""
     for callback in trainer.callbacks:  # type: ignore[attr-defined]
         if isinstance(callback, Evaluate) and callback.scored_at == trainer.lightning_module.images_seen:
             return callback.scores

@@ -1,4 +1,4 @@
-"""Warnings during training: an unbalanced discriminator, overfitting, mode collapse, skipped updates."""
+"""Warn during training about an unbalanced discriminator, overfitting, mode collapse and skipped updates."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from gan.training.loggers import TensorBoard
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 
-MAX_SKIPPED = 0.01  # of a network's updates
-MAX_ACCURACY = 0.99  # of pairs; above it G receives hardly any gradient
-MIN_ACCURACY = 0.55  # below it D hardly separates real from generated images
+MAX_SKIPPED = 0.01  # fraction of a network's updates
+MAX_ACCURACY = 0.99  # fraction of pairs above which G receives hardly any gradient
+MIN_ACCURACY = 0.55  # fraction of pairs below which D hardly separates real from generated images
 MAX_OVERFITTING = 0.5  # r_v; the ADA paper keeps it near or below 0.5 (its figure 3)
-ROUNDING = 1e-3  # of a mean of probabilities in fp32
-ERRORS = 2  # standard errors by which r_v must exceed MAX_OVERFITTING
-MIN_DIVERSITY = 0.3  # distances among samples in units of those among real images
+ROUNDING = 1e-3  # rounding error of a mean of probabilities in fp32
+ERRORS = 2  # r_v must exceed MAX_OVERFITTING by this many standard errors
+MIN_DIVERSITY = 0.3  # mean distance between samples, divided by that between real images
 
 FINDINGS = {  # message, and what to try
     "skipped": (
-        "{skipped:.1%} of the updates were skipped, since their gradients were not finite",
+        "{skipped:.1%} of the updates were skipped, because their gradients were not finite",
         "lower learning rates, trainer.precision=32-true",
     ),
     "too strong": (
@@ -43,8 +43,8 @@ FINDINGS = {  # message, and what to try
         "a higher model.discriminator_optimizer.lr, a larger network, or model.n_critic=2, unless samples are good",
     ),
     "overfitting": (
-        "the discriminator memorizes images: its logits of held-out images are {overfitting:.0%} of the way from those "
-        "of training images to those of generated images",
+        "the discriminator memorizes images: the gap between its logits of training and of held-out images is "
+        "{overfitting:.0%} of the gap between training and generated images",
         "stronger augmentation such as augment=diffaugment or ada, more images, or smaller networks",
     ),
     "at maximal probability": (
@@ -52,27 +52,29 @@ FINDINGS = {  # message, and what to try
         "more images, smaller networks, or larger weights of the penalties on D",
     ),
     "mode collapse": (
-        "mode collapse: samples differ {diversity:.0%} as much as real images",
-        "init_from=RUN (its best checkpoint), lower learning rates, augment=diffaugment, another seed",
+        "mode collapse: the mean distance between samples is {diversity:.0%} of that between real images",
+        "init_from=RUN (loads its best checkpoint), lower learning rates, augment=diffaugment, another seed",
     ),
 }
 
 
 class Health(Callback):
-    """Logs health/accuracy, health/overfitting and health/diversity regularly, and warns once when a value turns bad.
+    """Logs health/accuracy, health/overfitting and health/diversity regularly, and warns once when a value becomes bad.
 
-    skipped      fraction of a network's updates since the last line that were skipped for gradients that are not finite
-    accuracy     fraction of pairs since the last line in which D gives the real image the higher logit
-    augment      probability of an adaptive augmentation since the last line
-    overfitting  r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)), where images are held out;
+    skipped      fraction of a network's updates that were skipped because of gradients that are not finite
+    accuracy     fraction of pairs in which D gives the real image the higher logit
+    augment      probability of an adaptive augmentation
+    overfitting  r_v = (E D(train) - E D(held out)) / (E D(train) - E D(generated)), if images are held out;
                  Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020, arXiv:2006.06676,
                  equation 1; invariant to D + c and c D
-    diversity    mean distance between two samples' thumbnails, in units of that between two real images'
+    diversity    mean distance between the thumbnails of two samples, divided by that of two real images
+
+    The first three are means since the last logged line.
 
     Args:
         interval: images between two checks.
-        first: images before the first check; the interval doubles from there to `interval`.
-        num_images: number of images each of the training set, held out, and generated.
+        first: images before the first check; the interval then doubles up to `interval`.
+        num_images: number each of training, held-out and generated images.
     """
 
     def __init__(self, interval: int, first: int, num_images: int = 64) -> None:
@@ -80,16 +82,16 @@ class Health(Callback):
         self.first = at_least("callback.health.first", first, 1)
         self.num_images = at_least("callback.health.num_images", num_images, 2)
         self.bad: dict[str, str] = {}  # present findings by name
-        self.said: list[str] = []  # all findings so far
+        self.said: list[str] = []  # all printed findings
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
-            fakes = pl_module.fakes(self.num_images)  # on all ranks, which estimate synchronized BatchNorm together
+            fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
             if trainer.is_global_zero:
                 self.check(trainer, pl_module, fakes)
 
     def check(self, trainer: Trainer, pl_module: GAN, fakes: Tensor) -> None:
-        """Log the values, and report what is wrong."""
+        """Log the values and report problems."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         train, held_out = data.reals(self.num_images), data.reals(self.num_images, held_out=True)
         values, error = {"diversity": diversity(fakes) / max(diversity(train), 1e-9)}, 0.0
@@ -109,13 +111,13 @@ class Health(Callback):
         values |= {name: means[f"health/{name}"] for name in ("accuracy", "augment") if f"health/{name}" in means}
         values["skipped"] = max((value for name, value in means.items() if name.startswith(SKIPPED)), default=0.0)
         if not getattr(pl_module.loss, "signed_logits", True):
-            values.pop("accuracy", None)  # such a critic has large gradients even if it classifies all pairs correctly
+            values.pop("accuracy", None)  # a critic has large gradients even if it classifies all pairs correctly
         values["overfitting_bound"] = values.get("overfitting", 0.0) - ERRORS * error
         values["max_probability"] = getattr(pl_module.augment, "max_probability", 1.0)
         self.report(trainer, pl_module, values)
 
     def report(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:
-        """Print new findings; those that persist are printed again only at the end."""
+        """Print new findings. Findings that persist are printed again only at the end."""
         seen = pl_module.images_seen
         before, self.bad = self.bad, {}
         for name in symptoms(values):
@@ -140,7 +142,7 @@ class Health(Callback):
 
 
 def symptoms(values: dict[str, float]) -> Iterator[str]:
-    """Names of FINDINGS that apply."""
+    """Yield the names of the FINDINGS that apply to the values."""
     if values.get("skipped", 0.0) >= MAX_SKIPPED:
         yield "skipped"
     accuracy = values.get("accuracy", 0.75)
@@ -158,7 +160,7 @@ def symptoms(values: dict[str, float]) -> Iterator[str]:
 
 @torch.no_grad()
 def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:
-    """D's logits of uint8 images (N, C, H, W) without augmentation, one per image, in fp32."""
+    """Return D's logits (N,) of images uint8 (N, C, H, W), without augmentation and in fp32."""
     label = None if label is None else label.to(pl_module.device)
     discriminator = pl_module.discriminator.eval()
     try:
@@ -169,7 +171,7 @@ def logits(pl_module: GAN, images: Tensor, label: Tensor | None) -> Tensor:
 
 
 def overfitting(train: Tensor, held_out: Tensor, fakes: Tensor) -> tuple[float, float]:
-    """r_v and the standard error of its numerator; 0 if D's logits of training images are not above those of fakes."""
+    """Return r_v and its standard error; both are 0 if D's logits of training images are not above those of fakes."""
     gap = float(train.mean() - fakes.mean())
     if gap <= 1e-6:
         return 0.0, 0.0
@@ -178,5 +180,5 @@ def overfitting(train: Tensor, held_out: Tensor, fakes: Tensor) -> tuple[float, 
 
 
 def diversity(images: Tensor) -> float:
-    """Mean distance between the thumbnails of two images."""
+    """Return the mean distance between the thumbnails of two images."""
     return float(torch.pdist(thumbnails(images.cpu()).float()).mean())

@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C: stop between two batches, on all ranks together, and save a checkpoint."""
+"""At SIGTERM or Ctrl-C, stop all ranks between two batches and save a checkpoint."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from gan.data.shards import stream
 from gan.run import ranks
 from gan.training.module import GAN
 
-PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice that time the workers are killed
+PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
 
 
 class Interrupt(Callback):
-    """Sets a flag at a signal, shares it among ranks after each batch, and lets the checkpoint callback save.
+    """Sets a flag at a signal and shares it among ranks after each batch, so that the checkpoint callback saves.
 
-    Replaces Lightning's handlers during training, which stop within a batch (SIGINT) or start a collective inside the
-    handler (SIGTERM). A second Ctrl-C does not wait for the batch.
+    During training it replaces Lightning's handlers, which stop within a batch (SIGINT) or start a collective inside
+    the handler (SIGTERM). A second Ctrl-C stops without waiting for the batch.
 
-    If no batch arrives, because a worker of the data loader was stopped or waits for a disk, training ends with the
-    existing checkpoints: PyTorch raises an error once the worker is killed.
+    If no batch arrives because a worker of the data loader is stopped or waits for a disk, the worker is killed. Then
+    PyTorch raises an error, and training ends with the existing checkpoints.
     """
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ class Interrupt(Callback):
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """The handler of SIGTERM and SIGINT."""
+        """Handle SIGTERM and SIGINT."""
         if self.watchdog:
             self.watchdog.handled += 1
         if self.signal and number == signal.SIGINT:
@@ -67,7 +67,7 @@ class Interrupt(Callback):
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
     def on_alarm(self, number: int, frame: FrameType | None) -> None:
-        """The handler of SIGALRM: continue stopped workers, or kill them, while the main thread waits for a batch."""
+        """Handle SIGALRM: while the main thread waits for a batch, continue stopped workers, or kill them."""
         if not awaits_batch(frame):
             return
         self.alarms += 1
@@ -106,19 +106,19 @@ class Interrupt(Callback):
 
 
 def workers() -> list[int]:
-    """Process ids of the data loaders' workers, the only daemons of this process."""
+    """Return the process ids of the data loaders' workers, which are the only daemons of this process."""
     return [child.pid for child in multiprocessing.active_children() if child.daemon and child.pid]
 
 
 def kill_workers() -> None:
-    """Kill workers that are left after training: they hold no state, and Python would wait for them forever."""
+    """Kill workers that still run after training. They hold no state, and Python would wait for them forever."""
     for child in multiprocessing.active_children():
         if child.daemon:
             child.kill()
 
 
 def awaits_batch(frame: FrameType | None) -> bool:
-    """Whether the interrupted code loads a batch or waits for one."""
+    """Return whether the interrupted code loads a batch or waits for one."""
     while frame is not None:
         if frame.f_code.co_filename in (dataloader.__file__, module.__file__, stream.__file__):
             return True
@@ -127,9 +127,10 @@ def awaits_batch(frame: FrameType | None) -> bool:
 
 
 def due(trainer: Trainer, pl_module: GAN, interval: int, first: int | None = None) -> bool:
-    """Whether a periodic action is due after a batch; always at the end of the run, but not at an interruption.
+    """Return whether a periodic action is due after a batch.
 
-    If `first` is given, the interval starts there and doubles up to `interval`.
+    It is always due at the end of the run, and never at an interruption. If `first` is given, the interval starts with
+    it and doubles up to `interval`.
     """
     seen = pl_module.images_seen
     interrupted = any(isinstance(c, Interrupt) and c.signal for c in trainer.callbacks)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Progress of training: a bar on a terminal, otherwise lines."""
+"""Show the progress of training: a bar on a terminal, otherwise lines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ProgressLine(Callback):
 
     Args:
         refresh: seconds between updates of the bar.
-        plain_interval: seconds between lines without a terminal.
+        plain_interval: seconds between lines if there is no terminal.
     """
 
     def __init__(self, refresh: float = 0.5, plain_interval: float = 10) -> None:
@@ -88,7 +88,7 @@ class ProgressLine(Callback):
 
 
 def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tuple[str, float]:
-    """Time left as text, and the fraction done, by images or minutes, whichever ends first."""
+    """Return the remaining time as text and the completed fraction, by images or minutes, whichever ends first."""
     seconds, fraction = float("inf"), 0.0
     if trainer.max_steps > 0:
         total = trainer.max_steps * batch_size
@@ -100,5 +100,5 @@ def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tupl
 
 
 def scores(trainer: Trainer) -> dict[str, float]:
-    """The scores of the last evaluation."""
+    """Return the scores of the last evaluation."""
     return next((c.scores for c in trainer.callbacks if isinstance(c, Evaluate)), {})  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""The drawing tools' colors."""
+"""The colors of the drawing tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Near-duplicates against a search through all pairs."""
+"""Near-duplicates agree with a search of all pairs."""
 
 from __future__ import annotations
 

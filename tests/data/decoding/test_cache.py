@@ -66,7 +66,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made() -> list[str]:
-    """What has been decoded since the last call."""
+    """Return the items that were decoded since the last call."""
     log = cache_index.folder() / "made"
     lines = log.read_text().split("\n")[:-1] if log.exists() else []
     log.unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def test_the_second_time_nothing_is_decoded() -> None:
     assert len(made()) == 5
 
 
-def test_only_what_is_new_is_decoded() -> None:
+def test_only_new_items_are_decoded() -> None:
     texts = numbers(5)
     values(Squares(texts))
     made()
@@ -122,7 +122,7 @@ def test_only_what_is_new_is_decoded() -> None:
 
 
 def test_an_item_that_could_not_be_read_is_tried_again() -> None:
-    """Its stamp may be the same afterwards: permissions do not change a file's size or time."""
+    """The stamp may be unchanged, because permissions do not change size or time of a file."""
     texts = {"item": "7"}
     assert list(cache.load_images(Locked(texts), DECODER).errors.values()) == ["permission denied"]
     assert cache.load_images(Squares(texts), DECODER).errors == {}
@@ -227,7 +227,7 @@ def test_without_a_cache_images_are_decoded_each_time(
     found = cache.load_images(source, decoder)
     assert list(found.errors) == [1]
     source.texts["c"] = "bad"
-    with pytest.raises(UserError, match="'c' was readable when the run started and no longer is"):
+    with pytest.raises(UserError, match="'c' can no longer be read"):
         found.pixels[found.first[[2]]]
 
 

@@ -1,4 +1,4 @@
-"""Every kind of image file against pixel values computed by hand."""
+"""Every kind of image file has the pixel values computed by hand."""
 
 import io
 import struct
@@ -32,7 +32,7 @@ def encoded(image: Image.Image, form: str = "PNG", **options: object) -> io.Byte
 
 
 def png(size: tuple[int, int], depth: int, color: int, rows: list[bytes], *chunks: tuple[bytes, bytes]) -> io.BytesIO:
-    """A PNG by hand, for what Pillow reads but does not write; size is (width, height)."""
+    """Return a PNG in a format that Pillow reads but cannot write; size is (width, height)."""
     header = struct.pack(">IIBBBBB", *size, depth, color, 0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows))
     file = b"\x89PNG\r\n\x1a\n"
@@ -42,7 +42,7 @@ def png(size: tuple[int, int], depth: int, color: int, rows: list[bytes], *chunk
 
 
 def row(source: io.BytesIO, width: int, channels: int = 3) -> list[list[int]]:
-    """The pixels of an image of one row, as [R, G, B] or [R, G, B, A] each."""
+    """Return the pixels of an image with one row, each as [R, G, B] or [R, G, B, A]."""
     return decode(source, (1, width), channels)[:, 0].T.tolist()
 
 
@@ -128,7 +128,7 @@ def test_cmyk():
 
 
 def test_cmyk_jpeg_of_adobe():
-    """Pillow writes CMYK JPEG as Adobe does, inverted with an APP14 marker."""
+    """Pillow writes CMYK JPEG like Adobe: inverted, with an APP14 marker."""
     image = Image.new("CMYK", (16, 16), (0, 255, 255, 0))
     file = encoded(image, "JPEG", quality=100)
     assert b"Adobe" in file.getvalue()
@@ -257,7 +257,7 @@ def test_a_later_image_that_is_damaged_makes_the_file_unreadable():
 
 @pytest.mark.parametrize("form", ["PNG", "WEBP", "TIFF", "JPEG"])
 def test_orientations(form):
-    """Eight files, each stored turned the way its EXIF says, are one image."""
+    """Eight files with different EXIF orientations contain the same upright image."""
     upright = Image.fromarray(np.kron(NOISE[:3, :2], np.ones((8, 8, 1), np.uint8)))  # 24 x 16, in blocks for JPEG
     stored = {
         1: upright,
@@ -387,7 +387,7 @@ def test_no_fringe_after_the_resize(resample, size):
 
 
 def test_overshoot_stays_within_alpha():
-    """Lanczos rings at the stripes' edges, where the half-transparent white would become more than white."""
+    """Lanczos overshoots at edges, where half-transparent white would exceed its alpha."""
     stripes = np.zeros((32, 32, 4), np.uint8)
     stripes[:, 8:24, :3] = 255
     stripes[..., 3] = 128
@@ -567,7 +567,7 @@ def test_formats_beyond_the_list_are_refused(tmp_path):
 
 @pytest.mark.parametrize("side", [8001, 10_000, 13_000, 20_000])
 def test_bombs_are_refused_on_their_header(side):
-    """One-bit PNG with no pixel data to speak of: a decoder that got as far as the data would call it cut short."""
+    """Return a one-bit PNG with almost no pixel data: decoding it would fail as truncated."""
     started = time.perf_counter()
     assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
     assert time.perf_counter() - started < 1
@@ -597,10 +597,10 @@ def test_no_limit_is_in_the_way_of_a_large_scan(monkeypatch):
         ({"background": "transparent"}, "#f4ecd8"),
         ({"background": "#ffffff80"}, "#f4ecd8"),
         ({"background": None}, "#f4ecd8"),
-        ({"size": (0, 8)}, "height, width"),
-        ({"size": (8, -1)}, "height, width"),
-        ({"size": (8.0, 8.0)}, "height, width"),
-        ({"size": (8, 8, 8)}, "height, width"),
+        ({"size": (0, 8)}, "height and width"),
+        ({"size": (8, -1)}, "height and width"),
+        ({"size": (8.0, 8.0)}, "height and width"),
+        ({"size": (8, 8, 8)}, "height and width"),
     ],
 )
 def test_invalid_arguments(arguments, named):
@@ -611,7 +611,7 @@ def test_invalid_arguments(arguments, named):
 
 
 def test_no_warning_escapes(monkeypatch):
-    """Even for one who resets the filters between two calls."""
+    """Warnings stay ignored if filters are reset between two calls."""
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     file = encoded(Image.new("P", (40, 40)), transparency=bytes(range(200)))
     for _ in range(2):
@@ -622,7 +622,7 @@ def test_no_warning_escapes(monkeypatch):
 
 
 def test_paths_are_closed_after_use(tmp_path):
-    """An open file would end this test with a ResourceWarning, an error here."""
+    """A file that stays open causes a ResourceWarning, which is an error in tests."""
     (tmp_path / "image.gif").write_bytes(photograph("GIF"))
     (tmp_path / "cut.tiff").write_bytes(photograph("TIFF")[:3000])
     decode(tmp_path / "image.gif", (8, 8))
@@ -672,7 +672,7 @@ def test_a_large_jpeg_is_decoded_at_a_part_of_its_size_with_the_same_pixels():
 
 
 @pytest.mark.parametrize(("size", "min_side", "left"), [((384, 256), 129, 1), ((386, 258), 64, 2), ((385, 256), 64, 1)])
-def test_a_jpeg_is_reduced_only_by_what_divides_its_sides_and_leaves_detail(size, min_side, left):
+def test_a_jpeg_is_reduced_only_by_divisors_of_its_sides(size, min_side, left):
     with closing(read_frames(encoded(Image.new("RGB", size), "JPEG"), min_side=min_side)) as found:
         assert next(found).size == (size[0] // left, size[1] // left)
 

@@ -42,7 +42,7 @@ def busy(task: int) -> int:
 
 
 def burst(task: int) -> int:
-    """More memory than a process may take, which is touched."""
+    """Allocate and write more memory than a process may use."""
     try:
         return len(bytes(1 << 31))
     except MemoryError:
@@ -109,7 +109,7 @@ def test_an_isolated_process_is_restarted() -> None:
 
 @pytest.mark.slow
 def test_processes_work_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As on Windows and, by default, on macOS."""
+    """Use spawn, as on Windows and by default on macOS."""
     monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
     monkeypatch.setattr(pool, "cores", lambda: 2)
     results = list(chain.from_iterable(pool.parallel_map(deadly, range(20), lambda task: -1)))
@@ -117,7 +117,7 @@ def test_processes_work_without_fork(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_processes_import_the_same_code(tmp_path: Path) -> None:
-    """Where another version is installed, and a checkout is used from elsewhere."""
+    """Another version is installed, and the checkout is used from another folder."""
     (tmp_path / "old" / "gan").mkdir(parents=True)
     (tmp_path / "old" / "gan" / "__init__.py").touch()
     script = tmp_path / "script.py"
@@ -142,7 +142,7 @@ def test_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_script_without_main_guard_raises(tmp_path: Path) -> None:
-    """Its processes run it anew while they start, and must not wait for the lock that the first one holds."""
+    """Worker processes run the script again while they start, and must not wait for the lock of the first process."""
     for number in range(40):
         Image.new("RGB", (8, 8), (number, 0, 0)).save(tmp_path / f"{number}.png")
     script = tmp_path / "script.py"

@@ -20,7 +20,7 @@ pytest.importorskip("litdata")
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """96 images, a value for each, in 96 // 64 -> shards of one image; and a file that can't be read."""
+    """Pack 96 images of one value each as shards of one image, and an unreadable file."""
     from tests.conftest import command
 
     root = tmp_path_factory.mktemp("packed")

@@ -1,4 +1,4 @@
-"""Classes from folders and from tables."""
+"""Classes are read from folders and from tables."""
 
 from __future__ import annotations
 

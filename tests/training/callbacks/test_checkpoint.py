@@ -1,4 +1,4 @@
-"""When checkpoints are saved, which stay, and which is best."""
+"""When checkpoints are saved, which ones are kept, and which one is best."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gan.training.module import GAN
 
 
 class Scores(Evaluate):
-    """An evaluation that gives the scores it is told to, one after the other."""
+    """An evaluation that returns given scores in order."""
 
     def __init__(self, scores: list[float], interval: int) -> None:
         super().__init__({}, [], interval, first=interval, num_images=2, max_real_images=2)
@@ -66,7 +66,7 @@ def images(run: Path) -> list[int]:
     return [checkpoints.images_of(path) for path in checkpoints.list_checkpoints(run)]
 
 
-def test_the_newest_stay_and_multiples_of_keep_interval(tmp_path: Path) -> None:
+def test_the_newest_and_multiples_of_keep_interval_are_kept(tmp_path: Path) -> None:
     fit(tmp_path, 11, Checkpoint(str(tmp_path), interval=8, keep=2, keep_interval=16))
     assert images(tmp_path) == [16, 32, 40, 44]  # 44 is the end of the run
     assert all(checkpoints.find_damage(path) is None for path in checkpoints.list_checkpoints(tmp_path))
@@ -79,7 +79,7 @@ def test_a_multiple_between_two_batches_is_kept_as_the_first_after_it(tmp_path: 
 
 
 @pytest.mark.parametrize(("mode", "best"), [("min", 16), ("max", 24)])
-def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> None:
+def test_the_best_is_kept_and_named(mode: Any, best: int, tmp_path: Path) -> None:
     scores = Scores([3.0, 1.0, 5.0, 2.0, float("nan")], interval=8)
     fit(tmp_path, 10, scores, Checkpoint(str(tmp_path), interval=8, keep=1, monitor="eval/kid", mode=mode))
     assert images(tmp_path) == [best, 40]
@@ -89,7 +89,7 @@ def test_the_best_stays_and_is_named(mode: Any, best: int, tmp_path: Path) -> No
 
 
 def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
-    """With a torn one that is newer, keep=1 used to remove every whole one."""
+    """Regression: with a newer incomplete checkpoint, keep=1 removed all complete ones."""
     callback = Checkpoint(str(tmp_path), interval=8, keep=1)
     fit(tmp_path, 4, callback)
     (whole,) = checkpoints.list_checkpoints(tmp_path)
@@ -101,7 +101,7 @@ def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     assert checkpoints.find_damage(whole) is None
 
 
-def test_a_best_that_is_gone_does_not_bar_the_next(tmp_path: Path) -> None:
+def test_a_missing_best_does_not_prevent_the_next(tmp_path: Path) -> None:
     callback = Checkpoint(str(tmp_path), interval=8, monitor="eval/kid")
     callback.load_state_dict({"best_score": 0.1, "best": "images-000000008.ckpt"})
     assert callback.best is None and callback.is_better({"eval/kid": 5.0})
@@ -165,7 +165,7 @@ def test_weights_that_are_not_finite_are_never_saved(tmp_path: Path) -> None:
     )
 
 
-def test_statistics_that_a_bad_batch_has_spoilt_begin_anew(tmp_path: Path) -> None:
+def test_statistics_damaged_by_a_bad_batch_are_reset(tmp_path: Path) -> None:
     module = fit(tmp_path, 1, Checkpoint(str(tmp_path), interval=8))
     good, bad = (block[1] for block in (module.generator.blocks[0], module.discriminator.blocks[0]))
     good.running_mean.fill_(3.0)

@@ -1,4 +1,4 @@
-"""Scores in training: the same on one rank and two, real features kept, and no run ends for want of weights."""
+"""Scores in training: equal on one and two ranks, cached features of real images, and missing weights."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.slow
-def test_real_features_are_made_once(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_of_real_images_are_computed_once(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
     first = train("images=4", "hydra.run.dir=a").stdout
     again = train("images=4", "hydra.run.dir=b", "seed=1").stdout
@@ -55,7 +57,7 @@ def test_real_features_are_made_once(train: Train, tmp_path: Path, monkeypatch: 
     assert np.load(kept).shape[1] == 896
 
 
-def test_missing_weights_are_said_once_and_training_goes_on(
+def test_missing_weights_are_reported_once_and_training_continues(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
@@ -65,7 +67,7 @@ def test_missing_weights_are_said_once_and_training_goes_on(
     assert "not known" in train("images=4", "callback.evaluate.extractors=[lite1]", check=2).stderr
 
 
-def test_too_few_images_are_said_and_training_goes_on(train: Train, tmp_path: Path) -> None:
+def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_path: Path) -> None:
     out = train("images=8", "hydra.run.dir=a", "data.num_images=4").stdout
     assert "too few to compare with" in out and scores(tmp_path / "a") == []
 

@@ -1,4 +1,4 @@
-"""The health monitor: its three numbers, and that it says the right thing once."""
+"""The health monitor: its three values, and findings that are printed once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gan.training.callbacks.health import Health, diversity, overfitting, sympto
 from ..test_module import fit, model
 
 
-def test_overfitting_is_the_ada_papers_and_blind_to_shift_and_scale() -> None:
+def test_overfitting_agrees_with_the_ada_paper_and_ignores_shift_and_scale() -> None:
     train, held_out, fakes = torch.tensor([3.0, 5.0]), torch.tensor([1.0, 2.0]), torch.tensor([-1.0, 1.0])
     error = ((2 + 0.5) / 2) ** 0.5 / 4  # of the difference of two means of two
     assert overfitting(train, held_out, fakes) == pytest.approx(((4 - 1.5) / 4, error))
@@ -24,7 +24,7 @@ def test_overfitting_is_the_ada_papers_and_blind_to_shift_and_scale() -> None:
     assert overfitting(fakes, held_out, train) == (0, 0)  # D prefers what is generated
 
 
-def test_diversity_is_nothing_among_equals() -> None:
+def test_diversity_is_0_for_equal_images() -> None:
     images = torch.randint(0, 256, (8, 3, 16, 16), dtype=torch.uint8)
     assert diversity(images[:1].expand(8, -1, -1, -1)) == 0 < diversity(images)
 
@@ -54,7 +54,7 @@ def test_symptoms(values: dict[str, float], expected: list[str]) -> None:
 
 
 class Constant(nn.Module):
-    """One picture whatever the latent: a collapsed generator."""
+    """A collapsed generator: the same image for every latent."""
 
     latent_dim = 6
 
@@ -66,13 +66,13 @@ class Constant(nn.Module):
         return self.image.expand(len(z), -1, -1, -1)
 
 
-def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_collapsed_generator_is_reported_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     module = model()
     module.generator, module.ema.module = Constant(), Constant()
     health = Health(interval=8, first=8, num_images=4)
     fit(module, 8, health)
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
-    assert said[0].startswith("health: at 8 images: mode collapse: samples differ 0% as much")
+    assert said[0].startswith("health: at 8 images: mode collapse: the mean distance between samples is 0% of that")
     assert sum("mode collapse" in line and "Try init_from=" in line for line in said) == 1
     assert said[-1].startswith("health: at the end, ") and "mode collapse" in said[-1]
     again = Health(interval=8, first=8, num_images=4)
@@ -81,7 +81,7 @@ def test_a_collapsed_generator_is_said_once_and_at_the_end(capsys: pytest.Captur
     assert "Try" not in capsys.readouterr().out
 
 
-def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone() -> None:
+def test_the_accuracy_is_logged_and_checks_do_not_change_training() -> None:
     plain, watched = model(log_interval=8), model(log_interval=8)
     fit(plain, 6)
     fit(watched, 6, Health(interval=8, first=8, num_images=4))
@@ -92,7 +92,7 @@ def test_the_discriminators_accuracy_is_logged_and_looking_leaves_training_alone
     assert watched.discriminator.training
 
 
-def test_overfitting_needs_images_held_out() -> None:
+def test_overfitting_needs_held_out_images() -> None:
     logged: dict[str, Any] = {}
 
     class Module(type(model())):  # type: ignore[misc]
@@ -112,7 +112,7 @@ def test_overfitting_needs_images_held_out() -> None:
         assert ("health/overfitting" in logged) is expected and "health/diversity" in logged
 
 
-def test_an_augmentation_at_its_cap_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_augmentation_at_its_limit_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     module = model(
         augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
     )  # rises at any logits
