@@ -114,7 +114,8 @@ class Discriminator(nn.Module):
     Args:
         width: channels at half of the full size; doubled at each further halving.
         max_multiple: as for the generator.
-        halvings: number of times that the size is halved; None to halve it down to the smallest grid. The paper's network for CIFAR-10 has 2.
+        halvings: number of times that the size is halved, 2 in the paper's network for CIFAR-10; None to halve it down
+            to the smallest grid.
         norm: "spectral" (SNGAN) or "none" (WGAN-GP).
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
         head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
