@@ -37,6 +37,7 @@ SIZES = {
     "stylegan2_ada": 256,
     "r3gan": 64,
     "projected": 256,
+    "projected_light": 256,
 }
 TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
 TRANSLATORS |= dict.fromkeys(("cyclegan", "cut", "fastcut", "lut"), "disjoint")
