@@ -1,8 +1,8 @@
 """FastGAN: a light generator with skip-layer excitation, and a self-supervised discriminator with decoders.
 
 Liu, Zhu, Song, Elgammal, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", 2021,
-arXiv:2101.04775. The generator has one output, as in Projected GAN (Sauer et al., 2021, arXiv:2111.01007). Stages are
-counted from the smallest grid, 4x4 in the paper.
+arXiv:2101.04775. The generator has one output, as in Projected GAN (Sauer et al., 2021, arXiv:2111.01007), which uses
+it with other options. Stages are counted from the smallest grid, 4x4 in the paper.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least
 from gan.networks.grid import base_grid
 from gan.networks.spectral import spectral_norm
 
@@ -27,9 +27,10 @@ MULTIPLES = (
     0.5,
     0.25,
     0.125,
-)  # factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
-SKIP = 4  # number of stages that an excitation skips: from 4 to 64 pixels in the paper
-SLOPE = 0.2  # slope of the discriminator's leaky ReLU
+)  # of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
+SKIP = 4  # stages that an excitation skips: 4 to 64 pixels in the paper
+EXCITATIONS = 4  # at most: the stage of 1024 pixels has none
+SLOPE = 0.2  # of the discriminator's leaky ReLU
 WINDOW = 7  # width of the SSIM window in pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for values from -1 to 1
 
@@ -77,10 +78,9 @@ class SkipLayerExcitation(nn.Module):
 
 
 def excitations(widths: list[int]) -> nn.ModuleList:
-    """Return an excitation for each stage from index SKIP on."""
-    return nn.ModuleList(
-        SkipLayerExcitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
-    )
+    """Return an excitation for each stage from index SKIP on, at most EXCITATIONS."""
+    excited = widths[SKIP : SKIP + EXCITATIONS]
+    return nn.ModuleList(SkipLayerExcitation(before, after) for before, after in zip(widths, excited, strict=False))
 
 
 def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> list[Tensor]:
@@ -88,19 +88,32 @@ def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleLis
     maps = [x]
     for stage, block in enumerate(blocks, start=1):
         y = block(maps[-1])  # (N, width_i, h, w)
-        maps.append(y * excitations[stage - SKIP](maps[stage - SKIP]) if stage >= SKIP else y)
+        excited = SKIP <= stage < SKIP + len(excitations)
+        maps.append(y * excitations[stage - SKIP](maps[stage - SKIP]) if excited else y)
     return maps
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]; without tanh some values are outside.
 
     Args:
         width: channels of the sixth stage from the smallest grid; up to 16 times as many at smaller sizes.
+        double_interval: the first of every `double_interval` blocks has two convolutions and noise; 2 in FastGAN, 1 in
+            Projected GAN.
+        tanh: whether tanh follows the last layer, as in FastGAN. Without tanh the layer has a bias, as in Projected GAN.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 256) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 64,
+        latent_dim: int = 256,
+        double_interval: int = 2,
+        tanh: bool = True,
+    ) -> None:
         super().__init__()
+        at_least("model.generator.double_interval", double_interval, 1)
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
         self.latent_dim = latent_dim
@@ -110,10 +123,12 @@ class Generator(nn.Module):
             nn.GLU(1),
         )
         self.blocks = nn.ModuleList(
-            Up(before, after, twice=stage % 2 == 0) for stage, (before, after) in enumerate(pairwise(widths))
+            Up(before, after, twice=stage % double_interval == 0)
+            for stage, (before, after) in enumerate(pairwise(widths))
         )
         self.excitations = excitations(widths)
-        self.to_image = convolution(widths[-1], channels, 3, padding=1)
+        self.to_image = convolution(widths[-1], channels, 3, padding=1, bias=not tanh)
+        self.tanh = tanh
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
@@ -129,7 +144,8 @@ class Generator(nn.Module):
         z = F.normalize(z) * self.latent_dim**0.5
         x = self.stem(z[:, :, None, None])  # (N, latent_dim) -> (N, width_0, rows, columns)
         x = excited_features(x, self.blocks, self.excitations)[-1]  # (N, width_n, H, W)
-        return torch.tanh(self.to_image(x))  # (N, C, H, W)
+        x = self.to_image(x)  # (N, C, H, W)
+        return torch.tanh(x) if self.tanh else x
 
 
 class Down(nn.Module):
@@ -226,5 +242,7 @@ def activated(before: int, after: int, kernel: int, stride: int = 1, padding: in
     return [convolution(before, after, kernel, stride, padding), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
 
 
-def convolution(before: int, after: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
-    return spectral_norm(nn.Conv2d(before, after, kernel, stride, padding, bias=False))
+def convolution(
+    before: int, after: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = False
+) -> nn.Module:
+    return spectral_norm(nn.Conv2d(before, after, kernel, stride, padding, bias=bias))

@@ -47,7 +47,7 @@ from gan.data.builtin.retro import draw  # noqa: E402
 
 WARMUP, TIMED, WATCHED = 20, 48, 16  # batches; lazy penalties are due in every 16th or 4th
 GIB = 2**30
-NOISE = ["dcgan", "stylegan2_ada", "r3gan", "projected", "fastgan", "sngan", "wgan_gp", "lsgan", "seed"]
+NOISE = ["dcgan", "stylegan2_ada", "r3gan", "projected", "fastgan", "sngan", "wgan_gp", "projected_light", "lsgan"]
 TRANSLATORS = {"cyclegan": "disjoint", "cut": "disjoint", "fastcut": "disjoint", "lut": "disjoint"}
 TRANSLATORS |= {"pix2pix": "paired", "pix2pix_unet": "paired"}
 SIZES = (64, 256, 128)

@@ -13,6 +13,8 @@ def test_channels_and_excitations_are_the_papers_at_256_px() -> None:
     generator = Generator((256, 256))
     assert [block[-2].num_features // 2 for block in generator.blocks] == [512, 256, 128, 128, 64, 32]
     assert len(generator.excitations) == 3  # 4 to 64, 8 to 128, 16 to 256 px
+    with torch.device("meta"):
+        assert len(Generator((1024, 1024)).excitations) == 4  # none at 1024 px
     gates = SkipLayerExcitation(8, 5)(torch.randn(2, 8, 16, 12))
     assert gates.shape == (2, 5, 1, 1) and ((gates > 0) & (gates < 1)).all()
 
