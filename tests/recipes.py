@@ -1,7 +1,7 @@
 """Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
 
 python -m tests.recipes FOLDER 2 RECIPE    train a recipe on two ranks, and save each rank's weights
-python -m tests.recipes golden             write the golden files again, after a change that is meant to change losses
+python -m tests.recipes golden [RECIPE..]  write the golden files again, after a change that is meant to change losses
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ if __name__ == "__main__":
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
     if sys.argv[1] == "golden":
-        for name in RECIPES:
+        for name in sys.argv[2:] or RECIPES:
             (GOLDEN / f"{name}.json").write_text(json.dumps(first_losses(name), indent=1) + "\n")
     else:
         on_ranks(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
