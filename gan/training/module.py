@@ -104,7 +104,7 @@ class GAN(Base):
     def discriminator_loss(self, step: Any) -> dict[str, Tensor]:
         """Terms of the discriminator's loss by name; their sum is minimized."""
         step.real_logits = step.critic(step.real)
-        step.fake_logits = step.critic(self.fakes_for_discriminator(step))
+        step.fake_logits = step.critic_of_fakes(self.fakes_for_discriminator(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
 
@@ -123,7 +123,7 @@ class GAN(Base):
 
     def generator_loss(self, step: Any) -> dict[str, Tensor]:
         """Terms of the generator's loss by name; their sum is minimized."""
-        step.fake_logits = step.critic(step.fake)
+        step.fake_logits = step.critic_of_fakes(step.fake)
         if self.loss.needs_real_logits:
             with torch.no_grad():
                 step.real_logits = step.critic(step.real)
