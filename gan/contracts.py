@@ -26,6 +26,8 @@ class Generator(Protocol):
     classes: int                 number of classes; 0 or missing for an unconditional generator
     latent_weights()             list of weights (outputs, latent_dim) that are applied to the latent (for SeFa)
     synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
+    small_output: bool           generator(z, label, small=True) returns the images and a second, smaller output, which
+                                 a discriminator with `small_input` is trained on
     """
 
     latent_dim: int
@@ -68,6 +70,7 @@ class Discriminator(Protocol):
     features(x)                                list of the activations of its layers
     head: str | None                           name of a special last layer, which a loss may require
     auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
+    small_input: bool                          discriminator(x, label, small) also takes a generator's smaller output
     """
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
@@ -222,6 +225,10 @@ class Step:
         """D(augment(x))."""
         return self.discriminator(self.augmented(x), self.label)
 
+    def critic_of_fakes(self, fake: Tensor) -> Any:
+        """Return D(augment(fake)) for generated images: `self.fake`, or those that the discriminator is trained on."""
+        return self.critic(fake)
+
     def split(self, size: int | None) -> list[Self]:
         """Return micro-batches of at most `size` images; only this step if it is not larger or `size` is None."""
         n = len(self.real)
@@ -241,9 +248,20 @@ class LatentStep(Step):
     """A step of a generator that maps latents to images."""
 
     z: Tensor  # (N, latent_dim)
+    fake_small: Tensor | None = None  # the generator's smaller output, if both networks have one
 
     def generate(self) -> None:
-        self.fake = self.generator(self.z, self.label)
+        if getattr(self.generator, "small_output", False) and getattr(self.discriminator, "small_input", False):
+            self.fake, self.fake_small = self.generator(self.z, self.label, small=True)
+        else:
+            self.fake = self.generator(self.z, self.label)
+
+    def critic_of_fakes(self, fake: Tensor) -> Any:
+        """Return D(augment(fake)). D also takes the smaller output, with the same augmentation, if there is one."""
+        if self.fake_small is None:
+            return self.critic(fake)
+        small = self.fake_small if fake.requires_grad else self.fake_small.detach()
+        return self.discriminator(self.augmented(fake), self.label, self.augmented(small))
 
 
 @dataclass(kw_only=True)

@@ -258,7 +258,8 @@ class Batches(IterableDataset[dict[str, Tensor]]):
         self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, crop_flip: RandomCropFlip | None
     ) -> None:
         self.pixels = pixels
-        self.labels = torch.from_numpy(labels)
+        self.device = pixels.device if isinstance(pixels, Tensor) else torch.device("cpu")
+        self.labels = torch.from_numpy(labels).to(self.device)
         self.rows = rows
         self.order = order
         self.crop_flip = crop_flip
@@ -268,10 +269,16 @@ class Batches(IterableDataset[dict[str, Tensor]]):
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         for place, indices in itertools.islice(self.order, first, None, step):
             rows = self.rows[indices]
-            images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2)  # (N, C, H, W)
+            on_device = self.to_device(torch.from_numpy(rows))
+            pixels = self.pixels[on_device if isinstance(self.pixels, Tensor) else rows]
+            images = torch.as_tensor(pixels).permute(0, 3, 1, 2)  # (N, C, H, W)
             if self.crop_flip:
                 images = self.crop_flip(images, place)
-            yield {"image": images, "label": self.labels[rows]}
+            yield {"image": images, "label": self.labels[on_device]}
+
+    def to_device(self, rows: Tensor) -> Tensor:
+        """Copy indices to the device of the pixels from pinned memory, so that the host does not wait for the copy."""
+        return (rows.pin_memory() if self.device.type == "cuda" else rows).to(self.device, non_blocking=True)
 
 
 def position(trainer: Trainer | None) -> tuple[int, int, int]:

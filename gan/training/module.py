@@ -122,7 +122,7 @@ class GAN(Base):
         if autocast_dtype(images) != torch.float16 and any(self.is_due(part, step) for part in parts):
             step.passes[name] = differentiable_pass(step, images)
             return step.passes[name][1]
-        logits: Logits = step.critic(images)
+        logits: Logits = step.critic_of_fakes(images) if name == "fake" else step.critic(images)
         return logits
 
     def fakes_for_discriminator(self, step: Any) -> Tensor:
@@ -140,7 +140,7 @@ class GAN(Base):
 
     def generator_loss(self, step: Any) -> dict[str, Tensor]:
         """Return the terms of the generator's loss by name. Their sum is minimized."""
-        step.fake_logits = step.critic(step.fake)
+        step.fake_logits = step.critic_of_fakes(step.fake)
         if self.loss.needs_real_logits:
             with torch.no_grad():
                 step.real_logits = step.critic(step.real)

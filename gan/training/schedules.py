@@ -19,21 +19,23 @@ class Schedule:
 
     Args:
         start, end: two numbers, or two lists of equal length, such as Adam's betas.
-        images: length in images.
+        images: length in images; None to keep the value at `start`, as in a run of `minutes` without `images`.
         shape: "linear", or "cosine" for the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
         warmup: number of images in which a factor on the value rises linearly from 0 to 1, for learning rates.
+        hold: fraction of `images` during which the value stays at `start`.
 
     Raises:
-        UserError: the shape is unknown, a number of images is too small, or `start` and `end` differ in length.
+        UserError: the shape is unknown, a number is out of range, or `start` and `end` differ in length.
     """
 
     def __init__(
         self,
         start: float | Sequence[float],
         end: float | Sequence[float],
-        images: int,
+        images: int | None,
         shape: str = "linear",
         warmup: int = 0,
+        hold: float = 0.0,
     ) -> None:
         if shape not in SHAPES:
             raise UserError(f"model.schedules: shape={shape}: use {' or '.join(SHAPES)}")
@@ -43,12 +45,16 @@ class Schedule:
                 f"model.schedules: start={start} and end={end} must be two numbers or two lists of equal length"
             )
         self.shape = shape
-        self.images = at_least("model.schedules: images", images, 1)
+        self.images = None if images is None else at_least("model.schedules: images", images, 1)
         self.warmup = at_least("model.schedules: warmup", warmup, 0)
+        if not 0 <= hold < 1:
+            raise UserError(f"model.schedules: hold={hold}: must be at least 0 and less than 1")
+        self.hold = hold
 
     def __call__(self, seen: int) -> float | list[float]:
         """Return the value after `seen` images."""
-        fraction = min(seen / self.images, 1.0)
+        elapsed = 0.0 if self.images is None else seen / self.images
+        fraction = min(max((elapsed - self.hold) / (1 - self.hold), 0.0), 1.0)
         if self.shape == "cosine":
             fraction = (1 - math.cos(math.pi * fraction)) / 2
         rise = min(1.0, seen / self.warmup) if self.warmup else 1.0

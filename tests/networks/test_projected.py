@@ -41,7 +41,7 @@ def fill(network: nn.Module) -> None:
                 (norm,) = module.parametrizations.weight  # type: ignore[union-attr]
                 weight = module.parametrizations.weight.original  # type: ignore[union-attr]
                 weight.copy_(numbers(weight.shape, seed))
-                norm._v.copy_(numbers(norm._v.shape, seed + 2000))
+                norm.v.copy_(numbers(norm.v.shape, seed + 2000))
                 for _ in range(3):
                     norm.train()(weight)  # a power iteration, from _v
                 norm.eval()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,20 @@ def test_a_cpu_takes_fewer_channels_above_32_pixels(size: str, width: int, detai
 def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
+
+
+def test_cycle_consistency_has_the_published_weight_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["model=cyclegan", "data=retro_filter", "data.root=x"]
+    assert compose([*words, "trainer.accelerator=cpu"]).penalty.cycle.weight == 2
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    assert compose(words).penalty.cycle.weight == 5  # half of 10, as least_squares is half of the published loss
+
+
+def test_fastgan_trains_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    cfg = compose(["model=fastgan"])
+    assert cfg.model.ema_half_life == pytest.approx(8 * math.log(2) / -math.log(0.999), rel=0.01)
+    assert cfg.augment.policy == ["color", "translation"] and cfg.loss.noise == 0.2
 
 
 def test_unpaired_data_is_not_selected_by_ground_truth() -> None:

@@ -413,3 +413,37 @@ def test_spectral_normalization_iterates_once_per_update() -> None:
     first.register_forward_hook(lambda *_: calls.append(None))
     fit(module, 4)
     assert len(calls) == 4 + 2  # four updates of the discriminator, two of the generator
+
+
+class TwoOutputs(Generator):
+    """A generator whose second output has one pixel."""
+
+    small_output = True
+
+    def forward(self, z: Tensor, label: Tensor | None = None, small: bool = False) -> Any:
+        images = super().forward(z, label)
+        return (images, z[:, :3, None, None] * next(self.parameters()).mean()) if small else images
+
+
+class TwoInputs(Discriminator):
+    small_input = True
+
+    def forward(self, x: Tensor, label: Tensor | None = None, small: Tensor | None = None) -> Any:
+        self.seen.append(None if small is None else (small.shape, small.requires_grad))
+        return super().forward(x, label)
+
+
+@pytest.mark.parametrize(("micro_batch", "rows"), [(None, [4]), (2, [2, 2])])
+def test_a_second_output_reaches_the_discriminator(micro_batch: int | None, rows: list[int]) -> None:
+    adam = functools.partial(torch.optim.Adam, lr=2e-4)
+    networks = TwoOutputs((16, 16), width=4, latent_dim=6), TwoInputs((16, 16), width=4)
+    networks[1].seen = []  # type: ignore[assignment]
+    fit(GAN(*networks, Nonsaturating(), adam, adam, batch_size=BATCH, micro_batch=micro_batch), 1)
+    of_discriminator = [each for n in rows for each in (None, ((n, 3, 1, 1), False))]  # real, then generated images
+    assert networks[1].seen == [*of_discriminator, *(((n, 3, 1, 1), True) for n in rows)]
+
+
+def test_a_discriminator_without_a_second_input_gets_the_images_alone() -> None:
+    adam = functools.partial(torch.optim.Adam, lr=2e-4)
+    networks = TwoOutputs((16, 16), width=4, latent_dim=6), Discriminator((16, 16), width=4)
+    fit(GAN(*networks, Nonsaturating(), adam, adam, batch_size=BATCH), 1)
