@@ -226,7 +226,8 @@ class UnpairedDataModule(LightningDataModule):
             for side in self.sides:
                 side.to_device(self.trainer.strategy.root_device)
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, self.a.storage)
+        storage = "device" if any(side.storage == "device" for side in self.sides) else self.a.storage
+        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""

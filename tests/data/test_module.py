@@ -14,6 +14,7 @@ from PIL import Image
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan.common.errors import UserError
+from gan.data import module
 from gan.data.module import ImageDataModule
 
 
@@ -147,6 +148,23 @@ def test_pixels_on_the_device_are_gathered_there(fit: str) -> None:
     assert seen.indexed == [{"meta"}, {"meta"}]  # images and labels
     assert batch["image"].device.type == batch["label"].device.type == "meta"
     assert batch["image"].shape == (5, 3, 16, 16) and batch["label"].shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("memory", "options", "expected"),
+    [(0, {}, "disk"), (16 * 12 * 16 * 16 * 3, {}, "device"), (16 * 12 * 16 * 16 * 3 - 1, {}, "disk"),
+     (10**12, {"num_workers": 1}, "disk"), (10**12, {"storage": "disk"}, "disk")],
+)  # fmt: skip
+def test_pixels_are_on_a_gpu_if_they_fit(
+    memory: int, options: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "gpu_memory", lambda device: memory)
+    data = ImageDataModule(size=16, num_images=12, batch_size=5, **{"storage": "auto", **options})
+    data.setup("fit")
+    expected_images = next(iter(data.stream()))["image"]
+    data.to_device(torch.device("cpu"))  # it stands for a GPU
+    assert isinstance(data.pixels, torch.Tensor) is (expected == "device")
+    assert torch.equal(next(iter(data.stream()))["image"], expected_images)
 
 
 def test_channels_are_last_in_memory() -> None:
