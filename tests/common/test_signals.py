@@ -76,7 +76,7 @@ def test_deferred_steps_are_completed_before_the_signal_is_raised() -> None:
 import signal, threading, time
 from gan.common import signals
 begun = threading.Event()
-other = threading.Thread(target=begun.wait)
+other = threading.Thread(target=begun.wait, daemon=True)
 other.start()
 try:
     with signals.as_keyboard_interrupt(), signals.deferred():
