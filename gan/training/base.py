@@ -120,22 +120,19 @@ class Base(Previews, LightningModule):
         return [parameter for part in parts for parameter in part.parameters()]
 
     def on_fit_start(self) -> None:
-        self.apply_division()
         if self.compile_with is not None:
             compile_in_place(self.compile_with, self.generator, self.discriminator)
         if len(self.class_counts):
             self.class_counts.copy_(self.data.class_counts())
         self.loss_log.to(self.device)
 
-    def apply_division(self) -> None:
-        """Divide each step as rank 0 has chosen, and print what it is estimated to need."""
+    def on_train_start(self) -> None:
+        """Divide each step as rank 0 has chosen."""
         self.division = self.trainer.strategy.broadcast(self.division)
         self.micro_batch = self.division.micro_batch
         if self.division.checkpoint_blocks:
             checkpoint_blocks(self.generator)
             checkpoint_blocks(self.discriminator)
-        if self.division.needed is not None:
-            print_line(f"memory: {self.division.describe(self.batch_size // self.trainer.world_size)}")
 
     @property
     def images_seen(self) -> int:
@@ -183,3 +180,5 @@ class Base(Previews, LightningModule):
         self.loss_log.load_state_dict(checkpoint["pending"])
         stored = Division.load(checkpoint.get("division"))
         self.division = stored.with_options(self.micro_batch, self.checkpoint_blocks)
+        if self.division.needed is not None:
+            print_line(f"memory: {self.division.describe(self.batch_size // self.trainer.world_size)}")

@@ -69,20 +69,24 @@ class Division:
 
 
 def settle(model: Any, data: Any, trainer: Trainer) -> None:
-    """Set `model.division` of a new run on a CUDA device; elsewhere do nothing."""
+    """Set `model.division` of a new run on a CUDA device, and print what a step needs; elsewhere do nothing."""
     device = trainer.strategy.root_device
     if device.type != "cuda":
         return
-    batch = example(model, data, data.batch_size // trainer.world_size)
+    n = data.batch_size // trainer.world_size
     memory = USABLE * torch.cuda.get_device_properties(device).total_memory
     buckets = sum(p.nbytes for p in model.parameters() if p.requires_grad) * (trainer.world_size > 1)  # of DDP
     try:
-        found = divide(model, batch, device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
-        model.division = replace(found, needed=(found.needed or 0) + buckets)
+        found = divide(model, example(model, data, n), device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
     except UserError:
         raise
     except Exception as error:  # a part of the user's own may need the values of tensors
         print_line(f"memory: could not be estimated ({to_line(error)}); model.micro_batch limits what a step needs")
+        return
+    model.division = replace(found, needed=(found.needed or 0) + buckets)
+    print_line(f"memory: {model.division.describe(n)}")
+    if (found.needed or 0) + buckets > memory:
+        print_line(f"memory: this is more than 90 % of {device}'s; use a smaller data.batch_size, data.size or width")
 
 
 def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:

@@ -63,3 +63,10 @@ def test_micro_batches_need_less() -> None:
     batch = example(module, data, 8)
     peaks = [rehearse(module, batch, CPU, None, micro_batch=size).peak for size in (2, 4, None)]
     assert peaks == sorted(set(peaks))
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "sngan"])
+def test_with_labels(recipe: str) -> None:
+    module, data = build(recipe, "data.labels=true")
+    batch = example(module, data, BATCH)
+    assert batch["label"].shape == (BATCH,) and rehearse(module, batch, CPU, None).peak > 0
