@@ -6,6 +6,7 @@ members, `check` names them. Images are (N, C, H, W) in [-1, 1], labels are (N,)
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Self, runtime_checkable
@@ -71,6 +72,8 @@ class Discriminator(Protocol):
     head: str | None                           name of a special last layer, which a loss may require
     auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
     small_input: bool                          discriminator(x, label, small) also takes a generator's smaller output
+    images_together: int                       number of images that a layer compares with each other; micro-batches are
+                                               multiples of it; missing: 1; not needed for BatchNorm
     """
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
@@ -317,5 +320,5 @@ class CycleStep(TranslationStep):
 
 
 def connect(a2b: CycleStep, b2a: CycleStep) -> None:
-    """Link the steps of the two directions."""
-    a2b.other, b2a.other = b2a, a2b
+    """Link the steps of the two directions. A cycle of references would keep the images of a batch for many batches."""
+    a2b.other, b2a.other = b2a, weakref.proxy(a2b)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
 Options = tuple[Any, ...]  # stride, padding, dilation, transposed, output padding, groups: those of aten.convolution
 aten = torch.ops.aten
@@ -137,3 +137,8 @@ class SecondDerivatives(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return REPLACED.get(func, func)(*args, **(kwargs or {}))
+
+
+def is_differentiated_twice() -> bool:
+    """Whether this forward pass is inside of the context SecondDerivatives."""
+    return any(isinstance(mode, SecondDerivatives) for mode in _get_current_function_mode_stack())

@@ -32,6 +32,7 @@ from gan.run.checkpoint_io import AtomicCheckpointIO, load
 from gan.run.config import to_plain
 from gan.run.metrics import logged_objective, read_metrics
 from gan.run.resolvers import images_at
+from gan.training import memory
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
 from gan.training.expected_warnings import EXPECTED_WARNINGS
@@ -76,6 +77,8 @@ def fit(
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
     prepare_data(trainer, data)
+    if not cfg.resume:
+        memory.settle(model, data, trainer)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
         model.initialize_from(data)  # other ranks receive the weights from this one
     if trainer.is_global_zero and not cfg.resume:
@@ -97,6 +100,8 @@ def fit(
             sys.exit(130)
         if isinstance(error, Exception) and ranks.is_rank_lost(error):
             raise ranks.rank_lost(run) from error
+        if isinstance(error, torch.OutOfMemoryError):
+            raise memory.out_of_memory(model, data.batch_size // trainer.world_size) from error
         raise
     finally:
         kill_workers()

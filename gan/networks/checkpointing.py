@@ -1,0 +1,74 @@
+"""Checkpointing of blocks: the backward pass computes their activations again, so that the forward pass keeps none.
+
+Chen, Xu, Zhang, Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016, arXiv:1604.06174.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from gan.networks.second_derivatives import is_differentiated_twice
+
+
+def checkpoint_blocks(network: nn.Module) -> None:
+    """Checkpoint the blocks of a network, in place. Values, random numbers and names of weights stay the same.
+
+    A gradient penalty differentiates the backward pass and keeps activations anyway: there, blocks run as before.
+    """
+    for block in blocks(network):
+        if not issubclass(type(block), Checkpointed):
+            block.__class__ = checkpointed(type(block))  # type: ignore[arg-type]
+
+
+def blocks(network: nn.Module) -> Iterator[nn.Module]:
+    """Yield the modules in the outermost ModuleLists of a network."""
+    for child in network.children():
+        if isinstance(child, nn.ModuleList):
+            yield from child
+        else:
+            yield from blocks(child)
+
+
+class Checkpointed(nn.Module):
+    """A block that keeps its inputs for the backward pass, and its buffers, which the second pass must not change."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        plain = super().forward
+        if not torch.is_grad_enabled() or is_differentiated_twice():
+            return plain(*args, **kwargs)
+        before = {name: buffer.clone() for name, buffer in self.named_buffers()}
+
+        def contexts() -> tuple[Any, Any]:
+            return nullcontext(), buffers_of(self, before)
+
+        return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)
+
+
+@functools.cache
+def checkpointed(kind: type[nn.Module]) -> type[nn.Module]:
+    """Return the subclass of a block's class that is checkpointed."""
+    return type(f"Checkpointed{kind.__name__}", (Checkpointed, kind), {})
+
+
+@contextmanager
+def buffers_of(block: nn.Module, before: dict[str, Tensor]) -> Iterator[None]:
+    """A context in which a block's buffers are those of its first pass.
+
+    The statistics of BatchNorm and the vectors of spectral normalization would otherwise be updated twice.
+    """
+    owners = [(block.get_submodule(name.rpartition(".")[0]), name) for name in before]
+    now = {name: owner._buffers[name.rpartition(".")[2]] for owner, name in owners}
+    try:
+        for owner, name in owners:
+            owner._buffers[name.rpartition(".")[2]] = before[name].clone()
+        yield
+    finally:
+        for owner, name in owners:
+            owner._buffers[name.rpartition(".")[2]] = now[name]

@@ -1,0 +1,168 @@
+"""What a training step needs of a GPU's memory, and how it is divided to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import torch
+from lightning import Trainer
+from torch import Tensor
+
+from gan.common.errors import UserError, at_least, to_line
+from gan.common.output import print_line
+from gan.training.micro_batches import choose_micro_batch, images_together, predict
+from gan.training.rehearsal import Need, rehearse
+
+GIB = 2**30
+USABLE = 0.9  # of a GPU's memory: kernels need workspaces, and allocation leaves gaps
+PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+IMAGE_COPIES = 9  # bytes per value of an image outside of the forward passes: uint8, real and generated in fp32
+
+
+@dataclass(frozen=True)
+class Division:
+    """How a step is divided; settled at the start of a run, kept when it is resumed.
+
+    Attributes:
+        micro_batch: images per forward pass on a device; None: the batch.
+        checkpoint_blocks: whether the backward pass computes activations again.
+        needed: estimated bytes of a step on a device; None: not estimated.
+    """
+
+    micro_batch: int | None = None
+    checkpoint_blocks: bool = False
+    needed: int | None = None
+
+    @classmethod
+    def load(cls, state: Any) -> Division:
+        """The division that a checkpoint has stored; raise UserError if it is not one."""
+        state = state or {}  # of a checkpoint of an older version
+        micro_batch, needed = state.get("micro_batch"), state.get("needed")
+        return cls(
+            None if micro_batch is None else at_least("the checkpoint's micro_batch", micro_batch, 1),
+            bool(state.get("checkpoint_blocks")),
+            None if needed is None else at_least("the checkpoint's needed memory", needed, 1),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def with_options(self, micro_batch: int | None, checkpoint_blocks: bool | None) -> Division:
+        """The division with the options that are not None in place of what was chosen."""
+        size = self.micro_batch if micro_batch is None else micro_batch
+        checkpointed = self.checkpoint_blocks if checkpoint_blocks is None else checkpoint_blocks
+        same = (size, checkpointed) == (self.micro_batch, self.checkpoint_blocks)
+        return Division(size, checkpointed, self.needed if same else None)
+
+    def describe(self, batch: int) -> str:
+        """`about 9.8 GiB per GPU (batch 64 in micro-batches of 16)`.
+
+        Args:
+            batch: images per batch on a device.
+        """
+        divided = self.micro_batch is not None and self.micro_batch < batch
+        images = f"batch {batch}" + (f" in micro-batches of {self.micro_batch}" if divided else "")
+        images += ", blocks checkpointed" if self.checkpoint_blocks else ""
+        return f"about {(self.needed or 0) / GIB:.1f} GiB per GPU ({images})"
+
+
+def settle(model: Any, data: Any, trainer: Trainer) -> None:
+    """Set `model.division` of a new run on a CUDA device, and print what a step needs; elsewhere do nothing."""
+    device = trainer.strategy.root_device
+    if device.type != "cuda":
+        return
+    n = data.batch_size // trainer.world_size
+    memory = USABLE * torch.cuda.get_device_properties(device).total_memory
+    buckets = sum(p.nbytes for p in model.parameters() if p.requires_grad) * (trainer.world_size > 1)  # of DDP
+    try:
+        found = divide(model, example(model, data, n), device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
+    except UserError:
+        raise
+    except Exception as error:  # a part of the user's own may need the values of tensors
+        print_line(f"memory: could not be estimated ({to_line(error)}); model.micro_batch limits what a step needs")
+        return
+    model.division = replace(found, needed=(found.needed or 0) + buckets)
+    print_line(f"memory: {model.division.describe(n)}")
+    if (found.needed or 0) + buckets > memory:
+        print_line(f"memory: this is more than 90 % of {device}'s; use a smaller data.batch_size, data.size or width")
+
+
+def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
+    """A batch of n images of a data module on the meta device; only its shapes are right."""
+    images = torch.empty(n, data.channels, *data.size, dtype=torch.uint8, device="meta")
+    if hasattr(data, "inputs"):
+        return {"a": images, "b": images}
+    label = {"label": torch.empty(n, dtype=torch.int64, device="meta")} if len(model.class_counts) else {}
+    return {"image": images, **label}
+
+
+def divide(
+    model: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None, memory: float
+) -> Division:
+    """The division that fits into `memory` bytes and costs the least time; the smallest one if none fits.
+
+    Options of the model that are not None stay. Micro-batches are preferred to checkpointing of blocks.
+
+    Args:
+        batch: see `rehearse`.
+    """
+    n = images_in(batch)
+    together = images_together(model.generator, model.discriminator) if model.micro_batch is None else None
+    found = []
+    for checkpointed in allowed_checkpointing(model):
+        need = estimate(model, batch, device, precision, model.micro_batch, checkpointed)
+        found.append(Division(model.micro_batch, checkpointed, need.peak))
+        guess = choose_micro_batch(need, n, memory, n, together)
+        if need.peak > memory and guess is not None:  # the guess is too small: whole batches share a forward pass
+            need = estimate(model, batch, device, precision, guess, checkpointed)
+            size = choose_micro_batch(need, guess, memory, n, together) or guess
+            found.append(Division(size, checkpointed, round(predict(need, guess, size))))
+        if (found[-1].needed or 0) <= memory:
+            return found[-1]
+    return min(found, key=lambda division: division.needed or 0)
+
+
+def allowed_checkpointing(model: Any) -> list[bool]:
+    """The values of checkpoint_blocks that the options allow; the fastest first."""
+    if model.checkpoint_blocks is not None:
+        return [model.checkpoint_blocks]
+    return [False, True] if model.compile_with is None else [False]
+
+
+def estimate(
+    model: Any,
+    batch: Mapping[str, Tensor],
+    device: torch.device,
+    precision: torch.dtype | None,
+    micro_batch: int | None = None,
+    checkpointed: bool = False,
+) -> Need:
+    """What a step needs. Of a batch in micro-batches two are rehearsed, since the others need the same."""
+    n = images_in(batch)
+    part = n if micro_batch is None else min(n, 2 * micro_batch)
+    first = {name: values[:part] for name, values in batch.items()}
+    need = rehearse(model, first, device, precision, micro_batch, checkpointed)
+    others = IMAGE_COPIES * sum(values[part:].numel() for values in batch.values())
+    return Need(need.resident + others, need.peak + others)
+
+
+def images_in(batch: Mapping[str, Tensor]) -> int:
+    return len(next(iter(batch.values())))
+
+
+def out_of_memory(model: Any, batch: int) -> UserError:
+    """The error for a step that did not fit into a GPU's memory.
+
+    Args:
+        batch: images per batch on a device.
+    """
+    division: Division = model.division
+    estimated = f" A step needs {division.describe(batch)} by estimate." if division.needed else ""
+    smaller_batch = max(1, (division.micro_batch or batch) // 2)
+    return UserError(
+        f"the GPU is out of memory.{estimated} Use model.micro_batch={smaller_batch} (without BatchNorm), "
+        "model.checkpoint_blocks=true, or a smaller data.batch_size, data.size or width of the networks; "
+        "add resume_force=true to resume with them"
+    )

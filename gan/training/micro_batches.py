@@ -1,0 +1,42 @@
+"""How many images a device processes at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from gan.training.rehearsal import Need
+
+
+def images_together(*networks: nn.Module) -> int | None:
+    """Return the number that micro-batches must be multiples of; None if a layer uses the whole batch.
+
+    BatchNorm uses the whole batch. Other networks say so by their member `images_together`.
+    """
+    modules: list[Any] = [module for network in networks for module in network.modules()]
+    if any(isinstance(module, _BatchNorm) for module in modules):
+        return None
+    return math.lcm(*(getattr(module, "images_together", 1) for module in modules))
+
+
+def choose_micro_batch(need: Need, images: int, memory: float, batch: int, together: int | None) -> int | None:
+    """Return the largest micro-batch that fits, or the smallest possible one; None if the batch cannot be divided.
+
+    Args:
+        need: bytes of a step in micro-batches of `images`.
+        memory: bytes that may be used.
+        batch: images per batch on this device; micro-batches are divisors of it.
+        together: micro-batches are multiples of it; None: no layer allows micro-batches.
+    """
+    if together is None:
+        return None
+    sizes = [size for size in range(together, batch, together) if batch % size == 0]
+    return max((size for size in sizes if predict(need, images, size) <= memory), default=min(sizes, default=None))
+
+
+def predict(need: Need, images: int, size: int) -> float:
+    """Return the bytes of a step in micro-batches of `size`: those beyond the resident ones are proportional to it."""
+    return need.resident + (need.peak - need.resident) / images * size

@@ -1,0 +1,137 @@
+"""A training step on fake tensors, which have shapes and no values. It shows what memory the step needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim import Optimizer
+
+from gan.augment import warp
+from gan.common.live_bytes import LiveBytes
+from gan.networks.checkpointing import checkpoint_blocks
+from gan.training.loss_log import LossLog
+
+# Every term of a loss is due at this batch: it is a multiple of the intervals 1, 4 and 16, and the generator is updated
+# after it with n_critic 1 and 5.
+BATCH = 64
+
+
+class Need(NamedTuple):
+    """Bytes of a device's tensors."""
+
+    resident: int  # weights, gradients, optimizers' state and EMA
+    peak: int  # the most at any time of a step, with those
+
+
+def rehearse(
+    model: Any,
+    batch: Mapping[str, Tensor],
+    device: torch.device,
+    precision: torch.dtype | None,
+    micro_batch: int | None = None,
+    checkpointed: bool = False,
+) -> Need:
+    """Return what the tensors of a GAN take before and during a step.
+
+    Every lazy penalty is due. Workspaces of kernels are not counted.
+
+    Args:
+        model: stays unchanged. Its parameters can be on any device.
+        batch: what the data module returns for one device; only shapes matter.
+        device: where the step would run; with tensors of "cpu" it counts what a CPU would need.
+        precision: dtype of autocast; None: no autocast.
+        micro_batch: images per forward pass; None: the batch.
+        checkpointed: checkpoint the blocks of both networks.
+    """
+    warp.clear_matrices()  # so that no real tensor meets a fake one, and no fake one stays
+    try:
+        with torch.random.fork_rng(devices=[]), FakeTensorMode(), LiveBytes(device.type, fake=True) as count:
+            rehearsed = fake_copy(model, device)
+            images = {name: empty(value, device) for name, value in batch.items()}
+            rehearsed.batch_size = len(next(iter(images.values())))
+            rehearsed.micro_batch = micro_batch
+            if checkpointed:
+                checkpoint_blocks(rehearsed.generator)
+                checkpoint_blocks(rehearsed.discriminator)
+            optimizers = rehearsed.configure_optimizers()
+            allocate_state(optimizers)
+            resident = count.live
+            rehearsed._trainer = FakeTrainer(optimizers, BATCH)
+            autocast = nullcontext() if precision is None else torch.autocast(device.type, precision)
+            with autocast:
+                rehearsed.training_step(images, BATCH)
+            return Need(resident, count.peak)
+    finally:
+        warp.clear_matrices()
+
+
+def fake_copy(model: Any, device: torch.device) -> Any:
+    """Return a copy of a GAN whose parameters and buffers are fake tensors of the device. Takes place in fake mode."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(empty(parameter, device), parameter.requires_grad)
+    memo |= {id(buffer): empty(buffer, device) for buffer in model.buffers()}
+    log = model.__dict__["loss_log"]
+    memo[id(log)] = LossLog()
+    found = copy.deepcopy(model, memo)
+    found._device = device
+    found.log_interval = 2**62  # reading losses would wait for values
+    return found
+
+
+def empty(like: Tensor, device: torch.device) -> Tensor:
+    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=device)
+
+
+def allocate_state(optimizers: list[Optimizer]) -> None:
+    """Make optimizers allocate their state, as their first step does, and leave gradients behind, as each step does."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in filter(lambda each: each.requires_grad, group["params"]):
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+
+
+class FakeTrainer(SimpleNamespace):
+    """What a training step asks of Lightning's Trainer, on one device.
+
+    Args:
+        batch: number of batches before this one.
+    """
+
+    def __init__(self, optimizers: list[Optimizer], batch: int) -> None:
+        super().__init__(
+            optimizers=optimizers,
+            strategy=FakeStrategy(optimizers),
+            global_step=batch,
+            world_size=1,
+            global_rank=0,
+            loggers=[],
+            precision_plugin=None,
+        )
+
+
+class FakeStrategy:
+    """What a training step asks of Lightning's Strategy, on one device."""
+
+    def __init__(self, optimizers: list[Optimizer]) -> None:
+        make: Any = LightningOptimizer._to_lightning_optimizer
+        self._lightning_optimizers = [make(optimizer, self) for optimizer in optimizers]
+
+    def backward(self, loss: Tensor, *_: Any) -> None:
+        loss.backward()
+
+    def optimizer_step(self, optimizer: Optimizer, closure: Any, **_: Any) -> None:
+        closure()
+        optimizer.step()
+
+    def all_gather(self, tensor: Tensor, **_: Any) -> Tensor:
+        return tensor

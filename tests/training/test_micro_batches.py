@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from gan.networks import dcgan, r3gan, stylegan2
+from gan.training.micro_batches import choose_micro_batch, images_together
+from gan.training.rehearsal import Need
+
+GIB = 2**30
+SIZE = (16, 16)
+
+
+def test_layers_that_use_several_images_say_so() -> None:
+    blocks = r3gan.Generator(SIZE, width=16), r3gan.Discriminator(SIZE, width=16)
+    assert images_together(*blocks) == 1
+    assert images_together(blocks[0], stylegan2.Discriminator(SIZE, width=4)) == 4
+    assert images_together(blocks[0], stylegan2.Discriminator(SIZE, width=4, mbstd_group_size=1)) == 1
+    assert images_together(blocks[0], dcgan.Discriminator(SIZE, width=4)) is None
+    assert images_together(blocks[0], dcgan.Discriminator(SIZE, width=4, norm="spectral")) == 1
+    sixes = nn.Identity()
+    sixes.images_together = 6  # type: ignore[assignment]
+    assert images_together(stylegan2.Discriminator(SIZE, width=4), sixes) == 12
+
+
+@pytest.mark.parametrize(
+    ("gib_per_image", "together", "expected"),
+    [(0.7, 4, 32), (1.4, 4, 16), (4.0, 1, 4), (4.0, 4, 4), (8.0, 4, 4), (8.0, 1, 2), (30.0, 1, 1), (0.1, None, None)],
+)
+def test_largest_divisor_that_fits_24_gib(gib_per_image: float, together: int | None, expected: int | None) -> None:
+    need = Need(GIB, round((1 + 8 * gib_per_image) * GIB))
+    assert choose_micro_batch(need, 8, 24 * GIB, 64, together) == expected
+
+
+def test_a_batch_that_cannot_be_divided() -> None:
+    need = Need(GIB, 100 * GIB)
+    assert choose_micro_batch(need, 6, 24 * GIB, 6, 4) is None
+    assert choose_micro_batch(need, 4, 24 * GIB, 4, 4) is None
+    assert choose_micro_batch(need, 1, 24 * GIB, 1, 1) is None
+    assert choose_micro_batch(need, 12, 70 * GIB, 12, 4) == 4
