@@ -79,6 +79,8 @@ def fake_copy(model: Any, device: torch.device) -> Any:
     for parameter in model.parameters():
         memo[id(parameter)] = nn.Parameter(empty(parameter, device), parameter.requires_grad)
     memo |= {id(buffer): empty(buffer, device) for buffer in model.buffers()}
+    for module in model.modules():  # copying a generator of random numbers would copy its state, a real tensor
+        memo |= {id(value): torch.Generator() for value in vars(module).values() if isinstance(value, torch.Generator)}
     log = model.__dict__["loss_log"]
     memo[id(log)] = LossLog()
     found = copy.deepcopy(model, memo)
