@@ -274,7 +274,13 @@ class CycleStep(TranslationStep):
     """A step of one direction; `other` is that of the other direction (CycleGAN)."""
 
     pool: Any = None  # generated images that the discriminator sees again
-    other: CycleStep = field(init=False, repr=False)
+    get_other: Callable[[], Any] = field(init=False, repr=False)  # set by `connect`
+
+    @property
+    def other(self) -> CycleStep:
+        """The step of the other direction."""
+        step: CycleStep = self.get_other()
+        return step
 
     def generate(self) -> None:
         """Translate in both directions."""
@@ -296,4 +302,4 @@ class CycleStep(TranslationStep):
 
 def connect(a2b: CycleStep, b2a: CycleStep) -> None:
     """Link the steps of the two directions. A cycle of references would keep the images of a batch for many batches."""
-    a2b.other, b2a.other = b2a, weakref.proxy(a2b)
+    a2b.get_other, b2a.get_other = lambda: b2a, weakref.ref(a2b)
