@@ -298,8 +298,14 @@ class PairStep(TranslationStep):
 class CycleStep(TranslationStep):
     """A step of one direction. `other` is the step of the other direction (CycleGAN)."""
 
-    pool: Any = None  # pool of earlier generated images, for the discriminator
-    other: CycleStep = field(init=False, repr=False)
+    pool: Any = None  # generated images that the discriminator sees again
+    get_other: Callable[[], Any] = field(init=False, repr=False)  # set by `connect`
+
+    @property
+    def other(self) -> CycleStep:
+        """The step of the other direction."""
+        step: CycleStep = self.get_other()
+        return step
 
     def generate(self) -> None:
         """Translate in both directions."""
@@ -321,4 +327,4 @@ class CycleStep(TranslationStep):
 
 def connect(a2b: CycleStep, b2a: CycleStep) -> None:
     """Link the steps of the two directions. A cycle of references would keep the images of a batch for many batches."""
-    a2b.other, b2a.other = b2a, weakref.proxy(a2b)
+    a2b.get_other, b2a.get_other = lambda: b2a, weakref.ref(a2b)

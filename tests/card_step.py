@@ -1,0 +1,144 @@
+"""Training steps on a GPU that is not there: what waits for the device, what is elsewhere, and how many kernels run.
+
+    python -m tests.card_step [--size 64] [--fault NAME] [RECIPE[,OPTION ...] ...]
+
+Prints a JSON object per variant. Run it in a process of its own: it registers a device. Steps are those of
+`tests.fake_step`: at the widths and the batch of a GPU, in bf16, with all lazy terms due. The first step fills caches
+and is not watched.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from gan.augment import warp
+from gan.training import rehearsal
+from gan.training.memory import Division
+from gan.training.module import GAN
+from tests.fake_step import build, made_up_device
+
+ROOT = f"{Path(__file__).parents[1]}/"
+aten = torch.ops.aten
+SCALARS = (aten._local_scalar_dense,)
+WAITS = (*SCALARS, aten.nonzero, aten.masked_select, aten.equal, aten._unique2)  # their results need a value
+COPIES = (aten._to_copy, aten.copy_)
+
+
+class Watch(TorchDispatchMode):
+    """Notes what a step does with tensors of a device.
+
+    Attributes:
+        waits: operations for which the host waits, with the line of gan/ or tests/ that called them.
+        elsewhere: operations that make a tensor of more than one value on another device, such as the CPU.
+        kernels: number of calls by operation.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+        self.waits: Counter[str] = Counter()
+        self.elsewhere: Counter[str] = Counter()
+        self.kernels: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        op, given = func.overloadpacket, [*filter(self.is_here, tree_leaves((args, kwargs)))]
+        out = 0 if op in SCALARS else func(*args, **(kwargs or {}))
+        made = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
+        here = any(map(self.is_here, made))
+        copied = op in COPIES and not (kwargs or {}).get("non_blocking") and self.crosses(op, args, out)
+        if copied or (op in WAITS and given):
+            self.waits[place(op)] += 1
+        if not here and any(leaf.numel() > 1 for leaf in made):
+            self.elsewhere[place(op)] += 1
+        if given or here:
+            self.kernels[op.__name__] += 1
+        return out
+
+    def is_here(self, leaf: Any) -> bool:
+        return isinstance(leaf, Tensor) and leaf.device.type == self.device.type
+
+    def crosses(self, op: Any, args: Any, out: Tensor) -> bool:
+        """Return whether a copy is from one device to another."""
+        source = args[1] if op is aten.copy_ else args[0]
+        return self.is_here(source) != self.is_here(out)
+
+
+def place(op: Any) -> str:
+    """Return the operation, and the innermost line of this project that called it."""
+    frames = [f for f in traceback.extract_stack() if f.filename.startswith(ROOT) and f.filename != __file__]
+    caller = frames[-1] if frames else traceback.extract_stack()[0]
+    return f"{op.__name__} at {caller.filename.removeprefix(ROOT)}:{caller.lineno}"
+
+
+def watched_step(module: Any, batch: dict[str, Tensor], division: Division | None = None) -> dict[str, Any]:
+    """Return what a step does that is not the first."""
+    division = division or Division()
+    warp.clear_matrices()
+    with made_up_device() as device, torch.random.fork_rng(devices=[]), FakeTensorMode():
+        rehearsed = rehearsal.fake_copy(module, device)
+        images = {name: rehearsal.empty(value, device) for name, value in batch.items()}
+        rehearsed.batch_size = len(next(iter(images.values())))
+        rehearsed.micro_batch = division.micro_batch
+        optimizers = rehearsed.configure_optimizers()
+        for number in (rehearsal.BATCH, rehearsal.BATCH):
+            rehearsed._trainer = rehearsal.FakeTrainer(optimizers, number)
+            with Watch(device) as watch, torch.autocast(device.type, torch.bfloat16):
+                rehearsed.training_step(images, number)
+    warp.clear_matrices()
+    names = ("convolution", "convolution_backward")
+    return {
+        "waits": dict(watch.waits),
+        "elsewhere": dict(watch.elsewhere),
+        "convolutions": sum(watch.kernels[name] for name in names),
+        "kernels": sum(watch.kernels.values()),
+    }
+
+
+def faulty(fault: Callable[[Any], Any]) -> Any:
+    """Return a discriminator's loss that does something that is wrong on a GPU."""
+    original = GAN.discriminator_loss
+
+    def discriminator_loss(self: Any, step: Any) -> dict[str, Tensor]:
+        fault(step)
+        return original(self, step)
+
+    return mock.patch.object(GAN, "discriminator_loss", discriminator_loss)
+
+
+FAULTS: dict[str, Callable[[Any], Any]] = {
+    "item": lambda step: step.real.mean().item(),
+    "branch": lambda step: bool(step.real.mean() > 0),
+    "cpu": lambda step: step.real.cpu(),
+    "other device": lambda step: step.real.mean() + torch.ones(3).mean(),
+    "copy in each step": lambda step: torch.tensor([0.5, 2.0], device=step.real.device),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("variants", nargs="+")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--fault", choices=FAULTS)
+    given = parser.parse_args()
+    for variant in given.variants:
+        recipe, *options = variant.split(",,")
+        module, batch = build(recipe, given.size, *options)
+        with faulty(FAULTS[given.fault]) if given.fault else mock.patch.object(GAN, "unused", None, create=True):
+            print(json.dumps({"variant": variant, **watched_step(module, batch)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
