@@ -1,10 +1,10 @@
 """Training steps on a GPU that is not there: what waits for the device, what is elsewhere, and how many kernels run.
 
-    python -m tests.card_step [--size 64] [--fault NAME] [RECIPE[,OPTION ...] ...]
+    python -m tests.card_step [--size 64] [--faults] VARIANT ...
 
-Prints a JSON object per variant. Run it in a process of its own: it registers a device. Steps are those of
-`tests.fake_step`: at the widths and the batch of a GPU, in bf16, with all lazy terms due. The first step fills caches
-and is not watched.
+Prints a JSON object per variant, such as `dcgan` or "dcgan penalty=[r1]". Run it in a process of its own: it registers a
+device. Steps are those of `tests.fake_step`: at the widths and the batch of a GPU, in bf16, with all lazy terms due. The
+first step fills caches and is not watched.
 """
 
 from __future__ import annotations
@@ -98,17 +98,17 @@ def watched_step(module: Any, batch: dict[str, Tensor], division: Division | Non
             with Watch(device) as watch, torch.autocast(device.type, torch.bfloat16):
                 rehearsed.training_step(images, number)
     warp.clear_matrices()
-    names = ("convolution", "convolution_backward")
     return {
         "waits": dict(watch.waits),
         "elsewhere": dict(watch.elsewhere),
-        "convolutions": sum(watch.kernels[name] for name in names),
+        "convolutions": watch.kernels["convolution"],
+        "convolution_backwards": watch.kernels["convolution_backward"],
         "kernels": sum(watch.kernels.values()),
     }
 
 
 def faulty(fault: Callable[[Any], Any]) -> Any:
-    """Return a discriminator's loss that does something that is wrong on a GPU."""
+    """Return a context in which the discriminator's loss also calls `fault` with the step."""
     original = GAN.discriminator_loss
 
     def discriminator_loss(self: Any, step: Any) -> dict[str, Tensor]:
@@ -123,21 +123,23 @@ FAULTS: dict[str, Callable[[Any], Any]] = {
     "branch": lambda step: bool(step.real.mean() > 0),
     "cpu": lambda step: step.real.cpu(),
     "other device": lambda step: step.real.mean() + torch.ones(3).mean(),
-    "copy in each step": lambda step: torch.tensor([0.5, 2.0], device=step.real.device),
+    "copy in each step": lambda step: torch.zeros(()).to(step.real.device),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("variants", nargs="+")
+    parser.add_argument("variants", nargs="+", help="RECIPE, or 'RECIPE OPTION ...' as one argument")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--fault", choices=FAULTS)
+    parser.add_argument("--faults", action="store_true", help="the first variant with each fault of FAULTS")
     given = parser.parse_args()
     for variant in given.variants:
-        recipe, *options = variant.split(",,")
+        recipe, *options = variant.split()
         module, batch = build(recipe, given.size, *options)
-        with faulty(FAULTS[given.fault]) if given.fault else mock.patch.object(GAN, "unused", None, create=True):
-            print(json.dumps({"variant": variant, **watched_step(module, batch)}), flush=True)
+        for name, fault in FAULTS.items() if given.faults else [(None, lambda step: None)]:
+            with faulty(fault):
+                found = watched_step(module, batch)
+            print(json.dumps({"variant": name or variant, **found}), flush=True)
 
 
 if __name__ == "__main__":
