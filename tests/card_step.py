@@ -2,9 +2,9 @@
 
     python -m tests.card_step [--size 64] [--faults] VARIANT ...
 
-Prints a JSON object per variant, such as `dcgan` or "dcgan penalty=[r1]". Run it in a process of its own: it registers a
-device. Steps are those of `tests.fake_step`: at the widths and the batch of a GPU, in bf16, with all lazy terms due. The
-first step fills caches and is not watched.
+Prints a JSON object per variant, such as `dcgan` or "dcgan penalty=[r1]". Run it in a process of its own, because it
+registers a device. Steps are those of `tests.fake_step`: at the widths and the batch of a GPU, in bf16, with all lazy
+terms due. The first step fills caches and is not watched.
 """
 
 from __future__ import annotations
