@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 from gan.networks.second_derivatives import is_differentiated_twice
@@ -43,10 +44,11 @@ class Checkpointed(nn.Module):
         plain = super().forward
         if not torch.is_grad_enabled() or is_differentiated_twice():
             return plain(*args, **kwargs)
+        weights = parametrized_weights(self)
         before = {name: buffer.clone() for name, buffer in self.named_buffers()}
 
         def contexts() -> tuple[Any, Any]:
-            return nullcontext(), buffers_of(self, before)
+            return cached_weights(weights), first_pass(self, before, weights)
 
         return checkpoint(plain, *args, use_reentrant=False, context_fn=contexts, **kwargs)
 
@@ -57,18 +59,40 @@ def checkpointed(kind: type[nn.Module]) -> type[nn.Module]:
     return type(f"Checkpointed{kind.__name__}", (Checkpointed, kind), {})
 
 
-@contextmanager
-def buffers_of(block: nn.Module, before: dict[str, Tensor]) -> Iterator[None]:
-    """A context in which a block's buffers are those of its first pass.
+Weights = dict[tuple[int, str], Tensor | None]  # an entry of torch's cache of parametrized weights
 
-    The statistics of BatchNorm and the vectors of spectral normalization would otherwise be updated twice.
+
+def parametrized_weights(block: nn.Module) -> Weights:
+    """Return the cache of parametrized weights, for example by spectral normalization, with those of the block."""
+    with parametrize.cached():
+        for module in block.modules():
+            if parametrize.is_parametrized(module):
+                for name in module.parametrizations:  # type: ignore[union-attr]
+                    getattr(module, name)
+        return dict(parametrize._cache)
+
+
+@contextmanager
+def cached_weights(weights: Weights) -> Iterator[None]:
+    """A context in which parametrized weights have these values, so that both passes of a block use the same ones."""
+    with parametrize.cached():
+        parametrize._cache.update(weights)
+        yield
+
+
+@contextmanager
+def first_pass(block: nn.Module, before: dict[str, Tensor], weights: Weights) -> Iterator[None]:
+    """A context in which a block's buffers and parametrized weights are those of its first pass.
+
+    The statistics of BatchNorm would otherwise be updated twice.
     """
     owners = [(block.get_submodule(name.rpartition(".")[0]), name) for name in before]
     now = {name: owner._buffers[name.rpartition(".")[2]] for owner, name in owners}
     try:
         for owner, name in owners:
             owner._buffers[name.rpartition(".")[2]] = before[name].clone()
-        yield
+        with cached_weights(weights):
+            yield
     finally:
         for owner, name in owners:
             owner._buffers[name.rpartition(".")[2]] = now[name]
