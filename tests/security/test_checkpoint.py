@@ -153,7 +153,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "width a text": (generator(width="4"), "cannot be built"),
     "width none": (generator(width=None, size=None), "cannot be built"),
     "width a list": (generator(width=[4] * 1000), "1,000 values"),
-    "width nested lists": (generator(width=[[4]]), "neither a number"),
+    "width nested lists": (generator(width=[[4]]), "is not a number, a text or a list"),
     "latent a billion": (generator(latent_dim=10**9), "out of range"),
     "size a billion": (generator(size=[10**9, 10**9]), "out of range"),
     "size large": (generator(size=[32768, 32768]), ""),
