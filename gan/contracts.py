@@ -27,8 +27,8 @@ class Generator(Protocol):
     classes: int                 number of classes; 0 or missing for an unconditional generator
     latent_weights()             list of weights (outputs, latent_dim) that are applied to the latent (for SeFa)
     synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
-    small_output: bool           generator(z, label, small=True) returns the images and a second, smaller output, which
-                                 a discriminator with `small_input` is trained on
+    small_output: bool           generator(z, label, small=True) also returns smaller images, a second output; a
+                                 discriminator with `small_input` takes them
     """
 
     latent_dim: int
@@ -71,9 +71,9 @@ class Discriminator(Protocol):
     features(x)                                list of the activations of its layers
     head: str | None                           name of a special last layer, which a loss may require
     auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
-    small_input: bool                          discriminator(x, label, small) also takes a generator's smaller output
-    images_together: int                       number of images that a layer compares with each other; micro-batches are
-                                               multiples of it; missing: 1; not needed for BatchNorm
+    small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
+    images_together: int                       number of images that a layer combines; micro-batches are multiples of
+                                               it; 1 if missing; not needed for BatchNorm
     """
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
@@ -109,7 +109,8 @@ class Penalty(Protocol):
     Optional member:
 
     needs_pairs: bool                   whether it compares a translation with its ground truth
-    differentiates: "real" | "fake"     the images at which it differentiates D; it takes the pass from `Step.passes`
+    differentiates: "real" | "fake"     the images with respect to which it differentiates D; `Step.passes` may
+                                        contain their forward pass
     """
 
     network: Literal["generator", "discriminator"]
@@ -218,7 +219,7 @@ class Step:
     augmented: Callable[[Tensor], Tensor]  # applied to real and generated images in the same way
     real_logits: Any = None
     fake_logits: Any = None
-    passes: dict[str, tuple[Tensor, Any]] = field(default_factory=dict)  # "real", "fake": images, and their logits
+    passes: dict[str, tuple[Tensor, Any]] = field(default_factory=dict)  # "real" or "fake": images and their logits
 
     def generate(self) -> None:
         """Generate images and set `fake` to them."""
@@ -229,7 +230,7 @@ class Step:
         return self.discriminator(self.augmented(x), self.label)
 
     def critic_of_fakes(self, fake: Tensor) -> Any:
-        """Return D(augment(fake)) for generated images: `self.fake`, or those that the discriminator is trained on."""
+        """Return D(augment(fake)). `fake` is `self.fake`, or the images on which the discriminator is trained."""
         return self.critic(fake)
 
     def split(self, size: int | None) -> list[Self]:
@@ -251,7 +252,7 @@ class LatentStep(Step):
     """A step of a generator that maps latents to images."""
 
     z: Tensor  # (N, latent_dim)
-    fake_small: Tensor | None = None  # the generator's smaller output, if both networks have one
+    fake_small: Tensor | None = None  # the generator's smaller images, if both networks support them
 
     def generate(self) -> None:
         if getattr(self.generator, "small_output", False) and getattr(self.discriminator, "small_input", False):
@@ -260,7 +261,7 @@ class LatentStep(Step):
             self.fake = self.generator(self.z, self.label)
 
     def critic_of_fakes(self, fake: Tensor) -> Any:
-        """Return D(augment(fake)). D also takes the smaller output, with the same augmentation, if there is one."""
+        """Return D(augment(fake)). If there are smaller images, D also takes them, with the same augmentation."""
         if self.fake_small is None:
             return self.critic(fake)
         small = self.fake_small if fake.requires_grad else self.fake_small.detach()
@@ -298,8 +299,8 @@ class PairStep(TranslationStep):
 class CycleStep(TranslationStep):
     """A step of one direction. `other` is the step of the other direction (CycleGAN)."""
 
-    pool: Any = None  # generated images that the discriminator sees again
-    get_other: Callable[[], Any] = field(init=False, repr=False)  # set by `connect`
+    pool: Any = None  # pool of earlier generated images, for the discriminator
+    get_other: Callable[[], Any] = field(init=False, repr=False)  # returns the other step; set by `connect`
 
     @property
     def other(self) -> CycleStep:
@@ -326,5 +327,8 @@ class CycleStep(TranslationStep):
 
 
 def connect(a2b: CycleStep, b2a: CycleStep) -> None:
-    """Link the steps of the two directions. A cycle of references would keep the images of a batch for many batches."""
+    """Link the steps of the two directions.
+
+    One reference is weak. A reference cycle would keep the images of a batch until the next garbage collection.
+    """
     a2b.get_other, b2a.get_other = lambda: b2a, weakref.ref(a2b)

@@ -1,10 +1,10 @@
-"""Training steps on a GPU that is not there: what waits for the device, what is elsewhere, and how many kernels run.
+"""Run training steps on a simulated GPU. Report waits for the device, tensors elsewhere and counts of operations.
 
     python -m tests.card_step [--size 64] [--faults] VARIANT ...
 
-Prints a JSON object per variant, such as `dcgan` or "dcgan penalty=[r1]". Run it in a process of its own, because it
-registers a device. Steps are those of `tests.fake_step`: at the widths and the batch of a GPU, in bf16, with all lazy
-terms due. The first step fills caches and is not watched.
+Prints a JSON object per variant, such as `dcgan` or "dcgan penalty=[r1]". Run it in its own process, because it
+registers a device. As in `tests.fake_step`, widths and batch size are those of a GPU, the precision is bf16, and all
+lazy penalties are due. The first step fills caches; only the second is reported.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ from tests.fake_step import build, made_up_device
 ROOT = f"{Path(__file__).parents[1]}/"
 aten = torch.ops.aten
 SCALARS = (aten._local_scalar_dense,)
-WAITS = (*SCALARS, aten.nonzero, aten.masked_select, aten.equal, aten._unique2)  # their results need a value
+WAITS = (*SCALARS, aten.nonzero, aten.masked_select, aten.equal, aten._unique2)  # the host needs values for the result
 COPIES = (aten._to_copy, aten.copy_)
 
 
 class Watch(TorchDispatchMode):
-    """Notes what a step does with tensors of a device.
+    """Record the operations of a step on a device.
 
     Attributes:
-        waits: operations for which the host waits, with the line of gan/ or tests/ that called them.
-        elsewhere: operations that make a tensor of more than one value on another device, such as the CPU.
-        kernels: number of calls by operation.
+        waits: counts of operations for which the host waits, with the line of gan/ or tests/ that called them.
+        elsewhere: counts of operations that create a tensor with more than one value on another device.
+        kernels: number of calls of each operation.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -77,14 +77,14 @@ class Watch(TorchDispatchMode):
 
 
 def place(op: Any) -> str:
-    """Return the operation, and the innermost line of this project that called it."""
+    """Return the name of the operation, and the innermost line of this project that called it."""
     frames = [f for f in traceback.extract_stack() if f.filename.startswith(ROOT) and f.filename != __file__]
     caller = frames[-1] if frames else traceback.extract_stack()[0]
     return f"{op.__name__} at {caller.filename.removeprefix(ROOT)}:{caller.lineno}"
 
 
 def watched_step(module: Any, batch: dict[str, Tensor], division: Division | None = None) -> dict[str, Any]:
-    """Return what a step does that is not the first."""
+    """Return the report of the second of two steps."""
     division = division or Division()
     warp.clear_matrices()
     with made_up_device() as device, torch.random.fork_rng(devices=[]), FakeTensorMode():
@@ -131,7 +131,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("variants", nargs="+", help="RECIPE, or 'RECIPE OPTION ...' as one argument")
     parser.add_argument("--size", type=int, default=64)
-    parser.add_argument("--faults", action="store_true", help="the first variant with each fault of FAULTS")
+    parser.add_argument("--faults", action="store_true", help="run each variant with each fault of FAULTS")
     given = parser.parse_args()
     for variant in given.variants:
         recipe, *options = variant.split()

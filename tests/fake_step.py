@@ -1,8 +1,9 @@
-"""Counted memory of a recipe's training step on a GPU that is not there: a real step on fake tensors.
+"""Count the memory of a recipe's training step on a simulated GPU: a real step on fake tensors.
 
-    python -m tests.fake_step 64,128,256 [RECIPE ...]    a table of counted and estimated peaks in GiB, for 24 GiB
+    python -m tests.fake_step 64,128,256 [RECIPE ...]    print counted and estimated peaks in GiB, for a GPU with 24 GiB
 
-Widths, batch and precision are those of a machine with CUDA. Run it in a process of its own: it registers a device.
+Widths, batch size and precision are those of a machine with CUDA. Run it in its own process, because it registers a
+device.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def configuration(recipe: str, size: int, *options: str) -> Any:
 
 
 def build(recipe: str, size: int, *options: str) -> tuple[Any, dict[str, Tensor]]:
-    """Return a recipe's module and a batch; both without values."""
+    """Return a recipe's module and a batch, both on the meta device."""
     cfg = configuration(recipe, size, *options)
     with torch.device("meta"):
         images = torch.empty(cfg.data["batch_size"], cfg.data["channels"], size, size, dtype=torch.uint8)
@@ -47,7 +48,7 @@ def build(recipe: str, size: int, *options: str) -> tuple[Any, dict[str, Tensor]
 
 @contextmanager
 def made_up_device() -> Iterator[torch.device]:
-    """A context with the device that stands for CUDA."""
+    """A context with the device that simulates CUDA."""
     from tests.made_up_device import DEVICE, Generator  # registers the device
 
     with mock.patch("gan.training.randomness.random", lambda *_: Generator()):
@@ -61,13 +62,13 @@ def counted(module: Any, batch: dict[str, Tensor], division: Division) -> int:
 
 
 def divided(module: Any, batch: dict[str, Tensor], memory: float) -> Division:
-    """Return what a run on a GPU would choose."""
+    """Return the division that a run on a GPU with this memory would choose."""
     with made_up_device() as device:
         return divide(module, batch, device, torch.bfloat16, USABLE * memory)
 
 
 def row(recipe: str, size: int, memory: float) -> str:
-    """Return a line of the table in docs/benchmarks.md."""
+    """Return a row of the printed table."""
     module, batch = build(recipe, size)
     whole = counted(module, batch, Division())
     start = time.process_time()

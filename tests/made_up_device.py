@@ -1,4 +1,4 @@
-"""A made-up device "card", which stands for CUDA where torch has none: fake tensors, and the rules of CUDA's autocast.
+"""A device "card" that simulates CUDA on a machine without it, with fake tensors and the rules of CUDA's autocast.
 
 Importing this file registers the device for the whole process.
 """
@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_map
 
 NAME = "card"
 AUTOCAST = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastPrivateUse1)
-# Operations of the networks in the lists of aten/src/ATen/autocast_mode.h; all others take their inputs as they are.
+# Operations of our networks, by the lists of aten/src/ATen/autocast_mode.h. All others take their inputs unchanged.
 BF16 = "conv2d.default conv_transpose2d.input convolution.default linear.default matmul.default mm.default "
 BF16 += "bmm.default mv.default addmm.default"
 FP32 = "softplus.default rsqrt.default exp.default log.default sum.default sum.dim_IntList pow.Tensor_Scalar "
@@ -24,7 +24,7 @@ WIDEST = "grid_sampler.default bilinear.default dot.default vdot.default"
 
 
 class Backend(backend_registration._DummyBackendModule):
-    """What torch asks of a device's module, for autocast, random numbers and checkpointing."""
+    """The members of a device's module that torch uses for autocast, random numbers and checkpointing."""
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.bfloat16]
@@ -50,7 +50,7 @@ class Backend(backend_registration._DummyBackendModule):
 
 
 class Generator(torch.Generator):
-    """A generator of random numbers that says it belongs to the device."""
+    """A generator of random numbers whose `device` is the simulated device."""
 
     @property
     def device(self) -> torch.device:  # type: ignore[override]
@@ -61,7 +61,7 @@ class Generator(torch.Generator):
 
 
 def lowered(op: Any, dtype: torch.dtype) -> Any:
-    """Return the operation under autocast: inputs of the device in `dtype`."""
+    """Return the operation as under autocast, which casts inputs on the device to `dtype`."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         with torch._C._ExcludeDispatchKeyGuard(AUTOCAST):
@@ -75,7 +75,7 @@ def lowered(op: Any, dtype: torch.dtype) -> Any:
 
 
 def register() -> list[torch.library.Library]:
-    """Register the device and its autocast; return what must stay alive."""
+    """Register the device and its autocast; return the libraries, which must stay alive."""
     backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=Backend())
     fallback = torch.library.Library("_", "IMPL", "AutocastPrivateUse1")
     fallback.fallback(torch.library.fallthrough_kernel)

@@ -1,8 +1,8 @@
 """Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
 
-python -m tests.recipes FOLDER 2 RECIPE    train a recipe on two ranks, and save each rank's weights
-python -m tests.recipes golden [RECIPE]    write the golden files again, after a change that is meant to change losses;
-                                           of all recipes or of those named
+python -m tests.recipes FOLDER 2 RECIPE        train a recipe on two ranks, and save each rank's weights
+python -m tests.recipes golden [RECIPE ...]    write the golden files of these or all recipes again, after a change that
+                                               is meant to change losses
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""A training step on a GPU that is not there: no tensor is elsewhere, and the host never waits for the device.
+"""In a training step, all tensors are on the device, and the host never waits for it.
 
-`tests.card_step` runs the steps on fake tensors, in a process of its own.
+`tests.card_step` runs the steps on fake tensors of a simulated GPU, in its own process.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from tests.card_step import FAULTS
 from tests.conftest import ROOT, command
 from tests.recipes import RECIPES
 
-MAX_CONVOLUTIONS = 500  # forward convolutions of a step with all lazy terms; the largest is that of r3gan at 256 pixels
-PLAIN = "model.discriminator.norm=none"  # no BatchNorm, which gradient penalties refuse
+MAX_CONVOLUTIONS = 500  # forward convolutions of a step with all lazy penalties; r3gan at 256 pixels has the most
+PLAIN = "model.discriminator.norm=none"  # gradient penalties refuse BatchNorm
 PENALTIES = {
     "approximate_r1": PLAIN, "approximate_r2": PLAIN, "gradient_penalty": PLAIN, "lecam": "", "r1": PLAIN, "r2": PLAIN,
     "r1_lazy": PLAIN, "rotation": "",
@@ -42,7 +42,7 @@ def steps(*words: str) -> dict[str, dict[str, Any]]:
     return {report.pop("variant"): report for report in reports}
 
 
-def test_every_penalty_is_tried() -> None:
+def test_every_penalty_has_a_variant() -> None:
     files = {path.stem for path in (CONF / "penalty").glob("*.yaml")}
     assert files == {*PENALTIES, *OF_RECIPES, "identity"}
 
@@ -55,7 +55,7 @@ def test_faults_are_found(fault: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_step(variant: str) -> None:
+def test_a_step_stays_on_the_device(variant: str) -> None:
     found = steps(*VARIANTS)[variant]
     assert (found["waits"], found["elsewhere"]) == ({}, {})
     assert 0 < found["convolutions"] <= MAX_CONVOLUTIONS
@@ -63,7 +63,7 @@ def test_step(variant: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["r3gan", "stylegan2_ada"])
-def test_step_at_256_pixels(recipe: str) -> None:
+def test_a_step_at_256_pixels_stays_on_the_device(recipe: str) -> None:
     found = steps("--size", "256", "r3gan", "stylegan2_ada")[recipe]
     assert (found["waits"], found["elsewhere"]) == ({}, {})
     assert 0 < found["convolutions"] <= MAX_CONVOLUTIONS

@@ -17,8 +17,8 @@ class DiffAugment(nn.Module):
     """Augment images as in Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020,
     arXiv:2006.10738.
 
-    "color": brightness, saturation and contrast; "translation": by up to 1/8 of a side; "cutout": a rectangle of half
-    of each side, or of another fraction. The fill value is 0 (mid-gray) as in the paper, or transparent for
+    "color": brightness, saturation and contrast; "translation": by up to 1/8 of a side; "cutout": a rectangle that
+    covers half of each side, or another fraction. The fill value is 0 (mid-gray) as in the paper, or transparent for
     premultiplied RGBA, whose alpha "color" does not change.
 
     Args:
@@ -122,7 +122,7 @@ def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
 
 
 def _cutout_mask(side: int, u: Tensor, cell: int, fraction: float) -> Tensor:
-    """Return a mask (N, side): true within fraction * side / 2 of a random center, in whole cells."""
+    """Return a mask (N, side) that is true within fraction * side / 2 of a random center, in whole cells."""
     cells = side // cell
     center = cell * (u * cells).long().clamp_max(cells - 1)
     reach = int(fraction * side / 2) // cell * cell

@@ -70,7 +70,7 @@ def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
             row = 2 * pixel + tap - MARGIN + 2 * PADDING
             if 0 <= row < len(matrix) and not (zeros and inside != pixel):
                 matrix[row, inside] += np.float32(2**0.5 * weight)
-    return torch.tensor(matrix).to(device)  # cached on the device, since each copy would synchronize
+    return torch.tensor(matrix).to(device)  # cached on the device, because each copy would synchronize
 
 
 @functools.lru_cache(maxsize=16)
@@ -83,7 +83,7 @@ def _down(side: int, device: torch.device) -> Tensor:
 
 
 def clear_matrices() -> None:
-    """Clear the cached matrices, which belong to the device and the mode of their first use."""
+    """Clear the cached matrices. They are real or fake tensors, depending on the mode of the call that cached them."""
     _up.cache_clear()
     _down.cache_clear()
 

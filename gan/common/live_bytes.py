@@ -1,4 +1,4 @@
-"""Bytes of the tensors that are alive on a device: how much, and how much at most."""
+"""Count the bytes of the live tensors on a device, and their peak."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-SCALARS = (torch.ops.aten._local_scalar_dense.default,)  # a tensor's value becomes a number of Python
+SCALARS = (torch.ops.aten._local_scalar_dense.default,)  # returns the value of a tensor as a Python number
 
 
 class LiveBytes(TorchDispatchMode):
-    """A context that counts the storages which operations allocate on a device until they are freed.
+    """A context that counts the bytes of the storages that operations return on a device, until they are freed.
 
-    A storage counts once, however many views it has. Workspaces of kernels and fragmentation are not counted.
+    A storage counts once, even if several tensors share it. Workspaces of kernels and fragmentation are not counted.
 
     Args:
         device: type of the device, such as "cuda".
-        fake: the tensors have no values; each value that Python reads is 0.
+        fake: whether tensors are fake and have no values; then each value that Python reads is 0.
 
     Attributes:
-        live: bytes now.
-        peak: the most bytes at any time.
+        live: current number of bytes.
+        peak: largest number of bytes so far.
     """
 
     def __init__(self, device: str, fake: bool = False) -> None:
@@ -32,7 +32,7 @@ class LiveBytes(TorchDispatchMode):
         self.device = device
         self.fake = fake
         self.live = self.peak = 0
-        self.known: set[int] = set()  # addresses of the storages
+        self.known: set[int] = set()  # addresses of the live storages
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if self.fake and func in SCALARS:
@@ -44,7 +44,7 @@ class LiveBytes(TorchDispatchMode):
         return result
 
     def add(self, tensor: Tensor) -> None:
-        """Count a tensor's storage until it is freed, if it does not count already."""
+        """Count a tensor's storage until it is freed. Do nothing if it is counted already."""
         storage = tensor.untyped_storage()
         address, size = storage._cdata, storage.nbytes()
         if address in self.known:

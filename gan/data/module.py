@@ -32,7 +32,7 @@ from gan.data.sources.files import ImageFiles
 
 NUM_BUILTIN_IMAGES = 4096
 STORAGES = ("auto", "disk", "memory", "device")
-DEVICE_SHARE = 1 / 16  # largest fraction of a GPU's memory that storage="auto" uses
+DEVICE_SHARE = 1 / 16  # largest fraction of a GPU's memory that the pixels may take with storage="auto"
 MAX_LISTED = 50  # maximum number of unreadable files to print
 
 
@@ -56,7 +56,7 @@ class ImageDataModule(LightningDataModule):
             stay on the same side. None trains on all images.
         split_seed: seed of the split.
         storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device". "auto" is "device" on
-            a GPU if the pixels take at most 1/16 of its memory and there are no workers, otherwise "disk".
+            a GPU if the pixels take at most 1/16 of its memory and `num_workers` is 0, otherwise "disk".
         num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
         num_images: number of built-in images.
         classes: classes of built-in images, a subset of `retro.CLASSES`.
@@ -288,7 +288,7 @@ class Batches(IterableDataset[dict[str, Tensor]]):
             yield {"image": images, "label": self.labels[on_device]}
 
     def to_device(self, rows: Tensor) -> Tensor:
-        """Copy indices to the device of the pixels from pinned memory, so that the host does not wait for the copy."""
+        """Copy indices to the device of the pixels, from pinned memory, so that the host does not wait for the copy."""
         return (rows.pin_memory() if self.device.type == "cuda" else rows).to(self.device, non_blocking=True)
 
 

@@ -14,10 +14,10 @@ from gan.losses.hinge import Hinge
 class SoftHinge(Hinge):
     """Hinge loss whose margin is random for each logit, as in the official code of FastGAN (arXiv:2101.04775).
 
-    E relu(m - D(x)) + E relu(m + D(G(z))) with m from U(1 - noise, 1). Equation 2 of the paper has the margin 1.
+    E relu(m - D(x)) + E relu(m + D(G(z))) with m from U(1 - noise, 1). In equation 2 of the paper, the margin is 1.
 
     Args:
-        noise: largest distance of a margin from 1.
+        noise: largest difference between a margin and 1, in 0..1.
 
     Raises:
         UserError: the noise is out of range.

@@ -110,7 +110,7 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
 
 @contextmanager
 def exact_fp32(device: torch.device) -> Iterator[None]:
-    """A context without autocast and without TF32, so that scores do not depend on the settings of training."""
+    """A context that disables autocast and TF32, so that scores do not depend on the settings of training."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

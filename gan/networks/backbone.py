@@ -1,4 +1,4 @@
-"""Feature maps of the frozen ImageNet network behind the discriminators of Projected GAN."""
+"""Feature maps of a frozen ImageNet network, for the discriminators of Projected GAN."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from gan.common.errors import UserError
 from gan.networks.lite0 import pretrained
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
-CHANNELS = (24, 40, 112, 320)  # of their outputs
-STRIDES = (4, 8, 16, 32)
-MIN_RESOLUTION = 224  # of Lite0's training images
-CHECK = 8  # pixels per side of a square of the checkerboard behind transparent images
+CHANNELS = (24, 40, 112, 320)  # channels of the outputs of these blocks
+STRIDES = (4, 8, 16, 32)  # factors by which these outputs are smaller than the images
+MIN_RESOLUTION = 224  # size of Lite0's training images
+CHECK = 8  # side of a square of the checkerboard behind transparent images, in pixels
 
 
 class Backbone(nn.Module):
     """Images (N, C, H, W) -> features of EfficientNet-Lite0 (N, C_i, h, w), at 1/4, 1/8, 1/16 and 1/32 of the size.
 
-    Gray images are converted to RGB; premultiplied RGBA is placed on a checkerboard, which no opaque image resembles.
+    Gray images are converted to RGB. Premultiplied RGBA is placed on a checkerboard, which makes transparency visible.
 
     Args:
-        size: of the images.
-        resolution: size to which the shorter side is resampled, a multiple of 32; None: that of the images, but at
+        size: height and width of the images.
+        resolution: length to which the shorter side is resized, a multiple of 32; None: that of the images, but at
             least 224.
-        normalize: apply Lite0's own normalization, as its authors do; Projected GAN's code passes values in [-1, 1].
+        normalize: apply Lite0's own normalization. If False, pass values in [-1, 1], as in Projected GAN's code.
 
     Raises:
         UserError: the resolution is not a multiple of 32, or the package with Lite0's weights is not installed.

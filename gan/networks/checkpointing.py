@@ -1,4 +1,4 @@
-"""Checkpointing of blocks: the backward pass computes their activations again, so that the forward pass keeps none.
+"""Checkpoint blocks: the backward pass recomputes their activations, so the forward pass does not store them.
 
 Chen, Xu, Zhang, Guestrin, "Training Deep Nets with Sublinear Memory Cost", 2016, arXiv:1604.06174.
 """
@@ -21,7 +21,8 @@ from gan.networks.second_derivatives import is_differentiated_twice
 def checkpoint_blocks(network: nn.Module) -> None:
     """Checkpoint the blocks of a network, in place. Values, random numbers and names of weights stay the same.
 
-    A gradient penalty differentiates the backward pass and keeps activations anyway: there, blocks run as before.
+    In the pass of a gradient penalty, blocks are not checkpointed, because the penalty differentiates the backward pass
+    and needs the activations.
     """
     for block in blocks(network):
         if not issubclass(type(block), Checkpointed):
@@ -38,7 +39,10 @@ def blocks(network: nn.Module) -> Iterator[nn.Module]:
 
 
 class Checkpointed(nn.Module):
-    """A block that keeps its inputs for the backward pass, and its buffers, which the second pass must not change."""
+    """A block that stores its inputs instead of its activations, and recomputes the activations in the backward pass.
+
+    It also stores its buffers: the second forward pass uses the same values and does not change the buffers.
+    """
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         plain = super().forward
@@ -55,7 +59,7 @@ class Checkpointed(nn.Module):
 
 @functools.cache
 def checkpointed(kind: type[nn.Module]) -> type[nn.Module]:
-    """Return the subclass of a block's class that is checkpointed."""
+    """Return a checkpointed subclass of a block's class."""
     return type(f"Checkpointed{kind.__name__}", (Checkpointed, kind), {})
 
 
@@ -63,7 +67,7 @@ Weights = dict[tuple[int, str], Tensor | None]  # an entry of torch's cache of p
 
 
 def parametrized_weights(block: nn.Module) -> Weights:
-    """Return the cache of parametrized weights, for example by spectral normalization, with those of the block."""
+    """Return torch's cache of parametrized weights, such as normalized ones, after adding those of the block."""
     with parametrize.cached():
         for module in block.modules():
             if parametrize.is_parametrized(module):
@@ -74,7 +78,7 @@ def parametrized_weights(block: nn.Module) -> Weights:
 
 @contextmanager
 def cached_weights(weights: Weights) -> Iterator[None]:
-    """A context in which parametrized weights have these values, so that both passes of a block use the same ones."""
+    """A context in which parametrized weights have these values, so that both passes of a block use the same values."""
     with parametrize.cached():
         parametrize._cache.update(weights)
         yield
@@ -84,7 +88,7 @@ def cached_weights(weights: Weights) -> Iterator[None]:
 def first_pass(block: nn.Module, before: dict[str, Tensor], weights: Weights) -> Iterator[None]:
     """A context in which a block's buffers and parametrized weights are those of its first pass.
 
-    The statistics of BatchNorm would otherwise be updated twice.
+    Otherwise the statistics of BatchNorm would be updated twice.
     """
     owners = [(block.get_submodule(name.rpartition(".")[0]), name) for name in before]
     now = {name: owner._buffers[name.rpartition(".")[2]] for owner, name in owners}

@@ -39,7 +39,7 @@ def apply_layers(layers: Any, x: Tensor, label: Tensor | None) -> Tensor:
 
 
 class Layers(nn.Sequential):
-    """A Sequential that may have conditional layers."""
+    """A Sequential whose conditional layers also get the label."""
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return apply_layers(self, x, label)

@@ -1,12 +1,12 @@
 """FastGAN: a light generator with skip-layer excitation, and a self-supervised discriminator with decoders.
 
 Liu, Zhu, Song, Elgammal, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", 2021,
-arXiv:2101.04775. Projected GAN uses the generator with other options. Stages are counted from the smallest grid, 4x4 in
-the paper.
+arXiv:2101.04775. Projected GAN uses this generator with other options. Stages are counted from the smallest grid, 4x4
+in the paper.
 
-If both sides have at least 256 pixels, G has a second output at 128 pixels and D a second head for it, as in the
-official code. Real images are averaged over squares for that head. Smaller images, for which no settings are published,
-have neither.
+If both sides have at least 256 pixels, G has a second output at 128 pixels and D has a second head for it, as in the
+official code. For this head, real images are averaged over squares. No settings are published for smaller images; their
+networks have no second output or head.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ MULTIPLES = (
     0.5,
     0.25,
     0.125,
-)  # of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
-SKIP = 4  # stages that an excitation skips: 4 to 64 pixels in the paper
-EXCITATIONS = 4  # maximum number of excitations: the stage of 1024 pixels has none
-SMALL = 5  # stage of the second output: 128 pixels in the official code
-SLOPE = 0.2  # of the discriminator's leaky ReLU
+)  # factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
+SKIP = 4  # number of stages that an excitation skips: from 4 to 64 pixels in the paper
+EXCITATIONS = 4  # maximum number of excitations; the stage at 1024 pixels has none
+SMALL = 5  # index of the stage of the second output, at 128 pixels in the official code
+SLOPE = 0.2  # slope of the discriminator's leaky ReLU
 WINDOW = 7  # width of the SSIM window in pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for values from -1 to 1
 
@@ -84,7 +84,7 @@ class SkipLayerExcitation(nn.Module):
 
 
 def excitations(widths: list[int]) -> nn.ModuleList:
-    """Return an excitation for each stage from index SKIP on, at most EXCITATIONS."""
+    """Return an excitation for each of the stages from index SKIP on, but at most EXCITATIONS."""
     excited = widths[SKIP : SKIP + EXCITATIONS]
     return nn.ModuleList(SkipLayerExcitation(before, after) for before, after in zip(widths, excited, strict=False))
 
@@ -100,14 +100,14 @@ def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleLis
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]; without tanh some values are outside.
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]; without tanh, values can be outside of this range.
 
     Args:
         width: channels of the sixth stage from the smallest grid; up to 16 times as many at smaller sizes.
         double_interval: the first of every `double_interval` blocks has two convolutions and noise; 2 in FastGAN, 1 in
             Projected GAN.
         tanh: whether tanh follows the last layer, as in FastGAN. Without it the layer has a bias, as in Projected GAN.
-        small_output: whether there is a second output if the size has one; not in Projected GAN.
+        small_output: whether there is a second output at sizes from 256 pixels on; False in Projected GAN.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class Generator(nn.Module):
         return [weight.flatten(1).T]
 
     def forward(self, z: Tensor, label: Tensor | None = None, small: bool = False) -> Any:
-        """Return the images; with `small` also the second output (N, C, h, w)."""
+        """Return the images. With `small`, also return the second output (N, C, h, w), if there is one."""
         z = F.normalize(z) * self.latent_dim**0.5
         x = self.stem(z[:, :, None, None])  # (N, latent_dim) -> (N, width_0, rows, columns)
         maps = excited_features(x, self.blocks, self.excitations)
@@ -177,11 +177,11 @@ class Down(nn.Module):
 
 
 class SmallHead(nn.Module):
-    """Small images (N, C, h, w) -> logits (N, 1, h', w'), one per patch; a decoder reconstructs the images.
+    """Small images (N, C, h, w) -> logits (N, 1, h', w'), one per patch. A decoder reconstructs the images.
 
     Args:
         width: channels after the second halving; doubled at each further one.
-        halvings: from the small image to twice the smallest grid.
+        halvings: number of halvings, from the small image to twice the smallest grid.
     """
 
     def __init__(self, channels: int, width: int, halvings: int) -> None:
@@ -214,7 +214,7 @@ class Decoder(nn.Sequential):
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N, 1, h, w), one per patch. Decoders reconstruct the images from its features.
 
-    With the second head, the logits are (N, 2 h w), those of both heads.
+    With the second head, the logits are those of both heads, (N, 2 h w).
 
     Args:
         width: channels of the sixth stage from the smallest grid, as in the generator; up to 8 times as many at smaller
@@ -243,7 +243,7 @@ class Discriminator(nn.Module):
         self.whole = Decoder(widths[-1], channels, len(widths) - 1)
         self.part = Decoder(widths[-2], channels, len(widths) - 2)
         self.small_input = doublings > SMALL
-        self.small_factor = 1 << max(0, doublings - SMALL)  # of the sides
+        self.small_factor = 1 << max(0, doublings - SMALL)  # image side / small image side
         self.small = SmallHead(channels, width, SMALL - 1) if self.small_input else None
 
     def features(self, x: Tensor) -> list[Tensor]:
@@ -251,7 +251,7 @@ class Discriminator(nn.Module):
         return excited_features(self.from_image(x), self.blocks, self.excitations)
 
     def forward(self, x: Tensor, label: Tensor | None = None, small: Tensor | None = None) -> Tensor:
-        """Return the logits; `small` is the generator's second output, by default x downsampled."""
+        """Return the logits. `small` is the generator's second output; by default it is x, downsampled."""
         logits: Tensor = self.to_logits(self.features(x)[-1])
         if self.small is None:
             return logits
@@ -264,8 +264,8 @@ class Discriminator(nn.Module):
     def auxiliary(self, real: Tensor, fake: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
         """Return the reconstruction loss of real images: section 3.2.
 
-        The last features are decoded to the whole image. A random quarter of the second-last features is decoded to
-        that quarter of the image, and the features of the second head to the small image.
+        The last features are decoded to the whole image, and a random quarter of the second-last features to that
+        quarter of the image. The features of the second head are decoded to the small image.
         """
         *_, before, last = self.features(real)
         rows, columns = before.shape[2] // 2, before.shape[3] // 2

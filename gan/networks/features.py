@@ -19,7 +19,7 @@ def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list
 
 
 def stage_activations(x: Tensor, stages: Iterable[Callable[[Tensor], Tensor]], doublings: int) -> list[Tensor]:
-    """As `activations`, in the precision of `run_stage`: stage n is n halvings below the image."""
+    """Apply stages as `activations` does, in the precision of `run_stage`. Stage n is n halvings below the image."""
     found = []
     for halvings, stage in enumerate(stages):
         x = run_stage(stage, x, halvings, doublings)

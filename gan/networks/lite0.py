@@ -54,7 +54,7 @@ class Lite0(nn.Module):
         return self.normalized_features((x - 127) / 128)
 
     def normalized_features(self, x: Tensor) -> list[Tensor]:
-        """Return the same for RGB in about [-1, 1]."""
+        """Return the same as `features` for RGB images in about [-1, 1]."""
         return activations(self.stem(x), self.blocks)
 
 

@@ -2,7 +2,7 @@
 
 Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007, section 3. Fixed random 1x1
 convolutions mix the channels of EfficientNet-Lite0's features (CCM) and neighboring scales (CSM); only the heads are
-trained. The generator of the paper is FastGAN's. Layers and initialization are those of
+trained. The published generator is that of FastGAN. Layers and initialization are those of
 github.com/autonomousvision/projected_gan.
 """
 
@@ -16,20 +16,20 @@ from torch.nn import functional as F
 from gan.networks.backbone import CHANNELS, Backbone
 from gan.networks.spectral import spectral_norm
 
-MIXED = (1, 2, 4, 8)  # channels after CCM from the finest scale to the coarsest, in multiples of the width
-PROJECTED = (1, 1, 2, 4)  # channels after CSM, at twice the size
-HEAD = (*PROJECTED, 8)  # channels of a head from the size of the finest scale to 1/16 of it
+MIXED = (1, 2, 4, 8)  # channels after CCM, from the finest scale to the coarsest, in multiples of the width
+PROJECTED = (1, 1, 2, 4)  # channels after CSM, at twice the size, in multiples of the width
+HEAD = (*PROJECTED, 8)  # channels of the finest head, from its input to 1/16 of that size; coarser heads start later
 
 
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> four tensors of logits (N, 1, h, w), from the finest scale to the coarsest.
 
-    Each head halves its features to 1/32 of the images' size: 8x8 at 256 pixels.
+    Each head downsamples its features to 1/32 of the backbone's resolution: 8x8 at 256 pixels.
 
     Args:
         width: channels of the finest scale; up to 8 times as many at coarser scales.
-        backbone_resolution: size of the shorter side of images for the backbone, a multiple of 32; None as published:
-            that of the images, but at least 224.
+        backbone_resolution: length of the shorter side to which images are resized for the backbone, a multiple of 32;
+            None, as published: that of the images, but at least 224.
 
     Raises:
         UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
@@ -55,12 +55,12 @@ class Discriminator(nn.Module):
         layers = zip(self.backbone(x), self.across_channels, self.across_scales, strict=True)
         projections: list[Tensor] = []
         for y, across_channels, across_scales in reversed(list(layers)):
-            y = across_channels(y)  # (N, C_i, h, w)
+            y = across_channels(y)  # (N, MIXED[i] * width, h, w)
             if projections:
                 y = y + projections[-1]
-            # The 1x1 convolution commutes with the interpolation; before it, it takes a quarter of the time.
+            # The 1x1 convolution commutes with the interpolation. At the smaller size it takes a quarter of the time.
             y = F.interpolate(across_scales(y), scale_factor=2, mode="bilinear", align_corners=True)
-            projections.append(y)  # (N, C_i-1, 2h, 2w)
+            projections.append(y)  # (N, PROJECTED[i] * width, 2h, 2w)
         return projections[::-1]
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -68,13 +68,13 @@ class Discriminator(nn.Module):
 
 
 def frozen(before: tuple[int, ...] | list[int], after: list[int]) -> nn.ModuleList:
-    """Return one random 1x1 convolution per scale, which is not trained."""
+    """Return one random 1x1 convolution per scale; they are not trained."""
     layers = nn.ModuleList(nn.Conv2d(wide, narrow, 1) for wide, narrow in zip(before, after, strict=True))
     return layers.requires_grad_(False)
 
 
 def head(widths: list[int], kernel: int) -> nn.Sequential:
-    """Return the discriminator of a scale: a halving between any two widths, then a convolution to logits."""
+    """Return the discriminator of a scale: a halving for each pair of adjacent widths, then a convolution to logits."""
     layers: list[nn.Module] = []
     for before, after in pairwise(widths):
         layers += [spectral_norm(nn.Conv2d(before, after, 4, 2, 1)), nn.BatchNorm2d(after), nn.LeakyReLU(0.2)]

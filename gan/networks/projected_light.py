@@ -1,10 +1,10 @@
-"""A light discriminator on frozen ImageNet features, after Projected GAN: for a CPU.
+"""A light discriminator on frozen ImageNet features for a CPU, after Projected GAN.
 
-Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007; `gan.networks.projected` is the
-published one. Fixed random convolutions mix the channels of EfficientNet-Lite0's features and neighboring scales; only
-the heads are trained. All scales have the same width and keep their size. Below 224 pixels the heads have fewer layers
-than in the paper, but at least one: with linear heads, or GroupNorm instead of BatchNorm, the generator collapsed to
-one image within 3,000 images.
+Sauer, Chitta, Müller, Geiger, "Projected GANs Converge Faster", 2021, arXiv:2111.01007. The published
+discriminator is in `gan.networks.projected`. Fixed random convolutions mix the channels of EfficientNet-Lite0's
+features and neighboring scales; only the heads are trained. All scales have the same width and keep their size. Below
+224 pixels the heads have fewer layers than in the paper, but at least one. With linear heads, or with GroupNorm instead
+of BatchNorm, the generator collapsed to one image within 3,000 images.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from gan.networks.backbone import CHANNELS, STRIDES, Backbone
 from gan.networks.spectral import spectral_norm
 
-MAX_CHANNELS = 256  # of a head
+MAX_CHANNELS = 256  # maximum number of channels in a head
 
 
 class Discriminator(nn.Module):
@@ -23,7 +23,7 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels of the projected features.
-        backbone_resolution: size of the shorter side of images for the backbone, a multiple of 32.
+        backbone_resolution: length of the shorter side to which images are resized for the backbone, a multiple of 32.
 
     Raises:
         UserError: backbone_resolution is not a multiple of 32, or the package with Lite0's weights is not installed.
@@ -45,7 +45,7 @@ class Discriminator(nn.Module):
         """Return the projections of the backbone's features (N, width, h, w), from the finest scale to the coarsest."""
         mixed = [mix(y) for mix, y in zip(self.across_channels, self.backbone(x), strict=True)]
         projections: list[Tensor] = []
-        for scale in reversed(range(len(mixed))):  # from the coarsest scale, each added to the next finer one
+        for scale in reversed(range(len(mixed))):  # from the coarsest scale: add each scale to the next finer one
             y = mixed[scale]
             if projections:
                 y = y + F.interpolate(projections[-1], size=y.shape[2:], mode="bilinear", align_corners=False)
@@ -57,7 +57,7 @@ class Discriminator(nn.Module):
 
 
 def head(width: int, side: int) -> nn.Sequential:
-    """Return the discriminator of a scale: halvings to 8x8, or one 3x3 convolution, then a 4x4 convolution."""
+    """Return the discriminator of a scale: downsampling to 8x8 or one 3x3 convolution, then a 4x4 convolution."""
     layers: list[nn.Module] = []
     while side > 8 or not layers:
         kernel, stride = (4, 2) if side > 8 else (3, 1)

@@ -199,7 +199,7 @@ class Discriminator(nn.Module):
             return self.logits(y, label)
 
     def logits(self, y: Tensor, label: Tensor | None) -> Logits:
-        """Return the logits of the last features (N, width_n, rows, columns)."""
+        """Return the logits for the last features (N, width_n, rows, columns)."""
         y = self.pool(y).flatten(1)  # (N, width_n)
         if self.head is not None:
             logits: Logits = self.to_logit(y, label)

@@ -66,7 +66,7 @@ class Generator(nn.Module):
 
     Args:
         width: channels at the full size; doubled at each halving of the size.
-        max_multiple: the channels stop growing at this multiple of the width: 16 in the paper's networks from 64 pixels
+        max_multiple: the channels stop growing at this multiple of the width; 16 in the paper's networks from 64 pixels
             on, 1 in those for CIFAR-10.
         classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
@@ -114,8 +114,8 @@ class Discriminator(nn.Module):
     Args:
         width: channels at half of the full size; doubled at each further halving.
         max_multiple: as for the generator.
-        halvings: number of times that the size is halved, 2 in the paper's network for CIFAR-10; None to halve it down
-            to the smallest grid.
+        halvings: number of times that the size is halved; 2 in the paper's network for CIFAR-10. None halves it down to
+            the smallest grid.
         norm: "spectral" (SNGAN) or "none" (WGAN-GP).
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
         head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.

@@ -1,9 +1,9 @@
 """Convolutions whose second derivatives are convolutions again.
 
-A gradient penalty differentiates the backward pass of a network. For the backward pass of a grouped convolution PyTorch
-runs one convolution per group, and for gradients of weights it runs convolutions whose kernels have the size of the
-feature map. But the backward pass of a convolution is linear in the weight and in the incoming gradient: each of its
-derivatives is again a convolution, its input gradient or its weight gradient, and takes one kernel.
+A gradient penalty differentiates the backward pass of a network. PyTorch differentiates the backward pass of a grouped
+convolution with one convolution per group, and gradients of weights with kernels as large as the feature map. Both are
+slow. But the backward pass of a convolution is linear in the weight and in the incoming gradient. Each of its
+derivatives is therefore a convolution, an input gradient or a weight gradient, and takes one operation.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
-Options = tuple[Any, ...]  # stride, padding, dilation, transposed, output padding, groups: those of aten.convolution
+Options = tuple[Any, ...]  # of aten.convolution: stride, padding, dilation, transposed, output padding, groups
 aten = torch.ops.aten
 
 
 class Convolution(Function):
-    """y = convolution(x, weight) + bias; linear in x and in the weight."""
+    """y = convolution(x, weight) + bias. Without the bias, it is linear in x and in the weight."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
@@ -43,7 +43,7 @@ class Convolution(Function):
 
 
 class InputGradient(Function):
-    """The gradient with respect to an input like x; linear in the gradient of y and in the weight."""
+    """The gradient with respect to x; linear in the gradient of y and in the weight. Only the shape of x is used."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, weight: Tensor, x: Tensor, options: Options) -> Tensor:
@@ -65,7 +65,7 @@ class InputGradient(Function):
 
 
 class WeightGradient(Function):
-    """The gradient with respect to a weight like `weight`; linear in the gradient of y and in x."""
+    """The gradient with respect to the weight; linear in the gradient of y and in x. Only its shape is used."""
 
     @staticmethod
     def forward(ctx: Any, grad: Tensor, x: Tensor, weight: Tensor, options: Options) -> Tensor:
@@ -95,7 +95,7 @@ def conv2d(
     dilation: int | Iterable[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """As torch.nn.functional.conv2d, for a batch and a padding in numbers."""
+    """Replace torch.nn.functional.conv2d. The input must be a batch, and the padding must be numeric."""
     options = pair(stride), pair(padding), pair(dilation), False, (0, 0), groups
     return apply(input, weight, bias, options)
 
@@ -110,13 +110,13 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: int | Iterable[int] = 1,
 ) -> Tensor:
-    """As torch.nn.functional.conv_transpose2d, for a batch."""
+    """Replace torch.nn.functional.conv_transpose2d. The input must be a batch."""
     options = pair(stride), pair(padding), pair(dilation), True, pair(output_padding), groups
     return apply(input, weight, bias, options)
 
 
 def apply(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
-    """Convolve in the precision that autocast uses for convolutions."""
+    """Convolve x, in autocast's precision if autocast is enabled."""
     if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
         precision = torch.get_autocast_dtype(x.device.type)
         x, weight = x.to(precision), weight.to(precision)
@@ -133,12 +133,12 @@ REPLACED: dict[Any, Callable[..., Tensor]] = {torch.conv2d: conv2d, torch.conv_t
 
 
 class SecondDerivatives(TorchFunctionMode):
-    """A context for the forward pass of a network that will be differentiated twice, whoever wrote the network."""
+    """A context that replaces the convolutions of any network, for a forward pass that will be differentiated twice."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         return REPLACED.get(func, func)(*args, **(kwargs or {}))
 
 
 def is_differentiated_twice() -> bool:
-    """Whether this forward pass is inside of the context SecondDerivatives."""
+    """Return whether the calling code runs inside the context `SecondDerivatives`."""
     return any(isinstance(mode, SecondDerivatives) for mode in _get_current_function_mode_stack())

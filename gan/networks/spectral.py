@@ -1,4 +1,4 @@
-"""Spectral normalization: weights are divided by an estimate of their largest singular value.
+"""Spectral normalization: divide weights by an estimate of their largest singular value.
 
 Miyato, Kataoka, Koyama, Yoshida, "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957.
 """
@@ -12,18 +12,18 @@ from torch.nn.utils import parametrize
 
 from gan.networks.precision import full_precision
 
-START = 15  # power iterations at initialization
+START = 15  # number of power iterations at initialization
 
 
 class SpectralNorm(nn.Module):
     """A parametrization W / sigma(W), with one power iteration per call in training: algorithm 1.
 
-    In fp32 also under autocast: in half precision u and v would lose the digits that the iteration gains. Within
-    `torch.nn.utils.parametrize.cached()` several passes of a network share one call.
+    It runs in fp32 also under autocast, because rounding to half precision would undo small changes of u and v. Within
+    `torch.nn.utils.parametrize.cached()`, all passes of a network share one call.
 
     Args:
         weight: initial weight.
-        dim: of the outputs in the weight.
+        dim: dimension of the outputs in the weight.
     """
 
     u: Tensor
@@ -58,7 +58,7 @@ class SpectralNorm(nn.Module):
 
 
 def spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> nn.Module:
-    """Normalize the weight of a layer, in place, and return the layer."""
+    """Apply spectral normalization to a layer, in place, and return the layer."""
     dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
     parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim))
     return layer

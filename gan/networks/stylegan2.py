@@ -29,7 +29,7 @@ EPSILON = 1e-8
 
 
 def activate(x: Tensor) -> Tensor:
-    """Apply leaky ReLU, and clamp in fp16. The layer before it applies GAIN to its weights, which are smaller."""
+    """Apply leaky ReLU, and clamp in fp16. The layer before it multiplies by GAIN, as a factor of its small weights."""
     return clamp_fp16(F.leaky_relu(x, SLOPE))
 
 
@@ -52,7 +52,7 @@ class EqualizedWeight(nn.Module):
         self.lr_multiplier = lr_multiplier
 
     def scaled(self, gain: float = 1.0) -> tuple[Tensor, Tensor | None]:
-        """Return the scaled weight and bias, both times `gain`."""
+        """Return the scaled weight and bias, both multiplied by `gain`."""
         bias = None if self.bias is None else self.bias * (gain * self.lr_multiplier)
         return self.weight * (gain * self.scale), bias
 
@@ -65,7 +65,7 @@ class EqualizedLinear(EqualizedWeight):
 
 
 class EqualizedConv2d(EqualizedWeight):
-    """Convolution with an equalized learning rate and an odd kernel; the size stays the same, or is halved by a 3x3."""
+    """Convolution with an equalized learning rate and an odd kernel. It keeps the size; `halve` needs a 3x3 kernel."""
 
     def forward(self, x: Tensor, gain: float = 1.0, halve: bool = False) -> Tensor:
         if halve:
@@ -77,7 +77,7 @@ class ModulatedConv2d(nn.Module):
     """A convolution whose input channels are scaled by w and whose outputs are demodulated: equation 3.
 
     Args:
-        demodulate: scale the outputs back to unit variance times `gain`; False for the layers that return images.
+        demodulate: scale the outputs to unit variance, times `gain`; False for the layers that return images.
         upsample: upsample by 2, with a transposed convolution and the filter [1, 3, 3, 1].
     """
 
@@ -96,7 +96,7 @@ class ModulatedConv2d(nn.Module):
         with full_precision(x):
             style = self.style(w)  # (N, before)
             if fp16 and self.demodulate:
-                style = style / style.abs().amax(1, keepdim=True)  # demodulation cancels any factor
+                style = style / style.abs().amax(1, keepdim=True)  # demodulation cancels this factor
         x = x * style[:, :, None, None].to(x.dtype)
         if self.upsample:
             y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, after, 2h + 1, 2w + 1)
@@ -251,7 +251,7 @@ class Generator(nn.Module):
     def synthesis(self, w: Tensor) -> Tensor:
         """Return images (N, C, H, W) for w (N, latent_dim), or (num_ws, N, latent_dim) with one w per layer."""
         w = w.expand(self.num_ws, -1, -1) if w.ndim == 2 else w
-        x, image = self.constant.expand(w.shape[1], -1, -1, -1), None  # (N, width_i, h, w), (N, C, h, w)
+        x, image = self.constant.expand(w.shape[1], -1, -1, -1), None  # features (N, width_i, h, w), image (N, C, h, w)
         doublings, at = len(self.stages) - 1, 0
         for n, stage in enumerate(self.stages):
             layers = 2 if n else 1
@@ -262,7 +262,7 @@ class Generator(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two 3x3, the second downsampling, plus a 1x1 shortcut: (N, C, 2h, 2w) -> (N, C', h, w)."""
+    """Two 3x3, the second with stride 2, plus a 1x1 shortcut: (N, C, 2h, 2w) -> (N, C', h, w)."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -271,7 +271,7 @@ class Residual(nn.Module):
         self.shortcut = EqualizedConv2d(after, before, 1, 1, bias=None)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.second(activate(self.first(x, GAIN)), halve=True))  # GAIN / sqrt(2) is 1
+        y = activate(self.second(activate(self.first(x, GAIN)), halve=True))  # GAIN / sqrt(2) = 1
         return y + self.shortcut(downsample(x), 1 / GAIN)
 
 
@@ -323,7 +323,7 @@ class Discriminator(nn.Module):
             return self.logits(y, label)
 
     def logits(self, y: Tensor, label: Tensor | None) -> Logits:
-        """Return the logits of the last features (N, width_n, rows, columns)."""
+        """Return the logits for the last features (N, width_n, rows, columns)."""
         if self.mbstd_group_size > 1:
             y = torch.cat([y, minibatch_std(y, self.mbstd_group_size)], 1)
         y = activate(self.last(y, GAIN))

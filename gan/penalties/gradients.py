@@ -16,24 +16,27 @@ from gan.networks.second_derivatives import SecondDerivatives
 
 
 def squared_norm(images: Tensor, logits: Logits) -> Tensor:
-    """Return |grad_x D(x)|^2 of a pass at images (N, C, H, W), summed over C, H, W: (N,), in fp32, differentiable.
+    """Return |grad_x D(x)|^2, summed over C, H, W: (N,), in fp32 or float64, differentiable.
 
     The gradient is with respect to the image before augmentation. Logits are reduced by `per_image`.
+
+    Args:
+        images, logits: result of `differentiable_pass`, images (N, C, H, W).
     """
-    with torch.autocast(images.device.type, enabled=False):  # each layer goes backward in the precision of its pass
+    with torch.autocast(images.device.type, enabled=False):  # layers keep the precision of the forward pass
         (gradient,) = torch.autograd.grad(per_image(logits).sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3))
 
 
 def differentiable_pass(step: Step, images: Tensor) -> tuple[Tensor, Logits]:
-    """Return images as a leaf of a new graph, in fp32 or float64, and D's logits of them, twice differentiable."""
+    """Return the images as a leaf tensor in fp32 or float64, and their logits, which can be differentiated twice."""
     images = at_least_fp32(images.detach()).requires_grad_(True)
     with uncompiled(step.discriminator), penalty_precision(images), SecondDerivatives():
         return images, step.critic(images)
 
 
 def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
-    """Return a context without autocast to fp16, in which gradients underflow; bf16 has the range of fp32."""
+    """Return a context that disables autocast to fp16, in which gradients underflow. bf16 has the range of fp32."""
     return full_precision(x) if autocast_dtype(x) == torch.float16 else nullcontext()
 
 

@@ -49,7 +49,7 @@ def differences(run: Path, cfg: DictConfig) -> list[str]:
     with open_dict(now):
         for key in ("hydra", "logger", "callback"):
             now.pop(key, None)
-        now.images = stored.get("images")  # lengths of schedules follow it
+        now.images = stored.get("images")  # `images` may change, and with it the lengths of schedules
     old, new = flatten(stored), flatten(to_plain(now))
     keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]

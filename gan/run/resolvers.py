@@ -72,7 +72,7 @@ def precision(accelerator: str) -> str:
 
 
 def cudnn_benchmark(deterministic: Any, *, _root_: DictConfig) -> bool | None:
-    """True on CUDA, for cuDNN to measure its algorithms; null elsewhere, and for reproducible results."""
+    """Return True on CUDA, so that cuDNN measures its algorithms; None on other devices and with `deterministic`."""
     return True if device_of(str(_root_.trainer.accelerator)) == "cuda" and not deterministic else None
 
 

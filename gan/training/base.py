@@ -38,11 +38,11 @@ class Base(Previews, LightningModule):
         schedules: functions `images seen -> value` for options of an optimizer, {"generator_optimizer": {"lr": ...}},
             or for attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
         micro_batch: images per forward pass on a device. Gradients are accumulated over the micro-batches of a batch.
-            BatchNorm and minibatch standard deviation use the images of one micro-batch. None: the batch, or on CUDA
-            the largest part of it that fits.
+            BatchNorm and minibatch standard deviation use the images of one micro-batch. None: the batch; on CUDA the
+            largest part of it that fits (`gan.training.memory`).
         power_ema: widths of additional averages of the generator (`PowerEMA`), compared at the end of the run.
-        checkpoint_blocks: recompute the activations of the networks' blocks in the backward pass; None: False, or on
-            CUDA True if a step does not fit otherwise (`gan.training.memory`).
+        checkpoint_blocks: recompute the activations of the networks' blocks in the backward pass. None: False; on CUDA
+            True if a step does not fit otherwise.
         compile: backend of torch.compile for both networks; None disables compilation.
 
     Raises:
@@ -98,7 +98,7 @@ class Base(Previews, LightningModule):
         self.schedules: dict[str, Callable[[int], Any]] = flattened(schedules)
         self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
         if compile is not None and checkpoint_blocks:
-            raise UserError("model.checkpoint_blocks=true and model.compile exclude each other; set one of them")
+            raise UserError("model.checkpoint_blocks=true and model.compile exclude each other; set only one of them")
         self.checkpoint_blocks = checkpoint_blocks
         self.compile_with = compile
         self.division = Division(self.micro_batch, bool(checkpoint_blocks))
@@ -128,7 +128,7 @@ class Base(Previews, LightningModule):
         self.loss_log.to(self.device)
 
     def on_train_start(self) -> None:
-        """Divide each step as rank 0 has chosen."""
+        """Apply the division of a step that rank 0 has chosen."""
         self.division = self.trainer.strategy.broadcast(self.division)
         self.micro_batch = self.division.micro_batch
         if self.division.checkpoint_blocks:

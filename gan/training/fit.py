@@ -70,7 +70,7 @@ def fit(
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
     if trainer.strategy.root_device.type == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32, for what autocast leaves in fp32
+        torch.set_float32_matmul_precision("high")  # TF32 for operations that autocast leaves in fp32
     if cfg.init_from and not cfg.resume:
         load_weights(model, Path(cfg.init_from))
     print_summary(trainer, model, data, run)

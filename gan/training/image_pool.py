@@ -18,7 +18,7 @@ class ImagePool(nn.Module):
     """Stores up to `size` images. With size 0 it returns its input.
 
     Checkpoints contain the stored images. The random numbers of a batch depend on the seed and on the number of images
-    before it, which the caller knows: a count on the device would make the host wait in each batch.
+    before it. The caller passes this number, because reading a count from the device would make the host wait.
     """
 
     def __init__(self, size: int, seed: int = 0) -> None:
@@ -26,7 +26,7 @@ class ImagePool(nn.Module):
         self.size = at_least("model.pool_size", size, 0)
         self.seed = seed
         self.stored: list[Tensor] = []  # (C, H, W) each
-        self.seeded = -1  # `seen` of the batch that the generator is seeded for
+        self.seeded = -1  # value of `seen` for which the generator was last seeded
         self.generator = torch.Generator()
 
     @torch.no_grad()
@@ -34,9 +34,9 @@ class ImagePool(nn.Module):
         """Return for each image (N, C, H, W) the image itself or an earlier one.
 
         Args:
-            seen: number of images in the batches before this one; the same for all micro-batches of a batch.
+            seen: number of images in all earlier batches; the same for all micro-batches of a batch.
         """
-        if seen != self.seeded:  # the next micro-batch continues the random numbers
+        if seen != self.seeded:  # a further micro-batch of the same batch continues the sequence
             self.generator.manual_seed(seed_of(self.seed, "pool", seen))
             self.seeded = seen
         self.stored = [image.to(images.device) for image in self.stored]  # checkpoints are loaded on the CPU

@@ -1,4 +1,4 @@
-"""What a training step needs of a GPU's memory, and how it is divided to fit."""
+"""Estimate the GPU memory of a training step, and divide the step to fit."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from gan.training.micro_batches import choose_micro_batch, images_together, pred
 from gan.training.rehearsal import Need, rehearse
 
 GIB = 2**30
-USABLE = 0.9  # of a GPU's memory: kernels need workspaces, and allocation leaves gaps
+USABLE = 0.9  # fraction of a GPU's memory that the estimate may take; workspaces and fragmentation need the rest
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-IMAGE_COPIES = 9  # bytes per value of an image outside of the forward passes: uint8, real and generated in fp32
+IMAGE_COPIES = 9  # bytes per value of an image outside of forward passes: 1 (uint8), 4 (real) and 4 (generated)
 
 
 @dataclass(frozen=True)
 class Division:
-    """How a step is divided; settled at the start of a run, kept when it is resumed.
+    """How a step is divided. It is chosen at the start of a run and kept when the run is resumed.
 
     Attributes:
         micro_batch: images per forward pass on a device; None: the batch.
-        checkpoint_blocks: whether the backward pass computes activations again.
-        needed: estimated bytes of a step on a device; None: not estimated.
+        checkpoint_blocks: whether the backward pass recomputes activations.
+        needed: estimated memory of a step on a device, in bytes; None: not estimated.
     """
 
     micro_batch: int | None = None
@@ -37,8 +37,8 @@ class Division:
 
     @classmethod
     def load(cls, state: Any) -> Division:
-        """The division that a checkpoint has stored; raise UserError if it is not one."""
-        state = state or {}  # of a checkpoint of an older version
+        """Return the division stored in a checkpoint; raise UserError if a value is invalid."""
+        state = state or {}  # None in a checkpoint of an older version
         micro_batch, needed = state.get("micro_batch"), state.get("needed")
         return cls(
             None if micro_batch is None else at_least("the checkpoint's micro_batch", micro_batch, 1),
@@ -50,14 +50,14 @@ class Division:
         return asdict(self)
 
     def with_options(self, micro_batch: int | None, checkpoint_blocks: bool | None) -> Division:
-        """The division with the options that are not None in place of what was chosen."""
+        """Return the division with its values replaced by the options that are not None."""
         size = self.micro_batch if micro_batch is None else micro_batch
         checkpointed = self.checkpoint_blocks if checkpoint_blocks is None else checkpoint_blocks
         same = (size, checkpointed) == (self.micro_batch, self.checkpoint_blocks)
         return Division(size, checkpointed, self.needed if same else None)
 
     def describe(self, batch: int) -> str:
-        """`about 9.8 GiB per GPU (batch 64 in micro-batches of 16)`.
+        """Return text such as `about 9.8 GiB per GPU (batch 64 in micro-batches of 16)`.
 
         Args:
             batch: images per batch on a device.
@@ -69,7 +69,7 @@ class Division:
 
 
 def settle(model: Any, data: Any, trainer: Trainer) -> None:
-    """Set `model.division` of a new run on a CUDA device, and print what a step needs; elsewhere do nothing."""
+    """Choose `model.division` for a new run on a CUDA device, and print the estimate. Do nothing on other devices."""
     device = trainer.strategy.root_device
     if device.type != "cuda":
         return
@@ -80,17 +80,20 @@ def settle(model: Any, data: Any, trainer: Trainer) -> None:
         found = divide(model, example(model, data, n), device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
     except UserError:
         raise
-    except Exception as error:  # a part of the user's own may need the values of tensors
-        print_line(f"memory: could not be estimated ({to_line(error)}); model.micro_batch limits what a step needs")
+    except Exception as error:  # a custom part may read values of tensors
+        print_line(f"memory: could not be estimated ({to_line(error)}); set model.micro_batch to use less memory")
         return
     model.division = replace(found, needed=(found.needed or 0) + buckets)
     print_line(f"memory: {model.division.describe(n)}")
     if (found.needed or 0) + buckets > memory:
-        print_line(f"memory: this is more than 90 % of {device}'s; use a smaller data.batch_size, data.size or width")
+        print_line(
+            f"memory: this is more than 90 % of the memory of {device}; "
+            "use a smaller data.batch_size, data.size or width"
+        )
 
 
 def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
-    """A batch of n images of a data module on the meta device; only its shapes are right."""
+    """Return a batch of n images on the meta device, with the shapes and dtypes of a data module's batches."""
     images = torch.empty(n, data.channels, *data.size, dtype=torch.uint8, device="meta")
     if hasattr(data, "inputs"):
         return {"a": images, "b": images}
@@ -101,9 +104,9 @@ def example(model: Any, data: Any, n: int) -> dict[str, Tensor]:
 def divide(
     model: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None, memory: float
 ) -> Division:
-    """The division that fits into `memory` bytes and costs the least time; the smallest one if none fits.
+    """Return the fastest division that fits into `memory` bytes; the one that needs the least memory if none fits.
 
-    Options of the model that are not None stay. Micro-batches are preferred to checkpointing of blocks.
+    Options of the model that are not None are kept. Micro-batches are tried before checkpointing of blocks.
 
     Args:
         batch: see `rehearse`.
@@ -115,7 +118,7 @@ def divide(
         need = estimate(model, batch, device, precision, model.micro_batch, checkpointed)
         found.append(Division(model.micro_batch, checkpointed, need.peak))
         guess = choose_micro_batch(need, n, memory, n, together)
-        if need.peak > memory and guess is not None:  # the guess is too small: whole batches share a forward pass
+        if need.peak > memory and guess is not None:  # can be too small: a whole batch keeps G's pass
             need = estimate(model, batch, device, precision, guess, checkpointed)
             size = choose_micro_batch(need, guess, memory, n, together) or guess
             found.append(Division(size, checkpointed, round(predict(need, guess, size))))
@@ -125,7 +128,7 @@ def divide(
 
 
 def allowed_checkpointing(model: Any) -> list[bool]:
-    """The values of checkpoint_blocks that the options allow; the fastest first."""
+    """Return the values of checkpoint_blocks that the options allow, the fastest first."""
     if model.checkpoint_blocks is not None:
         return [model.checkpoint_blocks]
     return [False, True] if model.compile_with is None else [False]
@@ -139,7 +142,7 @@ def estimate(
     micro_batch: int | None = None,
     checkpointed: bool = False,
 ) -> Need:
-    """What a step needs. Of a batch in micro-batches two are rehearsed, since the others need the same."""
+    """Return the memory of a step. At most two micro-batches are rehearsed, because the others need the same memory."""
     n = images_in(batch)
     part = n if micro_batch is None else min(n, 2 * micro_batch)
     first = {name: values[:part] for name, values in batch.items()}
@@ -153,16 +156,16 @@ def images_in(batch: Mapping[str, Tensor]) -> int:
 
 
 def out_of_memory(model: Any, batch: int) -> UserError:
-    """The error for a step that did not fit into a GPU's memory.
+    """Return the error for a step that did not fit into the memory of a GPU.
 
     Args:
         batch: images per batch on a device.
     """
     division: Division = model.division
-    estimated = f" A step needs {division.describe(batch)} by estimate." if division.needed else ""
+    estimated = f" The estimate of a step is {division.describe(batch)}." if division.needed else ""
     smaller_batch = max(1, (division.micro_batch or batch) // 2)
     return UserError(
-        f"the GPU is out of memory.{estimated} Use model.micro_batch={smaller_batch} (without BatchNorm), "
-        "model.checkpoint_blocks=true, or a smaller data.batch_size, data.size or width of the networks; "
-        "add resume_force=true to resume with them"
+        f"the GPU is out of memory.{estimated} Set model.micro_batch={smaller_batch} (for networks without BatchNorm) "
+        "or model.checkpoint_blocks=true, and add resume_force=true to resume; or start a new run with a smaller "
+        "data.batch_size, data.size or width of the networks"
     )

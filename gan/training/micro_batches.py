@@ -1,4 +1,4 @@
-"""How many images a device processes at a time."""
+"""Choose the number of images that a device processes at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from gan.training.rehearsal import Need
 
 
 def images_together(*networks: nn.Module) -> int | None:
-    """Return the number that micro-batches must be multiples of; None if a layer uses the whole batch.
+    """Return the smallest allowed micro-batch, which divides all others; None if a layer uses the whole batch.
 
-    BatchNorm uses the whole batch. Other networks say so by their member `images_together`.
+    BatchNorm uses the whole batch. Other layers that combine images have the member `images_together`.
     """
     modules: list[Any] = [module for network in networks for module in network.modules()]
     if any(isinstance(module, _BatchNorm) for module in modules):
@@ -26,10 +26,10 @@ def choose_micro_batch(need: Need, images: int, memory: float, batch: int, toget
     """Return the largest micro-batch that fits, or the smallest possible one; None if the batch cannot be divided.
 
     Args:
-        need: bytes of a step in micro-batches of `images`.
+        need: bytes of a step with micro-batches of `images`.
         memory: bytes that may be used.
         batch: images per batch on this device; micro-batches are divisors of it.
-        together: micro-batches are multiples of it; None: no layer allows micro-batches.
+        together: result of `images_together`.
     """
     if together is None:
         return None
@@ -38,5 +38,5 @@ def choose_micro_batch(need: Need, images: int, memory: float, batch: int, toget
 
 
 def predict(need: Need, images: int, size: int) -> float:
-    """Return the bytes of a step in micro-batches of `size`: those beyond the resident ones are proportional to it."""
+    """Return the bytes of a step with micro-batches of `size`. Bytes that are not resident are proportional to it."""
     return need.resident + (need.peak - need.resident) / images * size

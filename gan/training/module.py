@@ -50,7 +50,7 @@ class GAN(Base):
                 if not one_pass:
                     with torch.no_grad():
                         part.generate()
-                with parametrize.cached():  # spectral normalization once for all passes
+                with parametrize.cached():  # all passes share one spectral normalization
                     losses = self.discriminator_loss(part)
                 self.accumulate(losses, len(part.real) / len(step.real), terms)
             skipped = step_if_finite(self.trainer, discriminator_optimizer, counted=True)
@@ -117,7 +117,7 @@ class GAN(Base):
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
 
     def judge(self, step: Any, name: str, images: Tensor) -> Logits:
-        """Return D's logits of the images. The pass is kept in the step if a penalty that is due differentiates it."""
+        """Return D's logits of the images. Keep the pass in the step if a penalty that is due differentiates it."""
         parts = [part for part in self.penalties.values() if getattr(part, "differentiates", None) == name]
         if autocast_dtype(images) != torch.float16 and any(self.is_due(part, step) for part in parts):
             step.passes[name] = differentiable_pass(step, images)

@@ -1,4 +1,4 @@
-"""A training step on fake tensors, which have shapes and no values. It shows what memory the step needs."""
+"""Run a training step on fake tensors, which have shapes but no values, to count the memory that it needs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from gan.common.live_bytes import LiveBytes
 from gan.networks.checkpointing import checkpoint_blocks
 from gan.training.loss_log import LossLog
 
-# Every term of a loss is due at this batch: it is a multiple of the intervals 1, 4 and 16, and the generator is updated
-# after it with n_critic 1 and 5.
+# Index of a batch in which all terms are due: it is a multiple of the intervals 1, 4 and 16, and the generator is
+# updated after it if n_critic is 1 or 5.
 BATCH = 64
 
 
 class Need(NamedTuple):
-    """Bytes of a device's tensors."""
+    """Bytes of tensors on a device."""
 
-    resident: int  # weights, gradients, optimizers' state and EMA
-    peak: int  # the most at any time of a step, with those
+    resident: int  # weights, gradients, states of the optimizers and EMA
+    peak: int  # largest number during a step, including the resident bytes
 
 
 def rehearse(
@@ -39,19 +39,19 @@ def rehearse(
     micro_batch: int | None = None,
     checkpointed: bool = False,
 ) -> Need:
-    """Return what the tensors of a GAN take before and during a step.
+    """Return the bytes that the tensors of a GAN take before and during a step.
 
     Every lazy penalty is due. Workspaces of kernels are not counted.
 
     Args:
-        model: stays unchanged. Its parameters can be on any device.
-        batch: what the data module returns for one device; only shapes matter.
-        device: where the step would run; with tensors of "cpu" it counts what a CPU would need.
+        model: it is not changed. Its parameters can be on any device.
+        batch: a batch of one device. Only shapes and dtypes are used.
+        device: device on which the step would run.
         precision: dtype of autocast; None: no autocast.
         micro_batch: images per forward pass; None: the batch.
         checkpointed: checkpoint the blocks of both networks.
     """
-    warp.clear_matrices()  # so that no real tensor meets a fake one, and no fake one stays
+    warp.clear_matrices()  # a cache must not mix real and fake tensors
     try:
         with torch.random.fork_rng(devices=[]), FakeTensorMode(), LiveBytes(device.type, fake=True) as count:
             rehearsed = fake_copy(model, device)
@@ -74,18 +74,18 @@ def rehearse(
 
 
 def fake_copy(model: Any, device: torch.device) -> Any:
-    """Return a copy of a GAN whose parameters and buffers are fake tensors of the device. Takes place in fake mode."""
+    """Return a copy of a GAN whose parameters and buffers are fake tensors on the device. Call it in fake mode."""
     memo: dict[int, Any] = {}
     for parameter in model.parameters():
         memo[id(parameter)] = nn.Parameter(empty(parameter, device), parameter.requires_grad)
     memo |= {id(buffer): empty(buffer, device) for buffer in model.buffers()}
-    for module in model.modules():  # copying a generator of random numbers would copy its state, a real tensor
+    for module in model.modules():  # copying a torch.Generator would copy its state, a real tensor
         memo |= {id(value): torch.Generator() for value in vars(module).values() if isinstance(value, torch.Generator)}
     log = model.__dict__["loss_log"]
     memo[id(log)] = LossLog()
     found = copy.deepcopy(model, memo)
     found._device = device
-    found.log_interval = 2**62  # reading losses would wait for values
+    found.log_interval = 2**62  # never log losses, which would read values
     return found
 
 
@@ -94,7 +94,7 @@ def empty(like: Tensor, device: torch.device) -> Tensor:
 
 
 def allocate_state(optimizers: list[Optimizer]) -> None:
-    """Make optimizers allocate their state, as their first step does, and leave gradients behind, as each step does."""
+    """Make optimizers allocate their states, as in their first step, and keep the gradients, as after each step."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for parameter in filter(lambda each: each.requires_grad, group["params"]):
@@ -103,7 +103,7 @@ def allocate_state(optimizers: list[Optimizer]) -> None:
 
 
 class FakeTrainer(SimpleNamespace):
-    """What a training step asks of Lightning's Trainer, on one device.
+    """The members of Lightning's Trainer that a training step uses, on one device.
 
     Args:
         batch: number of batches before this one.
@@ -122,7 +122,7 @@ class FakeTrainer(SimpleNamespace):
 
 
 class FakeStrategy:
-    """What a training step asks of Lightning's Strategy, on one device."""
+    """The members of Lightning's Strategy that a training step uses, on one device."""
 
     def __init__(self, optimizers: list[Optimizer]) -> None:
         make: Any = LightningOptimizer._to_lightning_optimizer

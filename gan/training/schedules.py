@@ -19,10 +19,10 @@ class Schedule:
 
     Args:
         start, end: two numbers, or two lists of equal length, such as Adam's betas.
-        images: length in images; None to keep the value at `start`, as in a run of `minutes` without `images`.
+        images: length in images. None keeps the value at `start`, as in a run with `minutes` and without `images`.
         shape: "linear", or "cosine" for the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
         warmup: number of images in which a factor on the value rises linearly from 0 to 1, for learning rates.
-        hold: fraction of `images` during which the value stays at `start`.
+        hold: fraction of `images`, from the beginning, during which the value stays at `start`.
 
     Raises:
         UserError: the shape is unknown, a number is out of range, or `start` and `end` differ in length.

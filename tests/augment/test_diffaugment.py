@@ -46,7 +46,7 @@ def test_cutout_is_half_a_side_around_the_random_center() -> None:
     assert hole[0, 0, 4:12, 4:12].all()
 
 
-def test_cutout_has_the_fraction_of_each_side_that_is_given() -> None:
+def test_cutout_covers_the_given_fraction_of_each_side() -> None:
     x, middle = torch.ones(1, 3, 40, 80), {"cutout": torch.full((1, 2), 0.5)}
     for fraction, height, width in ((0.0, 0, 0), (0.2, 8, 16), (0.5, 20, 40), (0.33, 12, 26), (1.0, 40, 80)):
         hole = DiffAugment(["cutout"], cutout=fraction)(x, middle) == 0

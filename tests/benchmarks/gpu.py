@@ -1,19 +1,19 @@
-"""The first ten minutes on a GPU: speed, memory and waits of each recipe, bf16 against fp32, compile and CUDA graphs.
+"""Measure recipes on a GPU in ten minutes: speed, memory, waits, bf16 and fp32, torch.compile and CUDA graphs.
 
     python tests/benchmarks/gpu.py [--out gpu.json] [--minutes 10] [--only NAME ...] [--cpu]
 
-Each measurement is a run of train.py with the defaults of a GPU, in a process of its own. The JSON file, written after
-each of them, has the card, versions and a row per run:
+Each measurement is a run of train.py with the defaults of a GPU, in its own process. The JSON file is written after
+each run. It contains the name of the GPU, versions and these values for each run:
 
-images_per_second   of the timed batches, with the lazy penalties among them
-ms, ms_lazy         median of batches without lazy penalties, and of batches with one that is due
-peak_gib            most memory that tensors took
-waits               lines of code at which the host waited for the device in a batch
-losses              means of the losses over 200 batches (rows `bf16` and `fp32`)
-error               last line of a run that failed
+images_per_second   mean over the timed batches, including those with lazy penalties
+ms, ms_lazy         median time of batches without lazy penalties, and of batches in which one is due
+peak_gib            peak memory of tensors
+waits               lines of code at which the host waited for the device
+losses              means of the losses over 200 batches (runs `bf16` and `fp32` only)
+error               last line of output of a run without a result
 
-Measurements that did not fit into --minutes are listed as `left_out`. --cpu runs two small ones without a GPU, to check
-this script.
+`left_out` lists measurements that did not fit into --minutes. --cpu tests this script with three small measurements
+without a GPU.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ import torch  # noqa: E402
 from lightning import Callback  # noqa: E402
 from PIL import Image  # noqa: E402
 
-import gan.training.fit  # noqa: E402, F401  (imported once, for all forks)
+import gan.training.fit  # noqa: E402, F401  (imported once for all forked processes)
 from gan.data.builtin.retro import draw  # noqa: E402
 
-WARMUP, TIMED, WATCHED = 20, 48, 16  # batches; lazy penalties are due in every 16th or 4th
+WARMUP, TIMED, WATCHED = 20, 48, 16  # numbers of batches; lazy penalties are due in every 4th or 16th batch
 GIB = 2**30
 NOISE = ["dcgan", "stylegan2_ada", "r3gan", "projected", "fastgan", "sngan", "wgan_gp", "projected_light", "lsgan"]
 TRANSLATORS = {"cyclegan": "disjoint", "cut": "disjoint", "fastcut": "disjoint", "lut": "disjoint"}
 TRANSLATORS |= {"pix2pix": "paired", "pix2pix_unet": "paired"}
 SIZES = (64, 256, 128)
-COMPARED = ["dcgan", "stylegan2_ada", "r3gan", "sngan", "cyclegan"]  # in bf16 and fp32
+COMPARED = ["dcgan", "stylegan2_ada", "r3gan", "sngan", "cyclegan"]  # losses in bf16 and fp32
 
 
 class Clock(Callback):
-    """Time batches, then watch for waits, and write what was found.
+    """Time batches, then record waits, and write the results.
 
     Args:
         out: JSON file to write.
@@ -89,7 +89,7 @@ class Clock(Callback):
             self.steps.append((self.begin, now(), has_lazy(module, index)))
 
     def watch(self, mode: str) -> None:
-        """Collect the warnings that CUDA's debug mode gives at each wait, or stop collecting."""
+        """Start to collect the warnings of CUDA's debug mode, one per wait, if mode is "warn"; otherwise stop."""
         if torch.cuda.is_available():
             torch.cuda.set_sync_debug_mode(mode)
         collect = mode == "warn"
@@ -116,7 +116,7 @@ class Clock(Callback):
 
 
 def has_lazy(module: Any, batch: int) -> bool:
-    """Whether a penalty with an interval is due in a batch."""
+    """Return whether a penalty with an interval above 1 is due in a batch."""
     for part in module.penalties.values():
         updates = batch // module.n_critic if part.network == "generator" else batch
         if part.interval > 1 and updates % part.interval == 0:
@@ -178,7 +178,7 @@ def losses(recipe: str, size: int, precision: str, batches: int) -> list[str]:
 
 
 def train(folder: Path, options: list[str], clock: bool) -> None:
-    """Run train.py; the work of a process of its own."""
+    """Run train.py in `folder`; called in a new process."""
     os.chdir(folder)
     words = ["hydra.run.dir=run", "callback=[]"]
     if clock:
@@ -194,7 +194,7 @@ def train(folder: Path, options: list[str], clock: bool) -> None:
 
 
 def measure(options: list[str], clock: bool, seconds: float) -> dict[str, Any]:
-    """Run train.py until the clock has written, the run ends or the time is over."""
+    """Run train.py until the clock has written its file, the run has ended or the time is over; return the results."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         process = multiprocessing.get_context("fork").Process(target=train, args=(folder, options, clock))

@@ -26,7 +26,7 @@ def test_tensors_before_the_context_and_of_other_devices_do_not_count() -> None:
     with LiveBytes("cpu") as count:
         torch.ones(10, device="meta")
         same = before.view(2, 5)
-        assert count.live == 40  # its storage was seen, and is alive
+        assert count.live == 40  # the view has shown its storage
         count.add(same)
         assert count.live == 40
 

@@ -123,7 +123,7 @@ def test_an_image_is_cropped_differently_each_time() -> None:
 
 
 class DevicesOfIndices(TorchDispatchMode):
-    """Records the devices of each indexed tensor and its indices, and of each copy whether the host waits for it."""
+    """Record the devices of each indexed tensor and its indices. Assert that the host waits for no copy."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -138,10 +138,10 @@ class DevicesOfIndices(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("fit", ["crop", "random_crop"])
-def test_pixels_on_the_device_are_gathered_there(fit: str) -> None:
+def test_pixels_on_the_device_are_indexed_there(fit: str) -> None:
     data = ImageDataModule(size=16, num_images=12, batch_size=5, fit=fit, storage="device")
     data.setup("fit")
-    data.to_device(torch.device("meta"))  # it stands for a GPU
+    data.to_device(torch.device("meta"))  # in place of a GPU
     stream = data.stream()
     with DevicesOfIndices() as seen:
         batch = next(iter(stream))
@@ -162,7 +162,7 @@ def test_pixels_are_on_a_gpu_if_they_fit(
     data = ImageDataModule(size=16, num_images=12, batch_size=5, **{"storage": "auto", **options})
     data.setup("fit")
     expected_images = next(iter(data.stream()))["image"]
-    data.to_device(torch.device("cpu"))  # it stands for a GPU
+    data.to_device(torch.device("cpu"))  # in place of a GPU
     assert isinstance(data.pixels, torch.Tensor) is (expected == "device")
     assert torch.equal(next(iter(data.stream()))["image"], expected_images)
 

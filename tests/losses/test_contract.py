@@ -30,7 +30,7 @@ def real_and_fake(shape: tuple[int, ...] = (6,)) -> tuple[Tensor, Tensor]:
 
 
 def of_discriminator(loss: Any, real: Tensor, fake: Tensor) -> Tensor:
-    torch.manual_seed(0)  # of random margins
+    torch.manual_seed(0)  # for random margins
     value: Tensor = loss.discriminator(logits_of(loss, real), logits_of(loss, fake))
     return value
 

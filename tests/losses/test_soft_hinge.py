@@ -19,7 +19,7 @@ def test_margins_are_uniform_and_differ_between_logits() -> None:
     assert SoftHinge(0.2).discriminator(real, fake).item() == pytest.approx(2.7, abs=0.005)
 
 
-def test_a_logit_between_the_margins_is_penalized_in_proportion() -> None:
+def test_a_logit_is_penalized_as_often_as_its_margin_is_larger() -> None:
     real = torch.full((20_000,), 0.9, requires_grad=True)
     SoftHinge(0.2).discriminator(real, torch.full((1,), -5.0)).backward()
     assert real.grad is not None

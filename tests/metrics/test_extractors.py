@@ -129,7 +129,7 @@ def test_without_weights(name: str, tmp_path: Path) -> None:
 
 
 def test_features_do_not_depend_on_the_precision_of_training() -> None:
-    """On CUDA, training allows TF32 in matrix products."""
+    """On CUDA, training sets the precision of matrix products to "high", which allows TF32."""
 
     class Recorded:
         name = "recorded"

@@ -1,4 +1,4 @@
-"""The backbone of projected discriminators: sizes, values, and what transparency looks like."""
+"""The backbone of projected discriminators: sizes, values and transparent images."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from gan.networks.backbone import Backbone, opaque
         ((64, 96), 64, (64, 96)),
     ],
 )
-def test_the_size_of_the_images(size: tuple[int, int], resolution: int | None, resized: tuple[int, int]) -> None:
+def test_images_are_resized(size: tuple[int, int], resolution: int | None, resized: tuple[int, int]) -> None:
     assert Backbone(size, resolution).resized == resized
 
 
-def test_resolutions_that_the_network_does_not_divide_are_refused() -> None:
+def test_resolutions_that_are_not_multiples_of_32_are_refused() -> None:
     for resolution in (0, 100):
         with pytest.raises(UserError, match="multiple of 32"):
             Backbone((64, 64), resolution)
 
 
-def test_four_maps_of_enlarged_images() -> None:
+def test_features_of_enlarged_images_at_four_scales() -> None:
     backbone, x = Backbone((32, 32), 64, normalize=False), torch.rand(2, 3, 32, 32) * 2 - 1
     enlarged = interpolate(x, size=(64, 64), mode="bilinear", align_corners=False)
     expected = backbone.frozen.features(enlarged * 128 + 127)
@@ -42,7 +42,7 @@ def test_four_maps_of_enlarged_images() -> None:
     assert not any(p.requires_grad for p in backbone.parameters())
 
 
-def test_transparency_looks_like_nothing_else() -> None:
+def test_transparent_images_show_a_checkerboard() -> None:
     clear = -torch.ones(1, 4, 32, 32)
     ground = opaque(clear)
     assert ground.shape == (1, 3, 32, 32) and ground.unique().numel() == 2 and ground.abs().max() <= 0.4001

@@ -1,4 +1,4 @@
-"""Checkpointed blocks against plain ones: the same training, bit by bit, in less memory."""
+"""Checkpointed blocks train bit-identically to plain blocks, in less memory."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def trained(recipe: str, value: bool) -> tuple[dict[str, Tensor], dict[str, list
 
 
 @pytest.mark.parametrize("recipe", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in RECIPES])
-def test_training_is_the_same(recipe: str) -> None:
-    """With noise, dropout, statistics of BatchNorm and spectral normalization, lazy and other gradient penalties."""
+def test_training_is_bit_identical(recipe: str) -> None:
+    """Recipes have noise, dropout, BatchNorm, spectral normalization, and lazy and other gradient penalties."""
     (plain, losses), (checkpointed, same_losses) = trained(recipe, False), trained(recipe, True)
     assert plain.keys() == checkpointed.keys()
     assert [name for name, value in plain.items() if not torch.equal(value, checkpointed[name])] == []
@@ -36,7 +36,7 @@ def test_training_is_the_same(recipe: str) -> None:
 
 
 @pytest.mark.parametrize("recipe", ["fastgan", "sngan"])
-def test_it_takes_less_memory(recipe: str) -> None:
+def test_checkpointing_takes_less_memory(recipe: str) -> None:
     module, data = build(recipe, "data.size=32", "model.generator.width=8", "model.discriminator.width=8")
     batch, device = example(module, data, 16), torch.device("cpu")
     plain, less = (rehearse(module, batch, device, None, checkpointed=value) for value in (False, True))
@@ -51,7 +51,7 @@ def test_blocks_are_the_modules_of_the_outermost_lists() -> None:
     assert list(blocks(network)) == [network["a"][0]]  # type: ignore[index]
 
 
-def test_twice_is_once_and_copies_are_independent() -> None:
+def test_checkpointing_is_idempotent_and_copies_are_independent() -> None:
     network = nn.ModuleDict({"a": nn.ModuleList([nn.Linear(2, 2)])})
     checkpoint_blocks(network)
     kind = type(network["a"][0])  # type: ignore[index]
@@ -64,7 +64,7 @@ def test_twice_is_once_and_copies_are_independent() -> None:
     assert not other["a"][0](x).any() and network["a"][0](x).any()  # type: ignore[index]
 
 
-def test_second_derivatives() -> None:
+def test_second_derivatives_are_bit_identical() -> None:
     torch.manual_seed(0)
     network = nn.ModuleDict({"a": nn.ModuleList([nn.Sequential(nn.Conv2d(2, 2, 3), nn.Tanh())])})
     block = network["a"][0]  # type: ignore[index]

@@ -27,9 +27,7 @@ def test_channels_and_excitations_are_the_papers_at_256_px() -> None:
     ("size", "small"),
     [((256, 256), (128, 128)), ((320, 256), (160, 128)), ((512, 256), (256, 128)), ((256, 192), None)],
 )
-def test_from_256_px_on_both_networks_have_a_smaller_image(
-    size: tuple[int, int], small: tuple[int, int] | None
-) -> None:
+def test_from_256_px_on_there_is_a_second_output_and_head(size: tuple[int, int], small: tuple[int, int] | None) -> None:
     generator, discriminator = Generator(size, width=4), Discriminator(size, width=4)
     images = torch.rand(2, 3, *size) * 2 - 1
     assert generator.small_output is discriminator.small_input is (small is not None)
@@ -49,12 +47,12 @@ def test_from_256_px_on_both_networks_have_a_smaller_image(
     torch.testing.assert_close(discriminator(images), discriminator(images, None, means))
 
 
-def test_channels_of_the_second_head_are_the_official_ones() -> None:
+def test_the_second_head_has_the_official_channels() -> None:
     head = Discriminator((256, 256)).small
     assert [layer.out_channels for layer in head.layers if isinstance(layer, nn.Conv2d)] == [32, 64, 128, 256]
 
 
-def test_every_parameter_of_the_second_output_and_head_is_trained() -> None:
+def test_all_parameters_have_gradients_at_256_px() -> None:
     generator, discriminator = Generator((256, 256), width=4), Discriminator((256, 256), width=4)
     images, second = generator(torch.randn(2, 256), small=True)
     loss = discriminator(images, None, second).sum() + discriminator.auxiliary(images, images)["reconstruction"]

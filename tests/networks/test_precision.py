@@ -1,4 +1,4 @@
-"""Precision of stages: half at the four largest resolutions, fp32 at smaller ones and at the smallest grid."""
+"""Precision of stages: half precision at the four largest resolutions, fp32 at the others and at the smallest grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DISCRIMINATORS = [r3gan.Discriminator, stylegan2.Discriminator]
 
 
 @pytest.mark.parametrize(("halvings", "doublings", "half"), [(0, 6, True), (3, 6, True), (4, 6, False), (3, 3, False)])
-def test_stage(halvings: int, doublings: int, half: bool) -> None:
+def test_precision_of_a_stage(halvings: int, doublings: int, half: bool) -> None:
     layer, x = nn.Linear(3, 3), torch.ones(2, 3)
     with torch.autocast("cpu", torch.bfloat16):
         y = run_stage(layer, x.bfloat16(), halvings, doublings)

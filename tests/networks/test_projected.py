@@ -1,4 +1,4 @@
-"""The discriminator and the generator of Projected GAN: the official outputs, what is frozen, scales and sizes."""
+"""The discriminator and the generator of Projected GAN: official outputs, frozen weights, scales and sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gan.networks.projected import Discriminator
 
 
 def numbers(shape: tuple[int, ...] | torch.Size, seed: int) -> Tensor:
-    """Return float64 numbers that look random, from -1 to 1, the same on every machine."""
+    """Return pseudo-random float64 numbers in [-1, 1], the same on every machine."""
     index = torch.arange(math.prod(shape), dtype=torch.float64)
     return (((index * 12.9898 + seed * 78.233).sin() * 43758.5453).remainder(1) * 2 - 1).reshape(shape)
 
@@ -43,14 +43,14 @@ def fill(network: nn.Module) -> None:
                 weight.copy_(numbers(weight.shape, seed))
                 norm.v.copy_(numbers(norm.v.shape, seed + 2000))
                 for _ in range(3):
-                    norm.train()(weight)  # a power iteration, from _v
+                    norm.train()(weight)  # one power iteration, which starts from v
                 norm.eval()
             else:
                 module.weight.copy_(numbers(module.weight.shape, seed))
 
 
 def summary(x: Tensor) -> list[float]:
-    """Return mean, standard deviation and three values, which a change of order or orientation moves."""
+    """Return mean, standard deviation and three values, which depend on the order of the values."""
     flat = x.detach().flatten()
     return [float(y) for y in (flat.mean(), flat.std(), flat[1], flat[len(flat) // 3], flat[-2])]
 
@@ -77,11 +77,11 @@ def filled_generator() -> Generator:
 
 
 def noise(*shape: int, **options: object) -> Tensor:
-    """Return what replaces torch.randn."""
+    """Return fixed numbers in place of torch.randn."""
     return numbers(shape, 5)
 
 
-# Of github.com/autonomousvision/projected_gan, commit e1c246b, with the same weights and inputs.
+# `summary` of outputs of github.com/autonomousvision/projected_gan, commit e1c246b, with the same weights and inputs.
 OFFICIAL = {
     "projections": [
         [-898.669216, 16773.5332, -20706.1806, 15142.6487, 24854.0654],
@@ -118,7 +118,7 @@ def test_the_generator_is_the_official_one(monkeypatch: pytest.MonkeyPatch) -> N
     network = filled_generator()
     for module in network.modules():
         if isinstance(module, NoiseInjection):
-            module.train()  # noise is on, BatchNorm keeps its statistics
+            module.train()  # add noise; BatchNorm stays in eval mode
     monkeypatch.setattr(torch, "randn", noise)
     assert summary(network(numbers((2, 256), 1))) == pytest.approx(OFFICIAL["image"][0], rel=1e-6)
 
@@ -137,12 +137,12 @@ def test_channels_and_logits_are_the_papers_at_256_px() -> None:
 
 
 @pytest.mark.parametrize(("resolution", "cells"), [(32, 1), (64, 1), (96, 1), (128, 1), (160, 2)])
-def test_heads_see_at_most_4_cells_a_side_at_once(resolution: int, cells: int) -> None:
+def test_the_last_kernel_of_a_head_has_at_most_4_rows(resolution: int, cells: int) -> None:
     network = Discriminator((16, 24), width=2, backbone_resolution=resolution).eval()
     assert all(logits.shape[2] == cells for logits in network(torch.zeros(1, 3, 16, 24)))
 
 
-def test_only_the_heads_learn_and_images_have_gradients() -> None:
+def test_only_the_heads_are_trained_and_images_have_gradients() -> None:
     torch.manual_seed(0)
     network = Discriminator((16, 16), width=4, backbone_resolution=64)
     x = (torch.rand(2, 3, 16, 16) * 2 - 1).requires_grad_()
@@ -154,7 +154,7 @@ def test_only_the_heads_learn_and_images_have_gradients() -> None:
 
 
 def test_finer_scales_depend_on_coarser_ones() -> None:
-    """Mixed from the coarsest down: the finest projection depends on the whole image, the coarsest on itself alone."""
+    """Scales are mixed from coarse to fine, so the first value of the finest projection depends on the whole image."""
     network = Discriminator((16, 16), width=4, backbone_resolution=64)
     x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
     (gradient,) = torch.autograd.grad(network.features(x)[0][..., :1, :1].sum(), x)

@@ -1,4 +1,4 @@
-"""The light projected discriminator: what it sees, what is frozen, and its scales."""
+"""The light projected discriminator: sizes, frozen weights and scales."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from gan.common.errors import UserError
 from gan.networks.projected_light import Discriminator
 
-LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]  # of 16, 8, 4 and 2 cells a side
+LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]  # from features with sides of 16, 8, 4 and 2
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def test_four_scales_and_every_size(network: Discriminator) -> None:
         Discriminator((64, 64), backbone_resolution=100)
 
 
-def test_only_the_heads_learn_and_images_have_gradients(network: Discriminator) -> None:
+def test_only_the_heads_are_trained_and_images_have_gradients(network: Discriminator) -> None:
     x = (torch.rand(2, 3, 16, 16) * 2 - 1).requires_grad_()
     sum(logits.mean() for logits in network(x)).backward()  # type: ignore[union-attr]
     learning = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
@@ -36,8 +36,8 @@ def test_only_the_heads_learn_and_images_have_gradients(network: Discriminator) 
     assert x.grad is not None and x.grad.abs().sum(1).gt(0).float().mean() > 0.9
 
 
-def test_finer_scales_are_told_of_coarser_ones(network: Discriminator) -> None:
-    """Mixed from the coarsest down: the finest projection sees the whole image, the coarsest itself alone."""
+def test_finer_scales_depend_on_coarser_ones(network: Discriminator) -> None:
+    """Scales are mixed from coarse to fine, so the first value of the finest projection depends on the whole image."""
     x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
     (gradient,) = torch.autograd.grad(network.features(x)[0][..., :1, :1].sum(), x)
     assert gradient[..., -2:, -2:].abs().sum() > 0

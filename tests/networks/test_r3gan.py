@@ -51,7 +51,7 @@ def test_a_width_that_cannot_be_grouped_is_named() -> None:
 
 
 @torch.no_grad()
-def test_the_discriminator_equals_the_authors_one() -> None:
+def test_the_discriminator_equals_that_of_the_authors() -> None:
     """The authors' network gave these logits with the same weights."""
     discriminator = Discriminator((16, 16), width=8, blocks_per_stage=1, group_width=4)
     generator = torch.Generator().manual_seed(0)

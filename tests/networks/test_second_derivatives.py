@@ -1,4 +1,4 @@
-"""Convolutions whose second derivatives are convolutions: the same numbers as PyTorch's, from far fewer kernels."""
+"""Convolutions whose second derivatives are convolutions: the same values as PyTorch's, with far fewer operations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def derivatives(transposed: bool, x: Tensor, weight: Tensor, options: dict[str, 
 
 
 @pytest.mark.parametrize(("transposed", "channels", "shape", "options"), CASES)
-def test_equals_pytorch(transposed: bool, channels: int, shape: tuple[int, ...], options: dict[str, Any]) -> None:
+def test_derivatives_equal_those_of_pytorch(
+    transposed: bool, channels: int, shape: tuple[int, ...], options: dict[str, Any]
+) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(2, channels, 12, 11, generator=generator, dtype=torch.float64)
     weight = 0.3 * torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -53,7 +55,7 @@ def test_equals_pytorch(transposed: bool, channels: int, shape: tuple[int, ...],
 
 
 @pytest.mark.parametrize(("transposed", "channels", "shape", "options"), CASES)
-def test_derivatives_by_finite_differences(
+def test_derivatives_equal_finite_differences(
     transposed: bool, channels: int, shape: tuple[int, ...], options: dict[str, Any]
 ) -> None:
     generator = torch.Generator().manual_seed(0)
@@ -81,7 +83,7 @@ def test_autocast_casts_as_for_any_convolution() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # by torch.compile itself
-def test_compiles() -> None:
+def test_it_works_with_torch_compile() -> None:
     layer = nn.Conv2d(4, 4, 3, groups=2)
 
     def convolved(x: Tensor) -> Tensor:
@@ -95,7 +97,7 @@ def test_compiles() -> None:
 
 
 class Kernels(TorchDispatchMode):
-    """Count the calls of aten's operations."""
+    """Count the calls of each aten operation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -119,5 +121,5 @@ def test_kernels_do_not_depend_on_the_number_of_groups(discriminator: nn.Module)
             logits = discriminator(x)
         (gradient,) = torch.autograd.grad(logits.sum(), x, create_graph=True)
         gradient.square().sum().backward()
-    # Per layer one forward, one backward, and four in the second backward pass; and the constant filters.
+    # Each layer has one forward, one backward, and four in the second backward pass. Constant filters add a few.
     assert 0 < kernels.counts["convolution"] + kernels.counts["convolution_backward"] < 8 * layers

@@ -15,7 +15,7 @@ LAYERS = [nn.Linear(20, 30), nn.Conv2d(6, 8, 3), nn.ConvTranspose2d(6, 8, 3)]
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
-def test_largest_singular_value_is_one(layer: nn.Module) -> None:
+def test_the_largest_singular_value_is_1(layer: nn.Module) -> None:
     layer = spectral_norm(copy.deepcopy(layer))
     for _ in range(100):
         weight = layer.weight
@@ -23,7 +23,7 @@ def test_largest_singular_value_is_one(layer: nn.Module) -> None:
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
-def test_equals_torch(layer: nn.Module) -> None:
+def test_weights_and_gradients_equal_those_of_torch(layer: nn.Module) -> None:
     ours, theirs = spectral_norm(copy.deepcopy(layer)), parametrizations.spectral_norm(copy.deepcopy(layer))
     theirs.parametrizations.weight[0]._u.copy_(ours.parametrizations.weight[0].u)
     theirs.parametrizations.weight[0]._v.copy_(ours.parametrizations.weight[0].v)
@@ -37,7 +37,7 @@ def test_equals_torch(layer: nn.Module) -> None:
         torch.testing.assert_close(grads[0], grads[1])
 
 
-def test_half_precision_does_not_reach_the_estimate() -> None:
+def test_weights_are_computed_in_fp32_under_autocast() -> None:
     torch.manual_seed(0)
     layer = spectral_norm(nn.Linear(64, 64))
     other = copy.deepcopy(layer)

@@ -104,7 +104,7 @@ def test_the_discriminator_treats_groups_independently() -> None:
 
 @torch.no_grad()
 def fill(network: nn.Module) -> None:
-    """Give a network reproducible weights, the noise's included."""
+    """Set the weights and the noise of a network to reproducible values."""
     generator = torch.Generator().manual_seed(0)
     noise = [(name, buffer) for name, buffer in network.named_buffers() if "noise" in name]
     for name, values in [*network.named_parameters(), *noise]:
@@ -112,7 +112,7 @@ def fill(network: nn.Module) -> None:
 
 
 def test_equals_the_authors_networks() -> None:
-    """The authors' networks gave these numbers with the same weights; borders of G differ, see `upsample`."""
+    """The authors' networks gave these values with the same weights. The borders of images differ: see `upsample`."""
     discriminator = Discriminator((16, 16), width=8, max_channels=16)
     generator = Generator((16, 16), width=8, max_channels=16, latent_dim=8).eval()
     fill(discriminator)

@@ -129,7 +129,7 @@ def filled(network: nn.Module) -> nn.Module:
 
 
 @torch.no_grad()
-def test_networks_of_cyclegan_equal_the_authors_ones() -> None:
+def test_networks_of_cyclegan_equal_those_of_the_authors() -> None:
     """The authors' networks gave these values with the same weights."""
     x = 2 * torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
     images = filled(resnet_translator.Generator(width=4, n_blocks=2, norm="instance"))(x)

@@ -135,7 +135,7 @@ def test_gradient_is_of_the_image_before_augmentation(penalty: type) -> None:
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_values_under_autocast(penalty: type) -> None:
-    """Differences of two passes are taken in fp32; a gradient is that of a pass in bf16, and its norm is in fp32."""
+    """Approximate penalties run both passes in fp32. The others differentiate a pass in bf16; all values are fp32."""
     discriminator = Layers(nn.Flatten(), nn.Linear(60, 1), nn.Flatten(0))
     at = step(discriminator)
     at.fake = at.fake.bfloat16()  # as a generator under autocast leaves it

@@ -134,7 +134,7 @@ def test_cycle_consistency_has_the_published_weight_on_a_gpu(monkeypatch: pytest
     words = ["model=cyclegan", "data=retro_filter", "data.root=x"]
     assert compose([*words, "trainer.accelerator=cpu"]).penalty.cycle.weight == 2
     monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
-    assert compose(words).penalty.cycle.weight == 5  # half of 10, as least_squares is half of the published loss
+    assert compose(words).penalty.cycle.weight == 5  # published: 10, without the factor 1/2 of least_squares
 
 
 def test_fastgan_trains_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +183,7 @@ def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) ->
     ("device", "deterministic", "expected"),
     [("cuda", False, True), ("cuda", True, None), ("cuda", "warn", None), ("cpu", False, None)],
 )
-def test_cudnn_measures_its_algorithms_on_cuda(
+def test_cudnn_measures_its_algorithms_on_cuda_unless_deterministic(
     device: str, deterministic: bool | str, expected: bool | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resolvers, "device_of", lambda accelerator: device)

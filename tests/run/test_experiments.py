@@ -1,4 +1,4 @@
-"""The experiments of papers have the published networks, batches and lengths. test_config.py composes all."""
+"""Experiments named after papers have the published networks, batch sizes and lengths."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hydra.utils import instantiate
 from gan.run.config import compose
 
 TRANSLATORS = ("paper_cyclegan", "paper_cut")
-# Millions of weights of the generator (of both, for cyclegan), images per batch, millions of images.
+# Weights of the generator in millions (of both for cyclegan), batch size, and length in millions of images.
 PAPERS = {
     "paper_stylegan2_ada": (24.77, 64, 25),
     "paper_r3gan": (23.06, 256, 25),
@@ -21,7 +21,7 @@ PAPERS = {
 
 
 @pytest.mark.parametrize("experiment", PAPERS)
-def test_papers(experiment: str) -> None:
+def test_an_experiment_has_the_published_settings(experiment: str) -> None:
     folders = ["data.a=PATH", "data.b=PATH"] if experiment in TRANSLATORS else ["data.root=PATH"]
     cfg = compose([f"experiment={experiment}", *folders])
     with torch.device("meta"):

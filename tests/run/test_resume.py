@@ -63,7 +63,7 @@ def test_options_that_may_change_are_not_differences(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("model", ["sngan", "r3gan"])
-def test_schedules_follow_a_new_length(model: str, tmp_path: Path) -> None:
+def test_a_new_length_of_schedules_is_not_a_difference(model: str, tmp_path: Path) -> None:
     stored(tmp_path / "run", f"model={model}", "images=8")
     assert differences(tmp_path / "run", compose([f"model={model}", "images=16"])) == []
     assert differences(tmp_path / "run", compose([f"model={model}", "minutes=3"])) == []

@@ -51,7 +51,7 @@ def test_stored_images_do_not_share_memory_with_inputs() -> None:
     assert pool.stored[0].max() == 0
 
 
-def test_micro_batches_give_what_the_whole_batch_gives() -> None:
+def test_micro_batches_return_the_same_images_as_the_whole_batch() -> None:
     one, other = ImagePool(4), ImagePool(4)
     for start in (0, 8, 16):
         images = pictures(range(start, start + 8))

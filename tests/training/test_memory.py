@@ -1,4 +1,4 @@
-"""The division of a step that fits into a GPU's memory, and its way through a run."""
+"""The division of a step that fits into the memory of a GPU: how it is chosen, applied, stored and resumed."""
 
 from __future__ import annotations
 
@@ -25,16 +25,14 @@ CPU = torch.device("cpu")
 
 
 def linear(model: Any, batch: dict[str, Tensor], *_: Any, checkpointed: bool, micro_batch: int | None = None) -> Need:
-    """Return 1 GiB and 1 GiB per image of a forward pass; a quarter of it with checkpointed blocks."""
-    images = micro_batch or 1.5 * len(
-        next(iter(batch.values()))
-    )  # one forward pass of a whole batch serves both updates
+    """Return a need of 1 GiB plus 1 GiB per image, or plus 1/4 GiB per image with checkpointed blocks."""
+    images = micro_batch or 1.5 * len(next(iter(batch.values())))  # a whole batch keeps the pass of G for both updates
     return Need(GIB, round((1 + images * (0.25 if checkpointed else 1)) * GIB))
 
 
 @pytest.fixture
 def divided(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Division]:
-    """Return the division of a batch of 32 for a recipe whose needs are `linear`, with some GiB of memory."""
+    """Return a function that divides a batch of 32 for a recipe and some GiB of memory, with the needs of `linear`."""
 
     def needed(model: Any, batch: Any, device: Any, precision: Any, micro_batch: Any, checkpointed: bool) -> Need:
         return linear(model, batch, checkpointed=checkpointed, micro_batch=micro_batch)
@@ -48,7 +46,7 @@ def divided(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Division]:
 
 
 def images(gib: float) -> Any:
-    """Match bytes up to those of the images themselves."""
+    """Match a number of GiB in bytes, apart from the images themselves."""
     return pytest.approx(gib * GIB, rel=1e-3)
 
 
@@ -56,23 +54,23 @@ def test_a_batch_that_fits_stays_whole(divided: Callable[..., Division]) -> None
     assert divided("stylegan2", 49) == Division(None, False, 49 * GIB)
 
 
-def test_micro_batches_where_layers_allow_them(divided: Callable[..., Division]) -> None:
+def test_micro_batches_without_batch_norm(divided: Callable[..., Division]) -> None:
     assert divided("stylegan2", 24) == Division(16, False, images(17))
     assert divided("stylegan2", 6) == Division(4, False, images(5))
     assert divided("r3gan", 4) == Division(2, False, images(3))
 
 
-def test_checkpointed_blocks_else(divided: Callable[..., Division]) -> None:
+def test_checkpointed_blocks_if_micro_batches_do_not_fit(divided: Callable[..., Division]) -> None:
     assert divided("fastgan", 24) == Division(None, True, 13 * GIB)
     assert divided("stylegan2", 4) == Division(8, True, images(3))
 
 
-def test_the_smallest_division_where_none_fits(divided: Callable[..., Division]) -> None:
+def test_the_division_with_the_least_memory_if_none_fits(divided: Callable[..., Division]) -> None:
     assert divided("stylegan2", 0.5) == Division(4, True, images(2))
     assert divided("fastgan", 0.5) == Division(None, True, 13 * GIB)
 
 
-def test_options_stay(divided: Callable[..., Division]) -> None:
+def test_options_are_kept(divided: Callable[..., Division]) -> None:
     assert divided("stylegan2", 6, "model.micro_batch=12") == Division(12, True, images(4))
     assert divided("stylegan2", 49, "model.checkpoint_blocks=true").checkpoint_blocks
     assert divided("fastgan", 6, "model.checkpoint_blocks=false") == Division(None, False, 49 * GIB)
@@ -85,8 +83,7 @@ def test_options_stay(divided: Callable[..., Division]) -> None:
     ("recipe", "size"),
     [("cut", 1), *(pytest.param(*each, marks=pytest.mark.slow) for each in [("r3gan", 2), ("stylegan2_ada", 4)])],
 )
-def test_estimate_of_micro_batches(recipe: str, size: int) -> None:
-    """Two micro-batches are rehearsed in place of all."""
+def test_the_estimate_of_two_micro_batches_is_that_of_all(recipe: str, size: int) -> None:
     module, data = build(recipe)
     batch = example(module, data, 6 * size)
     whole = rehearse(module, batch, CPU, None, micro_batch=size).peak
@@ -95,7 +92,7 @@ def test_estimate_of_micro_batches(recipe: str, size: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("recipe", "fraction"), [("stylegan2", 0.6), ("fastgan", 0.9)])
-def test_a_real_division_fits(recipe: str, fraction: float) -> None:
+def test_a_division_by_real_needs_fits(recipe: str, fraction: float) -> None:
     module, data = build(recipe)
     batch = example(module, data, 32)
     need = rehearse(module, batch, CPU, None)
@@ -121,13 +118,13 @@ def test_the_division_is_kept_at_resume(tmp_path: Path, capsys: pytest.CaptureFi
     assert given.division == Division(1, True, None)
 
 
-def test_a_checkpoint_of_an_older_version() -> None:
+def test_a_checkpoint_without_or_with_an_invalid_division() -> None:
     assert Division.load(None) == Division()
     with pytest.raises(UserError, match="micro_batch=-1"):
         Division.load({"micro_batch": -1})
 
 
-def test_on_a_cpu_nothing_is_chosen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_on_a_cpu_the_step_is_not_divided(capsys: pytest.CaptureFixture[str]) -> None:
     module, data = build("dcgan")
     memory.settle(module, data, trainer(CPU))
     assert module.division == Division()
@@ -161,10 +158,10 @@ def test_a_new_run_on_a_gpu_uses_nine_tenths_of_it(
         assert capsys.readouterr().out == f"memory: about 1.0 GiB per GPU ({batch})\n"
     monkeypatch.setattr(memory, "divide", lambda *_: Division(1, False, 23 * GIB))
     memory.settle(module, data, trainer(torch.device("cuda", 0)))
-    assert "more than 90 % of cuda:0's" in capsys.readouterr().out
+    assert "more than 90 % of the memory of cuda:0" in capsys.readouterr().out
 
 
-def test_what_cannot_be_rehearsed_is_trained_anyway(
+def test_a_run_without_an_estimate_is_not_divided(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def failing(*_: Any) -> Division:
@@ -178,13 +175,13 @@ def test_what_cannot_be_rehearsed_is_trained_anyway(
 
 
 class OutOfMemory(Nonsaturating):
-    """A loss that does not fit into the memory of a GPU."""
+    """A loss that raises the error of a GPU without free memory."""
 
     def discriminator(self, real_logits: Any, fake_logits: Any) -> Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def test_out_of_memory_ends_in_a_line(train: Train) -> None:
+def test_a_run_out_of_memory_ends_with_one_line(train: Train) -> None:
     result = train("loss._target_=tests.training.test_memory.OutOfMemory", "images=16", check=2)
     (line,) = result.stderr.splitlines()
     assert "out of memory" in line
@@ -192,7 +189,7 @@ def test_out_of_memory_ends_in_a_line(train: Train) -> None:
         assert option in line
 
 
-def test_out_of_memory_names_the_estimate() -> None:
+def test_the_message_of_a_run_out_of_memory_has_the_estimate() -> None:
     error = str(memory.out_of_memory(SimpleNamespace(division=Division(16, False, 20 * GIB)), 64))
     assert "about 20.0 GiB per GPU (batch 64 in micro-batches of 16)" in error and "model.micro_batch=8" in error
 
@@ -203,7 +200,7 @@ ALL = [pytest.param(size, [], marks=pytest.mark.slow) for size in (64, 128, 256)
 
 @pytest.mark.parametrize(("size", "recipes"), [(64, FAST), *ALL])
 def test_counted_peaks_on_a_gpu(size: int, recipes: list[str]) -> None:
-    """At CUDA's defaults each recipe fits 24 GiB, and the estimate is right; in a process that has such a device."""
+    """With the defaults of CUDA, each recipe fits into 24 GiB, and the estimate is right."""
     lines = command(["-m", "tests.fake_step", str(size), *recipes], ROOT).stdout.splitlines()[1:]
     assert len(lines) >= len(recipes) and lines
     for line in lines:

@@ -11,7 +11,7 @@ GIB = 2**30
 SIZE = (16, 16)
 
 
-def test_layers_that_use_several_images_say_so() -> None:
+def test_micro_batches_are_multiples_of_images_together() -> None:
     blocks = r3gan.Generator(SIZE, width=16), r3gan.Discriminator(SIZE, width=16)
     assert images_together(*blocks) == 1
     assert images_together(blocks[0], stylegan2.Discriminator(SIZE, width=4)) == 4
@@ -27,12 +27,14 @@ def test_layers_that_use_several_images_say_so() -> None:
     ("gib_per_image", "together", "expected"),
     [(0.7, 4, 32), (1.4, 4, 16), (4.0, 1, 4), (4.0, 4, 4), (8.0, 4, 4), (8.0, 1, 2), (30.0, 1, 1), (0.1, None, None)],
 )
-def test_largest_divisor_that_fits_24_gib(gib_per_image: float, together: int | None, expected: int | None) -> None:
+def test_the_largest_divisor_that_fits_into_24_gib(
+    gib_per_image: float, together: int | None, expected: int | None
+) -> None:
     need = Need(GIB, round((1 + 8 * gib_per_image) * GIB))
     assert choose_micro_batch(need, 8, 24 * GIB, 64, together) == expected
 
 
-def test_a_batch_that_cannot_be_divided() -> None:
+def test_a_batch_without_a_suitable_divisor() -> None:
     need = Need(GIB, 100 * GIB)
     assert choose_micro_batch(need, 6, 24 * GIB, 6, 4) is None
     assert choose_micro_batch(need, 4, 24 * GIB, 4, 4) is None

@@ -367,8 +367,8 @@ def test_ada_is_refused_with_losses_without_signed_logits() -> None:
 
 
 @pytest.mark.parametrize(("penalty", "limit"), [(R1, 0.03), (ApproximateR1, 1e-4)])
-def test_penalties_in_half_precision(penalty: type, limit: float) -> None:
-    """A gradient in bf16 has two digits. An approximate gradient is a small difference, which needs fp32."""
+def test_penalties_in_bf16(penalty: type, limit: float) -> None:
+    """A gradient in bf16 has about two digits. An approximate gradient is a small difference, computed in fp32."""
 
     def moved(precision: str) -> dict[str, Tensor]:
         torch.manual_seed(0)
@@ -398,12 +398,12 @@ def test_parts_are_saved_with_the_module_and_metrics_are_not(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 def test_gradient_penalties_use_the_pass_of_the_loss(precision: str) -> None:
-    """R1 and R2 cost no forward pass of D; in fp16 they would, in fp32."""
+    """R1 and R2 need no additional forward pass of D. In fp16 they would need one in fp32."""
     module = model(norm="none", penalties={"r1": R1(), "r2": R2(interval=2)})
     passes = []
     module.discriminator.register_forward_hook(lambda *_: passes.append(None))
     fit(module, 2, precision=precision)
-    assert len(passes) == 2 * (2 + 1)  # of each batch: real and fake images, and the generator's update
+    assert len(passes) == 2 * (2 + 1)  # in each batch: real images, generated images, and the generator's update
 
 
 def test_spectral_normalization_iterates_once_per_update() -> None:
@@ -416,7 +416,7 @@ def test_spectral_normalization_iterates_once_per_update() -> None:
 
 
 class TwoOutputs(Generator):
-    """A generator whose second output has one pixel."""
+    """A generator whose second output has a single pixel."""
 
     small_output = True
 
@@ -443,7 +443,7 @@ def test_a_second_output_reaches_the_discriminator(micro_batch: int | None, rows
     assert networks[1].seen == [*of_discriminator, *(((n, 3, 1, 1), True) for n in rows)]
 
 
-def test_a_discriminator_without_a_second_input_gets_the_images_alone() -> None:
+def test_a_discriminator_without_a_second_input_gets_only_the_images() -> None:
     adam = functools.partial(torch.optim.Adam, lr=2e-4)
     networks = TwoOutputs((16, 16), width=4, latent_dim=6), Discriminator((16, 16), width=4)
     fit(GAN(*networks, Nonsaturating(), adam, adam, batch_size=BATCH), 1)

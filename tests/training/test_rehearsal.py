@@ -1,4 +1,4 @@
-"""A rehearsed step needs what a real one needs."""
+"""A rehearsed step needs the same memory as a real step."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gan.training.rehearsal import rehearse
 from tests.recipes import BATCH, RECIPES, build, fit
 
 CPU = torch.device("cpu")
-FAST = {"dcgan", "cyclegan", "stylegan2_ada"}  # the others are slow, to compare all of them
+FAST = {"dcgan", "cyclegan", "stylegan2_ada"}  # the tests of the other recipes are marked slow
 
 
 def real_peak(module: Any, data: Any, batches: int, precision: str) -> int:
-    """Return the peak of real steps on the CPU."""
+    """Return the peak of real steps on the CPU, in bytes."""
     count, step = LiveBytes("cpu"), module.training_step
     for tensor in (*module.parameters(), *module.buffers()):
         count.add(tensor)
@@ -36,16 +36,16 @@ def real_peak(module: Any, data: Any, batches: int, precision: str) -> int:
 @pytest.mark.parametrize(
     "recipe", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in RECIPES]
 )
-def test_rehearsed_equals_real_on_a_cpu(recipe: str, precision: str) -> None:
+def test_a_rehearsed_peak_equals_the_real_one_on_a_cpu(recipe: str, precision: str) -> None:
     module, data = build(recipe, f"trainer.precision={precision}")
     autocast = torch.bfloat16 if precision == "bf16-mixed" else None
     rehearsed = rehearse(module, example(module, data, BATCH), CPU, autocast)
     real = real_peak(module, data, 17 if module.n_critic == 1 else 15, precision)
-    assert 0.95 * real < rehearsed.peak < 1.1 * real  # tiny: a few kilobytes of indices are some percent
+    assert 0.95 * real < rehearsed.peak < 1.1 * real  # networks are so small that indices take some percent
     assert 0 < rehearsed.resident < rehearsed.peak
 
 
-def test_it_changes_nothing() -> None:
+def test_a_rehearsal_does_not_change_the_model() -> None:
     module, data = build("stylegan2_ada")
     before = {name: value.clone() for name, value in module.state_dict().items()}
     state = torch.get_rng_state()
@@ -58,7 +58,7 @@ def test_it_changes_nothing() -> None:
     fit((module, data), 1)
 
 
-def test_micro_batches_need_less() -> None:
+def test_smaller_micro_batches_need_less_memory() -> None:
     module, data = build("lut")
     batch = example(module, data, 8)
     peaks = [rehearse(module, batch, CPU, None, micro_batch=size).peak for size in (2, 4, None)]
@@ -66,7 +66,7 @@ def test_micro_batches_need_less() -> None:
 
 
 @pytest.mark.parametrize("recipe", ["dcgan", "sngan"])
-def test_with_labels(recipe: str) -> None:
+def test_a_rehearsal_with_labels(recipe: str) -> None:
     module, data = build(recipe, "data.labels=true")
     batch = example(module, data, BATCH)
     assert batch["label"].shape == (BATCH,) and rehearse(module, batch, CPU, None).peak > 0

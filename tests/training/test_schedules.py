@@ -108,13 +108,13 @@ def test_a_published_length_is_at_most_that_of_the_run() -> None:
         assert cfg.model.schedules.generator_optimizer.lr.images == length
 
 
-# The fraction of its run during which a published recipe keeps its rates, before they fall linearly to 0.
+# Fraction of the run during which a recipe keeps its learning rates, as published, before they fall linearly to 0.
 HELD = {"sngan": 0, "wgan_gp": 0, "cyclegan": 0.5, "cut": 0.5, "fastcut": 0.75, "pix2pix": 0.5, "pix2pix_unet": 0.5}
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
 @pytest.mark.parametrize("recipe", HELD)
-def test_rates_fall_as_published(recipe: str, network: str) -> None:
+def test_learning_rates_fall_as_published(recipe: str, network: str) -> None:
     data = ["data=retro_filter", "data.root=x"] if recipe not in ("sngan", "wgan_gp") else []
 
     def rate(*options: str) -> Schedule:
@@ -124,4 +124,4 @@ def test_rates_fall_as_published(recipe: str, network: str) -> None:
 
     whole, held = rate("images=1000"), int(1000 * HELD[recipe])
     assert [whole(seen) for seen in (0, held, (held + 1000) // 2, 1000)] == pytest.approx([3e-4, 3e-4, 1.5e-4, 0])
-    assert rate("minutes=5")(10**9) == 3e-4  # the length in images is not known
+    assert rate("minutes=5")(10**9) == 3e-4  # the length in images is unknown
