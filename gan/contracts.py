@@ -264,7 +264,7 @@ class LatentStep(Step):
         """Return D(augment(fake)). If there are smaller images, D also takes them, with the same augmentation."""
         if self.fake_small is None:
             return self.critic(fake)
-        small = self.fake_small if fake.requires_grad else self.fake_small.detach()
+        small = self.fake_small if fake is self.fake else self.fake_small.detach()
         return self.discriminator(self.augmented(fake), self.label, self.augmented(small))
 
 

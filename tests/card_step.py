@@ -14,6 +14,7 @@ import json
 import traceback
 from collections import Counter
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -136,10 +137,10 @@ def main() -> None:
     for variant in given.variants:
         recipe, *options = variant.split()
         module, batch = build(recipe, given.size, *options)
-        for name, fault in FAULTS.items() if given.faults else [(None, lambda step: None)]:
-            with faulty(fault):
+        for name in ("", *FAULTS) if given.faults else ("",):
+            with faulty(FAULTS[name]) if name else nullcontext():
                 found = watched_step(module, batch)
-            print(json.dumps({"variant": name or variant, **found}), flush=True)
+            print(json.dumps({"variant": f"{variant} {name}".strip(), **found}), flush=True)
 
 
 if __name__ == "__main__":

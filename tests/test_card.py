@@ -49,8 +49,10 @@ def test_every_penalty_has_a_variant() -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_found(fault: str) -> None:
-    found = steps("--faults", "dcgan")[fault]
-    assert found["waits"] or found["elsewhere"]
+    found = steps("--faults", "dcgan")
+    clean, faulty = found["dcgan"], found[f"dcgan {fault}"]
+    assert not (clean["waits"] or clean["elsewhere"])
+    assert faulty["waits"] or faulty["elsewhere"]
 
 
 @pytest.mark.slow

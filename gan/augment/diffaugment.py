@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, fraction
 
 POLICIES = ("color", "translation", "cutout")
 
@@ -39,14 +39,10 @@ class DiffAugment(nn.Module):
         unknown = set(policy) - set(POLICIES)
         if unknown:
             raise UserError(f"augment.policy: {', '.join(sorted(unknown))}: unknown; use {', '.join(POLICIES)}")
-        if not 0 <= probability <= 1:
-            raise UserError(f"augment.probability={probability}: must be in 0..1")
-        if not 0 <= cutout <= 1:
-            raise UserError(f"augment.cutout={cutout}: must be in 0..1")
         self.policy = [name for name in POLICIES if name in policy]
-        self.probability = probability
+        self.probability = fraction("augment.probability", probability)
         self.cell = at_least("augment.cell", cell, 1)
-        self.cutout = cutout
+        self.cutout = fraction("augment.cutout", cutout)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device.

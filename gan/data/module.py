@@ -198,9 +198,13 @@ class ImageDataModule(LightningDataModule):
             self.to_device(self.trainer.strategy.root_device)
         return training_batches(self.stream(*position(self.trainer)), self.num_workers, self.storage)
 
-    def to_device(self, device: torch.device) -> None:
-        """Move the pixels to the device if storage="device", or if storage="auto" and they fit."""
-        if self.storage == "auto" and not self.num_workers and self.num_bytes <= DEVICE_SHARE * gpu_memory(device):
+    def to_device(self, device: torch.device, share: float = DEVICE_SHARE) -> None:
+        """Move the pixels to the device if storage="device", or if storage="auto" and they fit.
+
+        Args:
+            share: largest fraction of the memory of a GPU that "auto" uses.
+        """
+        if self.storage == "auto" and not self.num_workers and self.num_bytes <= share * gpu_memory(device):
             self._load_into_memory()
             self.storage = "device"
         if self.storage == "device":

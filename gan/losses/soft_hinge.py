@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import relu
 
-from gan.common.errors import UserError
+from gan.common.errors import fraction
 from gan.losses.heads import over_heads
 from gan.losses.hinge import Hinge
 
@@ -25,9 +25,7 @@ class SoftHinge(Hinge):
 
     def __init__(self, noise: float = 0.2) -> None:
         super().__init__()
-        if not 0 <= noise <= 1:
-            raise UserError(f"loss.noise={noise}: must be in 0..1")
-        self.noise = noise
+        self.noise = fraction("loss.noise", noise)
 
     def discriminator(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
         real_term = over_heads(lambda r: relu(self.margins(r) - r), real_logits)

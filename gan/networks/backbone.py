@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least
 from gan.networks.lite0 import pretrained
 
 TAPS = (2, 4, 10, 15)  # the last block of Lite0 at each resolution
@@ -33,11 +33,10 @@ class Backbone(nn.Module):
 
     def __init__(self, size: tuple[int, int], resolution: int | None = None, normalize: bool = True) -> None:
         super().__init__()
-        shorter = max(MIN_RESOLUTION, min(size)) if resolution is None else resolution
-        if resolution is not None and (resolution < 32 or resolution % 32):
-            raise UserError(
-                f"model.discriminator.backbone_resolution={resolution}: must be a multiple of 32, such as 224"
-            )
+        name = "model.discriminator.backbone_resolution"
+        shorter = max(MIN_RESOLUTION, min(size)) if resolution is None else at_least(name, resolution, 32)
+        if resolution is not None and resolution % 32:
+            raise UserError(f"{name}={resolution}: must be a multiple of 32, such as 224")
         rows, columns = (max(32, 32 * round(shorter * length / min(size) / 32)) for length in size)
         self.resized = (rows, columns)
         self.antialias = rows < size[0] or columns < size[1]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, switch
 from gan.networks.grid import base_grid
 from gan.networks.spectral import spectral_norm
 
@@ -122,6 +122,8 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         at_least("model.generator.double_interval", double_interval, 1)
+        switch("model.generator.tanh", tanh)
+        switch("model.generator.small_output", small_output)
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
         self.latent_dim = latent_dim

@@ -82,6 +82,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
+        at_least("model.generator.max_multiple", max_multiple, 1)
         widths = channels_at(width, max_multiple * width, doublings + 1)
         self.latent_dim = latent_dim
         self.classes = classes
@@ -136,8 +137,13 @@ class Discriminator(nn.Module):
         if norm not in ("spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: unknown norm; use spectral or none")
         doublings = base_grid((size[0], size[1]))[2]
+        at_least("model.discriminator.max_multiple", max_multiple, 1)
         widths = [channels, *reversed(channels_at(width, max_multiple * width, doublings + 1))]
         halvings = doublings if halvings is None else at_least("model.discriminator.halvings", halvings, 1)
+        if halvings > doublings:
+            raise UserError(
+                f"model.discriminator.halvings={halvings}: {size[0]}x{size[1]} pixels can be halved {doublings} times"
+            )
         self.blocks = nn.ModuleList(
             Down(before, after, first=index == 0, halve=index < halvings)
             for index, (before, after) in enumerate(pairwise(widths))

@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 
+from gan.networks.precision import autocast_dtype
+
 Options = tuple[Any, ...]  # of aten.convolution: stride, padding, dilation, transposed, output padding, groups
 aten = torch.ops.aten
 
@@ -91,11 +93,13 @@ def conv2d(
     weight: Tensor,
     bias: Tensor | None = None,
     stride: int | Iterable[int] = 1,
-    padding: int | Iterable[int] = 0,
+    padding: int | Iterable[int] | str = 0,
     dilation: int | Iterable[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """Replace torch.nn.functional.conv2d. The input must be a batch, and the padding must be numeric."""
+    """Replace torch.nn.functional.conv2d, except for padding="same" or "valid" and for a single image."""
+    if isinstance(padding, str) or input.ndim != 4:
+        return original("conv2d", input, weight, bias, stride, padding, dilation, groups)
     options = pair(stride), pair(padding), pair(dilation), False, (0, 0), groups
     return apply(input, weight, bias, options)
 
@@ -110,15 +114,23 @@ def conv_transpose2d(
     groups: int = 1,
     dilation: int | Iterable[int] = 1,
 ) -> Tensor:
-    """Replace torch.nn.functional.conv_transpose2d. The input must be a batch."""
+    """Replace torch.nn.functional.conv_transpose2d, except for a single image."""
+    if input.ndim != 4:
+        return original("conv_transpose2d", input, weight, bias, stride, padding, output_padding, groups, dilation)
     options = pair(stride), pair(padding), pair(dilation), True, pair(output_padding), groups
     return apply(input, weight, bias, options)
 
 
+def original(name: str, *args: Any) -> Tensor:
+    """Return the result of torch's own function."""
+    y: Tensor = getattr(torch, name)(*args)
+    return y
+
+
 def apply(x: Tensor, weight: Tensor, bias: Tensor | None, options: Options) -> Tensor:
     """Convolve x, in autocast's precision if autocast is enabled."""
-    if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type):
-        precision = torch.get_autocast_dtype(x.device.type)
+    precision = x.dtype if x.dtype == torch.float64 else autocast_dtype(x)
+    if precision != x.dtype or precision != weight.dtype:
         x, weight = x.to(precision), weight.to(precision)
         bias = None if bias is None else bias.to(precision)
     y: Tensor = Convolution.apply(x, weight, bias, options)

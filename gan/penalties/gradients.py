@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -28,11 +29,13 @@ def squared_norm(images: Tensor, logits: Logits) -> Tensor:
     return gradient.square().sum((1, 2, 3))
 
 
-def differentiable_pass(step: Step, images: Tensor) -> tuple[Tensor, Logits]:
+def differentiable_pass(
+    step: Step, images: Tensor, critic: Callable[[Tensor], Logits] | None = None
+) -> tuple[Tensor, Logits]:
     """Return the images as a leaf tensor in fp32 or float64, and their logits, which can be differentiated twice."""
     images = at_least_fp32(images.detach()).requires_grad_(True)
     with uncompiled(step.discriminator), penalty_precision(images), SecondDerivatives():
-        return images, step.critic(images)
+        return images, (critic or step.critic)(images)
 
 
 def penalty_precision(x: Tensor) -> AbstractContextManager[object]:

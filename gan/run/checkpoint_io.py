@@ -33,6 +33,7 @@ RESUMED = {  # needed to resume training
     "callbacks": dict,
     "loops": dict,
     "pending": dict,
+    "division": dict,
     "global_step": int,
     "epoch": int,
     "pytorch-lightning_version": str,

@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gan.common.compile import compile_in_place
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, switch
 from gan.common.output import print_line
 from gan.networks.checkpointing import checkpoint_blocks
 from gan.run.checkpoint_io import FORMAT
@@ -97,6 +97,8 @@ class Base(Previews, LightningModule):
         self.log_interval = at_least("model.log_interval", log_interval, 1)
         self.schedules: dict[str, Callable[[int], Any]] = flattened(schedules)
         self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
+        if checkpoint_blocks is not None:
+            switch("model.checkpoint_blocks", checkpoint_blocks)
         if compile is not None and checkpoint_blocks:
             raise UserError("model.checkpoint_blocks=true and model.compile exclude each other; set only one of them")
         self.checkpoint_blocks = checkpoint_blocks
@@ -179,7 +181,7 @@ class Base(Previews, LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.loss_log.load_state_dict(checkpoint["pending"])
-        stored = Division.load(checkpoint.get("division"))
+        stored = Division.load(checkpoint["division"])
         self.division = stored.with_options(self.micro_batch, self.checkpoint_blocks)
-        if self.division.needed is not None:
+        if self.division.needed is not None and self.trainer.strategy.root_device.type == "cuda":
             print_line(f"memory: {self.division.describe(self.batch_size // self.trainer.world_size)}")

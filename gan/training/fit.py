@@ -40,6 +40,8 @@ from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
+
 
 def fit(
     cfg: DictConfig,
@@ -126,6 +128,8 @@ def build_trainer(
     interrupt: Interrupt,
 ) -> Trainer:
     """Return the Trainer with its callbacks, loggers and plugins."""
+    if str(cfg.trainer.precision) not in PRECISIONS:
+        raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
     parts = callbacks(cfg.callback)
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
@@ -139,7 +143,7 @@ def build_trainer(
             default_root_dir=str(run),
             enable_checkpointing=saves,
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"trainer: {error}") from error
 
 

@@ -10,9 +10,10 @@ import torch
 from lightning import Trainer
 from torch import Tensor
 
-from gan.common.errors import UserError, at_least, to_line
+from gan.common.errors import UserError, at_least, switch, to_line
 from gan.common.output import print_line
-from gan.training.micro_batches import choose_micro_batch, images_together, predict
+from gan.data.module import DEVICE_SHARE, gpu_memory
+from gan.training.micro_batches import choose_micro_batch, describe_batch_norm, images_together, predict
 from gan.training.rehearsal import Need, rehearse
 
 GIB = 2**30
@@ -36,14 +37,13 @@ class Division:
     needed: int | None = None
 
     @classmethod
-    def load(cls, state: Any) -> Division:
+    def load(cls, state: Mapping[str, Any]) -> Division:
         """Return the division stored in a checkpoint; raise UserError if a value is invalid."""
-        state = state or {}  # None in a checkpoint of an older version
         micro_batch, needed = state.get("micro_batch"), state.get("needed")
         return cls(
             None if micro_batch is None else at_least("the checkpoint's micro_batch", micro_batch, 1),
-            bool(state.get("checkpoint_blocks")),
-            None if needed is None else at_least("the checkpoint's needed memory", needed, 1),
+            switch("the checkpoint's checkpoint_blocks", state.get("checkpoint_blocks", False)),
+            None if needed is None else min(2**63, at_least("the checkpoint's needed memory", needed, 1)),
         )
 
     def state_dict(self) -> dict[str, Any]:
@@ -69,12 +69,14 @@ class Division:
 
 
 def settle(model: Any, data: Any, trainer: Trainer) -> None:
-    """Choose `model.division` for a new run on a CUDA device, and print the estimate. Do nothing on other devices."""
-    device = trainer.strategy.root_device
+    """Choose `model.division` for a new run on a CUDA device, and print the estimate. Other devices get no division."""
+    device, n = trainer.strategy.root_device, data.batch_size // trainer.world_size
+    if note := describe_batch_norm(model, n):
+        print_line(note)
     if device.type != "cuda":
         return
-    n = data.batch_size // trainer.world_size
-    memory = USABLE * torch.cuda.get_device_properties(device).total_memory
+    # Of the pixels on the device, see data.storage.
+    memory = (USABLE - DEVICE_SHARE) * gpu_memory(device)
     buckets = sum(p.nbytes for p in model.parameters() if p.requires_grad) * (trainer.world_size > 1)  # of DDP
     try:
         found = divide(model, example(model, data, n), device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
@@ -87,7 +89,7 @@ def settle(model: Any, data: Any, trainer: Trainer) -> None:
     print_line(f"memory: {model.division.describe(n)}")
     if (found.needed or 0) + buckets > memory:
         print_line(
-            f"memory: this is more than 90 % of the memory of {device}; "
+            f"memory: this is more than {memory / GIB:.1f} GiB, the usable memory of {device}; "
             "use a smaller data.batch_size, data.size or width"
         )
 
@@ -163,9 +165,11 @@ def out_of_memory(model: Any, batch: int) -> UserError:
     """
     division: Division = model.division
     estimated = f" The estimate of a step is {division.describe(batch)}." if division.needed else ""
-    smaller_batch = max(1, (division.micro_batch or batch) // 2)
+    size = min(batch, division.micro_batch or batch)
+    options = [f"model.micro_batch={size // 2} (for networks without BatchNorm)"] if size > 1 else []
+    options += ["model.checkpoint_blocks=true"] if not division.checkpoint_blocks else []
+    smaller = f" Set {' or '.join(options)}, and add resume_force=true to resume; or" if options else " Please"
     return UserError(
-        f"the GPU is out of memory.{estimated} Set model.micro_batch={smaller_batch} (for networks without BatchNorm) "
-        "or model.checkpoint_blocks=true, and add resume_force=true to resume; or start a new run with a smaller "
-        "data.batch_size, data.size or width of the networks"
+        f"the GPU is out of memory.{estimated}{smaller} start a new run with a smaller data.batch_size, data.size or "
+        "width of the networks"
     )

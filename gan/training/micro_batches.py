@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan.common.errors import UserError
 from gan.training.rehearsal import Need
 
 
@@ -20,6 +21,26 @@ def images_together(*networks: nn.Module) -> int | None:
     if any(isinstance(module, _BatchNorm) for module in modules):
         return None
     return math.lcm(*(getattr(module, "images_together", 1) for module in modules))
+
+
+def describe_batch_norm(model: Any, batch: int) -> str | None:
+    """Return a note if micro-batches that the user has set change the statistics of BatchNorm; otherwise None.
+
+    Args:
+        batch: images per batch on a device.
+
+    Raises:
+        UserError: a micro-batch has one image, for which BatchNorm has no statistics.
+    """
+    size = model.micro_batch
+    if size is None or size >= batch or images_together(model.generator, model.discriminator) is not None:
+        return None
+    if size == 1 or batch % size == 1:
+        raise UserError(
+            f"model.micro_batch={size}: a micro-batch of a batch of {batch} images has one image, but BatchNorm needs "
+            f"several; use model.checkpoint_blocks=true to save memory"
+        )
+    return f"note: model.micro_batch={size}: BatchNorm uses the statistics of each micro-batch, not of the batch"
 
 
 def choose_micro_batch(need: Need, images: int, memory: float, batch: int, together: int | None) -> int | None:

@@ -119,10 +119,12 @@ class GAN(Base):
     def judge(self, step: Any, name: str, images: Tensor) -> Logits:
         """Return D's logits of the images. Keep the pass in the step if a penalty that is due differentiates it."""
         parts = [part for part in self.penalties.values() if getattr(part, "differentiates", None) == name]
-        if autocast_dtype(images) != torch.float16 and any(self.is_due(part, step) for part in parts):
-            step.passes[name] = differentiable_pass(step, images)
-            return step.passes[name][1]
-        logits: Logits = step.critic_of_fakes(images) if name == "fake" else step.critic(images)
+        critic = step.critic_of_fakes if name == "fake" else step.critic
+        if any(self.is_due(part, step) for part in parts):
+            step.passes[name] = differentiable_pass(step, images, critic)
+            if autocast_dtype(images) != torch.float16:
+                return step.passes[name][1]
+        logits: Logits = critic(images)
         return logits
 
     def fakes_for_discriminator(self, step: Any) -> Tensor:

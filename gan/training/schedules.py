@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, fraction
 from gan.common.nested import flatten
 
 SHAPES = ("linear", "cosine")
@@ -39,17 +39,19 @@ class Schedule:
     ) -> None:
         if shape not in SHAPES:
             raise UserError(f"model.schedules: shape={shape}: use {' or '.join(SHAPES)}")
-        self.start, self.end = np.asarray(start, float), np.asarray(end, float)
-        if self.start.shape != self.end.shape:
+        try:
+            self.start, self.end = np.asarray(start, float), np.asarray(end, float)
+            valid = self.start.shape == self.end.shape and np.isfinite([self.start, self.end]).all()
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
             raise UserError(
                 f"model.schedules: start={start} and end={end} must be two numbers or two lists of equal length"
             )
         self.shape = shape
         self.images = None if images is None else at_least("model.schedules: images", images, 1)
         self.warmup = at_least("model.schedules: warmup", warmup, 0)
-        if not 0 <= hold < 1:
-            raise UserError(f"model.schedules: hold={hold}: must be at least 0 and less than 1")
-        self.hold = hold
+        self.hold = fraction("model.schedules: hold", hold, below_one=True)
 
     def __call__(self, seen: int) -> float | list[float]:
         """Return the value after `seen` images."""
@@ -63,8 +65,19 @@ class Schedule:
 
 
 def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], Any]]:
-    """Return schedules by dotted path, such as "penalties.r1.weight"."""
-    return flatten(schedules) if schedules else {}
+    """Return schedules by dotted path, such as "penalties.r1.weight", without those that are None.
+
+    Raises:
+        UserError: a schedule cannot be called.
+    """
+    found = {path: value for path, value in flatten(schedules or {}).items() if value not in (None, {})}
+    for path, value in found.items():
+        if not callable(value):
+            raise UserError(
+                f"model.schedules.{path}={value}: is not a schedule; use null to disable it, or set "
+                f"model.{path}={value} for a constant value"
+            )
+    return found
 
 
 def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any) -> None:

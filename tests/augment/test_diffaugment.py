@@ -96,9 +96,9 @@ def test_cells_stay_together() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"probability": 1.5}, "in 0..1"),
+        ({"probability": 1.5}, "must be a number from 0 to 1"),
         ({"cell": 0}, "at least 1"),
-        ({"cutout": 1.5}, r"augment.cutout=1.5: must be in 0\.\.1"),
+        ({"cutout": 1.5}, r"augment.cutout=1.5: must be a number from 0 to 1"),
     ],
 )
 def test_bad_options_are_named(options: dict[str, float], message: str) -> None:

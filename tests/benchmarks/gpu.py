@@ -32,6 +32,7 @@ import traceback
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
@@ -116,12 +117,9 @@ class Clock(Callback):
 
 
 def has_lazy(module: Any, batch: int) -> bool:
-    """Return whether a penalty with an interval above 1 is due in a batch."""
-    for part in module.penalties.values():
-        updates = batch // module.n_critic if part.network == "generator" else batch
-        if part.interval > 1 and updates % part.interval == 0:
-            return True
-    return False
+    """Return whether a penalty with an interval is due in a batch."""
+    step = SimpleNamespace(batch=batch)
+    return any(part.interval > 1 and module.is_due(part, step) for part in module.penalties.values())
 
 
 def synchronize() -> None:
@@ -184,13 +182,17 @@ def train(folder: Path, options: list[str], clock: bool) -> None:
     if clock:
         words += ["+callback.clock._target_=tests.benchmarks.gpu.Clock", "+callback.clock.out=clock.json"]
     sys.argv = ["train.py", *words, *options]
-    printed = io.StringIO()
+    printed, failed = io.StringIO(), False
     try:
         with redirect_stdout(printed), redirect_stderr(printed):
             runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
-    except (Exception, SystemExit):
+    except SystemExit as end:
+        failed = end.code not in (None, 0)
+    except Exception:
+        failed = True
         traceback.print_exc(file=printed)
     Path("printed").write_text(printed.getvalue())
+    os._exit(int(failed))
 
 
 def measure(options: list[str], clock: bool, seconds: float) -> dict[str, Any]:
@@ -203,12 +205,13 @@ def measure(options: list[str], clock: bool, seconds: float) -> dict[str, Any]:
         while process.is_alive() and not (folder / "clock.json").exists() and time.monotonic() < deadline:
             process.join(0.1)
         time.sleep(0.2)
+        finished = process.exitcode == 0
         process.kill()
         process.join()
         if (folder / "clock.json").exists():
             return json.loads((folder / "clock.json").read_text())  # type: ignore[no-any-return]
         metrics = folder / "run" / "metrics.jsonl"
-        if not clock and metrics.exists():
+        if not clock and finished:
             return {"losses": means([json.loads(line) for line in metrics.read_text().splitlines()])}
         printed = (folder / "printed").read_text().strip().splitlines() if (folder / "printed").exists() else []
         return {"error": printed[-1] if printed else f"no result within {seconds:.0f} s"}
@@ -254,9 +257,9 @@ def main() -> None:
             left = deadline - time.monotonic()
             if left < 5:
                 results["left_out"].append(run)
-                continue
-            results["runs"][run] = measure(options, not run.endswith(("bf16", "fp32")), min(60, left))
-            print(f"{run}: {json.dumps(results['runs'][run])}", flush=True)
+            else:
+                results["runs"][run] = measure(options, not run.endswith(("bf16", "fp32")), min(60, left))
+                print(f"{run}: {json.dumps(results['runs'][run])}", flush=True)
             out.write_text(json.dumps(results, indent=1) + "\n")
     print(out)
 

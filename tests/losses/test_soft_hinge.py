@@ -43,5 +43,5 @@ def test_without_noise_it_is_the_hinge_loss_and_the_generator_has_no_margin() ->
 
 @pytest.mark.parametrize("noise", [-0.1, 1.1])
 def test_noise_out_of_range_is_named(noise: float) -> None:
-    with pytest.raises(UserError, match=r"loss\.noise=.*0\.\.1"):
+    with pytest.raises(UserError, match=r"loss\.noise=.*must be a number from 0 to 1"):
         SoftHinge(noise)

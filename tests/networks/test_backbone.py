@@ -26,8 +26,8 @@ def test_images_are_resized(size: tuple[int, int], resolution: int | None, resiz
 
 
 def test_resolutions_that_are_not_multiples_of_32_are_refused() -> None:
-    for resolution in (0, 100):
-        with pytest.raises(UserError, match="multiple of 32"):
+    for resolution, message in ((0, "must be an integer of at least 32"), (100, "must be a multiple of 32")):
+        with pytest.raises(UserError, match=f"backbone_resolution={resolution}: {message}"):
             Backbone((64, 64), resolution)
 
 

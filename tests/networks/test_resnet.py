@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from gan.common.errors import UserError
 from gan.networks.resnet import Discriminator, Down, Generator, Up
 
 
@@ -48,3 +50,11 @@ def test_networks_for_cifar() -> None:
     assert counts == [4_276_739, 1_053_825]
     shapes = [tuple(y.shape[1:]) for y in discriminator.features(torch.zeros(1, 3, 32, 32))]
     assert shapes == [(128, 16, 16), (128, 8, 8), (128, 8, 8), (128, 8, 8)]
+
+
+def test_sizes_out_of_range_are_refused() -> None:
+    with pytest.raises(UserError, match=r"halvings=4: 32x32 pixels can be halved 3 times"):
+        Discriminator((32, 32), halvings=4)
+    for network in (Generator, Discriminator):
+        with pytest.raises(UserError, match="max_multiple=0"):
+            network((32, 32), max_multiple=0)

@@ -71,6 +71,17 @@ def test_derivatives_equal_finite_differences(
     assert torch.autograd.gradgradcheck(convolved, (x, weight), fast_mode=True)
 
 
+@pytest.mark.parametrize("shape", [(2, 3, 6, 6), (3, 6, 6)])
+@pytest.mark.parametrize("padding", ["same", "valid", 1])
+def test_other_paddings_and_single_images(shape: tuple[int, ...], padding: str | int) -> None:
+    x, layer = torch.randn(shape, requires_grad=True), nn.Conv2d(3, 4, 3, padding=padding)
+    with SecondDerivatives():
+        y = layer(x)
+    torch.testing.assert_close(y, layer(x))
+    (gradient,) = torch.autograd.grad(y.square().sum(), x, create_graph=True)
+    gradient.square().sum().backward()
+
+
 def test_autocast_casts_as_for_any_convolution() -> None:
     x, layer = torch.randn(2, 3, 8, 8), nn.Conv2d(3, 4, 3)
     with torch.autocast("cpu", torch.bfloat16):

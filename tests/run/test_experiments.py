@@ -13,6 +13,7 @@ TRANSLATORS = ("paper_cyclegan", "paper_cut")
 PAPERS = {
     "paper_stylegan2_ada": (24.77, 64, 25),
     "paper_r3gan": (23.06, 256, 25),
+    "paper_projected": (105.68, 64, 25),
     "paper_fastgan": (29.13, 8, 0.4),
     "paper_sngan": (4.28, 64, 16),
     "paper_cyclegan": (22.76, 1, 0.2668),

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from gan.common.errors import UserError
 from gan.networks import dcgan, r3gan, stylegan2
-from gan.training.micro_batches import choose_micro_batch, images_together
+from gan.training.micro_batches import choose_micro_batch, describe_batch_norm, images_together
 from gan.training.rehearsal import Need
+from tests.recipes import build
 
 GIB = 2**30
 SIZE = (16, 16)
@@ -40,3 +42,21 @@ def test_a_batch_without_a_suitable_divisor() -> None:
     assert choose_micro_batch(need, 4, 24 * GIB, 4, 4) is None
     assert choose_micro_batch(need, 1, 24 * GIB, 1, 1) is None
     assert choose_micro_batch(need, 12, 70 * GIB, 12, 4) == 4
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_batch_norm_needs_several_images(size: int) -> None:
+    module, _ = build("dcgan")
+    module.micro_batch = size
+    with pytest.raises(UserError, match=f"micro_batch={size}: a micro-batch of a batch of 4 images has one image"):
+        describe_batch_norm(module, 4)
+
+
+def test_statistics_of_micro_batches_are_noted() -> None:
+    module, _ = build("dcgan")
+    assert describe_batch_norm(module, 4) is None
+    module.micro_batch = 2
+    assert "BatchNorm uses the statistics of each micro-batch" in str(describe_batch_norm(module, 4))
+    other, _ = build("r3gan")
+    other.micro_batch = 1
+    assert describe_batch_norm(other, 4) is None

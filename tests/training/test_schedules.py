@@ -12,7 +12,7 @@ from lightning import Callback, Trainer
 from gan.common.errors import UserError
 from gan.penalties.r1 import R1
 from gan.run.config import compose
-from gan.training.schedules import Schedule
+from gan.training.schedules import Schedule, flattened
 
 from .test_module import fit, model
 
@@ -125,3 +125,15 @@ def test_learning_rates_fall_as_published(recipe: str, network: str) -> None:
     whole, held = rate("images=1000"), int(1000 * HELD[recipe])
     assert [whole(seen) for seen in (0, held, (held + 1000) // 2, 1000)] == pytest.approx([3e-4, 3e-4, 1.5e-4, 0])
     assert rate("minutes=5")(10**9) == 3e-4  # the length in images is unknown
+
+
+@pytest.mark.parametrize(("start", "end"), [("abc", 0.0), (None, 0.0), (float("nan"), 0.0), (1.0, float("inf"))])
+def test_values_must_be_finite_numbers(start: Any, end: Any) -> None:
+    with pytest.raises(UserError, match="must be two numbers"):
+        Schedule(start, end, 100)
+
+
+def test_null_disables_a_schedule_and_a_number_is_refused() -> None:
+    assert flattened({"generator_optimizer": {"lr": None}, "penalties": {}}) == flattened({}) == {}
+    with pytest.raises(UserError, match=r"generator_optimizer\.lr=0\.1: is not a schedule; use null to disable it"):
+        flattened({"generator_optimizer": {"lr": 0.1}})
