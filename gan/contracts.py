@@ -6,6 +6,7 @@ members, `check` names them. Images are (N, C, H, W) in [-1, 1], labels are (N,)
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, Protocol, Self, runtime_checkable
@@ -26,6 +27,8 @@ class Generator(Protocol):
     classes: int                 number of classes; 0 or missing for an unconditional generator
     latent_weights()             list of weights (outputs, latent_dim) that are applied to the latent (for SeFa)
     synthesis_layers             modules from the smallest grid to the image (for --size and GANSpace)
+    small_output: bool           generator(z, label, small=True) also returns smaller images, a second output; a
+                                 discriminator with `small_input` takes them
     """
 
     latent_dim: int
@@ -68,6 +71,9 @@ class Discriminator(Protocol):
     features(x)                                list of the activations of its layers
     head: str | None                           name of a special last layer, which a loss may require
     auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
+    small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
+    images_together: int                       number of images that a layer combines; micro-batches are multiples of
+                                               it; 1 if missing; not needed for BatchNorm
     """
 
     def __call__(self, x: Tensor, label: Tensor | None = None) -> Logits:
@@ -102,7 +108,9 @@ class Penalty(Protocol):
 
     Optional member:
 
-    needs_pairs: bool            whether it compares a translation with its ground truth
+    needs_pairs: bool                   whether it compares a translation with its ground truth
+    differentiates: "real" | "fake"     the images with respect to which it differentiates D; `Step.passes` may
+                                        contain their forward pass
     """
 
     network: Literal["generator", "discriminator"]
@@ -211,6 +219,7 @@ class Step:
     augmented: Callable[[Tensor], Tensor]  # applied to real and generated images in the same way
     real_logits: Any = None
     fake_logits: Any = None
+    passes: dict[str, tuple[Tensor, Any]] = field(default_factory=dict)  # "real" or "fake": images and their logits
 
     def generate(self) -> None:
         """Generate images and set `fake` to them."""
@@ -219,6 +228,10 @@ class Step:
     def critic(self, x: Tensor) -> Any:
         """D(augment(x))."""
         return self.discriminator(self.augmented(x), self.label)
+
+    def critic_of_fakes(self, fake: Tensor) -> Any:
+        """Return D(augment(fake)). `fake` is `self.fake`, or the images on which the discriminator is trained."""
+        return self.critic(fake)
 
     def split(self, size: int | None) -> list[Self]:
         """Return micro-batches of at most `size` images; only this step if it is not larger or `size` is None."""
@@ -239,9 +252,20 @@ class LatentStep(Step):
     """A step of a generator that maps latents to images."""
 
     z: Tensor  # (N, latent_dim)
+    fake_small: Tensor | None = None  # the generator's smaller images, if both networks support them
 
     def generate(self) -> None:
-        self.fake = self.generator(self.z, self.label)
+        if getattr(self.generator, "small_output", False) and getattr(self.discriminator, "small_input", False):
+            self.fake, self.fake_small = self.generator(self.z, self.label, small=True)
+        else:
+            self.fake = self.generator(self.z, self.label)
+
+    def critic_of_fakes(self, fake: Tensor) -> Any:
+        """Return D(augment(fake)). If there are smaller images, D also takes them, with the same augmentation."""
+        if self.fake_small is None:
+            return self.critic(fake)
+        small = self.fake_small if fake is self.fake else self.fake_small.detach()
+        return self.discriminator(self.augmented(fake), self.label, self.augmented(small))
 
 
 @dataclass(kw_only=True)
@@ -276,7 +300,13 @@ class CycleStep(TranslationStep):
     """A step of one direction. `other` is the step of the other direction (CycleGAN)."""
 
     pool: Any = None  # pool of earlier generated images, for the discriminator
-    other: CycleStep = field(init=False, repr=False)
+    get_other: Callable[[], Any] = field(init=False, repr=False)  # returns the other step; set by `connect`
+
+    @property
+    def other(self) -> CycleStep:
+        """The step of the other direction."""
+        step: CycleStep = self.get_other()
+        return step
 
     def generate(self) -> None:
         """Translate in both directions."""
@@ -297,5 +327,8 @@ class CycleStep(TranslationStep):
 
 
 def connect(a2b: CycleStep, b2a: CycleStep) -> None:
-    """Link the steps of the two directions."""
-    a2b.other, b2a.other = b2a, a2b
+    """Link the steps of the two directions.
+
+    One reference is weak. A reference cycle would keep the images of a batch until the next garbage collection.
+    """
+    a2b.get_other, b2a.get_other = lambda: b2a, weakref.ref(a2b)

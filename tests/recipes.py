@@ -1,7 +1,8 @@
 """Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
 
-python -m tests.recipes FOLDER 2 RECIPE    train a recipe on two ranks, and save each rank's weights
-python -m tests.recipes golden             write the golden files again, after a change that is meant to change losses
+python -m tests.recipes FOLDER 2 RECIPE        train a recipe on two ranks, and save each rank's weights
+python -m tests.recipes golden [RECIPE ...]    write the golden files of these or all recipes again, after a change that
+                                               is meant to change losses
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ TINY = {
     "projected": [
         "model.generator.width=4",
         "model.discriminator.width=4",
-        "model.discriminator.backbone_resolution=32",
+        "model.discriminator.backbone_resolution=64",
         "model.generator_optimizer.lr=5e-5",
         "model.discriminator_optimizer.lr=5e-5",
     ],
@@ -37,6 +38,7 @@ TINY = {
     "pix2pix": ["model.generator.width=4", "model.generator.n_blocks=1", "model.discriminator.width=4"],
     "stylegan2": ["model.generator.width=4", "model.discriminator.width=4", "model.generator.latent_dim=8"],
 }
+TINY["projected_light"] = [option.replace("resolution=64", "resolution=32") for option in TINY["projected"]]
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
 TINY["lut"] = ["model.generator.lut_size=5", "model.generator.width=4", "model.discriminator.width=4"]
@@ -119,7 +121,7 @@ if __name__ == "__main__":
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
     if sys.argv[1] == "golden":
-        for name in RECIPES:
+        for name in sys.argv[2:] or RECIPES:
             (GOLDEN / f"{name}.json").write_text(json.dumps(first_losses(name), indent=1) + "\n")
     else:
         on_ranks(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Generator, Tensor, nn
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, fraction
 
 POLICIES = ("color", "translation", "cutout")
 
@@ -16,29 +17,32 @@ class DiffAugment(nn.Module):
     """Augment images as in Zhao et al., "Differentiable Augmentation for Data-Efficient GAN Training", 2020,
     arXiv:2006.10738.
 
-    "color": brightness, saturation and contrast; "translation": by up to 1/8 of a side; "cutout": a square of half a
-    side. The fill value is 0 (mid-gray) as in the paper, or transparent for premultiplied RGBA, whose alpha "color"
-    does not change.
+    "color": brightness, saturation and contrast; "translation": by up to 1/8 of a side; "cutout": a rectangle that
+    covers half of each side, or another fraction. The fill value is 0 (mid-gray) as in the paper, or transparent for
+    premultiplied RGBA, whose alpha "color" does not change.
 
     Args:
         policy: any of "color", "translation", "cutout"; they are applied in this order.
         probability: probability of applying the policy to an image; 1 in the paper. A schedule may change it.
         cell: unit of translations and cutouts in pixels, so that enlarged pixel art stays on its grid.
+        cutout: fraction of each side that "cutout" covers, in 0..1, rounded down to an even number of cells; 0.5 in the
+            paper, 0.2 in Projected GAN.
 
     Raises:
-        UserError: the policy is unknown, the probability is out of range, or the cell is below 1.
+        UserError: the policy is unknown, a fraction is out of range, or the cell is smaller than a pixel.
     """
 
-    def __init__(self, policy: Sequence[str] = POLICIES, probability: float = 1.0, cell: int = 1) -> None:
+    def __init__(
+        self, policy: Sequence[str] = POLICIES, probability: float = 1.0, cell: int = 1, cutout: float = 0.5
+    ) -> None:
         super().__init__()
         unknown = set(policy) - set(POLICIES)
         if unknown:
             raise UserError(f"augment.policy: {', '.join(sorted(unknown))}: unknown; use {', '.join(POLICIES)}")
-        if not 0 <= probability <= 1:
-            raise UserError(f"augment.probability={probability}: must be in 0..1")
         self.policy = [name for name in POLICIES if name in policy]
-        self.probability = probability
+        self.probability = fraction("augment.probability", probability)
         self.cell = at_least("augment.cell", cell, 1)
+        self.cutout = fraction("augment.cutout", cutout)
 
     def draw(self, n: int, size: tuple[int, int], generator: Generator) -> dict[str, Tensor]:
         """Return random numbers for n images from U(0, 1), (n, 3) or (n, 2), on the generator's device.
@@ -58,13 +62,18 @@ class DiffAugment(nn.Module):
         }
 
     def forward(self, x: Tensor, draws: dict[str, Tensor]) -> Tensor:
+        transforms: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "color": color,
+            "translation": functools.partial(translation, cell=self.cell),
+            "cutout": functools.partial(cutout, cell=self.cell, fraction=self.cutout),
+        }
         y = x
         for name in self.policy:
-            y = _TRANSFORMS[name](y, draws[name], self.cell)  # (N, C, H, W)
+            y = transforms[name](y, draws[name])  # (N, C, H, W)
         return torch.where(draws["chosen"][:, :, None, None] < self.probability, y, x) if "chosen" in draws else y
 
 
-def color(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
+def color(x: Tensor, u: Tensor) -> Tensor:
     rgb, alpha = x[:, :3], x[:, 3:]
     brightness, saturation, contrast = (u[:, i, None, None, None] for i in range(3))
     rgb = rgb + (brightness - 0.5)
@@ -89,9 +98,9 @@ def translation(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
     return torch.where(inside[:, None], moved, _fill_value(x))
 
 
-def cutout(x: Tensor, u: Tensor, cell: int = 1) -> Tensor:
-    rows = _cutout_mask(x.shape[2], u[:, 0], cell)  # (N, H)
-    columns = _cutout_mask(x.shape[3], u[:, 1], cell)  # (N, W)
+def cutout(x: Tensor, u: Tensor, cell: int = 1, fraction: float = 0.5) -> Tensor:
+    rows = _cutout_mask(x.shape[2], u[:, 0], cell, fraction)  # (N, H)
+    columns = _cutout_mask(x.shape[3], u[:, 1], cell, fraction)  # (N, W)
     return torch.where((rows[:, :, None] & columns[:, None, :])[:, None], _fill_value(x), x)
 
 
@@ -108,17 +117,14 @@ def _shifted(side: int, u: Tensor, cell: int) -> tuple[Tensor, Tensor]:
     return source.clamp(0, side - 1), (source >= 0) & (source < side)
 
 
-def _cutout_mask(side: int, u: Tensor, cell: int) -> Tensor:
-    """Return a mask (N, side) that is true within side / 4 of a random center, in whole cells."""
+def _cutout_mask(side: int, u: Tensor, cell: int, fraction: float) -> Tensor:
+    """Return a mask (N, side) that is true within fraction * side / 2 of a random center, in whole cells."""
     cells = side // cell
     center = cell * (u * cells).long().clamp_max(cells - 1)
-    reach = side // 4 // cell * cell
+    reach = int(fraction * side / 2) // cell * cell
     distance = torch.arange(side, device=u.device) - center[:, None]
     return (distance >= -reach) & (distance < reach)
 
 
 def _fill_value(x: Tensor) -> Tensor:
     return x.new_full((), -1.0 if x.shape[1] == 4 else 0.0)  # transparent black, or the paper's zero
-
-
-_TRANSFORMS = {"color": color, "translation": translation, "cutout": cutout}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -61,24 +62,30 @@ def _up(side: int, zeros: bool, device: torch.device) -> Tensor:
 
     A matrix product is used because a convolution of one channel is slower by an order of magnitude.
     """
-    matrix = torch.zeros(2 * side + 4 * PADDING, side)
+    matrix = np.zeros((2 * side + 4 * PADDING, side), np.float32)
     for pixel in range(-2 * PADDING, side + 2 * PADDING):
         inside = pixel % (2 * side)
         inside = min(inside, 2 * side - 1 - inside)  # mirrored at the edges
         for tap, weight in enumerate(SYM6):
             row = 2 * pixel + tap - MARGIN + 2 * PADDING
             if 0 <= row < len(matrix) and not (zeros and inside != pixel):
-                matrix[row, inside] += 2**0.5 * weight
-    return matrix.to(device)  # cached on the device, because each copy would synchronize
+                matrix[row, inside] += np.float32(2**0.5 * weight)
+    return torch.tensor(matrix).to(device)  # cached on the device, because each copy would synchronize
 
 
 @functools.lru_cache(maxsize=16)
 def _down(side: int, device: torch.device) -> Tensor:
     """Return the downsampling matrix (side, 2 side + 2 MARGIN), which is both the transpose and an inverse of `_up`."""
-    matrix = torch.zeros(side, 2 * side + 2 * MARGIN)
+    matrix = np.zeros((side, 2 * side + 2 * MARGIN), np.float32)
     for pixel in range(side):
-        matrix[pixel, 2 * pixel : 2 * pixel + len(SYM6)] = 0.5**0.5 * torch.tensor(SYM6)
-    return matrix.to(device)
+        matrix[pixel, 2 * pixel : 2 * pixel + len(SYM6)] = np.float32(0.5**0.5) * np.array(SYM6, np.float32)
+    return torch.tensor(matrix).to(device)
+
+
+def clear_matrices() -> None:
+    """Clear the cached matrices. They are real or fake tensors, depending on the mode of the call that cached them."""
+    _up.cache_clear()
+    _down.cache_clear()
 
 
 def _source_positions(height: int, width: int, source: Tensor, transparent: bool) -> Tensor:

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+EPSILON = 2**-52
 MAX_LENGTH = 600  # characters of a printed message
 
 
@@ -21,6 +22,20 @@ def at_least(name: str, value: object, minimum: int) -> int:
     """Return `value` if it is an integer of at least `minimum`; otherwise raise UserError with the option's name."""
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
         raise UserError(f"{name}={value}: must be an integer of at least {minimum}")
+    return value
+
+
+def fraction(name: str, value: object, below_one: bool = False) -> float:
+    """Return `value` if it is a number in 0..1, less than 1 with `below_one`; otherwise raise UserError."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 - below_one * EPSILON:
+        return value
+    raise UserError(f"{name}={value}: must be a number from 0 to 1" + ", and less than 1" * below_one)
+
+
+def switch(name: str, value: object) -> bool:
+    """Return `value` if it is True or False; otherwise raise UserError with the option's name."""
+    if not isinstance(value, bool):
+        raise UserError(f"{name}={value}: must be true or false")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import signal
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,7 +31,8 @@ from gan.data.sources.builtin import BuiltinImages
 from gan.data.sources.files import ImageFiles
 
 NUM_BUILTIN_IMAGES = 4096
-STORAGES = ("disk", "memory", "device")
+STORAGES = ("auto", "disk", "memory", "device")
+DEVICE_SHARE = 1 / 16  # largest fraction of a GPU's memory that the pixels may take with storage="auto"
 MAX_LISTED = 50  # maximum number of unreadable files to print
 
 
@@ -53,7 +55,8 @@ class ImageDataModule(LightningDataModule):
         split: hold out a `validation` fraction of the images. Images of one "file", "folder", "prefix" or "content"
             stay on the same side. None trains on all images.
         split_seed: seed of the split.
-        storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device".
+        storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device". "auto" is "device" on
+            a GPU if the pixels take at most 1/16 of its memory and `num_workers` is 0, otherwise "disk".
         num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
         num_images: number of built-in images.
         classes: classes of built-in images, a subset of `retro.CLASSES`.
@@ -172,7 +175,7 @@ class ImageDataModule(LightningDataModule):
             held_out = self._select_validation(self.names)
             self.rows, self.validation_rows = self.rows[~held_out], self.rows[held_out]
             self.digests, self.validation_digests = self.digests[~held_out], self.digests[held_out]
-        if self.storage != "disk":
+        if self.storage in ("memory", "device"):
             self._load_into_memory()
         self.fingerprint = fingerprint(source.names, found.counts)
 
@@ -195,10 +198,22 @@ class ImageDataModule(LightningDataModule):
             self.to_device(self.trainer.strategy.root_device)
         return training_batches(self.stream(*position(self.trainer)), self.num_workers, self.storage)
 
-    def to_device(self, device: torch.device) -> None:
-        """Move the pixels to the device if storage="device"."""
+    def to_device(self, device: torch.device, share: float = DEVICE_SHARE) -> None:
+        """Move the pixels to the device if storage="device", or if storage="auto" and they fit.
+
+        Args:
+            share: largest fraction of the memory of a GPU that "auto" uses.
+        """
+        if self.storage == "auto" and not self.num_workers and self.num_bytes <= share * gpu_memory(device):
+            self._load_into_memory()
+            self.storage = "device"
         if self.storage == "device":
             self.pixels = torch.as_tensor(self.pixels).to(device)
+
+    @property
+    def num_bytes(self) -> int:
+        """The size of the pixels of all images, in bytes."""
+        return (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
         """Return the batches of one rank from batch `start` on."""
@@ -258,7 +273,8 @@ class Batches(IterableDataset[dict[str, Tensor]]):
         self, pixels: Any, labels: np.ndarray, rows: np.ndarray, order: EndlessBatches, crop_flip: RandomCropFlip | None
     ) -> None:
         self.pixels = pixels
-        self.labels = torch.from_numpy(labels)
+        self.device = pixels.device if isinstance(pixels, Tensor) else torch.device("cpu")
+        self.labels = torch.from_numpy(labels).to(self.device)
         self.rows = rows
         self.order = order
         self.crop_flip = crop_flip
@@ -268,10 +284,21 @@ class Batches(IterableDataset[dict[str, Tensor]]):
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
         for place, indices in itertools.islice(self.order, first, None, step):
             rows = self.rows[indices]
-            images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2)  # (N, C, H, W)
+            on_device = self.to_device(torch.from_numpy(rows))
+            pixels = self.pixels[on_device if isinstance(self.pixels, Tensor) else rows]
+            images = torch.as_tensor(pixels).permute(0, 3, 1, 2)  # (N, C, H, W)
             if self.crop_flip:
                 images = self.crop_flip(images, place)
-            yield {"image": images, "label": self.labels[rows]}
+            yield {"image": images, "label": self.labels[on_device]}
+
+    def to_device(self, rows: Tensor) -> Tensor:
+        """Copy indices to the device of the pixels, from pinned memory, so that the host does not wait for the copy."""
+        return (rows.pin_memory() if self.device.type == "cuda" else rows).to(self.device, non_blocking=True)
+
+
+def gpu_memory(device: torch.device) -> int:
+    """Return the memory of a CUDA device in bytes; 0 for other devices."""
+    return torch.cuda.get_device_properties(device).total_memory if device.type == "cuda" else 0
 
 
 def position(trainer: Trainer | None) -> tuple[int, int, int]:

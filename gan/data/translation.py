@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 from gan.common.errors import UserError
 from gan.data import styles
 from gan.data.decoding.pool import parallel_map
-from gan.data.module import Batches, ImageDataModule, first_by_digest, position, training_batches
+from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
 from gan.data.pairs import MatchedFiles, PairDecoder, SideBySideFiles, StyledFiles
 from gan.data.sampler import SEED_OFFSET, EndlessBatches
 from gan.data.sources.files import mode
@@ -224,9 +224,10 @@ class UnpairedDataModule(LightningDataModule):
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:
             for side in self.sides:
-                side.to_device(self.trainer.strategy.root_device)
+                side.to_device(self.trainer.strategy.root_device, DEVICE_SHARE / len(self.sides))
         streams = [side.stream(*position(self.trainer)) for side in self.sides]
-        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, self.a.storage)
+        storage = "device" if any(side.storage == "device" for side in self.sides) else self.a.storage
+        return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""

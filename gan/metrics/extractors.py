@@ -18,7 +18,8 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -98,13 +99,25 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
     """
     device = next((p.device for p in parameters(extractor)), torch.device("cpu"))
     rows = []
-    with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
             found = given(extractor, padded.to(device))
             rows.append(found[: len(part)].float().cpu())
             advance(len(part))
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))
+
+
+@contextmanager
+def exact_fp32(device: torch.device) -> Iterator[None]:
+    """A context that disables autocast and TF32, so that scores do not depend on the settings of training."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def given(extractor: Any, images: Tensor) -> Tensor:

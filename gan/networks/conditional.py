@@ -38,6 +38,13 @@ def apply_layers(layers: Any, x: Tensor, label: Tensor | None) -> Tensor:
     return x
 
 
+class Layers(nn.Sequential):
+    """A Sequential whose conditional layers also get the label."""
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return apply_layers(self, x, label)
+
+
 class Projection(nn.Module):
     """Inner product (N,) of pooled features (N, C) with the embedding of the class.
 

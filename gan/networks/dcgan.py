@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.losses.heads import Logits
-from gan.networks.conditional import ConditionalBatchNorm2d, Projection, apply_layers, batch_norm
+from gan.networks.conditional import ConditionalBatchNorm2d, Layers, Projection, apply_layers, batch_norm
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.heads import make_head
@@ -53,7 +53,7 @@ class Generator(nn.Module):
             nn.ReLU(inplace=True),
         )
         self.blocks = nn.ModuleList(
-            nn.Sequential(
+            Layers(
                 nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
                 batch_norm(after, classes),
                 nn.ReLU(inplace=True),
@@ -80,7 +80,7 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         x = apply_layers(self.stem, z[:, :, None, None], label)  # (N, latent_dim) -> (N, width_0, rows, columns)
         for block in self.blocks:
-            x = apply_layers(block, x, label)  # (N, width_i, 2h, 2w)
+            x = block(x, label)  # (N, width_i, 2h, 2w)
         return torch.tanh(self.to_image(x))  # (N, C, H, W)
 
 

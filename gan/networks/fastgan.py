@@ -1,21 +1,26 @@
 """FastGAN: a light generator with skip-layer excitation, and a self-supervised discriminator with decoders.
 
 Liu, Zhu, Song, Elgammal, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot Image Synthesis", 2021,
-arXiv:2101.04775. The generator has one output, as in Projected GAN (Sauer et al., 2021, arXiv:2111.01007). Stages are
-counted from the smallest grid, 4x4 in the paper.
+arXiv:2101.04775. Projected GAN uses this generator with other options. Stages are counted from the smallest grid, 4x4
+in the paper.
+
+If both sides have at least 256 pixels, G has a second output at 128 pixels and D has a second head for it, as in the
+official code. For this head, real images are averaged over squares. No settings are published for smaller images; their
+networks have no second output or head.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils.parametrizations import spectral_norm
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least, switch
 from gan.networks.grid import base_grid
+from gan.networks.spectral import spectral_norm
 
 MULTIPLES = (
     16,
@@ -29,6 +34,8 @@ MULTIPLES = (
     0.125,
 )  # factors of the width, from the smallest grid: 4, 8, ... 1024 pixels in the paper
 SKIP = 4  # number of stages that an excitation skips: from 4 to 64 pixels in the paper
+EXCITATIONS = 4  # maximum number of excitations; the stage at 1024 pixels has none
+SMALL = 5  # index of the stage of the second output, at 128 pixels in the official code
 SLOPE = 0.2  # slope of the discriminator's leaky ReLU
 WINDOW = 7  # width of the SSIM window in pixels
 C1, C2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2  # SSIM's constants for values from -1 to 1
@@ -77,10 +84,9 @@ class SkipLayerExcitation(nn.Module):
 
 
 def excitations(widths: list[int]) -> nn.ModuleList:
-    """Return an excitation for each stage from index SKIP on."""
-    return nn.ModuleList(
-        SkipLayerExcitation(before, after) for before, after in zip(widths, widths[SKIP:], strict=False)
-    )
+    """Return an excitation for each of the stages from index SKIP on, but at most EXCITATIONS."""
+    excited = widths[SKIP : SKIP + EXCITATIONS]
+    return nn.ModuleList(SkipLayerExcitation(before, after) for before, after in zip(widths, excited, strict=False))
 
 
 def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleList) -> list[Tensor]:
@@ -88,19 +94,36 @@ def excited_features(x: Tensor, blocks: nn.ModuleList, excitations: nn.ModuleLis
     maps = [x]
     for stage, block in enumerate(blocks, start=1):
         y = block(maps[-1])  # (N, width_i, h, w)
-        maps.append(y * excitations[stage - SKIP](maps[stage - SKIP]) if stage >= SKIP else y)
+        excited = SKIP <= stage < SKIP + len(excitations)
+        maps.append(y * excitations[stage - SKIP](maps[stage - SKIP]) if excited else y)
     return maps
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]; without tanh, values can be outside of this range.
 
     Args:
         width: channels of the sixth stage from the smallest grid; up to 16 times as many at smaller sizes.
+        double_interval: the first of every `double_interval` blocks has two convolutions and noise; 2 in FastGAN, 1 in
+            Projected GAN.
+        tanh: whether tanh follows the last layer, as in FastGAN. Without it the layer has a bias, as in Projected GAN.
+        small_output: whether there is a second output at sizes from 256 pixels on; False in Projected GAN.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 256) -> None:
+    def __init__(
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 64,
+        latent_dim: int = 256,
+        double_interval: int = 2,
+        tanh: bool = True,
+        small_output: bool = True,
+    ) -> None:
         super().__init__()
+        at_least("model.generator.double_interval", double_interval, 1)
+        switch("model.generator.tanh", tanh)
+        switch("model.generator.small_output", small_output)
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, doublings + 1)
         self.latent_dim = latent_dim
@@ -110,10 +133,14 @@ class Generator(nn.Module):
             nn.GLU(1),
         )
         self.blocks = nn.ModuleList(
-            Up(before, after, twice=stage % 2 == 0) for stage, (before, after) in enumerate(pairwise(widths))
+            Up(before, after, twice=stage % double_interval == 0)
+            for stage, (before, after) in enumerate(pairwise(widths))
         )
         self.excitations = excitations(widths)
-        self.to_image = convolution(widths[-1], channels, 3, padding=1)
+        self.to_image = convolution(widths[-1], channels, 3, padding=1, bias=not tanh)
+        self.tanh = tanh
+        self.small_output = small_output and doublings > SMALL
+        self.to_small_image = convolution(widths[SMALL], channels, 1) if self.small_output else None
 
     @property
     def synthesis_layers(self) -> list[nn.Module]:
@@ -125,11 +152,16 @@ class Generator(nn.Module):
         weight: Tensor = self.stem[0].weight  # type: ignore[assignment]
         return [weight.flatten(1).T]
 
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward(self, z: Tensor, label: Tensor | None = None, small: bool = False) -> Any:
+        """Return the images. With `small`, also return the second output (N, C, h, w), if there is one."""
         z = F.normalize(z) * self.latent_dim**0.5
         x = self.stem(z[:, :, None, None])  # (N, latent_dim) -> (N, width_0, rows, columns)
-        x = excited_features(x, self.blocks, self.excitations)[-1]  # (N, width_n, H, W)
-        return torch.tanh(self.to_image(x))  # (N, C, H, W)
+        maps = excited_features(x, self.blocks, self.excitations)
+        images = self.to_image(maps[-1])  # (N, width_n, H, W) -> (N, C, H, W)
+        images = torch.tanh(images) if self.tanh else images
+        if not small or self.to_small_image is None:
+            return images
+        return images, torch.tanh(self.to_small_image(maps[SMALL]))  # (N, width_5, h, w) -> (N, C, h, w)
 
 
 class Down(nn.Module):
@@ -146,6 +178,32 @@ class Down(nn.Module):
         return (self.main(x) + self.direct(x)) / 2
 
 
+class SmallHead(nn.Module):
+    """Small images (N, C, h, w) -> logits (N, 1, h', w'), one per patch. A decoder reconstructs the images.
+
+    Args:
+        width: channels after the second halving; doubled at each further one.
+        halvings: number of halvings, from the small image to twice the smallest grid.
+    """
+
+    def __init__(self, channels: int, width: int, halvings: int) -> None:
+        super().__init__()
+        widths = [max(4, width // 2), *(width << n for n in range(halvings - 1))]
+        layers = [convolution(channels, widths[0], 4, 2, 1), nn.LeakyReLU(SLOPE)]
+        for before, after in pairwise(widths):
+            layers += activated(before, after, 4, stride=2, padding=1)
+        self.layers = nn.Sequential(*layers)
+        self.to_logits = convolution(widths[-1], 1, 4)
+        self.decoder = Decoder(widths[-1], channels, halvings)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.to_logits(self.layers(x))
+        return logits
+
+    def reconstruction(self, x: Tensor) -> Tensor:
+        return reconstruction_loss(self.decoder(self.layers(x)), x)
+
+
 class Decoder(nn.Sequential):
     """Decode features (N, C, h, w) to images in [-1, 1], upsampled `doublings` times by 2."""
 
@@ -157,6 +215,8 @@ class Decoder(nn.Sequential):
 
 class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N, 1, h, w), one per patch. Decoders reconstruct the images from its features.
+
+    With the second head, the logits are those of both heads, (N, 2 h w).
 
     Args:
         width: channels of the sixth stage from the smallest grid, as in the generator; up to 8 times as many at smaller
@@ -184,19 +244,30 @@ class Discriminator(nn.Module):
         self.to_logits = nn.Sequential(*activated(widths[-1], widths[-1], 1), convolution(widths[-1], 1, 4))
         self.whole = Decoder(widths[-1], channels, len(widths) - 1)
         self.part = Decoder(widths[-2], channels, len(widths) - 2)
+        self.small_input = doublings > SMALL
+        self.small_factor = 1 << max(0, doublings - SMALL)  # image side / small image side
+        self.small = SmallHead(channels, width, SMALL - 1) if self.small_input else None
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each stage, from (N, width_0, H, W) to (N, width_n, 2 rows, 2 columns)."""
         return excited_features(self.from_image(x), self.blocks, self.excitations)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.to_logits(self.features(x)[-1])
+    def forward(self, x: Tensor, label: Tensor | None = None, small: Tensor | None = None) -> Tensor:
+        """Return the logits. `small` is the generator's second output; by default it is x, downsampled."""
+        logits: Tensor = self.to_logits(self.features(x)[-1])
+        if self.small is None:
+            return logits
+        second = self.small(self.downsampled(x) if small is None else small)
+        return torch.cat([logits.flatten(1), second.flatten(1)], 1)  # (N, 2 h w)
+
+    def downsampled(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, self.small_factor)
 
     def auxiliary(self, real: Tensor, fake: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
         """Return the reconstruction loss of real images: section 3.2.
 
-        The last features are decoded to the whole image. A random quarter of the second-last features is decoded to
-        that quarter of the image.
+        The last features are decoded to the whole image, and a random quarter of the second-last features to that
+        quarter of the image. The features of the second head are decoded to the small image.
         """
         *_, before, last = self.features(real)
         rows, columns = before.shape[2] // 2, before.shape[3] // 2
@@ -204,7 +275,10 @@ class Discriminator(nn.Module):
         scale = real.shape[2] // before.shape[2]
         quarter = real[:, :, top * scale :, left * scale :][:, :, : rows * scale, : columns * scale]
         part = self.part(before[:, :, top : top + rows, left : left + columns])
-        return {"reconstruction": reconstruction_loss(self.whole(last), real) + reconstruction_loss(part, quarter)}
+        loss = reconstruction_loss(self.whole(last), real) + reconstruction_loss(part, quarter)
+        if self.small is not None:
+            loss = loss + self.small.reconstruction(self.downsampled(real))
+        return {"reconstruction": loss}
 
 
 def reconstruction_loss(x: Tensor, y: Tensor) -> Tensor:
@@ -226,5 +300,7 @@ def activated(before: int, after: int, kernel: int, stride: int = 1, padding: in
     return [convolution(before, after, kernel, stride, padding), nn.BatchNorm2d(after), nn.LeakyReLU(SLOPE)]
 
 
-def convolution(before: int, after: int, kernel: int, stride: int = 1, padding: int = 0) -> nn.Module:
-    return spectral_norm(nn.Conv2d(before, after, kernel, stride, padding, bias=False))
+def convolution(
+    before: int, after: int, kernel: int, stride: int = 1, padding: int = 0, bias: bool = False
+) -> nn.Module:
+    return spectral_norm(nn.Conv2d(before, after, kernel, stride, padding, bias=bias))

@@ -51,7 +51,11 @@ class Lite0(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the outputs of the 16 blocks, at 1/2 to 1/32 of the size."""
-        return activations(self.stem((x - 127) / 128), self.blocks)
+        return self.normalized_features((x - 127) / 128)
+
+    def normalized_features(self, x: Tensor) -> list[Tensor]:
+        """Return the same as `features` for RGB images in about [-1, 1]."""
+        return activations(self.stem(x), self.blocks)
 
 
 class Block(nn.Module):

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.losses.heads import Logits
-from gan.networks.features import activations
+from gan.losses.heads import Logits, at_least_fp32
+from gan.networks.features import stage_activations
 from gan.networks.grid import base_grid
 from gan.networks.heads import make_head
+from gan.networks.precision import full_precision, run_stage
 from gan.networks.resample import downsample, upsample
 
 EXPANSION = 2  # factor of the channels in a block
@@ -143,9 +144,11 @@ class Generator(nn.Module):
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if self.embedding is not None:
             z = torch.cat([z, self.embedding(label).to(z.dtype)], 1)  # (N, latent_dim + 64)
-        x = self.basis * self.modulate(z)[:, :, None, None]  # (N, latent_dim) -> (N, width, rows, columns)
-        for stage in self.stages:
-            x = stage(x)  # (N, width_i, 2h, 2w)
+        with full_precision(z):
+            x = self.basis * self.modulate(z)[:, :, None, None]  # (N, latent_dim) -> (N, width, rows, columns)
+        doublings = len(self.stages) - 1
+        for n, stage in enumerate(self.stages):
+            x = run_stage(stage, x, doublings - n, doublings)  # (N, width_i, 2h, 2w)
         return self.to_image(x)  # (N, C, H, W)
 
 
@@ -188,10 +191,16 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
-        return activations(self.from_image(x), self.stages)
+        return stage_activations(self.from_image(x), self.stages, len(self.stages) - 1)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
-        y = self.pool(self.features(x)[-1]).flatten(1)  # (N, width_n, rows, columns) -> (N, width_n)
+        y = at_least_fp32(self.features(x)[-1])
+        with full_precision(y):
+            return self.logits(y, label)
+
+    def logits(self, y: Tensor, label: Tensor | None) -> Logits:
+        """Return the logits for the last features (N, width_n, rows, columns)."""
+        y = self.pool(y).flatten(1)  # (N, width_n)
         if self.head is not None:
             logits: Logits = self.to_logit(y, label)
             return logits

@@ -17,12 +17,15 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def downsample(x: Tensor) -> Tensor:
-    """Downsample (N, C, 2h, 2w) to (N, C, h, w). [1, 3, 3, 1] is [1, 2, 1] followed by the mean of two values."""
-    return F.avg_pool2d(blur(x), 2)
+    """Downsample (N, C, 2h, 2w) to (N, C, h, w)."""
+    return smooth(x, padding=1, stride=2)
 
 
-def blur(x: Tensor) -> Tensor:
-    """Filter both axes with [1, 2, 1] / 4; the size stays the same."""
-    row = 2 - (torch.arange(3, device=x.device, dtype=x.dtype) - 1).abs()  # on the device: a copy would synchronize
-    kernel = (row[:, None] * row / 16).expand(x.shape[1], 1, 3, 3)
-    return F.conv2d(x, kernel, padding=1, groups=x.shape[1])
+def smooth(x: Tensor, padding: int, stride: int = 1, gain: float = 1.0) -> Tensor:
+    """Filter both axes with [1, 3, 3, 1] / 8 and multiply by `gain`.
+
+    Each side of length n becomes (n + 2 padding - 4) // stride + 1.
+    """
+    row = 2 - (torch.arange(4, device=x.device, dtype=x.dtype) - 1.5).abs()  # on the device: a copy would synchronize
+    kernel = (row[:, None] * row * (gain / 16)).expand(x.shape[1], 1, 4, 4)
+    return F.conv2d(x, kernel, stride=stride, padding=padding, groups=x.shape[1])

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least
 from gan.losses.heads import Logits
 from gan.networks.conditional import Projection, apply_layers, batch_norm
 from gan.networks.features import activations
@@ -21,7 +21,6 @@ from gan.networks.grid import base_grid, channels_at
 from gan.networks.heads import make_head
 from gan.networks.spectral import apply_spectral_norm
 
-MAX_MULTIPLE = 16  # channels stop growing at 16 x width, as in the paper's networks from 64 px on
 RESIDUAL, SHORTCUT = math.sqrt(2), 1.0  # gains of the Xavier initialization in the residual branch and in the shortcut
 
 
@@ -66,16 +65,25 @@ class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
 
     Args:
-        width: channels at the full size; up to 16 times as many at smaller sizes.
+        width: channels at the full size; doubled at each halving of the size.
+        max_multiple: the channels stop growing at this multiple of the width; 16 in the paper's networks from 64 pixels
+            on, 1 in those for CIFAR-10.
         classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int = 3, width: int = 64, latent_dim: int = 128, classes: int = 0
+        self,
+        size: tuple[int, int],
+        channels: int = 3,
+        width: int = 64,
+        latent_dim: int = 128,
+        max_multiple: int = 16,
+        classes: int = 0,
     ) -> None:
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, MAX_MULTIPLE * width, doublings + 1)
+        at_least("model.generator.max_multiple", max_multiple, 1)
+        widths = channels_at(width, max_multiple * width, doublings + 1)
         self.latent_dim = latent_dim
         self.classes = classes
         self.grid = (widths[0], rows, columns)
@@ -105,7 +113,10 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; up to 16 times as many at smaller sizes.
+        width: channels at half of the full size; doubled at each further halving.
+        max_multiple: as for the generator.
+        halvings: number of times that the size is halved; 2 in the paper's network for CIFAR-10. None halves it down to
+            the smallest grid.
         norm: "spectral" (SNGAN) or "none" (WGAN-GP).
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
         head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
@@ -116,6 +127,8 @@ class Discriminator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 64,
+        max_multiple: int = 16,
+        halvings: int | None = None,
         norm: str = "spectral",
         classes: int = 0,
         head: str | None = None,
@@ -124,9 +137,15 @@ class Discriminator(nn.Module):
         if norm not in ("spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: unknown norm; use spectral or none")
         doublings = base_grid((size[0], size[1]))[2]
-        widths = [channels, *reversed(channels_at(width, MAX_MULTIPLE * width, doublings + 1))]
+        at_least("model.discriminator.max_multiple", max_multiple, 1)
+        widths = [channels, *reversed(channels_at(width, max_multiple * width, doublings + 1))]
+        halvings = doublings if halvings is None else at_least("model.discriminator.halvings", halvings, 1)
+        if halvings > doublings:
+            raise UserError(
+                f"model.discriminator.halvings={halvings}: {size[0]}x{size[1]} pixels can be halved {doublings} times"
+            )
         self.blocks = nn.ModuleList(
-            Down(before, after, first=index == 0, halve=index < doublings)
+            Down(before, after, first=index == 0, halve=index < halvings)
             for index, (before, after) in enumerate(pairwise(widths))
         )
         self.head = head

@@ -16,12 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.losses.heads import Logits
-from gan.networks.features import activations
+from gan.losses.heads import Logits, at_least_fp32
+from gan.networks.features import stage_activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.heads import make_head
-from gan.networks.precision import full_precision
-from gan.networks.resample import blur, downsample, upsample
+from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
+from gan.networks.resample import downsample, smooth, upsample
 
 SLOPE = 0.2  # slope of the leaky ReLU
 GAIN = math.sqrt(2)  # approximately keeps the variance
@@ -29,8 +29,8 @@ EPSILON = 1e-8
 
 
 def activate(x: Tensor) -> Tensor:
-    """Apply leaky ReLU and multiply by GAIN."""
-    return GAIN * F.leaky_relu(x, SLOPE)
+    """Apply leaky ReLU, and clamp in fp16. The layer before it multiplies by GAIN, as a factor of its small weights."""
+    return clamp_fp16(F.leaky_relu(x, SLOPE))
 
 
 class EqualizedWeight(nn.Module):
@@ -51,30 +51,33 @@ class EqualizedWeight(nn.Module):
         self.scale = lr_multiplier / math.sqrt(math.prod(shape[1:]))
         self.lr_multiplier = lr_multiplier
 
-    def scaled(self) -> tuple[Tensor, Tensor | None]:
-        """Return the scaled weight and bias."""
-        return self.weight * self.scale, None if self.bias is None else self.bias * self.lr_multiplier
+    def scaled(self, gain: float = 1.0) -> tuple[Tensor, Tensor | None]:
+        """Return the scaled weight and bias, both multiplied by `gain`."""
+        bias = None if self.bias is None else self.bias * (gain * self.lr_multiplier)
+        return self.weight * (gain * self.scale), bias
 
 
 class EqualizedLinear(EqualizedWeight):
     """Linear layer with an equalized learning rate; `shape` is (outputs, inputs)."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x, *self.scaled())
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        return F.linear(x, *self.scaled(gain))
 
 
 class EqualizedConv2d(EqualizedWeight):
-    """Convolution with an equalized learning rate and an odd kernel; the size stays the same."""
+    """Convolution with an equalized learning rate and an odd kernel. It keeps the size; `halve` needs a 3x3 kernel."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, *self.scaled(), padding=self.weight.shape[-1] // 2)
+    def forward(self, x: Tensor, gain: float = 1.0, halve: bool = False) -> Tensor:
+        if halve:
+            return F.conv2d(smooth(x, padding=2), *self.scaled(gain), stride=2)  # (N, C, 2h, 2w) -> (N, C', h, w)
+        return F.conv2d(x, *self.scaled(gain), padding=self.weight.shape[-1] // 2)
 
 
 class ModulatedConv2d(nn.Module):
     """A convolution whose input channels are scaled by w and whose outputs are demodulated: equation 3.
 
     Args:
-        demodulate: scale the outputs to unit variance; False for the layers that return images.
+        demodulate: scale the outputs to unit variance, times `gain`; False for the layers that return images.
         upsample: upsample by 2, with a transposed convolution and the filter [1, 3, 3, 1].
     """
 
@@ -87,20 +90,25 @@ class ModulatedConv2d(nn.Module):
         self.demodulate = demodulate
         self.upsample = upsample
 
-    def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        style = self.style(w)  # (N, before)
+    def forward(self, x: Tensor, w: Tensor, gain: float = 1.0) -> Tensor:
         weight = self.convolution.scaled()[0]  # (after, before, k, k)
+        fp16 = autocast_dtype(x) == torch.float16
+        with full_precision(x):
+            style = self.style(w)  # (N, before)
+            if fp16 and self.demodulate:
+                style = style / style.abs().amax(1, keepdim=True)  # demodulation cancels this factor
         x = x * style[:, :, None, None].to(x.dtype)
         if self.upsample:
             y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # (N, after, 2h + 1, 2w + 1)
-            y = 4 * blur(F.avg_pool2d(y, 2, stride=1))  # (N, after, 2h, 2w)
+            y = smooth(y, padding=1, gain=4)  # (N, after, 2h, 2w)
         else:
             y = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         if not self.demodulate:
-            return y
+            return clamp_fp16(y)
         with full_precision(x):  # sums of many small squares
-            power = style.float().square() @ weight.float().square().sum((2, 3)).T  # (N, after)
-        return y * (power + EPSILON).rsqrt()[:, :, None, None].to(y.dtype)
+            power = style.square() @ weight.square().sum((2, 3)).T  # (N, after)
+            scale = gain * (power + EPSILON).rsqrt()
+        return y * scale[:, :, None, None].to(y.dtype)
 
 
 class StyledLayer(nn.Module):
@@ -116,9 +124,9 @@ class StyledLayer(nn.Module):
         self.register_buffer("noise", torch.randn(1, 1, *size))
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        y = self.modulated(x, w)
+        y = self.modulated(x, w, GAIN)
         noise = torch.randn(len(y), 1, *y.shape[2:], device=y.device) if self.training else self.noise
-        y = y + (self.noise_gain * noise).to(y.dtype) + self.bias[:, None, None].to(y.dtype)
+        y = y + (GAIN * self.noise_gain * noise).to(y.dtype) + (GAIN * self.bias)[:, None, None].to(y.dtype)
         return activate(y)
 
 
@@ -156,14 +164,14 @@ class Mapping(nn.Module):
         self.embedding = EqualizedLinear(latent_dim, classes) if classes else None
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        x = normalize_2nd_moment(z)
-        if self.embedding is not None:
-            x = torch.cat(
-                [x, normalize_2nd_moment(embedded(self.embedding, label)).to(x.dtype)], 1
-            )  # (N, 2 latent_dim)
-        for layer in self.layers:
-            x = activate(layer(x))
-        return x
+        with full_precision(z):
+            x = normalize_2nd_moment(z)
+            if self.embedding is not None:
+                embedding = normalize_2nd_moment(embedded(self.embedding, label))
+                x = torch.cat([x, embedding.to(x.dtype)], 1)  # (N, 2 latent_dim)
+            for layer in self.layers:
+                x = activate(layer(x, GAIN))
+            return x
 
 
 def normalize_2nd_moment(x: Tensor) -> Tensor:
@@ -243,17 +251,18 @@ class Generator(nn.Module):
     def synthesis(self, w: Tensor) -> Tensor:
         """Return images (N, C, H, W) for w (N, latent_dim), or (num_ws, N, latent_dim) with one w per layer."""
         w = w.expand(self.num_ws, -1, -1) if w.ndim == 2 else w
-        x, image = self.constant.expand(w.shape[1], -1, -1, -1), None
-        at = 0
-        for stage, layers in zip(self.stages, [1] + [2] * (len(self.stages) - 1), strict=True):
-            x, image = stage(x, image, w[at : at + layers + 1])  # (N, width_i, 2h, 2w), (N, C, 2h, 2w)
+        x, image = self.constant.expand(w.shape[1], -1, -1, -1), None  # features (N, width_i, h, w), image (N, C, h, w)
+        doublings, at = len(self.stages) - 1, 0
+        for n, stage in enumerate(self.stages):
+            layers = 2 if n else 1
+            x, image = run_stage(stage, x, doublings - n, doublings, image, w[at : at + layers + 1])
             at += layers  # the w of the image is also the w of the next stage's first layer
         assert image is not None
         return image
 
 
 class Residual(nn.Module):
-    """Two 3x3, the second after downsampling, plus a 1x1 shortcut: (N, C, 2h, 2w) -> (N, C', h, w)."""
+    """Two 3x3, the second with stride 2, plus a 1x1 shortcut: (N, C, 2h, 2w) -> (N, C', h, w)."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
@@ -262,9 +271,8 @@ class Residual(nn.Module):
         self.shortcut = EqualizedConv2d(after, before, 1, 1, bias=None)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = activate(self.first(x))
-        y = activate(self.second(downsample(y)))
-        return (y + self.shortcut(downsample(x))) / GAIN
+        y = activate(self.second(activate(self.first(x, GAIN)), halve=True))  # GAIN / sqrt(2) = 1
+        return y + self.shortcut(downsample(x), 1 / GAIN)
 
 
 class Discriminator(nn.Module):
@@ -294,7 +302,7 @@ class Discriminator(nn.Module):
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_channels, doublings + 1)[::-1]
-        self.mbstd_group_size = mbstd_group_size
+        self.mbstd_group_size = self.images_together = mbstd_group_size
         self.from_image = EqualizedConv2d(widths[0], channels, 1, 1)
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
         self.last = EqualizedConv2d(widths[-1], widths[-1] + (mbstd_group_size > 1), 3, 3)
@@ -307,14 +315,19 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each block, from (N, width_1, H/2, W/2) to (N, width_n, rows, columns)."""
-        return activations(activate(self.from_image(x)), self.blocks)
+        return stage_activations(activate(self.from_image(x, GAIN)), self.blocks, len(self.blocks))
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
-        y = self.features(x)[-1]
+        y = at_least_fp32(self.features(x)[-1])
+        with full_precision(y):
+            return self.logits(y, label)
+
+    def logits(self, y: Tensor, label: Tensor | None) -> Logits:
+        """Return the logits for the last features (N, width_n, rows, columns)."""
         if self.mbstd_group_size > 1:
             y = torch.cat([y, minibatch_std(y, self.mbstd_group_size)], 1)
-        y = activate(self.last(y))
-        y = activate(self.dense(y.flatten(1)))  # (N, width_n)
+        y = activate(self.last(y, GAIN))
+        y = activate(self.dense(y.flatten(1), GAIN))  # (N, width_n)
         if self.head is not None:
             logits: Logits = self.to_logit(y, label)
             return logits

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.contracts import Step
-from gan.penalties.gradients import squared_norm
+from gan.penalties.gradients import differentiable_pass, refuse_batch_norm, squared_norm
 
 EPSILON = 1e-12  # the square root has an infinite derivative at 0
 
@@ -29,7 +29,8 @@ class GradientPenalty(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
+        refuse_batch_norm(step.discriminator, "gradient_penalty")
         u = torch.rand(len(step.real), 1, 1, 1, device=step.real.device)
         interpolated = u * step.real + (1 - u) * step.fake.detach().float()
-        norm = (squared_norm(step, interpolated, "gradient_penalty") + EPSILON).sqrt()
+        norm = (squared_norm(*differentiable_pass(step, interpolated)) + EPSILON).sqrt()
         return self.weight * (norm - 1).square().mean()

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 from torch import Tensor, nn
 
 from gan.common.compile import uncompiled
 from gan.common.errors import UserError
 from gan.contracts import Step
-from gan.losses.heads import at_least_fp32, per_image
+from gan.losses.heads import Logits, at_least_fp32, per_image
+from gan.networks.precision import autocast_dtype, full_precision
+from gan.networks.second_derivatives import SecondDerivatives
 
 
-def squared_norm(step: Step, images: Tensor, name: str) -> Tensor:
-    """Return |grad_x D(x)|^2 at `images` (N, C, H, W), summed over C, H, W: (N,), in fp32 or float64, differentiable.
+def squared_norm(images: Tensor, logits: Logits) -> Tensor:
+    """Return |grad_x D(x)|^2, summed over C, H, W: (N,), in fp32 or float64, differentiable.
 
     The gradient is with respect to the image before augmentation. Logits are reduced by `per_image`.
 
-    Raises:
-        UserError: the discriminator has BatchNorm.
+    Args:
+        images, logits: result of `differentiable_pass`, images (N, C, H, W).
     """
-    refuse_batch_norm(step.discriminator, name)
-    images = at_least_fp32(images.detach()).requires_grad_(True)
-    # Squares of half-precision gradients underflow.
-    with uncompiled(step.discriminator), torch.autocast(images.device.type, enabled=False):
-        (gradient,) = torch.autograd.grad(per_image(step.critic(images)).sum(), images, create_graph=True)
+    with torch.autocast(images.device.type, enabled=False):  # layers keep the precision of the forward pass
+        (gradient,) = torch.autograd.grad(per_image(logits).sum(), images, create_graph=True)
     return gradient.square().sum((1, 2, 3))
+
+
+def differentiable_pass(
+    step: Step, images: Tensor, critic: Callable[[Tensor], Logits] | None = None
+) -> tuple[Tensor, Logits]:
+    """Return the images as a leaf tensor in fp32 or float64, and their logits, which can be differentiated twice."""
+    images = at_least_fp32(images.detach()).requires_grad_(True)
+    with uncompiled(step.discriminator), penalty_precision(images), SecondDerivatives():
+        return images, (critic or step.critic)(images)
+
+
+def penalty_precision(x: Tensor) -> AbstractContextManager[object]:
+    """Return a context that disables autocast to fp16, in which gradients underflow. bf16 has the range of fp32."""
+    return full_precision(x) if autocast_dtype(x) == torch.float16 else nullcontext()
 
 
 def refuse_dropout(discriminator: nn.Module, name: str) -> None:

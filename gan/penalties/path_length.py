@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from gan.common.distributed import over_ranks
 from gan.common.errors import UserError
 from gan.contracts import LatentStep
+from gan.networks.precision import full_precision
+from gan.networks.second_derivatives import SecondDerivatives
+from gan.penalties.gradients import penalty_precision
 
 
 class PathLength(nn.Module):
@@ -43,9 +46,10 @@ class PathLength(nn.Module):
             raise UserError("penalty=path_length: this generator has no mapping network; use model=stylegan2")
         n = max(1, int(len(step.z) * self.fraction))
         label = None if step.label is None else step.label[:n]
-        with torch.autocast(step.z.device.type, enabled=False):  # squares of half-precision gradients underflow
-            w = generator.mapping(step.z[:n], label).expand(generator.num_ws, -1, -1)  # (num_ws, n, latent_dim)
+        w = generator.mapping(step.z[:n], label).expand(generator.num_ws, -1, -1)  # (num_ws, n, latent_dim)
+        with penalty_precision(step.z), SecondDerivatives():
             images = generator.synthesis(w)
+        with full_precision(images):
             noise = torch.randn_like(images) / images[0, 0].numel() ** 0.5
             (gradient,) = torch.autograd.grad((images * noise).sum(), w, create_graph=True)
             lengths = gradient.square().sum(2).mean(0).sqrt()  # (n,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from gan.contracts import Step
-from gan.penalties.gradients import squared_norm
+from gan.penalties.gradients import differentiable_pass, refuse_batch_norm, squared_norm
 
 
 class R1(nn.Module):
@@ -21,6 +21,7 @@ class R1(nn.Module):
     """
 
     network = "discriminator"
+    differentiates = "real"
 
     def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
         super().__init__()
@@ -28,4 +29,6 @@ class R1(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        return self.weight / 2 * squared_norm(step, step.real, "r1").mean()
+        refuse_batch_norm(step.discriminator, "r1")
+        images, logits = step.passes.get("real") or differentiable_pass(step, step.real)
+        return self.weight / 2 * squared_norm(images, logits).mean()

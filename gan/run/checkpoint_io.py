@@ -20,7 +20,7 @@ from gan.common.output import print_line
 from gan.common.untrusted import find_fault
 from gan.run import checkpoints
 
-FORMAT = 2  # version of the content; increased whenever older checkpoints can no longer be read
+FORMAT = 3  # version of the content; increased whenever older checkpoints can no longer be read
 KEYS = ("state_dict", "config", "images")  # needed to generate images
 MAX_MEMBERS = 60_000  # members of the zip archive; there is one per tensor
 MAX_DIRECTORY = 16 << 20  # bytes of the archive's central directory
@@ -33,6 +33,7 @@ RESUMED = {  # needed to resume training
     "callbacks": dict,
     "loops": dict,
     "pending": dict,
+    "division": dict,
     "global_step": int,
     "epoch": int,
     "pytorch-lightning_version": str,

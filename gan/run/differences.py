@@ -45,11 +45,12 @@ def is_same(run: Path, cfg: DictConfig) -> bool:
 
 def differences(run: Path, cfg: DictConfig) -> list[str]:
     """Return a line `key: stored -> now` for each difference in an option that may not change on resume."""
-    now = cfg.copy()
+    stored, now = run_folder.read_config(run), cfg.copy()
     with open_dict(now):
         for key in ("hydra", "logger", "callback"):
             now.pop(key, None)
-    old, new = flatten(run_folder.read_config(run)), flatten(to_plain(now))
+        now.images = stored.get("images")  # `images` may change, and with it the lengths of schedules
+    old, new = flatten(stored), flatten(to_plain(now))
     keys = [key for key in sorted({*old, *new}) if not is_under(key, (*FREE, *DERIVED))]
     return [f"{key}: {old.get(key)} -> {new.get(key)}" for key in keys if old.get(key) != new.get(key)]
 

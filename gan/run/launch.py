@@ -85,7 +85,8 @@ def message_of(error: BaseException) -> str | None:
                 one_line(str(chain[-1])) + f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
             )
         if isinstance(cause, HydraException | OmegaConfBaseException):
-            return unknown_option(str(cause)) or missing_interpolation(str(cause)) or one_line(str(cause))
+            known = unknown_option(str(cause)) or missing_interpolation(str(cause)) or missing_value(str(cause))
+            return known or one_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
             return (
                 one_line(str(cause).split(", but you set")[0]) + "; set trainer.deterministic=warn to continue anyway"
@@ -144,6 +145,15 @@ def missing_interpolation(message: str) -> str | None:
         return None
     part, other = by[1].split(".")[0], wanted[1].split(".")[0]
     return f"{by[1]} needs {wanted[1]}, which does not exist: this {part} does not support this {other}"
+
+
+def missing_value(message: str) -> str | None:
+    """Return a line for an option without a default; None for other messages."""
+    found = re.search(r"Missing mandatory value: (\S+)", message)
+    if not found:
+        return None
+    value = "FOLDER" if found[1] in ("data.root", "data.a", "data.b") else "VALUE"
+    return f"{found[1]} is missing; add {found[1]}={value}"
 
 
 def chosen_options() -> list[str]:

@@ -71,6 +71,11 @@ def precision(accelerator: str) -> str:
     return "bf16-mixed" if native else "32-true"
 
 
+def cudnn_benchmark(deterministic: Any, *, _root_: DictConfig) -> bool | None:
+    """Return True on CUDA, so that cuDNN measures its algorithms; None on other devices and with `deterministic`."""
+    return True if device_of(str(_root_.trainer.accelerator)) == "cuda" and not deterministic else None
+
+
 def several(devices: Any) -> bool:
     """Return whether trainer.devices means more than one device."""
     if devices in ("auto", "-1", -1):
@@ -196,7 +201,7 @@ def images_at(checkpoint: str | None) -> int | None:
 def register() -> None:
     """Register the resolvers with OmegaConf."""
     for resolver in (
-        by_device, by_size, by_side, precision, strategy, sync_batchnorm, fused, halvings, sides, images_at, unless,
-        shorter, gamma, classes, head_of_loss, cubic, objective_for,
+        by_device, by_size, by_side, precision, cudnn_benchmark, strategy, sync_batchnorm, fused, halvings, sides,
+        images_at, unless, shorter, gamma, classes, head_of_loss, cubic, objective_for,
     ):  # fmt: skip
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)

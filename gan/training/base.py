@@ -11,11 +11,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gan.common.compile import compile_in_place
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, switch
+from gan.common.output import print_line
+from gan.networks.checkpointing import checkpoint_blocks
 from gan.run.checkpoint_io import FORMAT
 from gan.training.check_parts import check_parts
 from gan.training.ema import EMA, PowerEMA
 from gan.training.loss_log import LossLog
+from gan.training.memory import Division
 from gan.training.previews import Previews
 from gan.training.schedules import flattened
 
@@ -35,12 +38,16 @@ class Base(Previews, LightningModule):
         schedules: functions `images seen -> value` for options of an optimizer, {"generator_optimizer": {"lr": ...}},
             or for attributes of a part, {"penalties": {"r1": {"weight": ...}}} or {"ema": {"half_life": ...}}.
         micro_batch: images per forward pass on a device. Gradients are accumulated over the micro-batches of a batch.
-            BatchNorm and minibatch standard deviation use the images of one micro-batch.
+            BatchNorm and minibatch standard deviation use the images of one micro-batch. None: the batch; on CUDA the
+            largest part of it that fits (`gan.training.memory`).
         power_ema: widths of additional averages of the generator (`PowerEMA`), compared at the end of the run.
+        checkpoint_blocks: recompute the activations of the networks' blocks in the backward pass. None: False; on CUDA
+            True if a step does not fit otherwise.
         compile: backend of torch.compile for both networks; None disables compilation.
 
     Raises:
-        UserError: a part lacks a member, parts are incompatible, or a count is less than 1.
+        UserError: a part lacks a member, parts are incompatible, a count is less than 1, or both checkpoint_blocks and
+            compile are set.
     """
 
     generator: Any  # nn.Module would hide the members of the contracts
@@ -69,6 +76,7 @@ class Base(Previews, LightningModule):
         augment: nn.Module | None = None,
         schedules: Mapping[str, Any] | None = None,
         micro_batch: int | None = None,
+        checkpoint_blocks: bool | None = None,
         power_ema: Sequence[float] = (),
         compile: str | None = None,
     ) -> None:
@@ -89,7 +97,13 @@ class Base(Previews, LightningModule):
         self.log_interval = at_least("model.log_interval", log_interval, 1)
         self.schedules: dict[str, Callable[[int], Any]] = flattened(schedules)
         self.micro_batch = None if micro_batch is None else at_least("model.micro_batch", micro_batch, 1)
+        if checkpoint_blocks is not None:
+            switch("model.checkpoint_blocks", checkpoint_blocks)
+        if compile is not None and checkpoint_blocks:
+            raise UserError("model.checkpoint_blocks=true and model.compile exclude each other; set only one of them")
+        self.checkpoint_blocks = checkpoint_blocks
         self.compile_with = compile
+        self.division = Division(self.micro_batch, bool(checkpoint_blocks))
         self.loss_log = LossLog()
         self.config: dict[str, Any] = {}  # the run's resolved configuration, for the checkpoint
         counts = torch.zeros(getattr(generator, "classes", 0))
@@ -114,6 +128,14 @@ class Base(Previews, LightningModule):
         if len(self.class_counts):
             self.class_counts.copy_(self.data.class_counts())
         self.loss_log.to(self.device)
+
+    def on_train_start(self) -> None:
+        """Apply the division of a step that rank 0 has chosen."""
+        self.division = self.trainer.strategy.broadcast(self.division)
+        self.micro_batch = self.division.micro_batch
+        if self.division.checkpoint_blocks:
+            checkpoint_blocks(self.generator)
+            checkpoint_blocks(self.discriminator)
 
     @property
     def images_seen(self) -> int:
@@ -152,9 +174,14 @@ class Base(Previews, LightningModule):
         checkpoint["format"] = FORMAT
         checkpoint["config"] = self.config
         checkpoint["images"] = self.images_seen
+        checkpoint["division"] = self.division.state_dict()
         if len(self.class_counts):
             checkpoint["classes"] = self.data.classes
         checkpoint["pending"] = self.loss_log.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self.loss_log.load_state_dict(checkpoint["pending"])
+        stored = Division.load(checkpoint["division"])
+        self.division = stored.with_options(self.micro_batch, self.checkpoint_blocks)
+        if self.division.needed is not None and self.trainer.strategy.root_device.type == "cuda":
+            print_line(f"memory: {self.division.describe(self.batch_size // self.trainer.world_size)}")

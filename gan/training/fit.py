@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 import yaml
 from hydra.core.hydra_config import HydraConfig
@@ -31,12 +32,15 @@ from gan.run.checkpoint_io import AtomicCheckpointIO, load
 from gan.run.config import to_plain
 from gan.run.metrics import logged_objective, read_metrics
 from gan.run.resolvers import images_at
+from gan.training import memory
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
 from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
+
+PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 
 
 def fit(
@@ -67,12 +71,16 @@ def fit(
     model.config = to_plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
+    if trainer.strategy.root_device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32 for operations that autocast leaves in fp32
     if cfg.init_from and not cfg.resume:
         load_weights(model, Path(cfg.init_from))
     print_summary(trainer, model, data, run)
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
     prepare_data(trainer, data)
+    if not cfg.resume:
+        memory.settle(model, data, trainer)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
         model.initialize_from(data)  # other ranks receive the weights from this one
     if trainer.is_global_zero and not cfg.resume:
@@ -94,6 +102,8 @@ def fit(
             sys.exit(130)
         if isinstance(error, Exception) and ranks.is_rank_lost(error):
             raise ranks.rank_lost(run) from error
+        if isinstance(error, torch.OutOfMemoryError):
+            raise memory.out_of_memory(model, data.batch_size // trainer.world_size) from error
         raise
     finally:
         kill_workers()
@@ -118,6 +128,8 @@ def build_trainer(
     interrupt: Interrupt,
 ) -> Trainer:
     """Return the Trainer with its callbacks, loggers and plugins."""
+    if str(cfg.trainer.precision) not in PRECISIONS:
+        raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
     parts = callbacks(cfg.callback)
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
@@ -131,7 +143,7 @@ def build_trainer(
             default_root_dir=str(run),
             enable_checkpointing=saves,
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"trainer: {error}") from error
 
 

@@ -17,30 +17,35 @@ from gan.common.errors import at_least
 class ImagePool(nn.Module):
     """Stores up to `size` images. With size 0 it returns its input.
 
-    Checkpoints contain the stored images. Random numbers depend on the seed and the number of images seen.
+    Checkpoints contain the stored images. The random numbers of a batch depend on the seed and on the number of images
+    before it. The caller passes this number, because reading a count from the device would make the host wait.
     """
-
-    seen: Tensor
 
     def __init__(self, size: int, seed: int = 0) -> None:
         super().__init__()
         self.size = at_least("model.pool_size", size, 0)
         self.seed = seed
         self.stored: list[Tensor] = []  # (C, H, W) each
-        self.register_buffer("seen", torch.zeros((), dtype=torch.long))  # number of images seen
+        self.seeded = -1  # value of `seen` for which the generator was last seeded
+        self.generator = torch.Generator()
 
     @torch.no_grad()
-    def forward(self, images: Tensor) -> Tensor:
-        """Return for each image (N, C, H, W) the image itself or an earlier one."""
-        generator = torch.Generator().manual_seed(seed_of(self.seed, "pool", int(self.seen)))
-        self.seen += len(images)
+    def forward(self, images: Tensor, seen: int) -> Tensor:
+        """Return for each image (N, C, H, W) the image itself or an earlier one.
+
+        Args:
+            seen: number of images in all earlier batches; the same for all micro-batches of a batch.
+        """
+        if seen != self.seeded:  # a further micro-batch of the same batch continues the sequence
+            self.generator.manual_seed(seed_of(self.seed, "pool", seen))
+            self.seeded = seen
         self.stored = [image.to(images.device) for image in self.stored]  # checkpoints are loaded on the CPU
         returned = []
         for image in images.detach():
             if len(self.stored) < self.size:
                 self.stored.append(image.clone())
             elif self.size:
-                swap, place = torch.rand(2, generator=generator).tolist()
+                swap, place = torch.rand(2, generator=self.generator).tolist()
                 if swap < 0.5:
                     index = int(place * self.size)
                     image, self.stored[index] = self.stored[index], image.clone()

@@ -12,11 +12,14 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils import parametrize
 
 from gan.common.clock import crosses, seed_of
 from gan.contracts import Augmented, LatentStep
 from gan.images.convert import to_float
-from gan.losses.heads import per_image
+from gan.losses.heads import Logits, per_image
+from gan.networks.precision import autocast_dtype
+from gan.penalties.gradients import differentiable_pass
 from gan.training.base import Base
 from gan.training.finite_step import step_if_finite
 from gan.training.loss_log import SKIPPED
@@ -47,7 +50,9 @@ class GAN(Base):
                 if not one_pass:
                     with torch.no_grad():
                         part.generate()
-                self.accumulate(self.discriminator_loss(part), len(part.real) / len(step.real), terms)
+                with parametrize.cached():  # all passes share one spectral normalization
+                    losses = self.discriminator_loss(part)
+                self.accumulate(losses, len(part.real) / len(step.real), terms)
             skipped = step_if_finite(self.trainer, discriminator_optimizer, counted=True)
         self.loss_log.add({SKIPPED + "discriminator": skipped, **terms})
         self.update_logit_stats(step, parts)
@@ -61,9 +66,11 @@ class GAN(Base):
                 generator_optimizer.zero_grad()
                 terms = {}
                 for part in parts:
-                    if not one_pass:
-                        part.generate()
-                    self.accumulate(self.generator_loss(part), len(part.real) / len(step.real), terms)
+                    with parametrize.cached():
+                        if not one_pass:
+                            part.generate()
+                        losses = self.generator_loss(part)
+                    self.accumulate(losses, len(part.real) / len(step.real), terms)
                 skipped = step_if_finite(self.trainer, generator_optimizer, counted=False)
             self.loss_log.add({SKIPPED + "generator": skipped, **terms})
             for average in (self.ema, *self.power_ema):
@@ -103,10 +110,22 @@ class GAN(Base):
 
     def discriminator_loss(self, step: Any) -> dict[str, Tensor]:
         """Return the terms of the discriminator's loss by name. Their sum is minimized."""
-        step.real_logits = step.critic(step.real)
-        step.fake_logits = step.critic(self.fakes_for_discriminator(step))
+        step.passes = {}
+        step.real_logits = self.judge(step, "real", step.real)
+        step.fake_logits = self.judge(step, "fake", self.fakes_for_discriminator(step))
         loss = self.loss.discriminator(step.real_logits, step.fake_logits)
         return {"loss/discriminator": loss, **self.auxiliary(step), **self.penalty_terms("discriminator", step)}
+
+    def judge(self, step: Any, name: str, images: Tensor) -> Logits:
+        """Return D's logits of the images. Keep the pass in the step if a penalty that is due differentiates it."""
+        parts = [part for part in self.penalties.values() if getattr(part, "differentiates", None) == name]
+        critic = step.critic_of_fakes if name == "fake" else step.critic
+        if any(self.is_due(part, step) for part in parts):
+            step.passes[name] = differentiable_pass(step, images, critic)
+            if autocast_dtype(images) != torch.float16:
+                return step.passes[name][1]
+        logits: Logits = critic(images)
+        return logits
 
     def fakes_for_discriminator(self, step: Any) -> Tensor:
         """Return the generated images that the discriminator is trained on."""
@@ -123,7 +142,7 @@ class GAN(Base):
 
     def generator_loss(self, step: Any) -> dict[str, Tensor]:
         """Return the terms of the generator's loss by name. Their sum is minimized."""
-        step.fake_logits = step.critic(step.fake)
+        step.fake_logits = step.critic_of_fakes(step.fake)
         if self.loss.needs_real_logits:
             with torch.no_grad():
                 step.real_logits = step.critic(step.real)
@@ -135,12 +154,16 @@ class GAN(Base):
 
         A lazy penalty is computed in every `interval`-th update and multiplied by `interval`; otherwise it is 0.
         """
-        updates = step.batch // self.n_critic if network == "generator" else step.batch
         return {
-            f"penalty/{name}": part.interval * part(step) if updates % part.interval == 0 else step.real.new_zeros(())
+            f"penalty/{name}": part.interval * part(step) if self.is_due(part, step) else step.real.new_zeros(())
             for name, part in self.penalties.items()
             if part.network == network
         }
+
+    def is_due(self, penalty: Any, step: Any) -> bool:
+        """Return whether the number of updates of the penalty's network is a multiple of its interval."""
+        updates: int = step.batch // self.n_critic if penalty.network == "generator" else step.batch
+        return updates % penalty.interval == 0
 
     def accumulate(self, losses: dict[str, Tensor], fraction: float, terms: dict[str, Tensor]) -> None:
         """Accumulate the gradients of a micro-batch, and add its losses to `terms`.

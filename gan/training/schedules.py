@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, fraction
 from gan.common.nested import flatten
 
 SHAPES = ("linear", "cosine")
@@ -19,36 +19,44 @@ class Schedule:
 
     Args:
         start, end: two numbers, or two lists of equal length, such as Adam's betas.
-        images: length in images.
+        images: length in images. None keeps the value at `start`, as in a run with `minutes` and without `images`.
         shape: "linear", or "cosine" for the half cosine of Loshchilov and Hutter, 2016, arXiv:1608.03983, equation 5.
         warmup: number of images in which a factor on the value rises linearly from 0 to 1, for learning rates.
+        hold: fraction of `images`, from the beginning, during which the value stays at `start`.
 
     Raises:
-        UserError: the shape is unknown, a number of images is too small, or `start` and `end` differ in length.
+        UserError: the shape is unknown, a number is out of range, or `start` and `end` differ in length.
     """
 
     def __init__(
         self,
         start: float | Sequence[float],
         end: float | Sequence[float],
-        images: int,
+        images: int | None,
         shape: str = "linear",
         warmup: int = 0,
+        hold: float = 0.0,
     ) -> None:
         if shape not in SHAPES:
             raise UserError(f"model.schedules: shape={shape}: use {' or '.join(SHAPES)}")
-        self.start, self.end = np.asarray(start, float), np.asarray(end, float)
-        if self.start.shape != self.end.shape:
+        try:
+            self.start, self.end = np.asarray(start, float), np.asarray(end, float)
+            valid = self.start.shape == self.end.shape and np.isfinite([self.start, self.end]).all()
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
             raise UserError(
                 f"model.schedules: start={start} and end={end} must be two numbers or two lists of equal length"
             )
         self.shape = shape
-        self.images = at_least("model.schedules: images", images, 1)
+        self.images = None if images is None else at_least("model.schedules: images", images, 1)
         self.warmup = at_least("model.schedules: warmup", warmup, 0)
+        self.hold = fraction("model.schedules: hold", hold, below_one=True)
 
     def __call__(self, seen: int) -> float | list[float]:
         """Return the value after `seen` images."""
-        fraction = min(seen / self.images, 1.0)
+        elapsed = 0.0 if self.images is None else seen / self.images
+        fraction = min(max((elapsed - self.hold) / (1 - self.hold), 0.0), 1.0)
         if self.shape == "cosine":
             fraction = (1 - math.cos(math.pi * fraction)) / 2
         rise = min(1.0, seen / self.warmup) if self.warmup else 1.0
@@ -57,8 +65,19 @@ class Schedule:
 
 
 def flattened(schedules: Mapping[str, Any] | None) -> dict[str, Callable[[int], Any]]:
-    """Return schedules by dotted path, such as "penalties.r1.weight"."""
-    return flatten(schedules) if schedules else {}
+    """Return schedules by dotted path, such as "penalties.r1.weight", without those that are None.
+
+    Raises:
+        UserError: a schedule cannot be called.
+    """
+    found = {path: value for path, value in flatten(schedules or {}).items() if value not in (None, {})}
+    for path, value in found.items():
+        if not callable(value):
+            raise UserError(
+                f"model.schedules.{path}={value}: is not a schedule; use null to disable it, or set "
+                f"model.{path}={value} for a constant value"
+            )
+    return found
 
 
 def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimizer: Any) -> None:

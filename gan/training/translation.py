@@ -120,7 +120,7 @@ class CycleGAN(Translator):
     def fakes_for_discriminator(self, step: CycleStep) -> Tensor:
         """Return present and earlier generated images from one pool for all ranks."""
         fakes: Any = self.all_gather(step.fake.detach())  # (ranks, N, C, H, W), or (N, C, H, W) with one rank
-        return rows(self, step.pool(fakes.view(-1, *step.fake.shape[1:])))
+        return rows(self, step.pool(fakes.view(-1, *step.fake.shape[1:]), step.batch * self.batch_size))
 
     def discriminator_loss(self, step: CycleStep) -> dict[str, Tensor]:
         return summed(super().discriminator_loss(step.other), super().discriminator_loss(step))

@@ -46,6 +46,15 @@ def test_cutout_is_half_a_side_around_the_random_center() -> None:
     assert hole[0, 0, 4:12, 4:12].all()
 
 
+def test_cutout_covers_the_given_fraction_of_each_side() -> None:
+    x, middle = torch.ones(1, 3, 40, 80), {"cutout": torch.full((1, 2), 0.5)}
+    for fraction, height, width in ((0.0, 0, 0), (0.2, 8, 16), (0.5, 20, 40), (0.33, 12, 26), (1.0, 40, 80)):
+        hole = DiffAugment(["cutout"], cutout=fraction)(x, middle) == 0
+        assert hole[0, 0].sum() == height * width
+        assert not fraction or hole[0, 0].any(1).sum() == height
+    assert torch.equal(DiffAugment(["cutout"])(x, middle), cutout(x, middle["cutout"]))
+
+
 def test_rgba_is_filled_with_transparent_and_stays_premultiplied() -> None:
     alpha = torch.rand(8, 1, 16, 16) * 2 - 1
     x = torch.cat([torch.minimum(torch.rand(8, 3, 16, 16) * 2 - 1, alpha), alpha], 1)
@@ -84,7 +93,14 @@ def test_cells_stay_together() -> None:
     assert not torch.equal(y, art)
 
 
-@pytest.mark.parametrize(("options", "message"), [({"probability": 1.5}, "in 0..1"), ({"cell": 0}, "at least 1")])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"probability": 1.5}, "must be a number from 0 to 1"),
+        ({"cell": 0}, "at least 1"),
+        ({"cutout": 1.5}, r"augment.cutout=1.5: must be a number from 0 to 1"),
+    ],
+)
 def test_bad_options_are_named(options: dict[str, float], message: str) -> None:
     with pytest.raises(UserError, match=message):
         DiffAugment(**options)  # type: ignore[arg-type]

@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from gan.cli import main
-from gan.common.errors import MAX_LENGTH, UserError, describe_os_error, reason, to_line, writing
+from gan.common.errors import (
+    MAX_LENGTH,
+    UserError,
+    describe_os_error,
+    fraction,
+    reason,
+    switch,
+    to_line,
+    writing,
+)
 from gan.run.launch import errors_in_one_line
 
 
@@ -68,3 +77,19 @@ def test_an_error_of_the_system_in_a_command_is_one_line(
     monkeypatch.setattr("gan.commands.compare.run", full)
     assert main(["compare", "run"]) == 2
     assert capsys.readouterr().err == f"error: {tmp_path / 'file'}: no space left on device\n"
+
+
+@pytest.mark.parametrize("value", ["abc", None, -0.1, 1.1, float("nan"), True])
+def test_fraction(value: object) -> None:
+    assert fraction("a", 0) == 0 and fraction("a", 1) == 1 and fraction("a", 0.5, below_one=True) == 0.5
+    with pytest.raises(UserError, match=f"a.b={value}: must be a number from 0 to 1"):
+        fraction("a.b", value)
+    with pytest.raises(UserError, match="less than 1"):
+        fraction("a.b", 1, below_one=True)
+
+
+@pytest.mark.parametrize("value", ["yes", "false", None, 1])
+def test_switch(value: object) -> None:
+    assert switch("a", True) is True and switch("a", False) is False
+    with pytest.raises(UserError, match=f"a.b={value}: must be true or false"):
+        switch("a.b", value)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import warnings
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan.common.errors import UserError
+from gan.data import module
 from gan.data.module import ImageDataModule
 
 
@@ -117,6 +120,51 @@ def test_an_image_is_cropped_differently_each_time() -> None:
     assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) > 3
     data = ImageDataModule(size=16, num_images=1, batch_size=1, flip=True)
     assert len({bytes(batch["image"].numpy().tobytes()) for batch in batches(data, 20)}) == 2
+
+
+class DevicesOfIndices(TorchDispatchMode):
+    """Record the devices of each indexed tensor and its indices. Assert that the host waits for no copy."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.indexed: list[set[str]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket is torch.ops.aten.index:
+            self.indexed.append({each.device.type for each in (args[0], *args[1]) if each is not None})
+        if func.overloadpacket is torch.ops.aten._to_copy:
+            assert kwargs["non_blocking"]
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("fit", ["crop", "random_crop"])
+def test_pixels_on_the_device_are_indexed_there(fit: str) -> None:
+    data = ImageDataModule(size=16, num_images=12, batch_size=5, fit=fit, storage="device")
+    data.setup("fit")
+    data.to_device(torch.device("meta"))  # in place of a GPU
+    stream = data.stream()
+    with DevicesOfIndices() as seen:
+        batch = next(iter(stream))
+    assert seen.indexed == [{"meta"}, {"meta"}]  # images and labels
+    assert batch["image"].device.type == batch["label"].device.type == "meta"
+    assert batch["image"].shape == (5, 3, 16, 16) and batch["label"].shape == (5,)
+
+
+@pytest.mark.parametrize(
+    ("memory", "options", "expected"),
+    [(0, {}, "disk"), (16 * 12 * 16 * 16 * 3, {}, "device"), (16 * 12 * 16 * 16 * 3 - 1, {}, "disk"),
+     (10**12, {"num_workers": 1}, "disk"), (10**12, {"storage": "disk"}, "disk")],
+)  # fmt: skip
+def test_pixels_are_on_a_gpu_if_they_fit(
+    memory: int, options: dict[str, Any], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "gpu_memory", lambda device: memory)
+    data = ImageDataModule(size=16, num_images=12, batch_size=5, **{"storage": "auto", **options})
+    data.setup("fit")
+    expected_images = next(iter(data.stream()))["image"]
+    data.to_device(torch.device("cpu"))  # in place of a GPU
+    assert isinstance(data.pixels, torch.Tensor) is (expected == "device")
+    assert torch.equal(next(iter(data.stream()))["image"], expected_images)
 
 
 def test_channels_are_last_in_memory() -> None:

@@ -30,6 +30,7 @@ def real_and_fake(shape: tuple[int, ...] = (6,)) -> tuple[Tensor, Tensor]:
 
 
 def of_discriminator(loss: Any, real: Tensor, fake: Tensor) -> Tensor:
+    torch.manual_seed(0)  # for random margins
     value: Tensor = loss.discriminator(logits_of(loss, real), logits_of(loss, fake))
     return value
 
@@ -82,7 +83,9 @@ def test_large_logits_and_half_precision(loss: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "loss", [each for each in LOSSES.values() if each.requires_head is None], ids=lambda x: type(x).__name__
+    "loss",
+    [each for each in LOSSES.values() if each.requires_head is None and not getattr(each, "noise", 0)],
+    ids=lambda x: type(x).__name__,
 )
 def test_several_heads_are_summed(loss: Any) -> None:
     (real, fake), (large_real, large_fake) = real_and_fake((4, 1)), real_and_fake((4, 1, 5, 5))

@@ -126,3 +126,21 @@ def test_without_weights(name: str, tmp_path: Path) -> None:
     assert name in KNOWN
     with pytest.raises(MissingWeights, match=pretrained.KNOWN[name].sha256):
         extractor(name, weights=tmp_path)
+
+
+def test_features_do_not_depend_on_the_precision_of_training() -> None:
+    """On CUDA, training sets the precision of matrix products to "high", which allows TF32."""
+
+    class Recorded:
+        name = "recorded"
+
+        def __call__(self, images: Tensor) -> Tensor:
+            assert torch.get_float32_matmul_precision() == "highest"
+            return images.flatten(1).float()
+
+    torch.set_float32_matmul_precision("high")
+    try:
+        features(Recorded(), torch.zeros(2, 3, 4, 4, dtype=torch.uint8))
+        assert torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision("highest")

@@ -2,19 +2,63 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
+from torch import nn
 
 from gan.common.errors import UserError
 from gan.networks.fastgan import Discriminator, Generator, NoiseInjection, SkipLayerExcitation, reconstruction_loss
+from tests.recipes import build, fit
 
 
 def test_channels_and_excitations_are_the_papers_at_256_px() -> None:
     generator = Generator((256, 256))
     assert [block[-2].num_features // 2 for block in generator.blocks] == [512, 256, 128, 128, 64, 32]
     assert len(generator.excitations) == 3  # 4 to 64, 8 to 128, 16 to 256 px
+    with torch.device("meta"):
+        assert len(Generator((1024, 1024)).excitations) == 4  # none at 1024 px
     gates = SkipLayerExcitation(8, 5)(torch.randn(2, 8, 16, 12))
     assert gates.shape == (2, 5, 1, 1) and ((gates > 0) & (gates < 1)).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "small"),
+    [((256, 256), (128, 128)), ((320, 256), (160, 128)), ((512, 256), (256, 128)), ((256, 192), None)],
+)
+def test_from_256_px_on_there_is_a_second_output_and_head(size: tuple[int, int], small: tuple[int, int] | None) -> None:
+    generator, discriminator = Generator(size, width=4), Discriminator(size, width=4)
+    images = torch.rand(2, 3, *size) * 2 - 1
+    assert generator.small_output is discriminator.small_input is (small is not None)
+    if small is None:
+        assert generator(torch.randn(2, 256), small=True).shape == (2, 3, *size)
+        assert discriminator.small is None and discriminator(images).ndim == 4
+        return
+    large, second = generator(torch.randn(2, 256), small=True)
+    assert large.shape == images.shape and second.shape == (2, 3, *small)
+    discriminator.eval()
+    patches = discriminator.to_logits(discriminator.features(images)[-1]).flatten(1)
+    logits = discriminator(images, None, second)
+    torch.testing.assert_close(logits, torch.cat([patches, discriminator.small(second).flatten(1)], 1))
+    assert logits.shape == (2, 2 * patches.shape[1])
+    factor = size[0] // small[0]
+    means = images.unfold(2, factor, factor).unfold(3, factor, factor).mean((4, 5))
+    torch.testing.assert_close(discriminator(images), discriminator(images, None, means))
+
+
+def test_the_second_head_has_the_official_channels() -> None:
+    head = Discriminator((256, 256)).small
+    assert [layer.out_channels for layer in head.layers if isinstance(layer, nn.Conv2d)] == [32, 64, 128, 256]
+
+
+def test_all_parameters_have_gradients_at_256_px() -> None:
+    generator, discriminator = Generator((256, 256), width=4), Discriminator((256, 256), width=4)
+    images, second = generator(torch.randn(2, 256), small=True)
+    loss = discriminator(images, None, second).sum() + discriminator.auxiliary(images, images)["reconstruction"]
+    loss.backward()
+    parameters = [each for network in (generator, discriminator) for each in network.named_parameters()]
+    assert [name for name, p in parameters if p.grad is None] == []
 
 
 def test_noise_is_added_in_training_only() -> None:
@@ -62,3 +106,15 @@ def test_reconstruction_is_learned(size: tuple[int, int]) -> None:
 def test_images_too_small_to_reconstruct_are_refused(size: tuple[int, int]) -> None:
     with pytest.raises(UserError, match="too small; use at least 16x16"):
         Discriminator(size, width=2)
+
+
+def test_a_step_at_256_px_trains_the_second_output() -> None:
+    module, data = build("fastgan", "data.size=256", "data.num_images=4", "data.batch_size=2")
+    before = [layer.parametrizations.weight.original.clone() for layer in second_layers(module)]
+    fit((module, data), 1)
+    after = [layer.parametrizations.weight.original for layer in second_layers(module)]
+    assert not any(torch.equal(one, other) for one, other in zip(before, after, strict=True))
+
+
+def second_layers(module: Any) -> list[Any]:
+    return [module.generator.to_small_image, module.discriminator.small.to_logits]

@@ -1,54 +1,166 @@
-"""The projected discriminator: inputs, frozen weights, scales, and transparency."""
+"""The discriminator and the generator of Projected GAN: official outputs, frozen weights, scales and sizes."""
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
+from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.networks.projected import Discriminator, opaque
+from gan.networks.fastgan import Generator, NoiseInjection
+from gan.networks.projected import Discriminator
 
-LOGITS = [(5, 5), (5, 5), (1, 1), (1, 1)]  # of 16, 8, 4 and 2 cells a side
+
+def numbers(shape: tuple[int, ...] | torch.Size, seed: int) -> Tensor:
+    """Return pseudo-random float64 numbers in [-1, 1], the same on every machine."""
+    index = torch.arange(math.prod(shape), dtype=torch.float64)
+    return (((index * 12.9898 + seed * 78.233).sin() * 43758.5453).remainder(1) * 2 - 1).reshape(shape)
 
 
-@pytest.fixture(scope="module")
-def network() -> Discriminator:
+@torch.no_grad()
+def fill(network: nn.Module) -> None:
+    """Set weights, statistics and singular vectors by a formula."""
+    for seed, module in enumerate(network.modules()):
+        if isinstance(module, NoiseInjection):
+            module.gain.fill_(0.5)
+        elif isinstance(module, nn.BatchNorm2d):
+            for offset, scale, values in (
+                (1, 0.3, module.weight),
+                (0, 0.3, module.bias),
+                (0, 0.3, module.running_mean),
+                (1, 0.3, module.running_var),
+            ):
+                assert values is not None
+                values.copy_(offset + scale * numbers(values.shape, seed))
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            if module.bias is not None:
+                module.bias.copy_(0.3 * numbers(module.bias.shape, seed + 1000))
+            if hasattr(module, "parametrizations"):
+                (norm,) = module.parametrizations.weight  # type: ignore[union-attr]
+                weight = module.parametrizations.weight.original  # type: ignore[union-attr]
+                weight.copy_(numbers(weight.shape, seed))
+                norm.v.copy_(numbers(norm.v.shape, seed + 2000))
+                for _ in range(3):
+                    norm.train()(weight)  # one power iteration, which starts from v
+                norm.eval()
+            else:
+                module.weight.copy_(numbers(module.weight.shape, seed))
+
+
+def summary(x: Tensor) -> list[float]:
+    """Return mean, standard deviation and three values, which depend on the order of the values."""
+    flat = x.detach().flatten()
+    return [float(y) for y in (flat.mean(), flat.std(), flat[1], flat[len(flat) // 3], flat[-2])]
+
+
+def filled_discriminator() -> Discriminator:
+    network = Discriminator((256, 256)).double()
+    for part in (network.across_channels, network.across_scales, network.heads):
+        fill(part)
+    return network.eval()
+
+
+def backbone_maps() -> list[Tensor]:
+    return [numbers((2, channels, 8 >> i, 16 >> i), i) for i, channels in enumerate((24, 40, 112, 320))]
+
+
+def head_inputs() -> list[Tensor]:
+    return [numbers((1, channels, 80 >> i, 64 >> i), i) for i, channels in enumerate((64, 64, 128, 256))]
+
+
+def filled_generator() -> Generator:
+    network = Generator((256, 256), width=8, double_interval=1, tanh=False).double().eval()
+    fill(network)
+    return network
+
+
+def noise(*shape: int, **options: object) -> Tensor:
+    """Return fixed numbers in place of torch.randn."""
+    return numbers(shape, 5)
+
+
+# `summary` of outputs of github.com/autonomousvision/projected_gan, commit e1c246b, with the same weights and inputs.
+OFFICIAL = {
+    "projections": [
+        [-898.669216, 16773.5332, -20706.1806, 15142.6487, 24854.0654],
+        [-202.608681, 3805.06581, -4170.76166, -5186.10292, -2207.80421],
+        [17.0974454, 603.374569, 625.088803, 449.13664, -902.878353],
+        [5.01165755, 67.8337108, -30.8427036, 56.4892211, 49.0426116],
+    ],
+    "logits": [
+        [0.0533208124, 0.0317524013, 0.0757731507, 0.0308684741, 0.0308684741],
+        [0.0326732399, 0.0642742464, 0.0781219954, -0.0127755156, -0.0127755156],
+        [-0.213998111, 0.147872256, -0.318559586, -0.109436636, -0.109436636],
+        [-0.04802844, 0.0456102708, -0.0157771082, -0.0802797718, -0.0802797718],
+    ],
+    "image": [
+        [0.0697321418, 0.173365602, 0.0101233469, -0.0396052593, -0.121701089],
+    ],
+}
+
+
+def test_the_projections_are_the_official_ones() -> None:
+    network = filled_discriminator()
+    network.backbone = nn.Identity()  # type: ignore[assignment]
+    found = [summary(y) for y in network.features(backbone_maps())]  # type: ignore[arg-type]
+    assert found == [pytest.approx(y, rel=1e-6) for y in OFFICIAL["projections"]]
+
+
+def test_the_heads_are_the_official_ones() -> None:
+    heads = filled_discriminator().heads
+    found = [summary(head(x)) for head, x in zip(heads, head_inputs(), strict=True)]
+    assert found == [pytest.approx(y, rel=1e-6) for y in OFFICIAL["logits"]]
+
+
+def test_the_generator_is_the_official_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = filled_generator()
+    for module in network.modules():
+        if isinstance(module, NoiseInjection):
+            module.train()  # add noise; BatchNorm stays in eval mode
+    monkeypatch.setattr(torch, "randn", noise)
+    assert summary(network(numbers((2, 256), 1))) == pytest.approx(OFFICIAL["image"][0], rel=1e-6)
+
+
+def test_channels_and_logits_are_the_papers_at_256_px() -> None:
+    network = Discriminator((256, 256))
+    assert [layer.out_channels for layer in network.across_channels] == [64, 128, 256, 512]  # type: ignore[union-attr]
+    x = torch.rand(1, 3, 256, 256) * 2 - 1
+    assert [tuple(y.shape[1:]) for y in network.eval().features(x)] == [
+        (64, 128, 128),
+        (64, 64, 64),
+        (128, 32, 32),
+        (256, 16, 16),
+    ]
+    assert [tuple(logits.shape) for logits in network(x)] == 4 * [(1, 1, 5, 5)]
+
+
+@pytest.mark.parametrize(("resolution", "cells"), [(32, 1), (64, 1), (96, 1), (128, 1), (160, 2)])
+def test_the_last_kernel_of_a_head_has_at_most_4_rows(resolution: int, cells: int) -> None:
+    network = Discriminator((16, 24), width=2, backbone_resolution=resolution).eval()
+    assert all(logits.shape[2] == cells for logits in network(torch.zeros(1, 3, 16, 24)))
+
+
+def test_only_the_heads_are_trained_and_images_have_gradients() -> None:
     torch.manual_seed(0)
-    return Discriminator((16, 16), width=8, backbone_resolution=64)
-
-
-def test_four_scales_and_every_size(network: Discriminator) -> None:
-    x = torch.rand(2, 3, 16, 16) * 2 - 1
-    assert [tuple(logits.shape) for logits in network(x)] == [(2, 1, *size) for size in LOGITS]
-    assert [y.shape[-1] for y in network.features(x)] == [16, 8, 4, 2]
-    wide = Discriminator((64, 96), width=8, backbone_resolution=64)
-    assert wide.resized == (64, 96) and len(wide(torch.rand(1, 3, 64, 96))) == 4
-    with pytest.raises(UserError, match="multiple of 32"):
-        Discriminator((64, 64), backbone_resolution=100)
-
-
-def test_only_the_heads_are_trained_and_images_have_gradients(network: Discriminator) -> None:
+    network = Discriminator((16, 16), width=4, backbone_resolution=64)
     x = (torch.rand(2, 3, 16, 16) * 2 - 1).requires_grad_()
-    sum(logits.mean() for logits in network(x)).backward()  # type: ignore[union-attr]
+    sum(logits.square().mean() for logits in network(x)).backward()  # type: ignore[union-attr]
     learning = {name.split(".")[0] for name, p in network.named_parameters() if p.requires_grad}
     assert learning == {"heads"}
     assert all(p.grad is not None for p in network.heads.parameters())
     assert x.grad is not None and x.grad.abs().sum(1).gt(0).float().mean() > 0.9
 
 
-def test_coarser_scales_are_added_to_finer_ones(network: Discriminator) -> None:
-    """Scales are mixed from coarse to fine: the finest projection depends on all scales, the coarsest on itself."""
+def test_finer_scales_depend_on_coarser_ones() -> None:
+    """Scales are mixed from coarse to fine, so the first value of the finest projection depends on the whole image."""
+    network = Discriminator((16, 16), width=4, backbone_resolution=64)
     x = (torch.rand(1, 3, 16, 16) * 2 - 1).requires_grad_()
     (gradient,) = torch.autograd.grad(network.features(x)[0][..., :1, :1].sum(), x)
     assert gradient[..., -2:, -2:].abs().sum() > 0
 
 
-def test_transparency_differs_from_opaque_colors() -> None:
-    clear = -torch.ones(1, 4, 32, 32)
-    ground = opaque(clear)
-    assert ground.shape == (1, 3, 32, 32) and ground.unique().numel() == 2 and ground.abs().max() <= 0.4001
-    solid = torch.cat([torch.rand(1, 3, 32, 32) * 2 - 1, torch.ones(1, 1, 32, 32)], 1)
-    torch.testing.assert_close(opaque(solid), solid[:, :3])
-    half = torch.full((1, 4, 32, 32), 0.0)  # premultiplied white at half
-    torch.testing.assert_close(opaque(half), 0.5 + 0.5 * ground)
-    assert opaque(torch.rand(1, 1, 8, 8)).shape == (1, 3, 8, 8)
+def test_a_generator_without_double_blocks_is_refused() -> None:
+    with pytest.raises(UserError, match="double_interval=0: must be an integer of at least 1"):
+        Generator((16, 16), width=2, double_interval=0)

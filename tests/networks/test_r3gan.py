@@ -48,3 +48,15 @@ def test_a_block_is_initially_the_identity_and_keeps_the_variance() -> None:
 def test_a_width_that_cannot_be_grouped_is_named() -> None:
     with pytest.raises(UserError, match="group_width=16: does not divide"):
         Generator((16, 16), width=25)
+
+
+@torch.no_grad()
+def test_the_discriminator_equals_that_of_the_authors() -> None:
+    """The authors' network gave these logits with the same weights."""
+    discriminator = Discriminator((16, 16), width=8, blocks_per_stage=1, group_width=4)
+    generator = torch.Generator().manual_seed(0)
+    for weight in discriminator.parameters():
+        weight.copy_(0.3 * torch.randn(weight.shape, generator=generator))
+    x = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    logits = torch.tensor([-0.0508246, 0.0478730, -0.0184524, -0.0586039])
+    torch.testing.assert_close(discriminator(x), logits, rtol=1e-5, atol=1e-5)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from gan.common.errors import UserError
 from gan.networks.resnet import Discriminator, Down, Generator, Up
 
 
@@ -38,3 +40,21 @@ def test_every_layer_of_the_discriminator_is_bounded() -> None:
     assert len(layers) == 3 * 3 + 1
     assert all(nn.utils.parametrize.is_parametrized(layer, "weight") for layer in layers)
     assert not any(nn.utils.parametrize.is_parametrized(m) for m in Discriminator((16, 16), norm="none").modules())
+
+
+def test_networks_for_cifar() -> None:
+    """Tables 3 and 4 of Miyato et al.: 256 and 128 channels at all sizes, two halvings."""
+    generator = Generator((32, 32), width=256, max_multiple=1)
+    discriminator = Discriminator((32, 32), width=128, max_multiple=1, halvings=2)
+    counts = [sum(weight.numel() for weight in network.parameters()) for network in (generator, discriminator)]
+    assert counts == [4_276_739, 1_053_825]
+    shapes = [tuple(y.shape[1:]) for y in discriminator.features(torch.zeros(1, 3, 32, 32))]
+    assert shapes == [(128, 16, 16), (128, 8, 8), (128, 8, 8), (128, 8, 8)]
+
+
+def test_sizes_out_of_range_are_refused() -> None:
+    with pytest.raises(UserError, match=r"halvings=4: 32x32 pixels can be halved 3 times"):
+        Discriminator((32, 32), halvings=4)
+    for network in (Generator, Discriminator):
+        with pytest.raises(UserError, match="max_multiple=0"):
+            network((32, 32), max_multiple=0)

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from gan.networks.resample import blur
-from gan.networks.stylegan2 import Discriminator, EqualizedLinear, Generator, ModulatedConv2d, minibatch_std
+from gan.networks.resample import smooth
+from gan.networks.stylegan2 import (
+    Discriminator,
+    EqualizedLinear,
+    Generator,
+    ModulatedConv2d,
+    activate,
+    minibatch_std,
+)
 
 
 @pytest.mark.parametrize(("classes", "millions"), [(0, 19.9), (10, 20.2)])
@@ -29,7 +37,7 @@ def test_modulation_equals_modulated_weights_per_image(upsample: bool) -> None:
         own = own / (own.square().sum((1, 2, 3), keepdim=True) + 1e-8).sqrt()  # equations 1 and 3
         if upsample:
             y = F.conv_transpose2d(one[None], own.transpose(0, 1), stride=2)
-            expected.append(4 * blur(F.avg_pool2d(y, 2, stride=1)))
+            expected.append(smooth(y, padding=1, gain=4))
         else:
             expected.append(F.conv2d(one[None], own, padding=1))
     torch.testing.assert_close(layer(x, w), torch.cat(expected), rtol=1e-5, atol=1e-6)
@@ -92,3 +100,40 @@ def test_the_discriminator_treats_groups_independently() -> None:
     changed[0] = 0
     same = discriminator(x) == discriminator(changed)
     assert same.tolist() == [n % 2 == 1 for n in range(8)]
+
+
+@torch.no_grad()
+def fill(network: nn.Module) -> None:
+    """Set the weights and the noise of a network to reproducible values."""
+    generator = torch.Generator().manual_seed(0)
+    noise = [(name, buffer) for name, buffer in network.named_buffers() if "noise" in name]
+    for name, values in [*network.named_parameters(), *noise]:
+        values.copy_(torch.randn(values.shape, generator=generator) * (100 if "mapping" in name else 1))
+
+
+def test_equals_the_authors_networks() -> None:
+    """The authors' networks gave these values with the same weights. The borders of images differ: see `upsample`."""
+    discriminator = Discriminator((16, 16), width=8, max_channels=16)
+    generator = Generator((16, 16), width=8, max_channels=16, latent_dim=8).eval()
+    fill(discriminator)
+    fill(generator)
+    x = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    z = torch.randn(2, 8, generator=torch.Generator().manual_seed(1))
+    logits = torch.tensor([-0.6190228, -0.5925499, -0.5628542, -0.5055122])
+    w = torch.tensor([[0.7950081, 1.0704136, 0.3808654], [3.8381026, -0.5569899, 0.1638243]])
+    row = [[13.6287127, 3.2578721, 9.2105923, 8.0178070], [2.7520504, 2.6711180, 2.8685627, 7.3835874]]
+    torch.testing.assert_close(discriminator(x), logits, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(generator.mapping(z)[:, :3], w, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(generator(z)[:, 0, 8, 6:10], torch.tensor(row), rtol=1e-5, atol=1e-4)
+
+
+def test_fp16_does_not_overflow() -> None:
+    torch.manual_seed(0)
+    layer, x = ModulatedConv2d(64, 64, 3, latent_dim=8), 200 * torch.ones(1, 64, 8, 8)
+    w = 1000 * torch.randn(1, 8)
+    expected = layer(x, w)
+    with torch.autocast("cpu", torch.float16):
+        found = layer(x, w)
+    assert found.dtype == torch.float16 and found.isfinite().all()
+    torch.testing.assert_close(found.float(), expected, rtol=0.05, atol=1.0)
+    assert activate(torch.tensor([6e4], dtype=torch.float16)).item() == 256

@@ -119,3 +119,22 @@ def test_dropout_is_used_in_training_only() -> None:
     assert not torch.equal(generator(x), generator(x))
     generator.eval()
     assert torch.equal(generator(x), generator(x))
+
+
+def filled(network: nn.Module) -> nn.Module:
+    generator = torch.Generator().manual_seed(0)
+    for weight in network.parameters():
+        weight.copy_(0.1 * torch.randn(weight.shape, generator=generator))
+    return network
+
+
+@torch.no_grad()
+def test_networks_of_cyclegan_equal_those_of_the_authors() -> None:
+    """The authors' networks gave these values with the same weights."""
+    x = 2 * torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
+    images = filled(resnet_translator.Generator(width=4, n_blocks=2, norm="instance"))(x)
+    row = [[-0.3894345, 0.7969574, 0.3219068, 0.8316798], [0.8072289, 0.9760204, -0.4996139, 0.1047135]]
+    torch.testing.assert_close(images[:, 0, 8, 8:12], torch.tensor(row), rtol=1e-5, atol=1e-5)
+    logits = filled(patch.Discriminator(3, width=4, n_layers=2))(x)
+    row = [[-2.7606571, -2.7920156, 0.5275121, -3.2989233], [-1.4122894, -0.5691177, -0.8301220, -1.4754008]]
+    torch.testing.assert_close(logits[:, 2, 1:5], torch.tensor(row), rtol=1e-5, atol=1e-5)

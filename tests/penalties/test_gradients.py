@@ -134,7 +134,8 @@ def test_gradient_is_of_the_image_before_augmentation(penalty: type) -> None:
 
 
 @pytest.mark.parametrize("penalty", PENALTIES)
-def test_values_are_fp32_under_autocast(penalty: type) -> None:
+def test_values_under_autocast(penalty: type) -> None:
+    """Approximate penalties run both passes in fp32. The others differentiate a pass in bf16; all values are fp32."""
     discriminator = Layers(nn.Flatten(), nn.Linear(60, 1), nn.Flatten(0))
     at = step(discriminator)
     at.fake = at.fake.bfloat16()  # as a generator under autocast leaves it
@@ -142,8 +143,10 @@ def test_values_are_fp32_under_autocast(penalty: type) -> None:
     plain = penalty()(at)
     torch.manual_seed(0)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(penalty()(at), plain)
-    assert plain.dtype == torch.float32
+        half = penalty()(at)
+    assert plain.dtype == half.dtype == torch.float32
+    exact = penalty in (ApproximateR1, ApproximateR2)
+    torch.testing.assert_close(half, plain, rtol=0 if exact else 0.01, atol=0)
 
 
 @pytest.mark.parametrize("penalty", [ApproximateR1, ApproximateR2])

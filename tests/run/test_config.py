@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,8 @@ FILES = sorted(path.relative_to(CONF).with_suffix("") for path in CONF.glob("*/*
 def overrides(file: Path) -> list[str]:
     group, name = file.parts
     choice = f"{group}=[{name}]" if group in MULTI else f"{group}={name}"
-    return [choice, *(["data.a=one", "data.b=other"] if name == "unpaired" else ["data.root=somewhere"])]
+    unpaired = name in ("unpaired", "paper_cyclegan", "paper_cut")
+    return [choice, *(["data.a=one", "data.b=other"] if unpaired else ["data.root=somewhere"])]
 
 
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -128,6 +130,20 @@ def test_stylegan2_has_its_papers_widths_on_a_gpu(side: int, width: int, monkeyp
     assert compose(["model=stylegan2", f"data.size={side}"]).model.generator.width == width
 
 
+def test_cycle_consistency_has_the_published_weight_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["model=cyclegan", "data=retro_filter", "data.root=x"]
+    assert compose([*words, "trainer.accelerator=cpu"]).penalty.cycle.weight == 2
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    assert compose(words).penalty.cycle.weight == 5  # published: 10, without the factor 1/2 of least_squares
+
+
+def test_fastgan_trains_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: "cuda")
+    cfg = compose(["model=fastgan"])
+    assert cfg.model.ema_half_life == pytest.approx(8 * math.log(2) / -math.log(0.999), rel=0.01)
+    assert cfg.augment.policy == ["color", "translation"] and cfg.loss.noise == 0.2
+
+
 def test_unpaired_data_is_not_selected_by_ground_truth() -> None:
     data = ["data=retro_filter", "data.root=x"]
     for pairing, expected in (("disjoint", "kid_lite0"), ("shared", "kid_lite0"), ("paired", "ciede2000")):
@@ -161,3 +177,15 @@ def test_adam_is_fused_if_it_skips_bad_steps(monkeypatch: pytest.MonkeyPatch) ->
     ):  # fmt: skip
         cfg = compose([f"trainer.accelerator={accelerator}", f"trainer.precision={precision}"])
         assert cfg.model.generator_optimizer.fused is expected
+
+
+@pytest.mark.parametrize(
+    ("device", "deterministic", "expected"),
+    [("cuda", False, True), ("cuda", True, None), ("cuda", "warn", None), ("cpu", False, None)],
+)
+def test_cudnn_measures_its_algorithms_on_cuda_unless_deterministic(
+    device: str, deterministic: bool | str, expected: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resolvers, "device_of", lambda accelerator: device)
+    cfg = compose([f"trainer.deterministic={deterministic}", "trainer.precision=32-true"])
+    assert cfg.trainer.benchmark is expected

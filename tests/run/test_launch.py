@@ -22,7 +22,7 @@ def message(*typed: str) -> str | None:
     ("typed", "said"),
     [
         ("model=dcgn", "model=dcgn: no such model; did you mean dcgan or cyclegan?"),
-        ("loss=hing", "loss=hing: no such loss; did you mean hinge?"),
+        ("loss=hing", "loss=hing: no such loss; did you mean hinge or soft_hinge?"),
         ("data.sise=32", "data.sise: no such option; did you mean data.size"),
         ("imags=32", "imags: no such option; did you mean images"),
         ("modle=dcgan", "modle: no such option; did you mean model"),

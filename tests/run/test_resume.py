@@ -62,6 +62,15 @@ def test_options_that_may_change_are_not_differences(tmp_path: Path) -> None:
     assert found == ["data.seed: 0 -> 1", "model.seed: 0 -> 1", "seed: 0 -> 1"]
 
 
+@pytest.mark.parametrize("model", ["sngan", "r3gan"])
+def test_a_new_length_of_schedules_is_not_a_difference(model: str, tmp_path: Path) -> None:
+    stored(tmp_path / "run", f"model={model}", "images=8")
+    assert differences(tmp_path / "run", compose([f"model={model}", "images=16"])) == []
+    assert differences(tmp_path / "run", compose([f"model={model}", "minutes=3"])) == []
+    other = compose([f"model={model}", "images=16", "model.schedules.generator_optimizer.lr.end=1"])
+    assert len(differences(tmp_path / "run", other)) == 1
+
+
 def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_path: Path) -> None:
     stored(tmp_path / "run", "loss=hinge", "images=800")
     save(tmp_path / "run", 100)

@@ -60,7 +60,15 @@ def made_once(options: tuple[str, ...], classes: tuple[str, ...]) -> dict[str, A
         network = loading.network_builder(config, role, Path("made"))()
         state |= {prefix + name: value for name, value in network.state_dict().items()}
     state["class_counts"] = torch.ones(len(classes))
-    made = {"format": FORMAT, "state_dict": state, "config": config, "images": 64, "global_step": 4, "pending": {}}
+    made = {
+        "format": FORMAT,
+        "state_dict": state,
+        "config": config,
+        "images": 64,
+        "global_step": 4,
+        "pending": {},
+        "division": {},
+    }
     return made | ({"classes": list(classes)} if classes else {})
 
 

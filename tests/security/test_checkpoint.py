@@ -215,7 +215,7 @@ FORGED: dict[str, tuple[Change, str]] = {
     "network with code in it": (generator(width={"_target_": "os.system", "command": "touch ../canary"}), "os.system"),
     "network that is partial": (generator(_partial_=True, size=None), "cannot be built"),
     "no format": (without("format"), "checkpoint format unknown"),
-    "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 2"),
+    "an older format": (put("format", value=1), "checkpoint format 1, but this version reads format 3"),
     "format a text": (put("format", value="2"), "checkpoint format unknown"),
     "format a tensor": (put("format", value=torch.tensor(2)), "checkpoint format unknown"),
     "format huge": (put("format", value=2**80), "checkpoint format unknown"),

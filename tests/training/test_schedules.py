@@ -6,12 +6,13 @@ import math
 from typing import Any
 
 import pytest
+from hydra.utils import instantiate
 from lightning import Callback, Trainer
 
 from gan.common.errors import UserError
 from gan.penalties.r1 import R1
 from gan.run.config import compose
-from gan.training.schedules import Schedule
+from gan.training.schedules import Schedule, flattened
 
 from .test_module import fit, model
 
@@ -29,6 +30,17 @@ def test_a_warmup_rises_from_0() -> None:
     assert [schedule(seen) for seen in (0, 25, 100, 500)] == pytest.approx([0, 0.025, 0.1, 0.1])
 
 
+def test_a_value_is_held_before_it_falls() -> None:
+    schedule = Schedule(2.0, 0.0, 100, hold=0.5)
+    assert [schedule(seen) for seen in (0, 49, 50, 75, 99, 100, 200)] == pytest.approx([2, 2, 2, 1, 0.04, 0, 0])
+    cosine = Schedule(2.0, 0.0, 100, "cosine", hold=0.75)
+    assert [cosine(seen) for seen in (75, 87.5, 100)] == pytest.approx([2, 1, 0])  # type: ignore[arg-type]
+
+
+def test_a_run_of_unknown_length_keeps_the_start() -> None:
+    assert {Schedule(2.0, 0.0, None, hold=hold)(seen) for hold in (0.0, 0.5) for seen in (0, 10**9)} == {2.0}
+
+
 def test_lists_are_interpolated_together() -> None:
     assert Schedule([0.0, 0.9], [0.0, 0.99], 100)(50) == pytest.approx([0.0, 0.945])
 
@@ -40,6 +52,8 @@ def test_lists_are_interpolated_together() -> None:
         ({"shape": "square"}, "linear or cosine"),
         ({"images": 0}, "at least 1"),
         ({"warmup": -1}, "at least 0"),
+        ({"hold": 1.0}, "less than 1"),
+        ({"hold": -0.1}, "less than 1"),
     ],
 )
 def test_bad_schedules_are_named(options: dict[str, Any], message: str) -> None:
@@ -92,3 +106,34 @@ def test_a_published_length_is_at_most_that_of_the_run() -> None:
     ):
         cfg = compose(["model=r3gan", *options])
         assert cfg.model.schedules.generator_optimizer.lr.images == length
+
+
+# Fraction of the run during which a recipe keeps its learning rates, as published, before they fall linearly to 0.
+HELD = {"sngan": 0, "wgan_gp": 0, "cyclegan": 0.5, "cut": 0.5, "fastcut": 0.75, "pix2pix": 0.5, "pix2pix_unet": 0.5}
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+@pytest.mark.parametrize("recipe", HELD)
+def test_learning_rates_fall_as_published(recipe: str, network: str) -> None:
+    data = ["data=retro_filter", "data.root=x"] if recipe not in ("sngan", "wgan_gp") else []
+
+    def rate(*options: str) -> Schedule:
+        cfg = compose([f"model={recipe}", *data, f"model.{network}_optimizer.lr=3e-4", *options])
+        schedule: Schedule = instantiate(cfg.model.schedules[f"{network}_optimizer"].lr)
+        return schedule
+
+    whole, held = rate("images=1000"), int(1000 * HELD[recipe])
+    assert [whole(seen) for seen in (0, held, (held + 1000) // 2, 1000)] == pytest.approx([3e-4, 3e-4, 1.5e-4, 0])
+    assert rate("minutes=5")(10**9) == 3e-4  # the length in images is unknown
+
+
+@pytest.mark.parametrize(("start", "end"), [("abc", 0.0), (None, 0.0), (float("nan"), 0.0), (1.0, float("inf"))])
+def test_values_must_be_finite_numbers(start: Any, end: Any) -> None:
+    with pytest.raises(UserError, match="must be two numbers"):
+        Schedule(start, end, 100)
+
+
+def test_null_disables_a_schedule_and_a_number_is_refused() -> None:
+    assert flattened({"generator_optimizer": {"lr": None}, "penalties": {}}) == flattened({}) == {}
+    with pytest.raises(UserError, match=r"generator_optimizer\.lr=0\.1: is not a schedule; use null to disable it"):
+        flattened({"generator_optimizer": {"lr": 0.1}})

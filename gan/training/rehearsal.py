@@ -1,0 +1,139 @@
+"""Run a training step on fake tensors, which have shapes but no values, to count the memory that it needs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim import Optimizer
+
+from gan.augment import warp
+from gan.common.live_bytes import LiveBytes
+from gan.networks.checkpointing import checkpoint_blocks
+from gan.training.loss_log import LossLog
+
+# Index of a batch in which all terms are due: it is a multiple of the intervals 1, 4 and 16, and the generator is
+# updated after it if n_critic is 1 or 5.
+BATCH = 64
+
+
+class Need(NamedTuple):
+    """Bytes of tensors on a device."""
+
+    resident: int  # weights, gradients, states of the optimizers and EMA
+    peak: int  # largest number during a step, including the resident bytes
+
+
+def rehearse(
+    model: Any,
+    batch: Mapping[str, Tensor],
+    device: torch.device,
+    precision: torch.dtype | None,
+    micro_batch: int | None = None,
+    checkpointed: bool = False,
+) -> Need:
+    """Return the bytes that the tensors of a GAN take before and during a step.
+
+    Every lazy penalty is due. Workspaces of kernels are not counted.
+
+    Args:
+        model: it is not changed. Its parameters can be on any device.
+        batch: a batch of one device. Only shapes and dtypes are used.
+        device: device on which the step would run.
+        precision: dtype of autocast; None: no autocast.
+        micro_batch: images per forward pass; None: the batch.
+        checkpointed: checkpoint the blocks of both networks.
+    """
+    warp.clear_matrices()  # a cache must not mix real and fake tensors
+    try:
+        with torch.random.fork_rng(devices=[]), FakeTensorMode(), LiveBytes(device.type, fake=True) as count:
+            rehearsed = fake_copy(model, device)
+            images = {name: empty(value, device) for name, value in batch.items()}
+            rehearsed.batch_size = len(next(iter(images.values())))
+            rehearsed.micro_batch = micro_batch
+            if checkpointed:
+                checkpoint_blocks(rehearsed.generator)
+                checkpoint_blocks(rehearsed.discriminator)
+            optimizers = rehearsed.configure_optimizers()
+            allocate_state(optimizers)
+            resident = count.live
+            rehearsed._trainer = FakeTrainer(optimizers, BATCH)
+            autocast = nullcontext() if precision is None else torch.autocast(device.type, precision)
+            with autocast:
+                rehearsed.training_step(images, BATCH)
+            return Need(resident, count.peak)
+    finally:
+        warp.clear_matrices()
+
+
+def fake_copy(model: Any, device: torch.device) -> Any:
+    """Return a copy of a GAN whose parameters and buffers are fake tensors on the device. Call it in fake mode."""
+    memo: dict[int, Any] = {}
+    for parameter in model.parameters():
+        memo[id(parameter)] = nn.Parameter(empty(parameter, device), parameter.requires_grad)
+    memo |= {id(buffer): empty(buffer, device) for buffer in model.buffers()}
+    for module in model.modules():  # copying a torch.Generator would copy its state, a real tensor
+        memo |= {id(value): torch.Generator() for value in vars(module).values() if isinstance(value, torch.Generator)}
+    log = model.__dict__["loss_log"]
+    memo[id(log)] = LossLog()
+    found = copy.deepcopy(model, memo)
+    found._device = device
+    found.log_interval = 2**62  # never log losses, which would read values
+    return found
+
+
+def empty(like: Tensor, device: torch.device) -> Tensor:
+    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=device)
+
+
+def allocate_state(optimizers: list[Optimizer]) -> None:
+    """Make optimizers allocate their states, as in their first step, and keep the gradients, as after each step."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            for parameter in filter(lambda each: each.requires_grad, group["params"]):
+                parameter.grad = torch.zeros_like(parameter)
+        optimizer.step()
+
+
+class FakeTrainer(SimpleNamespace):
+    """The members of Lightning's Trainer that a training step uses, on one device.
+
+    Args:
+        batch: number of batches before this one.
+    """
+
+    def __init__(self, optimizers: list[Optimizer], batch: int) -> None:
+        super().__init__(
+            optimizers=optimizers,
+            strategy=FakeStrategy(optimizers),
+            global_step=batch,
+            world_size=1,
+            global_rank=0,
+            loggers=[],
+            precision_plugin=None,
+        )
+
+
+class FakeStrategy:
+    """The members of Lightning's Strategy that a training step uses, on one device."""
+
+    def __init__(self, optimizers: list[Optimizer]) -> None:
+        make: Any = LightningOptimizer._to_lightning_optimizer
+        self._lightning_optimizers = [make(optimizer, self) for optimizer in optimizers]
+
+    def backward(self, loss: Tensor, *_: Any) -> None:
+        loss.backward()
+
+    def optimizer_step(self, optimizer: Optimizer, closure: Any, **_: Any) -> None:
+        closure()
+        optimizer.step()
+
+    def all_gather(self, tensor: Tensor, **_: Any) -> Tensor:
+        return tensor

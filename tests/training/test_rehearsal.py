@@ -1,0 +1,72 @@
+"""A rehearsed step needs the same memory as a real step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from gan.augment import warp
+from gan.common.live_bytes import LiveBytes
+from gan.training.memory import example
+from gan.training.rehearsal import rehearse
+from tests.recipes import BATCH, RECIPES, build, fit
+
+CPU = torch.device("cpu")
+FAST = {"dcgan", "cyclegan", "stylegan2_ada"}  # the tests of the other recipes are marked slow
+
+
+def real_peak(module: Any, data: Any, batches: int, precision: str) -> int:
+    """Return the peak of real steps on the CPU, in bytes."""
+    count, step = LiveBytes("cpu"), module.training_step
+    for tensor in (*module.parameters(), *module.buffers()):
+        count.add(tensor)
+
+    def counted(*args: Any) -> None:
+        with count:
+            step(*args)
+
+    module.training_step = counted
+    fit((module, data), batches, precision=precision)
+    return count.peak
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in RECIPES]
+)
+def test_a_rehearsed_peak_equals_the_real_one_on_a_cpu(recipe: str, precision: str) -> None:
+    module, data = build(recipe, f"trainer.precision={precision}")
+    autocast = torch.bfloat16 if precision == "bf16-mixed" else None
+    rehearsed = rehearse(module, example(module, data, BATCH), CPU, autocast)
+    real = real_peak(module, data, 17 if module.n_critic == 1 else 15, precision)
+    assert 0.95 * real < rehearsed.peak < 1.1 * real  # networks are so small that indices take some percent
+    assert 0 < rehearsed.resident < rehearsed.peak
+
+
+def test_a_rehearsal_does_not_change_the_model() -> None:
+    module, data = build("stylegan2_ada")
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    state = torch.get_rng_state()
+    rehearse(module, example(module, data, BATCH), CPU, None, micro_batch=2, checkpointed=True)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert module.micro_batch is None and module.batch_size == BATCH and module._trainer is None
+    assert all(parameter.grad is None for parameter in module.parameters())
+    assert type(warp._up(16, False, CPU)) is torch.Tensor
+    fit((module, data), 1)
+
+
+def test_smaller_micro_batches_need_less_memory() -> None:
+    module, data = build("lut")
+    batch = example(module, data, 8)
+    peaks = [rehearse(module, batch, CPU, None, micro_batch=size).peak for size in (2, 4, None)]
+    assert peaks == sorted(set(peaks))
+
+
+@pytest.mark.parametrize("recipe", ["dcgan", "sngan"])
+def test_a_rehearsal_with_labels(recipe: str) -> None:
+    module, data = build(recipe, "data.labels=true")
+    batch = example(module, data, BATCH)
+    assert batch["label"].shape == (BATCH,) and rehearse(module, batch, CPU, None).peak > 0
