@@ -211,8 +211,10 @@ class ImageDataModule(LightningDataModule):
             self.pixels = torch.as_tensor(self.pixels).to(device)
 
     @property
-    def num_bytes(self) -> int:
-        """The size of the pixels of all images, in bytes."""
+    def num_bytes(self) -> float:
+        """The size of the pixels of all images, in bytes; infinite if images are decoded in each batch."""
+        if not isinstance(self.pixels, np.ndarray):
+            return math.inf
         return (len(self.rows) + len(self.validation_rows)) * math.prod(self.pixels.shape[1:])
 
     def stream(self, rank: int = 0, ranks: int = 1, start: int = 0) -> IterableDataset[dict[str, Tensor]]:
