@@ -168,6 +168,7 @@ def test_paths_are_quoted_for_hydra() -> None:
     assert quoted('a "b", c=d') == '"a \\"b\\", c=d"'
 
 
+@pytest.mark.slow
 def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train: Train, cache: Path) -> None:
     train("data=folder", f'data.root="{messy}"', "images=4")
     listed = gan_command("data", "cache", "--list").stdout

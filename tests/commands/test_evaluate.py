@@ -86,6 +86,7 @@ def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_pat
         assert picture.size[0] > picture.size[1] / 2
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) -> None:
     images(tmp_path / "real", 0, 3)
     (tmp_path / "one").mkdir()

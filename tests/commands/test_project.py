@@ -25,6 +25,7 @@ def scores(path: Path) -> dict[str, list[float]]:
         return {name: [float(value) for value in values] for name, *values in list(csv.reader(file))[1:]}
 
 
+@pytest.mark.slow
 def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "dcgan")
     model = gan.load(run)

@@ -37,6 +37,7 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_classifiers_are_fitted_and_predict(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "dcgan")
     said = gan_command(

@@ -378,6 +378,7 @@ def test_the_pixel_limit_depends_on_the_memory() -> None:
     assert max_pixels(0, pixel_art=False) == 1
 
 
+@pytest.mark.slow
 def test_a_file_that_crashes_the_decoder_is_skipped(
     run: Path, gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ PAPERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", PAPERS)
 def test_an_experiment_has_the_published_settings(experiment: str) -> None:
     folders = ["data.a=PATH", "data.b=PATH"] if experiment in TRANSLATORS else ["data.root=PATH"]

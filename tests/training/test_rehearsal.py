@@ -32,6 +32,7 @@ def real_peak(module: Any, data: Any, batches: int, precision: str) -> int:
     return count.peak
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
 @pytest.mark.parametrize(
     "recipe", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in RECIPES]
@@ -65,6 +66,7 @@ def test_smaller_micro_batches_need_less_memory() -> None:
     assert peaks == sorted(set(peaks))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["dcgan", "sngan"])
 def test_a_rehearsal_with_labels(recipe: str) -> None:
     module, data = build(recipe, "data.labels=true")

@@ -83,6 +83,7 @@ def test_a_rank_reads_only_its_shards(shards: Path) -> None:
     assert read[0] and read[1] and not read[0] & read[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_workers", [1, 2])
 def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None:
     plain = [batch["image"] for batch in islice(stream(shards).train_dataloader(), 6)]
