@@ -47,6 +47,7 @@ def test_every_penalty_has_a_variant() -> None:
     assert files == {*PENALTIES, *OF_RECIPES, "identity"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_found(fault: str) -> None:
     found = steps("--faults", "dcgan")

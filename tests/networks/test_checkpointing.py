@@ -16,7 +16,7 @@ from tests.recipes import BATCH, RECIPES, build, fit
 
 DROPOUT = {"pix2pix_unet": ["model.generator.dropout=0.5"]}
 LABELS = {"dcgan": ["data.labels=true"]}
-FAST = ("dcgan", "sngan", "r3gan")
+FAST = ("sngan",)
 
 
 def trained(recipe: str, value: bool) -> tuple[dict[str, Tensor], dict[str, list[Tensor]]]:

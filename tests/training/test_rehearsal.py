@@ -46,6 +46,7 @@ def test_a_rehearsed_peak_equals_the_real_one_on_a_cpu(recipe: str, precision: s
     assert 0 < rehearsed.resident < rehearsed.peak
 
 
+@pytest.mark.slow
 def test_a_rehearsal_does_not_change_the_model() -> None:
     module, data = build("stylegan2_ada")
     before = {name: value.clone() for name, value in module.state_dict().items()}
@@ -59,6 +60,7 @@ def test_a_rehearsal_does_not_change_the_model() -> None:
     fit((module, data), 1)
 
 
+@pytest.mark.slow
 def test_smaller_micro_batches_need_less_memory() -> None:
     module, data = build("lut")
     batch = example(module, data, 8)
