@@ -236,7 +236,7 @@ class Model:
             space: space to search: "z", "w", or "w+", which has a separate w for each layer. The default is w if the
                 generator has a mapping network, else z. With a mapping network, latents found in z are returned in w,
                 for `edit` and `synthesize`.
-            starts: number of initial latents per image, of which the best is optimized further.
+            starts: number of initial latents per image. The best one is optimized further.
             steps: number of steps of Adam.
             label: name of the class of all images; the default is the class of the best initial latent.
             advance: called with the number of passes since the last call, which add up to

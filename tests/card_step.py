@@ -21,13 +21,10 @@ from unittest import mock
 
 import torch
 from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gan.augment import warp
 from gan.training import rehearsal
-from gan.training.memory import Division
 from gan.training.module import GAN
 from tests.fake_step import build, made_up_device
 
@@ -84,21 +81,13 @@ def place(op: Any) -> str:
     return f"{op.__name__} at {caller.filename.removeprefix(ROOT)}:{caller.lineno}"
 
 
-def watched_step(module: Any, batch: dict[str, Tensor], division: Division | None = None) -> dict[str, Any]:
+def watched_step(module: Any, batch: dict[str, Tensor]) -> dict[str, Any]:
     """Return the report of the second of two steps."""
-    division = division or Division()
-    warp.clear_matrices()
-    with made_up_device() as device, torch.random.fork_rng(devices=[]), FakeTensorMode():
-        rehearsed = rehearsal.fake_copy(module, device)
-        images = {name: rehearsal.empty(value, device) for name, value in batch.items()}
-        rehearsed.batch_size = len(next(iter(images.values())))
-        rehearsed.micro_batch = division.micro_batch
-        optimizers = rehearsed.configure_optimizers()
-        for number in (rehearsal.BATCH, rehearsal.BATCH):
-            rehearsed._trainer = rehearsal.FakeTrainer(optimizers, number)
-            with Watch(device) as watch, torch.autocast(device.type, torch.bfloat16):
-                rehearsed.training_step(images, number)
-    warp.clear_matrices()
+    with made_up_device() as device, rehearsal.fake_mode():
+        step, _ = rehearsal.fake_step(module, batch, device, torch.bfloat16, module.micro_batch)
+        for _ in range(2):
+            with Watch(device) as watch:
+                step()
     return {
         "waits": dict(watch.waits),
         "elsewhere": dict(watch.elsewhere),

@@ -24,7 +24,7 @@ from torch import Tensor
 from gan.run import resolvers
 from gan.run.config import compose
 from gan.training.memory import GIB, USABLE, Division, divide
-from gan.training.rehearsal import rehearse
+from gan.training.rehearsal import images_in, rehearse
 from tests.recipes import RECIPES, TRANSLATORS
 
 
@@ -75,7 +75,7 @@ def row(recipe: str, size: int, memory: float) -> str:
     chosen = divided(module, batch, memory)
     seconds = time.process_time() - start
     after = whole if chosen == Division(needed=chosen.needed) else counted(module, batch, chosen)
-    n = len(next(iter(batch.values())))
+    n = images_in(batch)
     numbers = " | ".join(f"{value / GIB:.2f}" for value in (whole, after, chosen.needed or 0))
     how = f"{chosen.micro_batch or '-'}{', checkpointed' * chosen.checkpoint_blocks}"
     return f"| `{recipe}` | {size} | {n} | {how} | {numbers} | {seconds:.1f} |"

@@ -172,7 +172,7 @@ def load_folder(path: str, options: Mapping[str, Any], **more: Any) -> Any:
 
     Args:
         options: data options of a run; only those in DECODING are used.
-        more: other data options, all of which are used.
+        more: other data options. All of them are used.
     """
     from gan.data.module import ImageDataModule
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from torch import Tensor
 
@@ -20,8 +21,5 @@ def activations(x: Tensor, layers: Iterable[Callable[[Tensor], Tensor]]) -> list
 
 def stage_activations(x: Tensor, stages: Iterable[Callable[[Tensor], Tensor]], doublings: int) -> list[Tensor]:
     """Apply stages as `activations` does, in the precision of `run_stage`. Stage n is n halvings below the image."""
-    found = []
-    for halvings, stage in enumerate(stages):
-        x = run_stage(stage, x, halvings, doublings)
-        found.append(x)
-    return found
+    run = (partial(run_stage, stage, halvings=n, doublings=doublings) for n, stage in enumerate(stages))
+    return activations(x, run)

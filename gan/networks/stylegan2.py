@@ -131,7 +131,7 @@ class StyledLayer(nn.Module):
 
 
 class Stage(nn.Module):
-    """One resolution of the synthesis network: two layers, of which the first upsamples, and a layer to the image.
+    """One resolution of the synthesis network: two layers and a layer to the image. The first layer upsamples.
 
     The first stage (before=0) has only one of the two layers, without upsampling.
     """

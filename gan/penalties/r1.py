@@ -21,6 +21,7 @@ class R1(nn.Module):
     """
 
     network = "discriminator"
+    name = "r1"
     differentiates = "real"
 
     def __init__(self, weight: float = 1.0, interval: int = 1) -> None:
@@ -29,6 +30,7 @@ class R1(nn.Module):
         self.interval = interval
 
     def forward(self, step: Step) -> Tensor:
-        refuse_batch_norm(step.discriminator, "r1")
-        images, logits = step.passes.get("real") or differentiable_pass(step, step.real)
+        refuse_batch_norm(step.discriminator, self.name)
+        at = self.differentiates
+        images, logits = step.passes.get(at) or differentiable_pass(step, getattr(step, at))
         return self.weight / 2 * squared_norm(images, logits).mean()

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from gan.contracts import Step
-from gan.penalties.gradients import differentiable_pass, refuse_batch_norm, squared_norm
 from gan.penalties.r1 import R1
 
 
@@ -16,9 +12,5 @@ class R2(R1):
     Huang et al., 2024, arXiv:2501.05441, section 3). The arguments are those of R1.
     """
 
+    name = "r2"
     differentiates = "fake"
-
-    def forward(self, step: Step) -> Tensor:
-        refuse_batch_norm(step.discriminator, "r2")
-        images, logits = step.passes.get("fake") or differentiable_pass(step, step.fake)
-        return self.weight / 2 * squared_norm(images, logits).mean()

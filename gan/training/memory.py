@@ -14,7 +14,7 @@ from gan.common.errors import UserError, at_least, switch, to_line
 from gan.common.output import print_line
 from gan.data.module import DEVICE_SHARE, gpu_memory
 from gan.training.micro_batches import choose_micro_batch, describe_batch_norm, images_together, predict
-from gan.training.rehearsal import Need, rehearse
+from gan.training.rehearsal import Need, images_in, rehearse
 
 GIB = 2**30
 USABLE = 0.9  # fraction of a GPU's memory that the estimate may take; workspaces and fragmentation need the rest
@@ -75,8 +75,7 @@ def settle(model: Any, data: Any, trainer: Trainer) -> None:
         print_line(note)
     if device.type != "cuda":
         return
-    # Of the pixels on the device, see data.storage.
-    memory = (USABLE - DEVICE_SHARE) * gpu_memory(device)
+    memory = (USABLE - DEVICE_SHARE) * gpu_memory(device)  # data.storage=auto may keep pixels on the device
     buckets = sum(p.nbytes for p in model.parameters() if p.requires_grad) * (trainer.world_size > 1)  # of DDP
     try:
         found = divide(model, example(model, data, n), device, PRECISIONS.get(str(trainer.precision)), memory - buckets)
@@ -151,10 +150,6 @@ def estimate(
     need = rehearse(model, first, device, precision, micro_batch, checkpointed)
     others = IMAGE_COPIES * sum(values[part:].numel() for values in batch.values())
     return Need(need.resident + others, need.peak + others)
-
-
-def images_in(batch: Mapping[str, Tensor]) -> int:
-    return len(next(iter(batch.values())))
 
 
 def out_of_memory(model: Any, batch: int) -> UserError:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -51,26 +51,57 @@ def rehearse(
         micro_batch: images per forward pass; None: the batch.
         checkpointed: checkpoint the blocks of both networks.
     """
+    with fake_mode(), LiveBytes(device.type, fake=True) as count:
+        step, optimizers = fake_step(model, batch, device, precision, micro_batch, checkpointed)
+        allocate_state(optimizers)
+        resident = count.live
+        step()
+        return Need(resident, count.peak)
+
+
+@contextmanager
+def fake_mode() -> Iterator[None]:
+    """A context in which tensors are fake. Random numbers and caches are restored at its end."""
     warp.clear_matrices()  # a cache must not mix real and fake tensors
     try:
-        with torch.random.fork_rng(devices=[]), FakeTensorMode(), LiveBytes(device.type, fake=True) as count:
-            rehearsed = fake_copy(model, device)
-            images = {name: empty(value, device) for name, value in batch.items()}
-            rehearsed.batch_size = len(next(iter(images.values())))
-            rehearsed.micro_batch = micro_batch
-            if checkpointed:
-                checkpoint_blocks(rehearsed.generator)
-                checkpoint_blocks(rehearsed.discriminator)
-            optimizers = rehearsed.configure_optimizers()
-            allocate_state(optimizers)
-            resident = count.live
-            rehearsed._trainer = FakeTrainer(optimizers, BATCH)
-            autocast = nullcontext() if precision is None else torch.autocast(device.type, precision)
-            with autocast:
-                rehearsed.training_step(images, BATCH)
-            return Need(resident, count.peak)
+        with torch.random.fork_rng(devices=[]), FakeTensorMode():
+            yield
     finally:
         warp.clear_matrices()
+
+
+def fake_step(
+    model: Any,
+    batch: Mapping[str, Tensor],
+    device: torch.device,
+    precision: torch.dtype | None,
+    micro_batch: int | None = None,
+    checkpointed: bool = False,
+) -> tuple[Callable[[], None], list[Optimizer]]:
+    """Return a function that runs a training step of a fake copy, and the optimizers of the copy.
+
+    Call it and the function in `fake_mode`. The arguments are those of `rehearse`.
+    """
+    rehearsed = fake_copy(model, device)
+    images = {name: empty(value, device) for name, value in batch.items()}
+    rehearsed.batch_size = images_in(images)
+    rehearsed.micro_batch = micro_batch
+    if checkpointed:
+        checkpoint_blocks(rehearsed.generator)
+        checkpoint_blocks(rehearsed.discriminator)
+    optimizers = rehearsed.configure_optimizers()
+    rehearsed._trainer = FakeTrainer(optimizers, BATCH)
+
+    def step() -> None:
+        with nullcontext() if precision is None else torch.autocast(device.type, precision):
+            rehearsed.training_step(images, BATCH)
+
+    return step, optimizers
+
+
+def images_in(batch: Mapping[str, Tensor]) -> int:
+    """Return the number of images of a batch."""
+    return len(next(iter(batch.values())))
 
 
 def fake_copy(model: Any, device: torch.device) -> Any:

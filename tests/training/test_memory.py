@@ -17,7 +17,7 @@ from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.checkpointing import Checkpointed
 from gan.training import memory
 from gan.training.memory import GIB, Division, divide, estimate, example
-from gan.training.rehearsal import Need, rehearse
+from gan.training.rehearsal import Need, images_in, rehearse
 from tests.conftest import ROOT, Train, command
 from tests.recipes import RECIPES, build, fit
 
@@ -26,7 +26,7 @@ CPU = torch.device("cpu")
 
 def linear(model: Any, batch: dict[str, Tensor], *_: Any, checkpointed: bool, micro_batch: int | None = None) -> Need:
     """Return a need of 1 GiB plus 1 GiB per image, or plus 1/4 GiB per image with checkpointed blocks."""
-    images = micro_batch or 1.5 * len(next(iter(batch.values())))  # a whole batch keeps the pass of G for both updates
+    images = micro_batch or 1.5 * images_in(batch)  # a whole batch keeps the pass of G for both updates
     return Need(GIB, round((1 + images * (0.25 if checkpointed else 1)) * GIB))
 
 
