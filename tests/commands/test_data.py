@@ -177,6 +177,7 @@ def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train:
     assert "in 0 sets" in gan_command("data", "cache", "--list").stdout
 
 
+@pytest.mark.slow
 def test_a_full_disk_under_the_contact_sheet(messy: Path, gan_command: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

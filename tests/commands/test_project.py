@@ -75,6 +75,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     assert "10 frames" in said.stdout
 
 
+@pytest.mark.slow
 def test_names_that_are_not_utf8_and_transparent_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     Image.new("RGBA", (16, 16), (200, 0, 0, 99)).save(tmp_path / "in" / "clear.png")

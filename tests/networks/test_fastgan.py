@@ -13,6 +13,7 @@ from gan.networks.fastgan import Discriminator, Generator, NoiseInjection, SkipL
 from tests.recipes import build, fit
 
 
+@pytest.mark.slow
 def test_channels_and_excitations_are_the_papers_at_256_px() -> None:
     generator = Generator((256, 256))
     assert [block[-2].num_features // 2 for block in generator.blocks] == [512, 256, 128, 128, 64, 32]

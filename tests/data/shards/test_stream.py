@@ -126,6 +126,7 @@ def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_pa
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
 
 
+@pytest.mark.slow
 def test_errors(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no shards found"):
         StreamingDataModule(str(tmp_path)).setup("fit")
@@ -139,6 +140,7 @@ def test_errors(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         StreamingDataModule(str(shards)).setup("fit")
 
 
+@pytest.mark.slow
 def test_a_shard_that_disappears_during_training(shards: Path, tmp_path: Path) -> None:
     import shutil
 
