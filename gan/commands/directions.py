@@ -111,7 +111,7 @@ def class_attributes(arguments: argparse.Namespace, folder: Path) -> dict[str, A
     """Return the classes of the classifier in a folder as attributes, by name."""
     from gan.recognition import classifier
 
-    device = options.check_device(arguments.device)
+    device = options.prepare_device(arguments)
     return classifier.load(arguments.run, arguments.checkpoint, folder, device).attributes()
 
 

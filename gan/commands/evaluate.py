@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         size=options.parse_size(arguments.size) if arguments.size else None,
         baselines=arguments.baselines.split(",") if arguments.baselines else [],
-        device=options.check_device(arguments.device),
+        device=options.prepare_device(arguments),
     )
     weights = arguments.weights, arguments.download
     with redirect_stdout(sys.stderr):  # keep standard output for the table or JSON

@@ -68,6 +68,8 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
                             "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
+    parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
+                        "the fastest, measured during the work; OMP_NUM_THREADS if it is set)")  # fmt: skip
 
 
 def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing files") -> None:
@@ -78,13 +80,17 @@ def load_model(arguments: argparse.Namespace) -> Model:
     """Return the model that RUN and the options of `add_weights` select, on the selected device."""
     import gan
 
-    return gan.load(arguments.run, arguments.checkpoint, arguments.ema).to(check_device(arguments.device))
+    return gan.load(arguments.run, arguments.checkpoint, arguments.ema).to(prepare_device(arguments))
 
 
-def check_device(name: str) -> str:
-    """Return the name of a device; raise UserError if torch cannot use it."""
+def prepare_device(arguments: argparse.Namespace) -> str:
+    """Return the name of --device, and set --threads; raise UserError if torch cannot use one of them."""
     import torch
 
+    from gan.common.threads import set_threads
+
+    set_threads(arguments.threads, on_cpu=arguments.device == "cpu")
+    name: str = arguments.device
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:

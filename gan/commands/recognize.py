@@ -92,7 +92,7 @@ def fit(arguments: argparse.Namespace) -> None:
     out = options.out_in_run(arguments.run, arguments.out, RECOGNITION)
     if (out / classifier.ABOUT).exists() and not arguments.force:
         raise UserError(f"{out}: contains a classifier already; use --force to overwrite")
-    device = options.check_device(arguments.device)
+    device = options.prepare_device(arguments)
     network, untrained, config, checkpoint = load_discriminator(arguments.run, arguments.checkpoint)
     for each in (network, untrained):
         each.to(device)
@@ -218,7 +218,7 @@ def predict(arguments: argparse.Namespace) -> int:
 
     files = find_images(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
-    network.to(options.check_device(arguments.device))
+    network.to(options.prepare_device(arguments))
     found = classifier.read(options.out_in_run(arguments.run, arguments.out, RECOGNITION), network)
     with redirect_stdout(sys.stderr):
         images, broken = decode_images(files, config["data"])

@@ -78,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gan.inference.tiling import tile_for_memory
 
     network, config = load_translator(arguments.run, arguments.checkpoint, arguments.ema, arguments.direction)
-    network.to(options.check_device(arguments.device))
+    network.to(options.prepare_device(arguments))
     palette = load_palette(arguments, config) if arguments.palette else None
     tile = arguments.tile or tile_for_memory(network)
     translator = ImageTranslator(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)

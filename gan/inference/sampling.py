@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from gan.common.threads import tuned
 from gan.images.convert import to_uint8
 
 CHUNK = 16  # images in every forward pass, because kernels for other batch sizes round differently
@@ -65,8 +67,10 @@ def in_chunks(
     parts = []
     for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
-        further = (padded(each, first, device) for each in more)
-        parts.append(function(padded(x, first, device), labels, *further)[: len(x) - first].cpu())
+        further = [padded(each, first, device) for each in more]
+        chunk = padded(x, first, device)
+        result = tuned(partial(function, chunk, labels, *further))
+        parts.append(result[: len(x) - first].cpu())
     return torch.cat(parts)
 
 

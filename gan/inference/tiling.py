@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan.common.memory import available
+from gan.common.threads import tuned
 from gan.images.convert import to_float, to_uint8
 from gan.networks.tile_position import TilePosition
 
@@ -77,7 +79,8 @@ def translate(network: Any, image: Tensor, tile: int | None = None) -> Tensor:
             fix_statistics(network, tiles, input_of, hooks)
         run = tile_function(network, image, device)
         for one in tiles:
-            out[:, one.rows, one.columns] = to_uint8(one.core(run(input_of(one), one)))[0].cpu()
+            translated = tuned(partial(run, input_of(one), one))
+            out[:, one.rows, one.columns] = to_uint8(one.core(translated))[0].cpu()
     return out[:, :height, :width]
 
 

@@ -20,6 +20,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.common.threads import tuned
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
@@ -102,7 +104,7 @@ def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = la
     with exact_fp32(device):
         for part in images.split(CHUNK) if len(images) else ():
             padded = torch.cat([part, part[-1:].expand(CHUNK - len(part), -1, -1, -1)])
-            found = given(extractor, padded.to(device))
+            found = tuned(partial(given, extractor, padded.to(device)))
             rows.append(found[: len(part)].float().cpu())
             advance(len(part))
     return torch.cat(rows) if rows else torch.empty(0, getattr(extractor, "dimension", 0))

@@ -1,4 +1,4 @@
-"""Run a training step on fake tensors, which have shapes but no values, to count the memory that it needs."""
+"""Run a training step of a copy: on fake tensors, which have no values, to count its memory, or to measure its time."""
 
 from __future__ import annotations
 
@@ -84,17 +84,44 @@ def fake_step(
     """
     rehearsed = fake_copy(model, device)
     images = {name: empty(value, device) for name, value in batch.items()}
-    rehearsed.batch_size = images_in(images)
     rehearsed.micro_batch = micro_batch
     if checkpointed:
         checkpoint_blocks(rehearsed.generator)
         checkpoint_blocks(rehearsed.discriminator)
+    return step_of(rehearsed, images, device, precision)
+
+
+def copied_step(
+    model: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
+) -> Callable[[], None]:
+    """Return a function that runs a training step of a copy of the model, with every lazy penalty.
+
+    It changes neither the model nor torch's global random numbers.
+
+    Args:
+        batch: a batch of one device.
+        device, precision: see `rehearse`.
+    """
+    step, _ = step_of(copy_of(model, {}), batch, device, precision)
+
+    def isolated() -> None:
+        with torch.random.fork_rng(devices=[]):
+            step()
+
+    return isolated
+
+
+def step_of(
+    rehearsed: Any, batch: Mapping[str, Tensor], device: torch.device, precision: torch.dtype | None
+) -> tuple[Callable[[], None], list[Optimizer]]:
+    """Return a function that runs a training step of a copied model without a Trainer, and the copy's optimizers."""
+    rehearsed.batch_size = images_in(batch)
     optimizers = rehearsed.configure_optimizers()
     rehearsed._trainer = FakeTrainer(optimizers, BATCH)
 
     def step() -> None:
         with nullcontext() if precision is None else torch.autocast(device.type, precision):
-            rehearsed.training_step(images, BATCH)
+            rehearsed.training_step(batch, BATCH)
 
     return step, optimizers
 
@@ -112,12 +139,20 @@ def fake_copy(model: Any, device: torch.device) -> Any:
     memo |= {id(buffer): empty(buffer, device) for buffer in model.buffers()}
     for module in model.modules():  # copying a torch.Generator would copy its state, a real tensor
         memo |= {id(value): torch.Generator() for value in vars(module).values() if isinstance(value, torch.Generator)}
-    log = model.__dict__["loss_log"]
-    memo[id(log)] = LossLog()
-    found = copy.deepcopy(model, memo)
+    found = copy_of(model, memo)
     found._device = device
-    found.log_interval = 2**62  # never log losses, which would read values
     return found
+
+
+def copy_of(model: Any, memo: dict[int, Any]) -> Any:
+    """Return a copy of a GAN without its Trainer that never logs.
+
+    Args:
+        memo: copies of parts, by the id of the part, as `copy.deepcopy` takes them.
+    """
+    shell = copy.copy(model)
+    shell.__dict__ |= {"_trainer": None, "loss_log": LossLog(), "log_interval": 2**62}
+    return copy.deepcopy(shell, memo)
 
 
 def empty(like: Tensor, device: torch.device) -> Tensor:

@@ -1,0 +1,105 @@
+"""Set the number of torch's threads for training on a CPU."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from lightning import Callback, Trainer
+
+from gan.common.errors import UserError, at_least
+from gan.common.output import print_line
+from gan.common.threads import Schedule, choose, is_fixed_by_user
+from gan.training.memory import PRECISIONS, example
+from gan.training.module import GAN
+from gan.training.rehearsal import copied_step
+
+SLOW = 1.3  # steps are slow if they take this many times the measured time
+WINDOW = 2.0  # seconds, and
+STEPS = 3  # steps over which the time of a step is averaged
+WAIT = 30.0  # seconds until the first further measurement while fewer threads than possible run
+
+
+class Threads(Callback):
+    """Sets the number of threads, or chooses the one with which a training step is fastest.
+
+    It measures steps of a copy of the model: before the first batch, when steps become slow, and from time to time
+    while fewer threads than possible run. Training itself computes the same as with a fixed number, until the number
+    changes. The number is stored in checkpoints, so that a resumed run starts with it.
+
+    It chooses only for a single process on a CPU. Several ranks on a CPU divide the cores, on a GPU the threads of the
+    CPU matter little, and kernels of torch.compile are made for one number of threads.
+
+    Args:
+        threads: number of threads. "auto" chooses it; if OMP_NUM_THREADS is set, torch uses that.
+
+    Raises:
+        UserError: `threads` is neither an integer of at least 1 nor "auto".
+    """
+
+    def __init__(self, threads: int | str = "auto") -> None:
+        if isinstance(threads, str) and threads != "auto":
+            raise UserError(f"trainer.threads={threads}: must be an integer of at least 1, or auto")
+        self.fixed = None if isinstance(threads, str) else at_least("trainer.threads", threads, 1)
+        self.before = 0  # number of threads before training
+        self.limit = 1  # largest number to choose
+        self.expected: float | None = None  # seconds of a step; None: not measured
+        self.seconds, self.steps, self.started = 0.0, 0, 0.0  # of the current window
+        self.schedule = Schedule(WAIT)
+
+    def setup(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
+        self.before = torch.get_num_threads()
+        on_cpu = trainer.strategy.root_device.type == "cpu"
+        if self.fixed is not None:
+            torch.set_num_threads(self.fixed)
+        elif on_cpu and trainer.world_size == 1 and pl_module.compile_with is None and not is_fixed_by_user():
+            self.limit = self.before
+
+    def teardown(self, trainer: Trainer, pl_module: GAN, stage: str) -> None:  # type: ignore[override]
+        torch.set_num_threads(self.before)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"threads": torch.get_num_threads(), "seconds": self.expected}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Continue with the stored number, if this machine has as many cores."""
+        threads, seconds = state_dict["threads"], state_dict["seconds"]
+        if seconds is not None and at_least("the checkpoint's threads", threads, 1) <= self.limit:
+            self.expected = float(seconds)
+            torch.set_num_threads(threads)
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        if self.limit > 1 and self.expected is None:
+            self.measure(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        if self.limit > 1 and self.is_due():
+            self.measure(trainer, pl_module)
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, *_: object) -> None:
+        self.seconds += time.perf_counter() - self.started
+        self.steps += 1
+
+    def is_due(self) -> bool:
+        """Return whether to measure now. At the end of a window, a new one begins."""
+        if self.expected is None or self.steps < STEPS or self.seconds < WINDOW:
+            return False
+        seconds, slow = self.seconds, self.seconds / self.steps > SLOW * self.expected
+        self.seconds, self.steps = 0.0, 0
+        due = self.schedule.is_due(seconds, urgent=slow)
+        return due and (slow or torch.get_num_threads() < self.limit)
+
+    def measure(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Choose the number of threads, and print it if it changes."""
+        first, before, started = self.expected is None, torch.get_num_threads(), time.perf_counter()
+        shapes = example(pl_module, pl_module.data, pl_module.batch_size)
+        batch = {name: torch.zeros_like(value, device="cpu") for name, value in shapes.items()}
+        step = copied_step(pl_module, batch, pl_module.device, PRECISIONS.get(str(trainer.precision)))
+        found = choose(step, self.limit)
+        chosen, self.expected = next(iter(found.items()))
+        self.schedule.measured(time.perf_counter() - started, chosen != before)
+        if first or chosen != before:
+            others = ", ".join(f"with {count} {1000 * seconds:.0f} ms" for count, seconds in list(found.items())[1:])
+            print_line(f"threads: {chosen}; a step takes {1000 * self.expected:.0f} ms, {others}")

@@ -1,0 +1,130 @@
+"""The number of threads in training: measured on a copy, kept in checkpoints, chosen again when training is slow."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from gan.common.errors import UserError
+from gan.training.callbacks import threads
+from gan.training.callbacks.threads import Threads
+from gan.training.memory import example
+from gan.training.rehearsal import copied_step
+from tests.recipes import BATCH, RECIPES, build
+
+from ..test_module import fit, model
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    before = torch.get_num_threads()
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def chosen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Replace the measurement: the numbers of threads that it chooses, one after the other; the last is kept."""
+    numbers = [1]
+
+    def choose(work: Callable[[], None], limit: int) -> dict[int, float]:
+        work()
+        number = numbers.pop(0) if len(numbers) > 1 else numbers[0]
+        torch.set_num_threads(number)
+        return {number: 0.01, 3 - number: 0.5}
+
+    monkeypatch.setattr(threads, "choose", choose)
+    return numbers
+
+
+def weights(module: Any) -> list[torch.Tensor]:
+    return [value.clone() for value in module.state_dict().values()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_measured_step_changes_nothing(recipe: str) -> None:
+    module, data = build(recipe)
+    before, random = weights(module), torch.get_rng_state()
+    batch = {name: torch.zeros_like(value, device="cpu") for name, value in example(module, data, BATCH).items()}
+    step = copied_step(module, batch, CPU, torch.bfloat16)
+    step()
+    step()
+    assert all(map(torch.equal, weights(module), before)) and torch.equal(torch.get_rng_state(), random)
+    assert module._trainer is None and not module.loss_log.pending
+
+
+def test_training_computes_the_same_as_with_a_fixed_number(chosen: list[int], capsys: Any) -> None:
+    automatic, fixed = model(), model()
+    fit(automatic, 3, Threads())
+    assert capsys.readouterr().out.splitlines()[-1] == "threads: 1; a step takes 10 ms, with 2 500 ms"
+    assert torch.get_num_threads() == 2  # as before training
+    fit(fixed, 3, Threads(1))
+    assert "threads" not in capsys.readouterr().out
+    assert all(map(torch.equal, weights(automatic), weights(fixed)))
+
+
+def test_slow_steps_are_measured_again(chosen: list[int], capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(0, 1)  # a step takes a second in place of the measured 10 ms
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: float(next(clock)))
+    chosen[:] = [2, 1]
+    fit(model(), 20, Threads())
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("threads")]
+    assert [line.split(";")[0] for line in lines] == ["threads: 2", "threads: 1"]
+
+
+def test_more_threads_are_tried_from_time_to_time(
+    chosen: list[int], capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    callback = Threads()
+    chosen[:] = [1, 2]
+    now = itertools.count(0, 0.005)
+    monkeypatch.setattr(threads.time, "perf_counter", lambda: next(now))
+    monkeypatch.setattr(threads, "WINDOW", 0.02)
+    callback.schedule.first = callback.schedule.wait = 0.1
+    fit(model(), 60, callback)
+    assert "threads: 2" in capsys.readouterr().out
+
+
+def test_a_checkpoint_keeps_the_number(chosen: list[int], capsys: Any) -> None:
+    callback = Threads()
+    trainer = fit(model(), 1, callback)
+    torch.set_num_threads(1)
+    state = callback.state_dict()
+    assert state == {"threads": 1, "seconds": 0.01}
+    torch.set_num_threads(2)
+    resumed = Threads()
+    resumed.setup(trainer, trainer.lightning_module, "fit")  # type: ignore[arg-type]
+    resumed.load_state_dict(state)
+    assert torch.get_num_threads() == 1 and resumed.expected == 0.01
+    resumed.load_state_dict({"threads": 64, "seconds": 0.02})  # of a larger machine
+    assert torch.get_num_threads() == 1 and resumed.expected == 0.01
+    fixed = Threads(2)
+    fixed.setup(trainer, trainer.lightning_module, "fit")  # type: ignore[arg-type]
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    fixed.load_state_dict({"threads": 2, "seconds": 0.01})
+    assert torch.get_num_threads() == 1
+    with pytest.raises(UserError, match="the checkpoint's threads=no"):
+        resumed.load_state_dict({"threads": "no", "seconds": 1})
+
+
+@pytest.mark.parametrize("wrong", ["two", 0, 1.5, None, True])
+def test_wrong_numbers(wrong: Any) -> None:
+    with pytest.raises(UserError, match=f"trainer.threads={wrong}: must be an integer of at least 1"):
+        Threads(wrong)
+
+
+def test_the_environment_decides(chosen: list[int], capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    fit(model(), 1, Threads())
+    assert "threads" not in capsys.readouterr().out and torch.get_num_threads() == 2
