@@ -14,6 +14,7 @@ from lightning import Trainer
 
 from gan.common.errors import UserError
 from gan.common.output import print_error
+from gan.common.program import train_command
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
@@ -28,7 +29,7 @@ def is_rank_lost(error: Exception) -> bool:
 def rank_lost(run: Path) -> UserError:
     """Return the error of a run that has lost a rank."""
     return UserError(
-        f"another process of this run has died or does not answer; continue with: python train.py resume={run}"
+        f"another process of this run has died or does not answer; continue with: {train_command()} resume={run}"
     )
 
 
