@@ -231,7 +231,7 @@ def test_links_and_extras_exist(page: Path) -> None:
     missing = [link for link in links(page) if link and not linked(page, link).exists()]
     assert not missing
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(re.findall(r"\.\[(\w+)\]'", page.read_text())) <= set(extras)
+    assert set(re.findall(r"(?:\.|retro-gan)\[(\w+)\]'", page.read_text())) <= set(extras)
 
 
 def linked(page: Path, link: str) -> Path:

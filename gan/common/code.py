@@ -41,7 +41,7 @@ def add(folder: str | os.PathLike[str]) -> None:
 def is_own(module: str) -> bool:
     """Return whether a module is, or is in a package, directly in one of the folders, and an import finds it there."""
     top = module.partition(".")[0]
-    if not top.isidentifier():
+    if not _folders or not top.isidentifier():
         return False
     try:
         found = importlib.util.find_spec(top)
@@ -80,4 +80,9 @@ def advice(target: str) -> str:
     top = target.partition(".")[0]
     if not _folders:
         return f"if {top} is your own code, add --code DIR, the folder that contains it"
-    return f"{' and '.join(_folders)} (--code) does not contain it"
+    return f"{described()} has no module {top}, or another module of that name is imported first"
+
+
+def described() -> str:
+    """Return the options --code of this command line, for messages."""
+    return " ".join(f"--code {folder}" for folder in _folders)

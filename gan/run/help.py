@@ -8,28 +8,31 @@ from pathlib import Path
 from gan.common.program import train_command
 from gan.run.paths import CONF, group_files, groups
 
+EXAMPLES = {
+    "TRAIN": "DCGAN on the built-in images",
+    "TRAIN data=folder data.root=PATH data.size=64": "your own folder",
+    "TRAIN model=dcgan data=retro trainer.devices=2": "two devices",
+    "TRAIN -m loss=hinge,nonsaturating seed=0,1": "a sweep",
+    "TRAIN resume=runs/NAME": "resume a run; resume=auto finds it",
+    "tensorboard --logdir runs": "losses and samples",
+}
 USAGE = """usage: TRAIN [NAME=VALUE ...] [-m] [--config-dir DIR] [--code DIR]
 
 Train a GAN on a folder of retro images.
 
-    TRAIN                                           DCGAN on the built-in images
-    TRAIN data=folder data.root=PATH data.size=64   your own folder
-    TRAIN model=dcgan data=retro trainer.devices=2  two devices
-    TRAIN -m loss=hinge,nonsaturating seed=0,1      a sweep
-    TRAIN resume=runs/NAME                          resume a run; resume=auto finds it
-    tensorboard --logdir runs                       losses and samples
+EXAMPLES
 
 Set an option with NAME=VALUE and choose a file of a group with GROUP=FILE. A list replaces the whole list, for example
 callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid]. In zsh, quote arguments that contain
-brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the whole configuration. --config-dir DIR adds your
-own configurations: experiment=NAME reads DIR/experiment/NAME.yaml. --code DIR adds your own Python code, which a
-configuration may name: `_target_: MODULE.CLASS`. Type both again to resume.
+brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the whole configuration.
+--config-dir DIR adds your own configurations: experiment=NAME reads DIR/experiment/NAME.yaml. --code DIR adds your own
+Python code, which a configuration may name: `_target_: MODULE.CLASS`. Type both again to resume.
 """
 
 
 def help_page() -> str:
     """Return the help page."""
-    parts = [USAGE.replace("TRAIN", train_command()), "GROUPS\n", *map(describe_group, groups())]
+    parts = [usage(), "GROUPS\n", *map(describe_group, groups())]
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
     for group in groups():
         if group == "model":
@@ -39,6 +42,15 @@ def help_page() -> str:
         if group not in ("search", "experiment"):  # they set options of other groups
             parts += [describe_options(file, f"{group}.", f"{group}={file.stem}") for file in group_files(group)]
     return "\n".join(part for part in parts if part)
+
+
+def usage() -> str:
+    """Return the first part of the help page, with the command that the user typed."""
+    command = train_command()
+    examples = {line.replace("TRAIN", command): meaning for line, meaning in EXAMPLES.items()}
+    width = max(map(len, examples))
+    lines = "\n".join(f"    {line:<{width}}  {meaning}" for line, meaning in examples.items())
+    return USAGE.replace("TRAIN", command).replace("EXAMPLES", lines)
 
 
 def describe_group(group: str) -> str:

@@ -23,9 +23,7 @@ def use(folder: Path) -> None:
         raise UserError(f"--config-dir {folder}: no such folder")
     ours = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
     if same := [path for path in ours if (folder / path).is_file()]:
-        raise UserError(
-            f"--config-dir {folder}: {same[0].as_posix()} has the name of a file of retro-gan; rename {folder / same[0]}"
-        )
+        raise UserError(f"--config-dir {folder}: {same[0].as_posix()} has the name of a file of retro-gan; rename it")
     _own[:] = [folder.resolve()]
 
 
