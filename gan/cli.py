@@ -51,9 +51,10 @@ class Version(argparse.Action):
         from importlib.metadata import PackageNotFoundError, version
 
         try:
-            parser.exit(message=f"retro-gan {version('retro-gan')}\n")
+            print(f"retro-gan {version('retro-gan')}")
         except PackageNotFoundError:
-            parser.exit(message="retro-gan, not installed\n")
+            print("retro-gan, not installed")
+        parser.exit()
 
 
 class Completion(argparse.Action):
@@ -62,7 +63,8 @@ class Completion(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, *__: object) -> NoReturn:
         import shtab
 
-        parser.exit(message=shtab.complete(build_parser(COMMANDS), str(shell)))
+        print(shtab.complete(build_parser(COMMANDS), str(shell)))
+        parser.exit()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
