@@ -12,6 +12,7 @@ from typing import Any
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
+from gan.common.code import advice
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import print_error
 from gan.common.processes import is_child
@@ -82,9 +83,8 @@ def message_of(error: BaseException) -> str | None:
         if isinstance(cause, MissingConfigException):
             return missing_file(cause)
         if isinstance(cause, InstantiationException):
-            return (
-                one_line(str(chain[-1])) + f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
-            )
+            key = f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
+            return one_line(str(chain[-1])) + key + unknown_module(chain[-1])
         if isinstance(cause, HydraException | OmegaConfBaseException):
             known = unknown_option(str(cause)) or missing_interpolation(str(cause)) or missing_value(str(cause))
             return known or one_line(str(cause))
@@ -115,9 +115,10 @@ def missing_file(error: MissingConfigException) -> str:
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; {install('slurm' if 'submitit' in name else 'sweep')}"
-    return (
-        describe_renamed(group, name) or f"{group}={name}: no such {group}; {did_you_mean(name, error.options or [])}"
-    )
+    hint = did_you_mean(name, error.options or [])
+    if hint.startswith("choose") and not paths.own():
+        hint += "; for your own, add --config-dir DIR"
+    return describe_renamed(group, name) or f"{group}={name}: no such {group}; {hint}"
 
 
 def unknown_option(message: str) -> str | None:
@@ -137,6 +138,11 @@ def unknown_option(message: str) -> str | None:
             return describe_renamed(key, known=chosen_options())
         return describe_renamed(key)
     return f"{key}: no such option; {did_you_mean(key, chosen_options())}"
+
+
+def unknown_module(error: BaseException) -> str:
+    """Return advice for a module that is not installed, as the end of a message; "" for other errors."""
+    return f"; {advice(error.name)}" if isinstance(error, ModuleNotFoundError) and error.name else ""
 
 
 def missing_interpolation(message: str) -> str | None:
