@@ -89,7 +89,7 @@ def test_a_module_of_the_folder_must_be_importable(folder: Path) -> None:
     code.add(folder)
     with pytest.raises(UserError, match=r"own_broken cannot be imported \(ModuleNotFoundError: No module named 'no_su"):
         code.own_class("own_broken.Net")
-    with pytest.raises(UserError, match="own_nets.layers cannot be imported"):
+    with pytest.raises(UserError, match=r"own_nets\.layers cannot be imported"):
         code.own_class("own_nets.layers.Linear")
 
 
