@@ -18,6 +18,7 @@ from typing import NoReturn
 from gan.commands import renamed
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, to_line
+from gan.common.output import escape_unprintable
 
 COMMANDS = {
     "train": "train a GAN on a folder of images; `gan train --help` lists all options",
@@ -69,6 +70,7 @@ class Completion(argparse.Action):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code: 2 after an error that users can fix, which is printed in one line."""
+    escape_unprintable()
     with signals.as_keyboard_interrupt():
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)

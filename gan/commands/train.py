@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gan.common import code, program, signals
 from gan.common.errors import UserError
+from gan.common.output import escape_unprintable
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -44,6 +45,7 @@ def main(words: Sequence[str], command: str = program.COMMAND) -> None:
     """
     from gan.run.launch import errors_in_one_line, launch
 
+    escape_unprintable()
     with signals.as_keyboard_interrupt(), errors_in_one_line():
         import hydra
 
