@@ -29,6 +29,16 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add all options, for the completion in a shell: `main` parses only ours."""
+    from gan.run import paths
+
+    files = [f"{group}={file.stem}" for group in paths.groups() for file in paths.group_files(group)]
+    parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", choices=files, help="options of the training")
+    parser.add_argument("-m", "--multirun", action="store_true", help="train one run for each combination of values")
+    add_own(parser)
+
+
+def add_own(parser: argparse.ArgumentParser) -> None:
     """Add the options that are ours. Hydra reads the others."""
     parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with your own networks, "
                         "losses and other parts, which a configuration may name")  # fmt: skip
@@ -40,7 +50,7 @@ def main(words: Sequence[str], command: str = program.COMMAND) -> None:
     """Train as a command line says, and exit with code 2 after an error that users can fix, 130 or 143 after a signal.
 
     Args:
-        words: overrides, and flags of Hydra and of `add_arguments`.
+        words: overrides, and flags of Hydra and of `add_own`.
         command: the command that the user typed before them.
     """
     from gan.run.launch import errors_in_one_line, launch
@@ -66,7 +76,7 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
     from gan.run import paths
 
     parser = Parser(add_help=False, allow_abbrev=False)
-    add_arguments(parser)
+    add_own(parser)
     flags, rest = parser.parse_known_args(words)
     for folder in flags.code:
         code.add(folder)
