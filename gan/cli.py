@@ -12,13 +12,16 @@ if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  
 import argparse
 import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from gan.commands import renamed
+from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, to_line
+from gan.common.output import escape_unprintable
 
 COMMANDS = {
+    "train": "train a GAN on a folder of images; `gan train --help` lists all options",
     "generate": "generate images with a trained run",
     "interpolate": "interpolate between images of a trained run, as a GIF or a video",
     "directions": "find latent directions in which images change",
@@ -32,6 +35,9 @@ COMMANDS = {
 }
 
 
+SHELLS = ("bash", "zsh", "tcsh")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that shortens long arguments in error messages."""
 
@@ -39,8 +45,32 @@ class Parser(argparse.ArgumentParser):
         super().error(to_line(message))
 
 
+class Version(argparse.Action):
+    """Prints the version. The metadata of the package is read only then."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> NoReturn:
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print(f"retro-gan {version('retro-gan')}")
+        except PackageNotFoundError:
+            print("retro-gan, not installed")
+        parser.exit()
+
+
+class Completion(argparse.Action):
+    """Prints a script for a shell, which completes the command. Only this needs the options of all sub-commands."""
+
+    def __call__(self, parser: argparse.ArgumentParser, _: object, shell: object, *__: object) -> NoReturn:
+        import shtab
+
+        print(shtab.complete(build_parser(COMMANDS), str(shell)))
+        parser.exit()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code: 2 after an error that users can fix, which is printed in one line."""
+    escape_unprintable()
     with signals.as_keyboard_interrupt():
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
@@ -50,8 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def execute(arguments: Sequence[str]) -> int:
     try:
+        if arguments[:1] == ["train"]:  # Hydra reads the options
+            importlib.import_module("gan.commands.train").main(arguments[1:])
+            return 0
         renamed.check(arguments)
-        parsed = build_parser(arguments).parse_args(arguments)
+        parsed = build_parser([word for word in arguments if not word.startswith("-")][:1]).parse_args(arguments)
+        for folder in getattr(parsed, "code", ()):
+            add_code(folder)
         code: int | None = parsed.execute(parsed)
         sys.stdout.flush()  # here, where errors are caught
     except BrokenPipeError:  # the reader has exited, as in `gan compare ... | head`
@@ -65,18 +100,20 @@ def execute(arguments: Sequence[str]) -> int:
     return code or 0
 
 
-def build_parser(arguments: Sequence[str]) -> Parser:
-    """Return the parser. Only the sub-command named by the arguments is imported and gets its options."""
-    parser = Parser(prog="gan", description="Work with GANs that train.py has trained.")
+def build_parser(chosen: Collection[str]) -> Parser:
+    """Return the parser. Only the chosen sub-commands are imported and get their options."""
+    parser = Parser(prog="gan", description="Train GANs on folders of retro images, and work with them.")
+    parser.add_argument("--version", action=Version, nargs=0, help="print the version")
+    parser.add_argument("--print-completion", action=Completion, choices=SHELLS, metavar="SHELL",
+                        help=f"print a script that completes commands in a shell: {', '.join(SHELLS)}")  # fmt: skip
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    chosen = next((word for word in arguments if not word.startswith("-")), None)
     for name, meaning in COMMANDS.items():
         subparser = subparsers.add_parser(name, help=meaning)
-        if name == chosen:
+        if name in chosen:
             command = importlib.import_module(f"gan.commands.{name}")
             subparser.description = command.__doc__
             command.add_arguments(subparser)
-            subparser.set_defaults(execute=command.run)
+            subparser.set_defaults(execute=getattr(command, "run", None))
     return parser
 
 

@@ -37,7 +37,12 @@ def placed(line: str) -> list[str]:
     return shlex.split(re.sub(r"\b[A-Z]{4,}\b", lambda found: PLACES.get(found[0], found[0]), line))
 
 
-KNOWN = {shlex.join(placed(line)) for line in commands(PAGES[0]) if "train.py" in line and "hydra.run.dir" not in line}
+TRAIN = (["python", "train.py"], ["gan", "train"])
+KNOWN = {
+    shlex.join(placed(line))
+    for line in commands(PAGES[0])
+    if line.startswith(("python train.py", "gan train")) and "hydra.run.dir" not in line
+}
 with_pages = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 
 
@@ -115,19 +120,19 @@ def test_commands(page: Path, trained: Callable[[str], Path], train: Train, gan_
         if skipped(page, words):
             continue
         prepare(words, trained, tmp_path)
-        if words[:2] == ["python", "train.py"]:
+        if words[:2] in TRAIN:
             train_as_shown(words[2:], train)
         elif words[0] == "gan":
             gan_as_shown(words[1:], gan_command, tmp_path)
         elif words[0] in ("torchrun", "srun"):
-            compose(words[words.index("train.py") + 1 :])
+            compose(words[words.index("train.py" if "train.py" in words else "train") + 1 :])
         else:
             assert words == ["tensorboard", "--logdir", "runs"]
 
 
 def skipped(page: Path, words: list[str]) -> bool:
     """Return whether a command is tested elsewhere: installation, added parts, and training in README."""
-    own = added(page) & set(words) or "runs/own" in words
+    own = added(page) & set(words) or "runs/own" in words or "--code" in words
     known = page != PAGES[0] and shlex.join(words) in KNOWN
     return bool(own) or known or words[0] in ("pip", "python3", ".venv/bin/pip") or words[1].startswith("tests/")
 
@@ -189,7 +194,7 @@ def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> No
     use = []
     for line in commands(page):
         words = shlex.split(line)
-        if words[:2] == ["python", "train.py"] and added(page) & set(words):
+        if words[:2] in TRAIN and "--code" not in words and added(page) & set(words):
             chosen |= added(page) & set(words)
             command(
                 ["train.py", *tiny(words[2:]), *(["hydra.run.dir=run"] if "hydra" not in line else []), "images=8"],
@@ -202,6 +207,28 @@ def test_added_parts_work_with_the_files_shown(page: Path, tmp_path: Path) -> No
     if use:
         code = f"from gan.cli import main\nfor words in {use!r}:\n    assert main(words) == 0, words"
         command(["-c", code], tmp_path)
+
+
+@pytest.mark.slow
+def test_the_added_parts_work_in_folders_of_the_user(tmp_path: Path) -> None:
+    """The folders and commands of "Your own folders" in docs/extending.md, with the parts that the page shows."""
+    page = ROOT / "docs" / "extending.md"
+    for name, text in files(page).items():
+        path = Path(name)
+        own = Path("my_code", path.name) if path.suffix == ".py" else Path("my_conf", *path.parts[1:])
+        (tmp_path / own).parent.mkdir(parents=True, exist_ok=True)
+        added_here = {Path(each).stem for each in files(page) if each.endswith(".py")}
+        for module in added_here:
+            text = re.sub(rf"gan\.[\w.]+\.{module}\.", f"{module}.", text)
+        (tmp_path / own).write_text(text)
+    shown = [shlex.split(line) for line in commands(page) if "--code" in line]
+    assert [words[1] for words in shown] == ["train", "train", "generate"]
+    for words in shown:
+        if "--config-dir" in words and not any(word.startswith("resume=") for word in words):
+            words = ["gan", "train", *words[2:6], *tiny(words[6:]), "images=8"]
+        words = ["images=16" if word.startswith("images=3") else word for word in words]
+        command(["-m", "gan", *words[1:]], tmp_path)
+    assert (tmp_path / "generated" / "3.png").is_file()
 
 
 @with_pages
@@ -231,7 +258,7 @@ def test_links_and_extras_exist(page: Path) -> None:
     missing = [link for link in links(page) if link and not linked(page, link).exists()]
     assert not missing
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(re.findall(r"\.\[(\w+)\]'", page.read_text())) <= set(extras)
+    assert set(re.findall(r"(?:\.|retro-gan)\[(\w+)\]'", page.read_text())) <= set(extras)
 
 
 def linked(page: Path, link: str) -> Path:
@@ -239,8 +266,9 @@ def linked(page: Path, link: str) -> Path:
     return ROOT / link if page.parent == ROOT or link.startswith("notebooks/") else page.parent / link
 
 
-def test_torchrun_gives_one_run(tmp_path: Path) -> None:
-    words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", str(ROOT / "train.py"), *TINY]
+@pytest.mark.parametrize("program", [[str(ROOT / "train.py")], ["-m", "gan", "train"]], ids=["train.py", "gan"])
+def test_torchrun_gives_one_run(program: list[str], tmp_path: Path) -> None:
+    words = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", *program, *TINY]
     command([*words, "images=8", "trainer.devices=2", "hydra.run.dir=runs/big", "resume=auto"], tmp_path)
     assert len((tmp_path / "runs" / "big" / "environment.jsonl").read_text().splitlines()) == 1
     assert (tmp_path / "runs" / "big" / "checkpoints" / "images-000000008.ckpt").exists()

@@ -62,7 +62,7 @@ def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
-    """Add the options that choose the weights of a run, and the device."""
+    """Add the options that choose the weights of a run, the device, and the user's own code."""
     if ema:
         parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA generator of this width, one of "
                             "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
@@ -70,6 +70,8 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
                         "the fastest, measured during the work; OMP_NUM_THREADS if it is set)")  # fmt: skip
+    parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with the code of the run's "
+                        "network, if it is your own and not part of gan")  # fmt: skip
 
 
 def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing files") -> None:

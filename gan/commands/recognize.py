@@ -16,6 +16,7 @@ from gan.commands.options import SOME_UNREADABLE, add_command
 from gan.commands.resumable import Results
 from gan.common.errors import UserError, at_least, reason, writing
 from gan.common.names import one_line
+from gan.common.program import install
 from gan.common.progress import counting
 from gan.run.run_folder import RECOGNITION
 
@@ -72,7 +73,7 @@ def require_scikit_learn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError:
-        raise UserError("gan recognize needs scikit-learn: pip install -e '.[recognize]'") from None
+        raise UserError(f"gan recognize needs scikit-learn: {install('recognize')}") from None
 
 
 def fit(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from gan.common.program import train_command
+
 EPSILON = 2**-52
 MAX_LENGTH = 600  # characters of a printed message
 
@@ -77,4 +79,4 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"choose from {', '.join(known)}" if len(known) < 20 else "see python train.py --help"
+    return f"choose from {', '.join(known)}" if len(known) < 20 else f"see {train_command()} --help"

@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
+WINDOWS = os.name == "nt"
+WAIT = 5.0  # seconds
 TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(\d{1,10})\.tmp")  # names that `temporary` returns; group 1 is the process
 
 
@@ -26,14 +29,32 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    if not WINDOWS:  # which cannot open a folder
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def replace(source: Path, target: Path) -> None:
+    """Rename a file, and replace an existing one. On Windows, wait up to WAIT seconds for programs that read it.
+
+    Raises:
+        OSError: the file cannot be replaced; both files stay unchanged.
+    """
+    end = time.monotonic() + (WAIT if WINDOWS else 0)
+    while True:
+        try:
+            os.replace(source, target)
+            return
+        except PermissionError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.05)
 
 
 def temporary(path: Path) -> Path:
@@ -49,7 +70,7 @@ def write_json(path: Path, value: Any) -> None:
 
 def is_alive(process: int) -> bool:
     """Return whether a process with this number exists on this machine."""
-    if os.name == "nt":  # on Windows os.kill ends the process with any signal
+    if WINDOWS:  # on Windows os.kill ends the process with any signal
         return True
     try:
         os.kill(process, 0)

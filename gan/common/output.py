@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from gan.common.processes import global_rank
+
+
+def escape_unprintable() -> None:
+    """Let stdout and stderr escape characters that they cannot encode: on Windows, a file gets cp1252 by default."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError):  # a stream of another program, such as a notebook
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
 def print_line(text: str, all_ranks: bool = False) -> None:

@@ -7,8 +7,14 @@ from pathlib import Path
 
 
 def git_revision() -> str | None:
-    """Return the git revision of this checkout, with "-dirty" if it was changed; None outside of git."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40"]
+    """Return the git revision of this checkout, with "-dirty" if it was changed; None for an installed package.
+
+    An installed package may be in an environment inside of the user's own repository.
+    """
+    checkout = Path(__file__).resolve().parents[2]
+    if not (checkout / "train.py").is_file():
+        return None
+    command = ["git", "-C", str(checkout), "describe", "--always", "--dirty", "--abbrev=40"]
     try:
         found = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):

@@ -7,7 +7,6 @@ with deferred():                for a step that must be completed: Ctrl-C takes 
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -50,7 +49,7 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
     """
     if importing(frame) and not has_children():
         signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
     raise KeyboardInterrupt
 
 

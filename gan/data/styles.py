@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError
+from gan.common.program import install
 from gan.data.builtin.shapes import inks, toned
 
 FloatImage = np.ndarray  # (H, W, 3), float32 in 0..1
@@ -197,7 +198,7 @@ def pilgram_filter(name: str) -> Filter:
     except ImportError:
         raise UserError(
             f"data.style={name} is not known: use one of {', '.join([*STYLES, *FILTERS])}; "
-            "pilgram's filters, such as 1977, need pip install -e '.[styles]'"
+            f"pilgram's filters, such as 1977, need {install('styles')}"
         ) from None
     filters = {each.removeprefix("_"): each for each in pilgram.__all__ if callable(getattr(pilgram, each))}
     if name not in filters:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
+from gan.common.program import install
 from gan.data.decoding.reader import MAX_PIXELS
 
 # FFmpeg's container format of each extension
@@ -72,7 +73,7 @@ def import_av(path: Path) -> Any:
     try:
         import av
     except ImportError:
-        raise UserError(f"{path}: videos need PyAV: pip install -e '.[video]'") from None
+        raise UserError(f"{path}: videos need PyAV: {install('video')}") from None
     return av
 
 

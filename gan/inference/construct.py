@@ -9,7 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from gan import networks
+from gan.common import code
 from gan.common.errors import UserError
 from gan.data import sources
 from gan.inference import blueprint
@@ -77,7 +80,7 @@ def construct(
     target = str(node.get("_target_"))
     found = allowed(target)
     if found is None:
-        raise UserError(f"{path}: names {target} as its {what}; only classes of gan itself are built")
+        raise UserError(f"{path}: names {target} as its {what}; {reason_to_refuse(target)}")
     try:
         return found(**options)
     except UserError:
@@ -86,13 +89,25 @@ def construct(
         raise UserError(f"{path}: its {what} cannot be built: {' '.join(str(error).split())}") from error
 
 
+def reason_to_refuse(target: str) -> str:
+    """Return why a class is not built, and what to do if it is the user's own."""
+    if code.is_own(target):
+        return f"it is not a network or a source of {code.described()}"
+    if target.partition(".")[0] in ("gan", "None", "") or "." not in target:
+        return "only classes of gan itself are built"
+    return f"only classes of gan itself are built; {code.advice(target)}"
+
+
 def network_class(role: str, target: str) -> Any:
-    """Return a class of gan.networks that can have a role, or None.
+    """Return a class of gan.networks, or a network in the user's own code, that can have a role; otherwise None.
 
     A dotted name could lead to any object through the imports of a module. Therefore only classes defined in the module
-    itself are returned, and only modules of gan.networks are imported.
+    itself are returned, and only modules of gan.networks and of --code are imported.
     """
     module, _, name = target.rpartition(".")
+    own = code.own_class(target)
+    if own is not None:
+        return own if issubclass(own, nn.Module) else None
     ours = {f"gan.networks.{found.name}" for found in pkgutil.iter_modules(networks.__path__)}
     if module not in ours or name not in ROLES[role]:
         return None
@@ -101,8 +116,10 @@ def network_class(role: str, target: str) -> Any:
 
 
 def data_class(target: str) -> Any:
-    """Return a class of DATA, or a class of gan.data.sources that reads no untrusted files; None for other names."""
+    """Return a class of DATA, of the user's own code, or of gan.data.sources that reads no untrusted files, or None."""
     module, _, name = target.rpartition(".")
+    if (own := code.own_class(target)) is not None:
+        return own
     if target in DATA:
         return getattr(importlib.import_module(module), name)
     if module not in {f"{sources.__name__}.{file.name}" for file in pkgutil.iter_modules(sources.__path__)}:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan.common.errors import UserError
+from gan.common.program import install
 from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
 
@@ -40,7 +41,7 @@ class DINOv2(nn.Module):
             import timm
             from timm.models.vision_transformer import checkpoint_filter_fn
         except ImportError as error:
-            raise UserError("dinov2 needs timm: pip install -e '.[dinov2]'") from error
+            raise UserError(f"dinov2 needs timm: {install('dinov2')}") from error
         with torch.device("meta"):
             network: Any = timm.create_model(MODEL, img_size=SIDE, num_classes=0)
         stored = torch.load(path, map_location="cpu", weights_only=True)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
+from gan.common.program import install
 from gan.metrics import pretrained as files
 from gan.metrics.pixels import rgb
 
@@ -36,7 +37,7 @@ class Inception(nn.Module):
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise UserError("inception needs torch-fidelity: pip install -e '.[fid]'") from error
+            raise UserError(f"inception needs torch-fidelity: {install('fid')}") from error
         plain = BytesIO()  # torch-fidelity unpickles the file, which could run code
         torch.save(torch.load(path, map_location="cpu", weights_only=True), plain)
         plain.seek(0)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.files import TEMPORARY, is_alive, temporary, write_json
+from gan.common.files import TEMPORARY, is_alive, replace, temporary, write_json
 from gan.common.output import print_line
 from gan.common.untrusted import read_json
 from gan.run.run_folder import CHECKPOINTS, SAMPLES
@@ -256,6 +256,6 @@ def remove(checkpoint: Path) -> None:
     """Remove a checkpoint and its sidecar. An interruption leaves no partial checkpoint; `repair` removes the rest."""
     gone = temporary(checkpoint)
     if checkpoint.exists():
-        os.replace(checkpoint, gone)
+        replace(checkpoint, gone)
     sidecar(checkpoint).unlink(missing_ok=True)
     gone.unlink(missing_ok=True)

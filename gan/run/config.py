@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.common.errors import UserError, at_least
 from gan.common.nested import flatten
 from gan.run import resolvers
-from gan.run.paths import CONF
+from gan.run.paths import CONF, own, quote
 
 resolvers.register()
 
@@ -20,12 +20,15 @@ resolvers.register()
 def compose(overrides: list[str]) -> DictConfig:
     """Return the configuration that Hydra composes from these overrides, including Hydra's own part.
 
+    It reads conf/ and the folder that --config-dir names.
+
     Raises:
         HydraException: an unknown option, group or value.
     """
     GlobalHydra.instance().clear()
+    searched = [f"hydra.searchpath=[{quote(f'file://{folder}')}]" for folder in own()]
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        return hydra.compose("train", overrides, return_hydra_config=True)
+        return hydra.compose("train", [*searched, *overrides], return_hydra_config=True)
 
 
 def options(groups: list[str]) -> dict[str, Any]:

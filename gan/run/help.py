@@ -1,53 +1,70 @@
-"""The help page of `python train.py --help`, generated from the comments in conf/."""
+"""The help page of `gan train --help`, generated from the comments in conf/."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from gan.run.paths import CONF
+from gan.common.program import train_command
+from gan.run.paths import CONF, group_files, groups
 
-USAGE = """Train a GAN on a folder of retro images.
+EXAMPLES = {
+    "TRAIN": "DCGAN on the built-in images",
+    "TRAIN data=folder data.root=PATH data.size=64": "your own folder",
+    "TRAIN model=dcgan data=retro trainer.devices=2": "two devices",
+    "TRAIN -m loss=hinge,nonsaturating seed=0,1": "a sweep",
+    "TRAIN resume=runs/NAME": "resume a run; resume=auto finds it",
+    "tensorboard --logdir runs": "losses and samples",
+}
+USAGE = """usage: TRAIN [NAME=VALUE ...] [-m] [--config-dir DIR] [--code DIR]
 
-    python train.py                                          DCGAN on the built-in images
-    python train.py data=folder data.root=PATH data.size=64  your own folder
-    python train.py model=dcgan data=retro trainer.devices=2 two devices
-    python train.py -m loss=hinge,nonsaturating seed=0,1     a sweep
-    python train.py resume=runs/NAME                         resume a run; resume=auto finds it
-    tensorboard --logdir runs                                losses and samples
+Train a GAN on a folder of retro images.
+
+EXAMPLES
 
 Set an option with NAME=VALUE and choose a file of a group with GROUP=FILE. A list replaces the whole list, for example
 callback=[progress,samples,checkpoint], penalty=[r1,r2] or metric=[kid]. In zsh, quote arguments that contain
 brackets. hydra.run.dir=runs/NAME names the run folder. `--cfg job` prints the whole configuration.
+--config-dir DIR adds your own configurations: experiment=NAME reads DIR/experiment/NAME.yaml. --code DIR adds your own
+Python code, which a configuration may name: `_target_: MODULE.CLASS`. Type both again to resume.
 """
 
 
 def help_page() -> str:
     """Return the help page."""
-    groups = sorted(path for path in CONF.iterdir() if path.is_dir())
-    parts = [USAGE, "GROUPS\n", *(describe_group(group) for group in groups)]
+    parts = [usage(), "GROUPS\n", *map(describe_group, groups())]
     parts += ["OPTIONS\n", describe_options(CONF / "train.yaml", "")]
-    for group in groups:
-        if group.name == "model":
+    for group in groups():
+        if group == "model":
             parts.append(
                 describe_options(CONF / "gan.yaml", "model.", "all models, unless the model sets another value")
             )
-        if group.name not in ("search", "experiment"):  # they set options of other groups
-            files = sorted(group.glob("*.yaml"))
-            parts += [describe_options(file, f"{group.name}.", f"{group.name}={file.stem}") for file in files]
+        if group not in ("search", "experiment"):  # they set options of other groups
+            parts += [describe_options(file, f"{group}.", f"{group}={file.stem}") for file in group_files(group)]
     return "\n".join(part for part in parts if part)
 
 
-def describe_group(group: Path) -> str:
+def usage() -> str:
+    """Return the first part of the help page, with the command that the user typed."""
+    command = train_command()
+    examples = {line.replace("TRAIN", command): meaning for line, meaning in EXAMPLES.items()}
+    width = max(map(len, examples))
+    lines = "\n".join(f"    {line:<{width}}  {meaning}" for line, meaning in examples.items())
+    return USAGE.replace("TRAIN", command).replace("EXAMPLES", lines)
+
+
+def describe_group(group: str) -> str:
     """Return the lines of the help page about a group: one per file."""
-    options = [f"  {group.name}={file.stem:<16} {headline(file)}" for file in sorted(group.glob("*.yaml"))]
+    options = [f"  {group}={file.stem:<16} {headline(file)}" for file in group_files(group)]
     return "\n".join(options) + "\n"
 
 
 def headline(file: Path) -> str:
     """Return the first comment line of a configuration file."""
     comments = (
-        line[1:].strip() for line in file.read_text().splitlines() if line.startswith("#") and "@package" not in line
+        line[1:].strip()
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.startswith("#") and "@package" not in line
     )
     return next(comments, "")
 
@@ -55,7 +72,7 @@ def headline(file: Path) -> str:
 def describe_options(file: Path, prefix: str, title: str = "") -> str:
     """Return the lines of the help page about a file: a title, and a line per option that has a comment."""
     rows, parents = [], dict[int, str]()
-    for line in file.read_text().splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         found = re.match(r"^( *)([a-z_0-9]+):\s*(.*?)\s*(?:# (.*))?$", line)
         if not found or found.group(2) == "defaults":
             continue

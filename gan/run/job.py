@@ -15,6 +15,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
 from gan.common.processes import global_rank, is_child
+from gan.common.program import child_words
 from gan.common.revision import git_revision
 from gan.run import run_folder
 from gan.run.config import check_options, to_plain
@@ -44,14 +45,19 @@ def start_run(cfg: DictConfig) -> Path:
 
 
 def isolate_job() -> None:
-    """In a sweep, make DDP's child processes run only this job instead of the sweep (Lightning #11300)."""
+    """Set sys.argv, with which Lightning starts further processes: they train only this job, not the whole sweep.
+
+    Hydra has its words (Lightning #11300); the others are added.
+    """
     job = HydraConfig.get()
+    words = [word for word in sys.argv[1:] if not word.startswith("-")]
     if job.mode is RunMode.MULTIRUN:
         for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
             os.environ.pop(key, None)  # set by the previous job
-        sys.argv[1:] = job.overrides.task
+        words = list(job.overrides.task)
         with read_write(job):  # type: ignore[arg-type]
             job.run.dir = job.runtime.output_dir
+    sys.argv[1:] = [*child_words(), *words]
 
 
 def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:

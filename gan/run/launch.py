@@ -1,4 +1,4 @@
-"""Start train.py and print its errors. No torch at import."""
+"""Start Hydra for a training, and print its errors. No torch at import."""
 
 from __future__ import annotations
 
@@ -12,42 +12,44 @@ from typing import Any
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
 from omegaconf.errors import OmegaConfBaseException
 
-from gan.common import signals
+from gan.common.code import advice
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import print_error
 from gan.common.processes import is_child
+from gan.common.program import install
+from gan.run import paths
 from gan.run.config import options
 from gan.run.lock import release
-from gan.run.paths import CONF
+from gan.run.overrides import is_group
 from gan.run.renamed import describe_renamed
 
 
-def launch(main: Callable[[], Any]) -> None:
-    """Run a `@hydra.main` function.
+def launch(main: Callable[[], Any], words: list[str]) -> None:
+    """Run a `@hydra.main` function with the words of a command line.
 
-    Before that, answer --help without importing torch, or create and lock the run folder. Print errors in one line.
+    Before that, answer --help without importing torch, or create and lock the run folder.
     """
-    with signals.as_keyboard_interrupt(), errors_in_one_line():
-        if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
-            from gan.run.help import help_page
+    if "--help" in words or "-h" in words:
+        from gan.run.help import help_page
 
-            print(help_page())
-            return
-        if not is_child():
-            from gan.run.resume import prepare
+        print(help_page())
+        return
+    if not is_child():
+        from gan.run.resume import prepare
 
-            sys.argv[1:] = prepare(sys.argv[1:])
-        try:
-            main()
-        finally:
-            release()
+        words = prepare(words)
+    sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
+    try:
+        main()
+    finally:
+        release()
 
 
 @contextmanager
 def errors_in_one_line() -> Iterator[None]:
     """Print errors that users can fix in one line and exit with code 2; HYDRA_FULL_ERROR=1 shows the traceback.
 
-    Use it around `launch` and inside Hydra's job, because Hydra adds lines to exceptions that leave the job.
+    Use it around the program and inside Hydra's job, because Hydra adds lines to exceptions that leave the job.
     """
     # Set HYDRA_FULL_ERROR, so that Hydra raises errors instead of printing them. The user's value is stored in
     # GAN_FULL_ERROR for the inner use and for child processes.
@@ -81,9 +83,8 @@ def message_of(error: BaseException) -> str | None:
         if isinstance(cause, MissingConfigException):
             return missing_file(cause)
         if isinstance(cause, InstantiationException):
-            return (
-                one_line(str(chain[-1])) + f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
-            )
+            key = f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
+            return one_line(str(chain[-1])) + key + unknown_module(chain[-1])
         if isinstance(cause, HydraException | OmegaConfBaseException):
             known = unknown_option(str(cause)) or missing_interpolation(str(cause)) or missing_value(str(cause))
             return known or one_line(str(cause))
@@ -113,10 +114,11 @@ def missing_file(error: MissingConfigException) -> str:
     """Return a line such as `model=dcgn: no such model; ...` for a group that is set to a missing file."""
     group, _, name = (error.missing_cfg_file or "").rpartition("/")
     if group.startswith("hydra"):
-        return f"{group}={name}: not installed; pip install -e '.[sweep]' (optuna) or '.[slurm]' (submitit)"
-    return (
-        describe_renamed(group, name) or f"{group}={name}: no such {group}; {did_you_mean(name, error.options or [])}"
-    )
+        return f"{group}={name}: not installed; {install('slurm' if 'submitit' in name else 'sweep')}"
+    hint = did_you_mean(name, error.options or [])
+    if hint.startswith("choose") and not paths.own():
+        hint += "; for your own, add --config-dir DIR"
+    return describe_renamed(group, name) or f"{group}={name}: no such {group}; {hint}"
 
 
 def unknown_option(message: str) -> str | None:
@@ -130,12 +132,17 @@ def unknown_option(message: str) -> str | None:
         return None
     key = found.group(1).split("=")[0].lstrip("+~")
     if group:
-        return f"{key}: no such group; {did_you_mean(key, [path.name for path in CONF.iterdir() if path.is_dir()])}"
+        return f"{key}: no such group; {did_you_mean(key, paths.groups())}"
     if describe_renamed(key):
         with suppress(HydraException):  # a group of the command line may be set to a renamed file
             return describe_renamed(key, known=chosen_options())
         return describe_renamed(key)
     return f"{key}: no such option; {did_you_mean(key, chosen_options())}"
+
+
+def unknown_module(error: BaseException) -> str:
+    """Return advice for a module that is not installed, as the end of a message; "" for other errors."""
+    return f"; {advice(error.name)}" if isinstance(error, ModuleNotFoundError) and error.name else ""
 
 
 def missing_interpolation(message: str) -> str | None:
@@ -159,7 +166,7 @@ def missing_value(message: str) -> str | None:
 def chosen_options() -> list[str]:
     """Return the dotted options of the configuration for the groups on the command line."""
     chosen = (re.fullmatch(r"(\w+)=(\w+|\[[\w,]*\])", word) for word in sys.argv[1:])
-    groups = [word[0] for word in chosen if word and (CONF / word[1]).is_dir()]
+    groups = [word[0] for word in chosen if word and is_group(word[1])]
     return [key for key in options(groups) if not key.startswith("hydra.")]
 
 

@@ -15,11 +15,13 @@ from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.common.untrusted import is_plain, read_yaml
 from gan.run.config import options
-from gan.run.paths import CONF
+from gan.run.paths import folders
 from gan.run.renamed import OLDER_VERSION, describe_renamed
 
 MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
+REPEAT = "if you trust it, repeat it on the command line"
+OWN_FILE = "if it is your own, add --config-dir DIR, as when the run was started"
 # Options that decide where files are written, and options of Hydra.
 FORBIDDEN = re.compile(r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force")
 EXTRACTORS = "callback.evaluate.extractors"
@@ -47,7 +49,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
             if renamed := describe_renamed(key, value, known):
                 raise UserError(f"{path}: {renamed[:200]}; {OLDER_VERSION}")
-            raise refusal(path, word, fault)
+            raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
         if key in READ_PATHS and value is not None:
             print_line(f"{path.parent}: reads {key}={value}")
     return words
@@ -69,9 +71,9 @@ def parse(path: Path, word: str) -> tuple[str, Any]:
     return override.key_or_group, value
 
 
-def refusal(path: Path, word: str, fault: str) -> UserError:
+def refusal(path: Path, word: str, fault: str, advice: str = REPEAT) -> UserError:
     """Return the error for an override that is not accepted from a file."""
-    return UserError(f"{path}: {word[:200]!r} is refused: {fault}; if you trust it, repeat it on the command line")
+    return UserError(f"{path}: {word[:200]!r} is refused: {fault}; {advice}")
 
 
 def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
@@ -81,7 +83,7 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
         known: the options of the configuration and their unresolved values.
     """
     if is_group(key):
-        return f"there is no such file in conf/{key}"
+        return " or ".join(f"there is no such file in {folder.name}/{key}" for folder in folders())
     if FORBIDDEN.fullmatch(key):
         return "a run folder may not set where files are written, or options of Hydra"
     if any(part.startswith("_") for part in key.split(".")):
@@ -94,14 +96,17 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
 
 
 def is_group(key: str) -> bool:
-    """Return whether a key is a group of conf/."""
-    return re.fullmatch(NAME, key) is not None and (CONF / key).is_dir()
+    """Return whether a key is a group of conf/, or of the folder that --config-dir names."""
+    return re.fullmatch(NAME, key) is not None and any((folder / key).is_dir() for folder in folders())
 
 
 def group_files_exist(group: str, value: Any) -> bool:
-    """Return whether conf/ has all files that a group is set to."""
+    """Return whether conf/, or the folder that --config-dir names, has all files that a group is set to."""
     names = [name if isinstance(name, str) else "" for name in as_list(value)]  # Hydra accepts strings only
-    return all(re.fullmatch(NAME, name) and (CONF / group / f"{name}.yaml").is_file() for name in names)
+    return all(
+        re.fullmatch(NAME, name) and any((folder / group / f"{name}.yaml").is_file() for folder in folders())
+        for name in names
+    )
 
 
 def as_list(value: Any) -> list[Any]:
@@ -148,9 +153,3 @@ def typed_value(overrides: list[str], key: str) -> Any:
 def key_of(override: str) -> str:
     """Return the key of an override without +, ~ and package."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
-
-
-def quote(path: Path) -> str:
-    """Return a path as a quoted value of Hydra's grammar, where a backslash is an escape only before a quote."""
-    text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
-    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"

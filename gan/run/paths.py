@@ -1,5 +1,55 @@
-"""The folder of the configuration."""
+"""The folders of configurations: ours, and the user's own, which --config-dir names. No torch."""
 
+from __future__ import annotations
+
+import re
 from pathlib import Path
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from gan.common.errors import UserError
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# In an installed package gan/conf; in a checkout the folder beside gan/.
+CONF = next((folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") if folder.is_dir()), _PACKAGE / "conf")
+_own: list[Path] = []
+
+
+def use(folder: Path) -> None:
+    """Add the user's own folder of configurations. It is trusted, because it was typed on this command line.
+
+    Raises:
+        UserError: the folder does not exist, or one of its files has the name of one of ours, which Hydra would use.
+    """
+    if not folder.is_dir():
+        raise UserError(f"--config-dir {folder}: no such folder")
+    ours = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+    if same := [path for path in ours if (folder / path).is_file()]:
+        raise UserError(f"--config-dir {folder}: {same[0].as_posix()} has the name of a file of retro-gan; rename it")
+    _own[:] = [folder.resolve()]
+
+
+def own() -> list[Path]:
+    """Return the user's own folder of configurations; an empty list without --config-dir."""
+    return list(_own)
+
+
+def folders() -> list[Path]:
+    """Return the folders of configurations, ours first."""
+    return [CONF, *_own]
+
+
+def groups() -> list[str]:
+    """Return the names of all groups."""
+    return sorted({path.parent.name for folder in folders() for path in folder.glob("*/*.yaml")})
+
+
+def group_files(group: str) -> list[Path]:
+    """Return the files of a group, by name."""
+    return sorted(
+        (path for folder in folders() for path in (folder / group).glob("*.yaml")), key=lambda path: path.stem
+    )
+
+
+def quote(path: Path | str) -> str:
+    """Return a path as a quoted value of Hydra's grammar, where a backslash is an escape only before a quote."""
+    text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
+    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"

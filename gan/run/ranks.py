@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -14,6 +15,7 @@ from lightning import Trainer
 
 from gan.common.errors import UserError
 from gan.common.output import print_error
+from gan.common.program import train_command
 
 PERIOD = 1.0  # seconds between two checks of the child processes
 GRACE = 5.0  # seconds to wait for the main thread to detect a lost process itself
@@ -28,7 +30,7 @@ def is_rank_lost(error: Exception) -> bool:
 def rank_lost(run: Path) -> UserError:
     """Return the error of a run that has lost a rank."""
     return UserError(
-        f"another process of this run has died or does not answer; continue with: python train.py resume={run}"
+        f"another process of this run has died or does not answer; continue with: {train_command()} resume={run}"
     )
 
 
@@ -73,21 +75,22 @@ class SignalWatchdog:
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
         self.handled = 0  # number of signals handled; the handler increments it
-        self.reading, self.writing = os.pipe()
-        os.set_blocking(self.writing, False)
-        self.before = signal.set_wakeup_fd(self.writing, warn_on_full_buffer=False)
+        self.reading, self.writing = socket.socketpair()  # Windows cannot make a pipe non-blocking
+        self.writing.setblocking(False)
+        self.before = signal.set_wakeup_fd(self.writing.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self.listen, daemon=True).start()
 
     def listen(self) -> None:
         arrived = 0
-        while number := os.read(self.reading, 1):
-            if number[0] not in (signal.SIGINT, signal.SIGTERM):
-                continue
-            arrived += 1
-            time.sleep(UNANSWERED)
-            if self.handled < arrived:
-                end_processes(self.trainer, 128 + number[0])
+        with self.reading:
+            while number := self.reading.recv(1):
+                if number[0] not in (signal.SIGINT, signal.SIGTERM):
+                    continue
+                arrived += 1
+                time.sleep(UNANSWERED)
+                if self.handled < arrived:
+                    end_processes(self.trainer, 128 + number[0])
 
     def close(self) -> None:
         signal.set_wakeup_fd(self.before)
-        os.close(self.writing)  # ends the thread
+        self.writing.close()  # ends the thread

@@ -18,10 +18,11 @@ from gan.run import checkpoints, run_folder
 from gan.run.config import check_options, compose
 from gan.run.differences import check_same, is_same
 from gan.run.lock import acquire, decide_on_rank_0
-from gan.run.overrides import merge, quote, read_overrides, typed_value, value_of, with_new_length, without
+from gan.run.overrides import merge, read_overrides, typed_value, value_of, with_new_length, without
+from gan.run.paths import quote
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
-FORBIDDEN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
+FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 MULTIRUN = {"-m", "--multirun"}
 SWEEP = "sweep.yaml"
 # All files that the folder of a run contains before training.
@@ -37,7 +38,10 @@ def prepare(argv: list[str]) -> list[str]:
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
     if forbidden := [flag for flag in flags if flag.split("=")[0] in FORBIDDEN]:
-        raise UserError(f"{forbidden[0]}: not supported; add your configuration as conf/experiment/NAME.yaml")
+        raise UserError(
+            f"{forbidden[0]}: not supported; write your configuration to DIR/experiment/NAME.yaml and "
+            "add --config-dir DIR experiment=NAME"
+        )
     if INFORMATION & {flag.split("=")[0] for flag in flags}:
         return argv
     if MULTIRUN & set(flags):

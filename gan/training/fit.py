@@ -25,6 +25,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from gan.common.errors import Diverged, UserError
 from gan.common.output import print_line
 from gan.common.processes import is_child
+from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.run import checkpoints, ranks, run_folder
@@ -96,7 +97,9 @@ def fit(
         return math.inf
     except (Exception, SystemExit) as error:
         if interrupt.at_once:
-            print_line(f"stopped at once, without saving; continue with: python train.py resume={run}", all_ranks=True)
+            print_line(
+                f"stopped at once, without saving; continue with: {train_command()} resume={run}", all_ranks=True
+            )
             sys.exit(128 + interrupt.signal)
         if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
             sys.exit(130)
@@ -114,7 +117,7 @@ def fit(
     if storage.failure:
         raise UserError(storage.failure)
     if interrupt.signal:
-        print_line(f"stopped at {model.images_seen:,} images; continue with: python train.py resume={run}")
+        print_line(f"stopped at {model.images_seen:,} images; continue with: {train_command()} resume={run}")
         sys.exit(128 + interrupt.signal)
     return objective(run, cfg)
 

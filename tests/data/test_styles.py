@@ -63,7 +63,7 @@ def test_an_unknown_style_lists_the_known_ones() -> None:
 
 def test_without_pilgram_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pilgram", None)
-    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install -e '\.\[styles\]'"):
+    with pytest.raises(UserError, match=r"data\.style=1977 .*pip install 'retro-gan\[styles\]'"):
         make_style("1977")
 
 

@@ -12,7 +12,7 @@ from gan.common.files import write_json
 from gan.run import checkpoints, run_folder
 from gan.run.config import compose, to_plain
 from gan.run.differences import differences
-from gan.run.overrides import quote
+from gan.run.paths import quote
 from gan.run.resume import create_folder, prepare
 
 from .test_run_folder import save

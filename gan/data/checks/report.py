@@ -15,6 +15,7 @@ import imagehash
 import numpy as np
 from PIL import Image
 
+from gan.common import program
 from gan.data.checks.near_duplicates import find_groups
 from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError
@@ -250,7 +251,7 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
 
 def train_command(data: str, words: Sequence[str]) -> str:
     """Return a command line for training, quoted for the shell."""
-    return " ".join([f"python train.py data={data}", *map(shlex.quote, words)])
+    return " ".join([f"{program.train_command()} data={data}", *map(shlex.quote, words)])
 
 
 def quoted(path: str) -> str:

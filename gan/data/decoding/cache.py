@@ -31,6 +31,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
@@ -173,7 +174,8 @@ def _update(entry: Path, source: Any, decoder: Decoder) -> Index:
     _decode_items(PixelFile(path, rows, decoder), source, decoder, _stale_items(index, source), index.items, save)
     for old in (*entry.glob("pixels-*"), *entry.glob("index-*.json")):  # replaced files and interrupted writes
         if old != path:
-            old.unlink()
+            with suppress(PermissionError):  # Windows does not remove a file that another program has mapped
+                old.unlink()
     return updated
 
 

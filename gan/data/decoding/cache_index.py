@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gan.common.files import replace
 from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 
@@ -95,7 +96,7 @@ def write(entry: Path, index: Index) -> None:
         file.write(json.dumps(index._asdict()))  # json.dump is slower, because it encodes in Python
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, entry / "index.json")
+    replace(temporary, entry / "index.json")
 
 
 def touch(entry: Path) -> None:
@@ -119,7 +120,7 @@ def listing() -> list[Entry]:
     entries = []
     for path in (folder() / "images").glob("*"):
         index = read(path)
-        size = sum(file.stat().st_blocks * 512 for file in path.iterdir()) if path.is_dir() else 0
+        size = sum(map(_size, path.iterdir())) if path.is_dir() else 0
         used = (path / "index.json").stat().st_mtime if index else path.stat().st_mtime
         entries.append(Entry(path, index.about if index else {}, len(index.items) if index else 0, size, used))
     return sorted(entries, key=lambda entry: -entry.used)
@@ -127,7 +128,13 @@ def listing() -> list[Entry]:
 
 def features_size() -> int:
     """Return the size of the cached features of real images, in bytes."""
-    return sum(file.stat().st_blocks * 512 for file in (folder() / "features").glob("*"))
+    return sum(map(_size, (folder() / "features").glob("*")))
+
+
+def _size(file: Path) -> int:
+    """Return the bytes that a file takes on disk; its length on Windows, which does not tell them."""
+    status = file.stat()
+    return 512 * status.st_blocks if hasattr(status, "st_blocks") else status.st_size
 
 
 def clear() -> None:

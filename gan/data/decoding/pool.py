@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from multiprocessing import forkserver, resource_tracker
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -167,8 +166,10 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
     # not "fork", which would copy locks held by the threads of torch and the progress bar
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    context.set_forkserver_preload(PRELOADED)
     if method == "forkserver":
+        from multiprocessing import forkserver, resource_tracker  # not on Windows
+
+        context.set_forkserver_preload(PRELOADED)
         resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
         with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
             forkserver.ensure_running()
@@ -214,7 +215,7 @@ def _limit_memory(max_bytes: int) -> None:
 def _keep_memory() -> None:
     """Keep freed memory in the process. This saves 4 to 10 % of the CPU time of photographs at 256 pixels."""
     Image.core.set_blocks_max(4)  # of 16 MB
-    with suppress(OSError, AttributeError):  # no glibc
+    with suppress(OSError, AttributeError, TypeError):  # no glibc; on Windows CDLL needs a name
         mallopt = ctypes.CDLL(None).mallopt
         for threshold in (-1, -3):  # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h
             mallopt(threshold, 1 << 26)

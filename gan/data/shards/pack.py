@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from gan.common.errors import UserError
+from gan.common.program import install
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.sources.files import ImageFiles
@@ -37,7 +38,7 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
     try:
         import litdata
     except ImportError as error:
-        raise UserError("packing needs the litdata library: pip install -e '.[stream]'") from error
+        raise UserError(f"packing needs the litdata library: {install('stream')}") from error
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"--out {out}: exists and is not empty; use another folder")
     source = ImageFiles(roots)

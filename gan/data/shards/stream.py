@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, to_line
+from gan.common.program import install
 from gan.common.size import pair
 from gan.data.module import dataloader, position
 from gan.data.random_crop_flip import RandomCropFlip
@@ -175,7 +176,7 @@ class StreamingDataModule(LightningDataModule):
         try:
             from litdata import StreamingDataset
         except ImportError as error:
-            raise UserError("data=stream needs the litdata library: pip install -e '.[stream]'") from error
+            raise UserError(f"data=stream needs the litdata library: {install('stream')}") from error
         if self.folder and not os.path.lexists(self.folder / "index.json"):
             raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack")
         try:

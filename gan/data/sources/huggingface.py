@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from gan.common.errors import UserError, reason
+from gan.common.program import install
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import header
@@ -37,7 +38,7 @@ class HuggingFaceDataset:
         try:
             import datasets
         except ImportError as error:
-            raise UserError("data=huggingface needs the datasets library: pip install -e '.[hub]'") from error
+            raise UserError(f"data=huggingface needs the datasets library: {install('hub')}") from error
         try:
             table = datasets.load_dataset(name, config, split=split)
         except Exception as error:  # datasets, files and networks raise different errors

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError, to_line
+from gan.common.files import replace
 from gan.data.decoding import cache_index
 from gan.data.decoding.decode import DecodedImage, Decoder
 
@@ -111,6 +112,6 @@ def _save(dataset: Any, path: Path) -> None:
             labels=np.asarray(dataset.targets, np.int64),
             classes=np.array(dataset.classes),
         )
-        os.replace(temporary, path)
+        replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

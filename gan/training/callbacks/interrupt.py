@@ -20,6 +20,7 @@ from gan.data.shards import stream
 from gan.run import ranks
 from gan.training.module import GAN
 
+ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
 PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
 
 
@@ -50,8 +51,8 @@ class Interrupt(Callback):
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGINT):
                 self.previous[number] = signal.signal(number, self.on_signal)
-            if hasattr(signal, "SIGALRM"):
-                self.previous[signal.SIGALRM] = signal.signal(signal.SIGALRM, self.on_alarm)
+            if ALARM is not None:
+                self.previous[ALARM] = signal.signal(ALARM, self.on_alarm)
             if trainer.world_size > 1:
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
@@ -63,7 +64,7 @@ class Interrupt(Callback):
             self.at_once = True
             raise KeyboardInterrupt
         self.signal = number
-        if signal.SIGALRM in self.previous:
+        if ALARM in self.previous:
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
     def on_alarm(self, number: int, frame: FrameType | None) -> None:
@@ -96,7 +97,7 @@ class Interrupt(Callback):
         if self.watchdog:
             self.watchdog.close()
             self.watchdog = None
-        if signal.SIGALRM in self.previous:
+        if ALARM in self.previous:
             signal.setitimer(signal.ITIMER_REAL, 0)
             for worker in workers():  # a stopped worker cannot end by itself
                 os.kill(worker, signal.SIGCONT)

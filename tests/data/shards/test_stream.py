@@ -136,7 +136,7 @@ def test_errors(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError, match="is not JSON"):
         StreamingDataModule(str(tmp_path)).setup("fit")
     monkeypatch.setitem(__import__("sys").modules, "litdata", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[stream\]'"):
+    with pytest.raises(UserError, match=r"pip install 'retro-gan\[stream\]'"):
         StreamingDataModule(str(shards)).setup("fit")
 
 

@@ -56,7 +56,7 @@ def test_what_is_not_there(folder: Path) -> None:
 
 def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
-    with pytest.raises(UserError, match=r"pip install -e '\.\[hub\]'"):
+    with pytest.raises(UserError, match=r"pip install 'retro-gan\[hub\]'"):
         HuggingFaceDataset("user/name")
 
 

@@ -1,0 +1,128 @@
+"""Train a GAN. `gan train` and train.py are this module. No torch and no Hydra at import: workers import it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from gan.common import code, program, signals
+from gan.common.errors import UserError
+from gan.common.output import escape_unprintable
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+CHILD = "gan.__main__"  # the module that Lightning runs for each further device of `gan train`
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of a part of the command line. Its errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(message)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add all options, for the completion in a shell: `main` parses only ours."""
+    from gan.run import paths
+
+    files = [f"{group}={file.stem}" for group in paths.groups() for file in paths.group_files(group)]
+    parser.add_argument("overrides", nargs="*", metavar="NAME=VALUE", choices=files, help="options of the training")
+    parser.add_argument("-m", "--multirun", action="store_true", help="train one run for each combination of values")
+    add_own(parser)
+
+
+def add_own(parser: argparse.ArgumentParser) -> None:
+    """Add the options that are ours. Hydra reads the others."""
+    parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with your own networks, "
+                        "losses and other parts, which a configuration may name")  # fmt: skip
+    parser.add_argument("--config-dir", "-cd", action="append", default=[], metavar="DIR", help="folder with your own "
+                        "configurations: experiment=NAME reads DIR/experiment/NAME.yaml")  # fmt: skip
+
+
+def main(words: Sequence[str], command: str = program.COMMAND) -> None:
+    """Train as a command line says, and exit with code 2 after an error that users can fix, 130 or 143 after a signal.
+
+    Args:
+        words: overrides, and flags of Hydra and of `add_own`.
+        command: the command that the user typed before them.
+    """
+    from gan.run.launch import errors_in_one_line, launch
+
+    escape_unprintable()
+    with signals.as_keyboard_interrupt(), errors_in_one_line():
+        import hydra
+
+        from gan.run.paths import CONF
+
+        rest = take_flags(words, command)
+        decorated = hydra.main(version_base="1.3", config_path=str(CONF), config_name="train")(train)
+        with started_with(CHILD) if command == program.COMMAND else nullcontext():
+            launch(decorated, rest)
+
+
+def take_flags(words: Sequence[str], command: str) -> list[str]:
+    """Use the folders of --code and --config-dir, and return the other words.
+
+    Raises:
+        UserError: a folder does not exist or may not be used.
+    """
+    from gan.run import paths
+
+    parser = Parser(add_help=False, allow_abbrev=False)
+    add_own(parser)
+    flags, rest = parser.parse_known_args(words)
+    for folder in flags.code:
+        code.add(folder)
+    if len(flags.config_dir) > 1:
+        raise UserError(f"--config-dir {flags.config_dir[-1]}: give --config-dir once")
+    for folder in flags.config_dir:
+        paths.use(Path(folder))
+    typed = [*(f"--code={folder}" for folder in flags.code), *(f"--config-dir={each}" for each in flags.config_dir)]
+    program.started_as(command, *typed)
+    return rest
+
+
+@contextmanager
+def started_with(module: str) -> Iterator[None]:
+    """Let Lightning start further processes with `python -m MODULE`.
+
+    By itself, Lightning runs the first word of the command line as a Python file. On Windows, `gan` is not one.
+    With `-m`, Python would import from the current folder first, where a file may have the name of any module.
+    """
+    main_module = sys.modules["__main__"]
+    if main_module.__spec__ is not None:  # `python -m gan`
+        yield
+        return
+    main_module.__spec__ = importlib.util.find_spec(module)
+    if "" not in sys.path:
+        os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        main_module.__spec__ = None
+        os.environ.pop("PYTHONSAFEPATH", None)
+
+
+def train(cfg: DictConfig) -> float:
+    """Train a model, and return the objective of a sweep. This is Hydra's job."""
+    from gan.run.launch import errors_in_one_line
+
+    with errors_in_one_line():
+        import torch  # imported late, so that errors in options are printed quickly
+        from hydra.utils import instantiate
+
+        from gan.common.clock import seed_of
+        from gan.run.job import start_run
+        from gan.run.resolvers import describe_rules
+        from gan.training.fit import fit
+
+        run, notes = start_run(cfg), describe_rules(cfg)  # before instantiate resolves the rules
+        torch.manual_seed(seed_of(cfg.seed, "weights"))
+        return fit(cfg, instantiate(cfg.model), instantiate(cfg.data), instantiate(cfg.trainer), run, notes)

@@ -1,0 +1,88 @@
+"""The user's own code: folders given with --code on this command line, which are therefore trusted.
+
+Configurations and checkpoints may name classes of modules in these folders. Other modules stay refused: a file that
+may come from an untrusted source must not select what is imported.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import sys
+import sysconfig
+from importlib.machinery import ModuleSpec, PathFinder
+from typing import Any
+
+from gan.common.errors import UserError
+
+_folders: list[str] = []
+
+
+def add(folder: str | os.PathLike[str]) -> None:
+    """Add a folder to the end of the import path, and accept classes of the modules in it.
+
+    It is added at the end, so that a file named like a module of Python or of a library does not replace it.
+
+    Raises:
+        UserError: the folder does not exist, or contains installed packages.
+    """
+    path = os.path.realpath(os.path.expanduser(folder))
+    if not os.path.isdir(path):
+        raise UserError(f"--code {folder}: no such folder")
+    if path in {os.path.realpath(found) for found in sysconfig.get_paths().values()}:
+        raise UserError(f"--code {folder}: contains installed packages; give a folder that contains only your code")
+    if path not in _folders:
+        _folders.append(path)
+    if path not in sys.path:
+        sys.path.append(path)
+
+
+def is_own(module: str) -> bool:
+    """Return whether a module is, or is in a package, directly in one of the folders, and an import finds it there."""
+    top = module.partition(".")[0]
+    if not _folders or not top.isidentifier():
+        return False
+    try:
+        found = importlib.util.find_spec(top)
+    except ValueError:  # "__main__"
+        return False
+    return found is not None and any(_same(found, PathFinder.find_spec(top, [folder])) for folder in _folders)
+
+
+def _same(found: ModuleSpec, own: ModuleSpec | None) -> bool:
+    return own is not None and _places(found) == _places(own)
+
+
+def _places(spec: ModuleSpec) -> set[str]:
+    """Return the file of a module, or the folders of a package."""
+    return {os.path.realpath(place) for place in spec.submodule_search_locations or [spec.origin or ""]}
+
+
+def own_class(target: str) -> Any:
+    """Return the class with a dotted name, if it is defined in the user's own code; None for other names.
+
+    Raises:
+        UserError: its module cannot be imported.
+    """
+    module, _, name = target.rpartition(".")
+    if not all(part.isidentifier() for part in target.split(".")) or not is_own(module):
+        return None
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except Exception as error:  # the user's code may raise anything
+        raise UserError(f"--code: {module} cannot be imported ({type(error).__name__}: {error})") from error
+    return found if isinstance(found, type) and is_own(found.__module__) else None
+
+
+def advice(target: str) -> str:
+    """Return how to make a class known that is not part of gan, as the end of an error message."""
+    top = target.partition(".")[0]
+    if not _folders:
+        return f"if {top} is your own code, add --code DIR, the folder that contains it"
+    return f"{described()} has no module {top}, or another module of that name is imported first"
+
+
+def described() -> str:
+    """Return the options --code of this command line, for messages."""
+    return " ".join(f"--code {folder}" for folder in _folders)

@@ -1,0 +1,125 @@
+"""The wheel, installed into an empty folder: it has the configurations and trains. The editable install as well."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gan.run.paths import CONF
+from tests.conftest import ROOT, TINY, environment
+
+pytest.importorskip("hatchling")
+pytestmark = pytest.mark.slow
+
+BUILD = "import sys; from hatchling.build import {hook}; print({hook}(sys.argv[1]))"
+DEVELOPED = shutil.ignore_patterns(".*", "__pycache__", "runs", "site", "dist", "build")
+
+
+def build(hook: str, source: Path, out: Path) -> Path:
+    """Build as `pip` and `python -m build` do, with the hook of a build backend, and return the file."""
+    words = [sys.executable, "-c", BUILD.format(hook=hook), str(out)]
+    built = subprocess.run(words, cwd=source, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    return out / built.stdout.split()[-1]
+
+
+def pip(*words: str) -> None:
+    words = (sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet", *words)
+    subprocess.run(words, check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution of the checkout, unpacked."""
+    folder = tmp_path_factory.mktemp("sdist")
+    source = shutil.copytree(ROOT, folder / "checkout", ignore=DEVELOPED)
+    with tarfile.open(build("build_sdist", source, folder)) as archive:
+        archive.extractall(folder / "unpacked", filter="data")
+    (unpacked,) = (folder / "unpacked").iterdir()
+    return unpacked
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel, built from the source distribution."""
+    return build("build_wheel", sdist, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def site(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which the wheel is installed, without its dependencies, which the tests share."""
+    folder = tmp_path_factory.mktemp("site")
+    pip("--target", str(folder), str(wheel))
+    return folder
+
+
+def gan(site: Path, folder: Path, *words: str) -> str:
+    """Run the installed `gan` in a folder, and return its output."""
+    script = site / "bin" / "gan"
+    begin = [sys.executable, str(script)] if script.exists() else [sys.executable, "-m", "gan"]
+    run = subprocess.run(
+        [*begin, *words], cwd=folder, env=environment() | {"PYTHONPATH": str(site)}, capture_output=True, text=True
+    )
+    assert run.returncode == 0, f"exit {run.returncode}\n{run.stdout}\n{run.stderr}"
+    return run.stdout
+
+
+def test_the_wheel_has_every_configuration_and_nothing_beside_gan(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {f"gan/conf/{path.relative_to(CONF).as_posix()}" for path in CONF.rglob("*.yaml")} <= names
+    assert {"gan/py.typed", "gan/__main__.py"} <= names
+    assert {name.split("/")[0].partition("-")[0] for name in names} == {"gan", "retro_gan"}
+    assert len([name for name in names if name.endswith(".py")]) == len(list((ROOT / "gan").rglob("*.py")))
+
+
+def test_the_source_distribution_has_what_the_tests_need(sdist: Path) -> None:
+    names = {path.name for path in sdist.iterdir()}
+    assert {"gan", "conf", "tests", "docs", "notebooks", "train.py", "pyproject.toml", "README.md", "LICENSE"} <= names
+
+
+def test_it_trains_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "an empty folder"
+    empty.mkdir()
+    assert gan(site, empty, "--version").startswith("retro-gan 0.")
+    page = gan(site, empty, "train", "--help")
+    assert page.startswith("usage: gan train") and "model=r3gan" in page and "length of the run in images" in page
+    said = gan(site, empty, "train", *TINY, "images=8")
+    (run,) = (empty / "runs").iterdir()
+    assert (run / "checkpoints" / "images-000000008.ckpt").is_file() and str(run) in said
+    gan(site, empty, "generate", f"runs/{run.name}", "--seeds", "0-3", "--out", "images", "--grid")
+    assert len(list((empty / "images").glob("*.png"))) == 5
+    gan(site, empty, "train", f"resume=runs/{run.name}", "images=16")
+    assert (run / "checkpoints" / "images-000000016.ckpt").is_file()
+    assert sorted(path.name for path in empty.iterdir()) == ["images", "runs"]
+
+
+def test_sweeps_two_devices_and_experiments(site: Path, tmp_path: Path) -> None:
+    gan(site, tmp_path, "train", "-m", *TINY, "images=8", "seed=0,1", "trainer.devices=2", "hydra.sweep.dir=s")
+    assert all((tmp_path / "s" / job / "checkpoints" / "images-000000008.ckpt").is_file() for job in "01")
+    shutil.copytree(tmp_path / "s" / "0" / "samples", tmp_path / "pictures")
+    few = [word for word in TINY if not word.startswith(("data.num_images", "data.size"))]
+    gan(site, tmp_path, "train", "experiment=quick", "data.root=pictures", *few, "images=8", "hydra.run.dir=q")
+    assert (tmp_path / "q" / "checkpoints" / "images-000000008.ckpt").is_file()
+
+
+def test_an_editable_install_uses_the_checkout(tmp_path: Path) -> None:
+    """Changes of conf/ take effect. pip copies conf/ into the environment as well, where nothing reads it."""
+    source = shutil.copytree(ROOT, tmp_path / "checkout", ignore=DEVELOPED)
+    wheel = build("build_editable", source, tmp_path)
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=os.name != "nt")
+    (site,) = (tmp_path / "venv").rglob("site-packages")
+    pip("--target", str(site), str(wheel))
+    (site / "dependencies.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
+    (python,) = [path for path in (tmp_path / "venv").glob("*/python*") if path.stem == "python"]
+    code = "from gan.run import paths; from gan.run.help import help_page; print(paths.CONF); help_page()"
+    variables = {name: value for name, value in environment().items() if name != "PYTHONPATH"}
+    run = subprocess.run([python, "-c", code], cwd=tmp_path, env=variables, capture_output=True, text=True)
+    assert run.stdout.strip() == str(source / "conf"), run.stderr
