@@ -82,8 +82,7 @@ def take_flags(words: Sequence[str], command: str) -> list[str]:
         code.add(folder)
     if len(flags.config_dir) > 1:
         raise UserError(f"--config-dir {flags.config_dir[-1]}: give --config-dir once")
-    for folder in flags.config_dir:
-        paths.use(Path(folder))
+    paths.use(*map(Path, flags.config_dir))
     typed = [*(f"--code={folder}" for folder in flags.code), *(f"--config-dir={each}" for each in flags.config_dir)]
     program.started_as(command, *typed)
     return rest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import suppress
 
@@ -19,6 +20,14 @@ def print_line(text: str, all_ranks: bool = False) -> None:
     """Print a line to stdout at once, on rank 0 only by default."""
     if all_ranks or global_rank() == 0:
         print(text, flush=True)
+
+
+def print_page(text: str) -> None:
+    """Print text to stdout, and ignore that the reader has exited, as in `gan train --help | head`."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at its end
 
 
 def print_error(text: str) -> None:

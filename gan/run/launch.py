@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gan.common.code import advice
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
-from gan.common.output import print_error
+from gan.common.output import print_error, print_page
 from gan.common.processes import is_child
 from gan.common.program import install
 from gan.run import paths
@@ -32,16 +32,18 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
     if "--help" in words or "-h" in words:
         from gan.run.help import help_page
 
-        print(help_page())
+        print_page(help_page())
         return
     if not is_child():
         from gan.run.resume import prepare
 
         words = prepare(words)
+    before = sys.argv[1:]
     sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
     try:
         main()
     finally:
+        sys.argv[1:] = before
         release()
 
 

@@ -13,22 +13,25 @@ CONF = next((folder for folder in (_PACKAGE / "conf", _PACKAGE.parent / "conf") 
 _own: list[Path] = []
 
 
-def use(folder: Path) -> None:
-    """Add the user's own folder of configurations. It is trusted, because it was typed on this command line.
+def use(*added: Path) -> None:
+    """Set the user's own folders of configurations. They are trusted, because they were typed on this command line.
 
     Raises:
-        UserError: the folder does not exist, or one of its files has the name of one of ours, which Hydra would use.
+        UserError: a folder does not exist, or one of its files has the name of one of ours, which Hydra would use.
     """
-    if not folder.is_dir():
-        raise UserError(f"--config-dir {folder}: no such folder")
-    ours = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
-    if same := [path for path in ours if (folder / path).is_file()]:
-        raise UserError(f"--config-dir {folder}: {same[0].as_posix()} has the name of a file of retro-gan; rename it")
-    _own[:] = [folder.resolve()]
+    for folder in added:
+        if not folder.is_dir():
+            raise UserError(f"--config-dir {folder}: no such folder")
+        ours = sorted(path.relative_to(CONF) for path in CONF.rglob("*.yaml"))
+        if same := [path for path in ours if (folder / path).is_file()]:
+            raise UserError(
+                f"--config-dir {folder}: {same[0].as_posix()} has the name of a file of retro-gan; rename it"
+            )
+    _own[:] = [folder.resolve() for folder in added]
 
 
 def own() -> list[Path]:
-    """Return the user's own folder of configurations; an empty list without --config-dir."""
+    """Return the user's own folders of configurations: one, or none without --config-dir."""
     return list(_own)
 
 

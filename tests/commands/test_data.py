@@ -110,7 +110,7 @@ def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
     assert "'class 0/empty.png': the file is empty" in said
     assert "1 groups of identical images" in said
     assert "1 smaller than 24x24" in said
-    assert said.rstrip().splitlines()[-1].startswith("python train.py data=folder")
+    assert said.rstrip().splitlines()[-1].startswith("gan train data=folder")
 
 
 def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:

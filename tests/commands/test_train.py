@@ -168,6 +168,13 @@ def test_other_config_options_are_answered(train: Train) -> None:
     assert "add --config-dir DIR experiment=NAME" in error and error.count("\n") == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="head")
+def test_help_may_be_cut() -> None:
+    pipe = f"{sys.executable} train.py --help | head -n 1"
+    run = subprocess.run(["bash", "-o", "pipefail", "-c", pipe], cwd=ROOT, capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (0, "") and run.stdout.startswith("usage: python train.py")
+
+
 def test_import_needs_neither_torch_nor_hydra() -> None:
     """Processes that decode images import this module."""
     words = "import sys, gan.commands.train; print([m for m in ('torch', 'hydra', 'omegaconf') if m in sys.modules])"
