@@ -145,12 +145,21 @@ def typed_value(overrides: list[str], key: str) -> Any:
     return OverridesParser.create().parse_override(words[-1]).value() if words else None
 
 
+def parsed_value(override: str) -> Any:
+    """Return the value of an override as Hydra parses it, "" for null, and None if Hydra cannot parse it."""
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+    except (HydraException, RecursionError):
+        return None
+    return "" if value is None else value
+
+
 def key_of(override: str) -> str:
     """Return the key of an override without +, ~ and package."""
     return override.partition("=")[0].lstrip("+~").partition("@")[0]
 
 
-def quote(path: Path) -> str:
+def quote(path: Path | str) -> str:
     """Return a path as a quoted value of Hydra's grammar, where a backslash is an escape only before a quote."""
     text = re.sub(r"(\\*)'", r"\1\1\\'", str(path))
     return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"
