@@ -15,8 +15,11 @@ from contextlib import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
+
+
+before_end: Callable[[], object] = int  # called before Ctrl-C ends the process during an import
 
 
 def end_silently() -> None:
@@ -49,6 +52,7 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
     KeyboardInterrupt, because it must end the children.
     """
     if importing(frame) and not has_children():
+        before_end()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
     raise KeyboardInterrupt

@@ -17,9 +17,12 @@ from gan.common.errors import UserError, describe_os_error, did_you_mean, to_lin
 from gan.common.output import print_error
 from gan.common.processes import is_child
 from gan.run.config import options
+from gan.run.foreign_words import describe_foreign
 from gan.run.lock import release
+from gan.run.overrides import value_of
 from gan.run.paths import CONF
 from gan.run.renamed import describe_renamed
+from gan.run.untrained import removed_unless_trained
 
 
 def launch(main: Callable[[], Any]) -> None:
@@ -33,14 +36,15 @@ def launch(main: Callable[[], Any]) -> None:
 
             print(help_page())
             return
-        if not is_child():
-            from gan.run.resume import prepare
+        with removed_unless_trained():
+            if not is_child():
+                from gan.run.resume import prepare
 
-            sys.argv[1:] = prepare(sys.argv[1:])
-        try:
-            main()
-        finally:
-            release()
+                sys.argv[1:] = prepare(sys.argv[1:])
+            try:
+                main()
+            finally:
+                release()
 
 
 @contextmanager
@@ -129,6 +133,8 @@ def unknown_option(message: str) -> str | None:
     if not found:
         return None
     key = found.group(1).split("=")[0].lstrip("+~")
+    if (foreign := describe_foreign(key, value_of(sys.argv[1:], key))) and not describe_renamed(key):
+        return foreign
     if group:
         return f"{key}: no such group; {did_you_mean(key, [path.name for path in CONF.iterdir() if path.is_dir()])}"
     if describe_renamed(key):
@@ -152,8 +158,7 @@ def missing_value(message: str) -> str | None:
     found = re.search(r"Missing mandatory value: (\S+)", message)
     if not found:
         return None
-    value = "FOLDER" if found[1] in ("data.root", "data.a", "data.b") else "VALUE"
-    return f"{found[1]} is missing; add {found[1]}={value}"
+    return f"{found[1]} is missing; add {found[1]}=VALUE"
 
 
 def chosen_options() -> list[str]:

@@ -7,11 +7,11 @@ meaning in Hydra's grammar (lists, sweeps, interpolations), and an existing path
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from gan.common.errors import UserError
+from gan.common.home import with_home, without_home
 from gan.run.overrides import READ_PATHS, key_of, parsed_value, quote
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
@@ -126,45 +126,20 @@ def missing(text: str, key: str) -> str:
 
 def expand(text: str) -> Path:
     """Return a path with `~` expanded, as a shell does."""
-    return Path(os.path.expanduser(text))
+    return Path(with_home(text))
 
 
 def is_quoted(text: str) -> bool:
     return len(text) > 1 and text[0] == text[-1] and text[0] in "'\""
 
 
-# ---- stored paths do not tell the name of the user: the home folder is written as ~
-
-
-def without_home(value: Any) -> Any:
-    """Return a value of a configuration, in which paths below the home folder begin with ~."""
-    return map_strings(value, shorten)
-
-
-def shorten(path: str) -> str:
-    """Return a path with the home folder written as ~."""
-    home = os.path.expanduser("~").rstrip(os.sep)
-    if home and (path == home or path.startswith(home + os.sep)):
-        return "~" + path[len(home) :]
-    return path
-
-
-def map_strings(value: Any, change: Callable[[str], str]) -> Any:
-    """Return nested containers with a function applied to every string in them."""
-    if isinstance(value, dict):
-        return {key: map_strings(each, change) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [map_strings(each, change) for each in value]
-    return change(value) if isinstance(value, str) else value
-
-
 def stored(word: str) -> str:
-    """Return an override as it is written to a run folder."""
+    """Return an override as it is written to a run folder: the home folder is ~."""
     if key_of(word) not in READ_PATHS:
         return word
     value = parsed_value(word)
     if isinstance(value, str):
-        return f"{word.partition('=')[0]}={quote(shorten(value))}"
+        return f"{word.partition('=')[0]}={quote(without_home(value))}"
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return f"{word.partition('=')[0]}=[{','.join(quote(shorten(each)) for each in value)}]"
+        return f"{word.partition('=')[0]}=[{','.join(quote(without_home(each)) for each in value)}]"
     return word

@@ -17,7 +17,7 @@ from torch.utils.data import dataloader
 from gan.common.clock import crosses_doubling
 from gan.data import module
 from gan.data.shards import stream
-from gan.run import ranks
+from gan.run import ranks, untrained
 from gan.training.module import GAN
 
 PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
@@ -78,6 +78,7 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        untrained.trained()
         if self.group is not None:
             flag = torch.tensor(self.signal)
             dist.all_reduce(flag, dist.ReduceOp.MAX, self.group)
