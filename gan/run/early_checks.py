@@ -45,7 +45,7 @@ SAME: tuple[str, ...] = (
     "model.discriminator._target_",
     "model.generator.latent_dim",
 )
-SAME += ("model.generator.width", "model.discriminator.width", "data.channels")
+SAME += ("model.generator.latent_dim", "model.generator.width", "model.discriminator.width", "data.channels")
 
 
 def check(values: Mapping[str, Any], resumed: bool = False) -> None:
@@ -105,6 +105,9 @@ def check_missing(values: Mapping[str, Any]) -> None:
     if missing:
         what = "FOLDER, a folder or zip archive" if missing[0] in ("data.root", "data.a", "data.b") else "VALUE"
         raise UserError(f"{missing[0]} is missing; add {missing[0]}={what}")
+    a, b, root = (values.get(name) is not None for name in ("data.a", "data.b", "data.root"))
+    if values.get("data._target_") == PAIRED and (a != b or a == root):
+        raise UserError("data=paired: give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER of side-by-side images")
 
 
 def check_decoding(values: Mapping[str, Any]) -> None:
