@@ -15,6 +15,7 @@ from gan.common.home import with_home, without_home
 from gan.run.overrides import READ_PATHS, key_of, parsed_value, quote
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
+LISTS = ("data.root", "data.a", "data.b")  # one path or a list of them
 OPTIONS = (*READ_PATHS, *FOLDERS, "resume")
 WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
 MAX_COMMAS = 16  # that a path may contain if it is an element of a list
@@ -44,6 +45,8 @@ def convert(word: str, sweep: bool) -> str:
         return word
     parts = list(split(text, key))
     if len(parts) > 1 and not sweep and not is_list(text, key, sweep):
+        if key not in LISTS:
+            return f"{name}={quote(expand(text))}"  # one path, which does not exist
         raise UserError(
             f"{word}: no such path; for several folders write {key}=[{','.join(parts)}], for one run each add -m"
         )
