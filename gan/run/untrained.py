@@ -9,9 +9,10 @@ from pathlib import Path
 
 from gan.common import signals
 from gan.run import checkpoints, run_folder
-from gan.run.lock import release
+from gan.run.lock import is_lost, release
 
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
+HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
 _new: list[Path] = []  # folders that this process has created or found empty, and has not trained into
 _found: set[Path] = set()  # those that it has found; they become empty again
 
@@ -58,13 +59,16 @@ def removed_unless_trained() -> Iterator[None]:
 
 def remove() -> None:
     """Release the lock, and remove the remembered folders that hold no checkpoint and no other process trains into."""
+    taken_over = {folder for folder in _new if is_lost(folder)}
     release()
     for folder in reversed(_new):
-        in_use = (folder / run_folder.LOCK).exists() or checkpoints.list_checkpoints(folder)
+        locked = folder in taken_over or (folder / run_folder.LOCK).exists()
+        in_use = locked or checkpoints.list_checkpoints(folder)
         with suppress(OSError):
             if (folder / run_folder.CONFIG).exists() and not in_use:
                 empty(folder)
-            (folder / SWEEP).unlink(missing_ok=True)
+            for name in (SWEEP, HYDRAS_RECORD):
+                (folder / name).unlink(missing_ok=True)
             if folder not in _found:
                 folder.rmdir()  # fails if another command has written to it
     _new.clear()
