@@ -37,7 +37,7 @@ STREAM = "gan.data.shards.stream.StreamingDataModule"
 GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan2", "resnet", "r3gan", "fastgan")}
 FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
-DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels", "patches_per_image")
+DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels")
 # Options in which a run agrees with that of init_from.
 SAME: tuple[str, ...] = (
     "model._target_",
@@ -114,15 +114,19 @@ def check_decoding(values: Mapping[str, Any]) -> None:
     """Check the options of `Decoder`, and those of the split."""
     if values.get("data._target_") not in (FOLDER, UNPAIRED, PAIRED, STYLED):
         return
-    from gan.data.decoding.decode import Decoder
+    from gan.data.decoding.decode import FITS, Decoder
 
     size = pair(values.get("data.size", 64))
     given = {name: values[f"data.{name}"] for name in DECODER if f"data.{name}" in values}
-    if given.get("fit") == "random_crop":
-        given["fit"] = "crop"
-    if given.get("fit") != "patches":
-        given.pop("patches_per_image", None)
-    Decoder(size, **given)
+    fit = given.pop("fit", "crop")
+    if fit not in (*FITS, "random_crop"):
+        raise UserError(f"data.fit={fit} is not known: use one of {', '.join(FITS)}, random_crop")
+    at_least("data.patches_per_image", values.get("data.patches_per_image", 1), 1)
+    try:
+        Decoder(size, **given)
+    except UserError as error:
+        name = str(error).partition("=")[0]
+        raise UserError(f"data.{error}") if name in DECODER else error from error
     if "data.flip" in values:
         switch("data.flip", values["data.flip"])
     check_split(values)

@@ -175,7 +175,7 @@ def check_words(words: Sequence[str], known: Callable[[], Collection[str]]) -> N
         if word.startswith("-"):
             check_flag(word, words[index + 1] if index + 1 < len(words) else None, known)
         elif is_bare(word):
-            raise UserError(describe_bare(word, words, known()))
+            raise UserError(describe_bare(word, words, known))
         else:
             check_option(word, sweep)
 
@@ -185,14 +185,14 @@ def check_flag(word: str, following: str | None, known: Callable[[], Collection[
     flag, _, value = word.partition("=")
     if flag in FLAGS:
         return
-    options = known()
     value = value or (following if following and not following.startswith("-") and "=" not in following else "")
     name = flag.lstrip("-")
+    if found := answer(name, value):
+        raise UserError(f"{word}: no such option; {found}")
+    options = known()
     ours = name if name in options else name.replace("-", "_")
     if ours in options:
         raise UserError(f"{word}: options have no dashes; write {ours}={value or 'VALUE'}")
-    if found := answer(name, value):
-        raise UserError(f"{word}: no such option; {found}")
     raise UserError(f"{word}: no such option; options are written NAME=VALUE; {did_you_mean(name, options)}")
 
 
@@ -203,7 +203,7 @@ def is_bare(word: str) -> bool:
     return word == "=" or ("=" not in word and not word.startswith("~"))
 
 
-def describe_bare(word: str, words: Sequence[str], options: Collection[str]) -> str:
+def describe_bare(word: str, words: Sequence[str], known: Callable[[], Collection[str]]) -> str:
     """Return a line about an argument without `=`, such as a folder, a run or a value after a flag or a space."""
     path = Path(os.path.expanduser(word))
     if (path / "checkpoints").is_dir() or path.suffix == ".ckpt":
@@ -212,13 +212,14 @@ def describe_bare(word: str, words: Sequence[str], options: Collection[str]) -> 
         others = [each for each in words if each != word and os.path.exists(os.path.expanduser(each))]
         two = f", for a translator data.a={word} data.b={others[0]}" if others else ""
         return f"{word}: options are written NAME=VALUE; to train on it, write data.root={word}{two}"
-    if word in options or word == "=":
-        name = word if word in options else "NAME"
-        return f"{word}: write {name}=VALUE without spaces around ="
     if groups := [file.parent.name for file in CONF.glob(f"*/{glob.escape(word)}.yaml")]:
         return f"{word}: options are written NAME=VALUE; write {groups[0]}={word}"
     if found := answer(word):
         return f"{word}: no such option; {found}"
+    options = known()
+    if word in options or word == "=":
+        name = word if word in options else "NAME"
+        return f"{word}: write {name}=VALUE without spaces around ="
     if os.sep in word:
         return f"{word}: no such file or folder; options are written NAME=VALUE, for example data.root={word}"
     return f"{word}: options are written NAME=VALUE; {did_you_mean(word, options)}"

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
+from gan.common.home import without_home
 from gan.common.processes import global_rank, is_child
 from gan.common.revision import git_revision
 from gan.run import run_folder, untrained
@@ -64,7 +65,7 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": [sys.argv[0], *map(stored, sys.argv[1:])],
+        "command": [without_home(sys.argv[0]), *map(stored, sys.argv[1:])],
         "git": git_revision(),
         "python": platform.python_version(),
         "packages": {name: versions.get(name) for name in PACKAGES},

@@ -32,7 +32,7 @@ from gan.run.overrides import (
     without,
 )
 from gan.run.paths import CONF
-from gan.run.paths_as_typed import as_typed
+from gan.run.paths_as_typed import as_typed, stored
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
@@ -161,7 +161,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
         early_checks.check(literals(cfg))
     own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
     folder = Path(folder_of(compose(own), "sweep"))
-    overrides = sorted(without(typed, "hydra.sweep.dir"))
+    overrides = sorted(map(stored, without(typed, "hydra.sweep.dir")))
     if resume == "auto":
         found = [folder / untrained.SWEEP] if named else folder.parent.glob(f"*/{untrained.SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
@@ -183,6 +183,8 @@ def is_sweep_of(record: Path, overrides: list[str]) -> bool:
 
 def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
     """Return the overrides with the run folder and the checkpoint added."""
+    if '"' in str(run) and typed_value(overrides, "trainer.devices") not in (None, 1):
+        raise UserError(f"{run}: with several devices, the name of a run folder may not contain a double quote")
     kept = without(overrides, "hydra.run.dir", "resume")
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 

@@ -128,6 +128,7 @@ def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
 
 
+@pytest.mark.slow
 def test_all_recipes_pass() -> None:
     for typed in (["model=dcgan"], ["model=r3gan", "data.size=[96,64]"], ["data.size=16", "trainer.devices=-1"]):
         check(literals(compose(typed)))
@@ -152,6 +153,7 @@ def passes(function: Callable[[DictConfig], object], cfg: DictConfig) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_the_data_group_follows_from_the_paths(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,3 +193,7 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path / "empty")
     again = prepare(["resume=../runs/new"])
     assert to_plain(compose([word for word in again if not word.startswith("resume")]))["data"]["root"] == "~/pics"
+    same = prepare(
+        ["data.root=../pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=../runs/new", "resume=auto"]
+    )
+    assert "images-000000004.ckpt" in same[-1]
