@@ -178,6 +178,8 @@ def check_words(words: Sequence[str], known: Callable[[], Collection[str]]) -> N
             raise UserError(describe_bare(word, words, known))
         else:
             check_option(word, sweep)
+            if word.startswith("+") and not {"--config-dir", "-cd"} & set(words):
+                check_added(word, known)
 
 
 def check_flag(word: str, following: str | None, known: Callable[[], Collection[str]]) -> None:
@@ -238,6 +240,14 @@ def check_option(word: str, sweep: bool = False) -> None:
         raise UserError(f"{word}: write {key}=[]")
     if key in LISTS and not sweep and re.fullmatch(r"\w+(,\w+)+", value):
         raise UserError(f"{word}: is a list; write {key}=[{value}]")
+
+
+def check_added(word: str, known: Callable[[], Collection[str]]) -> None:
+    """Raise UserError if +KEY=VALUE adds an option that nothing reads."""
+    key = word.partition("=")[0].lstrip("+").partition("@")[0]
+    top = {name.partition(".")[0] for name in known()} | {"hydra"}
+    if key.partition(".")[0].partition("/")[0] not in top:
+        raise UserError(f"{word}: no such option; {did_you_mean(key, top)}")
 
 
 def is_default(option: str, value: str) -> bool:

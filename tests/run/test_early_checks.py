@@ -177,6 +177,7 @@ def test_the_data_group_follows_from_the_paths(
     assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"]) and not capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_folders(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
