@@ -36,7 +36,7 @@ def start_run(cfg: DictConfig) -> Path:
     run = Path(job.runtime.output_dir)
     if sweeping:
         if not is_child():
-            untrained.job_folder(run)
+            untrained.start_job(run)
         acquire(run)
     if cfg.resume == "auto":  # a job of a sweep, in its own folder
         checkpoint = checkpoint_to_resume(run, cfg)

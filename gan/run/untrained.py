@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from gan.run.lock import is_lost, release
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
 HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
 _new: list[Path] = []  # folders that this process has created or found empty, and has not trained into
+_jobs: list[Path] = []  # folders of jobs of a sweep, like _new
 _found: set[Path] = set()  # those that it has found; they become empty again
 
 
@@ -32,15 +33,21 @@ def make(folder: Path, exist_ok: bool = True) -> None:
         _found.add(folder)
 
 
-def job_folder(folder: Path) -> None:
-    """Remember the folder of a job, which Hydra has just created in the folder of a sweep, if it is empty."""
+def start_job(folder: Path) -> None:
+    """Remember the folder of a job, which Hydra has just created in the folder of a sweep, if it is empty.
+
+    Remove the folder of the previous job if that failed before its first training step.
+    """
+    release()  # the lock of the previous job
+    clear(_jobs)
     if not any(folder.iterdir()):
-        _new.append(folder.absolute())
+        _jobs.append(folder.absolute())
 
 
 def trained() -> None:
     """Keep all folders, because a training step has been completed."""
     _new.clear()
+    _jobs.clear()
 
 
 @contextmanager
@@ -53,17 +60,24 @@ def removed_unless_trained() -> Iterator[None]:
         remove()
         raise
     finally:
-        _new.clear()
+        clear(_jobs)  # Hydra may go on after a job has failed
+        trained()
         _found.clear()
 
 
 def remove() -> None:
-    """Release the lock, and remove the remembered folders that hold no checkpoint and no other process trains into."""
-    taken_over = {folder for folder in _new if is_lost(folder)}
+    """Release the lock, and remove the folders in which no training step has been completed."""
+    taken_over = [folder for folder in (*_new, *_jobs) if is_lost(folder)]
     release()
-    for folder in reversed(_new):
-        locked = folder in taken_over or (folder / run_folder.LOCK).exists()
-        in_use = locked or checkpoints.list_checkpoints(folder)
+    clear(_jobs, taken_over)
+    clear(_new, taken_over)
+
+
+def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
+    """Remove folders, from the last to the first, unless one has a checkpoint or another process trains into it."""
+    while folders:
+        folder = folders.pop()
+        in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or checkpoints.list_checkpoints(folder)
         with suppress(OSError):
             if (folder / run_folder.CONFIG).exists() and not in_use:
                 empty(folder)
@@ -71,7 +85,6 @@ def remove() -> None:
                 (folder / name).unlink(missing_ok=True)
             if folder not in _found:
                 folder.rmdir()  # fails if another command has written to it
-    _new.clear()
 
 
 def empty(run: Path) -> None:

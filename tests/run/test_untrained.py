@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gan.common.errors import UserError
-from gan.run import untrained
+from gan.run import lock, untrained
 from gan.run.resume import create_folder
 from tests.conftest import ROOT, TINY, Train, environment
 
@@ -59,6 +59,21 @@ def test_a_folder_is_kept_after_a_step_or_with_a_checkpoint(tmp_path: Path) -> N
     fail(Path("c"), True, ".lock")  # another process has taken it over
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
     assert (tmp_path / "a" / "config.yaml").exists() and (tmp_path / "c" / "config.yaml").exists()
+
+
+def test_jobs_that_fail_are_removed_and_others_stay(tmp_path: Path) -> None:
+    with untrained.removed_unless_trained():
+        sweep = create_folder(Path("sweep"), named=True)
+        for job, steps in (("0", False), ("1", True), ("2", False)):
+            folder = sweep / job
+            folder.mkdir()
+            untrained.start_job(folder)
+            lock.acquire(folder)
+            (folder / "config.yaml").write_text("text")
+            if steps:
+                untrained.trained()
+        lock.release()
+    assert [path.name for path in sweep.iterdir() if path.is_dir()] == ["1"]
 
 
 @pytest.mark.slow
