@@ -63,7 +63,11 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         check_size(values)
         check_devices(values)
         check_init_from(values)
-    check_paths(values)
+    try:
+        check_paths(values)
+    except UserError as error:
+        moved = " (if you have moved it, add its new path and resume_force=true)" if resumed else ""
+        raise UserError(f"{error}{moved}") from error
 
 
 def check_numbers(values: Mapping[str, Any]) -> None:

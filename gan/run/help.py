@@ -10,7 +10,7 @@ from gan.run.paths import CONF
 USAGE = """Train a GAN on a folder of retro images.
 
     python train.py                                          DCGAN on the built-in images
-    python train.py data.root=PATH data.size=64              your own folder
+    python train.py data=folder data.root=PATH data.size=64  your own folder
     python train.py model=dcgan data=retro trainer.devices=2 two devices
     python train.py -m loss=hinge,nonsaturating seed=0,1     a sweep
     python train.py resume=runs/NAME                         resume a run; resume=auto finds it

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.run.config import compose
-from gan.run.overrides import alternatives, is_group, key_of
+from gan.run.overrides import alternatives, is_group, key_of, value_of
 
 DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path
 PATHS = ("data.root", "data.a", "data.b")
@@ -21,7 +21,7 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
         UserError: the model does not train on what the paths are.
         HydraException: a group has no such file.
     """
-    given = [path for path in PATHS if any(key_of(word) == path for word in typed)]
+    given = [path for path in PATHS if value_of(typed, path) not in (None, "", "null")]
     if not given or any(key_of(word) == "data" for word in typed):
         return typed
     cfg = compose([alternatives(word)[0] for word in typed if is_group(key_of(word))])

@@ -19,7 +19,7 @@ from gan.run.config import options
 from gan.run.paths import CONF
 from gan.run.renamed import OLDER_VERSION, describe_renamed
 
-MAX_JOBS = 8  # jobs of a sweep that are checked before it starts
+MAX_JOBS = 6  # jobs of a sweep that are checked before it starts
 MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
 # Options that decide where files are written, and options of Hydra.

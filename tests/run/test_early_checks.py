@@ -198,3 +198,10 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
         ["data.root=../pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=../runs/new", "resume=auto"]
     )
     assert "images-000000004.ckpt" in same[-1]
+    (tmp_path / "pics").rename(tmp_path / "moved")
+    with pytest.raises(
+        UserError, match=r"~?/pics: there is no such folder .* \(if you have moved it, add its new path and"
+    ):
+        prepare(["resume=../runs/new"])
+    moved = prepare(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
+    assert compose(moved[:-1]).data.root == str(tmp_path / "moved")
