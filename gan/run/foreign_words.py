@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shlex
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -49,7 +50,7 @@ for _names, _answer in (
     ("style_dir retro input_b dataroot_b dir_b data_b", "write data.b={}"),
     ("labels cond conditional class_cond", "write data.labels=true to use sub-folders as classes"),
     ("mirror hflip horizontal_flip x_flip random_flip", "write data.flip=true"),
-    ("subset max_dataset_size", "use a folder with fewer images"),
+    ("subset max_dataset_size", "write data.max_images={}"),
     ("out outdir out_dir output output_dir save_dir savedir save_path results results_dir result_dir log_dir logdir "
      "checkpoints_dir checkpoint_dir default_root_dir run_dir work_dir exp_name experiment_name name run_name "
      "task_name", "write hydra.run.dir=runs/NAME"),
@@ -90,8 +91,10 @@ for _names, _answer in (
     ("test eval evaluate", "write gan evaluate runs/NAME after training"),
     ("generate sample", "write gan generate runs/NAME --seeds 0-15 --out DIR after training"),
     ("config config_file", "write experiment=NAME; python train.py --help lists the experiments"),
-    ("overfit_batches limit_train_batches", "use a folder with fewer images, or data.num_images=N with data=retro"),
-    ("fast_dev_run dry_run", "write images=64"),
+    ("overfit_batches overfit", "write debug=overfit"),
+    ("limit_train_batches", "write debug=limit, or set the length with images=N"),
+    ("fast_dev_run dry_run", "write debug=fast"),
+    ("profiler profile", "write debug=profile"),
     ("clip grad_clip clip_grad gradient_clip_val gradient_clip max_grad_norm", "gradients are not clipped; lower the "
      "learning rates or add a penalty such as penalty=[r1]"),
     ("verbose v quiet q", "write callback.progress.plain_interval=SECONDS, or callback=[checkpoint] for no progress"),
@@ -109,10 +112,11 @@ TRAINER = {
     "max_steps": "images= sets it; " + ANSWERS["max_steps"],
     "min_steps": "a run ends at its length; " + ANSWERS["max_steps"],
     "max_time": ANSWERS["max_time"] + ", which a resumed run continues",
-    "limit_train_batches": ENDLESS + ANSWERS["steps"],
+    "limit_train_batches": ENDLESS + ANSWERS["limit_train_batches"],
     "overfit_batches": ENDLESS + ANSWERS["overfit_batches"],
     "reload_dataloaders_every_n_epochs": ENDLESS + "the data is loaded once",
-    "fast_dev_run": "it would replace the callbacks and the length; write images=64",
+    "fast_dev_run": "it would replace the callbacks and the length; " + ANSWERS["fast_dev_run"],
+    "profiler": "its report would not be printed; " + ANSWERS["profiler"],
     "limit_val_batches": "there is no validation loop; " + SCORES,
     "limit_test_batches": "there is no test loop; write gan evaluate runs/NAME after training",
     "limit_predict_batches": "there is no prediction loop; write gan generate runs/NAME after training",
@@ -209,11 +213,11 @@ def describe_bare(word: str, words: Sequence[str], known: Callable[[], Collectio
     """Return a line about an argument without `=`, such as a folder, a run or a value after a flag or a space."""
     path = Path(os.path.expanduser(word))
     if (path / "checkpoints").is_dir() or path.suffix == ".ckpt":
-        return f"{word}: options are written NAME=VALUE; to continue this run, write resume={word}"
+        return f"{word}: options are written NAME=VALUE; to continue this run, write {typed('resume', word)}"
     if os.path.exists(path):
         others = [each for each in words if each != word and os.path.exists(os.path.expanduser(each))]
-        two = f", for a translator data.a={word} data.b={others[0]}" if others else ""
-        return f"{word}: options are written NAME=VALUE; to train on it, write data.root={word}{two}"
+        two = f", for a translator {typed('data.a', word)} {typed('data.b', others[0])}" if others else ""
+        return f"{word}: options are written NAME=VALUE; to train on it, write {typed('data.root', word)}{two}"
     if groups := [file.parent.name for file in CONF.glob(f"*/{glob.escape(word)}.yaml")]:
         return f"{word}: options are written NAME=VALUE; write {groups[0]}={word}"
     if found := answer(word):
@@ -225,6 +229,11 @@ def describe_bare(word: str, words: Sequence[str], known: Callable[[], Collectio
     if os.sep in word:
         return f"{word}: no such file or folder; options are written NAME=VALUE, for example data.root={word}"
     return f"{word}: options are written NAME=VALUE; {did_you_mean(word, options)}"
+
+
+def typed(option: str, path: str) -> str:
+    """Return an option with a path, as it is typed on a shell."""
+    return shlex.quote(f"{option}={path}")
 
 
 def check_option(word: str, sweep: bool = False) -> None:

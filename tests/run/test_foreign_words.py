@@ -30,7 +30,7 @@ WORKING = {
     "benchmark",
     "deterministic",
 }
-WORKING |= {"enable_progress_bar", "enable_model_summary", "profiler", "detect_anomaly"}
+WORKING |= {"enable_progress_bar", "enable_model_summary", "detect_anomaly"}
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +103,11 @@ def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, monkeypatch:
     )
 
 
+def test_a_path_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    (tmp_path / "my pics").mkdir()
+    assert said("my pics").endswith("write 'data.root=my pics'")
+
+
 def test_our_own_words_pass() -> None:
     ours = [
         "-m",
@@ -144,7 +149,7 @@ def test_answers_name_options_that_exist_for_words_that_do_not() -> None:
     assert not there & ANSWERS.keys() - {"compile", "metrics"}
     for text in (*ANSWERS.values(), *TRAINER.values()):
         for name in re.findall(r"([a-z_0-9.]+)=", text):
-            assert name in there or name in ("length", "images", "minutes", "seed"), text
+            assert name in there or name in ("length", "images", "minutes", "seed", "debug", "data.max_images"), text
 
 
 def test_groups_and_options_that_exist_are_not_foreign() -> None:
