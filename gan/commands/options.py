@@ -91,7 +91,8 @@ def existing_run(text: str) -> str:
 def existing_path(text: str) -> Path:
     """Return a path; raise UserError if it does not exist, before torch is imported."""
     if not os.path.lexists(text):
-        raise UserError(f"{text}: no such file or folder{path_hint(text)}")
+        kind = "file" if Path(text).suffix else "folder"
+        raise UserError(f"there is no {kind} {text!r}{path_hint(text) or ': check the path'}")
     return Path(text)
 
 
