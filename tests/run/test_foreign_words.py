@@ -120,7 +120,6 @@ def test_our_own_words_pass() -> None:
         "trainer.max_epochs=-1",
     ]
     ours += [
-        "+trainer.profiler=simple",
         "trainer.devices=2",
         "seed=1",
         "logger=[]",
