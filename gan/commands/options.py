@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.common.errors import UserError
+from gan.common.similar import path_hint
 from gan.inference.resolve import path_in
+from gan.run import checkpoints, run_folder
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -24,7 +27,7 @@ def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentPars
 
 
 def add_run(parser: argparse.ArgumentParser, help: str = "run folder or checkpoint file") -> None:
-    parser.add_argument("run", metavar="RUN", help=help)
+    parser.add_argument("run", metavar="RUN", help=help, type=existing_run)
 
 
 def add_seeds(parser: Any, default: str, help: str = "seeds of the images") -> None:
@@ -66,7 +69,8 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
     if ema:
         parser.add_argument("--ema", type=float, metavar="WIDTH", help="use the EMA generator of this width, one of "
                             "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
-    parser.add_argument("--checkpoint", default="best", help="best, last or a file (default: %(default)s)")
+    parser.add_argument("--checkpoint", default="best", type=existing_checkpoint, metavar="CHECKPOINT",
+                        help="best, last or a file (default: %(default)s)")  # fmt: skip
     parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
     parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
                         "the fastest, measured during the work; OMP_NUM_THREADS if it is set)")  # fmt: skip
@@ -76,6 +80,37 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
 
 def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing files") -> None:
     parser.add_argument("--force", action="store_true", help=help)
+
+
+def existing_run(text: str) -> str:
+    """Return a path; raise UserError if there is no run or checkpoint, before torch is imported."""
+    path = Path(text)
+    if not path.exists():
+        raise UserError(f"{text}: no such run folder or checkpoint{path_hint(path)}")
+    if path.is_dir() and not checkpoints.list_checkpoints(path):
+        raise UserError(f"{text}: no checkpoint in {path / run_folder.CHECKPOINTS}; is it a run folder?")
+    return text
+
+
+def existing_path(text: str) -> Path:
+    """Return a path; raise UserError if it does not exist, before torch is imported."""
+    if not os.path.lexists(text):
+        kind = "file" if Path(text).suffix else "folder"
+        raise UserError(f"there is no {kind} {text!r}{path_hint(text) or ': check the path'}")
+    return Path(text)
+
+
+def existing_source(text: str) -> str:
+    """Return a path as text; raise UserError if it does not exist, before torch is imported."""
+    existing_path(text)
+    return text
+
+
+def existing_checkpoint(text: str) -> str:
+    """Return best, last or the path of a checkpoint; raise UserError if it does not exist."""
+    if text not in ("best", "last") and not Path(text).is_file():
+        raise UserError(f"--checkpoint {text}: no such file; give best, last or a file{path_hint(text)}")
+    return text
 
 
 def load_model(arguments: argparse.Namespace) -> Model:

@@ -36,7 +36,9 @@ FPS = 15
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument("images", type=Path, metavar="IMAGES", help="image, or folder or zip archive of images")
+    parser.add_argument(
+        "images", type=options.existing_path, metavar="IMAGES", help="image, or folder or zip archive of images"
+    )
     options.add_out(parser, "output folder; created if missing")
     parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gan.commands import foreign_words
 from gan.common.errors import UserError
 
 COMMANDS = {"recognise": "recognize"}
@@ -19,10 +20,11 @@ OPTIONS = {
 
 
 def check(words: Sequence[str]) -> None:
-    """Raise UserError if a command line contains the old name of a command or an option."""
+    """Raise UserError if a command line contains an old name, or a word of another program."""
     if words and words[0] in COMMANDS:
         raise UserError(f"{words[0]} is now {COMMANDS[words[0]]}")
     for word in words:
         name = word.partition("=")[0]
         if name in OPTIONS:
             raise UserError(f"{name} is now {OPTIONS[name]}")
+    foreign_words.check(words)

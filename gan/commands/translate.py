@@ -29,7 +29,9 @@ MIN_TILE = 64  # minimum of --tile in pixels
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser, "run folder or checkpoint file of a translator")
-    parser.add_argument("input", type=Path, metavar="INPUT", help="image, video, or folder of images and videos")
+    parser.add_argument(
+        "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
+    )
     parser.add_argument("output", metavar="OUTPUT", help="folder for files with the same names, created if missing; "
                         "or, for a single image, a file whose extension selects the format")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "

@@ -14,8 +14,11 @@ from contextlib import contextmanager
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
+
+
+before_end: Callable[[], object] = int  # called before Ctrl-C ends the process during an import
 
 
 def end_silently() -> None:
@@ -48,6 +51,7 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
     KeyboardInterrupt, because it must end the children.
     """
     if importing(frame) and not has_children():
+        before_end()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     raise KeyboardInterrupt

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least
+from gan.common.home import with_home
 from gan.common.output import print_line
 from gan.common.size import pair
 from gan.data import split
@@ -90,13 +91,13 @@ class ImageDataModule(LightningDataModule):
         classes: Sequence[str] = retro.CLASSES,
     ) -> None:
         super().__init__()
-        self.roots = [root] if isinstance(root, str) else None if root is None else list(root)
+        self.roots = None if root is None else with_home([root] if isinstance(root, str) else list(root))
         self.source = source
         self.size = pair(size)
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
-        self.label_option = labels
+        self.label_option = with_home(labels)
         crop = fit in ("random_crop", "patches")
         self.decoder = Decoder(
             stored_size(self.size) if crop else self.size,

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
+from gan.common.home import with_home
 from gan.data import styles
 from gan.data.decoding.pool import parallel_map
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
@@ -62,7 +63,7 @@ class PairedDataModule(ImageDataModule):
         super().__init__(root=root, **options)
         if self.decoder.frames != "first":
             raise UserError(f"data.frames={self.decoder.frames} does not work with pairs: use data.frames=first")
-        self.folders = a, b
+        self.folders = with_home(a), with_home(b)
         self.decoder: Any = PairDecoder(self.decoder)
 
     def open_source(self) -> Any:

@@ -10,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, OmegaConf
 
 from gan.common.errors import UserError, at_least
+from gan.common.home import without_home
 from gan.common.nested import flatten
 from gan.run import resolvers
 from gan.run.paths import CONF, own, quote
@@ -27,7 +28,7 @@ def compose(overrides: list[str]) -> DictConfig:
     """
     GlobalHydra.instance().clear()
     searched = [f"hydra.searchpath=[{quote(f'file://{folder}')}]" for folder in own()]
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"), resolvers.composing():
         return hydra.compose("train", [*searched, *overrides], return_hydra_config=True)
 
 
@@ -36,23 +37,31 @@ def options(groups: list[str]) -> dict[str, Any]:
     return flatten(OmegaConf.to_container(compose(groups), resolve=False))
 
 
+def literals(cfg: DictConfig) -> dict[str, Any]:
+    """Return the options whose values do not depend on the machine or on other options: {dotted key: value}."""
+    found = flatten(OmegaConf.to_container(cfg, resolve=False))
+    return {key: value for key, value in found.items() if not key.startswith("hydra.") and "${" not in str(value)}
+
+
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration without Hydra's part, as resolved plain containers."""
+    """Return a configuration without Hydra's part, as resolved plain containers to store: the home folder is ~."""
     container = OmegaConf.to_container(cfg, resolve=False)
     assert isinstance(container, dict)
     keys = [key for key in container if key != "hydra"]
-    return {
+    plain = {
         str(key): OmegaConf.to_container(cfg[key], resolve=True) if OmegaConf.is_config(cfg[key]) else cfg[key]
         for key in keys
     }
+    return {key: without_home(value) for key, value in plain.items()}
 
 
 def check_options(cfg: DictConfig) -> None:
-    """Raise UserError if an option of train.yaml is out of range."""
-    if cfg.images is None and cfg.minutes is None:
-        raise UserError("images and minutes are both null; set one of them to limit the run")
-    if cfg.images is not None:
-        at_least("images", cfg.images, 1)
+    """Raise UserError if an option of train.yaml is out of range. The default of `images` is not computed."""
+    if not OmegaConf.is_interpolation(cfg, "images"):
+        if cfg.images is None and cfg.minutes is None:
+            raise UserError("images and minutes are both null; set one of them to limit the run")
+        if cfg.images is not None:
+            at_least("images", cfg.images, 1)
     if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from gan.common.errors import UserError
+from gan.common.home import without_home
 from gan.common.nested import flatten
 from gan.run import run_folder
 from gan.run.config import to_plain
+from gan.run.overrides import key_of, parsed_value
 from gan.run.renamed import OLDER_VERSION, find_renamed
 
 FREE = (
@@ -37,10 +39,31 @@ def check_same(run: Path, cfg: DictConfig) -> None:
         known = flatten(OmegaConf.to_container(cfg, resolve=False))
         if renamed := find_renamed(flatten(run_folder.read_config(run)), known):
             raise UserError(f"{run / run_folder.CONFIG}: {renamed}; {OLDER_VERSION}")
-        raise UserError(
-            f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "
-            "set resume_force=true to resume anyway"
-        )
+        raise another_configuration(run, found)
+
+
+def check_typed(run: Path, typed: Sequence[str]) -> None:
+    """Raise UserError if an option of the command line visibly differs from the stored configuration.
+
+    This is the quick part of `check_same`, which computes the whole configuration.
+    """
+    stored = flatten(run_folder.read_config(run))
+    found = []
+    for word in typed:
+        key, value = key_of(word), without_home(parsed_value(word))
+        plain = isinstance(value, bool | int | float | str) and value != ""
+        if plain and key in stored and stored[key] != value and not is_under(key, (*FREE, *DERIVED)):
+            found.append(f"{key}: {stored[key]} -> {value}")
+    if found:
+        raise another_configuration(run, found)
+
+
+def another_configuration(run: Path, found: Sequence[str]) -> UserError:
+    """Return the error for differences between the stored configuration and the present one."""
+    return UserError(
+        f"{run} has another configuration: {'; '.join(found)}; only {', '.join(FREE)} may change on resume; "
+        "set resume_force=true to resume anyway"
+    )
 
 
 def is_same(run: Path, cfg: DictConfig) -> bool:
@@ -53,7 +76,7 @@ def is_same(run: Path, cfg: DictConfig) -> bool:
 
 def differences(run: Path, cfg: DictConfig) -> list[str]:
     """Return a line `key: stored -> now` for each difference in an option that may not change on resume."""
-    stored, now = run_folder.read_config(run), cfg.copy()
+    stored, now = without_home(run_folder.read_config(run)), cfg.copy()
     with open_dict(now):
         for key in ("hydra", "logger", "callback"):
             now.pop(key, None)

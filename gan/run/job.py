@@ -14,13 +14,15 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, open_dict, read_write
 
+from gan.common.home import without_home
 from gan.common.processes import global_rank, is_child
 from gan.common.program import child_words
 from gan.common.revision import git_revision
-from gan.run import run_folder
+from gan.run import run_folder, untrained
 from gan.run.config import check_options, to_plain
 from gan.run.lock import acquire
 from gan.run.overrides import without
+from gan.run.paths_as_typed import stored
 from gan.run.resume import checkpoint_to_resume, write_yaml
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
@@ -34,6 +36,8 @@ def start_run(cfg: DictConfig) -> Path:
     isolate_job()
     run = Path(job.runtime.output_dir)
     if sweeping:
+        if not is_child():
+            untrained.start_job(run)
         acquire(run)
     if cfg.resume == "auto":  # a job of a sweep, in its own folder
         checkpoint = checkpoint_to_resume(run, cfg)
@@ -63,11 +67,11 @@ def isolate_job() -> None:
 def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
     write_yaml(run / run_folder.CONFIG, to_plain(cfg))
-    write_yaml(run / run_folder.OVERRIDES, without(overrides, "resume", "resume_force"))
+    write_yaml(run / run_folder.OVERRIDES, [stored(word) for word in without(overrides, "resume", "resume_force")])
     versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": [without_home(sys.argv[0]), *map(stored, sys.argv[1:])],
         "git": git_revision(),
         "python": platform.python_version(),
         "packages": {name: versions.get(name) for name in PACKAGES},

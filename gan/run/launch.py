@@ -19,9 +19,11 @@ from gan.common.processes import is_child
 from gan.common.program import install
 from gan.run import paths
 from gan.run.config import options
+from gan.run.foreign_words import describe_foreign
 from gan.run.lock import release
-from gan.run.overrides import is_group
+from gan.run.overrides import is_group, value_of
 from gan.run.renamed import describe_renamed
+from gan.run.untrained import removed_unless_trained
 
 
 def launch(main: Callable[[], Any], words: list[str]) -> None:
@@ -34,17 +36,18 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
 
         print_page(help_page())
         return
-    if not is_child():
-        from gan.run.resume import prepare
-
-        words = prepare(words)
     before = sys.argv[1:]
-    sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
-    try:
-        main()
-    finally:
-        sys.argv[1:] = before
-        release()
+    with removed_unless_trained():
+        if not is_child():
+            from gan.run.resume import prepare
+
+            words = prepare(words)
+        sys.argv[1:] = [*(f"--config-dir={folder}" for folder in paths.own()), *words]  # Hydra reads them
+        try:
+            main()
+        finally:
+            sys.argv[1:] = before
+            release()
 
 
 @contextmanager
@@ -133,6 +136,8 @@ def unknown_option(message: str) -> str | None:
     if not found:
         return None
     key = found.group(1).split("=")[0].lstrip("+~")
+    if (foreign := describe_foreign(key, value_of(sys.argv[1:], key))) and not describe_renamed(key):
+        return foreign
     if group:
         return f"{key}: no such group; {did_you_mean(key, paths.groups())}"
     if describe_renamed(key):
@@ -161,8 +166,7 @@ def missing_value(message: str) -> str | None:
     found = re.search(r"Missing mandatory value: (\S+)", message)
     if not found:
         return None
-    value = "FOLDER" if found[1] in ("data.root", "data.a", "data.b") else "VALUE"
-    return f"{found[1]} is missing; add {found[1]}={value}"
+    return f"{found[1]} is missing; add {found[1]}=VALUE"
 
 
 def chosen_options() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from gan.run.config import options
 from gan.run.paths import folders
 from gan.run.renamed import OLDER_VERSION, describe_renamed
 
+MAX_JOBS = 6  # jobs of a sweep that are checked before it starts
 MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
 REPEAT = "if you trust it, repeat it on the command line"
@@ -148,6 +150,46 @@ def typed_value(overrides: list[str], key: str) -> Any:
     """
     words = [word for word in overrides if key_of(word) == key]
     return OverridesParser.create().parse_override(words[-1]).value() if words else None
+
+
+def parsed_value(override: str) -> Any:
+    """Return the value of an override as Hydra parses it, "" for null, and None if Hydra cannot parse it."""
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+    except (HydraException, RecursionError):
+        return None
+    return "" if value is None else value
+
+
+def alternatives(override: str) -> list[str]:
+    """Return an override for each alternative of a sweep; only the override itself if it has none.
+
+    Raises:
+        HydraException: a syntax error.
+    """
+    parsed = OverridesParser.create().parse_override(override)
+    if not parsed.is_discrete_sweep():
+        return [override]
+    name = override.partition("=")[0]
+    return [f"{name}={value}" for value in islice(parsed.sweep_string_iterator(), MAX_JOBS)]
+
+
+def first_jobs(overrides: list[str]) -> list[list[str]]:
+    """Return the overrides of some jobs of a sweep: the first job, and jobs that differ from it in one option.
+
+    They are at most MAX_JOBS, and contain each alternative once if these are few. Intervals of a search are left out.
+
+    Raises:
+        HydraException: a syntax error.
+    """
+    choices = [alternatives(word) for word in overrides if not is_interval(word)]
+    first = [words[0] for words in choices]
+    others = [[*first[:index], word, *first[index + 1 :]] for index, words in enumerate(choices) for word in words[1:]]
+    return [first, *others][:MAX_JOBS]
+
+
+def is_interval(override: str) -> bool:
+    return OverridesParser.create().parse_override(override).is_interval_sweep()
 
 
 def key_of(override: str) -> str:

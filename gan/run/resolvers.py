@@ -5,6 +5,9 @@ from __future__ import annotations
 import functools
 import importlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +41,30 @@ def halvings(maximum: int, *, _root_: DictConfig) -> int:
     return min(maximum, *((side & -side).bit_length() - 1 for side in sides(_root_.data.size)))
 
 
+_composing = ContextVar("_composing", default=False)
+
+
+@contextmanager
+def composing() -> Iterator[None]:
+    """Leave values that depend on the device unresolved, because finding the device imports torch.
+
+    OmegaConf resolves an interpolation that another file replaces, although the result is not used.
+    """
+    token = _composing.set(True)
+    try:
+        yield
+    finally:
+        _composing.reset(token)
+
+
 def device_of(accelerator: str) -> str:
     """Return the device "cuda", "mps" or "cpu" of trainer.accelerator.
 
     Raises:
         UserError: the accelerator is unknown, or this machine does not have it.
     """
+    if _composing.get():
+        raise RuntimeError("not needed to compose")  # OmegaConf leaves the value unresolved
     import torch
 
     cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()

@@ -13,18 +13,21 @@ from gan.common.errors import UserError
 from gan.common.files import write_atomically
 from gan.common.output import print_line
 from gan.common.processes import global_rank, num_external_ranks
+from gan.common.similar import path_hint
 from gan.common.untrusted import read_yaml
-from gan.run import checkpoints, run_folder
-from gan.run.config import check_options, compose
-from gan.run.differences import check_same, is_same
+from gan.run import checkpoints, early_checks, run_folder, untrained
+from gan.run.config import check_options, compose, literals, options
+from gan.run.differences import check_same, check_typed, is_same
+from gan.run.foreign_words import check_words
+from gan.run.implied_data import with_data
 from gan.run.lock import acquire, decide_on_rank_0
-from gan.run.overrides import merge, read_overrides, typed_value, value_of, with_new_length, without
-from gan.run.paths import quote
+from gan.run.overrides import first_jobs, merge, read_overrides, typed_value, value_of, with_new_length, without
+from gan.run.paths import groups, quote
+from gan.run.paths_as_typed import as_typed, stored
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 MULTIRUN = {"-m", "--multirun"}
-SWEEP = "sweep.yaml"
 # All files that the folder of a run contains before training.
 RECORD = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT, run_folder.LOCK, run_folder.DECISION)
 
@@ -35,6 +38,7 @@ def prepare(argv: list[str]) -> list[str]:
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
+    check_words(argv, known_words)
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
     if forbidden := [flag for flag in flags if flag.split("=")[0] in FORBIDDEN]:
@@ -42,11 +46,18 @@ def prepare(argv: list[str]) -> list[str]:
             f"{forbidden[0]}: not supported; write your configuration to DIR/experiment/NAME.yaml and "
             "add --config-dir DIR experiment=NAME"
         )
+    sweep = bool(MULTIRUN & set(flags))
     if INFORMATION & {flag.split("=")[0] for flag in flags}:
-        return argv
-    if MULTIRUN & set(flags):
-        return [*flags, *prepare_sweep(overrides)]
+        return with_data(as_typed(argv, sweep), quiet=True)
+    overrides = as_typed(overrides, sweep)
+    if sweep:
+        return [*flags, *prepare_sweep(with_data(overrides))]
     return [*flags, *prepare_run(overrides)]
+
+
+def known_words() -> list[str]:
+    """Return the options of the default configuration, and the groups."""
+    return [*groups(), *options([])]
 
 
 def prepare_run(typed: list[str]) -> list[str]:
@@ -54,8 +65,10 @@ def prepare_run(typed: list[str]) -> list[str]:
     resume = typed_value(typed, "resume")
     if resume not in (None, "auto"):
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
+    typed = with_data(typed)
     cfg = compose(typed)
     check_options(cfg)
+    early_checks.check(literals(cfg))
     named = value_of(typed, "hydra.run.dir") is not None
     if not named and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
@@ -87,7 +100,7 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
     """Return the overrides for resume=PATH: those of the run, replaced by typed ones."""
     if not path.exists():
-        raise UserError(f"resume={path}: no such run folder or checkpoint")
+        raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
     run = path.resolve().parent.parent if path.is_file() else path
     if not (run / run_folder.OVERRIDES).exists():
         raise UserError(
@@ -97,6 +110,9 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
     merged = merge(read_overrides(run / run_folder.OVERRIDES, typed), typed)
     cfg = compose(merged)
     check_options(cfg)
+    if not cfg.resume_force:
+        check_typed(run, typed)
+    early_checks.check(literals(cfg), resumed=True)
     check_same(run, cfg)
     return with_folder(merged, run, decide_on_rank_0(run, lambda: choose_checkpoint(run, path, cfg)))
 
@@ -133,17 +149,21 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if resume not in (None, "null", "auto"):
         raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
     named = value_of(typed, "hydra.sweep.dir") is not None
+    for job in first_jobs(typed):
+        cfg = compose(job)
+        check_options(cfg)
+        early_checks.check(literals(cfg))
     own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
     folder = Path(folder_of(compose(own), "sweep"))
-    overrides = sorted(without(typed, "hydra.sweep.dir"))
+    overrides = sorted(map(stored, without(typed, "hydra.sweep.dir")))
     if resume == "auto":
-        found = [folder / SWEEP] if named else folder.parent.glob(f"*/{SWEEP}")
+        found = [folder / untrained.SWEEP] if named else folder.parent.glob(f"*/{untrained.SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):
             if is_sweep_of(record, overrides):
                 print_line(f"resuming {record.parent}")
                 return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(record.parent)}"]
     folder = create_folder(folder, named)
-    write_yaml(folder / SWEEP, overrides)
+    write_yaml(folder / untrained.SWEEP, overrides)
     return [*without(typed, "hydra.sweep.dir"), f"hydra.sweep.dir={quote(folder)}"]
 
 
@@ -157,6 +177,8 @@ def is_sweep_of(record: Path, overrides: list[str]) -> bool:
 
 def with_folder(overrides: list[str], run: Path, checkpoint: Path | None) -> list[str]:
     """Return the overrides with the run folder and the checkpoint added."""
+    if '"' in str(run) and typed_value(overrides, "trainer.devices") not in (None, 1):
+        raise UserError(f"{run}: with several devices, the name of a run folder may not contain a double quote")
     kept = without(overrides, "hydra.run.dir", "resume")
     return [*kept, f"hydra.run.dir={quote(run)}", f"resume={quote(checkpoint) if checkpoint else 'null'}"]
 
@@ -180,13 +202,13 @@ def create_folder(folder: Path, named: bool) -> Path:
     if named:
         if folder.exists() and (not folder.is_dir() or any(path.name not in RECORD for path in folder.iterdir())):
             raise UserError(f"{folder}: exists and is not empty; use another folder, or resume={folder}")
-        folder.mkdir(parents=True, exist_ok=True)
+        untrained.make(folder)
         acquire(folder)
         return folder
     for attempt in range(1, 1000):
         free = folder if attempt == 1 else folder.with_name(f"{folder.name}-{attempt}")
         try:
-            free.mkdir(parents=True)
+            untrained.make(free, exist_ok=False)
             acquire(free)
             return free
         except FileExistsError:

@@ -67,6 +67,14 @@ def read_choices(run: Path) -> dict[str, str | float | bool]:
     words = read_yaml(run / OVERRIDES) if (run / OVERRIDES).exists() else None
     pairs = (word.lstrip("+~").partition("=") for word in words or [])
     typed = {
-        name: yaml.safe_load(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
+        name: plain_value(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
     }
     return {name: value if isinstance(value, int | float | str) else str(value) for name, value in typed.items()}
+
+
+def plain_value(text: str) -> Any:
+    """Return the value of an override, which is YAML except for quotes in a quoted string."""
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text.strip("'").replace("\\'", "'")

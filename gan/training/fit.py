@@ -31,6 +31,7 @@ from gan.data.sampler import per_rank_batch_size
 from gan.run import checkpoints, ranks, run_folder
 from gan.run.checkpoint_io import AtomicCheckpointIO, load
 from gan.run.config import to_plain
+from gan.run.early_checks import PRECISIONS
 from gan.run.metrics import logged_objective, read_metrics
 from gan.run.resolvers import images_at
 from gan.training import memory
@@ -40,8 +41,6 @@ from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
-
-PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 
 
 def fit(

@@ -93,7 +93,8 @@ def test_bad_input_is_one_line(run: Path, gan_command: Train, tmp_path: Path) ->
     Image.new("RGB", (8, 8)).save(tmp_path / "one" / "a.png")
     (tmp_path / "text.png").write_text("no image")
     for words, said in (
-        (["nowhere"], "--reference FOLDER"),
+        (["nowhere"], "there is no folder"),
+        (["real"], "--reference FOLDER"),
         (["nowhere", "--reference", "real"], "nowhere"),
         (["real", "--reference", "nowhere"], "nowhere"),
         (["one", "--reference", "real"], "at least two images"),

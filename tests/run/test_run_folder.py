@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+import yaml
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically, write_json
@@ -216,3 +217,10 @@ def test_a_folder_without_an_undamaged_checkpoint_stays_unchanged(tmp_path: Path
     before = listing(tmp_path)
     assert checkpoints.repair(tmp_path) is None
     assert listing(tmp_path) == before
+
+
+def test_choices_are_read_from_any_path(tmp_path: Path) -> None:
+    (tmp_path / run_folder.OVERRIDES).write_text(
+        yaml.safe_dump(["seed=1", r"data.root='~/it\'s (1), [x]'", "loss=hinge"])
+    )
+    assert run_folder.read_choices(tmp_path) == {"seed": 1, "data.root": "~/it's (1), [x]", "loss": "hinge"}

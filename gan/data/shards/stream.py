@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, to_line
+from gan.common.home import with_home
 from gan.common.program import install
 from gan.common.size import pair
 from gan.data.module import dataloader, position
@@ -158,8 +159,8 @@ class StreamingDataModule(LightningDataModule):
         num_workers: int = 1,
     ) -> None:
         super().__init__()
-        self.root = root
-        self.folder = None if "://" in root else Path(root)
+        self.root = with_home(root)
+        self.folder = None if "://" in root else Path(self.root)
         self.size = pair(size)
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)

@@ -123,7 +123,7 @@ def _members(archive: str) -> list[File]:
             infos = {info.filename: info for info in opened.infolist()}  # the last member with a name counts
     except (zipfile.BadZipFile, OSError) as error:
         raise UserError(f"{archive!r} cannot be read as a zip archive ({error})") from error
-    images = sorted((name for name in infos if _is_image(name)), key=os.fsencode)
+    images = sorted((name for name in infos if is_image(name)), key=os.fsencode)
     if not images:
         raise UserError(f"no image in {archive!r} ({len(infos)} other files)")
     return [File(name, archive, True, (infos[name].file_size, infos[name].CRC)) for name in images]
@@ -138,7 +138,7 @@ def _stamp(path: str) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _is_image(name: str) -> bool:
+def is_image(name: str) -> bool:
     """Return whether a member of an archive is an image, by the rules of `folder.scan`.
 
     Members whose names point outside the archive are included, so that they are reported.

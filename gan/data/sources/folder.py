@@ -43,11 +43,35 @@ def scan(root: str | os.PathLike[str], suffixes: Collection[str] = SUFFIXES) -> 
             files.append(name)
             taken.add((status.st_dev, status.st_ino))
     if not files:
-        where, known = os.fspath(root), ", ".join(sorted(suffixes))
-        raise UserError(
-            f"no image in {where!r} ({others or 'no'} other files): use a folder with files of type {known}"
-        )
+        raise no_image(root, others, suffixes)
     return sorted(files, key=os.fsencode)
+
+
+def check_images(root: str | os.PathLike[str], most: int = 100_000) -> None:
+    """Raise UserError, as `scan` does, if a folder has no image. Stop at the first image, or after `most` other files.
+
+    A folder of another million files is left to `scan`.
+    """
+    others = 0
+    for _, entry, _ in _walk(os.fspath(root)):
+        if _is(entry.is_file):
+            if os.path.splitext(entry.name)[1].lower() in SUFFIXES:
+                return
+            others += 1
+        if others == most:
+            return
+    raise no_image(root, others)
+
+
+def no_image(root: str | os.PathLike[str], others: int, suffixes: Collection[str] = SUFFIXES) -> UserError:
+    """Return the error for a folder without an image."""
+    where, known = os.fspath(root), ", ".join(sorted(suffixes))
+    return UserError(f"no image in {where!r} ({others or 'no'} other files): use a folder with files of type {known}")
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a file or folder of this name is skipped."""
+    return name.startswith(".") or name.lower() in CLUTTER
 
 
 def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
@@ -62,7 +86,7 @@ def _walk(root: str) -> Iterator[tuple[str, os.DirEntry[str], int]]:
             continue
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
-            if entry.name.startswith(".") or entry.name.lower() in CLUTTER:
+            if is_hidden(entry.name):
                 continue
             name = prefix + entry.name
             if not _is(entry.is_dir):

@@ -7,6 +7,7 @@ from io import BytesIO
 from typing import Any
 
 from gan.common.errors import UserError, reason
+from gan.common.home import with_home
 from gan.common.program import install
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
@@ -40,7 +41,7 @@ class HuggingFaceDataset:
         except ImportError as error:
             raise UserError(f"data=huggingface needs the datasets library: {install('hub')}") from error
         try:
-            table = datasets.load_dataset(name, config, split=split)
+            table = datasets.load_dataset(with_home(name), config, split=split)
         except Exception as error:  # datasets, files and networks raise different errors
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             raise UserError(f"data.name={name}: cannot be loaded ({reason})") from error

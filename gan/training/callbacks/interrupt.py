@@ -17,7 +17,7 @@ from torch.utils.data import dataloader
 from gan.common.clock import crosses_doubling
 from gan.data import module
 from gan.data.shards import stream
-from gan.run import ranks
+from gan.run import ranks, untrained
 from gan.training.module import GAN
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
@@ -79,6 +79,7 @@ class Interrupt(Callback):
             raise KeyboardInterrupt
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        untrained.trained()
         if self.group is not None:
             flag = torch.tensor(self.signal)
             dist.all_reduce(flag, dist.ReduceOp.MAX, self.group)

@@ -1,0 +1,207 @@
+"""Mistakes are found before torch is imported, in one line, and leave no folder behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.run.config import compose, literals, to_plain
+from gan.run.early_checks import check
+from gan.run.launch import message_of
+from gan.run.paths_as_typed import stored
+from gan.run.resume import prepare
+from tests.conftest import ROOT
+
+from .test_run_folder import save
+
+MISTAKES = [
+    (["data=folder"], "data.root is missing; add data.root=FOLDER"),
+    (["data.root=pisc"], "data.root=pisc: there is no such folder or zip archive; did you mean pics?"),
+    (["data=folder", "data.root=empty"], "no image in"),
+    (["data.root=notes.txt"], "is a file; use the folder that contains it"),
+    (["data.root=broken.zip"], "cannot be read as a zip archive"),
+    (["data.root=notes.zip"], "no image in this zip archive"),
+    (["data.root=[pics,nowhere]"], "nowhere: there is no such folder"),
+    (["data.root=pics,other"], "no such path; for several folders write data.root=[pics,other]"),
+    (["-m", "data.root=pics,nowhere"], "nowhere: there is no such folder"),
+    (["-m", "seed=0,1", "data.size=32,65"], "size 65x65"),
+    (["data.root=pics", "data.labels=true"], "needs a sub-folder for each class, but there is none"),
+    (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: no such file"),
+    (["data.a=pics"], "data.a is for translators, but model=dcgan generates images; add model=cyclegan"),
+    (["model=cyclegan"], "add data.a=FOLDER data.b=FOLDER"),
+    (["model=cyclegan", "data=unpaired"], "data.a and data.b are missing"),
+    (["model=cyclegan", "data.root=pics"], "model=cyclegan needs two folders"),
+    (["model=cyclegan", "data.a=pics", "data.b=other", "data.size=30"], "multiples of 4"),
+    (["model=pix2pix", "data=paired"], "give data.a=FOLDER data.b=FOLDER"),
+    (["data=stream", "data.root=pics"], "no shards found"),
+    (["data.size=65"], "the nearest valid sizes are 64x64"),
+    (["data.size=big"], "data.size=big"),
+    (["model=fastgan", "data.size=8"], "use at least 16x16"),
+    (["data.channels=2"], "channels=2"),
+    (["data.fit=squeeze"], "squeeze"),
+    (["data.background=nocolor"], "nocolor"),
+    (["data.flip=2"], "data.flip=2: must be true or false"),
+    (["data.split=files"], "data.split=files is not known"),
+    (["data.split=file", "data.validation=1"], "must be between 0 and 1"),
+    (["data.batch_size=0"], "data.batch_size=0: must be an integer of at least 1"),
+    (["data.batch_size=3", "trainer.devices=2"], "not divisible by 2 devices"),
+    (["trainer.devices=0"], "trainer.devices=0: give a number of devices"),
+    (["trainer.devices=two"], "trainer.devices=two"),
+    (["trainer.accelerator=gqu"], "did you mean gpu"),
+    (["trainer.precision=8"], "trainer.precision=8: use bf16-mixed"),
+    (["model.generator_optimizer.lr=-1"], "model.generator_optimizer.lr=-1: a learning rate must be a number"),
+    (["model.discriminator_optimizer.lr=fast"], "a learning rate must be a number"),
+    (["callback.samples.interval=0"], "callback.samples.interval=0"),
+    (["images=many"], "images=many"),
+    (["images=null"], "images and minutes are both null"),
+    (["minutes=0"], "minutes=0"),
+    (["seed=-1"], "seed=-1"),
+    (["model=dcgn"], "did you mean dcgan"),
+    (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
+    (["resume=runs/frist"], "did you mean runs/first?"),
+    (["resume=runs/first", "seed=3"], "seed: 0 -> 3; only images"),
+    (["init_from=runs/frist"], "init_from=runs/frist: no such run folder or checkpoint; did you mean runs/first?"),
+    (["init_from=pics"], "no checkpoint in"),
+    (["init_from=runs/other", "model=sngan"], "belongs to another model; model.generator._target_ is"),
+]
+
+
+def make_folders(folder: Path) -> None:
+    for name in ("pics", "other", "empty", "runs/first", "runs/other/checkpoints"):
+        (folder / name).mkdir(parents=True)
+    for name in ("pics", "other"):
+        Image.new("RGB", (4, 4)).save(folder / name / "1.png")
+    for name in ("notes.txt", "broken.zip", "runs/other/checkpoints/images-000000100.ckpt"):
+        (folder / name).write_text("text")
+    with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
+        archive.writestr("notes.txt", "text")
+    (folder / "runs/first/overrides.yaml").write_text("[]\n")
+    config = "model: {generator: {_target_: gan.networks.dcgan.Generator}}\nseed: 0\n"
+    for name in ("first", "other"):
+        (folder / "runs" / name / "config.yaml").write_text(config)
+
+
+def said(typed: list[str]) -> str:
+    try:
+        prepare(typed)
+    except (UserError, HydraException) as error:
+        return message_of(error) or ""
+    return "no mistake"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("typed", "line"), MISTAKES, ids=[" ".join(typed) for typed, _ in MISTAKES])
+def test_a_mistake_is_found_before_a_folder_is_made(
+    typed: list[str], line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folders(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["train.py", *typed])
+    before = sorted(tmp_path.rglob("*"))
+    assert line in said(typed)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.slow
+def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
+    make_folders(tmp_path)
+    code = (
+        "import json, sys\nfrom tests.run.test_early_checks import said\n"
+        "for typed, line in json.loads(sys.argv.pop()):\n    sys.argv[1:] = typed\n    found = said(typed)\n"
+        "    assert 'torch' not in sys.modules and line in found, (typed, found)"
+    )
+    words = [sys.executable, "-c", code, json.dumps(MISTAKES)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    found = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, env=environment)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.slow
+def test_all_recipes_pass() -> None:
+    for typed in (["model=dcgan"], ["model=r3gan", "data.size=[96,64]"], ["data.size=16", "trainer.devices=-1"]):
+        check(literals(compose(typed)))
+
+
+@pytest.mark.slow
+def test_early_sizes_are_those_of_the_networks() -> None:
+    from hydra.utils import instantiate
+
+    for model in ("dcgan", "seed", "sngan", "fastgan", "stylegan2", "r3gan"):
+        for size in ("8", "16", "20", "24", "33", "[96,64]", "[64,16]"):
+            cfg = compose([f"model={model}", f"data.size={size}", "data.labels=false"])
+            builds = passes(lambda cfg: [instantiate(cfg.model[part]) for part in ("generator", "discriminator")], cfg)
+            assert passes(lambda cfg: check(literals(cfg)), cfg) == builds, (model, size)
+
+
+def passes(function: Callable[[DictConfig], object], cfg: DictConfig) -> bool:
+    try:
+        function(cfg)
+    except (UserError, HydraException):
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_the_data_group_follows_from_the_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_folders(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for typed, group in (
+        (["data.root=pics"], "folder"),
+        (["data.root=[pics,other]", "model=sngan"], "folder"),
+        (["model=cut", "data.a=pics", "data.b=other"], "unpaired"),
+        (["model=pix2pix", "data.a=pics", "data.b=other"], "paired"),
+        (["model=pix2pix", "data.root=pics"], "paired"),
+    ):
+        words = prepare(typed)
+        assert f"data={group}" in words and compose(words).hydra.runtime.choices.data == group
+        assert f"using data={group}, because data." in capsys.readouterr().out
+    for typed in (["data=retro", "data.root=pics"], ["experiment=quick", "data.root=pics"], ["seed=1"]):
+        assert not [word for word in prepare(typed) if word.startswith("data=") and word not in typed]
+        assert "using data=" not in capsys.readouterr().out
+    assert "data=folder" in prepare(["-m", "data.root=pics,other"])
+    capsys.readouterr()
+    assert "data=folder" in prepare(["--cfg", "job", "data.root=pics"]) and not capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folders(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    words = prepare(["data.root=pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=runs/new"])
+    written = [stored(word) for word in words if not word.startswith(("hydra", "resume"))]
+    assert "data.root='~/pics'" in written and str(tmp_path) not in str(written)
+    config = to_plain(compose(words))
+    assert config["data"]["root"] == "~/pics" and str(tmp_path) not in str(config)
+    run = tmp_path / "runs" / "new"
+    (run / "overrides.yaml").write_text(yaml.safe_dump(written))
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    save(run, 4)
+    monkeypatch.chdir(tmp_path / "empty")
+    again = prepare(["resume=../runs/new"])
+    assert to_plain(compose([word for word in again if not word.startswith("resume")]))["data"]["root"] == "~/pics"
+    same = prepare(
+        ["data.root=../pics", "logger=[]", "callback=[]", "images=8", "hydra.run.dir=../runs/new", "resume=auto"]
+    )
+    assert "images-000000004.ckpt" in same[-1]
+    (tmp_path / "pics").rename(tmp_path / "moved")
+    with pytest.raises(
+        UserError, match=r"~?/pics: there is no such folder .* \(if you have moved it, add its new path and"
+    ):
+        prepare(["resume=../runs/new"])
+    moved = prepare(["resume=../runs/new", "data.root=../moved", "resume_force=true"])
+    assert compose(moved[:-1]).data.root == str(tmp_path / "moved")

@@ -1,0 +1,156 @@
+"""Words of other frameworks are answered with ours, in one line, before anything is composed or trained."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+
+from gan.common.errors import UserError
+from gan.run.config import compose
+from gan.run.foreign_words import ANSWERS, FLAGS, TRAINER, check_words, describe_foreign
+from gan.run.launch import message_of
+from gan.run.paths import CONF
+from gan.run.resume import known_words, prepare
+
+from .test_renamed import existing
+
+# Trainer options that do something here.
+WORKING = {
+    "accelerator",
+    "strategy",
+    "devices",
+    "num_nodes",
+    "precision",
+    "sync_batchnorm",
+    "benchmark",
+    "deterministic",
+}
+WORKING |= {"enable_progress_bar", "enable_model_summary", "detect_anomaly"}
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("pics", "b", "runs/first/checkpoints"):
+        (tmp_path / name).mkdir(parents=True)
+
+
+known = functools.cache(known_words)
+
+
+def said(*typed: str) -> str:
+    with pytest.raises(UserError) as caught:
+        check_words(typed, known)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "ours"),
+    [
+        ("--epochs 10", "images=N"),
+        ("--epochs=10", "images=N"),
+        ("--lr 0.1", "model.generator_optimizer.lr=0.1 model.discriminator_optimizer.lr=0.1"),
+        ("--batch-size 8", "data.batch_size=8,"),
+        ("--gpus 2", "trainer.devices=2"),
+        ("-b 8", "data.batch_size=8"),
+        ("--outdir=runs/x", "hydra.run.dir=runs/NAME"),
+        ("--images 300", "write images=300"),
+        ("--data.root pics", "write data.root=pics"),
+        ("--nonsense", "NAME=VALUE"),
+        ("-m --epochs 3", "images=N"),
+        ("--cfg job --kimg 25", "images=25000"),
+        ("pics", "write data.root=pics"),
+        ("pics b", "data.a=pics data.b=b"),
+        ("runs/first", "write resume=runs/first"),
+        ("stylegan2", "write model=stylegan2"),
+        ("/no/where", "no such file or folder"),
+        ("data.size = 64", "write data.size=VALUE without spaces"),
+        ("trainer.max_epochs=5", "an epoch never ends"),
+        ("+trainer.gradient_clip_val=1", "has no effect here"),
+        ("+epochs=3", "images=N"),
+        ("+sead=3", "did you mean seed"),
+        ("logger=false", "write logger=[]"),
+        ("callback=none", "write callback=[]"),
+        ("penalty=r1,r2", "write penalty=[r1,r2]"),
+    ],
+)
+def test_a_word_is_answered_with_ours(typed: str, ours: str) -> None:
+    line = said(*typed.split(" "))
+    assert ours in line and "\n" not in line
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "word",
+    ["epochs", "lr", "batch_size", "ckpt_path", "callbacks", "hparams_search", "max_steps", "num_workers", "image_size",
+     "resolution", "devices", "gpus", "dataset", "data_dir", "model.lr", "trainer.gpus",
+     "trainer.accumulate_grad_batches", "data.image_size", "optimizer.lr"],
+)  # fmt: skip
+def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", f"{word}=7"])
+    with pytest.raises((HydraException, UserError)) as caught:
+        prepare([f"{word}=7"])
+    line = message_of(caught.value)
+    assert (
+        line
+        and line.startswith(f"{word}: ")
+        and re.search(r"images=|lr=7|\w=7|resume=|callback=|search=|model\.", line)
+    )
+
+
+def test_a_path_is_quoted_for_the_shell(tmp_path: Path) -> None:
+    (tmp_path / "my pics").mkdir()
+    assert said("my pics").endswith("write 'data.root=my pics'")
+
+
+def test_our_own_words_pass() -> None:
+    ours = [
+        "-m",
+        "--cfg",
+        "job",
+        "data.root=pics",
+        "loss=hinge,san",
+        "penalty=[r1,r2]",
+        "~search",
+        "trainer.max_epochs=-1",
+    ]
+    ours += [
+        "trainer.devices=2",
+        "seed=1",
+        "logger=[]",
+        "logger=tensorboard",
+        "data.root=a=b",
+    ]
+    ours += ["+trainer.detect_anomaly=true", "--multirun", "resume=auto", "data.root='my pics'", "penalty=r1,r2"]
+    check_words(ours, known)
+    for flag in FLAGS:
+        check_words([flag], list)
+
+
+@pytest.mark.slow
+def test_every_option_of_the_trainer_works_or_is_refused() -> None:
+    from lightning import Trainer
+
+    all_of_them = set(inspect.signature(Trainer).parameters)
+    assert TRAINER.keys() | WORKING == all_of_them and not TRAINER.keys() & WORKING
+
+
+@pytest.mark.slow
+def test_answers_name_options_that_exist_for_words_that_do_not() -> None:
+    there = existing() | {path.name for path in CONF.iterdir() if path.is_dir()} | {"hydra.run.dir"}
+    there |= {"callback.evaluate.interval", "callback.checkpoint.interval", "callback.samples.interval"}
+    there |= {"penalty.r1.weight", "model.generator_optimizer._target_", "data.a", "data.b", "data.root"}
+    assert not there & ANSWERS.keys() - {"compile", "metrics"}
+    for text in (*ANSWERS.values(), *TRAINER.values()):
+        for name in re.findall(r"([a-z_0-9.]+)=", text):
+            assert name in there or name in ("length", "images", "minutes", "seed", "debug", "data.max_images"), text
+
+
+def test_groups_and_options_that_exist_are_not_foreign() -> None:
+    cfg = compose([])
+    assert not [key for key in cfg if key != "hydra" and describe_foreign(str(key))]

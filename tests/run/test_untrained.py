@@ -1,0 +1,109 @@
+"""A command that fails before its first training step leaves no folder behind; what was there before stays."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gan.common.errors import UserError
+from gan.run import lock, untrained
+from gan.run.resume import create_folder
+from tests.conftest import ROOT, TINY, Train, environment
+
+LATE = "penalty=[r1]"  # found when the parts are instantiated: r1 needs a discriminator without BatchNorm
+
+
+@pytest.fixture(autouse=True)
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def fail(folder: Path, named: bool, *files: str, after_step: bool = False) -> None:
+    with pytest.raises(UserError), untrained.removed_unless_trained():
+        run = create_folder(folder, named)
+        for name in ("config.yaml", *files):
+            (run / name).parent.mkdir(exist_ok=True)
+            (run / name).write_text("text")
+        if after_step:
+            untrained.trained()
+        raise UserError("late")
+
+
+def test_a_new_folder_and_its_parents_are_removed(tmp_path: Path) -> None:
+    fail(Path("deep/runs/a"), True, "samples/reals.png", "events.out.tfevents.1", "metrics.jsonl")
+    fail(Path("runs/b"), False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_stays(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "runs" / "old").mkdir(parents=True)
+    (tmp_path / "before").mkdir()
+    (tmp_path / "before" / "overrides.yaml").write_text("old")  # of a run that was killed
+    fail(Path("empty"), True)
+    fail(Path("runs/new"), True)
+    fail(Path("before"), True)
+    assert list((tmp_path / "empty").iterdir()) == []
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["old"]
+    assert (tmp_path / "before" / "overrides.yaml").read_text() == "old"
+
+
+def test_a_folder_is_kept_after_a_step_or_with_a_checkpoint(tmp_path: Path) -> None:
+    fail(Path("a"), True, after_step=True)
+    fail(Path("b"), True, "checkpoints/images-000000100.ckpt")
+    fail(Path("c"), True, ".lock")  # another process has taken it over
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "c"]
+    assert (tmp_path / "a" / "config.yaml").exists() and (tmp_path / "c" / "config.yaml").exists()
+
+
+def test_jobs_that_fail_are_removed_and_others_stay(tmp_path: Path) -> None:
+    with untrained.removed_unless_trained():
+        sweep = create_folder(Path("sweep"), named=True)
+        for job, steps in (("0", False), ("1", True), ("2", False)):
+            folder = sweep / job
+            folder.mkdir()
+            untrained.start_job(folder)
+            lock.acquire(folder)
+            (folder / "config.yaml").write_text("text")
+            if steps:
+                untrained.trained()
+        lock.release()
+    assert [path.name for path in sweep.iterdir() if path.is_dir()] == ["1"]
+
+
+@pytest.mark.slow
+def test_a_late_error_leaves_nothing(train: Train, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    assert "norm=spectral" in train("images=8", LATE, check=2).stderr
+    train("images=8", LATE, "hydra.run.dir=mine", check=2)
+    train("images=8", "init_from=mine", "hydra.run.dir=b/c", check=2)
+    train("-m", "seed=0,1", "images=8", LATE, check=2)
+    train("images=8", "trainer.devices=2", LATE, check=2)
+    assert [path.name for path in tmp_path.rglob("*")] == ["mine"]
+
+
+@pytest.mark.slow
+def test_only_the_job_that_failed_is_removed_from_a_sweep(train: Train, tmp_path: Path) -> None:
+    train("-m", "penalty=[],[r1]", "images=8", "hydra.sweep.dir=s", check=2)
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["0", "multirun.yaml", "sweep.yaml"]
+    assert list((tmp_path / "s" / "0" / "checkpoints").glob("*.ckpt"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["torch", "lightning"])
+def test_ctrl_c_during_the_imports_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    """The program interrupts itself when it imports a slow package."""
+    code = (
+        "import os, runpy, signal, sys\nclass Finder:\n    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {moment!r}:\n            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    words = [sys.executable, "-c", code, str(ROOT / "train.py"), *TINY, "images=8"]
+    found = subprocess.run(words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert found.returncode in (130, -signal.SIGINT), found.stderr
+    assert list(tmp_path.iterdir()) == [] and os.getcwd() == str(tmp_path)
