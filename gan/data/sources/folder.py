@@ -8,7 +8,9 @@ from pathlib import Path
 
 from gan.common.errors import UserError, reason
 
-SUFFIXES: frozenset[str] = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff"))
+SUFFIXES: frozenset[str] = frozenset(
+    ".png .jpg .jpeg .jfif .webp .gif .bmp .tif .tiff .tga .pcx .ppm .pgm .pbm .pnm".split()
+)
 CLUTTER: frozenset[str] = frozenset(("__macosx", "thumbs.db", "desktop.ini", "@eadir"))  # created by operating systems
 
 
