@@ -19,9 +19,9 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from gan.data.decoding.color import to_srgb
 from gan.data.decoding.errors import ImageError, TooLarge
 
-# Only 9 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and three simple ones that old
-# programs and games write: TGA, PCX and PPM (Netpbm). Their decoders are short, and their size is in the header. Left
-# out: AVIF and JPEG 2000 (large libraries), EPS and WMF (run other programs), containers of other images (ICO, PSD).
+# Only 9 of Pillow's 43 formats, to limit attacks: those of cameras, the web and scanners, and three that old programs
+# and games write, TGA, PCX and PPM (Netpbm). The three have short decoders and their size in the header. Left out are
+# AVIF and JPEG 2000 (large libraries), EPS and WMF (run other programs), and containers of other images (ICO, PSD).
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PCX", "PPM", "TGA")
 NAMES = "PNG, JPEG, WebP, GIF, BMP, TIFF, TGA, PCX or Netpbm"
 TGA_HEADER = struct.Struct("<BBB5xHHHHBB")
