@@ -171,15 +171,15 @@ def test_classes_that_are_too_small_are_left_out(runs: Path, kinds: Path, gan_co
         (tmp_path / "uneven" / folder).mkdir()
         for index in range(count):
             Image.fromarray(draw(1, 4 * index, 16, 16)).save(tmp_path / "uneven" / folder / f"{index}.png")
-    words = ["recognize", "fit", str(runs / "dcgan"), "--no-baselines", "--folds", "3"]
-    said = gan_command(*words, "uneven", "--out", "uneven-found").stdout
+    words, options = ["recognize", "fit", str(runs / "dcgan")], ["--no-baselines", "--folds", "3", "--out"]
+    said = gan_command(*words, "uneven", *options, "uneven-found").stdout
     note = (
         "note: classes with fewer than 3 images (--folds) are left out, with their images: a single one 1, b 2, zebra 2"
     )
     assert note in said and "60 images of 2 classes" in said
     about = json.loads((tmp_path / "uneven-found" / "classifier.json").read_bytes())
     assert about["classes"] == ["neon", "poster"] and about["images"] == 60
-    assert said.replace(f"{note}\n", "") == gan_command(*words, str(kinds), "--out", "found").stdout
+    assert said.replace(f"{note}\n", "") == gan_command(*words, str(kinds), *options, "found").stdout
     rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", str(runs / "dcgan"), str(kinds),
                                                     "--out", "uneven-found").stdout)))  # fmt: skip
     assert sum(row["class"] == row["file"].partition("/")[0] for row in rows) > 50

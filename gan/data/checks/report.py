@@ -330,8 +330,8 @@ def quoted(path: str) -> str:
     if all(letter.isalnum() or letter in "/._-~" for letter in path) and path.isascii():
         return path
     text = re.sub(r"(\\*)\$\{", r"\1\1\\${", path)  # not an interpolation
-    text = re.sub(r"(\\*)'", r"\1\1\\'", text)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"
+    text = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", text) + '"'
 
 
 def others(roots: Sequence[str]) -> dict[str, int]:
