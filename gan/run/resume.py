@@ -131,7 +131,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     named = value_of(typed, "hydra.sweep.dir") is not None
     own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
     folder = Path(folder_of(compose(own), "sweep"))
-    overrides = sorted(without(typed, "hydra.sweep.dir"))
+    overrides = sorted(without(typed, "hydra.sweep.dir", "resume"))
     if resume == "auto":
         found = [folder / SWEEP] if named else folder.parent.glob(f"*/{SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):

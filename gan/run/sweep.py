@@ -6,10 +6,12 @@ time, so each job writes a file of its own in ROWS, and results.csv is made from
 
 from __future__ import annotations
 
+import atexit
 import csv
 import io
 import math
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -67,6 +69,7 @@ class Summary(Callback):
         jobs = "jobs" if self.total is None else "1 job" if self.total == 1 else f"{self.total:,} jobs"
         options = "; ".join(f"{name}: {first_few(values)}" for name, values in choices.items())
         print_line(one_line(f"sweep of {jobs} in {config.hydra.sweep.dir}; {options or 'no options differ'}"))
+        atexit.register(self.on_interruption, config.hydra.sweep.dir)
         with suppress(OmegaConfBaseException):  # an option that only the jobs set
             print_line(one_line(f"objective to minimize: {config.objective} ({config.objective_mode})"))
 
@@ -92,7 +95,14 @@ class Summary(Callback):
             said = error if error else f"{objective_name(config)} {number(row['objective'])}"
             print_line(f"{self.title(config)}: {said} ({duration(row['seconds'])})")
 
+    def on_interruption(self, folder: str) -> None:
+        if (Path(folder) / RESULTS).exists():
+            print_line(f"the sweep is not finished; results so far: {Path(folder) / RESULTS}")
+            word = shlex.quote(f"hydra.sweep.dir={folder}")
+            print_line(f"to continue, type the same command with resume=auto {word}")
+
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        atexit.unregister(self.on_interruption)
         folder = Path(config.hydra.sweep.dir)
         rows = write_results(folder)
         if not rows:

@@ -1,6 +1,6 @@
 """Scores of the best images of a run, selected as by `gan generate --best`, at equal numbers of images.
 
-    python tests/benchmarks/best.py RUN
+python tests/benchmarks/best.py RUN
 """
 
 from __future__ import annotations

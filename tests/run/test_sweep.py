@@ -51,9 +51,10 @@ def results(folder: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture(autouse=True)
-def parser(monkeypatch: pytest.MonkeyPatch) -> None:
+def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sweep, "GlobalHydra", type("None", (), {"instance": lambda: OmegaConf.create()}))
     monkeypatch.setattr("omegaconf.DictConfig.config_loader", lambda self: None, raising=False)
+    monkeypatch.setattr(sweep, "atexit", type("None", (), {"register": lambda *_: None, "unregister": lambda _: None}))
 
 
 def test_a_sweep_of_all_combinations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,7 +87,7 @@ def test_a_sweep_of_all_combinations(tmp_path: Path, capsys: pytest.CaptureFixtu
     ]  # fmt: skip
 
 
-def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = config(tmp_path, words=["seed=0,1"])
     summary = Summary()
     summary.on_multirun_start(start)
@@ -96,6 +97,12 @@ def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path) -> None
     path = tmp_path / ROWS / "0.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 100.0}))
     (tmp_path / ROWS / "9.json").write_text("[")  # cut off, or of another program
+    capsys.readouterr()
+    summary.on_interruption(str(tmp_path))  # at exit
+    assert capsys.readouterr().out.splitlines() == [
+        f"the sweep is not finished; results so far: {tmp_path / RESULTS}",
+        f"to continue, type the same command with resume=auto hydra.sweep.dir={tmp_path}",
+    ]
     resumed = Summary()
     resumed.on_multirun_start(start)
     end(resumed, config(tmp_path, 0, ["seed=0"]), 0.5)
