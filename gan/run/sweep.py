@@ -151,7 +151,8 @@ class Summary(Callback):
 
 def swept_options(config: DictConfig) -> dict[str, list[str]]:
     """Return the options that differ between jobs, with their values as text: {"loss": ["hinge", "minimax"]}."""
-    parser = OverridesParser.create(GlobalHydra.instance().config_loader())
+    hydra = GlobalHydra.instance()
+    parser = OverridesParser.create(hydra.config_loader() if hydra.is_initialized() else None)
     params = config.hydra.sweeper.get("params") or {}
     found: dict[str, list[str]] = {}
     for word in [*(f"{name}={params[name]}" for name in params), *config.hydra.overrides.task]:

@@ -52,8 +52,6 @@ def results(folder: Path) -> list[dict[str, str]]:
 
 @pytest.fixture(autouse=True)
 def prepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "GlobalHydra", type("None", (), {"instance": lambda: OmegaConf.create()}))
-    monkeypatch.setattr("omegaconf.DictConfig.config_loader", lambda self: None, raising=False)
     monkeypatch.setattr(sweep, "atexit", type("None", (), {"register": lambda *_: None, "unregister": lambda _: None}))
 
 
