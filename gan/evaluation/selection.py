@@ -15,17 +15,16 @@ from gan.common.errors import UserError
 from gan.evaluation.feature_cache import cached_features
 from gan.images.convert import to_float
 from gan.inference.loading import load_data, load_discriminator
-from gan.inference.sampling import FAKES_SEED, in_chunks
+from gan.inference.sampling import FAKES_SEED, fresh_statistics, in_chunks
 from gan.losses.heads import per_image
 from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features
 from gan.metrics.nearest_neighbors import distances
 from gan.model import Model
-from gan.recognition.features import reestimate
 
 NEIGHBORS = 5  # nearest training images of an image
 MAX_REAL = 10_000  # training images to compare with
-ESTIMATION_IMAGES = 256  # generated images for BatchNorm's statistics
+ESTIMATION_IMAGES, ESTIMATION_BATCH = 256, 64  # generated images for BatchNorm's statistics, and in a pass
 
 Score = Callable[[Tensor, Tensor | None], Tensor]  # uint8 (N, C, H, W) and labels (N,) -> (N,), high is good
 
@@ -81,13 +80,18 @@ def by_discriminator(model: Model, checkpoint: Path, device: str) -> Score:
         network = load_discriminator(checkpoint)[0].to(device)
     except UserError as error:
         raise UserError(f"{error}; --by likeness needs none") from error
-    reestimate(network, model.generate(list(range(FAKES_SEED, FAKES_SEED + ESTIMATION_IMAGES))))
     together = getattr(network, "images_together", 1) > 1
 
+    @torch.no_grad()
     def logits(images: Tensor, labels: Tensor | None) -> Tensor:
         return per_image(network(to_float(images), labels))
 
-    @torch.no_grad()
+    with fresh_statistics(network) as normalized:
+        for first in range(0, ESTIMATION_IMAGES, ESTIMATION_BATCH) if normalized is not None else ():
+            seeds = list(range(FAKES_SEED + first, FAKES_SEED + first + ESTIMATION_BATCH))
+            labels = model.sample_z(seeds)[1]
+            logits(model.generate(seeds).to(device), None if labels is None else labels.to(device))
+
     def score(images: Tensor, labels: Tensor | None) -> Tensor:
         if not together:
             return in_chunks(logits, torch.device(device), images, labels)
