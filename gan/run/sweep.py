@@ -39,6 +39,7 @@ from gan.common.progress import duration
 from gan.common.table import aligned
 from gan.common.untrusted import read_json
 from gan.run.launch import message_of
+from gan.run.metrics import is_number
 from gan.run.overrides import key_of
 
 RESULTS = "results.csv"
@@ -214,9 +215,21 @@ def read_row(path: Path) -> dict[str, Any] | None:
         row = read_json(path)
     except (OSError, ValueError):
         return None
-    kinds = {"job": int, "options": dict, "name": str, "status": str, "seconds": float | int, "run": str,
-             "error": str, "objective": float | int | None}  # fmt: skip
-    return row if isinstance(row, dict) and all(isinstance(row.get(name, ...), kinds[name]) for name in kinds) else None
+    return row if isinstance(row, dict) and is_valid(row) else None
+
+
+def is_valid(row: dict[str, Any]) -> bool:
+    """Return whether the values of a row have the types and ranges that `Summary.write` gives them."""
+    texts = [row.get(name) for name in ("name", "status", "run", "error")]
+    job, options, seconds = row.get("job"), row.get("options"), row.get("seconds")
+    numbers = [seconds, 0.0 if row.get("objective") is None else row["objective"]]
+    return (
+        all(isinstance(text, str) for text in texts)
+        and isinstance(job, int)
+        and isinstance(options, dict)
+        and all(isinstance(value, str) for value in options.values())
+        and all(is_number(value) and math.isfinite(value) for value in numbers)
+    )
 
 
 def read_rows(sweep: Path) -> list[dict[str, Any]]:

@@ -131,6 +131,22 @@ def test_jobs_in_other_processes_share_the_table(tmp_path: Path, monkeypatch: py
     assert [row["seed"] for row in results(tmp_path)] == ["1", "0"]
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"seconds": float("inf")}, {"seconds": None}, {"objective": 10**400}, {"objective": "low"}, {"options": {"a": 1}},
+     {"job": "0"}, {"error": None}],
+)  # fmt: skip
+def test_rows_that_the_summary_did_not_write_are_ignored(wrong: dict[str, Any], tmp_path: Path) -> None:
+    summary = Summary()
+    summary.on_multirun_start(config(tmp_path, words=["seed=0,1"]))
+    end(summary, config(tmp_path, 0, ["seed=0"]), 0.5)
+    path = tmp_path / ROWS / "0.json"
+    row = json.loads(path.read_text())
+    assert sweep.read_row(path) == row
+    path.write_text(json.dumps(row | wrong))
+    assert sweep.read_row(path) is None
+
+
 def test_the_header_of_optuna_and_of_other_sweepers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     params = {"lr": "tag(log, interval(1e-5, 1e-3))", "loss": "choice(hinge, minimax)"}
     summary = Summary()
