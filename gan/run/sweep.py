@@ -222,7 +222,7 @@ def is_valid(row: dict[str, Any]) -> bool:
     """Return whether the values of a row have the types and ranges that `Summary.write` gives them."""
     texts = [row.get(name) for name in ("name", "status", "run", "error")]
     job, options, seconds = row.get("job"), row.get("options"), row.get("seconds")
-    numbers = [seconds, 0.0 if row.get("objective") is None else row["objective"]]
+    numbers: list[Any] = [seconds, 0.0 if row.get("objective") is None else row["objective"]]
     return (
         all(isinstance(text, str) for text in texts)
         and isinstance(job, int)
