@@ -247,7 +247,7 @@ def plot(found: list[Run], names: list[str], path: Path) -> None:
     height = max(2.4 * len(metrics), 0.5 + 0.19 * len(found))  # inches, of the panels or of the legend
     width = 10 + (0.4 + 0.075 * max(map(len, names)) if len(found) > 1 else 0)
     figure, axes = pyplot.subplots(
-        len(metrics), 2, figsize=(width, height), sharey="row", squeeze=False, layout="constrained"
+        len(metrics), 2, figsize=(width, height), sharex="col", sharey="row", squeeze=False, layout="constrained"
     )
     colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     for n, one in enumerate(found):
@@ -264,6 +264,8 @@ def plot(found: list[Run], names: list[str], path: Path) -> None:
             row[1].plot(minutes, values, **style)
     for row, name in zip(axes, metrics, strict=True):
         row[0].set_ylabel(one_line(name.removeprefix("eval/")), parse_math=False)
+    for axis in axes[-1]:  # all panels begin with the first image
+        axis.set_xlim(-0.03 * axis.get_xlim()[1], axis.get_xlim()[1])
     axes[-1][0].set_xlabel("images seen")
     axes[-1][1].set_xlabel("minutes of training, without evaluations")
     if len(found) > 1:

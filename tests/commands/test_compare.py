@@ -121,6 +121,7 @@ def test_one_legend_stands_beside_the_panels(count: int, tmp_path: Path, monkeyp
     plot(runs, labels(runs, ["seed"]), tmp_path / "curves.png")
     figure = drawn[0][0]
     assert not any(axis.get_legend() for axis in figure.axes)
+    assert all(axis.get_xlim()[0] < 0 < axis.get_xlim()[1] for axis in figure.axes)  # from the first image
     assert len(figure.legends) == (count > 1)
     for legend in figure.legends:
         assert [text.get_text() for text in legend.get_texts()] == [f"seed={n}" for n in range(count) if n != 3]
