@@ -24,9 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "folder for the files SEED.png; created if missing")
     parser.add_argument("--grid", action="store_true", help="also write all images as one grid.png")
     parser.add_argument("--best", type=int, metavar="K", help="write only the best K images of --seeds")
-    parser.add_argument("--by", choices=("discriminator", "likeness"), help="what --best keeps: the images with the "
-                        "highest logits of the discriminator, or those nearest to the training images "
-                        "(default: discriminator)")  # fmt: skip
+    parser.add_argument("--by", choices=("likeness", "discriminator"), help="what --best keeps: the images nearest to "
+                        "training images, or those with the highest logits of the discriminator "
+                        "(default: likeness)")  # fmt: skip
     options.add_truncation(parser)
     options.add_class(parser)
     options.add_weights(parser)
@@ -81,8 +81,8 @@ def best_seeds(model: Model, seeds: list[int], arguments: argparse.Namespace) ->
     def generate(part: list[int]) -> tuple[Tensor, Tensor | None]:
         return model.generate(part, arguments.truncation, arguments.label), model.sample_z(part, arguments.label)[1]
 
-    by = arguments.by or "discriminator"
-    prepare = by_likeness if by == "likeness" else by_discriminator
+    by = arguments.by or "likeness"
+    prepare = by_discriminator if by == "discriminator" else by_likeness
     score = prepare(model, checkpoint_of(arguments.run, arguments.checkpoint), arguments.device)
     with counting(f"selecting by {by}", len(seeds)) as advance:
         found = select(seeds, arguments.best, generate, score, BATCH, advance)

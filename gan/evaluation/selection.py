@@ -110,7 +110,10 @@ def by_likeness(model: Model, checkpoint: Path, device: str) -> Score:
     Raises:
         UserError: the training images no longer exist.
     """
-    data = load_data(model.config, checkpoint)
+    try:
+        data = load_data(model.config, checkpoint)
+    except UserError as error:
+        raise UserError(f"{error}; --by discriminator needs no training images") from error
     extractor = Lite0Features().eval().to(device)
     real = cached_features(extractor, data.reals(MAX_REAL)).double()
     classes = data.real_labels(MAX_REAL) if model.classes else torch.zeros(len(real), dtype=torch.long)

@@ -1,5 +1,8 @@
 """Scores of the best images of a run, selected as by `gan generate --best`, at equal numbers of images.
 
+A row has KID x 1000, precision, recall, coverage and the rate of copies in features of Lite0, by which `likeness`
+selects, and KID x 1000, precision and recall in features of random_conv.
+
 python tests/benchmarks/best.py RUN
 """
 
@@ -17,6 +20,7 @@ from gan.inference.loading import load_data
 from gan.inference.resolve import checkpoint_of
 from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features
+from gan.metrics.random_conv import RandomConv
 from gan.model import load
 
 KEPT = 500
@@ -31,7 +35,7 @@ def main(run: str) -> None:
     seeds = list(range(KEPT * max(ONE_OF)))
     images, labels = model.generate(seeds), model.sample_z(seeds)[1]
     found = features(extractor, images)
-    copies = CopySearch(data.reals(10_000), held_out, data.flips)
+    others, copies = RandomConv(), CopySearch(data.reals(10_000), held_out, data.flips)
     rows = {"all": torch.arange(KEPT)}
     for name, score in (("discriminator", by_discriminator), ("likeness", by_likeness)):
         scores = score(model, path, "cpu")(images, labels)
@@ -41,10 +45,14 @@ def main(run: str) -> None:
             rows[f"best of {one_of} by {name}"] = ranking(scores[part], classes[part])[:KEPT]
     print(f"{len(real)} real images, {KEPT} generated images a row")
     for name, chosen in rows.items():
-        values = measure(real, found[chosen])
-        shown = (values["kid"] * 1000, values["precision"], values["recall"], values["density"], values["coverage"])
-        numbers = "".join(f"{value:10.3f}" for value in shown)
-        print(f"{name:28}{numbers}{copies.search(images[chosen]).rate:10.3f}")
+        values, other = (
+            measure(real, found[chosen]),
+            measure(features(others, held_out), features(others, images[chosen])),
+        )
+        rate = copies.search(images[chosen]).rate
+        shown = [values["kid"] * 1000, values["precision"], values["recall"], values["coverage"], rate]
+        shown += [other["kid"] * 1000, other["precision"], other["recall"]]
+        print(f"{name:28}" + "".join(f"{value:10.3f}" for value in shown), flush=True)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,16 @@ def test_the_best_images_keep_their_seeds(by: str, runs: Path, gan_command: Trai
     assert found.group() in gan_command(*words, "--out", "again").stdout
     assert "exists already" in gan_command(*words, "--out", "again", check=2).stderr
     one = gan_command(*words, "--out", "one", "--class", "neon").stdout
-    assert "the best 3 of 20" in one
+    assert f"the best 3 of 20 images by {by}" in one
+
+
+def test_likeness_needs_the_training_images(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise UserError("there is no folder 'images'")
+
+    monkeypatch.setattr("gan.evaluation.selection.load_data", missing)
+    with pytest.raises(UserError, match="there is no folder 'images'; --by discriminator needs no training images"):
+        by_likeness(load(runs / "dcgan"), checkpoint_of(runs / "dcgan"), "cpu")
 
 
 def test_options_of_the_best_images(runs: Path, gan_command: Train) -> None:
