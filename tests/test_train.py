@@ -214,10 +214,11 @@ def test_typed_values_override_schedules_and_rules_are_printed(train: Train, tmp
 
 @pytest.mark.slow
 def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path) -> None:
-    sweep = ["-m", "seed=0,1", "images=16", "resume=auto"]
+    sweep = ["-m", "seed=0,1", "images=16"]
     train(*sweep)
+    sweep += ["resume=auto"]
     (folder,) = (tmp_path / "runs").iterdir()
-    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == ["0", "1"]
+    assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [".jobs", "0", "1"]
     assert [yaml.safe_load((folder / job / "config.yaml").read_text())["seed"] for job in "01"] == [0, 1]
     before = {job: (folder / job / "metrics.jsonl").read_text() for job in "01"}
     train(*sweep)
@@ -239,7 +240,7 @@ def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
 def test_a_sweep_on_two_ranks_is_one_run_a_job(train: Train, tmp_path: Path) -> None:
     out = train("-m", "seed=0,1", "images=16", "trainer.devices=2", "hydra.sweep.dir=two")
     assert (out.stdout + out.stderr).count("BatchNorm") == 2  # once a job
-    assert sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir()) == ["0", "1"]
+    assert sorted(path.name for path in (tmp_path / "two").iterdir() if path.is_dir()) == [".jobs", "0", "1"]
     assert [path.name for path in tmp_path.iterdir()] == ["two"]
     for job in "01":
         run = tmp_path / "two" / job

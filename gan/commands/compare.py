@@ -6,6 +6,7 @@ import argparse
 import itertools
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,9 @@ from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
-from gan.common.nested import flatten
+from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
+from gan.common.table import aligned
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 
@@ -22,6 +24,9 @@ from gan.run.metrics import read_metrics
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
 MAX_CELL = 28  # characters
 MAX_CURVES = 50
+MAX_LABEL = 80  # characters in the legend
+MAX_LISTED = 5
+LINES = ("-", "--", ":", "-.")  # beyond ten runs, colors repeat with other lines
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -53,29 +58,51 @@ class Run(NamedTuple):
         return {name: best.get(name, math.nan) for name in best if name.startswith("eval/")}
 
     @property
+    def images(self) -> int:
+        return max((line["images"] for line in self.lines), default=0)
+
+    @property
     def clock(self) -> list[float]:
-        """Seconds of training up to each line, without the time between an interruption and its resume."""
-        rate, rates = math.inf, []
-        for line in reversed(self.lines):  # the first line after a start has no rate: use that of the next line
-            measured = line.get("time/images_per_second", math.nan)
-            rate = measured if measured > 0 else rate
-            rates.append(rate)
+        """Seconds of training up to each line, without evaluations and pauses."""
+        rates = self.rates()
         images = [0, *(line["images"] for line in self.lines)]
-        steps = [
-            (now - then) / (rate or math.inf)
-            for then, now, rate in zip(images, images[1:], reversed(rates), strict=False)
-        ]
+        steps = [(now - then) / rate for then, now, rate in zip(images, images[1:], rates, strict=False)]
         return list(itertools.accumulate(steps))
+
+    def rates(self) -> list[float]:
+        """Images a second of training at each line, without evaluations; inf if no line has a speed.
+
+        A line of losses has the speed since the line of losses before it, unless it is the first after a start. For the
+        very first, the speed follows from the time of the evaluation before training.
+        """
+        start = self.lines[0] if self.lines and self.lines[0]["images"] == 0 else None
+        known = [math.nan] * len(self.lines)
+        before, evaluation = start, 0.0  # the last line of losses, and seconds of evaluation since then
+        for n, line in enumerate(self.lines):
+            evaluation += line.get("time/evaluation", 0.0) if line is not start else 0.0
+            if not any(name.startswith("loss/") for name in line):
+                continue
+            images = line["images"] - (before["images"] if before else 0)
+            seconds = images / (line.get("time/images_per_second") or math.nan)
+            if before is not None and before is start:
+                seconds = line.get("time", math.nan) - before.get("time", math.nan)
+            if images > 0 and seconds - evaluation > 0:
+                known[n] = images / (seconds - evaluation)
+            before, evaluation = line, 0.0
+        latest = next((rate for rate in reversed(known) if math.isfinite(rate)), math.inf)
+        for n in reversed(range(len(known))):  # lines without a speed have that of the next one
+            latest = known[n] = known[n] if math.isfinite(known[n]) else latest
+        return known
 
 
 def run(arguments: argparse.Namespace) -> None:
     if not arguments.force:
         options.refuse_existing_file(arguments.out, "--out ")
-    found = [load(folder) for folder in find_runs(arguments.runs)]
+    found = trained([load(folder) for folder in find_runs(arguments.runs)])
     names = differing_options(found)
     table = [summary(one, names) for one in found]
     if arguments.out:
-        plot(found, arguments.out)
+        plot(found, labels(found, names), arguments.out)
     if arguments.json:
         print("\n".join(json.dumps(row) for row in table))
     else:
@@ -92,7 +119,7 @@ def find_runs(given: list[str]) -> list[Path]:
         inside = (
             [path]
             if (path / run_folder.CONFIG).is_file()
-            else sorted(p.parent for p in path.glob(f"*/{run_folder.CONFIG}"))
+            else sorted((p.parent for p in path.glob(f"*/{run_folder.CONFIG}")), key=natural)
         )
         if not inside:
             raise UserError(f"{path}: neither a run folder nor a folder of runs")
@@ -100,8 +127,33 @@ def find_runs(given: list[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def natural(folder: Path) -> tuple[int, int, str]:
+    """Return a key that sorts the jobs of a sweep by number, then other names."""
+    name = folder.name
+    return (0, int(name), "") if name.isdecimal() and len(name) < 10 else (1, 0, name)
+
+
 def load(folder: Path) -> Run:
     return Run(folder, flatten(run_folder.read_config(folder)), read_metrics(folder / run_folder.METRICS))
+
+
+def trained(found: list[Run]) -> list[Run]:
+    """Return the runs that have trained, and print a line about the others.
+
+    Raises:
+        UserError: none has trained.
+    """
+    kept = [one for one in found if one.images > 0]
+    if not kept:
+        raise UserError(
+            f"{found[0].folder}{' and the other runs' * (len(found) > 1)}: never trained; nothing to compare"
+        )
+    if len(kept) < len(found):
+        left = [str(one.folder) for one in found if one.images == 0]
+        more = f" and {len(left) - MAX_LISTED:,} more" if len(left) > MAX_LISTED else ""
+        text = f"note: runs that never trained are left out: {', '.join(left[:MAX_LISTED])}{more}"
+        print(one_line(text), file=sys.stderr)
+    return kept
 
 
 def differing_options(found: list[Run]) -> list[str]:
@@ -126,30 +178,45 @@ def summary(one: Run, names: list[str]) -> dict[str, Any]:
         "run": str(one.folder),
         **{name: one.config.get(name) for name in names},
         **one.scores,
-        "images seen": max((line["images"] for line in one.lines), default=0),
+        "images seen": one.images,
         "images/s": round(rates[len(rates) // 2], 1) if rates else None,
-        "seconds": round(one.clock[-1], 1) if one.lines else 0.0,
+        "seconds": round(one.clock[-1], 1),
     }
 
 
 def print_table(table: list[dict[str, Any]]) -> None:
     """Print a row per run, with columns as wide as needed."""
     names = list(dict.fromkeys(name for row in table for name in row))
-    headings = ["time" if name == "seconds" else one_line(short(name, names)) for name in names]
+    headings = ["time" if name == "seconds" else one_line(heading(name, names)) for name in names]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
-    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
-    for row in [headings, *rows]:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    print("\n".join(aligned(headings, rows)))
 
 
-def short(name: str, names: list[str]) -> str:
-    """Return the shortest unique tail of a dotted name."""
-    parts = name.removeprefix("eval/").removesuffix("._target_").split(".")
-    for count in range(1, len(parts)):
-        tail = ".".join(parts[-count:])
-        if sum(other.removesuffix("._target_").endswith(f".{tail}") for other in names) == 1:
-            return tail
-    return ".".join(parts)
+def heading(name: str, names: list[str]) -> str:
+    return short_name(name.removeprefix("eval/"), names)
+
+
+def labels(found: list[Run], names: list[str]) -> list[str]:
+    """Return a short unique name of each run for a picture: its options that differ, or else also its folder."""
+    shown = {name: abbreviated(short_name(name, names)) for name in names}
+    made = []
+    for one in found:
+        options = ", ".join(f"{shown[name]}={cell(name, one.config.get(name))}" for name in names)
+        made.append(shortened(one_line(options)))
+    return [
+        text if text and made.count(text) == 1 else shortened(one_line(f"{one.folder.name} {text}".rstrip()))
+        for one, text in zip(found, made, strict=True)
+    ]
+
+
+def abbreviated(name: str) -> str:
+    """Return a dotted name with short parents, such as discr.lr."""
+    *parents, last = name.split(".")
+    return ".".join([*(parent[:5] for parent in parents), last])
+
+
+def shortened(text: str) -> str:
+    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 3] + "..."
 
 
 def cell(name: str, value: Any) -> str:
@@ -165,37 +232,48 @@ def cell(name: str, value: Any) -> str:
     return text if len(text) <= MAX_CELL or name == "run" else "..." + text[3 - MAX_CELL :]
 
 
-def plot(found: list[Run], path: Path) -> None:
-    """Plot each metric over images and over minutes."""
+def plot(found: list[Run], names: list[str], path: Path) -> None:
+    """Plot each metric over images and over minutes, with one legend of the runs' names beside the panels."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    names = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
-    if not names:
+    metrics = sorted({name for one in found for line in one.lines for name in line if name.startswith("eval/")})
+    if not metrics:
         raise UserError("--out: no run has an evaluation, so there are no curves")
-    if len(names) > MAX_CURVES:
-        raise UserError(f"--out: {len(names):,} metrics are too many to plot; give fewer runs")
+    if len(metrics) > MAX_CURVES:
+        raise UserError(f"--out: {len(metrics):,} metrics are too many to plot; give fewer runs")
+    height = max(2.4 * len(metrics), 0.5 + 0.19 * len(found))  # inches, of the panels or of the legend
+    width = 10 + (0.4 + 0.075 * max(map(len, names)) if len(found) > 1 else 0)
     figure, axes = pyplot.subplots(
-        len(names), 2, figsize=(10, 2.4 * len(names)), sharey="row", squeeze=False, layout="constrained"
+        len(metrics), 2, figsize=(width, height), sharex="col", sharey="row", squeeze=False, layout="constrained"
     )
-    for row, name in zip(axes, names, strict=True):
-        for one in found:
+    colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
+    for n, one in enumerate(found):
+        clock = one.clock
+        style = {"color": colors[n % 10], "linestyle": LINES[n // 10 % len(LINES)], "marker": "."}
+        for row, name in zip(axes, metrics, strict=True):
             points = [
-                (line["images"], t / 60, line.get(name, math.nan))
-                for line, t in zip(one.lines, one.clock, strict=True)
+                (line["images"], seconds / 60, line[name])
+                for line, seconds in zip(one.lines, clock, strict=True)
                 if name in line
             ]
             images, minutes, values = zip(*points, strict=True) if points else ((), (), ())
-            label = one.folder.name.replace("$", r"\$") if points else None
-            row[0].plot(images, values, marker=".", label=label)
-            row[1].plot(minutes, values, marker=".")
+            row[0].plot(images, values, **style)
+            row[1].plot(minutes, values, **style)
+    for row, name in zip(axes, metrics, strict=True):
         row[0].set_ylabel(one_line(name.removeprefix("eval/")), parse_math=False)
+    for axis in axes[-1]:  # all panels begin with the first image
+        axis.set_xlim(-0.03 * axis.get_xlim()[1], axis.get_xlim()[1])
     axes[-1][0].set_xlabel("images seen")
-    axes[-1][1].set_xlabel("minutes of training")
+    axes[-1][1].set_xlabel("minutes of training, without evaluations")
     if len(found) > 1:
-        axes[0][0].legend(fontsize="small")
+        scored = [n for n, one in enumerate(found) if any(name in line for line in one.lines for name in metrics)]
+        texts = [names[n].replace("$", r"\$") for n in scored]
+        figure.legend(
+            [axes[0][0].lines[n] for n in scored], texts, loc="outside right upper", fontsize="small", frameon=False
+        )
     try:
         with writing(f"--out {path}"):
             write_atomically(path, lambda file: figure.savefig(file, format="png", dpi=100))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -14,11 +15,12 @@ from typing import Any
 
 from gan.commands import options
 from gan.commands.options import add_command, parse_size
-from gan.common.errors import to_line, writing
+from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
 
 MAX_LINES = 10  # of each list in the printed report; --json has all
 SHEET_IMAGES = 64
+SHEET = "gan data check"  # in the sheet's metadata, so that a later check may replace it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check = add_command(parts, "check", "report on a folder of images and suggest options; changes no files")
     check.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     options.add_size(check, "training size", "suggested from the images")
-    check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images")
+    check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images; "
+                       "the sheet of an earlier check is replaced")  # fmt: skip
     check.add_argument("--json", action="store_true", help="print the whole report as JSON")
     pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
@@ -60,7 +63,8 @@ def check(arguments: argparse.Namespace) -> None:
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
-    options.refuse_existing_file(arguments.sheet, "--sheet ", "give another name")
+    if arguments.sheet:
+        check_sheet(arguments.sheet, arguments.roots)
     with redirect_stdout(sys.stderr):  # keep standard output for the report
         files = find(arguments.roots)
         with counting("decoding " + ", ".join(arguments.roots), len(files)) as advance:
@@ -71,6 +75,17 @@ def check(arguments: argparse.Namespace) -> None:
             if arguments.sheet:
                 draw_sheet(files, facts, report["suggestion"], arguments.sheet)
     print(json.dumps(report, indent=2) if arguments.json else as_text(report))
+
+
+def check_sheet(path: Path, roots: Sequence[str]) -> None:
+    """Raise UserError if a contact sheet would replace another file, or would be an image of the checked folders."""
+    from gan.images.files import software_of
+
+    if path.exists() and software_of(path) != SHEET:
+        raise UserError(f"--sheet {path}: exists already and is not a contact sheet of this command; give another name")
+    for root in roots:
+        if Path(root).is_dir() and Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+            raise UserError(f"--sheet {path}: is in {root} and would be read as an image; give a path outside of it")
 
 
 def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str, Any], path: Path) -> None:
@@ -94,7 +109,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
         images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
     with writing(f"--sheet {path}"):
-        save_png(grid(torch.from_numpy(images)), path)
+        save_png(grid(torch.from_numpy(images)), path, software=SHEET)
     print(f"contact sheet: {path}")
 
 
@@ -119,8 +134,9 @@ def as_text(report: dict[str, Any]) -> str:
     ]
     if report["animations"]:
         lines += [f"{len(report['animations']):,} are animations; data.frames=all gives {report['images']:,} images"]
-    if len(report["classes"]) > 1:
-        lines += [f"class folders (data.labels=true): {counts(report['classes'])}"]
+    if report["classes"]:
+        lines += [f"sub-folders: {counts(report['classes'])}"]
+    lines += listed("blank images, of one color", [repr(path) for path in report["blank"]])
     for kind, meaning in (("exact", "identical"), ("near", "nearly identical")):
         groups = report["duplicates"][kind]
         more = sum(map(len, groups)) - len(groups)
@@ -134,6 +150,7 @@ def as_text(report: dict[str, Any]) -> str:
         "size": f"[{height},{width}]",
         "flip": str(suggestion["flip"]).lower(),
         "split": suggestion["split"] or "null",
+        "labels": str(suggestion["labels"]).lower(),
     }
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
     return "\n".join([*lines, "", suggestion["command"]])

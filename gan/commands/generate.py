@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from gan.commands import options
-from gan.common.errors import writing
+from gan.common.errors import UserError, at_least, writing
 from gan.common.progress import counting
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from gan.model import Model
+
 BATCH = 256  # images in memory at a time
+MAX_LISTED = 100  # seeds in the printed line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,6 +23,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_seeds(parser, "0-15")
     options.add_out(parser, "folder for the files SEED.png; created if missing")
     parser.add_argument("--grid", action="store_true", help="also write all images as one grid.png")
+    parser.add_argument("--best", type=int, metavar="K", help="write only the best K images of --seeds")
+    parser.add_argument("--by", choices=("likeness", "discriminator"), help="what --best keeps: the images nearest to "
+                        "training images, or those with the highest logits of the discriminator "
+                        "(default: likeness)")  # fmt: skip
     options.add_truncation(parser)
     options.add_class(parser)
     options.add_weights(parser)
@@ -24,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     seeds, out = options.parse_seeds(arguments.seeds), arguments.out
+    check_best(arguments, len(seeds))
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
     options.refuse_existing(out, files, arguments.force)
 
@@ -32,6 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.images.convert import grid, save_png
 
     model = options.load_model(arguments)
+    if arguments.best is not None:
+        seeds = best_seeds(model, seeds, arguments)
     images = []
     with writing(out, "; files already written are complete"):
         with counting(f"generating into {out}", len(seeds)) as advance:
@@ -45,3 +59,34 @@ def run(arguments: argparse.Namespace) -> None:
                 advance(len(part))
         if images:
             save_png(grid(torch.stack(images)), out / "grid.png")
+
+
+def check_best(arguments: argparse.Namespace, count: int) -> None:
+    """Raise UserError if --best and --by do not fit the number of seeds."""
+    if arguments.best is None:
+        if arguments.by is not None:
+            raise UserError(f"--by {arguments.by}: needs --best K, the number of images to keep")
+        return
+    at_least("--best", arguments.best, 1)
+    if arguments.best > count:
+        raise UserError(f"--best {arguments.best}: --seeds gives only {count} images; give more, such as --seeds "
+                        f"0-{10 * arguments.best - 1}")  # fmt: skip
+
+
+def best_seeds(model: Model, seeds: list[int], arguments: argparse.Namespace) -> list[int]:
+    """Return the seeds of the best images, the best first, and print them."""
+    from gan.evaluation.selection import by_discriminator, by_likeness, select
+    from gan.inference.resolve import checkpoint_of
+
+    def generate(part: list[int]) -> tuple[Tensor, Tensor | None]:
+        return model.generate(part, arguments.truncation, arguments.label), model.sample_z(part, arguments.label)[1]
+
+    by = arguments.by or "likeness"
+    prepare = by_discriminator if by == "discriminator" else by_likeness
+    score = prepare(model, checkpoint_of(arguments.run, arguments.checkpoint), arguments.device)
+    with counting(f"selecting by {by}", len(seeds)) as advance:
+        found = select(seeds, arguments.best, generate, score, BATCH, advance)
+    more = f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else ""
+    listed = ",".join(map(str, found[:MAX_LISTED]))
+    print(f"the best {len(found):,} of {len(seeds):,} images by {by}, the best first: seeds {listed}{more}")
+    return found

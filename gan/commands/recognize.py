@@ -88,7 +88,7 @@ def fit(arguments: argparse.Namespace) -> None:
     from gan.latent.store import fingerprint
     from gan.recognition import classifier
     from gan.recognition.baselines import baselines
-    from gan.recognition.data import images_and_groups, labeled_data
+    from gan.recognition.data import images_and_groups, labeled_data, large_classes, list_classes
     from gan.recognition.features import learns_features
     from gan.recognition.protocol import smallest_test_class, splits, ungroupable
 
@@ -102,20 +102,25 @@ def fit(arguments: argparse.Namespace) -> None:
     with redirect_stdout(sys.stderr):
         data = labeled_data(config, checkpoint, arguments.data, arguments.labels)
     images, labels, groups = images_and_groups(data, arguments.split)
+    rows, labels, classes, small = large_classes(labels, data.classes, arguments.folds)
+    if small:
+        images, groups = images[rows], [groups[row] for row in rows.tolist()]
+        print(f"note: classes with fewer than {arguments.folds} images (--folds) are left out, with their images: "
+              f"{list_classes(small)}")  # fmt: skip
     parts = splits(labels, groups, arguments.folds)
     if arguments.split != "file" and (alone := ungroupable(labels, groups, arguments.folds)):
         print(f"note: classes with fewer than {arguments.folds} groups of --split {arguments.split}, which are split "
-              "by file instead: " + ", ".join(data.classes[label] for label in alone))  # fmt: skip
+              "by file instead: " + ", ".join(classes[label] for label in alone))  # fmt: skip
     try:
         out.mkdir(parents=True, exist_ok=True)  # fail before the slow part
     except OSError as error:
         raise UserError(f"{out}: cannot be created ({reason(error)})") from error
     compared = baselines(network, untrained, arguments.no_baselines)
-    keys = [fingerprint(network), digest(images).hex(), digest(labels).hex(), str(data.classes)]
+    keys = [fingerprint(network), digest(images).hex(), digest(labels).hex(), str(classes)]
     results = Results(out, arguments, *keys, *(digest(part.test).hex() for part in parts))
     with writing(out):
-        scores = measure_all(compared, images, labels, len(data.classes), parts, arguments, results)
-    print_scores(scores, data.classes, len(images))
+        scores = measure_all(compared, images, labels, len(classes), parts, arguments, results)
+    print_scores(scores, classes, len(images))
     if (least := smallest_test_class(labels, parts)) < MIN_TEST_IMAGES:
         print(f"note: the results of a class are uncertain: a test set has only {least} images of the smallest class")
     if config["model"]["discriminator"].get("classes"):
@@ -123,7 +128,7 @@ def fit(arguments: argparse.Namespace) -> None:
               "same")  # fmt: skip
     if not learns_features(network, images[:1]):
         print("note: the features of this discriminator come from a frozen network trained on ImageNet")
-    save(out, network, images, labels, data.classes, scores, arguments)
+    save(out, network, images, labels, classes, scores, arguments)
     results.remove()
 
 

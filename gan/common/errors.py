@@ -17,7 +17,7 @@ class UserError(Exception):
 
 
 class Diverged(UserError):
-    """Losses or weights are no longer finite. A sweep gives such a run the objective inf."""
+    """Losses or weights are no longer finite. A sweep gives such a job the objective inf."""
 
 
 def at_least(name: str, value: object, minimum: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 from torchvision.utils import make_grid
 
@@ -46,13 +47,19 @@ def to_pil_image(image: Tensor) -> Image.Image:
     return Image.fromarray(np.squeeze(pixels.transpose(1, 2, 0), 2) if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
-def to_png(image: Tensor) -> bytes:
-    """Return the bytes of a PNG file of an image uint8 (C, H, W)."""
-    encoded = io.BytesIO()
-    to_pil_image(image).save(encoded, "PNG")
+def to_png(image: Tensor, software: str = "") -> bytes:
+    """Return the bytes of a PNG file of an image uint8 (C, H, W).
+
+    Args:
+        software: the program that made the image, for the metadata of the file.
+    """
+    encoded, text = io.BytesIO(), PngInfo()
+    if software:
+        text.add_text("Software", software)
+    to_pil_image(image).save(encoded, "PNG", pnginfo=text)
     return encoded.getvalue()
 
 
-def save_png(image: Tensor, path: str | os.PathLike[str]) -> None:
-    """Write an image uint8 (C, H, W) as PNG, atomically."""
-    write_atomically(Path(path), lambda file: file.write(to_png(image)))
+def save_png(image: Tensor, path: str | os.PathLike[str], software: str = "") -> None:
+    """Write an image uint8 (C, H, W) as PNG, atomically. Arguments as in `to_png`."""
+    write_atomically(Path(path), lambda file: file.write(to_png(image, software)))

@@ -26,7 +26,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"quality": 95},
     "TIFF": {"compression": "tiff_deflate"},
 }
-WITHOUT_ALPHA = ("JPEG", "BMP")  # images are composited on white
+WITHOUT_ALPHA = ("JPEG", "BMP", "PCX", "PPM")  # images are composited on white
 WHITE = (255, 255, 255)
 ANIMATED = ("GIF", "PNG", "WEBP", "TIFF")
 
@@ -174,3 +174,14 @@ def frame_timing(image: Any, frames: int) -> dict[str, Any]:
     if image.format == "GIF":
         options["disposal"] = 2
     return options | ({"duration": durations} if any(durations) else {})
+
+
+def software_of(path: Path) -> str:
+    """Return the program that wrote a PNG, from its metadata; an empty string if it is unknown or not a PNG."""
+    if not path.is_file():
+        return ""
+    try:
+        with Image.open(path, formats=("PNG",)) as image:
+            return str(image.info.get("Software", ""))
+    except Exception:  # damaged files make Pillow raise nearly anything
+        return ""

@@ -76,6 +76,8 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     state = load_checkpoint(path)
     if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.training.translation."):
         raise UserError(f"{path}: is a translator; its discriminator sees patches only and has no features of images")
+    if not any(name.startswith("discriminator.") for name in state["state_dict"]):
+        raise UserError(f"{path}: has no discriminator")
     build = network_builder(state["config"], "discriminator", path)
     weights = checked_weights(state, "discriminator.", build, check_discriminator, path)
     with torch.random.fork_rng(devices=[]):

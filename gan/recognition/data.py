@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.common.names import one_line
 from gan.data.split import group_keys
 from gan.inference import loading
+
+MAX_LISTED = 10  # classes in a message
 
 
 def labeled_data(config: dict[str, Any], checkpoint: Path, folder: str | None, labels: str | None) -> Any:
@@ -41,3 +45,33 @@ def images_and_groups(data: Any, split: str) -> tuple[Tensor, Tensor, list[bytes
     pixels = data.pixels[data.rows]
     groups = list(group_keys(split, data.names, pixels))
     return torch.as_tensor(pixels).permute(0, 3, 1, 2).contiguous(), torch.from_numpy(data.labels[data.rows]), groups
+
+
+def large_classes(
+    labels: Tensor, classes: Sequence[str], least: int
+) -> tuple[Tensor, Tensor, list[str], dict[str, int]]:
+    """Leave out classes with fewer than `least` images.
+
+    Returns:
+        The rows to keep (K,), their labels (K,), the names of the classes that are left, and the number of images of
+        each class that was left out.
+
+    Raises:
+        UserError: fewer than two classes are left.
+    """
+    counts = labels.bincount(minlength=len(classes)).tolist()
+    kept = [label for label, count in enumerate(counts) if count >= least]
+    small = {name: count for name, count in zip(classes, counts, strict=True) if count < least}
+    if len(kept) < 2:
+        raise UserError(
+            f"fewer than two classes have at least {least} images, one for each of --folds: {list_classes(small)}; "
+            "add images, or lower --folds"
+        )
+    rows = torch.isin(labels, torch.tensor(kept)).nonzero().flatten()
+    return rows, torch.searchsorted(torch.tensor(kept), labels[rows]), [classes[label] for label in kept], small
+
+
+def list_classes(counts: dict[str, int]) -> str:
+    """Return classes and their numbers of images as text; a long list ends with the number of omitted classes."""
+    shown = [f"{one_line(name)} {count}" for name, count in list(counts.items())[:MAX_LISTED]]
+    return ", ".join(shown) + (f" and {len(counts) - MAX_LISTED:,} more" if len(counts) > MAX_LISTED else "")

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException, InstantiationException, MissingConfigException
+from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
 from gan.common.code import advice
@@ -65,6 +67,8 @@ def errors_in_one_line() -> Iterator[None]:
     except KeyboardInterrupt:  # before training
         sys.exit(130)
     except Exception as error:
+        if in_sweep():
+            raise  # to Hydra: `gan.run.sweep` prints it, and the next job starts
         if any(isinstance(cause, KeyboardInterrupt) for cause in causes(error)):  # a library may wrap it
             sys.exit(130)
         message = None if wants_traceback else message_of(error)
@@ -72,6 +76,11 @@ def errors_in_one_line() -> Iterator[None]:
             raise
         print_error(to_line(message))
         sys.exit(2)
+
+
+def in_sweep() -> bool:
+    """Return whether this is called inside a job of a sweep."""
+    return HydraConfig.initialized() and HydraConfig.get().mode is RunMode.MULTIRUN
 
 
 def message_of(error: BaseException) -> str | None:

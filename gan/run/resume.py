@@ -155,7 +155,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
         early_checks.check(literals(cfg))
     own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
     folder = Path(folder_of(compose(own), "sweep"))
-    overrides = sorted(map(stored, without(typed, "hydra.sweep.dir")))
+    overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
     if resume == "auto":
         found = [folder / untrained.SWEEP] if named else folder.parent.glob(f"*/{untrained.SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):

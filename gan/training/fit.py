@@ -15,7 +15,6 @@ import torch
 import torch.distributed as dist
 import yaml
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from lightning.pytorch.callbacks import Timer
@@ -57,10 +56,10 @@ def fit(
         notes: lines about the configuration, which are printed.
 
     Returns:
-        The objective; inf if there was no evaluation, or if the run diverged in a sweep.
+        The objective; inf if there was no evaluation.
 
     Raises:
-        Diverged: training has diverged, outside of a sweep.
+        Diverged: training has diverged.
         UserError: the last checkpoint could not be saved, or a part has a wrong configuration.
     """
     for message in EXPECTED_WARNINGS:
@@ -87,13 +86,10 @@ def fit(
         log_config(trainer, model.config, run_folder.read_choices(run))
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
-    except Diverged as error:
+    except Diverged:
         if child:  # Lightning kills the parent of a child that exits with another code than 0
             return math.inf
-        if HydraConfig.get().mode is not RunMode.MULTIRUN:
-            raise
-        print_line(f"{run}: {error}")
-        return math.inf
+        raise
     except (Exception, SystemExit) as error:
         if interrupt.at_once:
             print_line(

@@ -10,8 +10,9 @@ import pytest
 import yaml
 from PIL import Image
 
-from gan.commands.compare import differing_options, find_runs, load, short
+from gan.commands.compare import MAX_LABEL, differing_options, find_runs, labels, load, plot
 from gan.common.errors import UserError
+from gan.common.nested import short_name
 from gan.run import run_folder
 
 LINES = [
@@ -34,7 +35,7 @@ def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LIN
 def test_scores_are_of_the_best_evaluation_and_pauses_are_excluded(tmp_path: Path) -> None:
     run = load(make(tmp_path / "a", {}))
     assert run.scores == {"eval/kid_lite0": 0.2, "eval/recall_lite0": 0.3}
-    assert run.clock == [0, 2, 4, 4, 8, 8]
+    assert run.clock == [0, 10, 12, 12, 16, 16]  # the first line of losses has no speed, but a time
 
 
 def test_options_that_differ_together_are_shown_once(tmp_path: Path) -> None:
@@ -46,7 +47,7 @@ def test_options_that_differ_together_are_shown_once(tmp_path: Path) -> None:
 
 def test_headings_are_the_shortest_unique_names() -> None:
     names = ["model.generator.lr", "model.discriminator.lr", "seed", "loss._target_"]
-    assert [short(name, names) for name in names] == ["generator.lr", "discriminator.lr", "seed", "loss"]
+    assert [short_name(name, names) for name in names] == ["generator.lr", "discriminator.lr", "seed", "loss"]
 
 
 def test_the_command(tmp_path: Path, gan_command: Any) -> None:
@@ -54,18 +55,85 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
         make(tmp_path / "sweep" / str(seed), {"seed": seed})
     out = gan_command("compare", "sweep", "--out", "curves.png").stdout.splitlines()
     assert out[0].split() == ["run", "seed", "kid_lite0", "recall_lite0", "images", "seen", "images/s", "time"]
-    assert out[2].split() == ["sweep/1", "1", "0.2", "0.3", "300", "50", "0:08"]
+    assert out[2].split() == ["sweep/1", "1", "0.2", "0.3", "300", "50", "0:16"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.format == "PNG"
     rows = [json.loads(line) for line in gan_command("compare", "sweep/0", "sweep/1", "--json").stdout.splitlines()]
-    assert rows[1]["seed"] == 1 and rows[1]["seconds"] == 8.0
+    assert rows[1]["seed"] == 1 and rows[1]["seconds"] == 16.0
     assert "exists already" in gan_command("compare", "sweep", "--out", "curves.png", check=2).stderr
 
 
 def test_bad_input(tmp_path: Path, gan_command: Any) -> None:
     with pytest.raises(UserError, match="neither a run folder"):
         find_runs([str(tmp_path)])
-    make(tmp_path / "a", {}, [{"images": 0, "time": 0}])
+    make(tmp_path / "b", {}, [{"images": 0, "time": 0}])
+    assert "b: never trained" in gan_command("compare", "b", check=2).stderr
+    make(tmp_path / "a", {}, [{"images": 8, "time": 0}])
     assert "no curves" in gan_command("compare", "a", "--out", "x.png", check=2).stderr
     (tmp_path / "a" / run_folder.CONFIG).write_text("{")
     assert "cannot be read" in gan_command("compare", "a", check=2).stderr
+
+
+def test_minutes_start_with_the_first_image_and_exclude_evaluations(tmp_path: Path) -> None:
+    """A line of losses has the speed since the one before it, with the evaluations between them."""
+    lines = [
+        {"images": 0, "time": 91.0, "eval/kid_lite0": 0.9, "time/evaluation": 91.0},
+        {"images": 100, "time": 101.0, "loss/discriminator": 1.0},
+        {"images": 100, "time": 110.0, "eval/kid_lite0": 0.5, "time/evaluation": 9.0},
+        {"images": 200, "time": 120.0, "loss/discriminator": 1.0, "time/images_per_second": 100 / 19},
+        {"images": 200, "time": 130.0, "eval/kid_lite0": 0.4, "time/evaluation": 9.0},
+        {"images": 250, "time": 9999.0, "eval/kid_lite0": 0.4, "time/evaluation": 9.0},  # after an interruption
+        {"images": 300, "time": 9999.0, "loss/discriminator": 1.0},
+        {"images": 400, "time": 9999.0, "loss/discriminator": 1.0, "time/images_per_second": 5.0},
+        {"images": 410, "time": 9999.0, "eval/kid_lite0": 0.4, "time/evaluation": 9.0},
+    ]
+    clock = load(make(tmp_path / "a", {}, lines)).clock
+    assert clock == pytest.approx([0, 10, 10, 20, 20, 30, 40, 60, 62])
+    assert load(make(tmp_path / "short", {}, lines[:2])).clock == [0, 10]  # without any speed
+    assert load(make(tmp_path / "blind", {}, lines[1:2])).clock == [0]
+
+
+def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:
+    def of(name: str, **config: Any) -> Any:
+        return load(make(tmp_path / name, config))
+
+    runs = [of("0", seed=0, model={"a_long_name": {"lr": 1e-4}, "b_long_name": {"lr": 2e-4}}),
+            of("1", seed=1, model={"a_long_name": {"lr": 1e-4}, "b_long_name": {"lr": 1e-4}}),
+            of("2", seed=1, model={"a_long_name": {"lr": 2e-4}, "b_long_name": {"lr": 1e-4}})]  # fmt: skip
+    names = differing_options(runs)
+    assert labels(runs, names)[0] == "a_lon.lr=0.0001, b_lon.lr=0.0002, seed=0"
+    assert labels(runs[:1], []) == ["0"]
+    assert labels([runs[1], runs[1]], ["seed"]) == ["1 seed=1", "1 seed=1"]
+    wide = [of(f"w{n}", **{f"option{m}": "x" * 30 if m else n for m in range(9)}) for n in range(2)]
+    made = labels(wide, sorted(wide[0].config))
+    assert all(len(label) <= MAX_LABEL for label in made) and made[0] != made[1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 20])
+def test_one_legend_stands_beside_the_panels(count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Any] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append((figure, figure.canvas.draw())))
+    no_scores = [{name: value for name, value in line.items() if "eval" not in name} for line in LINES]
+    runs = [load(make(tmp_path / str(n), {"seed": n}, no_scores if n == 3 else LINES)) for n in range(count)]
+    plot(runs, labels(runs, ["seed"]), tmp_path / "curves.png")
+    figure = drawn[0][0]
+    assert not any(axis.get_legend() for axis in figure.axes)
+    assert all(axis.get_xlim()[0] < 0 < axis.get_xlim()[1] for axis in figure.axes)  # from the first image
+    assert len(figure.legends) == (count > 1)
+    for legend in figure.legends:
+        assert [text.get_text() for text in legend.get_texts()] == [f"seed={n}" for n in range(count) if n != 3]
+        box = legend.get_window_extent()
+        assert not any(box.overlaps(axis.get_tightbbox()) for axis in figure.axes)
+        assert box.y0 >= 0 and box.x1 <= figure.bbox.width
+
+
+def test_runs_that_never_trained_are_left_out(tmp_path: Path, gan_command: Any) -> None:
+    for n in (0, 2, 10):
+        make(tmp_path / "sweep" / str(n), {"seed": n})
+    make(tmp_path / "sweep" / "1", {"seed": 1}, LINES[:1])
+    result = gan_command("compare", "sweep", "--json")
+    assert [json.loads(line)["run"] for line in result.stdout.splitlines()] == ["sweep/0", "sweep/2", "sweep/10"]
+    assert result.stderr == "note: runs that never trained are left out: sweep/1\n"

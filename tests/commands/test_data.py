@@ -15,11 +15,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 from PIL import Image
 
-from gan.commands.data import parse_size
+from gan.commands.data import as_text, parse_size
 from gan.common.errors import UserError
-from gan.data.checks.report import FileInfo, mirrored_fraction, quoted, suggest_size
+from gan.data.checks.report import (
+    FileInfo,
+    command,
+    inspect_file,
+    mirrored_fraction,
+    quoted,
+    suggest,
+    suggest_labels,
+    suggest_size,
+    suggest_split,
+    summarize,
+)
+from gan.data.sources.files import find
 from tests.conftest import ROOT, TINY, Train, environment
 
 
@@ -49,18 +63,20 @@ def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in sorted(folder.rglob("*"))}
 
 
+def report_of(folder: Path) -> dict[str, Any]:
+    """Return the report of `gan data check`, as the command completes it."""
+    files = find([str(folder)])
+    report = summarize(files, [inspect_file(file) for file in files], None)  # starting processes would be slow
+    report["suggestion"]["command"] = command([str(folder)], report["suggestion"])
+    return {"folder": [str(folder)], "others": {}} | report
+
+
 def suggested(folder: Path) -> dict[str, Any]:
     """Return the suggestion of `gan data check`."""
-    from gan.data.checks.report import inspect_files, summarize
-    from gan.data.sources.files import find
-
-    files = find([str(folder)])
-    return summarize(files, inspect_files(files, lambda done: None), None)["suggestion"]
+    return report_of(folder)["suggestion"]
 
 
 def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gan.data.checks.report import command
-
     monkeypatch.setattr("gan.data.checks.report.MIN_SPLIT", 4)
     (tmp_path / "images").mkdir()
     for count, split in ((3, None), (4, "file"), (5, "content")):
@@ -70,9 +86,7 @@ def test_many_images_are_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         suggestion = suggested(tmp_path / "images")
         assert suggestion["split"] == split
         assert (f"data.split={split}" in command(["images"], suggestion)) is (split is not None)
-    assert suggestion["reasons"]["split"] == (
-        "a tenth of 5 is enough for validation, and equal images stay on one side"
-    )
+    assert "a tenth of 5 is enough for validation; images with equal pixels" in suggestion["reasons"]["split"]
 
 
 @pytest.mark.slow
@@ -101,7 +115,88 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
     said = train(*command[2:], *tiny, "images=8", tiny=False).stdout
     assert "2 of 17 images" in said
 
-    assert "exists already" in gan_command(*words, check=2).stderr
+    first = (tmp_path / "sheet.png").read_bytes()
+    gan_command(*words)
+    assert (tmp_path / "sheet.png").read_bytes() == first
+
+
+def test_a_sheet_replaces_only_a_sheet(messy: Path, gan_command: Train, tmp_path: Path) -> None:
+    own = tmp_path / "own.png"
+    noise(64, 64, 0).save(own)
+    (tmp_path / "text.png").write_text("mine")
+    (tmp_path / "folder.png").mkdir()
+    before = own.read_bytes()
+    for name in ("own.png", "text.png", "folder.png"):
+        error = gan_command("data", "check", str(messy), "--sheet", name, check=2).stderr
+        assert "exists already and is not a contact sheet of this command" in error and error.count("\n") == 1
+    assert own.read_bytes() == before
+    error = gan_command("data", "check", str(messy), "--sheet", str(messy / "class 0" / "sheet.png"), check=2).stderr
+    assert "would be read as an image" in error
+
+
+def test_blank_images_are_not_duplicates(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for index, color in enumerate(("white", "white", "black", "#102030")):
+        Image.new("RGB", (32, 32), color).save(folder / f"blank{index}.png")
+    Image.new("RGBA", (32, 32), (9, 9, 9, 0)).save(folder / "clear.png")
+    Image.new("L", (32, 32), 100).save(folder / "scan.jpg", quality=30)
+    for index in range(3):
+        noise(32, 32, index // 2).save(folder / f"{index}.png")
+    report = report_of(folder)
+    assert report["blank"] == ["blank0.png", "blank1.png", "blank2.png", "blank3.png", "clear.png", "scan.jpg"]
+    assert report["duplicates"] == {"exact": [["0.png", "1.png"]], "near": []}
+    assert "6 blank images, of one color:" in as_text(report)
+
+
+def test_sub_folders_that_look_like_classes(tmp_path: Path) -> None:
+    def of(**counts: int) -> tuple[bool, str]:
+        return suggest_labels([f"{folder}/{n}.png" for folder, count in counts.items() for n in range(count)])
+
+    assert of(cats=30, dogs=12) == (True, "2 sub-folders look like classes")
+    assert of(cats=300, dogs=12, odd=1)[0]
+    assert not of(cats=300)[0] and not of(a=3, b=3)[0]
+    assert not of(**{f"roll{n}": 5 for n in range(40)})[0]
+    assert suggest_labels(["a.png", "b.png"]) == (False, "")
+    stray = suggest_labels([*(f"{kind}/{n}.png" for kind in "ab" for n in range(20)), "c.png"])
+    assert stray == (False, "2 sub-folders look like classes, but 1 images are in none; move them for true")
+    for index in range(24):
+        path = tmp_path / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(exist_ok=True)
+        noise(16, 16, index).save(path)
+    report = report_of(tmp_path)
+    assert report["suggestion"]["labels"] and "data.labels=true" in command([str(tmp_path)], report["suggestion"])
+    assert "  data.labels=true: 2 sub-folders look like classes" in as_text(report)
+
+
+def test_pad_is_suggested_where_a_crop_would_cut_much() -> None:
+    def of(*sizes: tuple[int, int], size: tuple[int, int] = (64, 64)) -> tuple[str, str]:
+        facts = [FileInfo(height=height, width=width, digest=str(n)) for n, (height, width) in enumerate(sizes)]
+        suggestion = suggest([str(n) for n in range(len(sizes))], facts, [], [], size)
+        return suggestion["fit"], suggestion["reasons"]["fit"]
+
+    assert of((100, 90)) == ("crop", "a crop to 64x64 (height x width) cuts 10% of an image on average")
+    fit, reason = of((100, 160), (100, 200))
+    assert fit == "pad"
+    assert reason.endswith("cuts 44% of an image on average, and up to 50%; pad cuts nothing and adds borders")
+    assert of(*[(100, 100)] * 7, *[(100, 300)] * 3)[0] == "pad"  # few lose anything, but they lose most
+
+
+def test_a_split_that_keeps_alike_images_on_one_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gan.data.checks.report.MIN_SPLIT", 40)
+    films = [f"film{n // 4}_{n % 4}.png" for n in range(80)]
+    pairs = [[n, n + 1] for n in range(0, 80, 4)]
+    assert suggest_split(films[:39], [], pairs, False)[0] is None
+    assert suggest_split(films, [], [], False) == ("file", "a tenth of 80 is enough for validation")
+    split, reason = suggest_split(films, pairs[:3], pairs[3:], False)
+    assert split == "prefix" and "40 images are alike, and files with the same prefix stay on one side" in reason
+    decks = [f"deck{n // 4}/{n}.png" for n in range(80)]
+    assert suggest_split(decks, [], pairs, False)[0] == "folder"
+    assert suggest_split(decks, pairs[:1], pairs, True)[0] == "content"  # folders are classes
+    frames = [f"frame_{n}.png" for n in range(80)]  # one prefix for all
+    assert suggest_split(frames, pairs, [], False)[0] == "content"
+    split, reason = suggest_split(frames, [], pairs, False)
+    assert split == "file" and "may be on both sides" in reason
 
 
 def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
@@ -163,9 +258,25 @@ def test_symmetric_images_do_not_count_as_mirrored() -> None:
     assert mirrored_fraction([FileInfo(hash=5, mirrored_hash=5), FileInfo(hash=7, mirrored_hash=6)]) == 0
 
 
-def test_paths_are_quoted_for_hydra() -> None:
+NAMES = ["a b", "a'b", 'a "b", c=d', "a\\b", "a\\'b", "a$b", "a${b}", "a\\${b}", "${now:x}\\\\", "end\\", "x[1]{2}",
+         "$(touch canary)", "`touch canary`", "*", "a#b: c", "-é 猫", "a\nb"]  # fmt: skip
+
+
+def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path) -> None:
+    suggestion = suggest(["a"], [FileInfo(height=16, width=16)], [], [], (16, 16))
+    given = [*([name] for name in NAMES), NAMES]
+    lines = [command(roots, suggestion).replace("python train.py", r"printf '%s\0'") for roots in given]
+    result = subprocess.run(["bash", "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True)
+    words = [word for word in result.stdout.split("\0") if word.startswith("data.root=")]
+    for roots, word in zip(given, words, strict=True):
+        value = OverridesParser.create().parse_override(word).value()
+        found = OmegaConf.create({"roots": value if isinstance(value, list) else [str(value)]}).roots
+        assert list(found) == roots
+    assert not list(tmp_path.iterdir())
+
+
+def test_plain_paths_are_not_quoted() -> None:
     assert quoted("../a_b/c-d.zip") == "../a_b/c-d.zip"
-    assert quoted('a "b", c=d') == '"a \\"b\\", c=d"'
 
 
 @pytest.mark.slow

@@ -144,7 +144,10 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
         (["fit", run, "one"], "there is only one, 'kind'"),
         (["fit", run, str(kinds / "neon")], "there is none"),
         (["fit", run, data, "--labels", "none.csv"], "No such file"),
-        (["fit", run, data, "--folds", "40", "--out", "new"], "each class needs at least 40 images; one has 30"),
+        (
+            ["fit", run, data, "--folds", "40", "--out", "new"],
+            "fewer than two classes have at least 40 images, one for each of --folds: neon 30, poster 30; add",
+        ),
         (["fit", run, data, "--folds", "2"], "--folds"),
         (["fit", run, data, "--out", "there"], "use --force to overwrite"),
         (["fit", "nothing", data], "nothing"),
@@ -158,6 +161,29 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
         error = gan_command("recognize", *words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists() and not (runs / "dcgan" / "recognition").exists()
+
+
+@pytest.mark.slow
+def test_classes_that_are_too_small_are_left_out(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
+    """One folder with one image does not end the command."""
+    shutil.copytree(kinds, tmp_path / "uneven")
+    for folder, count in (("a single one", 1), ("b", 2), ("zebra", 2)):
+        (tmp_path / "uneven" / folder).mkdir()
+        for index in range(count):
+            Image.fromarray(draw(1, 4 * index, 16, 16)).save(tmp_path / "uneven" / folder / f"{index}.png")
+    words, options = ["recognize", "fit", str(runs / "dcgan")], ["--no-baselines", "--folds", "3", "--out"]
+    said = gan_command(*words, "uneven", *options, "uneven-found").stdout
+    note = (
+        "note: classes with fewer than 3 images (--folds) are left out, with their images: a single one 1, b 2, zebra 2"
+    )
+    assert note in said and "60 images of 2 classes" in said
+    about = json.loads((tmp_path / "uneven-found" / "classifier.json").read_bytes())
+    assert about["classes"] == ["neon", "poster"] and about["images"] == 60
+    without = gan_command(*words, str(kinds), *options, "found").stdout
+    assert said.partition("60 images of 2 classes; ")[2] == without.partition("60 images of 2 classes; ")[2]
+    rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", str(runs / "dcgan"), str(kinds),
+                                                    "--out", "uneven-found").stdout)))  # fmt: skip
+    assert sum(row["class"] == row["file"].partition("/")[0] for row in rows) > 50
 
 
 @pytest.mark.slow

@@ -314,7 +314,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "out", "--compare", "in/sheets"], "--compare in/sheets: is in the input folder"),
         (["RUN", "in", "in/gray.png"], "is in the input folder"),
         (["RUN", "in", "notes.txt"], "is a file; the output for a folder must be a folder"),
-        (["RUN", "in/gray.png", "out.tga"], "out.tga: images cannot be written with this extension"),
+        (["RUN", "in/gray.png", "out.sgi"], "out.sgi: images cannot be written with this extension"),
         (["RUN", "nothing", "out"], "there is no folder 'nothing'"),
         (["RUN", "nothing.mkv", "out"], "there is no file 'nothing.mkv'"),
         (["RUN", "hollow", "out"], "no image"),

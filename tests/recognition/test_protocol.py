@@ -8,6 +8,7 @@ import torch
 
 from gan.common.errors import UserError
 from gan.recognition import protocol
+from gan.recognition.data import large_classes
 from gan.recognition.probe import Reduction, fit_reduction
 from gan.recognition.protocol import (
     LABEL_FRACTIONS,
@@ -151,3 +152,13 @@ def test_classification_accuracy_depends_on_the_training_labels() -> None:
     test = torch.randn(100, 10, generator=generator) + 3 * (torch.arange(100) % 2)[:, None]
     assert classification_accuracy(features, labels, test, torch.arange(100) % 2, 2) > 0.95
     assert classification_accuracy(features, 1 - labels, test, torch.arange(100) % 2, 2) < 0.05
+
+
+def test_classes_that_are_too_small_are_left_out() -> None:
+    labels = torch.tensor([3, 0, 1, 3, 0, 3, 1, 0])
+    rows, kept, classes, small = large_classes(labels, ["a", "b", "empty", "d"], 3)
+    assert rows.tolist() == [0, 1, 3, 4, 5, 7] and kept.tolist() == [1, 0, 1, 0, 1, 0]
+    assert classes == ["a", "d"] and small == {"b": 2, "empty": 0}
+    assert large_classes(labels, ["a", "b", "empty", "d"], 2)[2] == ["a", "b", "d"]
+    with pytest.raises(UserError, match=r"at least 4 images, one for each of --folds: a 3, b 2, empty 0, d 3; add"):
+        large_classes(labels, ["a", "b", "empty", "d"], 4)

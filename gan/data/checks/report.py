@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -23,10 +24,15 @@ from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
 from gan.data.sources.files import File, content
 from gan.data.sources.folder import CLUTTER, SUFFIXES
+from gan.data.split import group_keys
 
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
+MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
+MAX_CLASSES = 200
+MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
+BLANK_RANGE = 4  # maximum difference of two pixels of a blank image, of 255
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
 
 
@@ -45,6 +51,7 @@ class FileInfo(NamedTuple):
     digest: str = ""  # of the pixels
     hash: int = 0  # perceptual, 64 bits
     mirrored_hash: int = 0  # perceptual hash of the mirrored image
+    blank: bool = False  # one color
 
 
 def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
@@ -73,6 +80,7 @@ def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
         hashlib.blake2b(f"{first.size}".encode() + first.convert("RGBa").tobytes(), digest_size=16).hexdigest(),
         int(str(imagehash.phash(seen)), 16),
         int(str(imagehash.phash(seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT))), 16),
+        all(int(band.max()) - int(band.min()) <= BLANK_RANGE for band in (red, green, blue)),
     )
 
 
@@ -108,7 +116,8 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
     known = [fact for _, _, fact in good]
     paths = [name for name, _, _ in good]
     aspects = np.array([fact.height / fact.width for fact in known])
-    suggestion = suggest(known, size)
+    exact, near = exact_duplicates(known), near_duplicates(known)
+    suggestion = suggest([file.name for _, file, _ in good], known, exact, near, size)
     height, width = suggestion["size"]
     return report | {
         "formats": count_values(fact.format for fact in known),
@@ -130,7 +139,11 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
         "gray": sum(fact.gray for fact in known),
         "sprites": sum(fact.sprite for fact in known),
         "classes": count_values(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
-        "duplicates": {"exact": exact_duplicates(paths, known), "near": near_duplicates(paths, known)},
+        "blank": [path for path, fact in zip(paths, known, strict=True) if fact.blank],
+        "duplicates": {
+            kind: [[paths[place] for place in group] for group in groups]
+            for kind, groups in (("exact", exact), ("near", near))
+        },
         "smaller": [
             path for path, fact in zip(paths, known, strict=True) if fact.height < height or fact.width < width
         ],
@@ -143,23 +156,40 @@ def count_values(things: Any) -> dict[str, int]:
     return dict(sorted(Counter(things).items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def exact_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[list[str]]:
-    """Return groups of files with equal pixels."""
+def exact_duplicates(facts: Sequence[FileInfo]) -> list[list[int]]:
+    """Return groups of indices of files with equal pixels. Blank images are omitted."""
     owners = defaultdict(list)
-    for path, fact in zip(paths, facts, strict=True):
-        owners[fact.digest].append(path)
+    for place, fact in enumerate(facts):
+        if not fact.blank:
+            owners[fact.digest].append(place)
     return [group for group in owners.values() if len(group) > 1]
 
 
-def near_duplicates(paths: Sequence[str], facts: Sequence[FileInfo]) -> list[list[str]]:
-    """Return groups of similar files. Of files with equal pixels, only one is included."""
-    first = list({fact.digest: place for place, fact in reversed(list(enumerate(facts)))}.values())[::-1]
-    found = find_groups(np.array([facts[place].hash for place in first], np.uint64), MAX_HASH_DISTANCE)
-    return [[paths[first[member]] for member in group] for group in found]
+def near_duplicates(facts: Sequence[FileInfo]) -> list[list[int]]:
+    """Return groups of indices of similar files, without blank images and with one of those with equal pixels."""
+    first: dict[str, int] = {}
+    for place, fact in enumerate(facts):
+        if not fact.blank:
+            first.setdefault(fact.digest, place)
+    places = list(first.values())
+    found = find_groups(np.array([facts[place].hash for place in places], np.uint64), MAX_HASH_DISTANCE)
+    return [[places[member] for member in group] for group in found]
 
 
-def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str, Any]:
-    """Return suggested options for training, and the reason for each."""
+def suggest(
+    names: Sequence[str],
+    facts: Sequence[FileInfo],
+    exact: list[list[int]],
+    near: list[list[int]],
+    size: tuple[int, int] | None,
+) -> dict[str, Any]:
+    """Return suggested options for training, and the reason for each.
+
+    Args:
+        names: paths of the files from their root, with "/" as the separator.
+        exact, near: groups of indices of files that are duplicates and near-duplicates.
+        size: (height, width) of the training images; None suggests one.
+    """
     heights, widths = np.array([fact.height for fact in facts]), np.array([fact.width for fact in facts])
     aspects = heights / widths
     reasons: dict[str, str] = {}
@@ -172,8 +202,11 @@ def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str
         reasons["size"] = "as given"
     target = size[0] / size[1]
     kept = np.minimum(aspects / target, target / aspects)  # the fraction of each image inside the crop
-    fit = "crop" if kept.mean() >= 0.75 else "pad"
-    reasons["fit"] = f"a crop to {size[0]}x{size[1]} (height x width) keeps {kept.mean():.0%} of an image on average"
+    cut = 1 - kept
+    fit = "crop" if cut.mean() <= 0.25 and np.mean(cut > 0.4) < 0.2 else "pad"
+    reasons["fit"] = f"a crop to {size[0]}x{size[1]} (height x width) cuts {cut.mean():.0%} of an image on average"
+    if fit == "pad":
+        reasons["fit"] += f", and up to {cut.max():.0%}; pad cuts nothing and adds borders"
     transparent = float(np.mean([fact.transparent for fact in facts]))
     gray = float(np.mean([fact.gray for fact in facts]))
     channels = 4 if transparent >= 0.05 else 1 if gray >= 0.99 else 3
@@ -184,12 +217,10 @@ def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str
     reasons["resample"] = f"{sprites:.0%} are pixel art" + ("" if resample == "auto" else ", mostly of other sizes")
     mirrored = mirrored_fraction(facts)
     reasons["flip"] = f"{mirrored:.0%} also occur mirrored"
-    equal = len({fact.digest for fact in facts}) < len(facts)
-    enough = len(facts) >= MIN_SPLIT
-    split = None if not enough else "content" if equal else "file"
-    reasons["split"] = f"a tenth of {len(facts):,} is {'enough' if enough else 'too few'} for validation" + (
-        ", and equal images stay on one side" if split == "content" else ""
-    )
+    labels, reason = suggest_labels(names)
+    split, reasons["split"] = suggest_split(names, exact, near, labels)
+    if reason:
+        reasons["labels"] = reason
     return {
         "size": list(size),
         "channels": channels,
@@ -197,8 +228,47 @@ def suggest(facts: Sequence[FileInfo], size: tuple[int, int] | None) -> dict[str
         "resample": resample,
         "flip": mirrored >= 0.05,
         "split": split,
+        "labels": labels,
         "reasons": reasons,
     }
+
+
+def suggest_split(
+    names: Sequence[str], exact: list[list[int]], near: list[list[int]], labels: bool
+) -> tuple[str | None, str]:
+    """Return data.split and the reason.
+
+    It is the finest grouping that keeps nearly all images that are alike on one side and has enough groups: the prefix,
+    or the folder unless folders are classes. If none does, equal pixels are kept on one side. None: too few images.
+    """
+    if len(names) < MIN_SPLIT:
+        return None, f"a tenth of {len(names):,} is too few for validation"
+    enough, alike = f"a tenth of {len(names):,} is enough for validation", [*exact, *near]
+    if not alike:
+        return "file", enough
+    count = sum(map(len, alike))
+    for grouping, kept in (("prefix", "files with the same prefix"), ("folder", "the files of a folder")):
+        keys = list(group_keys(grouping, names, ()))
+        together = sum(len(group) for group in alike if len({keys[place] for place in group}) == 1)
+        if together >= 0.8 * count and len(set(keys)) >= MIN_GROUPS and not (labels and grouping == "folder"):
+            return grouping, f"{enough}; {count:,} images are alike, and {kept} stay on one side"
+    if exact:
+        return "content", f"{enough}; images with equal pixels stay on one side, others that are alike may not"
+    return "file", f"{enough}; {count:,} images are alike and may be on both sides; folder or prefix can group them"
+
+
+def suggest_labels(names: Sequence[str]) -> tuple[bool, str]:
+    """Return data.labels and the reason: whether sub-folders look like classes. The reason is empty without folders."""
+    counts = Counter(name.partition("/")[0] for name in names if "/" in name)
+    large = sum(count for count in counts.values() if count >= MIN_CLASS)
+    if not (2 <= len(counts) <= MAX_CLASSES and large >= 0.9 * counts.total()):
+        return False, f"{len(counts):,} sub-folders, too few or too small for classes" if counts else ""
+    if stray := len(names) - counts.total():
+        return (
+            False,
+            f"{len(counts):,} sub-folders look like classes, but {stray:,} images are in none; move them for true",
+        )
+    return True, f"{len(counts):,} sub-folders look like classes"
 
 
 def suggest_size(heights: np.ndarray, widths: np.ndarray) -> tuple[int, int]:
@@ -237,6 +307,7 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
         "data.resample": suggestion["resample"],
         "data.flip": str(suggestion["flip"]).lower(),
         "data.split": suggestion["split"],
+        "data.labels": str(suggestion["labels"]).lower(),
     }
     defaults = {
         "data.channels": "3",
@@ -244,6 +315,7 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
         "data.resample": "auto",
         "data.flip": "false",
         "data.split": None,
+        "data.labels": "false",
     }
     words = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
     return train_command("folder", words)
@@ -255,10 +327,12 @@ def train_command(data: str, words: Sequence[str]) -> str:
 
 
 def quoted(path: str) -> str:
-    """Return a path, quoted for Hydra's grammar."""
+    """Return a path as a value of Hydra's grammar, where a backslash is an escape only before a quote or `${`."""
     if all(letter.isalnum() or letter in "/._-~" for letter in path) and path.isascii():
         return path
-    return '"' + path.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", path)  # not an interpolation
+    text = re.sub(r'(\\*)"', r'\1\1\\"', text)
+    return '"' + re.sub(r"(\\+)$", r"\1\1", text) + '"'
 
 
 def others(roots: Sequence[str]) -> dict[str, int]:

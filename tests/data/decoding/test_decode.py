@@ -55,6 +55,40 @@ def test_one_bit():
     assert row(encoded(image), 2) == [[0, 0, 0], [255, 255, 255]]
 
 
+@pytest.mark.parametrize("form", ["TGA", "PCX", "PPM"])
+def test_formats_of_old_programs(form: str):
+    image = Image.fromarray(NOISE)
+    for given in (image, image.convert("L"), image.convert("1")):
+        expected = np.asarray(given.convert("RGB")).transpose(2, 0, 1)
+        if not (form == "TGA" and given.mode == "1"):
+            assert np.array_equal(decode(encoded(given, form), (6, 4)), expected)
+    assert reader.header(encoded(image, form)).format == form
+
+
+def test_alpha_of_tga():
+    straight = np.dstack([NOISE, np.full(NOISE.shape[:2], 51, np.uint8)])
+    for compression in (None, "tga_rle"):
+        data = encoded(Image.fromarray(straight), "TGA", compression=compression).getvalue()
+        assert np.array_equal(np.asarray(read_first_frame(io.BytesIO(data))), straight)
+        unused = data[:17] + bytes([data[17] & 0xF0]) + data[18:]  # these bits are not alpha
+        assert np.array_equal(np.asarray(read_first_frame(io.BytesIO(unused)).convert("RGB")), NOISE)
+        assert read_first_frame(io.BytesIO(unused)).convert("RGBA").getchannel("A").getextrema() == (255, 255)
+
+
+def test_a_damaged_file_is_not_taken_for_a_tga():
+    """TGA has no signature: what has the plausible header by chance is too small for its pixels."""
+    rng = np.random.default_rng(0)
+    head = bytes.fromhex("000002") + bytes(9)
+    for data in (
+        bytes(4096),
+        head + bytes(6),
+        head + b"\x40\0\x40\0\x18\0" + bytes(64 * 64 * 3 - 1),
+        *map(rng.bytes, [999] * 99),
+    ):
+        with pytest.raises(ImageError, match="not a PNG"):
+            read_first_frame(io.BytesIO(data))
+
+
 def test_gray_and_gray_with_alpha():
     assert row(encoded(Image.fromarray(np.array([[0, 77]], np.uint8))), 2) == [[0, 0, 0], [77, 77, 77]]
     image = Image.merge("LA", (Image.new("L", (1, 1), 100), Image.new("L", (1, 1), 51)))
@@ -561,8 +595,8 @@ def test_empty_text_missing_and_folder(tmp_path):
 
 
 def test_formats_beyond_the_list_are_refused(tmp_path):
-    Image.new("RGB", (2, 2)).save(tmp_path / "image.ppm")
-    assert "not a PNG" in reason((tmp_path / "image.ppm").rename(tmp_path / "image.png"))
+    Image.new("RGB", (2, 2)).save(tmp_path / "image.sgi")
+    assert "not a PNG" in reason((tmp_path / "image.sgi").rename(tmp_path / "image.png"))
 
 
 @pytest.mark.parametrize("side", [8001, 10_000, 13_000, 20_000])
