@@ -318,7 +318,7 @@ BAD_INPUT = [
     (["resume=empty"], "not a run folder"),
     (["init_from=nowhere"], "nowhere"),
     (["hydra.run.dir=full"], "exists and is not empty"),
-    (["--config-dir=conf"], "conf/experiment"),
+    (["--config-dir=conf"], "--config-dir conf: no such folder"),
     (["data.batch_size=3", "trainer.devices=2"], "is not divisible by 2 devices"),
     (["+model.generator.depth=3"], "depth"),
     (["model.n_critic="], "n_critic"),
