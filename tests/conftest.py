@@ -49,7 +49,7 @@ TINY = [
     "callback.evaluate.first=16",
     "callback.evaluate.num_images=8",
     "callback.evaluate.extractors=[random_conv]",
-    "objective=eval/kid_random_conv",
+    "objective=eval/kid_x1000_random_conv",
     "callback.checkpoint.interval=8",
     "callback.progress.plain_interval=0",
 ]  # seconds a run

@@ -15,25 +15,25 @@ from gan.common.errors import UserError
 from gan.run import run_folder
 
 LINES = [
-    {"images": 0, "time": 0, "eval/kid_lite0": 0.9, "eval/recall_lite0": 0.0},
+    {"images": 0, "time": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},
     {"images": 100, "time": 10, "loss/discriminator": 1.0},
     {"images": 200, "time": 900, "loss/discriminator": 1.0, "time/images_per_second": 50.0},  # after a long pause
-    {"images": 200, "time": 901, "eval/kid_lite0": 0.2, "eval/recall_lite0": 0.3},
+    {"images": 200, "time": 901, "eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3},
     {"images": 300, "time": 910, "loss/discriminator": 1.0, "time/images_per_second": 25.0},
-    {"images": 300, "time": 911, "eval/kid_lite0": 0.4, "eval/recall_lite0": 0.5},
+    {"images": 300, "time": 911, "eval/kid_x1000_lite0": 0.4, "eval/recall_lite0": 0.5},
 ]
 
 
 def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LINES) -> Path:
     folder.mkdir(parents=True)
-    (folder / run_folder.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_lite0", **config}))
+    (folder / run_folder.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_x1000_lite0", **config}))
     (folder / run_folder.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
 def test_scores_are_of_the_best_evaluation_and_pauses_are_excluded(tmp_path: Path) -> None:
     run = load(make(tmp_path / "a", {}))
-    assert run.scores == {"eval/kid_lite0": 0.2, "eval/recall_lite0": 0.3}
+    assert run.scores == {"eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3}
     assert run.clock == [0, 2, 4, 4, 8, 8]
 
 
@@ -53,7 +53,7 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
     for seed in range(2):
         make(tmp_path / "sweep" / str(seed), {"seed": seed})
     out = gan_command("compare", "sweep", "--out", "curves.png").stdout.splitlines()
-    assert out[0].split() == ["run", "seed", "kid_lite0", "recall_lite0", "images", "seen", "images/s", "time"]
+    assert out[0].split() == ["run", "seed", "kid_x1000_lite0", "recall_lite0", "images", "seen", "images/s", "time"]
     assert out[2].split() == ["sweep/1", "1", "0.2", "0.3", "300", "50", "0:08"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.format == "PNG"

@@ -15,7 +15,7 @@ from gan.common.output import print_line
 from gan.evaluation.feature_cache import cache_path, read, write
 from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch
 from gan.metrics.extractors import checked, extractor, features
-from gan.metrics.kid import squared_mmd
+from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.training.callbacks.interrupt import due
 from gan.training.module import GAN
@@ -134,13 +134,13 @@ class Evaluate(Callback):
             fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size, ema)
             generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
-                rows.append((squared_mmd(real, generated), ema.width if ema else None))
+                rows.append((KID_SCALE * squared_mmd(real, generated), ema.width if ema else None))
         if rows:
-            pl_module.log_scalars({f"power_ema/kid_{found.name}_{width}": kid for kid, width in rows if width})
-            listed = ", ".join(f"{width or 'default'} {kid:.4f}" for kid, width in rows)
+            pl_module.log_scalars({f"power_ema/kid_x1000_{found.name}_{width}": kid for kid, width in rows if width})
+            listed = ", ".join(f"{width or 'default'} {kid:.1f}" for kid, width in rows)
             best = min(rows)[1]
             how = f"--checkpoint last --ema {best}" if best else "the default"
-            print_line(f"EMA: KID ({found.name}) {listed}; generate with {how}")
+            print_line(f"EMA: KID x 1000 ({found.name}) {listed}; generate with {how}")
 
     def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
         """Return the values of all metrics by logged name."""

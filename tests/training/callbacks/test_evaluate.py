@@ -27,7 +27,7 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
         "data.split=file",
         "data.validation=0.5",
     ]
-    options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_lite0", "data.flip=true"]
+    options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_x1000_lite0", "data.flip=true"]
     found = []
     for devices in (1, 2):
         monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / f"cache{devices}"))
@@ -37,8 +37,8 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
     assert one["images"] == two["images"] == 0
     names = [name for name in one if name.startswith("eval/")]
     assert sorted(names) == sorted(name for name in two if name.startswith("eval/"))
-    assert {"eval/kid_lite0", "eval/fd_lite0", "eval/precision_lite0", "eval/recall_lite0"} < set(names)
-    assert "eval/kid_random_conv" in names
+    assert {"eval/kid_x1000_lite0", "eval/fd_lite0", "eval/precision_lite0", "eval/recall_lite0"} < set(names)
+    assert "eval/kid_x1000_random_conv" in names
     for name in names:
         assert two[name] == pytest.approx(one[name], rel=1e-5), name
 
@@ -75,7 +75,7 @@ def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_pa
 def test_choices_and_the_best_score_are_under_hparams(train: Train, tmp_path: Path) -> None:
     train("images=32", "loss=hinge", "hydra.run.dir=a")
     events = EventAccumulator(str(tmp_path / "a")).Reload()
-    best = [event.value for event in events.Scalars("best/kid_random_conv")]
+    best = [event.value for event in events.Scalars("best/kid_x1000_random_conv")]
     assert best == sorted(best, reverse=True)
     start = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     assert b"loss" in start and b"hinge" in start and b"callback" not in start

@@ -51,7 +51,7 @@ def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
         "images/s",
         "left",
         "loss/generator",
-        "eval/kid_random_conv",
+        "eval/kid_x1000_random_conv",
         "000000064.png",
     ):
         assert part in text, part
