@@ -130,10 +130,7 @@ def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
     print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
     print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _ in columns))
     for row in rows:
-        cells = [
-            f"{row.values[value]:.{digits}f}" if value in row.values else "-"
-            for value, _, _, digits in columns
-        ]
+        cells = [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
         numbers = "".join(f"{cell:>{column[2]}}" for cell, column in zip(cells, columns, strict=True))
         print(f"{row.name:<22}{row.images:>7}{row.real:>7}{numbers}")
 

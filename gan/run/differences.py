@@ -13,7 +13,15 @@ from gan.run import run_folder
 from gan.run.config import to_plain
 from gan.run.renamed import OLDER_VERSION, find_renamed
 
-FREE = ("images", "minutes", "logger", "callback", "data.num_workers", "trainer.devices")  # may change on resume
+FREE = (
+    "images",
+    "minutes",
+    "logger",
+    "callback",
+    "stop",
+    "data.num_workers",
+    "trainer.devices",
+)  # may change on resume
 DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # computed from such options
 
 
