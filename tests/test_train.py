@@ -61,7 +61,8 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
     assert [line["images"] for line in lines if "eval/kid_x1000_random_conv" in line] == [0, 16, 32]
     events = EventAccumulator(str(run)).Reload()
     assert [event.step for event in events.Scalars("loss/discriminator")] == [8, 16, 24, 32]
-    assert [event.step for event in events.Images("samples")] == [16, 32]
+    assert [event.step for event in events.Images("samples/generated")] == [16, 32]
+    assert [event.step for event in events.Images("samples/real")] == [0]
     assert "32 images · epoch 1.3" in out and "000000032.png" in out
 
 

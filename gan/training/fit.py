@@ -198,9 +198,9 @@ def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:
 def warn_about_disk(cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) -> None:
     """Print a line if the checkpoints will not fit on the disk."""
     for part in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(part, Checkpoint) and trainer.is_global_zero:
-            if line := disk.warning(model, run, part.keep, part.keep_interval, cfg.images):
-                print_line(line)
+        line = isinstance(part, Checkpoint) and disk.warning(model, run, part.keep, part.keep_interval, cfg.images)
+        if line:
+            print_line(line)
 
 
 def describe_length(cfg: DictConfig, before: str) -> str:

@@ -137,8 +137,8 @@ class Evaluate(Callback):
         if trainer.global_step & (trainer.global_step - 1):
             return
         speed = clock_of(trainer).speed(pl_module.images_seen)
-        known = speed is not None and self.cost is not None
-        self.interval = trainer.strategy.broadcast(choose_interval(self.cost, speed) if known else None)
+        chosen = None if speed is None or self.cost is None else choose_interval(self.cost, speed)
+        self.interval = trainer.strategy.broadcast(chosen)
 
     def is_due(self, trainer: Trainer, pl_module: GAN) -> bool:
         """Return whether to evaluate after this batch."""
