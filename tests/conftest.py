@@ -45,6 +45,7 @@ TINY = [
     "callback.health.interval=16",
     "callback.health.first=16",
     "callback.health.num_images=8",
+    "callback.health.silent=0",
     "callback.evaluate.interval=16",
     "callback.evaluate.first=16",
     "callback.evaluate.num_images=8",

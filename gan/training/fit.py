@@ -40,7 +40,7 @@ from gan.training.callbacks.training_time import TrainingTime, clock_of
 from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
-from gan.training.next_steps import describe_time, next_steps
+from gan.training.next_steps import describe_resumed, describe_time, next_steps
 from gan.training.schedules import drop_overridden_schedules
 
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
@@ -80,7 +80,7 @@ def fit(
         load_weights(model, Path(cfg.init_from))
     print_summary(trainer, model, data, run)
     if cfg.resume:
-        print_line(f"resumes at {images_at(cfg.resume):,} images{describe_length(cfg, ' of ')}")
+        print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
     prepare_data(trainer, data)
@@ -201,13 +201,6 @@ def warn_about_disk(cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) ->
         line = isinstance(part, Checkpoint) and disk.warning(model, run, part.keep, part.keep_interval, cfg.images)
         if line:
             print_line(line)
-
-
-def describe_length(cfg: DictConfig, before: str) -> str:
-    """Return the length of a run with `before` in front, such as ` of 112,000 images`."""
-    lengths = [] if cfg.images is None else [f"{cfg.images:,} images"]
-    lengths += [] if cfg.minutes is None else [f"{cfg.minutes:g} minutes of training"]
-    return before + " or ".join(lengths)
 
 
 def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:

@@ -1,13 +1,28 @@
-"""What to do with a run: lines for its end."""
+"""Where a resumed run goes on, and at the end of a run its times and what to do with it."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from gan.common.progress import duration
 from gan.run import checkpoints
+
+
+def describe_resumed(sidecar: Mapping[str, Any], images: int | None, minutes: float | None) -> str:
+    """Return text such as `resumes at 50,000 of 112,000 images, after 3:20 of 5:00 of training`.
+
+    Args:
+        sidecar: that of the checkpoint; see `gan.run.checkpoints`.
+        images, minutes: length of the run; None: not limited.
+    """
+    total = "" if images is None else f" of {images:,}"
+    seconds = sidecar.get("seconds")
+    length = "" if minutes is None else f" of {duration(60 * minutes)}"
+    spent = "" if seconds is None else f", after {duration(seconds)}{length} of training"
+    return f"resumes at {sidecar['images']:,}{total} images{spent}"
 
 
 def describe_time(images: int, training: float, other: Mapping[str, float]) -> str:

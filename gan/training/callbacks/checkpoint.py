@@ -114,7 +114,7 @@ class Checkpoint(LightningCheckpoint):
         return {"best_score": self.best_score, "best": self.best, checkpoints.BEST_STATE: self.record()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        best, record = state_dict["best"], state_dict[checkpoints.BEST_STATE]
+        best, record = state_dict["best"], state_dict.get(checkpoints.BEST_STATE)
         # If the best checkpoint is missing, or is the best by another score, the next score becomes the best.
         same = isinstance(record, dict) and record.get("monitor") == self.monitor
         if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):

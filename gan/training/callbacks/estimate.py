@@ -45,7 +45,7 @@ def describe(trainer: Trainer, pl_module: GAN, evaluate: Evaluate | None, speed:
     if evaluate is not None and evaluate.interval is not None and evaluate.cost is not None:
         count = 1 + int((images - seen) / evaluate.interval)
         evaluations = count * evaluate.cost
-        every = f"every {evaluate.interval:,} images" if count > 1 else "at the end"
-        said = f", including evaluations of {evaluate.cost:.0f} s {every}"
+        several = f"evaluations of {evaluate.cost:.0f} s every {evaluate.interval:,} images"
+        said = f", including {several if count > 1 else f'the last evaluation of {evaluate.cost:.0f} s'}"
     reached = f"until {images:,.0f} images" if seconds == by_images else f"until about {round(images, -3):,.0f} images"
     return f"about {duration(seconds + evaluations)} {reached} at {speed:.0f} images/s{said}"
