@@ -74,9 +74,9 @@ class ProgressLine(Callback):
             self.live = None
 
     def show_evaluation(self, title: str, done: int, total: int) -> None:
-        """Show that an evaluation has measured `done` of `total` images, if the last update is long ago."""
+        """Show that an evaluation has measured `done` of `total` images: as a bar, or as lines if it takes long."""
         now = time.monotonic()
-        if now - self.shown <= (self.refresh if self.live else self.plain_interval):
+        if now - self.shown <= (self.refresh * (done > 0) if self.live else self.plain_interval):
             return
         self.shown = now
         text = f"{title}: {done:,} of {total:,} images"
