@@ -206,6 +206,8 @@ def warn_about_disk(cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) ->
 def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
     """Print the time of the run and its parts, and commands to go on with."""
     clock = clock_of(trainer)
+    if run.is_relative_to(Path.cwd()):
+        run = run.relative_to(Path.cwd())
     print_line(f"{run}: {describe_time(model.images_seen, clock.seconds, clock.other)}")
     shows = any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
     for line in next_steps(run, translates=hasattr(data, "inputs"), tensorboard=shows):
