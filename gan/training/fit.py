@@ -83,7 +83,7 @@ def fit(
         print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
-    if not cfg.stop._target_ and any(word.startswith("stop.") for word in HydraConfig.get().overrides.task):
+    if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in HydraConfig.get().overrides.task):
         print_line("note: options of stop have no effect without stop=flat")
     prepare_data(trainer, data)
     if not cfg.resume:
@@ -140,7 +140,7 @@ def build_trainer(
     """Return the Trainer with its callbacks, loggers and plugins."""
     if str(cfg.trainer.precision) not in PRECISIONS:
         raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
-    parts = ordered(callbacks(cfg.callback), instantiate(cfg.stop) if cfg.stop._target_ else None)
+    parts = ordered(callbacks(cfg.callback), instantiate(cfg.stop) if "_target_" in cfg.stop else None)
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
         print_line("note: callback= has no checkpoint, so this run cannot be resumed or generate images")
