@@ -24,9 +24,9 @@ from gan.training.callbacks.training_time import clock_of, duration_of, paused
 from gan.training.module import GAN
 
 AUTO = "auto"
-# Fraction of the time of training for evaluations at the interval `auto`. It is half of the 5 % that all evaluations
+# Fraction of the time of training for evaluations at the interval `auto`. It is less than the 5 % that all evaluations
 # may take: there are also those at the start and at the end, and the speed can change after it was measured.
-TARGET = 0.025
+TARGET = 0.02
 
 
 class Evaluate(Callback):
@@ -149,7 +149,7 @@ class Evaluate(Callback):
         if self.interval is None or not due(trainer, pl_module, self.interval, self.first):
             return False
         rest = (trainer.max_steps - trainer.global_step) * pl_module.batch_size if trainer.max_steps > 0 else math.inf
-        return not self.automatic or rest >= self.interval / 2  # the evaluation at the end is near
+        return not self.automatic or rest >= self.interval  # else the evaluation at the end is near
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
         """Compute and log all scores."""
