@@ -45,11 +45,12 @@ TINY = [
     "callback.health.interval=16",
     "callback.health.first=16",
     "callback.health.num_images=8",
+    "callback.health.silent=0",
     "callback.evaluate.interval=16",
     "callback.evaluate.first=16",
     "callback.evaluate.num_images=8",
     "callback.evaluate.extractors=[random_conv]",
-    "objective=eval/kid_random_conv",
+    "objective=eval/kid_x1000_random_conv",
     "callback.checkpoint.interval=8",
     "callback.progress.plain_interval=0",
 ]  # seconds a run

@@ -58,10 +58,11 @@ def test_a_run_is_one_folder(train: Train, tmp_path: Path) -> None:
     assert json.loads((run / "environment.jsonl").read_text())["packages"]["torch"]
     lines = read_metrics(run / "metrics.jsonl")
     assert [line["images"] for line in lines if "loss/generator" in line] == [8, 16, 24, 32]
-    assert [line["images"] for line in lines if "eval/kid_random_conv" in line] == [0, 16, 32]
+    assert [line["images"] for line in lines if "eval/kid_x1000_random_conv" in line] == [0, 16, 32]
     events = EventAccumulator(str(run)).Reload()
     assert [event.step for event in events.Scalars("loss/discriminator")] == [8, 16, 24, 32]
-    assert [event.step for event in events.Images("samples")] == [16, 32]
+    assert [event.step for event in events.Images("samples/generated")] == [16, 32]
+    assert [event.step for event in events.Images("samples/real")] == [0]
     assert "32 images · epoch 1.3" in out and "000000032.png" in out
 
 
@@ -232,7 +233,7 @@ def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
     train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
     (folder,) = (tmp_path / "runs").iterdir()
     result = yaml.safe_load((folder / "optimization_results.yaml").read_text())
-    scores = [logged_objective(folder / str(job), "eval/kid_random_conv", "best") for job in range(2)]
+    scores = [logged_objective(folder / str(job), "eval/kid_x1000_random_conv", "best") for job in range(2)]
     assert result["best_value"] == pytest.approx(min(scores))
 
 
@@ -307,6 +308,10 @@ BAD_INPUT = [
     (["minutes=0"], "minutes=0"),
     (["seed=-1"], "seed=-1"),
     (["objective_mode=lst"], "objective_mode=lst"),
+    (["objective=eval/kid_lite0"], "renamed to eval/kid_x1000_lite0"),
+    (["callback.evaluate.interval=often"], "must be auto or a number of images"),
+    (["stop=falt"], "did you mean flat"),
+    (["stop=flat", "stop.patience=1"], "stop.patience=1"),
     (["callback.samples.interval=0"], "interval=0"),
     (["trainer.precision=foo"], "foo"),
     (["model.generator_optimizer.lr=-1"], "learning rate"),

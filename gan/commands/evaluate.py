@@ -19,27 +19,27 @@ from gan.run import run_folder
 if TYPE_CHECKING:
     from gan.evaluation.generator import Row, Sets
 
-Columns = Sequence[tuple[str, str, int, int, int]]  # value, heading, width, factor, digits
+Columns = Sequence[tuple[str, str, int, int]]  # value, heading, width, digits
 COLUMNS: Columns = (
-    ("kid", "KIDx1000", 10, 1000, 2),
-    ("fd", "FD", 8, 1, 1),
-    ("precision", "precis.", 9, 1, 3),
-    ("recall", "recall", 8, 1, 3),
-    ("clipped_density", "density", 9, 1, 3),
-    ("clipped_coverage", "coverage", 10, 1, 3),
-    ("copies", "copies", 8, 1, 3),
+    ("kid_x1000", "KIDx1000", 10, 2),
+    ("fd", "FD", 8, 1),
+    ("precision", "precis.", 9, 3),
+    ("recall", "recall", 8, 3),
+    ("clipped_density", "density", 9, 3),
+    ("clipped_coverage", "coverage", 10, 3),
+    ("copies", "copies", 8, 3),
 )
 TRANSLATOR_COLUMNS: Columns = (
-    ("gain", "gain", 8, 1, 3),
-    ("ciede2000", "dE00", 8, 1, 2),
-    ("psnr", "PSNR", 8, 1, 2),
-    ("ssim", "SSIM", 8, 1, 3),
-    ("perceptual", "percept.", 10, 1, 4),
-    ("kid_target", "KID target", 12, 1000, 1),
-    ("kid_source", "KID source", 12, 1000, 1),
-    ("spectrum", "spectrum", 10, 1, 2),
-    ("luminance_correlation", "lum. corr.", 12, 1, 3),
-    ("luminance_ssim", "lum. SSIM", 11, 1, 3),
+    ("gain", "gain", 8, 3),
+    ("ciede2000", "dE00", 8, 2),
+    ("psnr", "PSNR", 8, 2),
+    ("ssim", "SSIM", 8, 3),
+    ("perceptual", "percept.", 10, 4),
+    ("kid_target_x1000", "KIDx1000 target", 17, 1),
+    ("kid_source_x1000", "KIDx1000 source", 17, 1),
+    ("spectrum", "spectrum", 10, 2),
+    ("luminance_correlation", "lum. corr.", 12, 3),
+    ("luminance_ssim", "lum. SSIM", 11, 3),
 )
 
 
@@ -129,12 +129,9 @@ def append(path: Path, lines: list[dict[str, Any]]) -> None:
 
 def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
     print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
-    print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _, _ in columns))
+    print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _ in columns))
     for row in rows:
-        cells = [
-            f"{row.values[value] * factor:.{digits}f}" if value in row.values else "-"
-            for value, _, _, factor, digits in columns
-        ]
+        cells = [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
         numbers = "".join(f"{cell:>{column[2]}}" for cell, column in zip(cells, columns, strict=True))
         print(f"{row.name:<22}{row.images:>7}{row.real:>7}{numbers}")
 

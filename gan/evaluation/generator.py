@@ -17,7 +17,7 @@ from torch.nn.functional import avg_pool2d
 from gan.evaluation.memorization import MIN_SIMILARITY, NEIGHBORS, Memorization
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.frechet_distance import frechet_distance
-from gan.metrics.kid import kid_of_subsets, squared_mmd
+from gan.metrics.kid import KID_SCALE, kid_of_subsets, squared_mmd
 from gan.metrics.prdc import prdc
 from gan.metrics.vendi import vendi_score
 
@@ -111,9 +111,9 @@ def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
     """Return all metrics of two feature matrices. Some are omitted if there are at most NEIGHBORS images."""
     kid, std = kid_of_subsets(real, generated, SUBSETS)
     values = {
-        "kid": squared_mmd(real, generated),
-        "kid_subsets": kid,
-        "kid_subsets_std": std,
+        "kid_x1000": KID_SCALE * squared_mmd(real, generated),
+        "kid_subsets_x1000": KID_SCALE * kid,
+        "kid_subsets_std_x1000": KID_SCALE * std,
         "fd": frechet_distance(real, generated),
     }
     if min(len(real), len(generated)) > NEIGHBORS:

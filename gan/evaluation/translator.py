@@ -16,7 +16,7 @@ from gan.data.decoding.color import unpremultiply
 from gan.evaluation.generator import Row
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import CLOSED_FORMS, opaque
-from gan.metrics.kid import squared_mmd
+from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pairs import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.spectrum import spectral_distance
@@ -59,8 +59,8 @@ def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list
     for name, outputs in candidates(images):
         unchanged = outputs is images.inputs
         found = inputs if unchanged else features(outputs)
-        values = {"kid_target": squared_mmd(target, found)} | (
-            {} if unchanged else {"kid_source": squared_mmd(inputs, found, matched=True)}
+        values = {"kid_target_x1000": KID_SCALE * squared_mmd(target, found)} | (
+            {} if unchanged else {"kid_source_x1000": KID_SCALE * squared_mmd(inputs, found, matched=True)}
         )
         values |= content_preservation(images.inputs, outputs) | {
             "spectrum": spectral_distance(images.reference, outputs)

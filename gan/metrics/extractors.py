@@ -2,7 +2,7 @@
 
 An extractor is called with uint8 (N, C, H, W) and returns (N, dimension). Its attributes:
 
-name        part of the names of metrics: eval/kid_lite0
+name        part of the names of metrics: eval/kid_x1000_lite0
 dimension   features per image
 resize      description of how images are resized
 weights     SHA-256 of the file of weights; empty if there is none

@@ -93,9 +93,9 @@ def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:
 
 
 def elapsed(checkpoint: dict[str, Any]) -> float | None:
-    """Return the seconds of training so far; None if the length of the run is not given in minutes."""
-    timers = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("Timer"))
-    return next((state["time_elapsed"]["train"] for state in timers), None)
+    """Return the seconds of the training loop so far; None if they were not measured."""
+    clocks = (state for name, state in checkpoint.get("callbacks", {}).items() if name.startswith("TrainingTime"))
+    return next((state["seconds"] for state in clocks), None)
 
 
 def best_so_far(checkpoint: dict[str, Any]) -> dict[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import hydra
@@ -65,5 +66,7 @@ def check_options(cfg: DictConfig) -> None:
     if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
+    if old := re.fullmatch(r"eval/kid_(lite0|random_conv|inception|dinov2)", str(cfg.objective)):
+        raise UserError(f"objective={old[0]}: renamed to eval/kid_x1000_{old[1]}, which is 1,000 times as large")
     if cfg.objective_mode not in ("best", "last"):
         raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")

@@ -20,6 +20,7 @@ FREE = (
     "minutes",
     "logger",
     "callback",
+    "stop",
     "data.num_workers",
     "trainer.devices",
     "trainer.threads",

@@ -182,7 +182,7 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
         predictable = styles.STOCHASTIC.isdisjoint(styles.filter_names(_root_.data.style))
     else:
         predictable = kind == "PairedDataModule"
-    return "eval/ciede2000" if predictable else "eval/kid_lite0"
+    return "eval/ciede2000" if predictable else "eval/kid_x1000_lite0"
 
 
 def strategy(devices: Any) -> str:

@@ -7,7 +7,6 @@ import math
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,9 @@ import torch
 import torch.distributed as dist
 import yaml
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
-from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Timer
+from lightning import Trainer
 from omegaconf import DictConfig
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -33,12 +32,17 @@ from gan.run.config import to_plain
 from gan.run.early_checks import PRECISIONS
 from gan.run.metrics import logged_objective, read_metrics
 from gan.run.resolvers import images_at
-from gan.training import memory
+from gan.training import disk, memory
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
+from gan.training.callbacks.estimate import Estimate
+from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
+from gan.training.callbacks.progress import ProgressLine
+from gan.training.callbacks.training_time import TrainingTime, clock_of
 from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers import JSONLines, TensorBoard
 from gan.training.module import GAN
+from gan.training.next_steps import describe_resumed, describe_time, next_steps
 from gan.training.schedules import drop_overridden_schedules
 
 
@@ -75,11 +79,16 @@ def fit(
     if cfg.init_from and not cfg.resume:
         load_weights(model, Path(cfg.init_from))
     print_summary(trainer, model, data, run)
+    if cfg.resume:
+        print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
+    if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in HydraConfig.get().overrides.task):
+        print_line("note: options of stop have no effect without stop=flat")
     prepare_data(trainer, data)
     if not cfg.resume:
         memory.settle(model, data, trainer)
+    warn_about_disk(cfg, model, trainer, run)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
         model.initialize_from(data)  # other ranks receive the weights from this one
     if trainer.is_global_zero and not cfg.resume:
@@ -114,6 +123,8 @@ def fit(
     if interrupt.signal:
         print_line(f"stopped at {model.images_seen:,} images; continue with: {train_command()} resume={run}")
         sys.exit(128 + interrupt.signal)
+    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+        print_end(trainer, model, data, run)
     return objective(run, cfg)
 
 
@@ -128,14 +139,14 @@ def build_trainer(
     """Return the Trainer with its callbacks, loggers and plugins."""
     if str(cfg.trainer.precision) not in PRECISIONS:
         raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
-    parts = callbacks(cfg.callback)
+    parts = ordered(callbacks(cfg.callback), instantiate(cfg.stop) if "_target_" in cfg.stop else None)
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
         print_line("note: callback= has no checkpoint, so this run cannot be resumed or generate images")
     try:
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
-            callbacks=[interrupt, *timers(cfg.minutes), *parts],
+            callbacks=[interrupt, TrainingTime(cfg.minutes), *parts],
             logger=[*map(instantiate, cfg.logger.values()), JSONLines(str(run), images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),
@@ -156,14 +167,18 @@ def objective(run: Path, cfg: DictConfig) -> float:
     return value
 
 
-def timers(minutes: float | None) -> list[Callback]:
-    """Return a callback that ends the run after `minutes`; an empty list if they are None."""
-    return [] if minutes is None else [Timer(duration=timedelta(minutes=minutes))]
-
-
 def callbacks(configured: DictConfig) -> list[Any]:
     """Return the callbacks of a configuration."""
     return [instantiate(callback) for callback in configured.values()]
+
+
+def ordered(parts: Sequence[Any], stop: Any | None) -> list[Any]:
+    """Return the callbacks in their order: a score can end the run, and others act at the end, such as a last grid."""
+    first = [part for part in parts if isinstance(part, ProgressLine | Evaluate)]
+    if stop is not None and not any(isinstance(part, Evaluate) for part in first):
+        raise UserError("stop=flat needs scores; add evaluate to callback=")
+    others = [part for part in parts if part not in first]
+    return [*first, *([] if stop is None else [stop]), Estimate(), *others]
 
 
 def log_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]) -> None:
@@ -179,6 +194,25 @@ def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:
     per_rank_batch_size(data.batch_size, trainer.world_size)
     if trainer.is_global_zero:
         data.prepare_data()
+
+
+def warn_about_disk(cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) -> None:
+    """Print a line if the checkpoints will not fit on the disk."""
+    for part in trainer.callbacks:  # type: ignore[attr-defined]
+        line = isinstance(part, Checkpoint) and disk.warning(model, run, part.keep, part.keep_interval, cfg.images)
+        if line:
+            print_line(line)
+
+
+def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
+    """Print the time of the run and its parts, and commands to go on with."""
+    clock = clock_of(trainer)
+    if run.is_relative_to(Path.cwd()):
+        run = run.relative_to(Path.cwd())
+    print_line(f"{run}: {describe_time(model.images_seen, clock.seconds, clock.other)}")
+    shows = any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
+    for line in next_steps(run, translates=hasattr(data, "inputs"), tensorboard=shows):
+        print_line(line)
 
 
 def load_weights(model: GAN, source: Path) -> None:

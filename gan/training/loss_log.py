@@ -32,7 +32,7 @@ class LossLog:
 
     def line(self, images: int) -> dict[str, float]:
         """Means of the finite terms since the last line, and the speed in images per second; starts a new line."""
-        self.means = {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
+        self.means = self.pending_means()
         self.pending.clear()
         now = time.monotonic()
         speed = {}
@@ -40,6 +40,10 @@ class LossLog:
             speed["time/images_per_second"] = (images - self.images) / (now - self.written)
         self.written, self.images = now, images
         return {**self.means, **speed}
+
+    def pending_means(self) -> dict[str, float]:
+        """Means of the finite terms since the last line, which continue to be collected."""
+        return {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
 
     def check(self, trainer: Trainer, images: int) -> None:
         """Raise Diverged on all ranks if, on any rank, a mean or all gradients of a network are not finite."""

@@ -1,4 +1,4 @@
-"""Estimate the GPU memory of a training step, and divide the step to fit."""
+"""Estimate the memory of a training step, and divide the step to fit into the memory of a GPU."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from lightning import Trainer
 from torch import Tensor
 
 from gan.common.errors import UserError, at_least, switch, to_line
+from gan.common.memory import available
 from gan.common.output import print_line
 from gan.data.module import DEVICE_SHARE, gpu_memory
 from gan.training.micro_batches import choose_micro_batch, describe_batch_norm, images_together, predict
@@ -19,6 +20,7 @@ from gan.training.rehearsal import Need, images_in, rehearse
 GIB = 2**30
 USABLE = 0.9  # fraction of a GPU's memory that the estimate may take; workspaces and fragmentation need the rest
 PRECISIONS = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
+MANY_PIXELS = 1 << 16  # of a batch; with fewer, a step on a CPU needs little memory in comparison with PyTorch
 IMAGE_COPIES = 9  # bytes per value of an image outside of forward passes: 1 (uint8), 4 (real) and 4 (generated)
 
 
@@ -69,10 +71,15 @@ class Division:
 
 
 def settle(model: Any, data: Any, trainer: Trainer) -> None:
-    """Choose `model.division` for a new run on a CUDA device, and print the estimate. Other devices get no division."""
+    """Choose `model.division` for a new run on a CUDA device, and print the estimate.
+
+    On a CPU, print the estimate only. Other devices get none.
+    """
     device, n = trainer.strategy.root_device, data.batch_size // trainer.world_size
     if note := describe_batch_norm(model, n):
         print_line(note)
+    if device.type == "cpu" and n * data.size[0] * data.size[1] >= MANY_PIXELS:
+        describe_on_cpu(model, example(model, data, n), str(trainer.precision), trainer.num_devices)
     if device.type != "cuda":
         return
     memory = (USABLE - DEVICE_SHARE) * gpu_memory(device)  # data.storage=auto may keep pixels on the device
@@ -90,6 +97,24 @@ def settle(model: Any, data: Any, trainer: Trainer) -> None:
         print_line(
             f"memory: this is more than {memory / GIB:.1f} GiB, the usable memory of {device}; "
             "use a smaller data.batch_size, data.size or width"
+        )
+
+
+def describe_on_cpu(model: Any, batch: Mapping[str, Tensor], precision: str, processes: int) -> None:
+    """Print the estimated memory of a step on a CPU, and a warning if less is available."""
+    try:
+        step = estimate(model, batch, torch.device("cpu"), PRECISIONS.get(precision), model.micro_batch).peak
+    except UserError:
+        raise
+    except Exception as error:  # a custom part may read values of tensors
+        print_line(f"memory: could not be estimated ({to_line(error)})")
+        return
+    needed, free = processes * step, available()
+    print_line(f"memory: about {needed / GIB:.1f} GiB in addition to PyTorch and the images (batch {images_in(batch)})")
+    if needed > free:
+        print_line(
+            f"memory: only {free / GIB:.1f} GiB are available; use a smaller data.batch_size, data.size or width, or "
+            "model.micro_batch (for networks without BatchNorm)"
         )
 
 

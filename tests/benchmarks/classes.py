@@ -74,7 +74,9 @@ def main() -> None:
     print(", ".join(f"{name} {value:.3f}" for name, value in prdc(real[1000:], fakes).items()))
     for extractor in (extract, RandomConv()):
         halves, generated = features(extractor, images).split(1000), features(extractor, samples)
-        print(f"kid_{extractor.name} to 1,000 held-out real images: {squared_mmd(halves[1], generated):.5f}")
+        print(
+            f"kid_x1000_{extractor.name} to 1,000 held-out real images: {1000 * squared_mmd(halves[1], generated):.2f}"
+        )
         print(f"  of two halves of real images: {squared_mmd(halves[1], halves[0]):.5f}")
 
 

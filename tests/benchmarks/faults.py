@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 EVERY = 8  # images from one checkpoint to the next, and from one evaluation to the next
-SCORE = "eval/kid_random_conv"
+SCORE = "eval/kid_x1000_random_conv"
 OPTIONS = [
     "data.size=16", "data.batch_size=4", "data.num_images=24", "data.split=null", "model.log_interval=4",
     "model.generator.width=4", "model.generator.full_size_channels=0", "model.generator.latent_dim=8",

@@ -16,25 +16,25 @@ from gan.common.nested import short_name
 from gan.run import run_folder
 
 LINES = [
-    {"images": 0, "time": 0, "eval/kid_lite0": 0.9, "eval/recall_lite0": 0.0},
+    {"images": 0, "time": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},
     {"images": 100, "time": 10, "loss/discriminator": 1.0},
     {"images": 200, "time": 900, "loss/discriminator": 1.0, "time/images_per_second": 50.0},  # after a long pause
-    {"images": 200, "time": 901, "eval/kid_lite0": 0.2, "eval/recall_lite0": 0.3},
+    {"images": 200, "time": 901, "eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3},
     {"images": 300, "time": 910, "loss/discriminator": 1.0, "time/images_per_second": 25.0},
-    {"images": 300, "time": 911, "eval/kid_lite0": 0.4, "eval/recall_lite0": 0.5},
+    {"images": 300, "time": 911, "eval/kid_x1000_lite0": 0.4, "eval/recall_lite0": 0.5},
 ]
 
 
 def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LINES) -> Path:
     folder.mkdir(parents=True)
-    (folder / run_folder.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_lite0", **config}))
+    (folder / run_folder.CONFIG).write_text(yaml.safe_dump({"objective": "eval/kid_x1000_lite0", **config}))
     (folder / run_folder.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
     return folder
 
 
 def test_scores_are_of_the_best_evaluation_and_pauses_are_excluded(tmp_path: Path) -> None:
     run = load(make(tmp_path / "a", {}))
-    assert run.scores == {"eval/kid_lite0": 0.2, "eval/recall_lite0": 0.3}
+    assert run.scores == {"eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3}
     assert run.clock == [0, 10, 12, 12, 16, 16]  # the first line of losses has no speed, but a time
 
 
@@ -54,7 +54,7 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
     for seed in range(2):
         make(tmp_path / "sweep" / str(seed), {"seed": seed})
     out = gan_command("compare", "sweep", "--out", "curves.png").stdout.splitlines()
-    assert out[0].split() == ["run", "seed", "kid_lite0", "recall_lite0", "images", "seen", "images/s", "time"]
+    assert out[0].split() == ["run", "seed", "kid_x1000_lite0", "recall_lite0", "images", "seen", "images/s", "time"]
     assert out[2].split() == ["sweep/1", "1", "0.2", "0.3", "300", "50", "0:16"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.format == "PNG"
@@ -77,15 +77,15 @@ def test_bad_input(tmp_path: Path, gan_command: Any) -> None:
 def test_minutes_start_with_the_first_image_and_exclude_evaluations(tmp_path: Path) -> None:
     """A line of losses has the speed since the one before it, with the evaluations between them."""
     lines = [
-        {"images": 0, "time": 91.0, "eval/kid_lite0": 0.9, "time/evaluation": 91.0},
+        {"images": 0, "time": 91.0, "eval/kid_x1000_lite0": 0.9, "time/evaluation": 91.0},
         {"images": 100, "time": 101.0, "loss/discriminator": 1.0},
-        {"images": 100, "time": 110.0, "eval/kid_lite0": 0.5, "time/evaluation": 9.0},
+        {"images": 100, "time": 110.0, "eval/kid_x1000_lite0": 0.5, "time/evaluation": 9.0},
         {"images": 200, "time": 120.0, "loss/discriminator": 1.0, "time/images_per_second": 100 / 19},
-        {"images": 200, "time": 130.0, "eval/kid_lite0": 0.4, "time/evaluation": 9.0},
-        {"images": 250, "time": 9999.0, "eval/kid_lite0": 0.4, "time/evaluation": 9.0},  # after an interruption
+        {"images": 200, "time": 130.0, "eval/kid_x1000_lite0": 0.4, "time/evaluation": 9.0},
+        {"images": 250, "time": 9999.0, "eval/kid_x1000_lite0": 0.4, "time/evaluation": 9.0},  # after an interruption
         {"images": 300, "time": 9999.0, "loss/discriminator": 1.0},
         {"images": 400, "time": 9999.0, "loss/discriminator": 1.0, "time/images_per_second": 5.0},
-        {"images": 410, "time": 9999.0, "eval/kid_lite0": 0.4, "time/evaluation": 9.0},
+        {"images": 410, "time": 9999.0, "eval/kid_x1000_lite0": 0.4, "time/evaluation": 9.0},
     ]
     clock = load(make(tmp_path / "a", {}, lines)).clock
     assert clock == pytest.approx([0, 10, 10, 20, 20, 30, 40, 60, 62])

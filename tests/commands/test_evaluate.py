@@ -49,7 +49,7 @@ def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Trai
     assert "40 images against 40 of run:val" in out and "palette distance" in out
     assert (run / "samples" / "copies-000000016.png").exists()
     lines = [json.loads(line) for line in (run / "evaluation.jsonl").read_text().splitlines()]
-    record = next(line for line in lines if line["metric"] == "kid" and line["extractor"] == "lite0")
+    record = next(line for line in lines if line["metric"] == "kid_x1000" and line["extractor"] == "lite0")
     assert record["row"] == "generated" and record["images"] == record["real"] == 40
     assert record["images_seen"] == 16 and record["checkpoint"] == "images-000000016.ckpt"
     assert record["weights_sha256"] and record["resize"] and record["reference_sha256"] and record["seeds"]

@@ -26,7 +26,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     options = ["images=16", "data.channels=4", "data.labels=true", "model.power_ema=[0.1]", "hydra.run.dir=run"]
     said = command([str(ROOT / "train.py"), *TINY, *options], folder).stdout
-    assert re.search(r"EMA: KID \(random_conv\) default \d.*, 0.1 .*; generate with", said)
+    assert re.search(r"EMA: KID x 1000 \(random_conv\) default \d.*, 0.1 .*; generate with", said)
     return folder / "run"
 
 

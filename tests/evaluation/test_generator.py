@@ -46,7 +46,7 @@ def test_noise_is_worse_than_blur_and_has_no_rate_of_copies(images: Tensor) -> N
     noise = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     found = rows(Sets(noise, images[:100], images[:100], held_out=False, flips=False), Lite0Features(), copies=0.5)
     assert "copies" not in found["generated"]
-    assert found["other real images"]["kid"] < found["blurred 4x"]["kid"] < found["generated"]["kid"]
+    assert found["other real images"]["kid_x1000"] < found["blurred 4x"]["kid_x1000"] < found["generated"]["kid_x1000"]
     lines = generator.warnings(generator.Row("generated", 60, 100, found["generated"]), 896)
     assert len(lines) == 2 and "bias" in lines[0] and "are too unlike real ones" in lines[1]
 
@@ -62,7 +62,7 @@ def test_the_metrics_do_not_depend_on_the_order(images: Tensor) -> None:
 
 def test_few_images(images: Tensor) -> None:
     found = rows(Sets(images[:3], images[3:6], images[:0], held_out=False, flips=False))
-    assert set(found["generated"]) == {"kid", "kid_subsets", "kid_subsets_std", "fd", "vendi"}
+    assert set(found["generated"]) == {"kid_x1000", "kid_subsets_x1000", "kid_subsets_std_x1000", "fd", "vendi"}
     assert "other real images" not in found  # one image is no set
 
 
@@ -73,10 +73,10 @@ def test_blurring_averages_cells() -> None:
 
 
 def test_records_contain_the_protocol(images: Tensor) -> None:
-    row = generator.Row("generated", 3, 4, {"kid": 0.5})
+    row = generator.Row("generated", 3, 4, {"kid_x1000": 0.5})
     (record,) = generator.records([row], RandomConv(), {"source": "here"})
     assert record == {
-        "metric": "kid",
+        "metric": "kid_x1000",
         "value": 0.5,
         "row": "generated",
         "images": 3,

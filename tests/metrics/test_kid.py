@@ -62,7 +62,7 @@ def test_with_random_convolutions_it_grows_with_damage() -> None:
     real, other = extract(images[:60]), images[60:]  # the kinds take turns, so both halves have all
 
     def kid(changed: torch.Tensor) -> float:
-        return metric.compute(real, extract(changed))["kid"]
+        return metric.compute(real, extract(changed))["kid_x1000"]
 
     noise = torch.randint(-60, 60, other.shape, generator=torch.Generator().manual_seed(0))
     noisy = (other + noise).clamp(0, 255).to(torch.uint8)

@@ -146,11 +146,11 @@ def test_fastgan_trains_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_unpaired_data_is_not_selected_by_ground_truth() -> None:
     data = ["data=retro_filter", "data.root=x"]
-    for pairing, expected in (("disjoint", "kid_lite0"), ("shared", "kid_lite0"), ("paired", "ciede2000")):
+    for pairing, expected in (("disjoint", "kid_x1000_lite0"), ("shared", "kid_x1000_lite0"), ("paired", "ciede2000")):
         assert compose(["model=lut", *data, f"data.pairing={pairing}"]).objective == f"eval/{expected}"
     for style in ("grainy_film", "[fade,grain]"):  # nor by grain that nobody can foresee
         words = ["data.pairing=paired", f"data.style={style}"]
-        assert compose(["model=pix2pix", *data, *words]).objective == "eval/kid_lite0"
+        assert compose(["model=pix2pix", *data, *words]).objective == "eval/kid_x1000_lite0"
 
 
 def test_rules_are_printed_with_their_values() -> None:

@@ -210,3 +210,16 @@ def test_counted_peaks_on_a_gpu(size: int) -> None:
     for line in lines:
         counted, estimated = map(float, line.split("|")[6:8])
         assert counted <= 22 and abs(estimated - counted) <= max(0.2 * counted, 0.01), line
+
+
+def test_the_memory_on_a_cpu_is_printed_for_large_batches(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "estimate", lambda *_: Need(GIB, 3 * GIB))
+    monkeypatch.setattr(memory, "available", lambda: 5 * GIB)
+    model = SimpleNamespace(micro_batch=None)
+    batch = {"image": torch.empty(16, 3, 64, 64, device="meta")}
+    memory.describe_on_cpu(model, batch, "32-true", processes=1)
+    assert capsys.readouterr().out == "memory: about 3.0 GiB in addition to PyTorch and the images (batch 16)\n"
+    memory.describe_on_cpu(model, batch, "32-true", processes=2)
+    assert "memory: only 5.0 GiB are available; use a smaller data.batch_size" in capsys.readouterr().out

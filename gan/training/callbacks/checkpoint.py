@@ -21,6 +21,7 @@ from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.evaluate import last_scores
 from gan.training.callbacks.interrupt import due
+from gan.training.callbacks.training_time import paused
 from gan.training.module import GAN
 
 
@@ -60,7 +61,8 @@ class Checkpoint(LightningCheckpoint):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval) or trainer.should_stop or self.is_better(last_scores(trainer)):
-            self.save(trainer, pl_module)
+            with paused(trainer, "checkpoints"):
+                self.save(trainer, pl_module)
 
     def is_better(self, scores: dict[str, float]) -> bool:
         """Return whether the scores contain a new best score."""
@@ -112,9 +114,10 @@ class Checkpoint(LightningCheckpoint):
         return {"best_score": self.best_score, "best": self.best, checkpoints.BEST_STATE: self.record()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        best = state_dict["best"]
-        # If the best checkpoint is missing, the next score becomes the best.
-        if best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
+        best, record = state_dict["best"], state_dict.get(checkpoints.BEST_STATE)
+        # If the best checkpoint is missing, or is the best by another score, the next score becomes the best.
+        same = isinstance(record, dict) and record.get("monitor") == self.monitor
+        if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
             self.best_score, self.best = state_dict["best_score"], best
 
 

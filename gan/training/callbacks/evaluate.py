@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from lightning import Callback, Trainer
 from torch import Tensor
 
-from gan.common.errors import at_least
+from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
 from gan.evaluation.feature_cache import cache_path, read, write
 from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch
 from gan.metrics.extractors import checked, extractor, features
-from gan.metrics.kid import squared_mmd
+from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
-from gan.training.callbacks.interrupt import due
+from gan.training.callbacks.interrupt import due, ends
+from gan.training.callbacks.score_notes import ScoreNotes
+from gan.training.callbacks.training_time import clock_of, duration_of, paused
 from gan.training.module import GAN
+
+AUTO = "auto"
+# Fraction of the time of training for evaluations at the interval `auto`. It is less than the 5 % that all evaluations
+# may take: there are also those at the start and at the end, and the speed can change after it was measured.
+TARGET = 0.02
 
 
 class Evaluate(Callback):
     """Logs eval/METRIC_EXTRACTOR for each metric and extractor, and eval/copies, at the start, regularly, at the end.
 
+    The interval `auto` is set once, from the measured time of the first evaluation and the measured speed of training,
+    so that evaluations take at most 5 % of the time of training. Rank 0 decides, and the checkpoint keeps the
+    interval. The evaluations at the start and at the end of a run are made in any case.
+
     Args:
         metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
-        interval: images between two evaluations.
-        first: images before the first evaluation after the start; the interval then doubles up to `interval`.
+        interval: images between two evaluations, or "auto".
+        first: images before the first evaluation after the start; the interval then doubles up to `interval`. None:
+            `interval`.
         num_images: number of generated images.
         max_real_images: maximum number of training images, and of held-out images.
     """
@@ -38,23 +51,36 @@ class Evaluate(Callback):
         self,
         metrics: Mapping[str, Any],
         extractors: Sequence[Any],
-        interval: int,
-        first: int,
+        interval: int | str,
+        first: int | None,
         num_images: int,
         max_real_images: int,
     ) -> None:
         self.metrics = dict(metrics)
         self.extractors = [extractors] if isinstance(extractors, str) else list(extractors)
-        self.interval = at_least("callback.evaluate.interval", interval, 1)
-        self.first = at_least("callback.evaluate.first", first, 1)
+        self.automatic = interval == AUTO
+        if isinstance(interval, str) and not self.automatic:
+            raise UserError(f"callback.evaluate.interval={interval}: must be auto or a number of images")
+        self.interval = None if self.automatic else at_least("callback.evaluate.interval", interval, 1)
+        self.first = None if first is None else at_least("callback.evaluate.first", first, 1)
+        self.cost: float | None = None  # seconds of the first evaluation
         self.num_images = at_least("callback.evaluate.num_images", num_images, 2)
         self.max_real_images = at_least("callback.evaluate.max_real_images", max_real_images, 2)
         self.loaded: list[tuple[Any, Tensor]] = []  # extractors and the features of real images
         self.originals: CopySearch | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
+        self.notes = ScoreNotes()
+        self.watch: Callable[[str, int, int], None] = lambda title, done, total: None  # shows progress
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        with paused(trainer, "evaluation"):
+            self.prepare(trainer, pl_module)
+            if pl_module.images_seen == 0 or (self.interval is None and self.cost is None):
+                self.score(trainer, pl_module)
+
+    def prepare(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Load the extractors and the features of real images."""
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         self.num_images = pl_module.num_eval_images(self.num_images)
         train, held_out = data.reals(self.max_real_images), data.reals(self.max_real_images, held_out=True)
@@ -72,8 +98,6 @@ class Evaluate(Callback):
                 self.loaded.append((found, real))
         if self.loaded and trainer.is_global_zero:
             self.originals = CopySearch(train, held_out, data.flips)
-        if pl_module.images_seen == 0:
-            self.score(trainer, pl_module)
 
     def load(self, trainer: Trainer, pl_module: GAN, given: Any) -> Any:
         """Return an extractor on the device of the module; None on all ranks if a rank lacks its weights."""
@@ -94,7 +118,9 @@ class Evaluate(Callback):
         if trainer.strategy.broadcast(kept is not None):
             return torch.empty(0) if kept is None else kept
         started = time.monotonic()
-        made = gathered(features(found, share(images, trainer)), len(images), trainer, pl_module)
+        own = share(images, trainer)
+        advance = self.counter("features of real images", len(own))
+        made = gathered(features(found, own, advance), len(images), trainer, pl_module)
         if trainer.is_global_zero:
             write(path, made)
             took = time.monotonic() - started
@@ -102,18 +128,39 @@ class Evaluate(Callback):
         return made
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.interval, self.first):
-            self.score(trainer, pl_module)
+        if self.interval is None:
+            self.set_interval(trainer, pl_module)
+        if self.is_due(trainer, pl_module):
+            with paused(trainer, "evaluation"):
+                self.score(trainer, pl_module)
+
+    def set_interval(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Set the interval `auto` on all ranks when rank 0 knows the speed; it is asked after 1, 2, 4 ... batches."""
+        if trainer.global_step & (trainer.global_step - 1):
+            return
+        speed = clock_of(trainer).speed(pl_module.images_seen)
+        chosen = None if speed is None or self.cost is None else choose_interval(self.cost, speed)
+        self.interval = trainer.strategy.broadcast(chosen)
+
+    def is_due(self, trainer: Trainer, pl_module: GAN) -> bool:
+        """Return whether to evaluate after this batch."""
+        if ends(trainer):
+            return True
+        if self.interval is None or not due(trainer, pl_module, self.interval, self.first):
+            return False
+        rest = (trainer.max_steps - trainer.global_step) * pl_module.batch_size if trainer.max_steps > 0 else math.inf
+        return not self.automatic or rest >= self.interval  # else the evaluation at the end is near
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
         """Compute and log all scores."""
         if not self.loaded:
             return
         started = time.monotonic()
+        advance = self.counter("evaluation", len(self.loaded) * len(range(self.num_images)[:: trainer.world_size]))
         fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)  # this rank's share
         values: dict[str, float] = {}
         for found, real in self.loaded:
-            generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
+            generated = gathered(features(found, fakes, advance), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
                 values |= self.measure(found.name, real, generated)
         everyone = gathered(fakes, self.num_images, trainer, pl_module)
@@ -122,7 +169,23 @@ class Evaluate(Callback):
         values |= self.copies(everyone, values)
         # All ranks need the scores, because each decides whether to save a checkpoint.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
-        pl_module.log_scalars({**self.scores, "time/evaluation": time.monotonic() - started})
+        seconds = time.monotonic() - started
+        self.cost = seconds if self.cost is None else self.cost
+        pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
+        for line in self.notes.new(self.scored_at, self.scores):
+            print_line(f"evaluate: {line}")
+
+    def counter(self, title: str, total: int) -> Callable[[int], None]:
+        """Return a function to call with the number of images just completed. It shows the progress of this rank."""
+        done = 0
+
+        def advance(images: int) -> None:
+            nonlocal done
+            done += images
+            self.watch(title, done, total)
+
+        self.watch(title, 0, total)
+        return advance
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Compare the additional EMAs of the generator with the default one, using the first extractor."""
@@ -134,13 +197,13 @@ class Evaluate(Callback):
             fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size, ema)
             generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
-                rows.append((squared_mmd(real, generated), ema.width if ema else None))
+                rows.append((KID_SCALE * squared_mmd(real, generated), ema.width if ema else None))
         if rows:
-            pl_module.log_scalars({f"power_ema/kid_{found.name}_{width}": kid for kid, width in rows if width})
-            listed = ", ".join(f"{width or 'default'} {kid:.4f}" for kid, width in rows)
+            pl_module.log_scalars({f"power_ema/kid_x1000_{found.name}_{width}": kid for kid, width in rows if width})
+            listed = ", ".join(f"{width or 'default'} {kid:.1f}" for kid, width in rows)
             best = min(rows)[1]
             how = f"--checkpoint last --ema {best}" if best else "the default"
-            print_line(f"EMA: KID ({found.name}) {listed}; generate with {how}")
+            print_line(f"EMA: KID x 1000 ({found.name}) {listed}; generate with {how}")
 
     def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
         """Return the values of all metrics by logged name."""
@@ -157,10 +220,33 @@ class Evaluate(Callback):
         return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"scored_at": self.scored_at, "scores": self.scores}
+        return {
+            "scored_at": self.scored_at,
+            "scores": self.scores,
+            "notes": self.notes.state_dict(),
+            "interval": self.interval if self.automatic else None,
+            "cost": self.cost,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at, self.scores = state_dict["scored_at"], state_dict["scores"]
+        self.notes.load_state_dict(state_dict.get("notes", {}))
+        interval, cost = state_dict.get("interval"), state_dict.get("cost")
+        if self.automatic and interval is not None:
+            self.interval = at_least("the checkpoint's interval of evaluations", interval, 1)
+        self.cost = None if cost is None else duration_of("cost of an evaluation", cost)
+
+
+def choose_interval(cost: float, speed: float) -> int:
+    """Return the interval in images at which evaluations take TARGET of the time, rounded up to two digits.
+
+    Args:
+        cost: seconds of an evaluation.
+        speed: images of training per second.
+    """
+    images = max(1.0, cost * speed / TARGET)
+    unit = 10 ** max(0, math.floor(math.log10(images)) - 1)
+    return unit * math.ceil(images / unit)
 
 
 def share(images: Tensor, trainer: Trainer) -> Tensor:

@@ -17,6 +17,7 @@ from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
 from gan.training.callbacks.interrupt import due
+from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.loggers import TensorBoard
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
@@ -71,24 +72,29 @@ class Health(Callback):
 
     The first three are means since the last logged line.
 
+    In the first minute of training, values are logged and no warning is printed: every network is unbalanced there.
+
     Args:
         interval: images between two checks.
         first: images before the first check; the interval then doubles up to `interval`.
         num_images: number each of training, held-out and generated images.
+        silent: seconds of training before the first warning.
     """
 
-    def __init__(self, interval: int, first: int, num_images: int = 64) -> None:
+    def __init__(self, interval: int, first: int, num_images: int = 64, silent: float = 60) -> None:
         self.interval = at_least("callback.health.interval", interval, 1)
         self.first = at_least("callback.health.first", first, 1)
         self.num_images = at_least("callback.health.num_images", num_images, 2)
+        self.silent = silent
         self.bad: dict[str, str] = {}  # present findings by name
         self.said: list[str] = []  # all printed findings
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
-            fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
-            if trainer.is_global_zero:
-                self.check(trainer, pl_module, fakes)
+            with paused(trainer, "health"):
+                fakes = pl_module.fakes(self.num_images)  # on all ranks: they estimate synchronized BatchNorm together
+                if trainer.is_global_zero:
+                    self.check(trainer, pl_module, fakes)
 
     def check(self, trainer: Trainer, pl_module: GAN, fakes: Tensor) -> None:
         """Log the values and report problems."""
@@ -118,6 +124,8 @@ class Health(Callback):
 
     def report(self, trainer: Trainer, pl_module: GAN, values: dict[str, float]) -> None:
         """Print new findings. Findings that persist are printed again only at the end."""
+        if clock_of(trainer).seconds < self.silent:
+            return
         seen = pl_module.images_seen
         before, self.bad = self.bad, {}
         for name in symptoms(values):

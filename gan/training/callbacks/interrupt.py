@@ -135,6 +135,10 @@ def due(trainer: Trainer, pl_module: GAN, interval: int, first: int | None = Non
     it and doubles up to `interval`.
     """
     seen = pl_module.images_seen
+    return crosses_doubling(seen - pl_module.batch_size, seen, first or interval, interval) or ends(trainer)
+
+
+def ends(trainer: Trainer) -> bool:
+    """Return whether the run ends after this batch, other than by an interruption."""
     interrupted = any(isinstance(c, Interrupt) and c.signal for c in trainer.callbacks)  # type: ignore[attr-defined]
-    ends = trainer.global_step == trainer.max_steps or (trainer.should_stop and not interrupted)
-    return crosses_doubling(seen - pl_module.batch_size, seen, first or interval, interval) or ends
+    return trainer.global_step == trainer.max_steps or (trainer.should_stop and not interrupted)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 
-from lightning import Callback, Trainer
-from lightning.pytorch.callbacks import Timer
+from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
@@ -16,11 +16,14 @@ from gan.common.output import print_line
 from gan.common.progress import duration
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.samples import Samples
+from gan.training.callbacks.training_time import clock_of
 from gan.training.module import GAN
 
 
 class ProgressLine(Callback):
-    """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid.
+    """Shows images, epoch, images/s, time left, losses, scores and the path of the last grid; progress of evaluations.
+
+    Speed and time left are those of training alone, as for `minutes=`. The first line comes after the first batch.
 
     Args:
         refresh: seconds between updates of the bar.
@@ -32,11 +35,17 @@ class ProgressLine(Callback):
         self.plain_interval = plain_interval
         self.live: Live | None = None
         self.bar: Progress | None = None
-        self.started = self.shown = 0.0  # seconds, monotonic
+        self.shown = 0.0  # when something was last shown (seconds, monotonic)
+        self.started = 0.0  # seconds of training at the start of this process
         self.first = 0  # images seen at the start of this process
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]
+            if isinstance(callback, Evaluate) and trainer.is_global_zero:
+                callback.watch = self.show_evaluation
+
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        self.started = self.shown = time.monotonic()
+        self.shown, self.started = time.monotonic(), clock_of(trainer).seconds
         self.first = pl_module.images_seen
         console = Console()
         if trainer.is_global_zero and console.is_terminal:
@@ -64,14 +73,28 @@ class ProgressLine(Callback):
             self.live.stop()
             self.live = None
 
+    def show_evaluation(self, title: str, done: int, total: int) -> None:
+        """Show that an evaluation has measured `done` of `total` images: as a bar, or as lines if it takes long."""
+        now = time.monotonic()
+        if now - self.shown <= (self.refresh * (done > 0) if self.live else self.plain_interval):
+            return
+        self.shown = now
+        text = f"{title}: {done:,} of {total:,} images"
+        if self.live is None or self.bar is None:
+            print_line(text)
+            return
+        self.bar.update(self.bar.tasks[0].id, completed=done / max(total, 1), description=text)
+        self.live.update(self.bar, refresh=True)
+
     def show(self, trainer: Trainer, pl_module: GAN) -> None:
         seen = pl_module.images_seen
-        rate = (seen - self.first) / max(time.monotonic() - self.started, 1e-9)
+        rate = (seen - self.first) / max(clock_of(trainer).seconds - self.started, 1e-9)
         left, fraction = remaining(trainer, seen, pl_module.batch_size, rate)
         epoch = seen / max(len(trainer.datamodule), 1)  # type: ignore[attr-defined]
         clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
-        losses = {name: value for name, value in pl_module.loss_log.means.items() if not name.startswith("health/")}
-        numbers = " · ".join(f"{name} {value:.4g}" for name, value in {**losses, **scores(trainer)}.items())
+        means = pl_module.loss_log.means or pl_module.loss_log.pending_means()  # before the first line of the log
+        losses = {name: value for name, value in means.items() if not name.startswith("health/")}
+        numbers = " · ".join(filter(None, (listed(losses), scores(trainer))))
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         grid = os.path.relpath(last) if last else ""
         if self.live is None or self.bar is None:
@@ -93,12 +116,19 @@ def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tupl
     if trainer.max_steps > 0:
         total = trainer.max_steps * batch_size
         seconds, fraction = (total - seen) / max(rate, 1e-9), seen / total
-    timer = next((c for c in trainer.callbacks if isinstance(c, Timer)), None)  # type: ignore[attr-defined]
-    if timer is not None and (left := timer.time_remaining()) is not None and left < seconds:
-        seconds, fraction = left, timer.time_elapsed() / max(timer.time_elapsed() + left, 1e-9)
+    clock = clock_of(trainer)
+    if (left := clock.remaining) is not None and left < seconds:
+        seconds, fraction = left, clock.seconds / max(clock.seconds + left, 1e-9)
     return (duration(max(seconds, 0)) if seconds < 1e9 else "?"), fraction
 
 
-def scores(trainer: Trainer) -> dict[str, float]:
-    """Return the scores of the last evaluation."""
-    return next((c.scores for c in trainer.callbacks if isinstance(c, Evaluate)), {})  # type: ignore[attr-defined]
+def scores(trainer: Trainer) -> str:
+    """Return the scores of the last evaluation as text, which says if they are those of the untrained network."""
+    evaluate = next((c for c in trainer.callbacks if isinstance(c, Evaluate)), None)  # type: ignore[attr-defined]
+    if evaluate is None or not evaluate.scores:
+        return ""
+    return ("untrained: " if evaluate.scored_at == 0 else "") + listed(evaluate.scores)
+
+
+def listed(values: Mapping[str, float]) -> str:
+    return " · ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -13,12 +13,15 @@ from gan.images.convert import grid, to_png
 from gan.run.lock import is_lost
 from gan.run.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
+from gan.training.callbacks.training_time import paused
 from gan.training.loggers import TensorBoard
 from gan.training.module import GAN
 
 
 class Samples(Callback):
-    """Writes samples/<images seen>.png and TensorBoard's "samples"; once also samples/reals.png for comparison.
+    """Writes grids to samples/<images seen>.png and once real images to samples/reals.png for comparison.
+
+    TensorBoard shows both side by side, as samples/generated and samples/real.
 
     Args:
         run: the run folder.
@@ -36,11 +39,14 @@ class Samples(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if trainer.is_global_zero and not (self.folder / "reals.png").exists():
-            write(to_png(grid(trainer.datamodule.preview(self.num_images))), self.folder / "reals.png")  # type: ignore[attr-defined]
+            png = to_png(grid(trainer.datamodule.preview(self.num_images)))  # type: ignore[attr-defined]
+            write(png, self.folder / "reals.png")
+            log_png(trainer, "samples/real", png, pl_module.images_seen)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval, self.first):
-            self.show(trainer, pl_module)
+            with paused(trainer, "grids"):
+                self.show(trainer, pl_module)
 
     def show(self, trainer: Trainer, pl_module: GAN) -> None:
         """Write a grid of images, and show it in TensorBoard."""
@@ -50,12 +56,17 @@ class Samples(Callback):
         png = to_png(grid(pl_module.preview(self.num_images), pl_module.columns(self.num_images)))
         self.last = self.path(pl_module)
         write(png, self.last)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.add_png("samples", png, pl_module.images_seen)
+        log_png(trainer, "samples/generated", png, pl_module.images_seen)
 
     def path(self, pl_module: GAN) -> Path:
         return self.folder / f"{pl_module.images_seen:09d}.png"
+
+
+def log_png(trainer: Trainer, name: str, png: bytes, images: int) -> None:
+    """Show a PNG in TensorBoard."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoard):
+            logger.add_png(name, png, images)
 
 
 def write(png: bytes, path: Path) -> None:

@@ -11,6 +11,7 @@ from lightning import Callback, Trainer
 from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
 from gan.common.threads import Schedule, choose, is_fixed_by_user
+from gan.training.callbacks.training_time import paused
 from gan.training.memory import PRECISIONS, example
 from gan.training.module import GAN
 from gan.training.rehearsal import copied_step
@@ -94,10 +95,11 @@ class Threads(Callback):
     def measure(self, trainer: Trainer, pl_module: GAN) -> None:
         """Choose the number of threads, and print it if it changes."""
         first, before, started = self.expected is None, torch.get_num_threads(), time.perf_counter()
-        shapes = example(pl_module, pl_module.data, pl_module.batch_size)
-        batch = {name: torch.zeros_like(value, device="cpu") for name, value in shapes.items()}
-        step = copied_step(pl_module, batch, pl_module.device, PRECISIONS.get(str(trainer.precision)))
-        found = choose(step, self.limit)
+        with paused(trainer, "threads"):
+            shapes = example(pl_module, pl_module.data, pl_module.batch_size)
+            batch = {name: torch.zeros_like(value, device="cpu") for name, value in shapes.items()}
+            step = copied_step(pl_module, batch, pl_module.device, PRECISIONS.get(str(trainer.precision)))
+            found = choose(step, self.limit)
         chosen, self.expected = next(iter(found.items()))
         self.schedule.measured(time.perf_counter() - started, chosen != before)
         if first or chosen != before:

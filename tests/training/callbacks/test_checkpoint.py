@@ -107,6 +107,15 @@ def test_a_missing_best_does_not_prevent_the_next(tmp_path: Path) -> None:
     assert callback.best is None and callback.is_better({"eval/kid": 5.0})
 
 
+def test_the_best_by_another_score_is_not_compared(tmp_path: Path) -> None:
+    scores = Scores([3.0], interval=8)
+    fit(tmp_path, 2, scores, before := Checkpoint(str(tmp_path), interval=8, monitor="eval/kid"))
+    same, other = (Checkpoint(str(tmp_path), interval=8, monitor=name) for name in ("eval/kid", "eval/fd"))
+    for callback in (same, other):
+        callback.load_state_dict(before.state_dict())
+    assert (same.best_score, other.best) == (3.0, None)
+
+
 def test_each_checkpoint_knows_the_best_so_far(tmp_path: Path) -> None:
     fit(
         tmp_path,

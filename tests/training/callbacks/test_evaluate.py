@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from lightning import Callback, Trainer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gan.run import run_folder
+from gan.common.errors import UserError
+from gan.metrics.kid import KID
+from gan.run import checkpoints, run_folder
+from gan.run.checkpoint_io import load
 from gan.run.metrics import read_metrics
+from gan.training.callbacks.evaluate import TARGET, Evaluate, choose_interval
+from gan.training.callbacks.training_time import TrainingTime
 from tests.conftest import Train
+
+from ..test_module import fit, model
 
 
 def scores(run: Path) -> list[dict[str, float]]:
@@ -27,7 +37,7 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
         "data.split=file",
         "data.validation=0.5",
     ]
-    options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_lite0", "data.flip=true"]
+    options += ["callback.evaluate.extractors=[lite0,random_conv]", "objective=eval/kid_x1000_lite0", "data.flip=true"]
     found = []
     for devices in (1, 2):
         monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / f"cache{devices}"))
@@ -37,8 +47,8 @@ def test_two_ranks_and_one_agree(train: Train, tmp_path: Path, monkeypatch: pyte
     assert one["images"] == two["images"] == 0
     names = [name for name in one if name.startswith("eval/")]
     assert sorted(names) == sorted(name for name in two if name.startswith("eval/"))
-    assert {"eval/kid_lite0", "eval/fd_lite0", "eval/precision_lite0", "eval/recall_lite0"} < set(names)
-    assert "eval/kid_random_conv" in names
+    assert {"eval/kid_x1000_lite0", "eval/fd_lite0", "eval/precision_lite0", "eval/recall_lite0"} < set(names)
+    assert "eval/kid_x1000_random_conv" in names
     for name in names:
         assert two[name] == pytest.approx(one[name], rel=1e-5), name
 
@@ -75,7 +85,98 @@ def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_pa
 def test_choices_and_the_best_score_are_under_hparams(train: Train, tmp_path: Path) -> None:
     train("images=32", "loss=hinge", "hydra.run.dir=a")
     events = EventAccumulator(str(tmp_path / "a")).Reload()
-    best = [event.value for event in events.Scalars("best/kid_random_conv")]
+    best = [event.value for event in events.Scalars("best/kid_x1000_random_conv")]
     assert best == sorted(best, reverse=True)
     start = events.PluginTagToContent("hparams")["_hparams_/session_start_info"]
     assert b"loss" in start and b"hinge" in start and b"callback" not in start
+
+
+class Speed(TrainingTime):
+    """A clock that has measured a speed after some images."""
+
+    def __init__(self, known_at: int, speed: float) -> None:
+        super().__init__()
+        self.known_at, self.measured = known_at, speed
+
+    def speed(self, images: int) -> float | None:
+        return self.measured if images >= self.known_at else None
+
+
+class Costly(Evaluate):
+    """Evaluations of a given cost, which are only counted."""
+
+    def __init__(self, interval: int | str, cost: float, first: int | None = None) -> None:
+        super().__init__({"kid": KID()}, [], interval, first, 4, 24)
+        self.given, self.made = cost, list[int]()
+
+    def score(self, trainer: Trainer, pl_module: Any) -> None:
+        self.cost = self.given
+        self.made.append(pl_module.images_seen)
+
+
+def test_the_interval_leaves_room_below_5_percent_and_has_two_digits() -> None:
+    assert TARGET < 0.05 / 2
+    assert choose_interval(cost=5, speed=370) == 93_000
+    assert choose_interval(cost=4.32, speed=100) == 22_000
+    assert choose_interval(cost=0.001, speed=1) == 1
+    assert choose_interval(cost=0, speed=0) == 1
+
+
+@pytest.mark.parametrize("cost", [0.4, 0.8])
+def test_evaluations_take_at_most_a_fraction_of_the_time_and_the_last_always_runs(cost: float) -> None:
+    evaluate = Costly("auto", cost)
+    fit(model(), 50, Speed(known_at=8, speed=1.0), evaluate)  # 200 images of 4 each
+    interval = choose_interval(cost, 1.0)
+    assert evaluate.interval == interval and evaluate.made[0] == 0 and evaluate.made[-1] == 200
+    between = evaluate.made[1:-1]
+    assert between == list(range(interval, 200 - interval + 1, interval))
+    assert cost * len(between) <= 0.05 * 200
+
+
+def test_an_interval_that_was_typed_is_obeyed() -> None:
+    evaluate, doubling = Costly(16, cost=100.0), Costly(32, cost=100.0, first=8)
+    fit(model(), 10, Speed(8, 1.0), evaluate)
+    fit(model(), 10, Speed(8, 1.0), doubling)
+    assert evaluate.made == [0, 16, 32, 40] and doubling.made == [0, 8, 16, 32, 40]
+    for wrong in ("often", "8", 0):
+        with pytest.raises(UserError, match="evaluate"):
+            Evaluate({}, [], wrong, None, 4, 24)
+
+
+def test_a_resumed_run_keeps_the_interval() -> None:
+    first, again, typed = Costly("auto", 1.0), Costly("auto", 9.0), Costly(16, 9.0)
+    fit(model(), 4, Speed(8, 1.0), first)
+    for callback in (again, typed):
+        callback.load_state_dict(first.state_dict())
+    assert again.interval == first.interval == 50 and again.cost == 1.0
+    assert typed.interval == 16
+    with pytest.raises(UserError, match="interval of evaluations"):
+        again.load_state_dict(first.state_dict() | {"interval": -1})
+
+
+def test_evaluations_do_not_change_training() -> None:
+    class Score(Callback):
+        def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *_: object) -> None:
+            evaluate.score(trainer, pl_module)
+
+    evaluate = Evaluate({"kid": KID()}, ["random_conv"], "auto", None, 16, 24)
+    plain, scored = model(), model()
+    fit(plain, 6)
+    fit(scored, 6, evaluate, Score())
+    assert evaluate.scores
+    for (name, value), other in zip(plain.state_dict().items(), scored.state_dict().values(), strict=True):
+        if not name.startswith("ema"):  # whose BatchNorm is estimated for an evaluation
+            assert torch.equal(value, other), name
+
+
+@pytest.mark.slow
+def test_a_run_sets_its_interval_once_and_keeps_it(train: Train, tmp_path: Path) -> None:
+    options = ["callback.evaluate.interval=auto", "callback.evaluate.first=null", "minutes=0.4", "trainer.devices=2"]
+    train(*options, "hydra.run.dir=a")
+    last = checkpoints.newest(tmp_path / "a")
+    assert last is not None
+    state = load(last)["callbacks"]["Evaluate"]
+    assert state["cost"] > 0 and state["interval"] >= 1
+    train("resume=a", "minutes=0.42", tiny=False)
+    newest = checkpoints.newest(tmp_path / "a")
+    assert newest is not None and load(newest)["callbacks"]["Evaluate"]["interval"] == state["interval"]

@@ -12,6 +12,7 @@ from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.data.module import ImageDataModule
 from gan.training.callbacks.health import Health, diversity, overfitting, symptoms
+from gan.training.callbacks.training_time import TrainingTime
 
 from ..test_module import fit, model
 
@@ -69,13 +70,13 @@ class Constant(nn.Module):
 def test_a_collapsed_generator_is_reported_once_and_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     module = model()
     module.generator, module.ema.module = Constant(), Constant()
-    health = Health(interval=8, first=8, num_images=4)
+    health = Health(interval=8, first=8, num_images=4, silent=0)
     fit(module, 8, health)
     said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("health:")]
     assert said[0].startswith("health: at 8 images: mode collapse: the mean distance between samples is 0% of that")
     assert sum("mode collapse" in line and "Try init_from=" in line for line in said) == 1
     assert said[-1].startswith("health: at the end, ") and "mode collapse" in said[-1]
-    again = Health(interval=8, first=8, num_images=4)
+    again = Health(interval=8, first=8, num_images=4, silent=0)
     again.load_state_dict(health.state_dict())
     fit(module, 2, again)
     assert "Try" not in capsys.readouterr().out
@@ -84,7 +85,7 @@ def test_a_collapsed_generator_is_reported_once_and_at_the_end(capsys: pytest.Ca
 def test_the_accuracy_is_logged_and_checks_do_not_change_training() -> None:
     plain, watched = model(log_interval=8), model(log_interval=8)
     fit(plain, 6)
-    fit(watched, 6, Health(interval=8, first=8, num_images=4))
+    fit(watched, 6, Health(interval=8, first=8, num_images=4, silent=0))
     for (name, value), other in zip(plain.state_dict().items(), watched.state_dict().values(), strict=True):
         if not name.startswith("ema"):  # whose BatchNorm is estimated when something is drawn
             assert torch.equal(value, other), name
@@ -116,6 +117,19 @@ def test_an_augmentation_at_its_limit_is_reported(capsys: pytest.CaptureFixture[
     module = model(
         augment=Adaptive(DiffAugment(), target=-1.0, adjustment_images=20, interval=1), log_interval=8
     )  # rises at any logits
-    fit(module, 8, Health(interval=16, first=16, num_images=4))
+    fit(module, 8, Health(interval=16, first=16, num_images=4, silent=0))
     assert module.loss_log.means["health/augment"] == pytest.approx(0.8)
     assert "augmentation is at its maximal probability 80%" in capsys.readouterr().out
+
+
+def test_the_first_minute_is_silent_and_a_finding_that_lasts_is_reported_after_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    module, clock = model(), TrainingTime()
+    module.generator, module.ema.module = Constant(), Constant()
+    health = Health(interval=8, first=8, num_images=4)
+    fit(module, 4, clock, health)
+    assert "health:" not in capsys.readouterr().out and health.bad == {}
+    clock.counted = 60
+    fit(module, 2, clock, health)
+    assert "health: at 8 images: mode collapse" in capsys.readouterr().out

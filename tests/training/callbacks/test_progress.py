@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from gan.common.progress import counting, duration
+from gan.metrics.kid import KID
+from gan.training.callbacks.evaluate import Evaluate
+from gan.training.callbacks.progress import ProgressLine
+from gan.training.callbacks.training_time import TrainingTime
 from tests.conftest import ROOT, TINY, environment
+
+from ..test_module import fit, model
 
 
 def test_durations() -> None:
@@ -23,6 +29,26 @@ def test_counting_without_a_terminal_is_two_lines(capsys: object) -> None:
         advance(3)
     out = capsys.readouterr().out  # type: ignore[attr-defined]
     assert out.startswith("drawing: 3 ...\ndrawing: 3 in ") and out.count("\n") == 2
+
+
+def test_losses_are_shown_after_the_first_batch(capsys: pytest.CaptureFixture[str]) -> None:
+    module = model(log_interval=1000)
+    fit(module, 2, TrainingTime(), ProgressLine(plain_interval=0))
+    first = next(line for line in capsys.readouterr().out.splitlines() if "images/s" in line)
+    assert first.startswith("4 images") and "loss/discriminator" in first and "loss/generator" in first
+    assert module.loss_log.means == {} and len(module.loss_log.pending["loss/generator"]) == 2
+
+
+def test_an_evaluation_shows_its_progress_and_that_its_scores_are_untrained(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    evaluate = Evaluate({"kid": KID()}, ["random_conv"], "auto", None, 40, 24)
+    fit(model(), 1, TrainingTime(), ProgressLine(plain_interval=0), evaluate)
+    out = capsys.readouterr().out
+    assert "evaluation: 16 of 40 images\n" in out and "evaluation: 40 of 40 images\n" in out
+    assert "evaluate: untrained network: kid_x1000_random_conv" in out
+    lines = [line for line in out.splitlines() if "images/s" in line]
+    assert "untrained: eval/kid_x1000_random_conv" in lines[0] and "untrained:" not in lines[-1]
 
 
 @pytest.mark.slow
@@ -47,11 +73,12 @@ def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
     for part in (
         "━",
         "64 images",
+        "evaluation: ",
         "epoch 2.7",
         "images/s",
         "left",
         "loss/generator",
-        "eval/kid_random_conv",
+        "eval/kid_x1000_random_conv",
         "000000064.png",
     ):
         assert part in text, part

@@ -1,0 +1,52 @@
+"""Say what the scores of a run's first minutes mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MEANINGLESS = 0.01  # recall below which a precision says nothing about the quality
+
+
+class ScoreNotes:
+    """Notes on the scores of one run. Each kind of note is given once."""
+
+    def __init__(self) -> None:
+        self.untrained: dict[str, float] = {}  # scores at 0 images
+        self.given: list[str] = []  # kinds of notes
+
+    def new(self, images: int, scores: Mapping[str, float]) -> list[str]:
+        """Return the notes on the scores at a number of images that were not given before."""
+        if images == 0:
+            self.untrained = dict(scores)
+        found = {kind: text for kind, text in self.notes(images, scores) if kind not in self.given}
+        self.given += found
+        return list(found.values())
+
+    def notes(self, images: int, scores: Mapping[str, float]) -> Iterator[tuple[str, str]]:
+        """Yield kind and text of each note that applies."""
+        if images == 0:
+            yield "untrained", f"untrained network: {listed(scores)}; scores often get worse before they improve"
+        for name, before in self.untrained.items():
+            if "/kid_" in name and scores.get(name, before) > before:
+                change = f"{short(name)} rose from {before:.4g} (untrained network) to {scores[name]:.4g}"
+                yield "rises", f"{change}; in the first minutes it often rises before it falls"
+        for name, precision in scores.items():
+            recall = name.replace("/precision", "/recall")
+            if "/precision" in name and precision > 0 and scores.get(recall, 1.0) < MEANINGLESS:
+                means = "a network that repeats one image can reach a precision of 1"
+                yield "precision", f"{short(name)} {precision:.3g} says nothing while {short(recall)} is 0; {means}"
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"untrained": self.untrained, "given": self.given}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.untrained, self.given = dict(state.get("untrained", {})), list(state.get("given", []))
+
+
+def short(name: str) -> str:
+    return name.removeprefix("eval/")
+
+
+def listed(scores: Mapping[str, float]) -> str:
+    return ", ".join(f"{short(name)} {value:.4g}" for name, value in scores.items())

@@ -1,0 +1,30 @@
+"""Notes on the scores of a run's first minutes."""
+
+from __future__ import annotations
+
+from gan.training.callbacks.score_notes import ScoreNotes
+
+UNTRAINED = {"eval/kid_x1000_lite0": 931.0, "eval/precision_lite0": 1.0, "eval/recall_lite0": 0.0}
+
+
+def test_scores_at_0_images_are_those_of_the_untrained_network() -> None:
+    first, second = ScoreNotes().new(0, UNTRAINED)
+    assert first.startswith("untrained network: kid_x1000_lite0 931, precision_lite0 1, recall_lite0 0;")
+    assert second.startswith("precision_lite0 1 says nothing while recall_lite0 is 0")
+
+
+def test_a_score_that_rises_first_has_a_note_once() -> None:
+    notes = ScoreNotes()
+    notes.new(0, UNTRAINED)
+    (rises,) = notes.new(1000, UNTRAINED | {"eval/kid_x1000_lite0": 1200.0})
+    assert rises.startswith("kid_x1000_lite0 rose from 931 (untrained network) to 1200; in the first minutes")
+    again = ScoreNotes()
+    again.load_state_dict(notes.state_dict())
+    assert again.new(2000, UNTRAINED | {"eval/kid_x1000_lite0": 1100.0}) == []
+
+
+def test_good_scores_have_no_note() -> None:
+    notes = ScoreNotes()
+    notes.new(0, {"eval/kid_x1000_lite0": 931.0})
+    good = {"eval/kid_x1000_lite0": 300.0, "eval/precision_lite0": 0.5, "eval/recall_lite0": 0.2}
+    assert notes.new(1000, good) == []
