@@ -144,7 +144,8 @@ class OutputFolder:
         """
         import torch
 
-        from gan.metrics.pairs import PerceptualDistance, psnr, ssim
+        from gan.metrics.pairs import psnr, ssim
+        from gan.metrics.perceptual import PerceptualDistance
 
         pair = torch.stack(list(images.values())), self.synthesize(list(images))
         scores = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual": PerceptualDistance()(*pair)}
