@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     def save(part: slice) -> int:
         label = None if labels is None else labels[part]
-        images = model.synthesize(model.edit(latents[part], label, **settings), label, size)
+        images = model.synthesize(model.edit(latents[part], label, **settings), label, size).pixels
         results.write()  # before the first image, to mark the images as written by this command
         for image, name in zip(images, files[part], strict=True):
             save_png(image, out / name)

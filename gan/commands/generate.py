@@ -37,7 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
         with counting(f"generating into {out}", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
-                generated = model.generate(part, arguments.truncation, arguments.label)
+                generated = model.generate(part, arguments.truncation, arguments.label).pixels
                 for seed, image in zip(part, generated, strict=True):
                     save_png(image, out / f"{seed}.png")
                     if arguments.grid:

@@ -52,5 +52,5 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
     with writing(arguments.out):
-        animation.save(frames, arguments.out, arguments.fps, arguments.scale)
+        animation.save(frames.pixels, arguments.out, arguments.fps, arguments.scale)
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")

@@ -76,9 +76,9 @@ def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing f
 
 def load_model(arguments: argparse.Namespace) -> Model:
     """Return the model that RUN and the options of `add_weights` select, on the selected device."""
-    import gan
+    from gan import model
 
-    return gan.load(arguments.run, arguments.checkpoint, arguments.ema).to(check_device(arguments.device))
+    return model.load_model(arguments.run, arguments.checkpoint, arguments.ema).to(check_device(arguments.device))
 
 
 def check_device(name: str) -> str:

@@ -112,11 +112,12 @@ class OutputFolder:
 
         from gan.evaluation.generator import digest
         from gan.images import animation
+        from gan.images.collection import Images
         from gan.images.convert import grid, save_png
         from gan.latent import store
 
         targets, given = torch.stack(list(images.values())), self.arguments
-        found = self.model.project(targets, given.space, given.starts, given.steps, given.label, advance)
+        found = self.model.project(Images(targets), given.space, given.starts, given.steps, given.label, advance)
         self.latents |= dict(zip(images, found.latents, strict=True))
         self.digests |= {name: digest(image).hex() for name, image in images.items()}
         if found.labels is not None:

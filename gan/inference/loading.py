@@ -53,7 +53,7 @@ def load_translator(
     return select_direction(path, network, direction), state["config"]
 
 
-def select_direction(path: Path, network: Any, direction: str = "a2b") -> Any:
+def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
     """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
     if hasattr(network, "latent_dim"):
         raise UserError(f"{path}: is not a translator; use gan generate")
