@@ -15,13 +15,13 @@ from gan.images.collection import Given
 from gan.inference.loading import load_generator
 from gan.inference.resolve import checkpoint_of
 from gan.model import from_checkpoint
-from gan.run import run_folder, training_process
+from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import read_metrics
 from gan.translator import Translator
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
-    """Return the `gan.model.Model` of a run folder or checkpoint file; of a translator, the `gan.translator.Translator`.
+    """Return the `gan.Model` of a run folder or a checkpoint file; of a translator, the `gan.Translator`.
 
     For example: `gan.load("runs/first").sample(16)`.
 
@@ -39,7 +39,9 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
     return Translator(generator, int(state["images"]), state["config"])
 
 
-def translate(run: str | os.PathLike[str] | Translator, images: Given, **options: Any) -> Image.Image | list[Image.Image]:
+def translate(
+    run: str | os.PathLike[str] | Translator, images: Given, **options: Any
+) -> Image.Image | list[Image.Image]:
     """Return the translation of an image by a run: `gan.translate("runs/film", "photo.jpg")`.
 
     Args:
@@ -113,8 +115,7 @@ class Run:
         return str(self.path)
 
     def __repr__(self) -> str:
-        lines = self.metrics
-        images = f"{lines[-1]['images']:,} images" if lines else "no images"
-        score = self.config.get("objective")
-        best = min((line[score] for line in lines if score in line), default=None)
+        saved, score = checkpoints.list_checkpoints(self.path), str(self.config.get("objective"))
+        images = f"{checkpoints.images_of(saved[-1]):,} images seen" if saved else "no checkpoint"
+        best = min((line[score] for line in self.metrics if score in line), default=None)
         return f"<gan.Run {self.path}: {images}{'' if best is None else f', best {score} {best:.4g}'}>"

@@ -60,7 +60,9 @@ class Translator:
         if not 0 <= strength <= 1:
             raise UserError(f"strength={strength}: give 0 to 1")
         network = select_direction("this model", self.network, direction)
-        translate = ImageTranslator(network, self.config["data"]["channels"], tile or tile_for_memory(network), strength)
+        translate = ImageTranslator(
+            network, self.config["data"]["channels"], tile or tile_for_memory(network), strength
+        )
         try:
             with memory_errors():
                 found = [translate(image) for image in to_pil_images(images)]

@@ -9,12 +9,13 @@ from gan.common.errors import writing
 from gan.common.progress import counting
 
 BATCH = 256  # images in memory at a time
+OUT = "generated"  # in the run folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_seeds(parser, "0-15")
-    options.add_out(parser, "folder for the files SEED.png; created if missing")
+    options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
     parser.add_argument("--grid", action="store_true", help="also write all images as one grid.png")
     options.add_truncation(parser)
     options.add_class(parser)
@@ -23,7 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds, out = options.parse_seeds(arguments.seeds), arguments.out
+    seeds = options.parse_seeds(arguments.seeds)
+    out = options.out_in_run(arguments.run, arguments.out, OUT)
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
     options.refuse_existing(out, files, arguments.force)
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gan.model import Model
 
+OUT = "projected"  # in the run folder
 FILE = "latents.safetensors"
 SCORES = "scores.csv"
 COLUMNS = ["file", "psnr", "ssim", "perceptual"]
@@ -37,7 +38,7 @@ FPS = 15
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     parser.add_argument("images", type=Path, metavar="IMAGES", help="image, or folder or zip archive of images")
-    options.add_out(parser, "output folder; created if missing")
+    options.add_out(parser, "output folder; created if missing", default=OUT)
     parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     at_least("--starts", arguments.starts, 1)
     at_least("--steps", arguments.steps, 10)
-    out: Path = arguments.out
+    out = arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     options.refuse_existing(out, [], arguments.force)
 
     from gan.evaluation.generator import digest

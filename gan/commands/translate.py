@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 TARGET_IMAGES = 500  # images for computing a palette
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 MAX_LINES = 20  # maximum number of failed files to list
+OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser, "run folder or checkpoint file of a translator")
     parser.add_argument("input", type=Path, metavar="INPUT", help="image, video, or folder of images and videos")
-    parser.add_argument("output", metavar="OUTPUT", help="folder for files with the same names, created if missing; "
-                        "or, for a single image, a file whose extension selects the format")  # fmt: skip
+    parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
+                        "missing; or, for a single image, a file whose extension selects the format (default: "
+                        f"RUN/{OUT})")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
                         "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
@@ -65,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from gan.inference import translate_files as files
 
+    if arguments.output is None:
+        arguments.output = str(options.out_in_run(arguments.run, None, OUT))
     found = files.plan(arguments.input, arguments.output)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")

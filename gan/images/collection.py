@@ -1,4 +1,4 @@
-"""Images as Python users get and give them: `Images`, and the conversion of paths, Pillow images, arrays and tensors."""
+"""Images as Python users get them and give them: paths, Pillow images, arrays and tensors."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Images(Sequence[Image.Image]):
         return paths
 
     def _repr_png_(self) -> bytes | None:
-        return self.grid()._repr_png_() if len(self) else None  # type: ignore[no-untyped-call]
+        return self.grid()._repr_png_() if len(self) else None
 
     def __repr__(self) -> str:
         n, channels, height, width = self.pixels.shape

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from gan.common.errors import UserError
-from gan.metrics.pixels import resized
+from gan.metrics.pixels import resized, takes_arrays
 from gan.networks.lite0 import pretrained
 
 
@@ -30,6 +30,7 @@ class PerceptualDistance(nn.Module):
         super().__init__()
         self.network = pretrained()
 
+    @takes_arrays
     @torch.no_grad()
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         check_same_shape(x, y)

@@ -47,7 +47,9 @@ class ProgressLine(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         now = time.monotonic()
-        if trainer.is_global_zero and now - self.shown > (self.refresh if self.live or replaces_progress() else self.plain_interval):
+        if trainer.is_global_zero and now - self.shown > (
+            self.refresh if self.live or replaces_progress() else self.plain_interval
+        ):
             self.shown = now
             self.show(trainer, pl_module)
 
