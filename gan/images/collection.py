@@ -108,8 +108,8 @@ def to_pil_images(given: Given) -> list[Image.Image]:
 
     Args:
         given: an image or a list of images, each of them a path of a file or a folder, a Pillow image, an array (H, W),
-            (H, W, C) or a tensor (C, H, W), with C = 1, 3 or 4. Arrays and tensors may have a first dimension N. They
-            are uint8, or float in 0..1.
+            (H, W, C) or a tensor (C, H, W), with C = 1, 3 or 4; (N, H, W, C) and (N, C, H, W) are several. Arrays and
+            tensors are uint8, or float in 0..1.
 
     Raises:
         UserError: an image cannot be read, or is something else.

@@ -47,7 +47,7 @@ def to_tensor(images: Any) -> Tensor:
     if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3, 4):
         raise UserError(f"images are an array {array.dtype} {array.shape}; give uint8 (N, H, W, C) with 1, 3 or 4 "
                         "channels, or a tensor uint8 (N, C, H, W)")  # fmt: skip
-    pixels = torch.from_numpy(np.ascontiguousarray(array)).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(np.array(array)).permute(0, 3, 1, 2)
     if pixels.shape[1] < 4:
         return pixels
     color, alpha = pixels[:, :3].int(), pixels[:, 3:]

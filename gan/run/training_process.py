@@ -153,3 +153,4 @@ def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:
         if process.poll() is None:
             process.kill()
             process.wait()
+        process.stdout.close()
