@@ -26,6 +26,7 @@ from gan.run.paths import CONF
 
 PACKAGE = Path(__file__).resolve().parents[2]
 ERROR = "error: "
+COLORS = ("FORCE_COLOR", "CLICOLOR_FORCE")  # notebooks set them; rich would then show bars without a terminal
 MAX_LINES = 20  # last lines of the output in the message of an unexpected error
 WORD = r"(?!(null|true|false|nan|inf)$)[A-Za-z_]\w*"  # needs no quotes on Hydra's command line
 
@@ -128,7 +129,8 @@ def program() -> list[str]:
 def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:
     """Run a command, show its lines, and return its exit code and its lines without those of progress."""
     places = [str(PACKAGE), os.environ.get("PYTHONPATH", "")]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places)), IN_PLACE: "1"}
+    kept = {name: value for name, value in os.environ.items() if name not in COLORS}
+    environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, places)), IN_PLACE: "1"}
     alone = os.name == "posix"  # an interrupt reaches only this process, which forwards it once
     output: list[str] = []
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
