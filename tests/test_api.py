@@ -51,7 +51,7 @@ def test_training_from_python(
     before = state()
     with pytest.raises(gan.UserError, match="model=dcgn: no such model; did you mean dcgan"):
         gan.train(model="dcgn")
-    with pytest.raises(gan.UserError, match=r"data\.sise: no such option"):
+    with pytest.raises(gan.UserError, match="sise: no such option"):
         gan.train("failed", sise=16)
     run = gan.train(model="dcgan", data="folder", root=folder, size=16, channels=4, images=16, options=OPTIONS)
     assert run.path.parent == Path("runs") and run.metrics and "16 images seen" in repr(run)

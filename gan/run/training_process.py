@@ -61,10 +61,15 @@ def train(
 
 
 def option_name(name: str) -> str:
-    """Return the name on the command line of a keyword: "root" is data.root, because only data has options like it."""
-    if "." in name or (CONF / name).is_dir() or name in yaml.safe_load((CONF / "train.yaml").read_text()):
+    """Return the name on the command line of a keyword: options of data need no "data.", such as root."""
+    if "." in name or (CONF / name).is_dir() or name in keys_of(CONF / "train.yaml"):
         return name
-    return f"data.{name}"
+    return f"data.{name}" if any(name in keys_of(path) for path in (CONF / "data").glob("*.yaml")) else name
+
+
+def keys_of(path: Path) -> dict[str, Any]:
+    """Return the content of a configuration file by top-level names."""
+    return yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
 
 def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -> Path:

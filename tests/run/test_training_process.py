@@ -30,7 +30,7 @@ def test_numbers_of_numpy_and_paths_are_values() -> None:
 
 
 def test_names_of_data_need_no_prefix() -> None:
-    assert [option_name(name) for name in ("model", "minutes", "resume", "root", "size", "model.ema", "search")] == [
+    assert [option_name(name) for name in ("model", "minutes", "root", "size", "a", "model.ema", "search", "lr")] == [
         "model", "minutes", "resume", "data.root", "data.size", "model.ema", "search",
     ]  # fmt: skip
     assert dict(flatten({"data": {"size": 64, "a": {"b": 1}}, "seed": 0})) == {
