@@ -30,9 +30,9 @@ def test_numbers_of_numpy_and_paths_are_values() -> None:
 
 
 def test_names_of_data_need_no_prefix() -> None:
-    assert [option_name(name) for name in ("model", "minutes", "root", "size", "a", "model.ema", "search", "lr")] == [
-        "model", "minutes", "resume", "data.root", "data.size", "model.ema", "search",
-    ]  # fmt: skip
+    names = ("model", "minutes", "root", "size", "a", "labels", "batch_size", "model.ema", "search", "lr")
+    expected = "model minutes data.root data.size data.a data.labels data.batch_size model.ema search lr"
+    assert " ".join(map(option_name, names)) == expected
     assert dict(flatten({"data": {"size": 64, "a": {"b": 1}}, "seed": 0})) == {
         "data.size": 64,
         "data.a.b": 1,
