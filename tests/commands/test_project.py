@@ -144,7 +144,9 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
     model = gan.load(run)
-    with pytest.raises(UserError, match=r"shape torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"):
-        model.project(model.generate([0]).float())
+    with pytest.raises(UserError, match=r"floats outside of 0\.\.1"):
+        model.project(model.generate([0]).tensor.float())
+    with pytest.raises(UserError, match="there are no images"):
+        model.project([])
     with pytest.raises(UserError, match="brightness=nan: give a finite number"):
         model.edit(*model.latents([0]), brightness=float("nan"))
