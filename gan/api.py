@@ -117,5 +117,5 @@ class Run:
     def __repr__(self) -> str:
         saved, score = checkpoints.list_checkpoints(self.path), str(self.config.get("objective"))
         images = f"{checkpoints.images_of(saved[-1]):,} images seen" if saved else "no checkpoint"
-        best = min((line[score] for line in self.metrics if score in line), default=None)
+        best = min((line[score] for line in self.metrics if score in line and line["images"] > 0), default=None)
         return f"<gan.Run {self.path}: {images}{'' if best is None else f', best {score} {best:.4g}'}>"
