@@ -263,8 +263,8 @@ def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(f"{prefix}_RUN", str(tmp_path / "run"))
     short = [*options, "data.split=file", "data.num_images=40", "images=32"]
     if name == "first_hour":
-        values = dict(option.split("=", 1) for option in short) | {"minutes": None}
-        monkeypatch.setenv("FIRST_OPTIONS", json.dumps({key: yaml.safe_load(str(v)) for key, v in values.items()}))
+        values = {key: yaml.safe_load(value) for key, value in (option.split("=", 1) for option in short)}
+        monkeypatch.setenv("FIRST_OPTIONS", json.dumps(values))
         film = {"images": 16, "minutes": None, "batch_size": 4, "callback": ["progress", "checkpoint"]}
         monkeypatch.setenv("FIRST_FILM_OPTIONS", json.dumps(film))
     else:
