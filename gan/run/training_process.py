@@ -135,7 +135,8 @@ def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:
     """Run a command, show its lines, and return its exit code and its lines without those of progress."""
     places = [str(PACKAGE), os.environ.get("PYTHONPATH", "")]
     kept = {name: value for name, value in os.environ.items() if name not in COLORS}
-    environment = {**kept, "PYTHONPATH": os.pathsep.join(filter(None, places)), IN_PLACE: "1"}
+    paths = os.pathsep.join(filter(None, places))
+    environment = {**kept, "PYTHONPATH": paths, "PYTHONIOENCODING": "utf-8", IN_PLACE: "1"}
     alone = os.name == "posix"  # an interrupt reaches only this process, which forwards it once
     output: list[str] = []
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
