@@ -1,17 +1,48 @@
-"""GANs on folders of retro images. `gan.load("runs/NAME").sample(16)` generates images; see the README for the rest."""
+"""GANs on folders of retro images.
+
+    run = gan.train(data="folder", root="scans", minutes=5)   train; the same options as `gan train`
+    model = gan.load("runs/first")                            load a trained run
+    model.sample(16)                                          images, which a notebook shows; [0] is a Pillow image
+    model.project("photo.jpg")                                the latents of an image, for model.edit
+    gan.translate("runs/film", "photo.jpg")                   translate an image with a trained translator
+
+Errors that users can fix are `gan.UserError`. `help(gan.train)` and `help(gan.Model)` describe all arguments.
+"""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False  # defined here, because importing typing takes longer than the rest of this file
 if TYPE_CHECKING:
-    from gan.model import load as load
+    from gan.api import Run as Run
+    from gan.api import load as load
+    from gan.api import train as train
+    from gan.api import translate as translate
+    from gan.common.errors import UserError as UserError
+    from gan.images.collection import Images as Images
+    from gan.model import Model as Model
+    from gan.translator import Translator as Translator
 
-__all__ = ["load"]
+PLACES = {
+    "Images": "gan.images.collection",
+    "Model": "gan.model",
+    "Run": "gan.api",
+    "Translator": "gan.translator",
+    "UserError": "gan.common.errors",
+    "load": "gan.api",
+    "train": "gan.api",
+    "translate": "gan.api",
+}
+__all__ = ["Images", "Model", "Run", "Translator", "UserError", "load", "train", "translate"]
 
 
 def __getattr__(name: str) -> object:
-    if name == "load":  # imported on first use, because it imports torch, which `gan --help` does not need
-        from gan.model import load
+    """Import a name on first use, because most of them import torch, which `gan --help` does not need."""
+    if name not in PLACES:
+        raise AttributeError(f"module 'gan' has no attribute {name!r}")
+    import importlib
 
-        return load
-    raise AttributeError(f"module 'gan' has no attribute {name!r}")
+    return getattr(importlib.import_module(PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *PLACES])

@@ -7,13 +7,15 @@ import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.images.collection import MODES, Given, Images, to_pil_images
 from gan.inference import loading, sampling
+from gan.inference.inputs import decoder_of
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
 from gan.latent import attributes, directions, effects, interpolation, position, projection
@@ -25,12 +27,27 @@ from gan.latent.size import resized
 from gan.latent.space import Space
 
 MAX_SEED = 2**63 - 1
+SHOWN = 8  # names of classes in the `repr`
+
+
+class Latents(NamedTuple):
+    """Latents of images and their classes: what `Model.latents` and `Model.edit` return.
+
+    Attributes:
+        latents: (N, latent_dim), or (N, layers, latent_dim) in w+.
+        labels: (N,), the class of each latent; None for an unconditional generator.
+    """
+
+    latents: Tensor
+    labels: Tensor | None = None
 
 
 class Model:
     """A trained generator: `gan.load("runs/NAME").sample(16)`.
 
-    Latents are in w if the generator has a mapping network, else in z.
+    Latents are in w if the generator has a mapping network, else in z. Methods that take images take paths, Pillow
+    images, arrays and tensors, see `gan.images.collection.to_pil_images`. Methods that return images return
+    `gan.images.collection.Images`. Alpha is straight.
 
     Attributes:
         generator: the EMA generator in eval mode, on the CPU unless `to` moves it.
@@ -58,17 +75,29 @@ class Model:
         self._stds: dict[str, float] = {}  # standard deviations of attributes, computed when needed
 
     def to(self, device: str) -> Model:
+        """Move the generator to a device, such as "cuda", and return the model."""
         self.generator.to(device)
         return self
 
-    def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Tensor:
+    def __repr__(self) -> str:
+        channels, height, width = self.shape
+        name = type(self.generator).__module__.rpartition(".")[2]
+        classes = f", {len(self.classes)} classes ({', '.join(self.classes[:SHOWN])}" if self.classes else ""
+        classes += (", ...)" if len(self.classes) > SHOWN else ")") if classes else ""
+        return f"<gan.Model {name}: {width}x{height} pixels, {MODES[channels]}{classes}, {self.images:,} images seen>"
+
+    @cached_property
+    def shape(self) -> tuple[int, int, int]:
+        """The channels, height and width of images."""
+        channels, height, width = self.generate([0]).pixels.shape[1:]
+        return channels, height, width
+
+    def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Images:
         """Return the images of the seeds `seed` to `seed + n - 1`. Arguments as in `generate`."""
         return self.generate(list(range(seed, seed + n)), truncation, label)
 
-    def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Tensor:
-        """Return one image per seed, uint8 (N, C, H, W). Each image is independent of the others.
-
-        Four channels are premultiplied RGBA.
+    def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Images:
+        """Return one image per seed. Each image is independent of the others.
 
         Args:
             truncation: psi of the truncation trick; below 1, images are more typical and less varied. It needs a
@@ -81,9 +110,9 @@ class Model:
         """
         z, labels = self.sample_z(seeds, label)
         if truncation == 1:
-            return sampling.generate(self.generator, z, labels)
+            return Images(sampling.generate(self.generator, z, labels))
         space = Space(self.generator, "w")
-        return space.render_uint8(space.truncate(space.from_z(z, labels), truncation, labels))
+        return Images(space.render_uint8(space.truncate(space.from_z(z, labels), truncation, labels)))
 
     def interpolate(
         self,
@@ -93,8 +122,8 @@ class Model:
         space: str = "",
         truncation: float = 1.0,
         label: str | None = None,
-    ) -> Tensor:
-        """Return images uint8 (F, C, H, W) that interpolate between the images of consecutive seeds.
+    ) -> Images:
+        """Return images that interpolate between the images of consecutive seeds.
 
         Args:
             frames: number of frames from one image to the next.
@@ -114,9 +143,9 @@ class Model:
         return interpolate(place, latents, labels, frames, loop)
 
     def interpolate_latents(
-        self, latents: Tensor, label: Tensor | None = None, frames: int = 30, loop: bool = False
-    ) -> Tensor:
-        """Return images uint8 (F, C, H, W) that interpolate between latents, such as those of `project` and `edit`.
+        self, latents: Tensor | Latents | Projection, label: Tensor | None = None, frames: int = 30, loop: bool = False
+    ) -> Images:
+        """Return images that interpolate between latents, such as those of `project` and `edit`.
 
         Args:
             label: (N,), the class of each latent, for conditional generators; z uses the first class.
@@ -124,7 +153,7 @@ class Model:
         Raises:
             UserError: there are fewer than two latents.
         """
-        return interpolate(Space(self.generator), latents, label, frames, loop)
+        return interpolate(Space(self.generator), *unpack(latents, label), frames, loop)
 
     def directions(self, sefa: int = 8, pca: int = 8, label: str | None = None) -> dict[str, Tensor]:
         """Return directions (latent_dim,) by name: sefa0, ..., pca0, ... Each has the length of a standard deviation.
@@ -146,13 +175,21 @@ class Model:
             found |= {f"pca{n}": each for n, each in enumerate(directions.ganspace(space, pca, labels).scaled())}
         return found
 
-    def edit(self, latents: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor:
-        """Return latents (N, latent_dim) or (N, layers, latent_dim) whose images have changed attributes.
+    @overload
+    def edit(self, latents: Tensor, label: Tensor | None = None, /, **settings: float) -> Tensor: ...
+    @overload
+    def edit(self, latents: Latents | Projection, /, **settings: float) -> Latents: ...
+    def edit(
+        self, latents: Tensor | Latents | Projection, label: Tensor | None = None, /, **settings: float
+    ) -> Tensor | Latents:
+        """Return latents whose images have changed attributes.
 
-        For example: `model.edit(latents, brightness=0.5, contrast=0)`.
+        For example: `model.synthesize(model.edit(model.latents([0, 1]), brightness=0.5, contrast=0))`.
 
         Args:
-            label: (N,), the class of each latent, for conditional generators.
+            latents: the result of `latents`, `project` or `edit`, or a tensor (N, latent_dim) or (N, layers,
+                latent_dim).
+            label: (N,), the class of each latent, for conditional generators if `latents` is a tensor.
             settings: changes by name. Names in `attributes` are changed by standard deviations over images; 0 keeps an
                 attribute constant while others change. Names in `gan.latent.position.POSITIONS` have the units given
                 there. Names in `vectors` add multiples of the vector.
@@ -161,6 +198,9 @@ class Model:
             UserError: an attribute does not exist, is a color attribute of a gray image, or has a value that is not
                 finite.
         """
+        if not isinstance(latents, Tensor):
+            found, label = unpack(latents, label)
+            return Latents(self.edit(found, label, **settings), label)
         space, moved = Space(self.generator), latents
         for name, value in settings.items():
             if not math.isfinite(value):
@@ -181,7 +221,7 @@ class Model:
         You can add others, such as the classes of a classifier:
         `model.attributes |= gan.recognition.classifier.load("runs/NAME").attributes()`.
         """
-        return attributes.for_channels(self.generate([0]).shape[1])
+        return attributes.for_channels(self.shape[0])
 
     @property
     def units(self) -> dict[str, float]:
@@ -207,32 +247,39 @@ class Model:
 
         return lambda name: effects.effect(name, images, edited, self.attributes, self.units)
 
-    def synthesize(self, latents: Tensor, label: Tensor | None = None, size: tuple[int, int] | None = None) -> Tensor:
-        """Return the images uint8 (N, C, H, W) of latents, such as those of `project` and `edit`.
+    def synthesize(
+        self,
+        latents: Tensor | Latents | Projection,
+        label: Tensor | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Images:
+        """Return the images of latents, such as those of `latents`, `project` and `edit`.
 
         Args:
-            label: (N,), the class of each latent, for conditional generators.
+            label: (N,), the class of each latent, for conditional generators if `latents` is a tensor.
             size: (height, width) of the images; the default is the training size.
 
         Raises:
             UserError: the generator cannot generate that size.
         """
-        return Space(resized(self.generator, size) if size else self.generator).render_uint8(latents, label)
+        space = Space(resized(self.generator, size) if size else self.generator)
+        return Images(space.render_uint8(*unpack(latents, label)))
 
     def project(
         self,
-        images: Tensor,
+        images: Given,
         space: str = "",
         starts: int = 8,
         steps: int = 300,
         label: str | None = None,
         advance: Callable[[int], None] = lambda done: None,
     ) -> Projection:
-        """Return the projection of images uint8 (N, C, H, W): the latents whose images are most similar to them.
+        """Return the projection of images: the latents whose images are most similar to them.
 
-        For example: `model.project(images).latents`.
+        For example: `model.synthesize(model.project("photo.jpg"))`.
 
         Args:
+            images: an image, a list of images, or a folder. Images of another size are fitted as in training.
             space: space to search: "z", "w", or "w+", which has a separate w for each layer. The default is w if the
                 generator has a mapping network, else z. With a mapping network, latents found in z are returned in w,
                 for `edit` and `synthesize`.
@@ -243,24 +290,35 @@ class Model:
                 `gan.latent.projection.num_passes`.
 
         Raises:
-            UserError: the images have another shape or type, or the space or the class does not exist.
+            UserError: an image cannot be read, there are none, or the space or the class does not exist.
         """
-        place, shape = Space(self.generator, "w" if space == "w+" else space), self.generate([0]).shape[1:]
-        if images.shape[1:] != shape or images.dtype != torch.uint8:
-            given, own = f"{images.dtype} {tuple(images.shape[1:])}", f"{torch.uint8} {tuple(shape)}"
-            raise UserError(f"images have type and shape {given}; this generator needs {own}")
-        labels = None if label is None else torch.full((len(images),), self.label_of(label))
+        place, targets = Space(self.generator, "w" if space == "w+" else space), self.decode(images).pixels
+        labels = None if label is None else torch.full((len(targets),), self.label_of(label))
         options = (starts, steps, space == "w+", labels, self.class_counts, advance)
-        return projection.project(place, images, *options).convert(place, Space(self.generator))
+        return projection.project(place, targets, *options).convert(place, Space(self.generator))
 
-    def latents(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
-        """Return the latents (N, latent_dim) and labels (N,) of seeds; labels are None without classes.
+    def decode(self, images: Given) -> Images:
+        """Return images with the size and channels of the generator, fitted as in training.
+
+        Raises:
+            UserError: an image cannot be read, or there are none.
+        """
+        if isinstance(images, Images) and images.pixels.shape[1:] == self.shape:
+            return images
+        found = to_pil_images(images)
+        if not found:
+            raise UserError("there are no images")
+        decoder = decoder_of(self.config.get("data", {}) | {"channels": self.shape[0], "size": list(self.shape[1:])})
+        return Images(torch.stack([torch.from_numpy(decoder.fit_image(each).pixels.copy()) for each in found]))
+
+    def latents(self, seeds: list[int], label: str | None = None) -> Latents:
+        """Return the latents of seeds, for `edit` and `synthesize`.
 
         Raises:
             UserError: as `sample_z`.
         """
         z, labels = self.sample_z(seeds, label)
-        return Space(self.generator).from_z(z, labels), labels
+        return Latents(Space(self.generator).from_z(z, labels), labels)
 
     def sample_z(self, seeds: list[int], label: str | None = None) -> tuple[Tensor, Tensor | None]:
         """Return z (N, latent_dim) and labels (N,) of seeds; labels are None without classes.
@@ -289,23 +347,25 @@ class Model:
         return self.classes.index(name)
 
 
-def interpolate(space: Space, latents: Tensor, labels: Tensor | None, frames: int, loop: bool) -> Tensor:
-    """Return the images uint8 (F, C, H, W) of interpolated latents."""
+def unpack(latents: Tensor | Latents | Projection, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+    """Return a tensor of latents and the class of each."""
+    return (latents, label) if isinstance(latents, Tensor) else (latents[0], latents[1])
+
+
+def interpolate(space: Space, latents: Tensor, labels: Tensor | None, frames: int, loop: bool) -> Images:
+    """Return the images of interpolated latents."""
     if len(latents) < 2:
         raise UserError("interpolation needs at least two images")
     path = interpolation.interpolate(latents, frames, loop, spherical=space.name == "z")
-    return space.render_uint8(path, None if labels is None or space.name == "w" else labels[:1].expand(len(path)))
+    own = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
+    return Images(space.render_uint8(path, own))
 
 
-def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:
-    """Load the EMA generator of a run folder or a checkpoint file.
-
-    Args:
-        checkpoint: "best", "last" or the path of a file.
-        ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
+def load_model(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:
+    """Return the Model of a run folder or a checkpoint file, as `gan.load`.
 
     Raises:
-        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program.
+        UserError: as `gan.load`, or the run is a translator.
     """
     path = checkpoint_of(run, checkpoint)
     return from_checkpoint(path, *loading.load_generator(path, ema))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-import gan
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -30,7 +29,3 @@ def test_every_recipe_is_listed() -> None:
 
 def test_images_are_small() -> None:
     assert all(image.stat().st_size < 300_000 for image in (ROOT / "docs" / "images").iterdir())
-
-
-def test_it_imports_gan_lazily() -> None:
-    assert gan.__all__ == ["load"]

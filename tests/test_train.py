@@ -20,7 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gan.common.files import write_json
 from gan.run import checkpoints
-from gan.run.checkpoint_io import load
+from gan.run.checkpoint_file import load
 from gan.run.metrics import logged_objective, read_metrics
 from tests.conftest import ROOT, TINY, Train, environment
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from gan.model import Model
 
+OUT = "edited"  # in the run folder
 GROUP = 32  # images that are edited and saved together
 DIRECTION = r"(sefa|pca)\d+"  # names of directions, as gan directions writes them
 
@@ -44,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f"RUN/{FOLDER}/{FILE})")  # fmt: skip
     options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "
                             f"RUN/{RECOGNITION})")  # fmt: skip
-    options.add_out(parser, "folder for the PNGs; created if missing")
+    options.add_out(parser, "folder for the PNGs; created if missing", default=OUT)
     options.add_class(parser)
     options.add_weights(parser)
     options.add_force(parser)
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace) -> None:
     seeds, settings = options.parse_seeds(arguments.seeds), parse_settings(arguments.settings)
     mixes = [parse_mix(word) for word in arguments.mix]
     size = options.parse_size(arguments.size) if arguments.size else None
-    out: Path = arguments.out
+    out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
     file = arguments.directions or Path(arguments.run) / FOLDER / FILE
     if arguments.directions and not file.is_file():
         raise UserError(f"--directions {file}: no such file")
@@ -90,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     def save(part: slice) -> int:
         label = None if labels is None else labels[part]
-        images = model.synthesize(model.edit(latents[part], label, **settings), label, size)
+        images = model.synthesize(model.edit(latents[part], label, **settings), label, size).pixels
         results.write()  # before the first image, to mark the images as written by this command
         for image, name in zip(images, files[part], strict=True):
             save_png(image, out / name)

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 BATCH = 256  # images in memory at a time
 MAX_LISTED = 100  # seeds in the printed line
+OUT = "generated"  # in the run folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_seeds(parser, "0-15")
-    options.add_out(parser, "folder for the files SEED.png; created if missing")
+    options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
     parser.add_argument("--grid", action="store_true", help="also write all images as one grid.png")
     parser.add_argument("--best", type=int, metavar="K", help="write only the best K images of --seeds")
     parser.add_argument("--by", choices=("likeness", "discriminator"), help="what --best keeps: the images nearest to "
@@ -34,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds, out = options.parse_seeds(arguments.seeds), arguments.out
+    seeds = options.parse_seeds(arguments.seeds)
     check_best(arguments, len(seeds))
+    out = options.out_in_run(arguments.run, arguments.out, OUT)
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
     options.refuse_existing(out, files, arguments.force)
 
@@ -51,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
         with counting(f"generating into {out}", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
-                generated = model.generate(part, arguments.truncation, arguments.label)
+                generated = model.generate(part, arguments.truncation, arguments.label).pixels
                 for seed, image in zip(part, generated, strict=True):
                     save_png(image, out / f"{seed}.png")
                     if arguments.grid:
@@ -79,7 +81,9 @@ def best_seeds(model: Model, seeds: list[int], arguments: argparse.Namespace) ->
     from gan.inference.resolve import checkpoint_of
 
     def generate(part: list[int]) -> tuple[Tensor, Tensor | None]:
-        return model.generate(part, arguments.truncation, arguments.label), model.sample_z(part, arguments.label)[1]
+        return model.generate(part, arguments.truncation, arguments.label).pixels, model.sample_z(
+            part, arguments.label
+        )[1]
 
     by = arguments.by or "likeness"
     prepare = by_discriminator if by == "discriminator" else by_likeness

@@ -8,6 +8,7 @@ from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
 
 MIN_FPS, MAX_FPS = 0.1, 1000
+OUT = "interpolation.gif"  # in the run folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images = parser.add_mutually_exclusive_group()
     options.add_seeds(images, "0-3", "seeds of the images to interpolate")
     options.add_latents(images)
-    options.add_out(parser, "file ending in .gif, .webp, .png, .mp4, .webm ...", metavar="FILE")
+    options.add_out(parser, "file ending in .gif, .webp, .png, .mp4, .webm ...", metavar="FILE", default=OUT)
     parser.add_argument("--frames", type=int, default=30, help="frames from one image to the next "
                         "(default: %(default)s)")  # fmt: skip
     parser.add_argument("--fps", type=float, default=25, help="frames per second (default: %(default)s)")
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     seeds = options.parse_seed_list(arguments.seeds)
+    arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     if not arguments.force:
         options.refuse_existing_file(arguments.out)
     for name in ("frames", "scale"):
@@ -52,5 +54,5 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
     with writing(arguments.out):
-        animation.save(frames, arguments.out, arguments.fps, arguments.scale)
+        animation.save(frames.pixels, arguments.out, arguments.fps, arguments.scale)
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")

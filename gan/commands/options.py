@@ -56,7 +56,12 @@ def add_size(
     parser.add_argument("--size", metavar="SIZE", default=default, help=help)
 
 
-def add_out(parser: argparse.ArgumentParser, help: str, required: bool = True, metavar: str = "DIR") -> None:
+def add_out(
+    parser: argparse.ArgumentParser, help: str, required: bool = True, metavar: str = "DIR", default: str = ""
+) -> None:
+    """Add --out. With `default`, a name in the run folder for `out_in_run`, the option is not required."""
+    if default:
+        required, help = False, f"{help} (default: RUN/{default})"
     parser.add_argument("--out", required=required, type=Path, metavar=metavar, help=help)
 
 
@@ -115,9 +120,9 @@ def existing_checkpoint(text: str) -> str:
 
 def load_model(arguments: argparse.Namespace) -> Model:
     """Return the model that RUN and the options of `add_weights` select, on the selected device."""
-    import gan
+    from gan import model
 
-    return gan.load(arguments.run, arguments.checkpoint, arguments.ema).to(prepare_device(arguments))
+    return model.load_model(arguments.run, arguments.checkpoint, arguments.ema).to(prepare_device(arguments))
 
 
 def prepare_device(arguments: argparse.Namespace) -> str:
@@ -136,8 +141,8 @@ def prepare_device(arguments: argparse.Namespace) -> str:
 
 
 def out_in_run(run: str, out: Path | None, name: str) -> Path:
-    """Return --out, or by default the folder `name` in the run folder."""
-    if out is None and not Path(run).is_dir():
+    """Return --out, or by default the file or folder `name` in the run folder."""
+    if out is None and Path(run).is_file():
         raise UserError(f"{run}: is not a run folder; give --out DIR")
     return out or path_in(Path(run), Path(run) / name)
 

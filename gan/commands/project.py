@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from gan.model import Model
 
+OUT = "projected"  # in the run folder
 FILE = "latents.safetensors"
 SCORES = "scores.csv"
 COLUMNS = ["file", "psnr", "ssim", "perceptual"]
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", type=options.existing_path, metavar="IMAGES", help="image, or folder or zip archive of images"
     )
-    options.add_out(parser, "output folder; created if missing")
+    options.add_out(parser, "output folder; created if missing", default=OUT)
     parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     at_least("--starts", arguments.starts, 1)
     at_least("--steps", arguments.steps, 10)
-    out: Path = arguments.out
+    out = arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     options.refuse_existing(out, [], arguments.force)
 
     from gan.evaluation.generator import digest
@@ -114,11 +115,12 @@ class OutputFolder:
 
         from gan.evaluation.generator import digest
         from gan.images import animation
+        from gan.images.collection import Images
         from gan.images.convert import grid, save_png
         from gan.latent import store
 
         targets, given = torch.stack(list(images.values())), self.arguments
-        found = self.model.project(targets, given.space, given.starts, given.steps, given.label, advance)
+        found = self.model.project(Images(targets), given.space, given.starts, given.steps, given.label, advance)
         self.latents |= dict(zip(images, found.latents, strict=True))
         self.digests |= {name: digest(image).hex() for name, image in images.items()}
         if found.labels is not None:
@@ -146,7 +148,8 @@ class OutputFolder:
         """
         import torch
 
-        from gan.metrics.pairs import PerceptualDistance, psnr, ssim
+        from gan.metrics.pairs import psnr, ssim
+        from gan.metrics.perceptual import PerceptualDistance
 
         pair = torch.stack(list(images.values())), self.synthesize(list(images))
         scores = {"psnr": psnr(*pair), "ssim": ssim(*pair), "perceptual": PerceptualDistance()(*pair)}

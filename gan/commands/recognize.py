@@ -266,7 +266,7 @@ def score_generated(arguments: argparse.Namespace) -> None:
     lite0, classes = Lite0Features().eval(), len(model.classes)
     tested = features(lite0, test), data.real_labels(len(test), held_out=True)
     seeds = list(range(FAKES_SEED, FAKES_SEED + arguments.images))
-    generated = model.generate(seeds), model.sample_z(seeds)[1]
+    generated = model.generate(seeds).pixels, model.sample_z(seeds)[1]
     real = data.reals(arguments.images), data.real_labels(arguments.images)
     print(
         f"accuracy in percent on {len(test)} held-out images of {classes} classes, in features of lite0, after training"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,12 @@ from gan.common.size import pair
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
 TARGET_IMAGES = 500  # images for computing a palette
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 MAX_LINES = 20  # maximum number of failed files to list
+OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
 
 
@@ -32,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
     )
-    parser.add_argument("output", metavar="OUTPUT", help="folder for files with the same names, created if missing; "
-                        "or, for a single image, a file whose extension selects the format")  # fmt: skip
+    parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
+                        "missing; or, for a single image, a file whose extension selects the format (default: "
+                        f"RUN/{OUT})")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
                         "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
@@ -65,6 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from gan.inference import translate_files as files
 
+    if arguments.output is None:
+        arguments.output = str(options.out_in_run(arguments.run, None, OUT))
     found = files.plan(arguments.input, arguments.output)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
@@ -81,11 +87,11 @@ def run(arguments: argparse.Namespace) -> int:
 
     network, config = load_translator(arguments.run, arguments.checkpoint, arguments.ema, arguments.direction)
     network.to(options.prepare_device(arguments))
-    palette = load_palette(arguments, config) if arguments.palette else None
-    tile = arguments.tile or tile_for_memory(network)
-    translator = ImageTranslator(network, config["data"]["channels"], tile, arguments.cell, palette, arguments.strength)
-    limit = arguments.max_pixels or files.max_pixels(available(), translator.makes_pixel_art)
-    if translator.makes_pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
+    pixel_art = load_pixel_art(arguments, config) if arguments.palette or arguments.cell > 1 else None
+    tile, exact = arguments.tile or tile_for_memory(network), arguments.palette is not None
+    translator = ImageTranslator(network, config["data"]["channels"], tile, arguments.strength, pixel_art, exact)
+    limit = arguments.max_pixels or files.max_pixels(available(), pixel_art is not None)
+    if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
         print("note: JPEG changes cells and colors; use the extension .png")
     given = arguments.input.is_file(), arguments.compare, limit, arguments.force
     try:
@@ -105,6 +111,14 @@ def run(arguments: argparse.Namespace) -> int:
     if failed:
         print(f"{len(failed)} of {len(todo)} files could not be translated", file=sys.stderr)
     return SOME_UNREADABLE if failed else 0
+
+
+def load_pixel_art(arguments: argparse.Namespace, config: dict[str, Any]) -> Callable[[Tensor, Tensor | None], Tensor]:
+    """Return the function from a translation and its alpha to pixel art that --cell and --palette describe."""
+    from gan.images.pixel_art import to_pixel_art
+
+    palette = load_palette(arguments, config) if arguments.palette else None
+    return lambda image, alpha: to_pixel_art(image, arguments.cell, palette, alpha)
 
 
 def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:

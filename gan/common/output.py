@@ -8,6 +8,8 @@ from contextlib import suppress
 
 from gan.common.processes import global_rank
 
+IN_PLACE = "RETRO_GAN_IN_PLACE"  # environment variable: a line that begins with \r replaces the one before
+
 
 def escape_unprintable() -> None:
     """Let stdout and stderr escape characters that they cannot encode: on Windows, a file gets cp1252 by default."""
@@ -28,6 +30,16 @@ def print_page(text: str) -> None:
         print(text, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes stdout again at its end
+
+
+def replaces_progress() -> bool:
+    """Return whether the program that started this one replaces each line of progress by the next."""
+    return IN_PLACE in os.environ
+
+
+def print_progress(text: str) -> None:
+    """Print a line of progress to stdout at once, on rank 0 only."""
+    print_line(f"\r{text}" if replaces_progress() else text)
 
 
 def print_error(text: str) -> None:

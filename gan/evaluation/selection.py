@@ -90,7 +90,7 @@ def by_discriminator(model: Model, checkpoint: Path, device: str) -> Score:
         for first in range(0, ESTIMATION_IMAGES, ESTIMATION_BATCH) if normalized is not None else ():
             seeds = list(range(FAKES_SEED + first, FAKES_SEED + first + ESTIMATION_BATCH))
             labels = model.sample_z(seeds)[1]
-            logits(model.generate(seeds).to(device), None if labels is None else labels.to(device))
+            logits(model.generate(seeds).pixels.to(device), None if labels is None else labels.to(device))
 
     def score(images: Tensor, labels: Tensor | None) -> Tensor:
         if not together:

@@ -129,7 +129,8 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     with counting("generating", n) as advance:
         generated = []
         for first in range(0, n, BATCH):
-            generated.append(model.generate(list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))))
+            seeds = list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))
+            generated.append(model.generate(seeds).pixels)
             advance(len(generated[-1]))
     return sets._replace(generated=torch.cat(generated)), {
         "source": str(source),

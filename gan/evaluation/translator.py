@@ -17,7 +17,7 @@ from gan.evaluation.generator import Row
 from gan.inference.tiling import translate_each
 from gan.metrics.color_transfer import CLOSED_FORMS, opaque
 from gan.metrics.kid import KID_SCALE, squared_mmd
-from gan.metrics.pairs import PerceptualDistance
+from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.spectrum import spectral_distance
 from gan.metrics.translation import content_preservation, ground_truth_scores

@@ -11,12 +11,13 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
-from torchvision.utils import make_grid
+from torch.nn.functional import pad
 
 from gan.common.files import write_atomically
 from gan.data.decoding.color import unpremultiply
 
 GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
+GRID_GAP = 2  # pixels between the images of a grid and around them
 
 
 def to_float(image: Tensor) -> Tensor:
@@ -32,11 +33,20 @@ def to_uint8(image: Tensor) -> Tensor:
 def grid(images: Tensor, columns: int | None = None) -> Tensor:
     """Arrange images uint8 (N, C, H, W) in a grid (C, H', W'), which is nearly square unless `columns` is given.
 
-    Images of at most half of `GRID_CELL` pixels are enlarged by an integer factor.
+    Images of at most half of `GRID_CELL` pixels are enlarged by an integer factor. Gray images give an RGB grid. The
+    result is that of torchvision's `make_grid`, whose import takes longer than generating the images.
     """
     factor = max(1, GRID_CELL // max(images.shape[2:]))
     images = images.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    return make_grid(images, nrow=columns or max(1, round(len(images) ** 0.5)), padding=2, pad_value=0)
+    images = images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images
+    if len(images) == 1:
+        return images[0]
+    columns = min(columns or max(1, round(len(images) ** 0.5)), len(images))
+    cells = pad(images, (GRID_GAP, 0, GRID_GAP, 0))  # a gap to the left of and above each image
+    missing = -len(cells) % columns
+    rows = torch.cat([cells, cells.new_zeros(missing, *cells.shape[1:])]).unflatten(0, (-1, columns))
+    joined = rows.permute(2, 0, 3, 1, 4).flatten(3).flatten(1, 2)  # (C, rows * H, columns * W)
+    return pad(joined, (0, GRID_GAP, 0, GRID_GAP))
 
 
 def to_pil_image(image: Tensor) -> Image.Image:

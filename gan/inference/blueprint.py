@@ -14,10 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional, init
 from torch.nn.modules.module import (
     register_module_module_registration_hook,
     register_module_parameter_registration_hook,
 )
+from torch.overrides import TorchFunctionMode
 
 from gan.common.errors import UserError
 from gan.inference.sampling import CHUNK
@@ -47,6 +49,34 @@ def invalid_option(name: str, value: object, largest: int = MAX_NUMBER) -> str |
     return None
 
 
+class WithoutValues(TorchFunctionMode):
+    """Leave tensors without values in the context, for "meta" tensors, which have only shapes.
+
+    For the functions of SHAPES torch would import its compiler, which takes as long as importing torch.
+    """
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        initializes = getattr(function, "__module__", "") == init.__name__
+        return SHAPES.get(function, same_shape if initializes else function)(*args, **kwargs or {})
+
+
+def same_shape(tensor: Tensor, *_: Any, **options: Any) -> Tensor:
+    return tensor
+
+
+SHAPES: dict[Any, Callable[..., Tensor]] = {
+    torch.rand: torch.empty,
+    torch.randn: torch.empty,
+    torch.eye: lambda n, **options: torch.empty(n, n, **options),
+    torch.Tensor.normal_: same_shape,
+    torch.Tensor.uniform_: same_shape,
+    torch.Tensor.div: same_shape,  # by a number
+    torch.Tensor.mv: lambda matrix, vector: matrix[:, 0],
+    torch.Tensor.dot: lambda x, y: x[0],
+    functional.normalize: same_shape,
+}
+
+
 @contextmanager
 def limit_parts(what: str) -> Iterator[None]:
     """Raise UserError if code in the context creates more than MAX_PARTS layers and weights."""
@@ -70,7 +100,7 @@ def plan(build: Callable[[], nn.Module], what: str) -> nn.Module:
     Raises:
         UserError: as `build`, or the network exceeds MAX_PARTS or MAX_UNSAVED.
     """
-    with torch.device("meta"), limit_parts(what):
+    with torch.device("meta"), WithoutValues(), limit_parts(what):
         network = build().to("meta").eval()
     saved = network.state_dict().keys()
     unsaved = sum(buffer.numel() for name, buffer in network.named_buffers() if name not in saved)
@@ -113,9 +143,9 @@ UNFIT = "its weights do not fit its configuration; is it from another version?"
 
 @torch.no_grad()
 def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tensor | None) -> tuple[Any, int]:
-    """Return a planned network's output for one row of "meta" inputs, and a lower bound of the memory for CHUNK rows.
+    """Return a network's output for an empty batch, and a lower bound of the memory for CHUNK rows.
 
-    The bound is the size in bytes of the largest output of a layer.
+    An empty batch needs no memory. The bound is the size in bytes of the largest output of a layer.
 
     Raises:
         UserError: the network does not accept the inputs.
@@ -125,12 +155,11 @@ def output_shape(network: nn.Module, function: Callable[..., Any], *inputs: Tens
     def measure(module: nn.Module, given: Any, output: Any) -> None:
         nonlocal largest
         if isinstance(output, Tensor):
-            largest = max(largest, output.numel())
+            largest = max(largest, math.prod(side for side in output.shape if side))
 
     hooks = [module.register_forward_hook(measure) for module in network.modules()]
     try:
-        with torch.device("meta"):
-            found = function(*inputs)
+        found = function(*inputs)
     except UserError:
         raise
     except Exception as error:  # contradictory options of the network cause many kinds of error

@@ -1,7 +1,8 @@
-"""Check that a network fits the images of its configuration, on the "meta" device, before memory is allocated."""
+"""Check that a network fits the images of its configuration, on an empty batch, which needs no memory."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from gan.common.errors import UserError
 from gan.common.size import pair
 from gan.inference import blueprint
 from gan.inference.construct import section
+from gan.inference.sampling import CHUNK
 from gan.inference.tiling import MIN_SIDE
 
 
@@ -30,17 +32,17 @@ def image_shape(config: Any, path: Path) -> tuple[int, int, int]:
 
 
 def check_generator(network: Any, shape: tuple[int, int, int]) -> None:
-    """Raise UserError if a planned generator or translator does not return images of this shape."""
+    """Raise UserError if a generator or translator does not return images of this shape."""
     if hasattr(network, "latent_dim"):
-        label = torch.zeros(1, dtype=torch.long, device="meta") if getattr(network, "classes", 0) else None
-        z = torch.zeros(1, network.latent_dim, device="meta")
+        label = torch.zeros(0, dtype=torch.long) if getattr(network, "classes", 0) else None
+        z = torch.zeros(0, network.latent_dim)
         check_output(network, network, shape, shape, z, label)
         return
     channels, height, width = shape
     for one in translators(network):
         sides = (-(-max(MIN_SIDE, side) // one.multiple) * one.multiple for side in (height, width))
         padded = (channels, *sides)
-        check_output(one, one, padded, shape, torch.zeros(1, *padded, device="meta"))
+        check_output(one, one, padded, shape, torch.zeros(0, *padded))
 
 
 def translators(network: Any) -> Iterator[Any]:
@@ -55,17 +57,21 @@ def check_output(
     network: Any, function: Any, shape: tuple[int, ...], images: tuple[int, int, int], *inputs: Any
 ) -> None:
     """Raise UserError if the output for the inputs is not one image of this shape, or does not fit into memory."""
+    what = f"images of {images[2]}x{images[1]} pixels"
+    blueprint.check_memory(4 * CHUNK * math.prod(shape), what)  # first, because networks have tensors of this size
     found, needed = blueprint.output_shape(network, function, *inputs)
     if not isinstance(found, Tensor) or found.shape[1:] != shape:
         raise UserError(f"its output has shape {tuple(getattr(found, 'shape', ()))[1:]}, but images have {images}")
-    blueprint.check_memory(needed, f"images of {images[2]}x{images[1]} pixels")
+    blueprint.check_memory(needed, what)
 
 
 def check_discriminator(network: Any, shape: tuple[int, int, int]) -> None:
-    """Raise UserError if a planned discriminator does not return features for images of this shape."""
+    """Raise UserError if a discriminator does not return features for images of this shape."""
     if not hasattr(network, "features"):
         raise UserError("it has no features of images")
-    found, needed = blueprint.output_shape(network, network.features, torch.zeros(1, *shape, device="meta"))
+    what = f"images of {shape[2]}x{shape[1]} pixels"
+    blueprint.check_memory(4 * CHUNK * math.prod(shape), what)
+    found, needed = blueprint.output_shape(network, network.features, torch.zeros(0, *shape))
     if not found or not all(isinstance(layer, Tensor) and layer.ndim == 4 for layer in found):
         raise UserError("it has no features of images")
-    blueprint.check_memory(needed, f"images of {shape[2]}x{shape[1]} pixels")
+    blueprint.check_memory(needed, what)

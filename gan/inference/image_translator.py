@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from gan.data.decoding.color import unpremultiply
-from gan.images.pixel_art import to_pixel_art
 from gan.inference.tiling import translate
 
 
@@ -22,17 +22,18 @@ class ImageTranslator:
     Args:
         channels: number of channels of the network.
         tile: side of the tiles of large images, in pixels.
-        cell: side of the cells of pixel art, in pixels; 1 disables cells.
-        palette: colors of pixel art; None disables the palette.
         strength: weight of the translation: 0 keeps the image, 1 is the full translation.
+        to_pixel_art: function from a translation, uint8 RGB (3, H, W), and its alpha (H, W) or None to pixel art, such
+            as `gan.images.pixel_art.to_pixel_art`; None keeps the translation.
+        exact: whether files keep every color of the result, as a palette needs.
     """
 
     network: Any
     channels: int
     tile: int
-    cell: int
-    palette: np.ndarray | None
-    strength: float
+    strength: float = 1.0
+    to_pixel_art: Callable[[Tensor, Tensor | None], Tensor] | None = None
+    exact: bool = False
 
     def __call__(self, image: Image.Image) -> Image.Image:
         result = Image.fromarray(self.translate(image).permute(1, 2, 0).contiguous().numpy())
@@ -53,11 +54,7 @@ class ImageTranslator:
         if self.channels == 4:
             result = torch.from_numpy(unpremultiply(result.numpy())[:3])
         result = result.expand(3, -1, -1)
-        if not self.makes_pixel_art:
+        if self.to_pixel_art is None:
             return result
         alpha = torch.from_numpy(np.array(image.getchannel("A"))) if image.mode == "RGBA" else None
-        return to_pixel_art(result, self.cell, self.palette, alpha)
-
-    @property
-    def makes_pixel_art(self) -> bool:
-        return self.cell > 1 or self.palette is not None
+        return self.to_pixel_art(result, alpha)

@@ -33,14 +33,8 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
 
     Also print how many images were resized, and how many lose their transparency.
     """
-    height, width = pair(data["size"])
-    fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
-    options = fit, data.get("resample", "auto"), data.get("background", "white")
-    try:
-        decoder = Decoder((height, width), data["channels"], *options)
-    except (TypeError, ValueError) as error:
-        names = "fit, resample and background"
-        raise UserError(f"images cannot be decoded with the model's configuration: {names} are {options}") from error
+    decoder = decoder_of(data)
+    height, width = decoder.size
     images, broken, resized, transparent = {}, [], 0, 0
     decoded = chain.from_iterable(parallel_map(partial(decode, decoder), files, lambda file: Decoded(error=CRASHED)))
     for file, image in zip(files, decoded, strict=True):
@@ -57,6 +51,22 @@ def decode_images(files: list[File], data: dict[str, Any]) -> tuple[dict[str, Te
     if decoder.channels == 1:
         print("images are converted to gray, because the model was trained on gray images")
     return images, broken
+
+
+def decoder_of(data: dict[str, Any]) -> Decoder:
+    """Return the decoder with the data options of a run. It crops an image if the run cuts patches.
+
+    Raises:
+        UserError: the options are not valid.
+    """
+    height, width = pair(data["size"])
+    fit = data["fit"] if data.get("fit") in SINGLE_IMAGE_FITS else "crop"
+    options = fit, data.get("resample", "auto"), data.get("background", "white")
+    try:
+        return Decoder((height, width), data["channels"], *options)
+    except (TypeError, ValueError) as error:
+        names = "fit, resample and background"
+        raise UserError(f"images cannot be decoded with the model's configuration: {names} are {options}") from error
 
 
 class Decoded(NamedTuple):

@@ -16,7 +16,7 @@ from gan.inference import blueprint
 from gan.inference.checks import check_discriminator, check_generator, image_shape
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
-from gan.run.checkpoint_io import load as load_checkpoint
+from gan.run.checkpoint_file import load as load_checkpoint
 
 FOLDERS = ("root", "a", "b", "name", "labels")  # data options that may name files and folders to read
 DECODING = (
@@ -53,7 +53,7 @@ def load_translator(
     return select_direction(path, network, direction), state["config"]
 
 
-def select_direction(path: Path, network: Any, direction: str = "a2b") -> Any:
+def select_direction(path: Path | str, network: Any, direction: str = "a2b") -> Any:
     """Return the translator for one direction, in eval mode, from a network loaded by `load_generator`."""
     if hasattr(network, "latent_dim"):
         raise UserError(f"{path}: is not a translator; use gan generate")
@@ -79,51 +79,55 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
     if not any(name.startswith("discriminator.") for name in state["state_dict"]):
         raise UserError(f"{path}: has no discriminator")
     build = network_builder(state["config"], "discriminator", path)
-    weights = checked_weights(state, "discriminator.", build, check_discriminator, path)
+    weights = checked_weights(state, "discriminator.", build, path)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_of(state["config"]))
         trained, untrained = (build().eval() for _ in range(2))
     trained.load_state_dict(weights)
+    check_images(trained, check_discriminator, state["config"], path)
     return trained, untrained, state["config"], path
 
 
 def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
-    """Return the generator of a checkpoint with the weights of an EMA, and the contents of the checkpoint."""
+    """Return the generator of a checkpoint with the weights of an EMA, in eval mode, and the checkpoint's contents."""
     state = load_checkpoint(path)
     build = network_builder(state["config"], "generator", path)
-    weights = checked_weights(state, ema_prefix(ema, state["config"], path), build, check_generator, path)
-    generator = build()
+    weights = checked_weights(state, ema_prefix(ema, state["config"], path), build, path)
+    generator = build().eval()
     generator.load_state_dict(weights)
+    check_images(generator, check_generator, state["config"], path)
     return generator, state
 
 
 def checked_weights(
-    state: dict[str, Any],
-    prefix: str,
-    build: Callable[[], nn.Module],
-    check: Callable[[Any, tuple[int, int, int]], None],
-    path: Path,
+    state: dict[str, Any], prefix: str, build: Callable[[], nn.Module], path: Path
 ) -> dict[str, Tensor]:
     """Return the weights of a checkpoint whose names start with a prefix, without the prefix.
 
     They are checked before the network that `build` returns allocates memory.
 
-    Args:
-        check: raises UserError if a network does not fit images of (channels, height, width).
-
     Raises:
-        UserError: the weights do not fit the network, or the network does not fit the images of the configuration.
+        UserError: the weights do not fit the network, or the configuration describes no images.
     """
+    image_shape(state["config"], path)
     tensors = state["state_dict"]
     weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    shape = image_shape(state["config"], path)
-    network = blueprint.plan(build, f"{path}: its network")
-    blueprint.check_weights(network, weights, path.stat().st_size, path)
+    blueprint.check_weights(blueprint.plan(build, f"{path}: its network"), weights, path.stat().st_size, path)
+    return weights
+
+
+def check_images(
+    network: nn.Module, check: Callable[[Any, tuple[int, int, int]], None], config: Any, path: Path
+) -> None:
+    """Raise UserError if a network does not fit the images of a configuration.
+
+    Args:
+        check: raises UserError if a network does not fit images of (channels, height, width).
+    """
     try:
-        check(network, shape)
+        check(network, image_shape(config, path))
     except UserError as error:
         raise UserError(f"{path}: its network does not fit its images: {error}") from error
-    return weights
 
 
 def seed_of(config: Any) -> int:

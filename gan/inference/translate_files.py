@@ -112,7 +112,7 @@ def translate_files(
     failed, side = [], 0
     for file, target in todo:
         kind = format_of(target) if single_file else None  # None is the format of the input
-        lossless = translator.palette is not None and (kind or format_of(target)) == "WEBP"  # JPEG cannot be lossless
+        lossless = translator.exact and (kind or format_of(target)) == "WEBP"  # JPEG cannot be lossless
         exact = {"lossless": True} if lossless else {}
         try:
             if is_video(file.name):

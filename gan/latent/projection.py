@@ -22,7 +22,7 @@ from gan.images.convert import to_float
 from gan.inference.sampling import CHUNK, NO_CLASSES, classes_of, padded
 from gan.latent.least_squares import PASSES, refine
 from gan.latent.space import Space
-from gan.metrics.pairs import PerceptualDistance
+from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pixels import rgb
 
 LEARNING_RATE = 0.1  # of Adam, as a fraction of the standard deviation of latents

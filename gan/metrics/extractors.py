@@ -29,6 +29,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.threads import tuned
+from gan.metrics.pixels import takes_arrays
 
 OWN = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 CHUNK = 16  # images per pass, because kernels round differently with other batch sizes
@@ -89,6 +90,7 @@ def checked(made: Any, name: str) -> Any:
     return made
 
 
+@takes_arrays
 @torch.no_grad()
 def features(extractor: Any, images: Tensor, advance: Callable[[int], None] = lambda done: None) -> Tensor:
     """Return features, float32 (N, D) on the CPU, of images uint8 (N, C, H, W). Each row is independent of the others.

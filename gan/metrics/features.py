@@ -13,13 +13,14 @@ LARGEST = 1e45  # largest absolute value of a feature, because KID uses the sixt
 ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
 
 
-def checked(what: str, *sets: Tensor, least: int = 2) -> list[Tensor]:
-    """Return the sets (N, D) in float64. `what` is the name of the metric in errors.
+def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
+    """Return the sets (N, D), tensors or arrays, in float64. `what` is the name of the metric in errors.
 
     Raises:
         UserError: the sets are not matrices of the same width, have fewer than `least` rows, or have values that are
             not finite or too large.
     """
+    sets = [torch.as_tensor(features) for features in given]
     shapes = [tuple(features.shape) for features in sets]
     if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) > 1:
         raise UserError(f"{what}: features have shapes {', '.join(map(str, shapes))}; give matrices of the same width")

@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, max_pool2d
 
 from gan.common.errors import UserError
-from gan.metrics.pixels import LUMA, opaque_pixels
+from gan.metrics.pixels import LUMA, opaque_pixels, takes_arrays
 
 PALETTE = 4096  # colors, the most frequent ones
 
 
+@takes_arrays
 def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     """Return statistics of pixel art, averaged over images.
 
@@ -42,6 +43,7 @@ def pixel_art_statistics(images: Tensor, cell: int = 1) -> dict[str, float]:
     return statistics
 
 
+@takes_arrays
 def palette_distance(real: Tensor, fake: Tensor) -> float:
     """Return the mean CIELAB distance of the pixels of `fake` from the palette of `real`; 2 is just noticeable.
 
@@ -61,6 +63,7 @@ def palette_distance(real: Tensor, fake: Tensor) -> float:
     return float((nearest * weights).sum() / weights.sum())
 
 
+@takes_arrays
 def photograph_statistics(images: Tensor) -> dict[str, float]:
     """Return statistics of photographs and prints, averaged over images, in units of the luma range.
 

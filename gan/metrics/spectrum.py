@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics.pixels import luminance
+from gan.metrics.pixels import luminance, takes_arrays
 
 ROUNDING = 1 / 12  # variance of rounding to whole levels
 
 
+@takes_arrays
 def radial_spectrum(images: Tensor) -> Tensor:
     """Return the radial power spectrum of the luminance of images uint8 (N, C, H, W), in decibels (K,), float64.
 
@@ -42,6 +43,7 @@ def radial_spectrum(images: Tensor) -> Tensor:
     return 10 * torch.log10(mean + ROUNDING)
 
 
+@takes_arrays
 def spectral_distance(real: Tensor, fake: Tensor) -> float:
     """Return the root mean squared difference of two radial spectra, in decibels.
 

@@ -26,7 +26,7 @@ from gan.latent.attributes import Attribute
 from gan.latent.store import check_header, fingerprint
 from gan.recognition.features import LayerFeatures
 from gan.recognition.probe import CLASSIFIERS, Probe, Reduction
-from gan.run.checkpoint_io import are_classes
+from gan.run.checkpoint_file import are_classes
 from gan.run.run_folder import RECOGNITION
 
 WEIGHTS, ABOUT = "classifier.safetensors", "classifier.json"

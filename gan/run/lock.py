@@ -84,6 +84,27 @@ def in_use(run: Path, holder: Any) -> str:
     return f"{run}: {who} is training in this folder; stop it first, or use another folder with hydra.run.dir="
 
 
+def is_held(run: Path) -> bool:
+    """Return whether a process is training into a folder, without changing anything.
+
+    A lock of another machine counts until LEASE seconds after its last heartbeat.
+    """
+    path = run / run_folder.LOCK
+    try:
+        owner, age = SoftFileLease(path).owner, time.time() - path.stat().st_mtime
+    except OSError:
+        return False
+    if owner is not None and owner.hostname == _own_host() and hasattr(os, "fork"):
+        try:
+            os.kill(owner.pid, 0)  # signal 0 only asks whether the process exists
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
+    return age < LEASE
+
+
 def _own_host() -> str | None:
     """Return the host name to write into locks. Each container has its own name, as it has its own process numbers."""
     with tempfile.TemporaryDirectory() as folder, SoftFileLease(Path(folder, "probe")) as probe:

@@ -14,7 +14,7 @@ from gan.common.compile import compile_in_place
 from gan.common.errors import UserError, at_least, switch
 from gan.common.output import print_line
 from gan.networks.checkpointing import checkpoint_blocks
-from gan.run.checkpoint_io import FORMAT
+from gan.run.checkpoint_file import FORMAT
 from gan.training.check_parts import check_parts
 from gan.training.ema import EMA, PowerEMA
 from gan.training.loss_log import LossLog

@@ -27,7 +27,8 @@ from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.run import checkpoints, ranks, run_folder
-from gan.run.checkpoint_io import AtomicCheckpointIO, load
+from gan.run.checkpoint_file import load
+from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.config import to_plain
 from gan.run.early_checks import PRECISIONS
 from gan.run.metrics import logged_objective, read_metrics

@@ -33,7 +33,7 @@ def main(run: str) -> None:
     extractor, held_out = Lite0Features().eval(), data.reals(KEPT, held_out=True)
     real = features(extractor, held_out)
     seeds = list(range(KEPT * max(ONE_OF)))
-    images, labels = model.generate(seeds), model.sample_z(seeds)[1]
+    images, labels = model.generate(seeds).pixels, model.sample_z(seeds)[1]
     found = features(extractor, images)
     others, copies = RandomConv(), CopySearch(data.reals(10_000), held_out, data.flips)
     rows = {"all": torch.arange(KEPT)}

@@ -65,7 +65,7 @@ def main() -> None:
     standardized = (real - mean) / std
     linear = probe(standardized[:1000], labels[:1000])
     accuracy = (linear(standardized[1000:]).argmax(1) == labels[1000:]).float().mean()
-    samples = model.sample(1000, seed=10_000)
+    samples = model.sample(1000, seed=10_000).pixels
     fakes = features(extract, samples)
     found = linear((fakes - mean) / std).argmax(1)
     print(f"probe: accuracy {accuracy:.1%} on 1,000 held-out real images")

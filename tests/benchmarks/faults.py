@@ -127,7 +127,8 @@ def looked_at(run: Path, seen: int, logged: int) -> tuple[int, dict[str, int]]:
     """Lock and mend a run folder as the next start does; images to be trained again, and what is wrong."""
     from gan.common.untrusted import read_json
     from gan.run import checkpoints, lock, run_folder
-    from gan.run.checkpoint_io import check_resumable, load
+    from gan.run.checkpoint_file import load
+    from gan.run.checkpoint_io import check_resumable
     from gan.run.metrics import read_metrics
 
     lock.acquire(run)

@@ -1,14 +1,16 @@
-"""Seconds until help is there, until the first optimizer step, and until the first sample grid; memory of it all.
+"""Seconds until help is there, until `gan generate` ends, and until the first optimizer step and sample grid; memory.
 
-    python tests/benchmarks/startup.py [--repeats 5]
+    python tests/benchmarks/startup.py [--repeats 5] [--commands]
 
-The first step and grid are those of bare `python train.py`, once with an empty cache and then with a warm one.
+Commands are also measured in seconds of CPU, which depend less on other programs. The first step and grid are those of
+bare `python train.py`, once with an empty cache and then with a warm one.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -20,10 +22,14 @@ ROOT = Path(__file__).parents[2]
 FIRST_STEP = "model.log_interval=1"  # metrics.jsonl appears with the first batch
 
 
-def seconds(words: list[str], folder: str) -> float:
-    started = time.perf_counter()
-    subprocess.run([sys.executable, *words], cwd=folder, check=True, capture_output=True)
-    return time.perf_counter() - started
+def seconds(words: list[str], folder: str, code: int = 0) -> tuple[float, float]:
+    """Return the seconds, and the seconds of CPU, of a command that exits with a code."""
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    run = subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if run.returncode != code:
+        raise SystemExit(f"{words} ended with {run.returncode}: {run.stderr}")
+    return time.perf_counter() - started, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def until(path: str, options: list[str], environment: dict[str, str]) -> tuple[float, float]:
@@ -62,13 +68,33 @@ def memory(session: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
-    repeats = parser.parse_args().repeats
-    for name, words in (
-        ("python train.py --help", [str(ROOT / "train.py"), "--help"]),
-        ("gan --help", ["-m", "gan.cli", "--help"]),
-    ):
-        values = [seconds(words, str(ROOT)) for _ in range(repeats)]
-        print(f"{name}: median {statistics.median(values):.2f} s, most {max(values):.2f} s", flush=True)
+    parser.add_argument("--commands", action="store_true", help="measure commands only")
+    given = parser.parse_args()
+    repeats = given.repeats
+    with tempfile.TemporaryDirectory() as folder:
+        train = [
+            str(ROOT / "train.py"),
+            "hydra.run.dir=run",
+            "images=64",
+            "data.num_images=64",
+            "callback=[checkpoint]",
+        ]
+        seconds(train, folder)
+        generate = ["-m", "gan.cli", "generate", "run", "--seeds", "0", "--out", "out", "--force"]
+        for name, words, code in (
+            ("python -c 'import torch'", ["-c", "import torch"], 0),
+            ("python -c 'import gan'", ["-c", "import gan"], 0),
+            ("python train.py --help", [str(ROOT / "train.py"), "--help"], 0),
+            ("gan --help", ["-m", "gan.cli", "--help"], 0),
+            ("gan generate of one image", generate, 0),
+            ("gan generate with a wrong path", ["-m", "gan.cli", "generate", "none", "--out", "out"], 2),
+        ):
+            values = [seconds(words, folder, code) for _ in range(repeats)]
+            wall, cpu = zip(*values, strict=True)
+            print(f"{name}: median {statistics.median(wall):.2f} s, most {max(wall):.2f} s; "
+                  f"CPU median {statistics.median(cpu):.2f} s", flush=True)  # fmt: skip
+    if given.commands:
+        return
     with tempfile.TemporaryDirectory() as cache:
         environment = {**os.environ, "RETRO_GAN_CACHE": cache}
         grid = "samples/0*.png"

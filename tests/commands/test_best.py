@@ -58,7 +58,7 @@ def test_options_of_the_best_images(runs: Path, gan_command: Train) -> None:
 @pytest.mark.parametrize("name", ["dcgan", "stylegan2"])  # stylegan2 compares the images of a batch
 def test_scores_depend_on_the_image_alone(name: str, runs: Path) -> None:
     model, path = load(runs / name), checkpoint_of(runs / name)
-    images, labels = model.generate(list(range(20))), model.sample_z(list(range(20)))[1]
+    images, labels = model.generate(list(range(20))).pixels, model.sample_z(list(range(20)))[1]
     assert labels is not None
     for prepare in (by_discriminator, by_likeness):
         score = prepare(model, path, "cpu")

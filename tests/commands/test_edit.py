@@ -49,7 +49,7 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
     points, labels = model.latents([4, 5])
     space = Space(model.generator)
     points = model.edit(points, labels, brightness=1, saturation=0)
-    for name, expected in (("bright", space.render_uint8(points, labels)), ("same", model.generate([4, 5]))):
+    for name, expected in (("bright", space.render_uint8(points, labels)), ("same", model.generate([4, 5]).pixels)):
         for seed, picture in zip((4, 5), expected, strict=True):
             with Image.open(tmp_path / name / f"{seed}.png") as file:
                 assert file.tobytes() == picture.permute(1, 2, 0).numpy().tobytes()
@@ -87,7 +87,7 @@ def test_a_mix_has_the_requested_class(runs: Path, gan_command: Train, tmp_path:
     run, model = str(runs / "stylegan2"), gan.load(runs / "stylegan2")
     gan_command("edit", run, "--seeds", "0", "--class", "neon", "--mix", "3:0-5", "--out", "all")
     with Image.open(tmp_path / "all" / "0.png") as file:
-        assert file.tobytes() == model.generate([3], label="neon")[0].permute(1, 2, 0).numpy().tobytes()
+        assert file.tobytes() == model.generate([3], label="neon").pixels[0].permute(1, 2, 0).numpy().tobytes()
 
 
 def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:

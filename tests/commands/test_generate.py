@@ -46,17 +46,17 @@ def test_a_seed_gives_the_same_bytes_in_any_batch(run: Path, gan_command: Train,
         assert (tmp_path / "many" / name).read_bytes() == (tmp_path / "few" / name).read_bytes()
     with Image.open(tmp_path / "few" / "7.png") as picture:
         assert (picture.mode, picture.size) == ("RGBA", (16, 16))
-    previews = gan.load(run).sample(4, seed=0)
+    previews = gan.load(run).sample(4, seed=0).pixels
     assert previews.shape == (4, 4, 16, 16) and previews.dtype == torch.uint8
-    assert torch.equal(gan.load(run, "last").sample(1, seed=3)[0], previews[3])
+    assert torch.equal(gan.load(run, "last").sample(1, seed=3).pixels[0], previews[3])
 
 
 def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) -> None:
     gan_command("generate", str(run), "--seeds", "3,5", "--class", "sprite", "--out", "sprites")
     model = gan.load(run)
     assert model.classes == ["poster", "sprite", "photograph", "neon"] and model.class_counts.tolist() == [6, 6, 6, 6]
-    pictures = model.generate([3, 5], label="sprite")
-    assert not torch.equal(pictures, model.generate([3, 5], label="neon"))
+    pictures = model.generate([3, 5], label="sprite").pixels
+    assert not torch.equal(pictures, model.generate([3, 5], label="neon").pixels)
     with Image.open(tmp_path / "sprites" / "5.png") as picture:
         assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
     unknown = gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr

@@ -30,7 +30,7 @@ def test_a_folder_is_projected_and_edited(runs: Path, gan_command: Train, tmp_pa
     run = str(runs / "dcgan")
     model = gan.load(run)
     (tmp_path / "in" / "sub").mkdir(parents=True)
-    picture = model.generate([5], label="neon")[0]
+    picture = model.generate([5], label="neon").pixels[0]
     save_png(picture, tmp_path / "in" / "own.png")
     Image.radial_gradient("L").resize((30, 50)).save(tmp_path / "in" / "sub" / "gray ü.jpg")
     (tmp_path / "in" / "broken.png").write_bytes(b"no picture")
@@ -90,7 +90,7 @@ def test_names_that_are_not_utf8_and_transparent_images(runs: Path, gan_command:
 def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     model = gan.load(run)
-    save_png(model.generate([3])[0], tmp_path / "one.png")
+    save_png(model.generate([3]).pixels[0], tmp_path / "one.png")
     gan_command("project", run, "one.png", "--out", "out", "--space", "w+", *QUICK)
     gan_command("project", run, "one.png", "--out", "z", "--space", "z", *QUICK)
     points, _, _ = store.read(tmp_path / "out" / "latents.safetensors", model.generator)
@@ -99,8 +99,8 @@ def test_w_plus_is_edited_by_layers(runs: Path, gan_command: Train, tmp_path: Pa
     gan_command("edit", run, *latents, "--out", "mixed", "--mix", "7:0-1", "--set", "brightness=0.5", "shift_x=0.5")
     gan_command("edit", run, *latents, "--out", "wide", "--size", "32x24")
     assert torch.equal(
-        model.interpolate_latents(torch.stack([points["one.png"]] * 2), frames=1)[1],
-        model.synthesize(points["one.png"][None])[0],
+        model.interpolate_latents(torch.stack([points["one.png"]] * 2), frames=1).pixels[1],
+        model.synthesize(points["one.png"][None]).pixels[0],
     )
     gan_command("edit", run, "--latents", "z/latents.safetensors", "--out", "from-z", "--mix", "7:0.25")
     for folder, size in (("mixed", (16, 16)), ("wide", (24, 32)), ("from-z", (16, 16))):
@@ -144,7 +144,9 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         assert said in error and error.count("\n") == 1, (words, error)
     assert not (tmp_path / "new").exists()
     model = gan.load(run)
-    with pytest.raises(UserError, match=r"shape torch\.float32 \(3, 16, 16\); this generator needs torch\.uint8"):
-        model.project(model.generate([0]).float())
+    with pytest.raises(UserError, match=r"floats outside of 0\.\.1"):
+        model.project(model.generate([0]).tensor.float())
+    with pytest.raises(UserError, match="there are no images"):
+        model.project([])
     with pytest.raises(UserError, match="brightness=nan: give a finite number"):
         model.edit(*model.latents([0]), brightness=float("nan"))

@@ -86,7 +86,7 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
     with torch.no_grad():
         less, as_was, more = (classifier.log_odds(0, to_float(images)) for images in (poster, same, neon))
     assert (less < as_was).all() and (as_was < more).all()
-    assert torch.equal(same, gan.load(run).generate(list(range(6))))
+    assert torch.equal(same, gan.load(run).generate(list(range(6))).pixels)
     error = gan_command("edit", run, "--out", "no", *options, "map=1", check=2).stderr
     assert "neon, poster, brightness" in error and error.count("\n") == 1
     words = ["--sefa", "1", "--pca", "0", "--recognition", "found", "--out", "ways"]

@@ -46,6 +46,17 @@ def test_a_grid_is_nearly_square() -> None:
     assert grid(torch.zeros(1, 4, 8, 8, dtype=torch.uint8)).shape[0] == 4
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(("n", "columns"), [(1, None), (2, None), (5, 2), (7, 3), (3, 9), (16, None)])
+def test_a_grid_is_that_of_torchvision(n: int, columns: int | None, channels: int) -> None:
+    from torchvision.utils import make_grid
+
+    images = torch.randint(0, 256, (n, channels, 70, 65), dtype=torch.uint8)
+    expected = make_grid(images, nrow=columns or max(1, round(n**0.5)), padding=2, pad_value=0)
+    assert torch.equal(grid(images, columns), expected)
+
+
 def test_small_images_are_enlarged_in_a_grid_pixel_by_pixel() -> None:
     images = torch.randint(0, 256, (2, 3, 24, 16), dtype=torch.uint8)
     picture = grid(images, columns=2)

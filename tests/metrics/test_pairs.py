@@ -12,7 +12,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.metrics.pairs import PerceptualDistance, color_difference, psnr, ssim
+from gan.metrics.pairs import color_difference, psnr, ssim
+from gan.metrics.perceptual import PerceptualDistance
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ import torch
 
 from gan.common.errors import UserError
 from gan.run import checkpoints
-from gan.run.checkpoint_io import FORMAT, AtomicCheckpointIO, load
+from gan.run.checkpoint_file import FORMAT, load
+from gan.run.checkpoint_io import AtomicCheckpointIO
 
 CONTENT: dict[str, Any] = {
     "format": FORMAT,

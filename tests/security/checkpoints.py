@@ -13,7 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 from gan.inference import loading
-from gan.run.checkpoint_io import FORMAT
+from gan.run.checkpoint_file import FORMAT
 from gan.run.config import compose
 
 SMALL = ["data.size=16", "model.generator.width=4", "model.discriminator.width=4"]

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from gan.common.output import print_line
+from gan.common.output import print_progress, replaces_progress
 from gan.common.progress import duration
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.samples import Samples
@@ -56,7 +56,9 @@ class ProgressLine(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         now = time.monotonic()
-        if trainer.is_global_zero and now - self.shown > (self.refresh if self.live else self.plain_interval):
+        if trainer.is_global_zero and now - self.shown > (
+            self.refresh if self.live or replaces_progress() else self.plain_interval
+        ):
             self.shown = now
             self.show(trainer, pl_module)
 
@@ -81,7 +83,7 @@ class ProgressLine(Callback):
         self.shown = now
         text = f"{title}: {done:,} of {total:,} images"
         if self.live is None or self.bar is None:
-            print_line(text)
+            print_progress(text)
             return
         self.bar.update(self.bar.tasks[0].id, completed=done / max(total, 1), description=text)
         self.live.update(self.bar, refresh=True)
@@ -98,7 +100,7 @@ class ProgressLine(Callback):
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         grid = os.path.relpath(last) if last else ""
         if self.live is None or self.bar is None:
-            print_line(" | ".join(filter(None, (clock, numbers, grid))))
+            print_progress(" | ".join(filter(None, (clock, numbers, grid))))
             return
         self.bar.update(self.bar.tasks[0].id, completed=fraction, description=clock)
         table = Table.grid()

@@ -17,7 +17,8 @@ from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.networks.dcgan import Discriminator, Generator
 from gan.run import checkpoints, lock, run_folder
-from gan.run.checkpoint_io import AtomicCheckpointIO, load
+from gan.run.checkpoint_file import load
+from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.checkpoint import Checkpoint, check_finite, reset_invalid_statistics
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.module import GAN

@@ -1,0 +1,121 @@
+"""What Python code and notebooks call: `gan.train`, `gan.load`, `gan.translate`, `gan.Run`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.images.collection import Given
+from gan.inference.loading import load_generator
+from gan.inference.resolve import checkpoint_of
+from gan.model import from_checkpoint
+from gan.run import checkpoints, run_folder, training_process
+from gan.run.metrics import read_metrics
+from gan.translator import Translator
+
+
+def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
+    """Return the `gan.Model` of a run folder or a checkpoint file; of a translator, the `gan.Translator`.
+
+    For example: `gan.load("runs/first").sample(16)`.
+
+    Args:
+        checkpoint: "best", "last" or the path of a file.
+        ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
+
+    Raises:
+        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program.
+    """
+    path = checkpoint_of(run, checkpoint)
+    generator, state = load_generator(path, ema)
+    if hasattr(generator, "latent_dim"):
+        return from_checkpoint(path, generator, state)
+    return Translator(generator, int(state["images"]), state["config"])
+
+
+def translate(
+    run: str | os.PathLike[str] | Translator, images: Given, **options: Any
+) -> Image.Image | list[Image.Image]:
+    """Return the translation of an image by a run: `gan.translate("runs/film", "photo.jpg")`.
+
+    Args:
+        run: a run folder, a checkpoint file, or what `gan.load` returned for it, which is faster for further images.
+        images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
+        options: as in `gan.translator.Translator.translate`.
+
+    Raises:
+        UserError: the run is not a translator, or as `Translator.translate`.
+    """
+    translator = run if isinstance(run, Translator) else load(run)
+    if not isinstance(translator, Translator):
+        raise UserError(f"{run}: is not a translator; use gan.load(RUN).sample()")
+    return translator.translate(images, **options)
+
+
+def train(
+    run: str | os.PathLike[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    code: str | os.PathLike[str] | None = None,
+    config_dir: str | os.PathLike[str] | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Run:
+    """Train a GAN as `gan train` does, and return the run.
+
+    For example: `run = gan.train(model="dcgan", data="folder", root="scans", minutes=5)`, then `run.model.sample(16)`.
+    Training runs in a process of its own. An interrupt (Ctrl-C, or "stop" in a notebook) saves a checkpoint first.
+
+    Args:
+        run: folder of the run, which must not exist; the default is a new folder in runs/.
+        options: options by their names on the command line, for example {"model.generator.width": 32}.
+        code: folder with your own networks, losses and other parts.
+        config_dir: folder with your own configurations.
+        quiet: print nothing.
+        settings: options whose names have no dot, such as model, data, minutes, images, seed, loss and resume, and
+            options of data without "data.", such as root, size, labels and batch_size. `resume=RUN` continues a run.
+
+    Raises:
+        UserError: an option is wrong, the images cannot be read, or training diverged.
+        KeyboardInterrupt: training was interrupted. `resume=RUN` continues it.
+    """
+    flags = {"--code": code, "--config-dir": config_dir}
+    folder = training_process.train(run, settings | dict(options or {}), flags, quiet)
+    return Run(folder)
+
+
+class Run:
+    """A run folder: `gan.Run("runs/first").model.sample(16)`.
+
+    Attributes:
+        path: the folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = run_folder.read_config(self.path)
+
+    @cached_property
+    def model(self) -> Any:
+        """The model of the best checkpoint, as `gan.load`."""
+        return load(self.path)
+
+    @property
+    def metrics(self) -> Sequence[Mapping[str, Any]]:
+        """The logged values: a dict per line of metrics.jsonl, with the images seen, for `pandas.DataFrame`."""
+        return read_metrics(self.path / run_folder.METRICS)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        saved, score = checkpoints.list_checkpoints(self.path), str(self.config.get("objective"))
+        images = f"{checkpoints.images_of(saved[-1]):,} images seen" if saved else "no checkpoint"
+        best = min((line[score] for line in self.metrics if score in line and line["images"] > 0), default=None)
+        return f"<gan.Run {self.path}: {images}{'' if best is None else f', best {score} {best:.4g}'}>"

@@ -1,0 +1,113 @@
+"""Print versions, devices, threads, cache and installed extras, for reports of faults. It prints no user names."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import platform
+import re
+import sys
+from importlib.metadata import PackageNotFoundError, distributions, requires, version
+from pathlib import Path
+from typing import Any
+
+from gan.common.memory import available
+from gan.common.revision import git_revision
+from gan.data.decoding import cache_index
+from gan.run.paths import CONF
+
+PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
+            "scikit-image", "tensorboard", "safetensors", "filelock")  # fmt: skip
+VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RETRO_GAN_CACHE", "PYTORCH_ENABLE_MPS_FALLBACK")
+GIB = 1 << 30
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The command has no options."""
+
+
+def run(arguments: argparse.Namespace) -> None:
+    for name, value in describe().items():
+        print(f"{name + ':':<13}{anonymous(value)}")
+
+
+def describe() -> dict[str, str]:
+    """Return the lines of the report by name."""
+    import torch
+
+    revision = git_revision()
+    own = (version_of("retro-gan"), f"git {revision}" if revision else "", str(CONF.parent))
+    return {
+        "retro-gan": ", ".join(filter(None, own)),
+        "python": f"{platform.python_version()} {platform.python_implementation()}, {sys.executable}",
+        "system": f"{platform.platform()}, {platform.machine()}",
+        "torch": f"{torch.__version__}, {build_of(torch)}",
+        "packages": ", ".join(f"{name} {version_of(name)}" for name in PACKAGES),
+        "extras": extras(),
+        "devices": ", ".join(devices(torch)),
+        "cpu": f"{os.cpu_count()} cores, {usable_cores()} usable; {torch.get_num_threads()} threads of torch",
+        "memory": f"{available() / GIB:.1f} GiB available",
+        "cache": f"{cache_index.folder()}, {cache_size() / GIB:.2f} GiB",
+        "environment": ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-",
+    }
+
+
+def build_of(torch: Any) -> str:
+    """Return what torch was built for."""
+    if torch.version.cuda:
+        return f"CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}"
+    return f"ROCm {torch.version.hip}" if getattr(torch.version, "hip", None) else "built without CUDA"
+
+
+def devices(torch: Any) -> list[str]:
+    """Return the devices that torch can use, with the names and memory of GPUs."""
+    found = ["cpu"]
+    for index in range(torch.cuda.device_count()):
+        about = torch.cuda.get_device_properties(index)
+        found.append(f"cuda:{index} {about.name} {about.total_memory / GIB:.0f} GiB")
+    return found + ["mps"] * torch.backends.mps.is_available()
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def cache_size() -> int:
+    """Return the size of the cache in bytes."""
+    return sum(entry.size for entry in cache_index.listing()) + cache_index.features_size()
+
+
+def version_of(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def extras() -> str:
+    """Return the extras of which all packages are installed, and those of which some are missing."""
+    try:
+        needed = requires("retro-gan") or []
+    except PackageNotFoundError:
+        return "unknown, because retro-gan is not installed"
+    there = {re.sub(r"[-_.]+", "-", d.metadata["Name"] or "").lower() for d in distributions()}
+    found: dict[str, bool] = {}
+    for line in needed:
+        extra, package = re.search(r"extra == ['\"]([\w-]+)", line), re.match(r"[\w.-]+", line)
+        if extra and package:
+            name = re.sub(r"[-_.]+", "-", package[0]).lower()
+            found[extra[1]] = found.get(extra[1], True) and name in there
+    groups = ([name for name, complete in found.items() if complete is wanted] for wanted in (True, False))
+    return "; not installed: ".join(", ".join(names) or "none" for names in groups)
+
+
+def anonymous(text: str) -> str:
+    """Return text with ~ for the home folder and USER for the name of the user in other paths."""
+    text = text.replace(str(Path.home()), "~") if Path.home() != Path("/") else text
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError, ImportError):  # a process without a user
+        return text
+    return re.sub(rf"(?<=[/\\]){re.escape(user)}(?=[/\\]|$)", "USER", text)

@@ -1,0 +1,172 @@
+"""Images as Python users get them and give them: paths, Pillow images, arrays and tensors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from gan.common.errors import UserError, writing
+from gan.data.decoding.color import to_srgb, unpremultiply
+from gan.data.decoding.errors import ImageError
+from gan.data.decoding.reader import read_first_frame
+from gan.data.sources.files import content, find, single
+from gan.images.convert import grid, save_png, to_pil_image
+
+MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
+Given = Any  # what `to_pil_images` accepts
+
+
+class Images(Sequence[Image.Image]):
+    """A list of images of one size: `images[0]` is a Pillow image, and a notebook shows all of them as a grid.
+
+    Slices, and sums with `+`, are Images. `numpy.asarray(images)` is uint8 (N, H, W, C). RGBA has straight alpha.
+
+    Args:
+        pixels: uint8 (N, C, H, W) as networks generate them: gray, RGB, or RGBA with premultiplied alpha.
+
+    Attributes:
+        pixels: the same tensor, on the CPU.
+    """
+
+    def __init__(self, pixels: Tensor) -> None:
+        if pixels.ndim != 4 or pixels.dtype != torch.uint8 or pixels.shape[1] not in MODES:
+            raise UserError(f"images are {pixels.dtype} {tuple(pixels.shape)}; give uint8 (N, C, H, W)")
+        self.pixels = pixels.cpu()
+
+    @property
+    def tensor(self) -> Tensor:
+        """The images as uint8 (N, C, H, W); RGBA has straight alpha."""
+        if self.pixels.shape[1] < 4:
+            return self.pixels
+        return torch.stack([torch.from_numpy(unpremultiply(image.numpy())) for image in self.pixels])
+
+    @overload
+    def __getitem__(self, index: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> Images: ...
+    def __getitem__(self, index: int | slice) -> Image.Image | Images:
+        return Images(self.pixels[index]) if isinstance(index, slice) else to_pil_image(self.pixels[index])
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        return map(to_pil_image, self.pixels)
+
+    def __add__(self, other: Images) -> Images:
+        if self.pixels.shape[1:] != other.pixels.shape[1:]:
+            raise UserError(f"{self!r} and {other!r} cannot be joined, because they differ in size or channels")
+        return Images(torch.cat([self.pixels, other.pixels]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Images) and torch.equal(self.pixels, other.pixels)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        pixels = self.tensor.permute(0, 2, 3, 1).numpy()
+        return pixels.astype(dtype or pixels.dtype, copy=bool(copy))
+
+    def grid(self, columns: int | None = None) -> Image.Image:
+        """Return all images as one, which is nearly square unless `columns` is given. Small images are enlarged."""
+        if not len(self):
+            raise UserError("there are no images")
+        return to_pil_image(grid(self.pixels, columns))
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write 0.png, 1.png, ... to a folder, which is created if missing, and return their paths.
+
+        Raises:
+            UserError: a file exists already or cannot be written.
+        """
+        paths = [Path(folder) / f"{n}.png" for n in range(len(self))]
+        if existing := [path for path in paths if path.exists()]:
+            raise UserError(f"{existing[0]}: exists already; give another folder")
+        with writing(folder):
+            for image, path in zip(self.pixels, paths, strict=True):
+                save_png(image, path)
+        return paths
+
+    def _repr_png_(self) -> bytes | None:
+        return self.grid()._repr_png_() if len(self) else None
+
+    def __repr__(self) -> str:
+        n, channels, height, width = self.pixels.shape
+        return f"<Images: {n} of {width}x{height} pixels, {MODES[channels]}>"
+
+
+def to_pil_images(given: Given) -> list[Image.Image]:
+    """Return RGB or RGBA images with straight alpha, upright and in sRGB.
+
+    Args:
+        given: an image or a list of images, each of them a path of a file or a folder, a Pillow image, an array (H, W),
+            (H, W, C) or a tensor (C, H, W), with C = 1, 3 or 4; (N, H, W, C) and (N, C, H, W) are several. Arrays and
+            tensors are uint8, or float in 0..1.
+
+    Raises:
+        UserError: an image cannot be read, or is something else.
+    """
+    if isinstance(given, str | os.PathLike):
+        return from_path(Path(given))
+    if isinstance(given, Image.Image):
+        return [to_srgb(ImageOps.exif_transpose(given))]
+    if isinstance(given, Tensor):
+        values = given.detach().cpu()
+        values = values if values.dtype == torch.uint8 else values.float()
+        return to_pil_images((values.movedim(-3, -1) if values.ndim > 2 else values).numpy())
+    if isinstance(given, np.ndarray):
+        return [from_array(pixels) for pixels in to_arrays(given)]
+    if isinstance(given, Iterable):
+        return [image for each in given for image in to_pil_images(each)]
+    raise UserError(f"an image of type {type(given).__name__}: give a path, a Pillow image, an array or a tensor")
+
+
+def is_single(given: Given) -> bool:
+    """Return whether `to_pil_images` always returns one image."""
+    if isinstance(given, str | os.PathLike):
+        return Path(given).is_file() and Path(given).suffix.lower() != ".zip"
+    return isinstance(given, Image.Image) or (isinstance(given, Tensor | np.ndarray) and given.ndim < 4)
+
+
+def from_path(path: Path) -> list[Image.Image]:
+    """Return the first image of a file, or of each file in a folder or zip archive."""
+    files = [single(path)] if path.is_file() and path.suffix.lower() != ".zip" else find([str(path)])
+    images = []
+    for file in files:
+        try:
+            images.append(read_first_frame(BytesIO(content(file))))
+        except ImageError as error:
+            raise UserError(f"{file.shown}: {error}") from error
+    return images
+
+
+def from_array(pixels: np.ndarray) -> Image.Image:
+    """Return an image RGB or RGBA of uint8 (H, W) or (H, W, C)."""
+    image = Image.fromarray(pixels)
+    return image if image.mode == "RGBA" else image.convert("RGB")
+
+
+def to_arrays(pixels: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield uint8 (H, W) or (H, W, C) of an array (H, W), (H, W, C) or (N, H, W, C)."""
+    shape = pixels.shape
+    if pixels.ndim not in (2, 3, 4) or (pixels.ndim > 2 and shape[-1] not in MODES):
+        raise UserError(
+            f"an image of shape {shape}: give arrays (H, W, C) or (N, H, W, C), and tensors (C, H, W) or (N, C, H, W), "
+            "with 1, 3 or 4 channels C"
+        )
+    if np.issubdtype(pixels.dtype, np.floating):
+        if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both
+            raise UserError("an image with floats outside of 0..1: give floats in 0..1, or uint8 in 0..255")
+        pixels = np.rint(pixels * 255).astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        raise UserError(f"an image of type {pixels.dtype}: give uint8 in 0..255, or floats in 0..1")
+    for each in pixels if pixels.ndim == 4 else pixels[None]:
+        yield np.ascontiguousarray(each[..., 0] if each.ndim == 3 and each.shape[-1] == 1 else each)

@@ -1,0 +1,73 @@
+"""A trained translator: what `gan.load("runs/film")` returns for a run of two folders or of pairs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.common.size import pair
+from gan.images.collection import Given, is_single, to_pil_images
+from gan.inference.image_translator import ImageTranslator
+from gan.inference.loading import select_direction
+from gan.inference.tiling import memory_errors, tile_for_memory
+
+
+class Translator:
+    """A trained translator: `gan.load("runs/film").translate("photo.jpg")`.
+
+    Attributes:
+        network: the EMA translator in eval mode, on the CPU unless `to` moves it; for model=cyclegan, both directions.
+        images: number of images seen in training.
+        config: configuration of the run.
+    """
+
+    def __init__(self, network: Any, images: int, config: dict[str, Any]) -> None:
+        self.network = network
+        self.images = images
+        self.config = config
+
+    def to(self, device: str) -> Translator:
+        """Move the network to a device, such as "cuda", and return the translator."""
+        self.network.to(device)
+        return self
+
+    def __repr__(self) -> str:
+        name = type(getattr(self.network, "a2b", self.network)).__module__.rpartition(".")[2]
+        height, width = pair(self.config["data"]["size"])
+        both = ", both directions" if hasattr(self.network, "b2a") else ""
+        return f"<gan.Translator {name}: trained at {width}x{height} pixels{both}, {self.images:,} images seen>"
+
+    def translate(
+        self, images: Given, direction: str = "a2b", strength: float = 1.0, tile: int | None = None
+    ) -> Image.Image | list[Image.Image]:
+        """Return the translation of an image, or a list for several images: Pillow images of the same sizes.
+
+        Alpha, which is straight, is kept.
+
+        Args:
+            images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
+            direction: "a2b", or "b2a" for a translator with both directions.
+            strength: 0 is the input, 1 the translation.
+            tile: side of the tiles of large images in pixels; the default is as large as memory allows.
+
+        Raises:
+            UserError: an image cannot be read or does not fit into memory, or an argument is out of range.
+        """
+        if direction not in ("a2b", "b2a"):
+            raise UserError(f"direction={direction}: give a2b or b2a")
+        if not 0 <= strength <= 1:
+            raise UserError(f"strength={strength}: give 0 to 1")
+        network = select_direction("this model", self.network, direction)
+        translate = ImageTranslator(
+            network, self.config["data"]["channels"], tile or tile_for_memory(network), strength
+        )
+        try:
+            with memory_errors():
+                found = [translate(image) for image in to_pil_images(images)]
+        except MemoryError as error:
+            raise UserError("an image does not fit into memory; give a smaller tile") from error
+        return found[0] if is_single(images) else found
+
+    __call__ = translate

@@ -1,0 +1,104 @@
+"""gan runs lists run folders and removes some; gan info has no user names."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from gan.commands import info
+from gan.run import lock
+from tests.conftest import Train
+
+
+def made(folder: Path, images: int, length: int = 100, score: float | None = None, choices: str = "[]") -> Path:
+    """Return a run folder with the files that `gan runs` reads."""
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text(
+        f"images: {length}\nminutes: null\nobjective: eval/kid\ndata: {{root: /x/scans}}\n"
+        "model: {generator: {_target_: gan.networks.dcgan.Generator}}\n"
+    )
+    (folder / "overrides.yaml").write_text(choices)
+    (folder / "environment.jsonl").write_text("{}\n")
+    if images:
+        checkpoint = folder / "checkpoints" / f"images-{images:09}.ckpt"
+        checkpoint.write_bytes(b"x" * 1000)
+        best = None if score is None else {"checkpoint": checkpoint.name, "monitor": "eval/kid", "score": score}
+        record = {"sha256": "0", "bytes": 1000, "images": images, "seconds": None, "best": best}
+        checkpoint.with_suffix(".json").write_text(json.dumps(record))
+    return folder
+
+
+def test_runs_are_listed(gan_command: Train, tmp_path: Path) -> None:
+    made(tmp_path / "runs" / "one", 100, score=0.25)
+    made(tmp_path / "runs" / "two", 50, choices="[model=r3gan, seed=1]")
+    made(tmp_path / "runs" / "sweep" / "0", 0)
+    (tmp_path / "runs" / "other").mkdir()
+    (made(tmp_path / "runs" / "broken", 10) / "config.yaml").write_text("[")
+    held = made(tmp_path / "runs" / "held", 20)
+    lock.acquire(held)
+    lines = {line.split()[0]: line for line in gan_command("runs").stdout.splitlines()}
+    assert "dcgan" in lines["runs/one"] and "scans" in lines["runs/one"] and "kid 0.25" in lines["runs/one"]
+    assert "100 of 100" in lines["runs/one"] and lines["runs/one"].endswith("finished")
+    assert "r3gan" in lines["runs/two"] and lines["runs/two"].endswith("stopped")
+    assert lines["runs/sweep/0"].endswith("no checkpoint") and lines["runs/held"].endswith("running")
+    assert lines["runs/broken"].endswith("damaged") and "runs/other" not in lines and "5" in lines
+    assert "no such folder" in gan_command("runs", "none", check=2).stderr
+    assert "contains no run folders" in gan_command("runs", "runs/other").stdout
+
+
+def test_only_run_folders_that_are_not_in_use_are_removed(
+    gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, held = (made(tmp_path / "runs" / name, 10) for name in ("one", "two", "held"))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "link").symlink_to(one)
+    lock.acquire(held)
+    for words, said in (
+        (["photos"], "is not a run folder"),
+        (["runs"], "is not a run folder"),
+        (["none"], "no such folder"),
+        (["link"], "is a link"),
+        (["runs/one", "runs/held"], "is training in this folder"),
+        (["runs/one"], "add --yes"),
+    ):
+        more = [] if "--yes" in said else ["--yes"]
+        assert said in gan_command("runs", "--remove", *words, *more, check=2).stderr
+    assert one.exists() and held.exists()
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    assert "nothing is deleted" in gan_command("runs", "--remove", "runs/one").stdout and one.exists()
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    gan_command("runs", "--remove", "runs/one")
+    gan_command("runs", "--remove", "runs/two/", "--yes")
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["held"] and not two.exists()
+
+
+def test_a_lock_is_held_while_its_process_lives(tmp_path: Path) -> None:
+    assert not lock.is_held(tmp_path)
+    lock.acquire(tmp_path)
+    assert lock.is_held(tmp_path)
+    text = (tmp_path / ".lock").read_text()
+    lock.release()
+    assert not lock.is_held(tmp_path)
+    (tmp_path / ".lock").write_text(text.replace(f"pid={os.getpid()}", "pid=4194300"))
+    assert not lock.is_held(tmp_path)
+    (tmp_path / ".lock").write_text(text.replace(socket.gethostname(), "elsewhere"))
+    assert lock.is_held(tmp_path)  # until the lease ends
+    os.utime(tmp_path / ".lock", (1, 1))
+    assert not lock.is_held(tmp_path)
+
+
+def test_info_names_versions_but_no_user(gan_command: Train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "alice"))
+    monkeypatch.setenv("LOGNAME", "alice")
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "alice" / "cache"))
+    monkeypatch.setenv("WANDB_API_KEY", "secret")
+    out = gan_command("info").stdout
+    for name in ("retro-gan:", "python:", "torch:", "devices:", "cpu:", "cache:", "extras:", "lightning 2."):
+        assert name in out
+    assert "~/cache" in out and "alice" not in out and "secret" not in out
+    assert info.anonymous("/mnt/alice/x, /home/alicea") == "/mnt/USER/x, /home/alicea"

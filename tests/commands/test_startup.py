@@ -1,0 +1,43 @@
+"""Commands that use a trained model import only what they need, so that they start quickly."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import environment
+
+SLOW = {"lightning", "torchvision", "torchmetrics", "skimage", "matplotlib", "scipy", "hydra", "omegaconf", "sympy"}
+PROGRAM = "import sys; from gan.cli import main; code = main(sys.argv[1:]); print(*sys.modules); sys.exit(code)"
+
+
+def imported(*words: str, folder: Path) -> set[str]:
+    """Return the packages and torch's compiler that a new process imports for a `gan` command."""
+    command = [sys.executable, "-c", PROGRAM, *words]
+    run = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, check=True)
+    modules = run.stdout.splitlines()[-1].split()
+    return {name.split(".")[0] for name in modules} | ({"torch._dynamo"} & set(modules))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["generate", "--seeds", "0", "--grid", "--out", "out"],
+        ["interpolate", "--frames", "2", "--out", "out.gif"],
+        ["edit", "--seeds", "0", "--set", "brightness=1", "--out", "out"],
+    ],
+    ids=lambda words: words[0],
+)
+@pytest.mark.parametrize("model", ["dcgan", "stylegan2"])
+def test_commands_import_no_slow_package(words: list[str], model: str, runs: Path, tmp_path: Path) -> None:
+    assert not imported(words[0], str(runs / model), *words[1:], folder=tmp_path) & {*SLOW, "torch._dynamo"}
+
+
+def test_the_package_imports_nothing_slow() -> None:
+    program = "import gan, sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], env=environment(), capture_output=True, text=True, check=True)
+    assert not {name.split(".")[0] for name in run.stdout.split()} & {*SLOW, "torch", "numpy", "PIL", "yaml"}

@@ -1,0 +1,61 @@
+"""Lines of progress replace each other where they can."""
+
+from __future__ import annotations
+
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from gan.common.in_place import Lines
+from gan.common.output import IN_PLACE, print_progress
+
+
+def feed(quiet: bool = False) -> None:
+    lines = Lines(quiet)
+    for text in ("begin", "\r1 of 100", "\r2", "\r3", "end"):
+        lines.show(text)
+    lines.close()
+
+
+def test_a_file_gets_few_lines_of_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    feed()
+    assert capsys.readouterr().out == "begin\n1 of 100\nend\n"
+    feed(quiet=True)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_terminal_gets_one_line_which_is_overwritten(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    feed()
+    assert capsys.readouterr().out == "begin\n\r1 of 100\r2       \r3\nend\n".replace("\r3", "\r3")
+
+
+def test_a_notebook_gets_one_output_which_is_updated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[str] = []
+
+    def update(content: dict[str, str], raw: bool) -> None:
+        shown[-1] = content["text/plain"]
+
+    def display(content: dict[str, str], raw: bool, display_id: bool) -> object:
+        shown.append(content["text/plain"])
+        return SimpleNamespace(update=update)
+
+    kernel = SimpleNamespace(kernel=None)
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: kernel))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))  # type: ignore[arg-type]
+    feed()
+    assert shown == ["3"] and capsys.readouterr().out == "begin\nend\n"
+
+
+def test_progress_is_marked_for_a_program_that_asks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    print_progress("half")
+    monkeypatch.setenv(IN_PLACE, "1")
+    print_progress("half")
+    assert capsys.readouterr().out == "half\n\rhalf\n"

@@ -1,0 +1,52 @@
+"""Keywords of Python become options of the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+
+from gan.common.errors import UserError
+from gan.run.training_process import flatten, folder_of, in_grammar, option_name
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, 3, 0.5, 1e-5, -2, "folder", "1977", "null", "a b", "it's", "back\\", "x=[1,{2}]", "", "é", ["r1", 2],
+     [], "a/b.c", "[x]", "a,b"],
+)  # fmt: skip
+def test_values_arrive_as_they_are(value: object) -> None:
+    (override,) = OverridesParser.create().parse_overrides([f"key={in_grammar(value)}"])
+    assert (override.value() == value and type(override.value()) is type(value)) or str(override.value()) == value
+
+
+def test_numbers_of_numpy_and_paths_are_values() -> None:
+    assert in_grammar(np.int64(3)) == "3" and in_grammar(np.float32(0.5)) == "0.5"
+    assert in_grammar(Path("a b")) == "'a b'"
+    with pytest.raises(UserError, match="type object"):
+        in_grammar(object())
+
+
+def test_names_of_data_need_no_prefix() -> None:
+    names = ("model", "minutes", "root", "size", "a", "labels", "batch_size", "model.ema", "search", "lr")
+    expected = "model minutes data.root data.size data.a data.labels data.batch_size model.ema search lr"
+    assert " ".join(map(option_name, names)) == expected
+    assert dict(flatten({"data": {"size": 64, "a": {"b": 1}}, "seed": 0})) == {
+        "data.size": 64,
+        "data.a.b": 1,
+        "seed": 0,
+    }
+
+
+def test_the_folder_of_a_run_is_known_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    new = folder_of(None, {"model": "dcgan", "data": "folder"})
+    assert new.parent == Path("runs") and new.name.endswith("_dcgan_folder")
+    assert folder_of("here", {}) == Path("here") and folder_of(None, {"resume": "runs/x"}) == Path("runs/x")
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "x.ckpt").touch()
+    assert folder_of(None, {"resume": tmp_path / "run" / "checkpoints" / "x.ckpt"}) == tmp_path / "run"
+    with pytest.raises(UserError, match="needs the folder"):
+        folder_of(None, {"resume": "auto"})
