@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from typing import Any
 
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.common.errors import UserError, at_least
 from gan.common.nested import flatten
-from gan.run import resolvers
+from gan.run import resolvers, secrets
 from gan.run.paths import CONF
 
 resolvers.register()
@@ -34,14 +35,9 @@ def options(groups: list[str]) -> dict[str, Any]:
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration without Hydra's part, as resolved plain containers."""
-    container = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(container, dict)
-    keys = [key for key in container if key != "hydra"]
-    return {
-        str(key): OmegaConf.to_container(cfg[key], resolve=True) if OmegaConf.is_config(cfg[key]) else cfg[key]
-        for key in keys
-    }
+    """Return a configuration without Hydra's part, as resolved plain containers without secrets."""
+    plain: dict[str, Any] = secrets.hide({str(key): secrets.resolve_item(cfg, key) for key in cfg if key != "hydra"})
+    return plain
 
 
 def check_options(cfg: DictConfig) -> None:
@@ -53,5 +49,14 @@ def check_options(cfg: DictConfig) -> None:
     if cfg.minutes is not None and (isinstance(cfg.minutes, str) or not 0 < cfg.minutes < math.inf):
         raise UserError(f"minutes={cfg.minutes}: must be a number greater than 0")
     at_least("seed", cfg.seed, 0)
+    check_packages(cfg.logger)
     if cfg.objective_mode not in ("best", "last"):
         raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")
+
+
+def check_packages(loggers: DictConfig) -> None:
+    """Raise UserError if the package of a logger is not installed: each module of gan.training.loggers has its name."""
+    for name in map(str, loggers):
+        module, _, package = str(loggers[name].get("_target_", "")).rpartition(".")[0].rpartition(".")
+        if module == "gan.training.loggers" and importlib.util.find_spec(package) is None:
+            raise UserError(f"logger={name}: {package} is not installed; pip install 'retro-gan[{package}]'")

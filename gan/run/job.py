@@ -21,6 +21,7 @@ from gan.run.config import check_options, to_plain
 from gan.run.lock import acquire
 from gan.run.overrides import without
 from gan.run.resume import checkpoint_to_resume, write_yaml
+from gan.run.secrets import hide_in_override
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
 
@@ -56,12 +57,13 @@ def isolate_job() -> None:
 
 def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
+    stored = without(overrides, "resume", "resume_force")
     write_yaml(run / run_folder.CONFIG, to_plain(cfg))
-    write_yaml(run / run_folder.OVERRIDES, without(overrides, "resume", "resume_force"))
+    write_yaml(run / run_folder.OVERRIDES, [hide_in_override(word) for word in stored])
     versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": [hide_in_override(word) for word in sys.argv],
         "git": git_revision(),
         "python": platform.python_version(),
         "packages": {name: versions.get(name) for name in PACKAGES},

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.common.errors import UserError, did_you_mean
 from gan.common.nested import flatten
 from gan.common.processes import started_externally
-from gan.run import checkpoints
+from gan.run import checkpoints, secrets
 
 
 def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
@@ -205,3 +205,4 @@ def register() -> None:
         images_at, unless, shorter, gamma, classes, head_of_loss, cubic, objective_for,
     ):  # fmt: skip
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    OmegaConf.register_new_resolver("oc.env", secrets.env, replace=True)

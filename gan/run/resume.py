@@ -19,6 +19,7 @@ from gan.run.config import check_options, compose
 from gan.run.differences import check_same, is_same
 from gan.run.lock import acquire, decide_on_rank_0
 from gan.run.overrides import merge, quote, read_overrides, typed_value, value_of, with_new_length, without
+from gan.run.secrets import hide_in_override
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
@@ -131,7 +132,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     named = value_of(typed, "hydra.sweep.dir") is not None
     own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
     folder = Path(folder_of(compose(own), "sweep"))
-    overrides = sorted(without(typed, "hydra.sweep.dir"))
+    overrides = sorted(map(hide_in_override, without(typed, "hydra.sweep.dir")))
     if resume == "auto":
         found = [folder / SWEEP] if named else folder.parent.glob(f"*/{SWEEP}")
         for record in sorted(found, key=lambda path: path.stat().st_mtime if path.exists() else 0, reverse=True):

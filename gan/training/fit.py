@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import sys
@@ -13,7 +14,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -36,7 +36,8 @@ from gan.training import memory
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
 from gan.training.expected_warnings import EXPECTED_WARNINGS
-from gan.training.loggers import JSONLines, TensorBoard
+from gan.training.loggers.background import Background
+from gan.training.loggers.json_lines import JSONLines
 from gan.training.module import GAN
 from gan.training.schedules import drop_overridden_schedules
 
@@ -83,7 +84,7 @@ def fit(
         memory.settle(model, data, trainer)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
         model.initialize_from(data)  # other ranks receive the weights from this one
-    if trainer.is_global_zero and not cfg.resume:
+    if trainer.is_global_zero:
         log_config(trainer, model.config, run_folder.read_choices(run))
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
@@ -138,7 +139,7 @@ def build_trainer(
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
             callbacks=[interrupt, *timers(cfg.minutes), *parts],
-            logger=[*map(instantiate, cfg.logger.values()), JSONLines(str(run), images_at(cfg.resume))],
+            logger=[*loggers(cfg.logger, run), JSONLines(str(run), images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),
             enable_checkpointing=saves,
@@ -168,12 +169,21 @@ def callbacks(configured: DictConfig) -> list[Any]:
     return [instantiate(callback) for callback in configured.values()]
 
 
+def loggers(configured: DictConfig, run: Path) -> list[Background]:
+    """Return the loggers of a configuration, which `log_config` connects."""
+    return [Background(str(label), functools.partial(instantiate, each), run) for label, each in configured.items()]
+
+
 def log_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]) -> None:
-    """Show the whole configuration under TensorBoard's TEXT, and the overrides under HPARAMS."""
+    """Connect the loggers, and give them the configuration and the options that the user has typed.
+
+    Raises:
+        UserError: a logger cannot log, for example because its server does not answer.
+    """
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoard):
-            logger.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```")
-            logger.add_choices(choices, best_of(config["objective"]))
+        if isinstance(logger, Background):
+            logger.open()
+            logger.add_config(config, choices, best_of(config["objective"]))
 
 
 def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:

@@ -13,12 +13,12 @@ from gan.images.convert import grid, to_png
 from gan.run.lock import is_lost
 from gan.run.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
-from gan.training.loggers import TensorBoard
+from gan.training.loggers.background import add_png
 from gan.training.module import GAN
 
 
 class Samples(Callback):
-    """Writes samples/<images seen>.png and TensorBoard's "samples"; once also samples/reals.png for comparison.
+    """Writes samples/<images seen>.png and "samples" of the loggers; once also samples/reals.png for comparison.
 
     Args:
         run: the run folder.
@@ -43,7 +43,7 @@ class Samples(Callback):
             self.show(trainer, pl_module)
 
     def show(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Write a grid of images, and show it in TensorBoard."""
+        """Write a grid of images, and show it with the loggers."""
         pl_module.averaged_generator()  # on all ranks, because they estimate synchronized BatchNorm together
         if not trainer.is_global_zero or is_lost(self.folder.parent):
             return
@@ -51,8 +51,7 @@ class Samples(Callback):
         self.last = self.path(pl_module)
         write(png, self.last)
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoard):
-                logger.add_png("samples", png, pl_module.images_seen)
+            add_png(logger, "samples", png, pl_module.images_seen)
 
     def path(self, pl_module: GAN) -> Path:
         return self.folder / f"{pl_module.images_seen:09d}.png"
