@@ -32,7 +32,7 @@ def help_page() -> str:
             parts.append(
                 describe_options(CONF / "gan.yaml", "model.", "all models, unless the model sets another value")
             )
-        if group.name not in ("search", "experiment"):  # they set options of other groups
+        if group.name not in ("search", "experiment", "debug"):  # they set options of other groups
             files = sorted(group.glob("*.yaml"))
             parts += [describe_options(file, f"{group.name}.", f"{group.name}={file.stem}") for file in files]
     return "\n".join(part for part in parts if part)

@@ -18,7 +18,7 @@ from gan.run import checkpoints, run_folder
 from gan.run.config import check_options, compose
 from gan.run.differences import check_same, is_same
 from gan.run.lock import acquire, decide_on_rank_0
-from gan.run.overrides import merge, quote, read_overrides, typed_value, value_of, with_new_length, without
+from gan.run.overrides import key_of, merge, quote, read_overrides, typed_value, value_of, with_new_length, without
 from gan.run.secrets import hide_in_override
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
@@ -130,7 +130,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if resume not in (None, "null", "auto"):
         raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
     named = value_of(typed, "hydra.sweep.dir") is not None
-    own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
+    own = [word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]
     folder = Path(folder_of(compose(own), "sweep"))
     overrides = sorted(map(hide_in_override, without(typed, "hydra.sweep.dir")))
     if resume == "auto":

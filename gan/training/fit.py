@@ -77,6 +77,8 @@ def fit(
     if cfg.init_from and not cfg.resume:
         load_weights(model, Path(cfg.init_from))
     print_summary(trainer, model, data, run)
+    if cfg.debug:
+        print_line(f"debug={HydraConfig.get().runtime.choices['debug']}: {cfg.debug}")
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
     prepare_data(trainer, data)
@@ -165,8 +167,8 @@ def timers(minutes: float | None) -> list[Callback]:
 
 
 def callbacks(configured: DictConfig) -> list[Any]:
-    """Return the callbacks of a configuration."""
-    return [instantiate(callback) for callback in configured.values()]
+    """Return the callbacks of a configuration. debug= may set options of callbacks that are not used."""
+    return [instantiate(callback) for callback in configured.values() if "_target_" in callback]
 
 
 def loggers(configured: DictConfig, run: Path) -> list[Background]:

@@ -206,6 +206,7 @@ def test_a_logger_of_the_user_by_target(train: Train, tmp_path: Path) -> None:
     assert "num_images: 24" in next((tmp_path / "mine").rglob("hparams.yaml")).read_text()
 
 
+@pytest.mark.filterwarnings("ignore")  # of the package
 @pytest.mark.slow
 @pytest.mark.parametrize("server", [False, True])
 def test_mlflow(server: bool, train: Train, tmp_path: Path) -> None:
@@ -250,6 +251,7 @@ def mlflow_server(folder: Path) -> Iterator[str]:
         server.wait()
 
 
+@pytest.mark.filterwarnings("ignore")  # of the package
 @pytest.mark.slow
 def test_wandb_offline(train: Train, tmp_path: Path) -> None:
     pytest.importorskip("wandb")
@@ -289,6 +291,7 @@ def wandb_records(path: Path) -> Iterator[Any]:
             yield record
 
 
+@pytest.mark.filterwarnings("ignore")  # of the package
 @pytest.mark.slow
 def test_trackio(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("trackio")
@@ -371,6 +374,7 @@ def test_a_server_that_goes_away_does_not_stop_training(train: Train, tmp_path: 
     ]
 
 
+@pytest.mark.filterwarnings("ignore")  # of the package
 @pytest.mark.slow
 def test_only_rank_0_logs(train: Train, tmp_path: Path) -> None:
     mlflow = pytest.importorskip("mlflow")
