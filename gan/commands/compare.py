@@ -13,6 +13,7 @@ from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
+from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.nested import flatten
 from gan.common.progress import duration
 from gan.run import run_folder
@@ -133,11 +134,14 @@ def summary(one: Run, names: list[str]) -> dict[str, Any]:
 
 
 def print_table(table: list[dict[str, Any]]) -> None:
-    """Print a row per run, with columns as wide as needed."""
+    """Print a row per run, with columns as wide as needed; in a narrow terminal, a block per run."""
     names = list(dict.fromkeys(name for row in table for name in row))
     headings = ["time" if name == "seconds" else one_line(short(name, names)) for name in names]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    if is_too_wide(" " * (sum(widths) + 2 * len(widths) - 2)):
+        print_stacked(headings, rows)
+        return
     for row in [headings, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
 
