@@ -21,7 +21,7 @@ from gan.run.config import check_options, to_plain
 from gan.run.lock import acquire
 from gan.run.overrides import without
 from gan.run.resume import checkpoint_to_resume, write_yaml
-from gan.run.secrets import hide_in_override
+from gan.run.secrets import hide_in_override, unresolved
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
 
@@ -40,7 +40,7 @@ def start_run(cfg: DictConfig) -> Path:
         with open_dict(cfg):
             cfg.resume = str(checkpoint) if checkpoint else None
     if global_rank() == 0 or (sweeping and not is_child()):
-        write_record(cfg, run, list(job.overrides.task))
+        write_record(cfg, run, unresolved(job.overrides.task))  # type: ignore[arg-type]
     return run
 
 
@@ -50,7 +50,7 @@ def isolate_job() -> None:
     if job.mode is RunMode.MULTIRUN:
         for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
             os.environ.pop(key, None)  # set by the previous job
-        sys.argv[1:] = job.overrides.task
+        sys.argv[1:] = unresolved(job.overrides.task)  # type: ignore[arg-type]
         with read_write(job):  # type: ignore[arg-type]
             job.run.dir = job.runtime.output_dir
 

@@ -19,7 +19,7 @@ from gan.run.config import check_options, compose
 from gan.run.differences import check_same, is_same
 from gan.run.lock import acquire, decide_on_rank_0
 from gan.run.overrides import key_of, merge, quote, read_overrides, typed_value, value_of, with_new_length, without
-from gan.run.secrets import hide_in_override
+from gan.run.secrets import conceal, hide_in_override
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-dir", "-cd", "--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
@@ -35,6 +35,7 @@ def prepare(argv: list[str]) -> list[str]:
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
+    argv = [conceal(word) for word in argv]
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
     if forbidden := [flag for flag in flags if flag.split("=")[0] in FORBIDDEN]:

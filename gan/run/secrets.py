@@ -44,6 +44,20 @@ def hide(value: Any, option: str = "") -> Any:
     return USER_INFO.sub(r"\1", value)
 
 
+def conceal(word: str) -> str:
+    """Return a word of the command line whose secret is replaced with ${oc.env:NAME}, so that no library writes it.
+
+    The value of an option such as `api_key` moves to a new environment variable, which child processes inherit.
+    """
+    key, _, value = word.partition("=")
+    option = key.lstrip("+~").rpartition(".")[2]
+    if not OPTION.fullmatch(option) or not value or value == "null" or value[0] in "[{" or "${" in value:
+        return word if word.startswith("-") else str(hide(word))
+    name = f"RETRO_GAN_{option.upper()}"
+    os.environ[name] = value[1:-1] if value[0] in "'\"" and value[0] == value[-1] else value
+    return f"{key}=${{oc.env:{name}}}"
+
+
 def hide_in_override(word: str) -> str:
     """Return an override KEY=VALUE, or another word of a command line, without secrets."""
     key, separator, value = word.partition("=")
@@ -86,6 +100,13 @@ def resolve_item(parent: DictConfig | ListConfig, key: Any) -> Any:
                 value = value.replace(text, f"${{oc.env:{name}}}")
         return value
     return resolve(value)
+
+
+def unresolved(overrides: ListConfig) -> list[str]:
+    """Return Hydra's list of overrides as they were typed; reading its items would resolve interpolations."""
+    words = OmegaConf.to_container(overrides, resolve=False)
+    assert isinstance(words, list)
+    return [str(word) for word in words]
 
 
 @contextmanager

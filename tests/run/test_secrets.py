@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from gan.common.nested import flatten
 from gan.run import run_folder
 from gan.run.config import compose, to_plain
 from gan.run.overrides import read_overrides
-from gan.run.secrets import MISSING, hide, hide_in_override
+from gan.run.secrets import MISSING, conceal, hide, hide_in_override
 from tests.conftest import Train
 
 SECRET = "hf_aVeryLongSecret123"
@@ -42,6 +43,15 @@ def test_options_that_are_secret_by_name_must_be_typed_again(name: str) -> None:
 @pytest.mark.parametrize("word", ["data.size=64", "-m", "model.keys=3", "monkey=x", "data.token=null", "images=1000"])
 def test_usual_words_stay(word: str) -> None:
     assert hide_in_override(word) == (word if word != "data.token=null" else f"data.token={MISSING}")
+
+
+def test_a_secret_leaves_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    monkeypatch.setenv("RETRO_GAN_API_KEY", "")
+    assert conceal(f"data.name='a {SECRET}'") == "data.name='a ${oc.env:HF_TOKEN}'"
+    assert conceal("+logger.comet.api_key='typed by hand'") == "+logger.comet.api_key=${oc.env:RETRO_GAN_API_KEY}"
+    assert os.environ["RETRO_GAN_API_KEY"] == "typed by hand"
+    assert [conceal(word) for word in ("-m", "seed=0,1", "data.token=null")] == ["-m", "seed=0,1", "data.token=null"]
 
 
 def test_users_and_passwords_leave_addresses() -> None:
@@ -99,7 +109,7 @@ def test_no_file_of_a_run_has_a_secret(train: Train, tmp_path: Path, monkeypatch
         assert found_in(tmp_path, text) == []
     stored = yaml.safe_load((tmp_path / "runs/a/config.yaml").read_text())
     assert (stored["notes"], stored["debug_notes"], stored["api_key"]) == (
-        "${oc.env:MY_TOKEN}", "${oc.env:ANY_NAME}", MISSING,
+        "${oc.env:MY_TOKEN}", "${oc.env:ANY_NAME}", "${oc.env:RETRO_GAN_API_KEY}",
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -31,7 +32,8 @@ class Profile(Callback):
         self.run = Path(run)
         self.skip = at_least("callback.profile.skip", skip, 0)
         self.steps = at_least("callback.profile.steps", steps, 1)
-        self.step = 0
+        self.step = self.measured = 0
+        os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's library prints to stderr otherwise
         self.profiler: profile | None = None
         self.region: record_function | None = None
 
@@ -49,6 +51,7 @@ class Profile(Callback):
         if self.region is not None:
             self.region.__exit__(None, None, None)
             self.region = None
+            self.measured += 1
         if self.step == self.skip + self.steps:
             self.write(pl_module.device)
 
@@ -64,7 +67,7 @@ class Profile(Callback):
         table = self.profiler.key_averages().table(sort_by=key, row_limit=ROWS, max_name_column_width=50)
         (self.run / TABLE).write_text(table)
         self.profiler.export_chrome_trace(str(self.run / TRACE))
-        print_line(f"profile: {self.run / TABLE} has the operations of {self.steps} steps, {TRACE} their order")
+        print_line(f"profile: {self.run / TABLE} has the operations of {self.measured} steps, {TRACE} their order")
         self.profiler = None
 
 
