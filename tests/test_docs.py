@@ -29,7 +29,14 @@ pytestmark = pytest.mark.slow
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
-ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
+ELSEWHERE = (
+    "data=cifar10",
+    "data=fashion_mnist",
+    "data=huggingface",
+    "search=optuna",
+    "hydra/launcher",
+    "logger=wandb",
+)  # composed
 
 
 def placed(line: str) -> list[str]:

@@ -120,7 +120,7 @@ def installed(name: str) -> bool:
 @pytest.mark.slow
 def test_no_file_of_a_sweep_has_a_secret(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", SECRET)
-    words = ["-m", "images=8", "seed=0,1", f"+notes={SECRET}", "hydra.sweep.dir=runs/s"]
+    words = ["-m", "images=8", "seed=0,1", f"+notes={SECRET}", "hydra.sweep.dir=runs/s", "resume=auto"]
     train(*words)
     assert found_in(tmp_path, SECRET) == []
-    assert "resuming" in train(*words, "resume=auto").stdout
+    assert "resuming" in train(*words).stdout

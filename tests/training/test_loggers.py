@@ -107,6 +107,11 @@ def test_a_logger_that_cannot_start_ends_in_one_line(tmp_path: Path) -> None:
         Background("mine", make, tmp_path).open()
 
 
+def test_what_is_not_a_logger_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^logger=mine: dict has no finalize and no log_metrics; see Logger in gan/"):
+        opened({}, tmp_path)
+
+
 def test_csv_grows_columns_and_goes_on_at_the_checkpoint(tmp_path: Path) -> None:
     logger = CSV(str(tmp_path))
     logger.log_metrics({"loss": 1.0}, 8)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 
 class Subset:
-    """A source of at most n items of another source, spread evenly over it, so that all folders take part.
+    """A source of at most n items of another source: one from each of n equal parts, so that all folders take part.
 
-    The cache keeps these items in an entry of their own.
+    The item of a part is random, but always the same. The cache keeps the items in an entry of their own.
     """
 
     def __init__(self, source: Any, n: int) -> None:
         total = len(source.keys)
+        ends = [place * total // n for place in range(n + 1)] if n < total else list(range(total + 1))
         self.source = source
-        self.items = [place * total // n for place in range(n)] if n < total else list(range(total))
+        self.items = np.random.default_rng(0).integers(ends[:-1], ends[1:]).tolist()
         self.identity = ["subset", len(self.items), source.identity]
         self.keys = [source.keys[item] for item in self.items]
         self.names = [source.names[item] for item in self.items]

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from gan import contracts
 from gan.common.errors import UserError, to_line
 from gan.common.output import print_line
 from gan.run.lock import is_lost
@@ -58,6 +59,7 @@ class Background(Logger):
                 cause = cause.__cause__  # type: ignore[assignment]  # Hydra wraps what a class raises
             text = str(cause) if isinstance(cause, UserError) else f"logger={self.label}: {to_line(cause)}"
             raise UserError(text) from error
+        contracts.check(self.logger, contracts.Logger, f"logger={self.label}")
         if where := getattr(self.logger, "where", ""):
             print_line(f"{self.label}: {where}")
         self.thread = threading.Thread(target=self.work, name=f"logger {self.label}", daemon=True)
