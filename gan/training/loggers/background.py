@@ -16,6 +16,7 @@ from gan.common.errors import UserError, to_line
 from gan.common.output import print_line
 from gan.run.lock import is_lost
 from gan.run.run_folder import METRICS
+from gan.run.secrets import hide
 
 MAX_WAITING = 1000  # calls that wait for a slow logger; later ones are dropped
 PATIENCE = {"success": 60.0, "failed": 5.0}  # seconds to wait at the end for calls that are not yet done
@@ -57,7 +58,7 @@ class Background(Logger):
             cause = error
             while cause.__cause__ is not None and not isinstance(cause, UserError):
                 cause = cause.__cause__  # type: ignore[assignment]  # Hydra wraps what a class raises
-            text = str(cause) if isinstance(cause, UserError) else f"logger={self.label}: {to_line(cause)}"
+            text = str(cause) if isinstance(cause, UserError) else f"logger={self.label}: {hide(to_line(cause))}"
             raise UserError(text) from error
         contracts.check(self.logger, contracts.Logger, f"logger={self.label}")
         if where := getattr(self.logger, "where", ""):
@@ -100,7 +101,7 @@ class Background(Logger):
             try:
                 getattr(self.logger, method)(*arguments)
             except Exception as error:  # each logger has its own
-                self.warn(to_line(error) or type(error).__name__)
+                self.warn(hide(to_line(error)) or type(error).__name__)
 
     def warn(self, text: str) -> None:
         """Print that something was not logged, once."""

@@ -61,7 +61,7 @@ class MLflow(Logger):
             self.run_id = self.find_or_create(folder, experiment)
             self.last = self.last_steps()
         except (MlflowException, OSError) as error:
-            raise UserError(f"logger=mlflow: {hide(self.address)}: {to_line(error)}; {INSTEAD}") from error
+            raise UserError(f"logger=mlflow: {hide(self.address)}: {hide(to_line(error))}; {INSTEAD}") from error
         self.experiment = self.client
         write_id(folder, "mlflow", self.run_id)
         self.where = f"run {self.run_id} in {hide(self.address)}"
