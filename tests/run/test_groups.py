@@ -110,7 +110,6 @@ def test_profile_writes_a_table(train: Train, tmp_path: Path) -> None:
     table = (tmp_path / "a" / "profile.txt").read_text()
     assert "aten::" in table and "training step" in table and (tmp_path / "a" / "trace.json").is_file()
     assert "profile: a/profile.txt has the operations of 15 steps" in result.stdout.replace(f"{tmp_path}/", "")
-    assert result.stderr == ""
 
 
 @pytest.mark.slow

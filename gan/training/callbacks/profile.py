@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import torch
@@ -33,7 +32,6 @@ class Profile(Callback):
         self.skip = at_least("callback.profile.skip", skip, 0)
         self.steps = at_least("callback.profile.steps", steps, 1)
         self.step = self.measured = 0
-        os.environ.setdefault("KINETO_LOG_LEVEL", "5")  # the profiler's library prints to stderr otherwise
         self.profiler: profile | None = None
         self.region: record_function | None = None
 
