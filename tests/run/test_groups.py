@@ -126,3 +126,19 @@ def test_debug_with_a_sweep_two_processes_and_resume(train: Train, tmp_path: Pat
 def test_limit_reads_few_files(train: Train, tmp_path: Path) -> None:
     out = train("debug=limit", "images=8", "data.num_images=600").stdout
     assert "generating retro images: 256" in out
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("logger=null", "logger=null: use logger=[] for none"),
+        ("logger=csv,wandb", "logger=csv,wandb: use logger=[csv,wandb] for a list, or add -m for a sweep"),
+        ("logger=tensorbord", "logger=tensorbord: no such logger; did you mean tensorboard?"),
+        ("debug=fats", "debug=fats: no such debug; did you mean fast?"),
+    ],
+)
+def test_a_wrong_choice_is_answered(word: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["train.py", word])
+    with pytest.raises(Exception) as caught:  # of Hydra
+        compose([word])
+    assert message_of(caught.value) == message
