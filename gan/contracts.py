@@ -154,6 +154,28 @@ class Metric(Protocol):
 
 
 @runtime_checkable
+class Logger(Protocol):
+    """A logger of Lightning. Steps are images seen. Calls come from one thread, in order, on rank 0.
+
+    Optional members, without which a logger gets scalars and, as `log_hyperparams`, the configuration:
+
+    where: str                              printed at the start: the address of the run, or how to show it
+    add_png(name, png, images)              shows the bytes of a PNG
+    add_text(name, text, images)            shows markdown
+    add_config(config, choices, score)      shows the configuration, the typed options by name, and the name of the
+                                            scalar by which runs compare; called at each start of the run
+    """
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Log scalars by name."""
+        ...
+
+    def finalize(self, status: str) -> None:
+        """Send what is left; status is "success" or "failed"."""
+        ...
+
+
+@runtime_checkable
 class DataModule(Protocol):
     """A LightningDataModule of batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}; translators take {"a", "b"}.
 

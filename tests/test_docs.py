@@ -33,6 +33,7 @@ PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photogra
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
 MAX_LINES = 25  # of the output of a cell of a notebook
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
+ELSEWHERE += ("logger=wandb",)
 
 
 def placed(line: str) -> list[str]:

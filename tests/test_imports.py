@@ -14,7 +14,7 @@ from gan.cli import COMMANDS
 
 ROOT = Path(__file__).parent.parent
 LOWER = ("losses", "penalties", "augment", "networks", "metrics", "latent")
-MAY_IMPORT_HYDRA = {"config.py", "differences.py", "job.py", "launch.py", "overrides.py", "resolvers.py"}
+MAY_IMPORT_HYDRA = {"config.py", "differences.py", "job.py", "launch.py", "overrides.py", "resolvers.py", "secrets.py"}
 MAY_IMPORT_HYDRA |= {"resume.py", "fit.py", "train.py", "sweep.py"}
 
 

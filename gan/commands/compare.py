@@ -14,6 +14,7 @@ from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
+from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
 from gan.common.table import aligned
@@ -185,11 +186,15 @@ def summary(one: Run, names: list[str]) -> dict[str, Any]:
 
 
 def print_table(table: list[dict[str, Any]]) -> None:
-    """Print a row per run, with columns as wide as needed."""
+    """Print a row per run, with columns as wide as needed; in a narrow terminal, a block per run."""
     names = list(dict.fromkeys(name for row in table for name in row))
     headings = ["time" if name == "seconds" else one_line(heading(name, names)) for name in names]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
-    print("\n".join(aligned(headings, rows)))
+    lines = aligned(headings, rows)
+    if is_too_wide(max(lines, key=len)):
+        print_stacked(headings, rows)
+    else:
+        print("\n".join(lines))
 
 
 def heading(name: str, names: list[str]) -> str:

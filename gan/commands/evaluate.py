@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.common.errors import at_least, writing
+from gan.common.narrow import is_too_wide, print_stacked
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
 from gan.run import run_folder
@@ -129,11 +130,18 @@ def append(path: Path, lines: list[dict[str, Any]]) -> None:
 
 def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
     print(f"\n{extractor.name} ({getattr(extractor, 'resize', 'its own resize')})")
-    print(f"{'':<22}{'images':>7}{'real':>7}" + "".join(f"{heading:>{width}}" for _, heading, width, _ in columns))
-    for row in rows:
-        cells = [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
-        numbers = "".join(f"{cell:>{column[2]}}" for cell, column in zip(cells, columns, strict=True))
-        print(f"{row.name:<22}{row.images:>7}{row.real:>7}{numbers}")
+    headings = ["", "images", "real", *(heading for _, heading, _, _ in columns)]
+    widths = [7, 7, *(width for _, _, width, _ in columns)]
+    table = [
+        [row.name, str(row.images), str(row.real)]
+        + [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
+        for row in rows
+    ]
+    if is_too_wide(" " * (22 + sum(widths))):
+        print_stacked(headings, table)
+        return
+    for name, *cells in [headings, *table]:
+        print(f"{name:<22}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
 def print_statistics(sets: Sets) -> None:

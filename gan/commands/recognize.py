@@ -16,6 +16,7 @@ from gan.commands.options import SOME_UNREADABLE, add_command
 from gan.commands.resumable import Results
 from gan.common.errors import UserError, at_least, reason, writing
 from gan.common.names import one_line
+from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.program import install
 from gan.common.progress import counting
 from gan.run.run_folder import RECOGNITION
@@ -198,16 +199,23 @@ def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> N
     from gan.recognition.baselines import DISCRIMINATOR
     from gan.recognition.protocol import LABEL_FRACTIONS, mean_and_error
 
-    fractions = "".join(f"{f'{fraction:.0%}':>8}" for fraction in LABEL_FRACTIONS)
+    fractions = [f"{fraction:.0%}" for fraction in LABEL_FRACTIONS]
     own = scores[DISCRIMINATOR]
     print(f"{images:,} images of {len(classes)} classes; accuracy in percent, with the standard error over splits")
-    print(f"{'features':24}{'accuracy':>14}{'balanced':>14}{'behind by':>14}   of the labels:{fractions}")
+    rows = []
     for name, score in scores.items():
         behind = [right - other for right, other in zip(own.accuracy, score.accuracy, strict=True)]
         values = map(mean_and_error, (score.accuracy, score.balanced, behind))
-        cells = "".join(f"{f'{100 * mean:.1f} +- {100 * error:.1f}':>14}" for mean, error in values)
-        of_fractions = "".join(f"{100 * value:8.1f}" for value in torch.tensor(score.label_fractions).mean(0).tolist())
-        print(f"{name:24}{cells}{'':17}{of_fractions}")
+        cells = [f"{100 * mean:.1f} +- {100 * error:.1f}" for mean, error in values]
+        rows.append([name, *cells, *(f"{100 * v:.1f}" for v in torch.tensor(score.label_fractions).mean(0).tolist())])
+    headings = ["features", "accuracy", "balanced", "behind by"]
+    if is_too_wide(" " * (83 + 8 * len(fractions))):
+        print_stacked([*headings, *(f"{fraction} of labels" for fraction in fractions)], rows)
+    else:
+        for name, *cells in [[*headings, *fractions], *rows]:
+            between = "   of the labels:" if name == "features" else ""
+            of_fractions = "".join(f"{cell:>8}" for cell in cells[3:])
+            print(f"{name:24}" + "".join(f"{cell:>14}" for cell in cells[:3]) + f"{between:17}{of_fractions}")
     print(f"\n{'class':24}{'images':>8}{'recall':>8}{'precis.':>8}   of {DISCRIMINATOR}")
     for n, name in enumerate(classes):
         total, predicted, right = (

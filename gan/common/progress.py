@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from gan.common.narrow import bar_width, shows_bars
 from gan.common.output import print_line
 
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show progress towards `total`. Yield a function to call with the number of items just completed."""
-    if not sys.stdout.isatty():
+    if not shows_bars():
         started = time.monotonic()
         print_line(f"{title}: {total} ...", all_ranks=True)
         yield lambda done: None
@@ -22,8 +22,10 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console  # slow to import
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console()) as progress:
+    console = Console()
+    bar = BarColumn(bar_width(console.width))
+    columns = (TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task(title, total=total)
         yield lambda done: progress.advance(task, done)
 

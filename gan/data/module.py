@@ -30,6 +30,7 @@ from gan.data.random_crop_flip import RandomCropFlip, stored_size
 from gan.data.sampler import EndlessBatches
 from gan.data.sources.builtin import BuiltinImages
 from gan.data.sources.files import ImageFiles
+from gan.data.sources.subset import Subset
 
 NUM_BUILTIN_IMAGES = 4096
 STORAGES = ("auto", "disk", "memory", "device")
@@ -59,6 +60,7 @@ class ImageDataModule(LightningDataModule):
         storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device". "auto" is "device" on
             a GPU if the pixels take at most 1/16 of its memory and `num_workers` is 0, otherwise "disk".
         num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
+        max_images: maximum number of files, or of items of `source`, to use, spread evenly; None uses all.
         num_images: number of built-in images.
         classes: classes of built-in images, a subset of `retro.CLASSES`.
 
@@ -87,6 +89,7 @@ class ImageDataModule(LightningDataModule):
         split_seed: int = 0,
         storage: str = "disk",
         num_workers: int = 0,
+        max_images: int | None = None,
         num_images: int = NUM_BUILTIN_IMAGES,
         classes: Sequence[str] = retro.CLASSES,
     ) -> None:
@@ -119,6 +122,7 @@ class ImageDataModule(LightningDataModule):
         self.num_workers = at_least("data.num_workers", num_workers, 0)
         if self.num_workers and storage == "device":
             raise UserError(f"data.num_workers={num_workers} does not work with data.storage=device: use num_workers=0")
+        self.max_images = None if max_images is None else at_least("data.max_images", max_images, 1)
         self.num_images = at_least("data.num_images", num_images, 1)
         self.builtin_classes = list(classes)
         self.pixels: Any = np.empty((0, *self.size, channels), np.uint8)  # (rows, H, W, C), or indexed like it
@@ -158,6 +162,8 @@ class ImageDataModule(LightningDataModule):
         if len(self.rows):
             return
         source = self.open_source()
+        if self.max_images is not None:
+            source = Subset(source, self.max_images)
         self.classes, labels = source.classes(self.label_option)
         found = cache.load_images(source, self.decoder)
         if found.errors:

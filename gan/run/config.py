@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import re
 from typing import Any
@@ -13,7 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 from gan.common.errors import UserError, at_least
 from gan.common.home import without_home
 from gan.common.nested import flatten
-from gan.run import resolvers
+from gan.common.program import install
+from gan.run import resolvers, secrets
 from gan.run.paths import CONF, own, quote
 
 resolvers.register()
@@ -45,14 +47,11 @@ def literals(cfg: DictConfig) -> dict[str, Any]:
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:
-    """Return a configuration without Hydra's part, as resolved plain containers to store: the home folder is ~."""
-    container = OmegaConf.to_container(cfg, resolve=False)
-    assert isinstance(container, dict)
-    keys = [key for key in container if key != "hydra"]
-    plain = {
-        str(key): OmegaConf.to_container(cfg[key], resolve=True) if OmegaConf.is_config(cfg[key]) else cfg[key]
-        for key in keys
-    }
+    """Return a configuration without Hydra's part, as resolved plain containers to store.
+
+    The home folder is ~, and there are no secrets.
+    """
+    plain = secrets.hide({str(key): secrets.resolve_item(cfg, key) for key in cfg if key != "hydra"})
     return {key: without_home(value) for key, value in plain.items()}
 
 
@@ -68,5 +67,14 @@ def check_options(cfg: DictConfig) -> None:
     at_least("seed", cfg.seed, 0)
     if old := re.fullmatch(r"eval/kid_(lite0|random_conv|inception|dinov2)", str(cfg.objective)):
         raise UserError(f"objective={old[0]}: renamed to eval/kid_x1000_{old[1]}, which is 1,000 times as large")
+    check_packages(cfg.logger)
     if cfg.objective_mode not in ("best", "last"):
         raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")
+
+
+def check_packages(loggers: DictConfig) -> None:
+    """Raise UserError if the package of a logger is not installed: each module of gan.training.loggers has its name."""
+    for name in map(str, loggers):
+        module, _, package = str(loggers[name].get("_target_", "")).rpartition(".")[0].rpartition(".")
+        if module == "gan.training.loggers" and importlib.util.find_spec(package) is None:
+            raise UserError(f"logger={name}: {package} is not installed; {install(package)}")

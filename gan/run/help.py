@@ -39,7 +39,7 @@ def help_page() -> str:
             parts.append(
                 describe_options(CONF / "gan.yaml", "model.", "all models, unless the model sets another value")
             )
-        if group not in ("search", "experiment"):  # they set options of other groups
+        if group not in ("search", "experiment", "debug"):  # they set options of other groups
             parts += [describe_options(file, f"{group}.", f"{group}={file.stem}") for file in group_files(group)]
     return "\n".join(part for part in parts if part)
 

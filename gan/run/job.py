@@ -24,6 +24,7 @@ from gan.run.lock import acquire
 from gan.run.overrides import without
 from gan.run.paths_as_typed import stored
 from gan.run.resume import checkpoint_to_resume, write_yaml
+from gan.run.secrets import unresolved
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "numpy", "pillow", "tensorboard", "retro-gan")
 
@@ -44,7 +45,7 @@ def start_run(cfg: DictConfig) -> Path:
         with open_dict(cfg):
             cfg.resume = str(checkpoint) if checkpoint else None
     if global_rank() == 0 or (sweeping and not is_child()):
-        write_record(cfg, run, list(job.overrides.task))
+        write_record(cfg, run, unresolved(job.overrides.task))  # type: ignore[arg-type]
     return run
 
 
@@ -58,7 +59,7 @@ def isolate_job() -> None:
     if job.mode is RunMode.MULTIRUN:
         for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
             os.environ.pop(key, None)  # set by the previous job
-        words = list(job.overrides.task)
+        words = unresolved(job.overrides.task)  # type: ignore[arg-type]
         with read_write(job):  # type: ignore[arg-type]
             job.run.dir = job.runtime.output_dir
     sys.argv[1:] = [*child_words(), *words]
@@ -67,7 +68,7 @@ def isolate_job() -> None:
 def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
     write_yaml(run / run_folder.CONFIG, to_plain(cfg))
-    write_yaml(run / run_folder.OVERRIDES, [stored(word) for word in without(overrides, "resume", "resume_force")])
+    write_yaml(run / run_folder.OVERRIDES, list(map(stored, without(overrides, "resume", "resume_force"))))
     versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -99,8 +99,15 @@ def message_of(error: BaseException) -> str | None:
         if isinstance(cause, InstantiationException):
             key = f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
             return one_line(str(chain[-1])) + key + unknown_module(chain[-1])
+        if "Config group override must be a string or a list" in str(cause):
+            return no_list(sys.argv[1:])
         if isinstance(cause, HydraException | OmegaConfBaseException):
-            known = unknown_option(str(cause)) or missing_interpolation(str(cause)) or missing_value(str(cause))
+            known = (
+                several_values(str(cause))
+                or unknown_option(str(cause))
+                or missing_interpolation(str(cause))
+                or missing_value(str(cause))
+            )
             return known or one_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
             return (
@@ -159,6 +166,18 @@ def unknown_option(message: str) -> str | None:
 def unknown_module(error: BaseException) -> str:
     """Return advice for a module that is not installed, as the end of a message; "" for other errors."""
     return f"; {advice(error.name)}" if isinstance(error, ModuleNotFoundError) and error.name else ""
+
+
+def no_list(words: list[str]) -> str:
+    """Return a line for a group of several parts, such as logger, that is set to null."""
+    key = next((key for key, _, value in (word.partition("=") for word in words) if value == "null"), "GROUP")
+    return f"{key}=null: use {key}=[] for none"
+
+
+def several_values(message: str) -> str | None:
+    """Return a line for Hydra's message about values that are separated by commas; None for other messages."""
+    found = re.search(r"Ambiguous value for argument '(\S+?)=(\S+)'", message)
+    return f"{found[1]}={found[2]}: use {found[1]}=[{found[2]}] for a list, or add -m for a sweep" if found else None
 
 
 def missing_interpolation(message: str) -> str | None:

@@ -24,8 +24,11 @@ MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
 NAME = r"[A-Za-z0-9_]+"
 REPEAT = "if you trust it, repeat it on the command line"
 OWN_FILE = "if it is your own, add --config-dir DIR, as when the run was started"
-# Options that decide where files are written, and options of Hydra.
-FORBIDDEN = re.compile(r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|resume|resume_force")
+# Options that decide where files are written and values are sent, and options of Hydra.
+FORBIDDEN = re.compile(
+    r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|logger\.\w+\.(entity|tracking_uri|space_id|server_url)"
+    r"|resume|resume_force"
+)
 EXTRACTORS = "callback.evaluate.extractors"
 READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # paths that training reads
 
@@ -87,7 +90,7 @@ def reason_to_refuse(key: str, value: Any, known: dict[str, Any]) -> str | None:
     if is_group(key):
         return " or ".join(f"there is no such file in {folder.name}/{key}" for folder in folders())
     if FORBIDDEN.fullmatch(key):
-        return "a run folder may not set where files are written, or options of Hydra"
+        return "a run folder may not set where files are written or values are sent, or options of Hydra"
     if any(part.startswith("_") for part in key.split(".")):
         return "a run folder may not name classes"
     if key not in known:

@@ -14,6 +14,7 @@ from gan.common.errors import UserError
 from gan.common.home import with_home, without_home
 from gan.run.overrides import READ_PATHS, key_of, parsed_value
 from gan.run.paths import quote
+from gan.run.secrets import hide_in_override
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
 LISTS = ("data.root", "data.a", "data.b")  # one path or a list of them
@@ -138,12 +139,10 @@ def is_quoted(text: str) -> bool:
 
 
 def stored(word: str) -> str:
-    """Return an override as it is written to a run folder: the home folder is ~."""
-    if key_of(word) not in READ_PATHS:
-        return word
-    value = parsed_value(word)
+    """Return an override as it is written to a run folder: without secrets, and the home folder is ~."""
+    value = parsed_value(word) if key_of(word) in READ_PATHS else None
     if isinstance(value, str):
-        return f"{word.partition('=')[0]}={quote(without_home(value))}"
-    if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return f"{word.partition('=')[0]}=[{','.join(quote(without_home(each)) for each in value)}]"
-    return word
+        word = f"{word.partition('=')[0]}={quote(without_home(value))}"
+    elif isinstance(value, list) and all(isinstance(each, str) for each in value):
+        word = f"{word.partition('=')[0]}=[{','.join(quote(without_home(each)) for each in value)}]"
+    return hide_in_override(word)

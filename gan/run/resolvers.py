@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from gan.common.errors import UserError, did_you_mean
 from gan.common.nested import flatten
 from gan.common.processes import started_externally
-from gan.run import checkpoints
+from gan.run import checkpoints, secrets
 
 
 def by_device(cpu: Any, gpu: Any, *, _root_: DictConfig) -> Any:
@@ -74,7 +74,7 @@ def device_of(accelerator: str) -> str:
     if not available[accelerator]:
         raise UserError(
             f"trainer.accelerator={accelerator}: torch {torch.__version__} finds none on this machine; "
-            "use trainer.accelerator=auto"
+            "use trainer.accelerator=auto or trainer=cpu"
         )
     if accelerator in ("auto", "gpu"):
         return "cuda" if cuda else "mps" if mps else "cpu"
@@ -214,6 +214,11 @@ def sides(size: Any) -> list[int]:
     return list(pair(OmegaConf.to_container(size) if OmegaConf.is_config(size) else size))
 
 
+def debug_suffix(choice: str | None) -> str:
+    """Return the end of the name of a run folder with debug=CHOICE, such as _debug-fast; empty without."""
+    return f"_debug-{choice}" if choice and choice != "null" else ""
+
+
 def images_at(checkpoint: str | None) -> int | None:
     """Return the number of images seen at the checkpoint to resume from; None for a new run."""
     return checkpoints.images_of(Path(checkpoint)) if checkpoint else None
@@ -223,6 +228,7 @@ def register() -> None:
     """Register the resolvers with OmegaConf."""
     for resolver in (
         by_device, by_size, by_side, precision, cudnn_benchmark, strategy, sync_batchnorm, fused, halvings, sides,
-        images_at, unless, shorter, gamma, classes, head_of_loss, cubic, objective_for,
+        images_at, debug_suffix, unless, shorter, gamma, classes, head_of_loss, cubic, objective_for,
     ):  # fmt: skip
         OmegaConf.register_new_resolver(resolver.__name__, resolver, replace=True)
+    OmegaConf.register_new_resolver("oc.env", secrets.env, replace=True)

@@ -21,9 +21,19 @@ from gan.run.differences import check_same, check_typed, is_same
 from gan.run.foreign_words import check_words
 from gan.run.implied_data import with_data
 from gan.run.lock import acquire, decide_on_rank_0
-from gan.run.overrides import first_jobs, merge, read_overrides, typed_value, value_of, with_new_length, without
+from gan.run.overrides import (
+    first_jobs,
+    key_of,
+    merge,
+    read_overrides,
+    typed_value,
+    value_of,
+    with_new_length,
+    without,
+)
 from gan.run.paths import groups, quote
 from gan.run.paths_as_typed import as_typed, stored
+from gan.run.secrets import conceal
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
@@ -38,6 +48,7 @@ def prepare(argv: list[str]) -> list[str]:
     Raises:
         UserError: the folder is in use, or the run to resume is missing, damaged or has another configuration.
     """
+    argv = [conceal(word) for word in argv]
     check_words(argv, known_words)
     flags = [word for word in argv if word.startswith("-")]
     overrides = [word for word in argv if not word.startswith("-")]
@@ -153,7 +164,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
         cfg = compose(job)
         check_options(cfg)
         early_checks.check(literals(cfg))
-    own = [word for word in typed if word.startswith("hydra.sweep.dir=")]
+    own = [word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]
     folder = Path(folder_of(compose(own), "sweep"))
     overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))
     if resume == "auto":

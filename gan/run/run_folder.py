@@ -5,6 +5,7 @@ runs/NAME/  config.yaml          the resolved configuration
             environment.jsonl    one line per start: git revision, package versions, machine
             metrics.jsonl        one line per logged step, with the images seen; the same values as in TensorBoard
             evaluation.jsonl     one line per score of gan evaluate
+            loggers.json         the ids of the run in W&B, MLflow and Trackio, if it logs to them
             samples/             reals.png, and a grid of fixed latents for each logged number of images seen
             recognition/         the classifier written by gan recognize fit
             checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json
@@ -30,6 +31,7 @@ OVERRIDES = "overrides.yaml"
 ENVIRONMENT = "environment.jsonl"
 METRICS = "metrics.jsonl"
 EVALUATION = "evaluation.jsonl"
+LOGGERS = "loggers.json"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 RECOGNITION = "recognition"
@@ -39,7 +41,7 @@ DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 
 def refuse_links(run: Path) -> None:
     """Raise UserError if a file or folder of a run is a link, because training would write to or remove its target."""
-    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, EVALUATION, CHECKPOINTS, SAMPLES):
+    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, EVALUATION, LOGGERS, CHECKPOINTS, SAMPLES):
         if (run / name).is_symlink():
             raise UserError(
                 f"{run / name}: is a link; replace it with the file or folder itself, or link the whole run folder"

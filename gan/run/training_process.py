@@ -6,7 +6,6 @@ or memory, also if training fails. It takes the options of the command line, and
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import signal
@@ -126,9 +125,7 @@ def quoted(text: str) -> str:
 
 def program() -> list[str]:
     """Return the command that trains."""
-    if importlib.util.find_spec("gan.__main__"):
-        return [sys.executable, "-P", "-m", "gan", "train"]
-    return [sys.executable, str(CONF.parent / "train.py")]
+    return [sys.executable, "-P", "-m", "gan", "train"]
 
 
 def run_process(command: list[str], quiet: bool) -> tuple[int, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import math
 import sys
@@ -12,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
@@ -41,7 +41,8 @@ from gan.training.callbacks.interrupt import Interrupt, kill_workers
 from gan.training.callbacks.progress import ProgressLine
 from gan.training.callbacks.training_time import TrainingTime, clock_of
 from gan.training.expected_warnings import EXPECTED_WARNINGS
-from gan.training.loggers import JSONLines, TensorBoard
+from gan.training.loggers.background import Background
+from gan.training.loggers.json_lines import JSONLines
 from gan.training.module import GAN
 from gan.training.next_steps import describe_resumed, describe_time, next_steps
 from gan.training.schedules import drop_overridden_schedules
@@ -82,6 +83,8 @@ def fit(
     print_summary(trainer, model, data, run)
     if cfg.resume:
         print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))
+    if cfg.debug:
+        print_line(f"debug={HydraConfig.get().runtime.choices['debug']}: {cfg.debug}")
     for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
         print_line(line)
     if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in HydraConfig.get().overrides.task):
@@ -92,7 +95,7 @@ def fit(
     warn_about_disk(cfg, model, trainer, run)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
         model.initialize_from(data)  # other ranks receive the weights from this one
-    if trainer.is_global_zero and not cfg.resume:
+    if trainer.is_global_zero:
         log_config(trainer, model.config, run_folder.read_choices(run))
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
@@ -148,7 +151,7 @@ def build_trainer(
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
             callbacks=[interrupt, TrainingTime(cfg.minutes), *parts],
-            logger=[*map(instantiate, cfg.logger.values()), JSONLines(str(run), images_at(cfg.resume))],
+            logger=[*loggers(cfg.logger, run), JSONLines(str(run), images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),
             enable_checkpointing=saves,
@@ -169,8 +172,13 @@ def objective(run: Path, cfg: DictConfig) -> float:
 
 
 def callbacks(configured: DictConfig) -> list[Any]:
-    """Return the callbacks of a configuration."""
-    return [instantiate(callback) for callback in configured.values()]
+    """Return the callbacks of a configuration. debug= may set options of callbacks that are not used."""
+    return [instantiate(callback) for callback in configured.values() if "_target_" in callback]
+
+
+def loggers(configured: DictConfig, run: Path) -> list[Background]:
+    """Return the loggers of a configuration, which `log_config` connects."""
+    return [Background(str(label), functools.partial(instantiate, each), run) for label, each in configured.items()]
 
 
 def ordered(parts: Sequence[Any], stop: Any | None) -> list[Any]:
@@ -183,11 +191,15 @@ def ordered(parts: Sequence[Any], stop: Any | None) -> list[Any]:
 
 
 def log_config(trainer: Trainer, config: dict[str, Any], choices: dict[str, Any]) -> None:
-    """Show the whole configuration under TensorBoard's TEXT, and the overrides under HPARAMS."""
+    """Connect the loggers, and give them the configuration and the options that the user has typed.
+
+    Raises:
+        UserError: a logger cannot log, for example because its server does not answer.
+    """
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoard):
-            logger.add_text("config", f"```yaml\n{yaml.safe_dump(config, sort_keys=False)}\n```")
-            logger.add_choices(choices, best_of(config["objective"]))
+        if isinstance(logger, Background):
+            logger.open()
+            logger.add_config(config, choices, best_of(config["objective"]))
 
 
 def prepare_data(trainer: Trainer, data: ImageDataModule) -> None:
@@ -211,7 +223,7 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
     if run.is_relative_to(Path.cwd()):
         run = run.relative_to(Path.cwd())
     print_line(f"{run}: {describe_time(model.images_seen, clock.seconds, clock.other)}")
-    shows = any(isinstance(logger, TensorBoard) for logger in trainer.loggers)
+    shows = any(getattr(logger, "label", "") == "tensorboard" for logger in trainer.loggers)
     for line in next_steps(run, translates=hasattr(data, "inputs"), tensorboard=shows):
         print_line(line)
 

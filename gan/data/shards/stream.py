@@ -140,6 +140,7 @@ class StreamingDataModule(LightningDataModule):
         root: folder or URL of the shards.
         size, channels: the values with which the shards were packed.
         flip: flip each image horizontally with probability 0.5.
+        max_images: has no effect, so that debug= works: a stream reads only the shards of the images that it shows.
         max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
         num_workers: number of processes that read shards; 1 reads ahead while the model trains.
 
@@ -155,6 +156,7 @@ class StreamingDataModule(LightningDataModule):
         batch_size: int = 64,
         seed: int = 0,
         flip: bool = False,
+        max_images: int | None = None,
         max_cache_size: str = "100GB",
         num_workers: int = 1,
     ) -> None:

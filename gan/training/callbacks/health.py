@@ -18,7 +18,7 @@ from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
-from gan.training.loggers import TensorBoard
+from gan.training.loggers.background import add_text
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 
@@ -135,8 +135,7 @@ class Health(Callback):
                 self.said.append(f"{seen:,} images: {finding}. Try {remedy}")
                 print_line(f"health: at {self.said[-1]}")
                 for logger in trainer.loggers:
-                    if isinstance(logger, TensorBoard):
-                        logger.add_text("health", "\n\n".join(self.said))
+                    add_text(logger, "health", "\n\n".join(self.said), seen)
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if self.bad:

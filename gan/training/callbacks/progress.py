@@ -10,8 +10,9 @@ from lightning import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn
-from rich.table import Table
+from rich.table import Column, Table
 
+from gan.common.narrow import bar_width, shows_bars
 from gan.common.output import print_progress, replaces_progress
 from gan.common.progress import duration
 from gan.training.callbacks.evaluate import Evaluate
@@ -47,9 +48,10 @@ class ProgressLine(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.shown, self.started = time.monotonic(), clock_of(trainer).seconds
         self.first = pl_module.images_seen
-        console = Console()
-        if trainer.is_global_zero and console.is_terminal:
-            self.bar = Progress(BarColumn(), TextColumn("{task.description}"), console=console)
+        if trainer.is_global_zero and shows_bars():
+            console = Console()
+            wrapped = TextColumn("{task.description}", table_column=Column(no_wrap=False))
+            self.bar = Progress(BarColumn(bar_width(console.width)), wrapped, console=console)
             self.bar.add_task("", total=1.0)
             self.live = Live(console=console, auto_refresh=False, transient=False)
             self.live.start()

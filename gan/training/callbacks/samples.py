@@ -14,14 +14,14 @@ from gan.run.lock import is_lost
 from gan.run.run_folder import SAMPLES
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import paused
-from gan.training.loggers import TensorBoard
+from gan.training.loggers.background import add_png
 from gan.training.module import GAN
 
 
 class Samples(Callback):
     """Writes grids to samples/<images seen>.png and once real images to samples/reals.png for comparison.
 
-    TensorBoard shows both side by side, as samples/generated and samples/real.
+    Loggers show both side by side, as samples/generated and samples/real.
 
     Args:
         run: the run folder.
@@ -49,7 +49,7 @@ class Samples(Callback):
                 self.show(trainer, pl_module)
 
     def show(self, trainer: Trainer, pl_module: GAN) -> None:
-        """Write a grid of images, and show it in TensorBoard."""
+        """Write a grid of images, and show it with the loggers."""
         pl_module.averaged_generator()  # on all ranks, because they estimate synchronized BatchNorm together
         if not trainer.is_global_zero or is_lost(self.folder.parent):
             return
@@ -63,10 +63,9 @@ class Samples(Callback):
 
 
 def log_png(trainer: Trainer, name: str, png: bytes, images: int) -> None:
-    """Show a PNG in TensorBoard."""
+    """Show a PNG with all loggers that can show images."""
     for logger in trainer.loggers:
-        if isinstance(logger, TensorBoard):
-            logger.add_png(name, png, images)
+        add_png(logger, name, png, images)
 
 
 def write(png: bytes, path: Path) -> None:

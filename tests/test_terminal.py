@@ -1,0 +1,127 @@
+"""Output in a narrow terminal, in one without escape codes, and in none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from gan.commands import compare, evaluate
+from gan.common import narrow
+from gan.evaluation.generator import Row
+from tests.conftest import ROOT, TINY, Train, environment
+
+ESCAPE = "\x1b"
+
+
+def in_terminal(words: list[str], folder: Path, columns: int, **variables: str) -> str:
+    """Run a command in a terminal, and return what the terminal got."""
+    parent, child = pty.openpty()
+    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    kept = {name: value for name, value in environment().items() if name not in ("COLUMNS", "NO_COLOR", "TERM")}
+    process = subprocess.Popen(words, cwd=folder, env=kept | variables, stdin=child, stdout=child, stderr=child)
+    os.close(child)
+    shown = b""
+    while True:
+        try:
+            data = os.read(parent, 65536)
+        except OSError:  # the other end is closed
+            break
+        if not data:
+            break
+        shown += data
+    os.close(parent)
+    assert process.wait(60) == 0, shown.decode()
+    return shown.decode()
+
+
+TRAIN = [sys.executable, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "+callback.progress.refresh=0"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variables", [{"TERM": "dumb"}, {"TERM": "xterm-256color", "NO_COLOR": "1"}])
+def test_a_terminal_without_escape_codes_gets_lines(variables: dict[str, str], tmp_path: Path) -> None:
+    text = in_terminal(TRAIN, tmp_path, 80, **variables)
+    assert ESCAPE not in text and "32 images · epoch 1.3" in text
+    text = in_terminal([sys.executable, "-m", "gan.cli", "compare", "a", "a"], tmp_path, 80, **variables)
+    assert ESCAPE not in text
+
+
+@pytest.mark.slow
+def test_a_bar_in_40_columns(tmp_path: Path) -> None:
+    text = in_terminal(TRAIN, tmp_path, 40, TERM="xterm")
+    frames = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text[text.index("━") :]).splitlines()
+    bars = [line for line in frames if "━" in line]
+    assert bars and all(len(line.strip()) <= 40 for line in frames if not line.startswith("health"))
+    assert any("left" in line for line in frames) and not any("…" in line for line in frames)
+
+
+@pytest.mark.slow
+def test_no_terminal_is_lines(train: Train, tmp_path: Path) -> None:
+    text = train("images=16").stdout
+    assert ESCAPE not in text and "\r" not in text and "16 images · epoch 0.7" in text
+
+
+def test_a_bar_is_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert narrow.shows_bars()
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert not narrow.shows_bars()
+    monkeypatch.setenv("NO_COLOR", "")
+    monkeypatch.setenv("TERM", "dumb")
+    assert not narrow.shows_bars()
+
+
+@pytest.fixture
+def forty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the terminal 40 columns wide."""
+    monkeypatch.setenv("COLUMNS", "40")
+
+
+@pytest.mark.usefixtures("forty")
+def test_compare_in_40_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    table = [
+        {
+            "run": f"a/very/long/path/runs/{n}",
+            "loss._target_": "gan.losses.hinge.Hinge",
+            "eval/kid_x1000_lite0": 0.1234567,
+            "images seen": 9,
+        }
+        for n in "ab"
+    ]
+    compare.print_table(table)
+    assert capsys.readouterr().out.splitlines() == [
+        "a/very/long/path/runs/a", "  loss         Hinge", "  kid_x1000_lite0  0.1235", "  images seen  9",
+        "a/very/long/path/runs/b", "  loss         Hinge", "  kid_x1000_lite0  0.1235", "  images seen  9",
+    ]  # fmt: skip
+
+
+@pytest.mark.usefixtures("forty")
+def test_evaluate_in_40_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+
+    class Extractor:
+        name, resize = "lite0", "128"
+
+    evaluate.print_table(Extractor(), [Row("samples", 500, 400, {"fd": 12.34})], evaluate.COLUMNS)
+    lines = capsys.readouterr().out.splitlines()
+    assert "samples" in lines and "  FD        12.3" in lines and max(map(len, lines)) <= 40
+
+
+def test_a_table_in_a_pipe_is_never_stacked(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "10")
+    compare.print_table([{"run": "runs/a", "images seen": 16}])
+    assert capsys.readouterr().out.splitlines() == ["run     images seen", "runs/a  16"]

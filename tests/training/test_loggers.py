@@ -1,0 +1,410 @@
+"""Loggers: each shows scalars, grids and the configuration against images seen, in one run after a resume."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import http.server
+import json
+import socket
+import sqlite3
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lightning.pytorch.loggers import Logger
+
+from gan.common.errors import UserError
+from gan.run import run_folder
+from gan.run.config import check_packages, compose
+from gan.run.metrics import read_metrics
+from gan.training.loggers import background
+from gan.training.loggers.background import Background
+from gan.training.loggers.csv import CSV
+from gan.training.loggers.remote import check_answers, read_id, write_id
+from tests.conftest import Train
+
+
+class Recorder(Logger):
+    """A logger of a user, with scalars only."""
+
+    name, version = "recorder", ""
+
+    def __init__(self, fail: int = 0) -> None:
+        super().__init__()
+        self.fail = fail
+        self.seen: list[Any] = []
+
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        self.fail -= 1
+        if self.fail >= 0:
+            raise ConnectionError("the server is away")
+        self.seen.append((metrics, step))
+
+    def log_hyperparams(self, params: Any) -> None:  # type: ignore[override]
+        self.seen.append(params)
+
+    def finalize(self, status: str) -> None:
+        self.seen.append(status)
+
+
+def opened(logger: Any, run: Path) -> Background:
+    found = Background("mine", lambda: logger, run)
+    found.open()
+    return found
+
+
+def test_a_logger_of_lightning_gets_scalars_and_the_configuration(tmp_path: Path) -> None:
+    recorder = Recorder()
+    logger = opened(recorder, tmp_path)
+    logger.add_config({"seed": 1}, {}, "best/kid")
+    logger.log_metrics({"loss": 1.0}, 16)
+    background.add_png(logger, "samples", b"png", 16)  # it cannot show images
+    logger.finalize("success")
+    assert recorder.seen == [{"seed": 1}, ({"loss": 1.0}, 16), "success"]
+
+
+def test_a_logger_that_fails_is_reported_once_and_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recorder = Recorder(fail=2)
+    logger = opened(recorder, tmp_path)
+    for images in (1, 2, 3):
+        logger.log_metrics({"loss": 1.0}, images)
+    logger.finalize("success")
+    assert recorder.seen == [({"loss": 1.0}, 3), "success"]
+    assert capsys.readouterr().out.splitlines() == [
+        "mine: not logged (the server is away); training continues, and metrics.jsonl has all values"
+    ]
+
+
+def test_a_logger_that_never_returns_does_not_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = threading.Event()
+    monkeypatch.setattr(background, "MAX_WAITING", 2)
+    monkeypatch.setattr(background, "PATIENCE", {"success": 0.05, "failed": 0.05})
+    recorder = Recorder()
+    monkeypatch.setattr(recorder, "log_metrics", lambda *_: end.wait())
+    logger = opened(recorder, tmp_path)
+    for images in range(5):
+        logger.log_metrics({"loss": 1.0}, images)
+    logger.finalize("success")
+    end.set()
+    out = capsys.readouterr().out
+    assert out.count("\n") == 2 and "more than 2 calls wait" in out and "mine: does not answer" in out
+
+
+def test_a_logger_that_cannot_start_ends_in_one_line(tmp_path: Path) -> None:
+    def make() -> Logger:
+        raise ValueError("no such\nserver")
+
+    with pytest.raises(UserError, match=r"^logger=mine: no such server$"):
+        Background("mine", make, tmp_path).open()
+
+
+def test_what_is_not_a_logger_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^logger=mine: dict has no finalize and no log_metrics; see Logger in gan/"):
+        opened({}, tmp_path)
+
+
+def test_csv_grows_columns_and_goes_on_at_the_checkpoint(tmp_path: Path) -> None:
+    logger = CSV(str(tmp_path))
+    logger.log_metrics({"loss": 1.0}, 8)
+    logger.log_metrics({"loss": 0.5, "eval/kid": 2.0}, 16)
+    assert rows(tmp_path) == [
+        {"images": "8", "loss": "1.0", "eval/kid": ""},
+        {"images": "16", "loss": "0.5", "eval/kid": "2.0"},
+    ]
+    lines = [{"images": 8, "time": 1.5, "loss": 1.0}, {"images": 16, "time": 2.5, "loss": 0.5}]
+    (tmp_path / run_folder.METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    CSV(str(tmp_path), resumed_at=8).log_metrics({"loss": 0.4}, 16)
+    assert rows(tmp_path) == [{"images": "8", "loss": "1.0"}, {"images": "16", "loss": "0.4"}]
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize(
+    "stored", ["[1]", '{"wandb": 3}', '{"wandb": "../x"}', '{"wandb": "a b"}', "{", '{"wandb": ""}']
+)
+def test_an_id_from_a_run_folder_is_checked(stored: str, tmp_path: Path) -> None:
+    (tmp_path / run_folder.LOGGERS).write_text(stored)
+    assert read_id(tmp_path, "wandb") is None
+    write_id(tmp_path, "wandb", "abc-1")
+    assert read_id(tmp_path, "wandb") == "abc-1"
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "wandb" else True)
+    check_packages(compose(["logger=[tensorboard,csv,mlflow,trackio]"]).logger)
+    with pytest.raises(UserError, match=r"^logger=wandb: wandb is not installed; pip install 'retro-gan\[wandb\]'$"):
+        check_packages(compose(["logger=[csv,wandb]"]).logger)
+
+
+def test_a_server_that_is_away_is_named_without_the_password() -> None:
+    with pytest.raises(UserError, match=r"^logger=mlflow: http://127.0.0.1:\d+ does not answer \(.*\); start it$"):
+        check_answers("mlflow", f"http://me:secret@127.0.0.1:{free_port()}", "start it")
+
+
+def test_an_answer_with_an_error_is_an_answer() -> None:
+    with serving(http.server.BaseHTTPRequestHandler) as port:  # answers each request with 501
+        check_answers("mlflow", f"http://127.0.0.1:{port}", "start it")
+
+
+def free_port() -> int:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
+
+
+@contextlib.contextmanager
+def serving(handler: Any) -> Iterator[int]:
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+# ---- whole runs
+
+
+def interrupted(train: Train, tmp_path: Path, *options: str) -> str:
+    """Train to 32 images, lose the last checkpoint, resume at 24 and train to 48. Return the output."""
+    out = train("images=32", "hydra.run.dir=runs/a", *options).stdout
+    for path in (tmp_path / "runs" / "a" / "checkpoints").glob("images-000000032*"):
+        path.unlink()
+    return out + train("resume=runs/a", "images=48", *(word for word in options if "tracking_uri" in word)).stdout
+
+
+LOSSES = [8, 16, 24, 32, 40, 48]
+GRIDS = [16, 32, 48]
+
+
+def is_grid(name: str) -> bool:
+    """Return whether images of this name are generated ones."""
+    return name.startswith("samples") and not name.endswith("real")
+
+
+@pytest.mark.slow
+def test_one_logger_needs_no_brackets(train: Train, tmp_path: Path) -> None:
+    interrupted(train, tmp_path, "logger=csv")
+    run = tmp_path / "runs" / "a"
+    assert [int(row["images"]) for row in rows(run) if row["loss/generator"]] == LOSSES
+    assert not list(run.glob("events*"))
+    expected = [line["loss/generator"] for line in read_metrics(run / "metrics.jsonl") if "loss/generator" in line]
+    assert [float(row["loss/generator"]) for row in rows(run) if row["loss/generator"]] == expected
+
+
+@pytest.mark.slow
+def test_a_logger_of_the_user_by_target(train: Train, tmp_path: Path) -> None:
+    target = "+logger.mine._target_=lightning.pytorch.loggers.CSVLogger"
+    train("images=16", "hydra.run.dir=runs/a", "logger=[]", target, f"+logger.mine.save_dir={tmp_path}/mine")
+    (table,) = (tmp_path / "mine").rglob("metrics.csv")
+    with open(table, newline="") as file:
+        assert [int(row["step"]) for row in csv.DictReader(file) if row["loss/generator"]] == [8, 16]
+    assert "num_images: 24" in next((tmp_path / "mine").rglob("hparams.yaml")).read_text()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the package
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [False, True])
+def test_mlflow(server: bool, train: Train, tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    with mlflow_server(tmp_path) if server else contextlib.nullcontext() as address:
+        out = interrupted(
+            train, tmp_path, "logger=mlflow", *([f"logger.mlflow.tracking_uri={address}"] if server else [])
+        )
+        client = mlflow.MlflowClient(address or f"sqlite:///{tmp_path}/runs/mlflow.db")
+        (run,) = client.search_runs([client.get_experiment_by_name("retro-gan").experiment_id])
+        name = "loss/generator"
+        history = {value.step: value.value for value in client.get_metric_history(run.info.run_id, name)}
+        assert [value.step for value in client.get_metric_history(run.info.run_id, name)] == LOSSES
+        lines = read_metrics(tmp_path / "runs" / "a" / "metrics.jsonl")
+        assert history == {line["images"]: line[name] for line in lines if name in line}
+        assert (run.info.status, run.info.run_name) == ("FINISHED", "a")
+        assert run.data.params["data.size"] == "16" and "data.size: 16" in run.data.tags["retro_gan.overrides"]
+        grids = [artifact.path for artifact in client.list_artifacts(run.info.run_id, "images")]
+        assert sorted({int(path.split("+")[2]) for path in grids if "real" not in path}) == GRIDS
+        assert not {"mlflow.user", "mlflow.source.name", "mlflow.source.git.commit"} & set(run.data.tags)
+    assert out.count(f"mlflow: run {run.info.run_id} in ") == 2
+
+
+@contextlib.contextmanager
+def mlflow_server(folder: Path) -> Iterator[str]:
+    """Run an MLflow server on the loopback with SQLite."""
+    port = free_port()
+    words = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    words += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--artifacts-destination", f"{folder}/artifacts"]
+    with open(folder / "server.log", "w") as log:
+        server = subprocess.Popen(words, stdout=log, stderr=log, cwd=folder)
+    try:
+        for _ in range(600):
+            with contextlib.suppress(UserError):
+                check_answers("mlflow", f"http://127.0.0.1:{port}/health", "")
+                break
+            assert server.poll() is None, (folder / "server.log").read_text()
+            time.sleep(0.2)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the package
+@pytest.mark.slow
+def test_wandb_offline(train: Train, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    out = interrupted(train, tmp_path, "logger=wandb", "logger.wandb.mode=offline")
+    assert "wandb: offline; send it with: wandb sync runs/a/wandb/offline-run-*" in out
+    parts = [list(wandb_records(path)) for path in sorted((tmp_path / "runs" / "a" / "wandb").glob("offline*/*.wandb"))]
+    names = {record.run.run_id for part in parts for record in part if record.WhichOneof("record_type") == "run"}
+    assert names == {read_id(tmp_path / "runs" / "a", "wandb")}
+    for part, losses, grids in zip(parts, ([8, 16, 24, 32], [32, 40, 48]), ([16, 32], [32, 48]), strict=True):
+        history = [r.history for r in part if r.WhichOneof("record_type") == "history"]
+        keys = {
+            row.step.num: {item.nested_key[0] if item.nested_key else item.key for item in row.item} for row in history
+        }
+        assert [step for step, names in keys.items() if "loss/generator" in names] == losses
+        assert [step for step, names in keys.items() if any(map(is_grid, names))] == grids
+        updates = [item for r in part if r.WhichOneof("record_type") == "config" for item in r.config.update]
+        assert json.loads(next(item.value_json for item in updates if item.key == "data"))["size"] == 16
+    files = [str(path.relative_to(tmp_path)) for path in (tmp_path / "runs" / "a" / "wandb").rglob("*.png")]
+    assert len([path for path in files if "real" not in path]) == 4
+
+
+def wandb_records(path: Path) -> Iterator[Any]:
+    """Yield the records of a .wandb file, which has LevelDB's log format after a header of 7 bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, place, text = path.read_bytes(), 7, b""
+    while place + 7 <= len(data):
+        if 32768 - place % 32768 < 7:  # the rest of a block is padding
+            place += 32768 - place % 32768
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, place)
+        text += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # a whole record, or its last part
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(text)
+            text = b""
+            yield record
+
+
+@pytest.mark.filterwarnings("ignore")  # of the package
+@pytest.mark.slow
+def test_trackio(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("trackio")
+    monkeypatch.delenv("TRACKIO_DIR", raising=False)
+    out = interrupted(train, tmp_path, "logger=trackio")
+    with contextlib.closing(sqlite3.connect(tmp_path / "runs" / "trackio" / "retro-gan.db")) as database:
+        logged = [
+            (step, json.loads(text)) for step, text in database.execute("SELECT step, metrics FROM metrics ORDER BY id")
+        ]
+        names = {name for (name,) in database.execute("SELECT DISTINCT run_name FROM metrics")}
+        ((config,),) = database.execute("SELECT config FROM configs").fetchall()
+    assert names == {read_id(tmp_path / "runs" / "a", "trackio")}
+    assert [step for step, values in logged if "loss/generator" in values] == LOSSES
+    grids = [(step, value["file_path"]) for step, values in logged for name, value in values.items() if is_grid(name)]
+    assert [step for step, _ in grids] == GRIDS
+    assert all((tmp_path / "runs" / "trackio" / "media" / path).is_file() for _, path in grids)
+    assert json.loads(config)["data"]["size"] == 16
+    assert out.count("trackio: run ") == 2 and "* " not in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (["logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:{port}"], "does not answer"),
+        (["logger=wandb"], "nobody is logged in; run `wandb login`"),
+        (["logger=wandb", "logger.wandb.mode=of"], "logger.wandb.mode=of: must be online or offline"),
+        (["logger=trackio", "logger.trackio.server_url=http://127.0.0.1:{port}"], "does not answer"),
+    ],
+)
+def test_what_cannot_log_is_said_before_training(
+    options: list[str], line: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(options[0].removeprefix("logger="))
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_IDENTITY_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    port = free_port()
+    result = train("images=8", *(option.format(port=port) for option in options), check=2)
+    assert line in result.stderr and result.stderr.count("\n") == 1
+    assert "images/s" not in result.stdout
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_does_not_stop_training(train: Train, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+
+    class Leaves(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer({"experiment": {"experiment_id": "1", "lifecycle_stage": "active"}, "run": RUN})
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if b"metrics" in body:
+                threading.Thread(target=self.server.shutdown).start()
+            self.answer({"run": RUN})
+
+        def answer(self, value: Any) -> None:
+            data = json.dumps(value).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    RUN = {"info": {"run_id": "a" * 32, "experiment_id": "1", "status": "RUNNING"}, "data": {}}
+    with serving(Leaves) as port:
+        result = train(
+            "images=32", "hydra.run.dir=runs/a", "logger=mlflow", f"logger.mlflow.tracking_uri=http://127.0.0.1:{port}"
+        )
+    assert result.stdout.count("mlflow: not logged (") == 1
+    assert [line["images"] for line in read_metrics(tmp_path / "runs/a/metrics.jsonl") if "loss/generator" in line] == [
+        8,
+        16,
+        24,
+        32,
+    ]
+
+
+@pytest.mark.filterwarnings("ignore")  # of the package
+@pytest.mark.slow
+def test_only_rank_0_logs(train: Train, tmp_path: Path) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    train("images=16", "hydra.run.dir=runs/a", "logger=[mlflow,csv]", "trainer=ddp_sim")
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/runs/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("retro-gan").experiment_id])
+    assert [value.step for value in client.get_metric_history(run.info.run_id, "loss/generator")] == [8, 16]
+
+
+def test_a_run_folder_may_not_say_where_values_are_sent(tmp_path: Path) -> None:
+    from gan.run.overrides import read_overrides
+
+    for word in (
+        "logger.mlflow.tracking_uri=http://elsewhere",
+        "logger.wandb.entity=stranger",
+        "logger.trackio.space_id=a/b",
+    ):
+        path = tmp_path / run_folder.OVERRIDES
+        path.write_text(json.dumps(["logger=[wandb,mlflow,trackio]", word]))
+        with pytest.raises(UserError, match="where files are written or values are sent"):
+            read_overrides(path, [])
+        assert read_overrides(path, [word])  # typed, and therefore trusted
