@@ -40,7 +40,7 @@ for _names, _answer in (
     ("-i --input --input-dir --source --src --data --dataset --data-dir --folder --image-dir", PATH),
     ("--res --resolution --image-size --img-size --height --width", "write --size"),
     ("--cls --class-idx --class-id --class-name --label-idx", "write --class"),
-    ("-f --overwrite --yes -y --replace", "write --force"),
+    ("-f --overwrite -y --replace", "write --force"),
     ("--real --reals --real-dir --gt --ground-truth --target", "write --reference"),
     ("--w-frames --num-frames --n-frames --duration --seconds --length", "write --frames and --fps"),
     ("--grid-size --nrow --rows --cols --columns", "write --grid; it has one image per seed"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from gan.common import code, program, signals
 from gan.common.errors import UserError
 from gan.common.output import escape_unprintable
+from gan.common.processes import safe_path
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -100,13 +100,11 @@ def started_with(module: str) -> Iterator[None]:
         yield
         return
     main_module.__spec__ = importlib.util.find_spec(module)
-    if "" not in sys.path:
-        os.environ["PYTHONSAFEPATH"] = "1"
     try:
-        yield
+        with safe_path():
+            yield
     finally:
         main_module.__spec__ = None
-        os.environ.pop("PYTHONSAFEPATH", None)
 
 
 def train(cfg: DictConfig) -> float:

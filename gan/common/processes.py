@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def is_child() -> bool:
@@ -24,3 +27,19 @@ def started_externally() -> bool:
 def num_external_ranks() -> int:
     """Return the number of processes that torchrun or SLURM has started for this run."""
     return int(os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", 1)))
+
+
+@contextmanager
+def safe_path() -> Iterator[None]:
+    """A context in which new Python processes do not import from the current folder, unless this process does.
+
+    A user's folder may contain files such as random.py.
+    """
+    if "" in sys.path or "PYTHONSAFEPATH" in os.environ:
+        yield
+        return
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        os.environ.pop("PYTHONSAFEPATH", None)

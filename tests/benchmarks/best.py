@@ -21,7 +21,7 @@ from gan.inference.resolve import checkpoint_of
 from gan.metrics.extractors import features
 from gan.metrics.lite0 import Lite0Features
 from gan.metrics.random_conv import RandomConv
-from gan.model import load
+from gan.model import load_model as load
 
 KEPT = 500
 ONE_OF = (2, 10)

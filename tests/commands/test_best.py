@@ -12,7 +12,7 @@ from gan.common.errors import UserError
 from gan.evaluation.selection import by_discriminator, by_likeness
 from gan.inference.loading import load_data
 from gan.inference.resolve import checkpoint_of
-from gan.model import load
+from gan.model import load_model as load
 from gan.run import checkpoints
 from gan.run.checkpoint_io import load as load_checkpoint
 from tests.conftest import Train

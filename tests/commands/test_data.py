@@ -110,7 +110,7 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
         assert sheet.size == (4 * 66 + 2, 4 * 98 + 2)
 
     command = shlex.split(suggestion["command"])
-    assert command[:3] == ["python", "train.py", "data=folder"]
+    assert command[:3] == ["gan", "train", "data=folder"]
     tiny = [option for option in TINY if not option.startswith(("data.size", "data.num_images"))]
     said = train(*command[2:], *tiny, "images=8", tiny=False).stdout
     assert "2 of 17 images" in said
@@ -265,7 +265,7 @@ NAMES = ["a b", "a'b", 'a "b", c=d', "a\\b", "a\\'b", "a$b", "a${b}", "a\\${b}",
 def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path) -> None:
     suggestion = suggest(["a"], [FileInfo(height=16, width=16)], [], [], (16, 16))
     given = [*([name] for name in NAMES), NAMES]
-    lines = [command(roots, suggestion).replace("python train.py", r"printf '%s\0'") for roots in given]
+    lines = [command(roots, suggestion).replace("gan train", r"printf '%s\0'") for roots in given]
     result = subprocess.run(["bash", "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True)
     words = [word for word in result.stdout.split("\0") if word.startswith("data.root=")]
     for roots, word in zip(given, words, strict=True):

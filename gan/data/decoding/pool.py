@@ -19,6 +19,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.common.memory import available
+from gan.common.processes import safe_path
 from gan.common.signals import deferred
 from gan.data.decoding.errors import ImageError
 
@@ -171,7 +172,7 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
 
         context.set_forkserver_preload(PRELOADED)
         resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
-        with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
+        with deferred(), safe_path():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
             forkserver.ensure_running()
     memory = max(MIN_MEMORY, available() // count)
     return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
