@@ -14,7 +14,7 @@ from gan.common.nested import flatten
 from gan.run import run_folder
 from gan.run.config import compose, to_plain
 from gan.run.overrides import read_overrides
-from gan.run.secrets import MISSING, conceal, hide, hide_in_override
+from gan.run.secrets import MISSING, VARIABLE, conceal, hide, hide_in_override
 from tests.conftest import Train
 
 SECRET = "hf_aVeryLongSecret123"
@@ -57,6 +57,61 @@ def test_a_secret_leaves_the_command_line(monkeypatch: pytest.MonkeyPatch) -> No
 def test_users_and_passwords_leave_addresses() -> None:
     assert hide("at http://me:pass@host:5000/x") == "at http://host:5000/x"
     assert hide("http://host/a@b") == "http://host/a@b"
+
+
+@pytest.fixture
+def cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the variables that `conceal` sets."""
+    for name in ("TOKEN", "TOKEN_2", "TRACKING_URI", "URI", "PASSWORD"):
+        monkeypatch.setenv(f"RETRO_GAN_{name}", "")
+
+
+@pytest.mark.usefixtures("cleaned")
+def test_secrets_in_containers_leave_the_command_line() -> None:
+    word = 'logger.mine.options={token:dictsecret44,n:[1,{password:"a, b"}],uri:http://me:pw@host/x}'
+    hidden = conceal(word)
+    assert hidden == (
+        "logger.mine.options={token:${oc.env:RETRO_GAN_TOKEN},n:[1,{password:${oc.env:RETRO_GAN_PASSWORD}}],"
+        "uri:${oc.env:RETRO_GAN_URI}}"
+    )
+    assert [os.environ[f"RETRO_GAN_{name}"] for name in ("TOKEN", "PASSWORD", "URI")] == [
+        "dictsecret44", "a, b", "http://me:pw@host/x",
+    ]  # fmt: skip
+    assert hide_in_override(hidden) == hidden and conceal(hidden) == hidden
+    assert conceal("+other.token=second99") == "+other.token=${oc.env:RETRO_GAN_TOKEN_2}"
+
+
+@pytest.mark.parametrize(
+    "value", ["{token:abc}", "{a:{b:[{api_key:x}]}}", "[{token:[a,b]}]", "{uri:'http://me:pw@host'}", "{" * 4000]
+)
+def test_containers_with_secrets_are_not_stored(value: str) -> None:
+    assert hide_in_override(f"+a.b={value}") == f"+a.b={MISSING}"
+
+
+def test_other_containers_stay() -> None:
+    for word in ("penalty=[r1]", "+a={b:'x, y',c:[1,2.5,null]}", "callback=[]", "data.root=['a b','c']"):
+        assert hide_in_override(word) == word == conceal(word)
+
+
+@pytest.mark.usefixtures("cleaned")
+@pytest.mark.parametrize(
+    "address", ["http://bob:PW@127.0.0.1:18999", "sqlite:///x?api_key=urlsecret33", "https://h/?a=1&token=xyz"]
+)
+def test_an_address_with_a_secret_is_used_but_not_stored(address: str) -> None:
+    for quote in ("", "'", '"'):
+        word = f"logger.mlflow.tracking_uri={quote}{address}{quote}"
+        assert conceal(word) == "logger.mlflow.tracking_uri=${oc.env:RETRO_GAN_TRACKING_URI}"
+        assert os.environ["RETRO_GAN_TRACKING_URI"] == address
+    assert hide(address) in ("http://127.0.0.1:18999", "sqlite:///x?api_key=***", "https://h/?a=1&token=***")
+    assert hide(hide(address)) == hide(address)
+
+
+def test_names_of_secret_variables() -> None:
+    secret = (
+        "GITHUBTOKEN HF_TOKEN MYSECRET_2 DBPASSWORD PGPASSWD AWS_CREDENTIALS APIKEY OPENAIAPIKEY MY_KEY KEY_2 A_KEY_B"
+    )
+    assert [name for name in secret.split() if not VARIABLE.fullmatch(name)] == []
+    assert [name for name in ["MONKEY_ISLAND", "KEYBOARD", "PATH", "HOME", "DONKEY"] if VARIABLE.fullmatch(name)] == []
 
 
 def test_the_environment_stays_unresolved_in_the_stored_configuration(
@@ -103,11 +158,18 @@ def test_no_file_of_a_run_has_a_secret(train: Train, tmp_path: Path, monkeypatch
     monkeypatch.setenv("ANY_NAME", "an_unnamed_secret")
     monkeypatch.delenv("TRACKIO_DIR", raising=False)
     options = [f"logger=[{','.join(names)}]"]
-    options += ["+debug_notes='${oc.env:ANY_NAME}'", f"+notes={SECRET}", "+api_key=typed_by_hand_123"]
+    monkeypatch.setenv("GITHUBTOKEN", "unseparated_secret")
+    options += ["+debug.debug_notes='${oc.env:ANY_NAME}'", f"+debug.notes={SECRET}", "+debug.api_key=typed_by_hand_123"]
+    options += [
+        "+debug.more={token:dictsecret44}",
+        "+debug.uri='sqlite:///x?api_key=urlsecret33'",
+        "+debug.words=unseparated_secret",
+    ]
+    unwanted = ("dictsecret44", "urlsecret33", "unseparated_secret")
     train("images=16", "hydra.run.dir=runs/a", *options, *(["logger.wandb.mode=offline"] if "wandb" in names else []))
-    for text in (SECRET, "an_unnamed_secret", "typed_by_hand_123"):
+    for text in (SECRET, "an_unnamed_secret", "typed_by_hand_123", *unwanted):
         assert found_in(tmp_path, text) == []
-    stored = yaml.safe_load((tmp_path / "runs/a/config.yaml").read_text())
+    stored = yaml.safe_load((tmp_path / "runs/a/config.yaml").read_text())["debug"]
     assert (stored["notes"], stored["debug_notes"], stored["api_key"]) == (
         "${oc.env:MY_TOKEN}", "${oc.env:ANY_NAME}", "${oc.env:RETRO_GAN_API_KEY}",
     )  # fmt: skip
@@ -120,7 +182,7 @@ def installed(name: str) -> bool:
 @pytest.mark.slow
 def test_no_file_of_a_sweep_has_a_secret(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_TOKEN", SECRET)
-    words = ["-m", "images=8", "seed=0,1", f"+notes={SECRET}", "hydra.sweep.dir=runs/s", "resume=auto"]
+    words = ["-m", "images=8", "seed=0,1", f"+debug.notes={SECRET}", "hydra.sweep.dir=runs/s", "resume=auto"]
     train(*words)
     assert found_in(tmp_path, SECRET) == []
     assert "resuming" in train(*words).stdout
