@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import csv
 import http.server
@@ -156,6 +157,20 @@ def test_a_server_that_is_away_is_named_without_the_password() -> None:
 def test_an_answer_with_an_error_is_an_answer() -> None:
     with serving(http.server.BaseHTTPRequestHandler) as port:  # answers each request with 501
         check_answers("mlflow", f"http://127.0.0.1:{port}", "start it")
+
+
+def test_the_password_of_an_address_is_sent() -> None:
+    seen: list[str | None] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers["Authorization"])
+            self.send_error(401)
+
+    with serving(Handler) as port:
+        check_answers("mlflow", f"http://bob:p%40w@127.0.0.1:{port}/x?a=1", "start it")
+        check_answers("mlflow", f"http://127.0.0.1:{port}", "start it")
+    assert seen == ["Basic " + base64.b64encode(b"bob:p@w").decode(), None]
 
 
 def free_port() -> int:

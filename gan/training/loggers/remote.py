@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 import urllib.error
 import urllib.request
+from base64 import b64encode
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 
 from gan.common.errors import UserError, to_line
 from gan.common.files import write_json
@@ -41,12 +44,23 @@ def check_answers(logger: str, address: str, instead: str) -> None:
     """Raise UserError if no web server answers at an address.
 
     Args:
+        address: may contain USER:PASSWORD@, which are sent as basic authentication.
         instead: what the user can do, such as "start it".
     """
     try:
-        urllib.request.urlopen(address, timeout=WAIT).close()
+        urllib.request.urlopen(request_of(address), timeout=WAIT).close()
     except urllib.error.HTTPError:  # it answers
         return
-    except (OSError, ValueError) as error:
-        cause = getattr(error, "reason", error)
-        raise UserError(f"logger={logger}: {hide(address)} does not answer ({to_line(cause)}); {instead}") from error
+    except (OSError, ValueError, HTTPException) as error:
+        cause = hide(to_line(getattr(error, "reason", error)))
+        raise UserError(f"logger={logger}: {hide(address)} does not answer ({cause}); {instead}") from error
+
+
+def request_of(address: str) -> urllib.request.Request:
+    """Return the request of an address, in which urllib accepts no USER:PASSWORD@."""
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    request = urllib.request.Request(urlunsplit(parts._replace(netloc=host)))
+    if at:
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(unquote_to_bytes(user)).decode()}")
+    return request
