@@ -7,6 +7,7 @@ import math
 import os
 import shutil
 import sys
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -44,8 +45,8 @@ class Listed(NamedTuple):
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", nargs="?", type=Path, default=Path("runs"), metavar="FOLDER", help="folder with run "
                         "folders; those of sweeps are found, too (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--remove", nargs="+", type=Path, default=[], metavar="RUN", help="delete these run folders, "
-                        "with their checkpoints and all other files")  # fmt: skip
+    parser.add_argument("--remove", nargs="+", type=Path, default=[], metavar="RUN", help="delete these run folders "
+                        "or folders of sweeps, with their checkpoints and all other files")  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="do not ask before --remove")
 
 
@@ -68,21 +69,35 @@ def find_runs(folder: Path) -> list[Path]:
     if is_run(folder):
         return [folder]
     inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [run for path in inside for run in ([path] if is_run(path) else filter(is_run, sorted(path.iterdir())))]
+    return [run for path in inside for run in ([path] if is_run(path) else jobs_of(path))]
+
+
+def jobs_of(folder: Path) -> list[Path]:
+    """Return the run folders directly in a folder that can be read."""
+    try:
+        return [path for path in sorted(folder.iterdir()) if is_run(path)]
+    except OSError:
+        return []
 
 
 def is_run(path: Path) -> bool:
     """Return whether a path is a folder that training has written."""
-    return all((path / name).is_file() for name in (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT))
+    files = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT)
+    return all(os.path.isfile(path / name) for name in files)  # False if the folder cannot be read
 
 
 def describe(folder: Path) -> Listed:
-    """Return the row of a run folder. Values that cannot be read are shown as "?"."""
+    """Return the row of a run folder. One whose files cannot be read, or have impossible values, is "damaged"."""
     try:
-        config = run_folder.read_config(folder)
-        choices = run_folder.read_choices(folder)
-    except (UserError, AttributeError, TypeError, ValueError):
+        return read(folder)
+    except (UserError, AttributeError, LookupError, TypeError, ArithmeticError, ValueError, OSError, RecursionError):
         return Listed(folder, "?", "?", "?", "?", size_of(folder), changed(folder), "damaged")
+
+
+def read(folder: Path) -> Listed:
+    """Return the row of an undamaged run folder."""
+    config = run_folder.read_config(folder)
+    choices = run_folder.read_choices(folder)
     model = str(choices.get("model") or target(config, "model", "generator"))
     data = config.get("data")
     root = str(data.get("root") or "") if isinstance(data, dict) else ""
@@ -152,46 +167,84 @@ def size_of(folder: Path) -> int:
 def changed(folder: Path) -> float:
     """Return when training last wrote to a run folder, in seconds since the epoch."""
     names = (run_folder.CONFIG, run_folder.METRICS, run_folder.CHECKPOINTS)
-    return max((path.stat().st_mtime for name in names if (path := folder / name).exists()), default=0.0)
+    return max((os.path.getmtime(path) for name in names if os.path.exists(path := folder / name)), default=0.0)
 
 
-def remove(folders: list[Path], sure: bool) -> None:
-    """Delete run folders, after a question on the terminal if `sure` is False.
+def remove(given: list[Path], sure: bool) -> None:
+    """Delete run folders and folders of sweeps, after a question on the terminal if `sure` is False.
 
     Raises:
-        UserError: one of them is not a run folder, is a link or is in use; then none is deleted.
+        UserError: one of them is neither, is a link, is in use or is inside another one; then none is deleted.
     """
+    for path in given:
+        check_removable(path)
+    folders = list(dict.fromkeys(path.resolve() for path in given))
     for folder in folders:
-        check_removable(folder)
+        if inside := [other for other in folders if folder in other.parents]:
+            raise UserError(one_line(f"--remove: {inside[0]} is inside {folder}; give only one of them"))
+    runs = {folder: runs_in(folder) for folder in folders}
     for folder in folders:
-        print(
-            f"{folder}: {size_of(folder) / 1e6:,.0f} MB in {sum(len(names) for *_, names in os.walk(folder)):,} files"
-        )
+        count = sum(len(names) for *_, names in os.walk(folder))
+        print(one_line(f"{shown(folder)}: {size_of(folder) / 1e6:,.0f} MB in {count:,} files"))
+        for run in runs[folder]:
+            if run != folder:
+                print(one_line(f"  with the run {shown(run)}"))
     if not sure:
         if not sys.stdin.isatty():
             raise UserError("--remove: no terminal to ask on; add --yes to delete these folders")
-        if input(f"delete {len(folders)} run folders with all their files? [y/N] ").strip().lower() not in ("y", "yes"):
+        number = sum(map(len, runs.values()))
+        if input(f"delete {number} run folders with all their files? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing is deleted")
             return
     for folder in folders:
         check_removable(folder)  # training may have begun while the question was open
-        aside = folder.resolve().with_name(f".{folder.resolve().name}.removed")
+        if runs_in(folder) != runs[folder]:
+            raise UserError(one_line(f"--remove {shown(folder)}: its runs have changed meanwhile; try again"))
         with writing(folder):
-            os.replace(folder.resolve(), aside)  # at once, so that no half of a run is left under its name
+            aside = Path(tempfile.mkdtemp(prefix=".removed-", dir=folder.parent))
+            os.replace(folder, aside / "run")  # at once, so that no half of a run is left under its name
             shutil.rmtree(aside)
-        print(f"{folder}: deleted")
+        print(one_line(f"{shown(folder)}: deleted"))
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """Return the run folders that are a folder or are anywhere in it, without following links."""
+    found = (Path(path) for path, _, names in os.walk(folder) if run_folder.CONFIG in names)
+    return sorted(path for path in found if is_run(path))
+
+
+def shown(folder: Path) -> str:
+    """Return a folder relative to the current one if it is inside."""
+    return str(folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder)
 
 
 def check_removable(folder: Path) -> None:
-    """Raise UserError if a path is not a run folder that may be deleted."""
+    """Raise UserError if a path is neither a run folder nor the folder of a sweep, or may not be deleted."""
+    name = one_line(f"--remove {folder}")
     if not folder.is_dir():
-        raise UserError(f"--remove {folder}: no such folder")
+        raise UserError(f"{name}: no such folder")
     if folder.is_symlink():
-        raise UserError(f"--remove {folder}: is a link; give the folder itself")
-    if not is_run(folder):
-        raise UserError(f"--remove {folder}: is not a run folder, so it is not deleted")
-    if lock.is_held(folder):
-        raise UserError(f"--remove {folder}: a process is training in this folder; stop it first")
+        raise UserError(f"{name}: is a link; give the folder itself")
+    if not is_run(folder) and not is_sweep(folder):
+        raise UserError(f"{name}: is not a run folder, so it is not deleted")
+    if held := [run for run in runs_in(folder) if lock.is_held(run)]:
+        raise UserError(one_line(f"{name}: a process is training in {shown(held[0].resolve())}; stop it first"))
+    if not is_run(folder) and (other := foreign(folder)):
+        raise UserError(one_line(f"{name}: contains {other.name}, which is no run; move it, or give the runs"))
+
+
+def is_sweep(folder: Path) -> bool:
+    """Return whether a path is a folder that a sweep has written: with its results and at least one run."""
+    return (folder / run_folder.RESULTS).is_file() and (folder / run_folder.ROWS).is_dir() and bool(jobs_of(folder))
+
+
+def foreign(sweep: Path) -> Path | None:
+    """Return a folder in the folder of a sweep that no job has written; None if there is none."""
+    inside = (path for path in sorted(sweep.iterdir()) if path.is_dir() and not path.is_symlink())
+    # A job that failed early has an empty folder, or one that has its number and is no run yet.
+    own = (run_folder.ROWS,)
+    return next((path for path in inside if path.name not in own and not path.name.isdecimal() and not is_run(path)
+                 and any(path.iterdir())), None)  # fmt: skip
 
 
 def shortened(text: str) -> str:

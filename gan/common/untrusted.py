@@ -28,16 +28,24 @@ def read_yaml(path: Path) -> Any:
         UserError: the file cannot be read, is not YAML, exceeds a limit, or has values that this program never writes.
     """
     try:
-        text = read_bytes(path, MAX_BYTES).decode()
-        check_events(text)
-        found = Loader(text).get_single_data()
-        if wrong := find_fault(found):
-            raise ValueError(f"it {wrong}")
-        return found
+        return parse_yaml(read_bytes(path, MAX_BYTES).decode())
     except FileNotFoundError:
         raise
     except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
         raise UserError(f"{path}: cannot be read ({describe(error)})") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """Return the value of a YAML text, as plain containers.
+
+    Raises:
+        ValueError, OverflowError, RecursionError, yaml.YAMLError: as `read_yaml`, except for files.
+    """
+    check_events(text)
+    found = Loader(text).get_single_data()
+    if wrong := find_fault(found):
+        raise ValueError(f"it {wrong}")
+    return found
 
 
 def check_events(text: str) -> None:

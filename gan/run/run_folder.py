@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from gan.common.errors import UserError
-from gan.common.untrusted import read_yaml
+from gan.common.untrusted import parse_yaml, read_yaml
 
 CONFIG = "config.yaml"
 OVERRIDES = "overrides.yaml"
@@ -35,6 +35,8 @@ LOGGERS = "loggers.json"
 CHECKPOINTS = "checkpoints"
 SAMPLES = "samples"
 RECOGNITION = "recognition"
+RESULTS = "results.csv"  # of a sweep, in the folder with its runs
+ROWS = ".jobs"  # of a sweep: folder with a JSON file per job
 LOCK = ".lock"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 
@@ -65,9 +67,16 @@ def read_config(run: Path) -> dict[str, Any]:
 
 
 def read_choices(run: Path) -> dict[str, str | float | bool]:
-    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks."""
-    words = read_yaml(run / OVERRIDES) if (run / OVERRIDES).exists() else None
-    pairs = (word.lstrip("+~").partition("=") for word in words or [])
+    """Return the overrides of a run by option, except those of Hydra, loggers and callbacks.
+
+    Raises:
+        UserError: they cannot be read, or are not a list of overrides.
+    """
+    path = run / OVERRIDES
+    words = (read_yaml(path) if path.exists() else None) or []
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"{path}: is not a list of overrides KEY=VALUE")
+    pairs = (word.lstrip("+~").partition("=") for word in words)
     typed = {
         name: plain_value(value) for name, _, value in pairs if not name.startswith(("hydra", "logger", "callback"))
     }
@@ -75,8 +84,8 @@ def read_choices(run: Path) -> dict[str, str | float | bool]:
 
 
 def plain_value(text: str) -> Any:
-    """Return the value of an override, which is YAML except for quotes in a quoted string."""
+    """Return the value of an override, which is YAML except for quotes in a quoted string; text if it is not YAML."""
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return parse_yaml(text)
+    except (ValueError, OverflowError, RecursionError, yaml.YAMLError):
         return text.strip("'").replace("\\'", "'")

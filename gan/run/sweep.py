@@ -41,9 +41,8 @@ from gan.common.untrusted import read_json
 from gan.run.launch import message_of
 from gan.run.metrics import is_number
 from gan.run.overrides import key_of
+from gan.run.run_folder import RESULTS, ROWS
 
-RESULTS = "results.csv"
-ROWS = ".jobs"  # folder with a JSON file per job
 FINISHED, DIVERGED, FAILED, UNFINISHED = "finished", "diverged", "failed", "not finished"
 MAX_CELL = 40  # characters of an option or an error in the printed table
 MAX_DIGITS = 8  # of an option in the printed table

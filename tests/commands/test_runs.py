@@ -8,10 +8,14 @@ import socket
 from pathlib import Path
 
 import pytest
+import yaml
 
-from gan.commands import info
-from gan.run import lock
+from gan.commands import info, runs
+from gan.common.errors import UserError
+from gan.run import lock, run_folder
 from tests.conftest import Train
+
+Capture = pytest.CaptureFixture[str]
 
 
 def made(folder: Path, images: int, length: int = 100, score: float | None = None, choices: str = "[]") -> Path:
@@ -62,7 +66,7 @@ def test_only_run_folders_that_are_not_in_use_are_removed(
         (["runs"], "is not a run folder"),
         (["none"], "no such folder"),
         (["link"], "is a link"),
-        (["runs/one", "runs/held"], "is training in this folder"),
+        (["runs/one", "runs/held"], "is training in runs/held"),
         (["runs/one"], "add --yes"),
     ):
         more = [] if "--yes" in said else ["--yes"]
@@ -75,6 +79,82 @@ def test_only_run_folders_that_are_not_in_use_are_removed(
     gan_command("runs", "--remove", "runs/one")
     gan_command("runs", "--remove", "runs/two/", "--yes")
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["held"] and not two.exists()
+
+
+BOMB = "x=[&a [1,1]," + ",".join(f"&{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]" for n in range(9)) + "]"
+
+
+@pytest.mark.parametrize("word", [BOMB, "x=" + "[" * 4000, "x=1" + "0" * 400, "x=!!python/name:os.system"])
+def test_overrides_that_no_run_writes_are_read_as_text(word: str, tmp_path: Path) -> None:
+    (tmp_path / run_folder.OVERRIDES).write_text(yaml.safe_dump([word, "model=r3gan"]))
+    assert run_folder.read_choices(tmp_path) == {"x": word[2:], "model": "r3gan"}
+
+
+@pytest.mark.parametrize("overrides", ["[1]", "{a: b}", "3"])
+def test_overrides_of_another_type_are_refused(overrides: str, tmp_path: Path) -> None:
+    (tmp_path / run_folder.OVERRIDES).write_text(overrides)
+    with pytest.raises(UserError, match="not a list of overrides"):
+        run_folder.read_choices(tmp_path)
+
+
+@pytest.mark.parametrize("record", ["{}", "[", '{"sha256": "0", "images": -' + "1" * 9999 + "}"])
+def test_a_damaged_sidecar_is_said_in_the_row(record: str, tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", 10)
+    next((folder / "checkpoints").glob("*.json")).write_text(record)
+    assert runs.describe(folder).status == "damaged"
+
+
+def test_an_impossible_score_does_not_end_the_list(tmp_path: Path) -> None:
+    folder = made(tmp_path / "a", 10, score=10**400)
+    assert runs.describe(folder).status == "damaged"
+
+
+def test_runs_given_twice_or_nested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, inner = made(tmp_path / "rr" / "a", 10), made(tmp_path / "rr" / "a" / "samples" / "b", 10)
+    with pytest.raises(UserError, match="is inside"):
+        runs.remove([Path("rr/a"), Path("rr/a/samples/b")], True)
+    assert one.exists() and inner.exists()
+    lock.acquire(inner)
+    with pytest.raises(UserError, match="training in rr/a/samples/b"):
+        runs.remove([Path("rr/a")], True)
+    lock.release()
+    (tmp_path / "rr" / ".a.removed").mkdir()
+    (tmp_path / "rr" / ".a.removed" / "file").touch()
+    runs.remove([Path("rr/a"), Path("rr/../rr/a"), one], True)
+    assert [path.name for path in (tmp_path / "rr").iterdir()] == [".a.removed"]
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["  with the run rr/a/samples/b", "rr/a: deleted"]
+
+
+def test_a_name_with_escape_codes_is_escaped(tmp_path: Path, capsys: Capture) -> None:
+    runs.remove([made(tmp_path / "x\x1b[31m\ny", 10)], True)
+    with pytest.raises(UserError) as raised:
+        runs.remove([tmp_path / "\x1b[31m"], True)
+    said = capsys.readouterr().out + str(raised.value)
+    assert "\x1b" not in said and "x\\x1b[31m\\ny" in said
+
+
+def test_the_folder_of_a_sweep_is_removed_with_its_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    sweep = tmp_path / "sweep"
+    made(sweep / "0", 10), made(sweep / "1", 10)
+    with pytest.raises(UserError, match="not a run folder"):
+        runs.remove([sweep], True)
+    (sweep / "results.csv").touch()
+    (sweep / ".jobs").mkdir()
+    (sweep / "photos").mkdir()
+    (sweep / "photos" / "a.png").touch()
+    with pytest.raises(UserError, match="contains photos"):
+        runs.remove([sweep], True)
+    (sweep / "photos" / "a.png").unlink()
+    runs.remove([sweep], True)
+    assert not sweep.exists()
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "  with the run sweep/0", "  with the run sweep/1", "sweep: deleted",
+    ]  # fmt: skip
 
 
 def test_a_lock_is_held_while_its_process_lives(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 
 from gan.common.errors import Diverged, UserError
 from gan.run import sweep
-from gan.run.sweep import RESULTS, ROWS, Summary
+from gan.run.run_folder import RESULTS, ROWS
+from gan.run.sweep import Summary
 from tests.conftest import ROOT, Train
 
 
