@@ -38,6 +38,7 @@ from gan.common.processes import global_rank
 from gan.common.progress import duration
 from gan.common.table import aligned
 from gan.common.untrusted import read_json
+from gan.run.checkpoints import list_checkpoints
 from gan.run.launch import message_of
 from gan.run.metrics import is_number
 from gan.run.overrides import key_of
@@ -62,6 +63,7 @@ class Summary(Callback):
         self.total: int | None = None
         self.swept: list[str] = []
         self.started = 0.0
+        self.done: list[Path] | None = None  # the checkpoints of a job that had finished before this start
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
         choices = swept_options(config)
@@ -75,7 +77,7 @@ class Summary(Callback):
 
     def on_job_start(self, config: DictConfig, **_: Any) -> None:
         if config.hydra.mode is RunMode.MULTIRUN and global_rank() == 0:
-            self.started = time.monotonic()
+            self.started, self.done = time.monotonic(), self.finished_with(config)
             print_line(self.title(config))
             self.write(config, status=UNFINISHED)
 
@@ -124,20 +126,32 @@ class Summary(Callback):
         words = {key_of(word): word.partition("=")[2] for word in config.hydra.overrides.task}
         return {name: words[name] for name in self.swept if name in words}
 
+    def finished_with(self, config: DictConfig) -> list[Path] | None:
+        """Return the checkpoints of a job that an earlier start has finished; None if it has not."""
+        before = self.row_before(config)
+        if before is None or before["status"] != FINISHED:
+            return None
+        return list_checkpoints(Path(config.hydra.runtime.output_dir))
+
+    def row_before(self, config: DictConfig) -> dict[str, Any] | None:
+        """Return the row of an earlier start of the same job; None if there is none."""
+        row = read_row(row_path(config))
+        return row if row and row["options"] == self.options(config) else None
+
     def write(self, config: DictConfig, **values: Any) -> dict[str, Any]:
         """Write the row of a job and results.csv; return the row.
 
-        Seconds are added to those of an earlier start of the same job, which `resume=auto` continues.
+        Seconds are added to those of an earlier start of the same job, which `resume=auto` continues, unless that one
+        had finished and this one has only found that out.
         """
-        folder, job = Path(config.hydra.sweep.dir), int(config.hydra.job.num)
-        path, options = folder / ROWS / f"{job}.json", self.options(config)
-        before = read_row(path)
-        spent = before["seconds"] if before and before["options"] == options else 0.0
-        if values["status"] != UNFINISHED:
+        folder, before = Path(config.hydra.sweep.dir), self.row_before(config)
+        spent = before["seconds"] if before else 0.0
+        idle = self.done is not None and self.done == list_checkpoints(Path(config.hydra.runtime.output_dir))
+        if values["status"] != UNFINISHED and not idle:
             spent += time.monotonic() - self.started
         row = {
-            "job": job,
-            "options": options,
+            "job": int(config.hydra.job.num),
+            "options": self.options(config),
             "name": objective_name(config),
             "objective": None,
             "seconds": spent,
@@ -145,7 +159,7 @@ class Summary(Callback):
             "run": os.path.relpath(config.hydra.runtime.output_dir, folder),
             **values,
         }
-        write_json(path, row)
+        write_json(row_path(config), row)
         write_results(folder)
         return row
 
@@ -208,6 +222,11 @@ def first_few(values: Sequence[str]) -> str:
 # ---- rows of jobs
 
 
+def row_path(config: DictConfig) -> Path:
+    """Return the file with the row of a job."""
+    return Path(config.hydra.sweep.dir) / ROWS / f"{int(config.hydra.job.num)}.json"
+
+
 def read_row(path: Path) -> dict[str, Any] | None:
     """Return the row of a job; None if there is none, or if it was not written by `Summary.write`."""
     try:
@@ -242,12 +261,22 @@ def write_results(sweep: Path) -> list[dict[str, Any]]:
     rows = read_rows(sweep)
     while True:
         text = io.StringIO()
-        csv.writer(text).writerows(cells(rows))
+        csv.writer(text).writerows([harmless(cell) for cell in row] for row in cells(rows))
         write_atomically(sweep / RESULTS, lambda file, text=text: file.write(text.getvalue().encode()))  # type: ignore[misc]
         latest = read_rows(sweep)  # another job may have ended meanwhile, and its results.csv been replaced by this one
         if latest == rows:
             return rows
         rows = latest
+
+
+def harmless(cell: Any) -> Any:
+    """Return a cell of a CSV file in which a spreadsheet program finds no formula: such text begins with '."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith(("=", "+", "-", "@")):
+        return cell
+    with suppress(ValueError):
+        float(cell)
+        return cell
+    return f"'{cell}"
 
 
 def cells(rows: list[dict[str, Any]]) -> list[list[Any]]:
@@ -265,7 +294,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     """Return the lines of the printed table."""
     first, *body = cells(rows)
     run, *names, objective, _, status, error = first
-    headings = [run, *(short_name(name, names) for name in names), objective, "time", status, error]
+    titles = [run, *(short_name(name, names) for name in names), objective, "time", status, error]
+    headings = [shortened(one_line(title)) for title in titles]
     lines = []
     for run, *options, value, seconds, ended, why in body[:MAX_ROWS]:
         texts = [run, *map(rounded, options), number(value), duration(seconds), ended, why]

@@ -111,6 +111,36 @@ def test_an_interrupted_sweep_keeps_its_rows_and_goes_on(tmp_path: Path, capsys:
     assert float(results(tmp_path)[1]["seconds"]) >= 100  # of both starts
 
 
+def test_a_job_that_had_finished_adds_no_time(tmp_path: Path) -> None:
+    start, job = config(tmp_path, words=["seed=0,1"]), config(tmp_path, 0, ["seed=0"])
+    saved, path = tmp_path / "0" / "checkpoints", tmp_path / ROWS / "0.json"
+    saved.mkdir(parents=True)
+    (saved / "images-000000016.ckpt").touch()
+    for name, added in ((None, False), ("images-000000032.ckpt", True)):  # a longer run trains further
+        summary = Summary()
+        summary.on_multirun_start(start)
+        end(summary, job, 0.5)
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"seconds": 100.0}))
+        summary.on_job_start(job)
+        if name:
+            (saved / name).touch()
+        summary.on_job_end(job, JobReturn(status=JobStatus.COMPLETED, _return_value=0.5))
+        assert (json.loads(path.read_text())["seconds"] > 100) == added
+
+
+def test_names_in_rows_reach_neither_the_terminal_nor_a_formula(tmp_path: Path) -> None:
+    row = {"job": 0, "options": {"x\n\x1b[31m": "=1+1", "b": "-3", "c": "@x", "+d": "a-b"}, "name": "\x1b[0m", "error":
+           "-cmd", "status": "finished", "seconds": 1.0, "objective": -0.5, "run": "0"}  # fmt: skip
+    (tmp_path / ROWS).mkdir()
+    (tmp_path / ROWS / "0.json").write_text(json.dumps(row))
+    lines = sweep.table(sweep.write_results(tmp_path))
+    assert len(lines) == 2 and "\x1b" not in "".join(lines) and "x\\n\\x1b[31m" in lines[0]
+    with open(tmp_path / RESULTS, newline="") as file:
+        headings, values = csv.reader(file)
+    assert headings[3:5] == ["c", "'+d"]
+    assert values == ["0", "'=1+1", "-3", "'@x", "a-b", "-0.5", "1.0", "finished", "'-cmd"]
+
+
 def test_jobs_in_other_processes_share_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Job 1 ends while job 0 writes results.csv, so that job 0 replaces it with an older one and must write again."""
     import pickle
