@@ -62,7 +62,7 @@ def train(
     run: str | os.PathLike[str] | None = None,
     options: Mapping[str, Any] | None = None,
     *,
-    code: str | os.PathLike[str] | None = None,
+    code: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     config_dir: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     **settings: Any,
@@ -73,9 +73,10 @@ def train(
     Training runs in a process of its own. An interrupt (Ctrl-C, or "stop" in a notebook) saves a checkpoint first.
 
     Args:
-        run: folder of the run, which must not exist; the default is a new folder in runs/.
+        run: folder of the run, which must not exist; the default is a new folder in runs/. With `resume=RUN`, leave
+            it out.
         options: options by their names on the command line, for example {"model.generator.width": 32}.
-        code: folder with your own networks, losses and other parts.
+        code: folder with your own networks, losses and other parts, or a list of such folders.
         config_dir: folder with your own configurations.
         quiet: print nothing.
         settings: options whose names have no dot, such as model, data, minutes, images, seed, loss and resume, and
@@ -85,8 +86,11 @@ def train(
         UserError: an option is wrong, the images cannot be read, or training diverged.
         KeyboardInterrupt: training was interrupted. `resume=RUN` continues it.
     """
-    flags = {"--code": code, "--config-dir": config_dir}
-    folder = training_process.train(run, settings | dict(options or {}), flags, quiet)
+    path_text = training_process.path_text
+    folders = [] if code is None else list(code) if isinstance(code, list | tuple) else [code]
+    flags = [f"--code={path_text('code', each)}" for each in folders]
+    flags += [] if config_dir is None else [f"--config-dir={path_text('config_dir', config_dir)}"]
+    folder = training_process.train(run, settings | training_process.as_options(options), flags, quiet)
     return Run(folder)
 
 

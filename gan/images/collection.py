@@ -117,6 +117,8 @@ def to_pil_images(given: Given) -> list[Image.Image]:
     if isinstance(given, str | os.PathLike):
         return from_path(Path(given))
     if isinstance(given, Image.Image):
+        if 0 in given.size:
+            raise UserError(f"an image of {given.width}x{given.height} pixels: it has no pixels")
         return [to_srgb(ImageOps.exif_transpose(given))]
     if isinstance(given, Tensor):
         values = given.detach().cpu()
@@ -162,6 +164,8 @@ def to_arrays(pixels: np.ndarray) -> Iterator[np.ndarray]:
             f"an image of shape {shape}: give arrays (H, W, C) or (N, H, W, C), and tensors (C, H, W) or (N, C, H, W), "
             "with 1, 3 or 4 channels C"
         )
+    if 0 in (shape[1:] if pixels.ndim == 4 else shape):
+        raise UserError(f"an image of shape {shape}: it has no pixels")
     if np.issubdtype(pixels.dtype, np.floating):
         if pixels.size and not (pixels.min() >= 0 and pixels.max() <= 1):  # NaN fails both
             raise UserError("an image with floats outside of 0..1: give floats in 0..1, or uint8 in 0..255")

@@ -110,6 +110,10 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
     Raises:
         UserError: the run or the checkpoint does not exist, or all checkpoints are damaged.
     """
+    for name, value in (("run", run), ("checkpoint", checkpoint)):
+        if not isinstance(value, str | os.PathLike):
+            known, kind = ("", "run folder") if name == "run" else (" best, last or", "file")
+            raise UserError(f"{name}={value!r}: is not a path; give{known} the path of a {kind}")
     folder = Path(run)
     if folder.is_file():
         return folder

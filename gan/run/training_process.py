@@ -11,7 +11,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import yaml
 
 from gan.common.errors import UserError
 from gan.common.in_place import Lines
+from gan.common.names import one_line
 from gan.common.output import IN_PLACE
 from gan.run.paths import CONF
 
@@ -27,17 +28,18 @@ PACKAGE = Path(__file__).resolve().parents[2]
 ERROR = "error: "
 COLORS = ("FORCE_COLOR", "CLICOLOR_FORCE")  # notebooks set them; rich would then show bars without a terminal
 MAX_LINES = 20  # last lines of the output in the message of an unexpected error
+NAME = r"[+~]{0,2}[A-Za-z_][\w./@:-]*"  # of an option; never that of a flag
 WORD = r"(?!(null|true|false|nan|inf)$)[A-Za-z_]\w*"  # needs no quotes on Hydra's command line
 
 
 def train(
-    run: str | os.PathLike[str] | None, settings: Mapping[str, Any], flags: Mapping[str, Any], quiet: bool = False
+    run: str | os.PathLike[str] | None, settings: Mapping[str, Any], flags: Sequence[str] = (), quiet: bool = False
 ) -> Path:
     """Train, and return the run folder.
 
     Args:
         settings: values by the names of options; see `gan.train`.
-        flags: values of flags such as --code; None leaves out the flag.
+        flags: flags with their values, such as --code=DIR.
 
     Raises:
         UserError: an error that the user can fix.
@@ -48,8 +50,7 @@ def train(
     folder = folder_of(run, found)
     words = [f"{name}={in_grammar(value)}" for name, value in found.items()]
     words += [] if found.get("resume") not in (None, "auto") else [f"hydra.run.dir={in_grammar(str(folder))}"]
-    words += [f"{name}={os.fspath(value)}" for name, value in flags.items() if value is not None]
-    code, output = run_process([*program(), *words], quiet)
+    code, output = run_process([*program(), *words, *flags], quiet)
     if code == 2 and output and output[-1].startswith(ERROR):
         raise UserError(output[-1].removeprefix(ERROR))
     if code in (128 + signal.SIGINT, -signal.SIGINT):
@@ -59,8 +60,37 @@ def train(
     return folder
 
 
+def as_options(options: Any) -> dict[str, Any]:
+    """Return the options of `gan.train` as a dict; raise UserError if they are not a mapping."""
+    if options is None or isinstance(options, Mapping):
+        return dict(options or {})
+    kind = type(options).__name__
+    raise UserError(f"options is a {kind}: give a dict, as in options={{'model.generator.width': 32}}")
+
+
+def path_text(name: str, value: Any) -> str:
+    """Return a path as text.
+
+    Raises:
+        UserError: it is not a path, is empty, or contains ${, which begins an interpolation.
+    """
+    text = os.fspath(value) if isinstance(value, str | os.PathLike) else None
+    if not isinstance(text, str) or not text:
+        raise UserError(f"{name}={one_line(repr(value))}: is not a path; give a text or a pathlib.Path")
+    if "${" in text:
+        raise UserError(f"{name}={one_line(text)}: a path with ${{ is not supported; rename it, or use a link to it")
+    return text
+
+
 def option_name(name: str) -> str:
-    """Return the name on the command line of a keyword: options of data need no "data.", such as root."""
+    """Return the name on the command line of a keyword: options of data need no "data.", such as root.
+
+    Raises:
+        UserError: it cannot be the name of an option.
+    """
+    if not isinstance(name, str) or not re.fullmatch(NAME, name):
+        sweep = "; sweeps run on the command line: gan train -m" if name in ("-m", "--multirun") else ""
+        raise UserError(f"options: {one_line(repr(name))} is not the name of an option, such as 'data.size'{sweep}")
     if "." in name or (CONF / name).is_dir() or name in keys_of(CONF / "train.yaml"):
         return name
     return f"data.{name}" if any(name in keys_of(path) for path in (CONF / "data").glob("*.yaml")) else name
@@ -75,10 +105,15 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
     """Return the folder of the run: the one to resume, the given one, or a new one in runs/."""
     resume = settings.get("resume")
     if resume not in (None, "auto"):
-        path = Path(os.fspath(resume))
-        return path.resolve().parent.parent if path.is_file() else path
+        path = Path(path_text("resume", resume)).expanduser()
+        folder = path.resolve().parent.parent if path.is_file() else path
+        if run is not None and Path(path_text("run", run)).expanduser().resolve() != folder.resolve():
+            given = one_line(f"run={os.fspath(run)}, resume={path}")
+            raise UserError(f"{given}: a resumed run stays in its folder; leave out one of them, or write init_from "
+                            "instead of resume for a new run with the weights of another")  # fmt: skip
+        return folder
     if run is not None:
-        return Path(run).expanduser()
+        return Path(path_text("run", run)).expanduser()
     if resume == "auto":
         raise UserError("resume='auto' needs the folder of the run, as in gan.train('runs/first', resume='auto')")
     parts = [str(settings[name]) for name in ("experiment", "model", "data") if name in settings] or ["run"]
@@ -90,6 +125,8 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
 def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield dotted names and values of nested mappings."""
     for name, value in values.items():
+        if not isinstance(name, str):
+            raise UserError(f"options: {one_line(repr(name))} in {prefix.rstrip('.')} is not the name of an option")
         if isinstance(value, Mapping):
             yield from flatten(value, f"{prefix}{name}.")
         else:
@@ -105,7 +142,7 @@ def in_grammar(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, os.PathLike):
-        value = os.fspath(value)
+        value = path_text("path", value)
     if isinstance(value, str):
         return value if re.fullmatch(WORD, value) else quoted(value)
     if isinstance(value, list | tuple):

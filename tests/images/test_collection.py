@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,3 +88,11 @@ def test_what_is_no_image_is_refused_in_a_line(tmp_path: Path) -> None:
         Images(torch.zeros(1, 3, 6, 9))
     with pytest.raises(UserError, match="cannot be joined"):
         some(3) + some(4)
+
+
+@pytest.mark.parametrize(
+    "given", [np.zeros((0, 16, 3), np.uint8), np.zeros((2, 16, 0, 3)), torch.zeros(3, 0, 4), Image.new("RGB", (0, 5))]
+)
+def test_images_without_pixels_are_refused(given: Any) -> None:
+    with pytest.raises(UserError, match="it has no pixels"):
+        to_pil_images(given)
