@@ -44,8 +44,8 @@ def add(folder: str | os.PathLike[str]) -> None:
 def is_own(module: str) -> bool:
     """Return whether a module is, or is in a package, directly in one of the folders, and an import finds it there.
 
-    A folder without `__init__.py` is no package here. Otherwise every folder below a folder of --code would be one, also
-    a run folder from someone else. Modules in run folders are refused for the same reason.
+    A folder without `__init__.py` is not a package here. Otherwise every folder below one of the folders would be a
+    package, also a run folder from someone else. Modules in run folders are refused for the same reason.
     """
     top, *inner = module.split(".")
     if not _folders or not top.isidentifier():
