@@ -53,6 +53,13 @@ def test_what_was_there_stays(tmp_path: Path) -> None:
     assert (tmp_path / "before" / "overrides.yaml").read_text() == "old"
 
 
+def test_files_of_the_user_in_a_new_folder_stay(tmp_path: Path) -> None:
+    """They may be written while the program starts."""
+    mine = ["notes.txt", "samples/mine.png", "checkpoints/notes.txt", "more/config.yaml"]
+    fail(Path("a"), True, "metrics.jsonl", "metrics.csv", "events.out.tfevents.1", "samples/reals.png", *mine)
+    assert sorted(str(path.relative_to("a")) for path in Path("a").rglob("*") if path.is_file()) == sorted(mine)
+
+
 def test_a_folder_is_kept_after_a_step_or_with_a_checkpoint(tmp_path: Path) -> None:
     fail(Path("a"), True, after_step=True)
     fail(Path("b"), True, "checkpoints/images-000000100.ckpt")
