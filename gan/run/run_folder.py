@@ -37,6 +37,12 @@ SAMPLES = "samples"
 RECOGNITION = "recognition"
 LOCK = ".lock"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
+RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder has the whole record of a run. A folder with a config.yaml may be something else."""
+    return all((folder / name).is_file() for name in RECORD)
 
 
 def refuse_links(run: Path) -> None:

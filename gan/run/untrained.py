@@ -86,7 +86,7 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
         folder = folders.pop()
         in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or checkpoints.list_checkpoints(folder)
         with suppress(OSError):
-            if (folder / run_folder.CONFIG).exists() and not in_use:
+            if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
                 empty(folder)
             for name in (SWEEP, HYDRAS_RECORD):
                 (folder / name).unlink(missing_ok=True)

@@ -190,6 +190,7 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     run = tmp_path / "runs" / "new"
     (run / "overrides.yaml").write_text(yaml.safe_dump(written))
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "environment.jsonl").write_text("{}\n")
     save(run, 4)
     monkeypatch.chdir(tmp_path / "empty")
     again = prepare(["resume=../runs/new"])
