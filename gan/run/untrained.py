@@ -15,7 +15,7 @@ SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the f
 HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
 # All that a run may contain before its first checkpoint, as patterns; also what an interrupted write leaves.
 WRITTEN = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT, run_folder.METRICS, run_folder.EVALUATION)
-WRITTEN += (run_folder.LOGGERS, run_folder.DECISION, "metrics.csv", "events.out.tfevents.*", "hparams.yaml")
+WRITTEN += (run_folder.LOGGERS, run_folder.DECISION, run_folder.METRICS_CSV, "events.out.tfevents.*", "hparams.yaml")
 WRITTEN += (f"{run_folder.SAMPLES}/reals.png", f"{run_folder.SAMPLES}/{'[0-9]' * 9}*.png")
 WRITTEN += ("checkpoints/images-*.json", "checkpoints/best.json", ".*.tmp", "samples/.*.tmp", "checkpoints/.*.tmp")
 WRITTEN += ("wandb/run-*", "wandb/offline-run-*", "wandb/latest-run", "wandb/debug*.log", "wandb/settings")
@@ -59,7 +59,7 @@ def trained() -> None:
 
 @contextmanager
 def removed_unless_trained() -> Iterator[None]:
-    """Remove the folders at an exception before the first training step, also at Ctrl-C."""
+    """Remove the folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
     signals.before_end = remove
     try:
         yield
