@@ -116,3 +116,11 @@ def test_a_signal_before_training_leaves_nothing(moment: str, number: signal.Sig
     found = subprocess.run(words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True)
     assert found.returncode in (128 + number, -number), found.stderr
     assert list(tmp_path.iterdir()) == [] and os.getcwd() == str(tmp_path)
+
+
+@pytest.mark.slow
+def test_too_many_devices_on_the_cpu_leave_nothing(train: Train, tmp_path: Path) -> None:
+    """Whether the accelerator is a CPU is known only once the trainer exists."""
+    error = train("images=500", "trainer.devices=500", "data.batch_size=500", check=2).stderr
+    assert "trainer.devices=500: is too large for the CPU" in error
+    assert list(tmp_path.iterdir()) == []
