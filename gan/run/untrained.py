@@ -14,7 +14,13 @@ from gan.run.lock import is_lost, release
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
 HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
 # All that a run may contain before its first checkpoint, as patterns; also what an interrupted write leaves.
-WRITTEN = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT, run_folder.METRICS, run_folder.EVALUATION)
+WRITTEN: tuple[str, ...] = (
+    run_folder.CONFIG,
+    run_folder.OVERRIDES,
+    run_folder.ENVIRONMENT,
+    run_folder.METRICS,
+    run_folder.EVALUATION,
+)
 WRITTEN += (run_folder.LOGGERS, run_folder.DECISION, run_folder.METRICS_CSV, "events.out.tfevents.*", "hparams.yaml")
 WRITTEN += (f"{run_folder.SAMPLES}/reals.png", f"{run_folder.SAMPLES}/{'[0-9]' * 9}*.png")
 WRITTEN += ("checkpoints/images-*.json", "checkpoints/best.json", ".*.tmp", "samples/.*.tmp", "checkpoints/.*.tmp")
