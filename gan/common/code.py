@@ -11,11 +11,14 @@ import importlib.util
 import os
 import sys
 import sysconfig
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
 
+RECORDS = ("overrides.yaml", "environment.jsonl")  # files of a run folder (`gan.run.run_folder`)
 _folders: list[str] = []
 
 
@@ -39,15 +42,50 @@ def add(folder: str | os.PathLike[str]) -> None:
 
 
 def is_own(module: str) -> bool:
-    """Return whether a module is, or is in a package, directly in one of the folders, and an import finds it there."""
-    top = module.partition(".")[0]
+    """Return whether a module is, or is in a package, directly in one of the folders, and an import finds it there.
+
+    A folder without `__init__.py` is not a package here. Otherwise every folder below one of the folders would be a
+    package, also a run folder from someone else. Modules in run folders are refused for the same reason.
+    """
+    top, *inner = module.split(".")
     if not _folders or not top.isidentifier():
         return False
     try:
         found = importlib.util.find_spec(top)
     except ValueError:  # "__main__"
         return False
-    return found is not None and any(_same(found, PathFinder.find_spec(top, [folder])) for folder in _folders)
+    if found is None:
+        return False
+    for folder in _folders:
+        if _same(found, PathFinder.find_spec(top, [folder])):
+            return all(_is_code(spec, folder) for spec in _way(found, inner))
+    return False
+
+
+def _way(spec: ModuleSpec, inner: list[str]) -> Iterator[ModuleSpec]:
+    """Yield a package and the modules in it that a dotted name leads to. Nothing is imported."""
+    yield spec
+    for name in inner:
+        found = PathFinder.find_spec(name, spec.submodule_search_locations or [])
+        if found is None:
+            return
+        spec = found
+        yield spec
+
+
+def _is_code(spec: ModuleSpec, code: str) -> bool:
+    """Return whether a module has a file, and no folder from there up to the folder of --code is that of a run."""
+    if spec.origin is None:
+        return False
+    parents = {*Path(spec.origin).parents, *Path(os.path.realpath(spec.origin)).parents}
+    return not any(_is_run(parent, code) for parent in parents if parent.is_relative_to(code))
+
+
+def _is_run(folder: Path, code: str) -> bool:
+    """Return whether a folder has the files of a run. In the folder of --code itself, checkpoints may be the user's."""
+    if any((folder / name).exists() for name in RECORDS):
+        return True
+    return str(folder) != code and any(folder.glob("checkpoints/*.ckpt"))
 
 
 def _same(found: ModuleSpec, own: ModuleSpec | None) -> bool:

@@ -7,6 +7,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gan.common.errors import UserError, at_least
+
+PER_CORE = 4  # processes; more of them only take memory, and a run folder from someone else may ask for thousands
+FEW = 64  # processes that load data, which any machine may start
+
+
+def check_workers(value: object) -> int:
+    """Return data.num_workers if it is an integer from 0 to max(FEW, PER_CORE x cores); otherwise raise UserError."""
+    workers, limit = at_least("data.num_workers", value, 0), max(FEW, PER_CORE * (os.cpu_count() or 1))
+    if workers > limit:
+        raise UserError(f"data.num_workers={workers}: is too large for this machine; use at most {limit}")
+    return workers
+
+
+def check_cpu_devices(count: int) -> None:
+    """Raise UserError if a run on the CPU asks for more processes than PER_CORE x cores."""
+    limit = PER_CORE * (os.cpu_count() or 1)
+    if count > limit:
+        raise UserError(f"trainer.devices={count}: is too large for the CPU of this machine; use at most {limit}")
+
 
 def is_child() -> bool:
     """Return whether Lightning started this process as an additional rank. Its parent has prepared the run."""

@@ -1,12 +1,14 @@
-"""Handle Ctrl-C, so that it ends a starting program at once and without a traceback. Imports no slow module.
+"""Handle Ctrl-C and SIGTERM, so that they end a starting program without a traceback. Imports no slow module.
 
 end_silently()                  call it before slow imports: Ctrl-C ends the process
 with as_keyboard_interrupt():   for the program itself: Ctrl-C raises KeyboardInterrupt, except during imports
+with termination_as_exit():     for the program itself: SIGTERM raises SystemExit, so that cleanup runs
 with deferred():                for a step that must be completed: Ctrl-C takes effect at its end
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-before_end: Callable[[], object] = int  # called before Ctrl-C ends the process during an import
+before_end: Callable[[], object] = int  # called before a signal ends the process during an import
 
 
 def end_silently() -> None:
@@ -55,6 +57,34 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
     raise KeyboardInterrupt
+
+
+@contextmanager
+def termination_as_exit() -> Iterator[None]:
+    """Raise SystemExit with code 143 at SIGTERM, so that cleanup runs; during an import clean up and end the process.
+
+    Do nothing if SIGTERM is handled already. Forked processes end at once, because the cleanup is not theirs.
+    """
+    owner = os.getpid()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        own = os.getpid() == owner
+        if own and (has_children() or not importing(frame)):
+            raise SystemExit(128 + number)
+        if own:
+            before_end()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from gan.common.errors import UserError, at_least
 from gan.common.home import with_home
 from gan.common.output import print_line
+from gan.common.processes import check_workers
 from gan.common.size import pair
 from gan.data import split
 from gan.data.builtin import retro
@@ -119,7 +120,7 @@ class ImageDataModule(LightningDataModule):
         if storage not in STORAGES:
             raise UserError(f"data.storage={storage} is not known: use one of {', '.join(STORAGES)}")
         self.storage = storage
-        self.num_workers = at_least("data.num_workers", num_workers, 0)
+        self.num_workers = check_workers(num_workers)
         if self.num_workers and storage == "device":
             raise UserError(f"data.num_workers={num_workers} does not work with data.storage=device: use num_workers=0")
         self.max_images = None if max_images is None else at_least("data.max_images", max_images, 1)

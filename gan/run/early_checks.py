@@ -14,6 +14,7 @@ from typing import Any
 from gan.common.errors import UserError, at_least, did_you_mean, switch
 from gan.common.home import with_home
 from gan.common.nested import flatten
+from gan.common.processes import check_cpu_devices, check_workers
 from gan.common.similar import path_hint
 from gan.common.size import pair
 from gan.networks.grid import base_grid
@@ -22,7 +23,7 @@ from gan.run import checkpoints, run_folder
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
 # Option -> smallest whole number.
-MINIMA = {"data.batch_size": 1, "data.num_workers": 0, "data.num_images": 1, "data.split_seed": 0}
+MINIMA = {"data.batch_size": 1, "data.num_images": 1, "data.split_seed": 0}
 MINIMA |= {"trainer.num_nodes": 1, "model.n_critic": 1, "model.log_interval": 1}
 MINIMA |= {"callback.checkpoint.interval": 1, "callback.checkpoint.keep": 1, "callback.evaluate.num_images": 2}
 MINIMA |= {"callback.evaluate.interval": 1, "callback.evaluate.first": 1, "callback.evaluate.max_real_images": 2}
@@ -53,8 +54,10 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
 
     Args:
         values: `gan.run.config.literals` of the configuration.
-        resumed: whether the run is resumed. Then only paths are checked, because folders may have been moved.
+        resumed: whether the run is resumed. Then only paths are checked, because folders may have been moved, and
+            numbers of processes, because the run may be someone else's.
     """
+    check_processes(values)
     if not resumed:
         check_numbers(values)
         check_kind(values)
@@ -80,6 +83,15 @@ def check_numbers(values: Mapping[str, Any]) -> None:
         value = values.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
             raise UserError(f"{name}={value}: a learning rate must be a number of at least 0")
+
+
+def check_processes(values: Mapping[str, Any]) -> None:
+    """Check the number of processes that load data, and that of devices on the CPU."""
+    if values.get("data.num_workers") is not None:
+        check_workers(values["data.num_workers"])
+    devices = str(values.get("trainer.devices"))
+    if values.get("trainer.accelerator") == "cpu" and devices.isdecimal():
+        check_cpu_devices(int(devices))
 
 
 # ---- data

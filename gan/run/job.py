@@ -66,9 +66,7 @@ def isolate_job() -> None:
 
 
 def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
-    """Write config.yaml, overrides.yaml and a line of environment.jsonl."""
-    write_yaml(run / run_folder.CONFIG, to_plain(cfg))
-    write_yaml(run / run_folder.OVERRIDES, list(map(stored, without(overrides, "resume", "resume_force"))))
+    """Write a line of environment.jsonl, then overrides.yaml and config.yaml: the order of `run_folder.RECORD`."""
     versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -81,3 +79,5 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     }
     with open(run / run_folder.ENVIRONMENT, "a") as file:
         file.write(json.dumps(line) + "\n")
+    write_yaml(run / run_folder.OVERRIDES, list(map(stored, without(overrides, "resume", "resume_force"))))
+    write_yaml(run / run_folder.CONFIG, to_plain(cfg))

@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +14,7 @@ from hydra.errors import HydraException, InstantiationException, MissingConfigEx
 from hydra.types import RunMode
 from omegaconf.errors import OmegaConfBaseException
 
+from gan.common import signals
 from gan.common.code import advice
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import print_error, print_page
@@ -39,7 +40,8 @@ def launch(main: Callable[[], Any], words: list[str]) -> None:
         print_page(help_page())
         return
     before = sys.argv[1:]
-    with removed_unless_trained():
+    # Lightning ends the child processes with SIGTERM, also those that wait in a collective and run no Python.
+    with nullcontext() if is_child() else signals.termination_as_exit(), removed_unless_trained():
         if not is_child():
             from gan.run.resume import prepare
 

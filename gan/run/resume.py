@@ -38,8 +38,7 @@ from gan.run.secrets import conceal
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 MULTIRUN = {"-m", "--multirun"}
-# All files that the folder of a run contains before training.
-RECORD = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT, run_folder.LOCK, run_folder.DECISION)
+LOCKS = {run_folder.LOCK, run_folder.DECISION}  # files of a run that starts
 
 
 def prepare(argv: list[str]) -> list[str]:
@@ -211,7 +210,7 @@ def create_folder(folder: Path, named: bool) -> Path:
     if global_rank() != 0:
         return folder
     if named:
-        if folder.exists() and (not folder.is_dir() or any(path.name not in RECORD for path in folder.iterdir())):
+        if folder.exists() and not (folder.is_dir() and holds_nothing(folder)):
             raise UserError(f"{folder}: exists and is not empty; use another folder, or resume={folder}")
         untrained.make(folder)
         acquire(folder)
@@ -227,9 +226,18 @@ def create_folder(folder: Path, named: bool) -> Path:
     raise UserError(f"{folder}: 999 runs with this name exist already; use another name")
 
 
+def holds_nothing(folder: Path) -> bool:
+    """Return whether a folder is empty, except for locks and the record of a run, complete or not.
+
+    One file of the record may be the user's own. `gan.run.job` writes them in this order and only appends to the first.
+    """
+    names = {path.name for path in folder.iterdir()} - LOCKS
+    return any(names == set(run_folder.RECORD[:count]) for count in range(len(run_folder.RECORD) + 1))
+
+
 def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
-    """Return the checkpoint to resume from. If the folder does not exist, create it and return None."""
-    if (folder / run_folder.CONFIG).exists():
+    """Return the checkpoint to resume from. If the folder is not one of a run, create it and return None."""
+    if run_folder.is_run(folder):
         return checkpoint_to_resume(folder, cfg)
     create_folder(folder, named=True)
     return None
@@ -254,7 +262,7 @@ def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
 
 def clear_logs(run: Path) -> None:
     """Remove the logs of a run that starts again, because it ended before its first checkpoint."""
-    if global_rank() == 0:
+    if global_rank() == 0 and run_folder.is_run(run):
         (run / run_folder.METRICS).unlink(missing_ok=True)
         for events in run.glob("events.out.tfevents.*"):
             events.unlink()

@@ -30,6 +30,7 @@ CONFIG = "config.yaml"
 OVERRIDES = "overrides.yaml"
 ENVIRONMENT = "environment.jsonl"
 METRICS = "metrics.jsonl"
+METRICS_CSV = "metrics.csv"  # of the logger csv
 EVALUATION = "evaluation.jsonl"
 LOGGERS = "loggers.json"
 CHECKPOINTS = "checkpoints"
@@ -39,15 +40,31 @@ RESULTS = "results.csv"  # of a sweep, in the folder with its runs
 ROWS = ".jobs"  # of a sweep: folder with a JSON file per job
 LOCK = ".lock"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
+RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder has the whole record of a run. A folder with a config.yaml may be something else."""
+    return all((folder / name).is_file() for name in RECORD)
 
 
 def refuse_links(run: Path) -> None:
-    """Raise UserError if a file or folder of a run is a link, because training would write to or remove its target."""
-    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, EVALUATION, LOGGERS, CHECKPOINTS, SAMPLES):
-        if (run / name).is_symlink():
+    """Raise UserError if a part of a run is a link or a special file.
+
+    Training would write to the target of a link or remove it, and would wait forever for a named pipe.
+    """
+    for name in (CONFIG, OVERRIDES, ENVIRONMENT, METRICS, METRICS_CSV, EVALUATION, LOGGERS, CHECKPOINTS, SAMPLES):
+        path = run / name
+        if path.is_symlink():
             raise UserError(
-                f"{run / name}: is a link; replace it with the file or folder itself, or link the whole run folder"
+                f"{path}: is a link; replace it with the file or folder itself, or link the whole run folder"
             )
+        if path.exists() and not (path.is_dir() if name in (CHECKPOINTS, SAMPLES) else path.is_file()):
+            kind = "folder" if name in (CHECKPOINTS, SAMPLES) else "regular file"
+            raise UserError(f"{path}: is not a {kind}; move it away")
+    for path in (run / LOCK, run / DECISION, *run.glob("checkpoints/*"), *run.glob("events.out.tfevents.*")):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path}: is not a regular file; move it away")
 
 
 def read_config(run: Path) -> dict[str, Any]:

@@ -13,6 +13,19 @@ from gan.run.lock import is_lost, release
 
 SWEEP = "sweep.yaml"  # the record of a sweep, in the folder that contains the folders of its jobs
 HYDRAS_RECORD = "multirun.yaml"  # written beside it by Hydra
+# All that a run may contain before its first checkpoint, as patterns; also what an interrupted write leaves.
+WRITTEN: tuple[str, ...] = (
+    run_folder.CONFIG,
+    run_folder.OVERRIDES,
+    run_folder.ENVIRONMENT,
+    run_folder.METRICS,
+    run_folder.EVALUATION,
+)
+WRITTEN += (run_folder.LOGGERS, run_folder.DECISION, run_folder.METRICS_CSV, "events.out.tfevents.*", "hparams.yaml")
+WRITTEN += (f"{run_folder.SAMPLES}/reals.png", f"{run_folder.SAMPLES}/{'[0-9]' * 9}*.png")
+WRITTEN += ("checkpoints/images-*.json", "checkpoints/best.json", ".*.tmp", "samples/.*.tmp", "checkpoints/.*.tmp")
+WRITTEN += ("wandb/run-*", "wandb/offline-run-*", "wandb/latest-run", "wandb/debug*.log", "wandb/settings")
+WRITTEN_FOLDERS = (run_folder.SAMPLES, run_folder.CHECKPOINTS, "wandb")
 _new: list[Path] = []  # folders that this process has created or found empty, and has not trained into
 _jobs: list[Path] = []  # folders of jobs of a sweep, like _new
 _found: set[Path] = set()  # those that it has found; they become empty again
@@ -52,7 +65,7 @@ def trained() -> None:
 
 @contextmanager
 def removed_unless_trained() -> Iterator[None]:
-    """Remove the folders at an exception before the first training step, also at Ctrl-C."""
+    """Remove the folders at an exception before the first training step, also at Ctrl-C and SIGTERM."""
     signals.before_end = remove
     try:
         yield
@@ -79,7 +92,7 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
         folder = folders.pop()
         in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or checkpoints.list_checkpoints(folder)
         with suppress(OSError):
-            if (folder / run_folder.CONFIG).exists() and not in_use:
+            if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
                 empty(folder)
             for name in (SWEEP, HYDRAS_RECORD):
                 (folder / name).unlink(missing_ok=True)
@@ -88,9 +101,13 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
 
 
 def empty(run: Path) -> None:
-    """Remove all files of a run."""
-    for path in run.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink()
+    """Remove the files that this program writes into a run folder. Other files, and folders with them, are kept."""
+    for pattern in WRITTEN:
+        for path in run.glob(pattern):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)  # of W&B
+            else:
+                path.unlink()
+    for name in WRITTEN_FOLDERS:
+        with suppress(OSError):  # it does not exist or is not empty
+            (run / name).rmdir()

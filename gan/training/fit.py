@@ -22,7 +22,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.common.errors import Diverged, UserError
 from gan.common.output import print_line
-from gan.common.processes import is_child
+from gan.common.processes import check_cpu_devices, is_child
 from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
@@ -76,6 +76,8 @@ def fit(
     model.config = to_plain(cfg)
     storage, interrupt = AtomicCheckpointIO(), Interrupt()
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
+    if trainer.strategy.root_device.type == "cpu":
+        check_cpu_devices(trainer.num_devices)
     if trainer.strategy.root_device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for operations that autocast leaves in fp32
     if cfg.init_from and not cfg.resume:

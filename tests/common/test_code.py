@@ -40,6 +40,12 @@ def folder(tmp_path: Path) -> Path:
         "own_package/__init__.py": "from own_package.inner import Net",
         "own_package/inner.py": NETS,
         "own_spaces/nets.py": NETS,
+        "own_package/spaces/nets.py": NETS,
+        "own_run/__init__.py": "",
+        "own_run/nets.py": NETS,
+        "own_run/overrides.yaml": "[]",
+        "own_package/received/__init__.py": NETS,
+        "own_package/received/checkpoints/a.ckpt": "",
         "json.py": "raise SystemExit('json.py was imported')",
         "own_broken.py": "import no_such_module_here",
         ".venv/own_installed/__init__.py": NETS,
@@ -54,7 +60,7 @@ def folder(tmp_path: Path) -> Path:
 def test_classes_of_the_folder_are_own(folder: Path) -> None:
     assert code.own_class("own_nets.Net") is None and "own_nets" not in sys.modules
     code.add(folder)
-    for target in ("own_nets.Net", "own_package.Net", "own_package.inner.Net", "own_spaces.nets.Net"):
+    for target in ("own_nets.Net", "own_package.Net", "own_package.inner.Net"):
         found = code.own_class(target)
         assert isinstance(found, type) and found.__name__ == "Net", target
 
@@ -70,6 +76,10 @@ def test_classes_of_the_folder_are_own(folder: Path) -> None:
         "os.system",
         "json.JSONDecoder",  # the one of Python comes first
         "gan.networks.dcgan.Generator",
+        "own_spaces.nets.Net",  # a folder without __init__.py
+        "own_package.spaces.nets.Net",
+        "own_run.nets.Net",  # a run folder
+        "own_package.received.Net",
         "own_installed.Net",  # deeper in the folder
         "__main__.Net",
         "..own_nets.Net",

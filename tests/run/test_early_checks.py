@@ -57,6 +57,10 @@ MISTAKES = [
     (["data.split=file", "data.validation=1"], "must be between 0 and 1"),
     (["data.batch_size=0"], "data.batch_size=0: must be an integer of at least 1"),
     (["data.batch_size=3", "trainer.devices=2"], "not divisible by 2 devices"),
+    (["data.num_workers=-1"], "data.num_workers=-1: must be an integer of at least 0"),
+    (["data.num_workers=5000"], "data.num_workers=5000: is too large for this machine; use at most"),
+    (["resume=runs/many"], "data.num_workers=5000: is too large for this machine; use at most"),
+    (["trainer.accelerator=cpu", "trainer.devices=5000"], "trainer.devices=5000: is too large for the CPU"),
     (["trainer.devices=0"], "trainer.devices=0: give a number of devices"),
     (["trainer.devices=two"], "trainer.devices=two"),
     (["trainer.accelerator=gqu"], "did you mean gpu"),
@@ -79,7 +83,7 @@ MISTAKES = [
 
 
 def make_folders(folder: Path) -> None:
-    for name in ("pics", "other", "empty", "runs/first", "runs/other/checkpoints"):
+    for name in ("pics", "other", "empty", "runs/first", "runs/many", "runs/other/checkpoints"):
         (folder / name).mkdir(parents=True)
     for name in ("pics", "other"):
         Image.new("RGB", (4, 4)).save(folder / name / "1.png")
@@ -88,8 +92,9 @@ def make_folders(folder: Path) -> None:
     with zipfile.ZipFile(folder / "notes.zip", "w") as archive:
         archive.writestr("notes.txt", "text")
     (folder / "runs/first/overrides.yaml").write_text("[]\n")
+    (folder / "runs/many/overrides.yaml").write_text("[data.num_workers=5000]\n")
     config = "model: {generator: {_target_: gan.networks.dcgan.Generator}}\nseed: 0\n"
-    for name in ("first", "other"):
+    for name in ("first", "many", "other"):
         (folder / "runs" / name / "config.yaml").write_text(config)
 
 
@@ -190,6 +195,7 @@ def test_a_run_is_resumed_from_another_folder(tmp_path: Path, monkeypatch: pytes
     run = tmp_path / "runs" / "new"
     (run / "overrides.yaml").write_text(yaml.safe_dump(written))
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "environment.jsonl").write_text("{}\n")
     save(run, 4)
     monkeypatch.chdir(tmp_path / "empty")
     again = prepare(["resume=../runs/new"])

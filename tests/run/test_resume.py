@@ -37,6 +37,31 @@ def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
         create_folder(tmp_path / "run", named=True)
 
 
+USERS = ("config.yaml", "metrics.jsonl", "events.out.tfevents.1", "notes.txt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [USERS, ("config.yaml",), ("overrides.yaml",), ("config.yaml", "metrics.jsonl")])
+@pytest.mark.parametrize("resume", [(), ("resume=auto",)], ids=["new", "auto"])
+def test_a_folder_that_is_no_run_stays_as_it_is(names: tuple[str, ...], resume: tuple[str, ...]) -> None:
+    """One file with the name of a record does not make a folder the folder of a run."""
+    Path("mine").mkdir()
+    for name in names:
+        Path("mine", name).write_text("mine")
+    with pytest.raises(UserError, match="exists and is not empty"):
+        prepare(["images=8", "hydra.run.dir=mine", *resume])
+    assert {path.name: path.read_text() for path in Path("mine").iterdir()} == dict.fromkeys(names, "mine")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_run_that_ended_while_it_was_recorded_starts_again(count: int) -> None:
+    Path("run").mkdir()
+    for name in run_folder.RECORD[:count]:
+        Path("run", name).touch()
+    assert prepare(["images=8", "hydra.run.dir=run", "resume=auto"])[-1] == "resume=null"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["plain", "with space", "it's", "a=b,c", "[x]", "back\\slash", "end\\", "both\\'", "ümlaut", "(p)"]

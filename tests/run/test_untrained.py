@@ -53,6 +53,13 @@ def test_what_was_there_stays(tmp_path: Path) -> None:
     assert (tmp_path / "before" / "overrides.yaml").read_text() == "old"
 
 
+def test_files_of_the_user_in_a_new_folder_stay(tmp_path: Path) -> None:
+    """They may be written while the program starts."""
+    mine = ["notes.txt", "samples/mine.png", "checkpoints/notes.txt", "more/config.yaml"]
+    fail(Path("a"), True, "metrics.jsonl", "metrics.csv", "events.out.tfevents.1", "samples/reals.png", *mine)
+    assert sorted(str(path.relative_to("a")) for path in Path("a").rglob("*") if path.is_file()) == sorted(mine)
+
+
 def test_a_folder_is_kept_after_a_step_or_with_a_checkpoint(tmp_path: Path) -> None:
     fail(Path("a"), True, after_step=True)
     fail(Path("b"), True, "checkpoints/images-000000100.ckpt")
@@ -95,15 +102,25 @@ def test_only_the_job_that_failed_is_removed_from_a_sweep(train: Train, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("moment", ["torch", "lightning"])
-def test_ctrl_c_during_the_imports_leaves_nothing(moment: str, tmp_path: Path) -> None:
-    """The program interrupts itself when it imports a slow package."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["torch", "lightning", "environment.jsonl"])
+def test_a_signal_before_training_leaves_nothing(moment: str, number: signal.Signals, tmp_path: Path) -> None:
+    """The program sends the signal to itself when it imports a slow package, or when it opens a file of the run."""
     code = (
-        "import os, runpy, signal, sys\nclass Finder:\n    def find_spec(self, name, path=None, target=None):\n"
-        f"        if name == {moment!r}:\n            os.kill(os.getpid(), signal.SIGINT)\n"
-        "sys.meta_path.insert(0, Finder())\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
+        "import os, runpy, sys\ndef watch(event, args):\n"
+        f"    if event in ('import', 'open') and str(args[0]).rpartition('/')[2] == {moment!r}:\n"
+        f"        os.kill(os.getpid(), {int(number)})\n"
+        "sys.addaudithook(watch)\nsys.argv = sys.argv[1:]\nrunpy.run_path(sys.argv[0], run_name='__main__')"
     )
     words = [sys.executable, "-c", code, str(ROOT / "train.py"), *TINY, "images=8"]
     found = subprocess.run(words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True)
-    assert found.returncode in (130, -signal.SIGINT), found.stderr
+    assert found.returncode in (128 + number, -number), found.stderr
     assert list(tmp_path.iterdir()) == [] and os.getcwd() == str(tmp_path)
+
+
+@pytest.mark.slow
+def test_too_many_devices_on_the_cpu_leave_nothing(train: Train, tmp_path: Path) -> None:
+    """Whether the accelerator is a CPU is known only once the trainer exists."""
+    error = train("images=500", "trainer.devices=500", "data.batch_size=500", check=2).stderr
+    assert "trainer.devices=500: is too large for the CPU" in error
+    assert list(tmp_path.iterdir()) == []

@@ -100,6 +100,21 @@ def test_with_the_option_only_networks_of_the_folder_are_built(target: str, cage
     )
 
 
+@pytest.mark.parametrize("package", [False, True])
+def test_code_in_a_run_folder_is_not_imported(package: bool, cage: Cage) -> None:
+    """A run folder below the folder of --code looks like a package to Python, even without __init__.py."""
+    names("evil.payload.Net" if package else "runs.evil.payload.Net", cage)
+    run = cage.folder / "runs" / "evil"
+    (run / "checkpoints").mkdir(parents=True)
+    (cage.folder / "named.ckpt").rename(run / "checkpoints" / "named.ckpt")
+    (run / "payload.py").write_text((cage.folder / "evil_here.py").read_text())
+    if package:
+        (run / "__init__.py").touch()
+    words = ("--out", "out", "--seeds", "0", "--code", "runs" if package else ".")
+    assert "payload.Net as its generator; " in cage.run("generate", "runs/evil/checkpoints/named.ckpt", *words)
+    assert not {"runs", "evil", "runs.evil.payload"} & set(sys.modules)
+
+
 def test_networks_inside_networks_as_well(cage: Cage) -> None:
     inner = {"_target_": "evil_installed.Net"}
     made = checkpoint(DCGAN)

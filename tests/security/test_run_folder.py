@@ -6,7 +6,9 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -313,3 +315,33 @@ def test_a_run_folder_has_no_links_that_lead_out_of_it(name: str, tmp_path: Path
     with pytest.raises(UserError, match="is a link"):
         prepare(["resume=run", "images=200"])
     assert everything(other) == before
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        run_folder.METRICS,
+        run_folder.METRICS_CSV,
+        run_folder.ENVIRONMENT,
+        run_folder.CONFIG,
+        run_folder.OVERRIDES,
+        run_folder.SAMPLES,
+        run_folder.LOGGERS,
+        run_folder.LOCK,
+        "events.out.tfevents.1",
+        "checkpoints/images-000000200.ckpt",
+        "checkpoints/images-000000100.json",
+        "checkpoints/best.json",
+    ],
+)
+def test_named_pipes_are_refused(name: str, tmp_path: Path) -> None:
+    """Opening one waits forever for another process; the alarm ends the test then."""
+    run = folder(tmp_path)
+    (run / name).unlink(missing_ok=True)
+    os.mkfifo(run / name)
+    signal.alarm(60)
+    try:
+        with pytest.raises(UserError, match=f"{re.escape(Path(name).name)}: (is not a|cannot be read)"):
+            prepare(["resume=run", "images=200"])
+    finally:
+        signal.alarm(0)

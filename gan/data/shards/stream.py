@@ -16,6 +16,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from gan.common.errors import UserError, at_least, to_line
 from gan.common.home import with_home
+from gan.common.processes import check_workers
 from gan.common.program import install
 from gan.common.size import pair
 from gan.data.module import dataloader, position
@@ -169,7 +170,7 @@ class StreamingDataModule(LightningDataModule):
         self.seed = seed
         self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
         self.max_cache_size = max_cache_size
-        self.num_workers = at_least("data.num_workers", num_workers, 0)
+        self.num_workers = check_workers(num_workers)
         self.table: Any = None
         self.classes: list[str] = []
 

@@ -12,9 +12,7 @@ from lightning.pytorch.loggers import Logger
 
 from gan.common.files import write_atomically
 from gan.run.metrics import read_metrics
-from gan.run.run_folder import METRICS
-
-TABLE = "metrics.csv"
+from gan.run.run_folder import METRICS, METRICS_CSV
 
 
 class CSV(Logger):
@@ -32,7 +30,7 @@ class CSV(Logger):
 
     def __init__(self, run: str, resumed_at: int | None = None) -> None:
         super().__init__()
-        self.path = Path(run) / TABLE
+        self.path = Path(run) / METRICS_CSV
         lines = [] if resumed_at is None else read_metrics(Path(run) / METRICS)
         self.rows = [without_time(line) for line in lines if line["images"] <= (resumed_at or 0)]
         self.columns = ["images"]
