@@ -41,7 +41,8 @@ class ScoreNotes:
         return {"untrained": self.untrained, "given": self.given}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.untrained, self.given = dict(state.get("untrained", {})), list(state.get("given", []))
+        self.untrained = {str(name): float(score) for name, score in state.get("untrained", {}).items()}
+        self.given = [str(kind) for kind in state.get("given", [])]
 
 
 def short(name: str) -> str:
