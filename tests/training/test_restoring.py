@@ -15,7 +15,7 @@ import torch
 from gan.run import checkpoints
 from gan.run.checkpoint_file import load
 from gan.training.restoring import check_like, check_optimizers, damage
-from tests.conftest import TINY, Train
+from tests.conftest import Train
 
 Change = Callable[[dict[str, Any]], Any]
 
