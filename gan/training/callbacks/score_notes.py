@@ -35,7 +35,8 @@ class ScoreNotes:
             recall = name.replace("/precision", "/recall")
             if "/precision" in name and precision > 0 and scores.get(recall, 1.0) < MEANINGLESS:
                 means = "a network that repeats one image can reach a precision of 1"
-                yield "precision", f"{short(name)} {precision:.3g} says nothing while {short(recall)} is below {MEANINGLESS}; {means}"
+                when = f"while {short(recall)} is below {MEANINGLESS}"
+                yield "precision", f"{short(name)} {precision:.3g} says nothing {when}; {means}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"untrained": self.untrained, "given": self.given}
