@@ -270,7 +270,7 @@ class ImageDataModule(LightningDataModule):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         if state_dict["fingerprint"] != self.fingerprint:
-            counts = f"{state_dict['images']:,} images then, {len(self):,} now"
+            counts = f"{int(state_dict['images']):,} images then, {len(self):,} now"
             print_line(
                 f"data: the images differ from those of the checkpoint ({counts}); their order changes from here"
             )

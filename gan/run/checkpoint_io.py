@@ -60,6 +60,8 @@ class AtomicCheckpointIO(CheckpointIO):
         except OSError as error:
             if before is not None:  # the existing checkpoint stays valid
                 sidecar.write_bytes(before)
+            elif not target.exists():
+                sidecar.unlink(missing_ok=True)
             self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are unchanged"
             print_line(self.failure)
 

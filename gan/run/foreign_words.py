@@ -52,7 +52,7 @@ for _names, _answer in (
     ("subset max_dataset_size", "write data.max_images={}"),
     ("out outdir out_dir output output_dir save_dir savedir save_path results results_dir result_dir log_dir logdir "
      "checkpoints_dir checkpoint_dir default_root_dir run_dir work_dir exp_name experiment_name name run_name "
-     "task_name", "write hydra.run.dir=runs/NAME"),
+     "task_name run", "write hydra.run.dir=runs/NAME"),
     ("ckpt ckpt_path checkpoint checkpoint_path resume_from resume_ckpt resume_from_checkpoint continue continue_train "
      "start_epoch", "write resume=runs/NAME to continue a run, or init_from=runs/NAME to start from its weights"),
     ("pretrained init_checkpoint finetune fine_tune transfer resume_pkl weights load_weights load",

@@ -20,6 +20,7 @@ from gan.training.ema import EMA, PowerEMA
 from gan.training.loss_log import LossLog
 from gan.training.memory import Division
 from gan.training.previews import Previews
+from gan.training.restoring import check_like, check_optimizers, restoring
 from gan.training.schedules import flattened
 
 
@@ -180,7 +181,12 @@ class Base(Previews, LightningModule):
         checkpoint["pending"] = self.loss_log.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.loss_log.load_state_dict(checkpoint["pending"])
+        with restoring("pending"):
+            self.loss_log.load_state_dict(checkpoint["pending"])
+        with restoring("loops"):
+            check_like(checkpoint["loops"]["fit_loop"], self.trainer.fit_loop.state_dict())
+        with restoring("optimizer_states"):
+            check_optimizers(checkpoint["optimizer_states"], len(self.optimizer_factories))
         stored = Division.load(checkpoint["division"])
         self.division = stored.with_options(self.micro_batch, self.checkpoint_blocks)
         if self.division.needed is not None and self.trainer.strategy.root_device.type == "cuda":

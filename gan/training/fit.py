@@ -45,7 +45,10 @@ from gan.training.loggers.background import Background
 from gan.training.loggers.json_lines import JSONLines
 from gan.training.module import GAN
 from gan.training.next_steps import describe_resumed, describe_time, next_steps
+from gan.training.restoring import damage
 from gan.training.schedules import drop_overridden_schedules
+
+SCORE = "eval/"  # begin of the logged names of scores
 
 
 def fit(
@@ -113,8 +116,15 @@ def fit(
             sys.exit(128 + interrupt.signal)
         if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
             sys.exit(130)
+        if cfg.resume and (unusable := damage(error, cfg.resume)):
+            raise unusable from error
         if isinstance(error, Exception) and ranks.is_rank_lost(error):
             raise ranks.rank_lost(run) from error
+        if memory.is_ram_exhausted(error):
+            raise UserError(
+                f"data.batch_size={data.batch_size}: not enough memory; start a new run with a smaller "
+                "data.batch_size, data.size or width of the networks"
+            ) from error
         if isinstance(error, torch.OutOfMemoryError):
             raise memory.out_of_memory(model, data.batch_size // trainer.world_size) from error
         raise
@@ -163,13 +173,20 @@ def build_trainer(
 
 
 def objective(run: Path, cfg: DictConfig) -> float:
-    """Return the value that a sweep minimizes; print a line if its name was never logged."""
+    """Return the value that a sweep minimizes; print a line if its name was never logged.
+
+    A single run without scores prints nothing, because only a sweep needs them.
+    """
     value = logged_objective(run, cfg.objective, cfg.objective_mode)
     if value == math.inf:
         lines = read_metrics(run / run_folder.METRICS)
         names = sorted({name for line in lines for name in line} - {"images", "time"})
-        if cfg.objective not in names:
+        if cfg.objective in names:
+            return value
+        if any(name.startswith(SCORE) for name in names):
             print_line(f"objective={cfg.objective}: not logged; choose from {', '.join(names)}")
+        elif HydraConfig.get().mode is RunMode.MULTIRUN:
+            print_line(f"objective={cfg.objective}: no scores are logged; add evaluate to callback=")
     return value
 
 

@@ -77,6 +77,8 @@ class LossLog:
         return {name: torch.stack(terms) for name, terms in self.pending.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        if any(terms.ndim != 1 for terms in state.values()):
+            raise ValueError("terms are not scalars")
         self.pending = defaultdict(list, {name: list(terms) for name, terms in state.items()})
 
 

@@ -177,6 +177,14 @@ def estimate(
     return Need(need.resident + others, need.peak + others)
 
 
+def is_ram_exhausted(error: BaseException) -> bool:
+    """Return whether numpy or torch could not allocate memory of the CPU. Only torch's message identifies its error."""
+    if isinstance(error, MemoryError):
+        return True
+    texts = ("can't allocate memory", "ArrayMemoryError", "Unable to allocate")  # of torch, and of a worker process
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)
+
+
 def out_of_memory(model: Any, batch: int) -> UserError:
     """Return the error for a step that did not fit into the memory of a GPU.
 

@@ -59,6 +59,7 @@ def said(*typed: str) -> str:
         ("--gpus 2", "trainer.devices=2"),
         ("-b 8", "data.batch_size=8"),
         ("--outdir=runs/x", "hydra.run.dir=runs/NAME"),
+        ("+run=base", "hydra.run.dir=runs/NAME"),
         ("--images 300", "write images=300"),
         ("--data.root pics", "write data.root=pics"),
         ("--nonsense", "NAME=VALUE"),
@@ -88,7 +89,7 @@ def test_a_word_is_answered_with_ours(typed: str, ours: str) -> None:
 @pytest.mark.parametrize(
     "word",
     ["epochs", "lr", "batch_size", "ckpt_path", "callbacks", "hparams_search", "max_steps", "num_workers", "image_size",
-     "resolution", "devices", "gpus", "dataset", "data_dir", "model.lr", "trainer.gpus",
+     "resolution", "run", "devices", "gpus", "dataset", "data_dir", "model.lr", "trainer.gpus",
      "trainer.accumulate_grad_batches", "data.image_size", "optimizer.lr"],
 )  # fmt: skip
 def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +100,7 @@ def test_a_key_that_does_not_exist_is_answered_with_ours(word: str, monkeypatch:
     assert (
         line
         and line.startswith(f"{word}: ")
-        and re.search(r"images=|lr=7|\w=7|resume=|callback=|search=|model\.", line)
+        and re.search(r"images=|lr=7|\w=7|resume=|callback=|search=|model\.|run\.dir=", line)
     )
 
 

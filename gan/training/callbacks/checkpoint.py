@@ -118,7 +118,7 @@ class Checkpoint(LightningCheckpoint):
         # If the best checkpoint is missing, or is the best by another score, the next score becomes the best.
         same = isinstance(record, dict) and record.get("monitor") == self.monitor
         if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
-            self.best_score, self.best = state_dict["best_score"], best
+            self.best_score, self.best = float(state_dict["best_score"]), best
 
 
 def best_of(name: str) -> str:

@@ -229,7 +229,8 @@ class Evaluate(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.scored_at, self.scores = state_dict["scored_at"], state_dict["scores"]
+        self.scored_at = int(state_dict["scored_at"])
+        self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
         self.notes.load_state_dict(state_dict.get("notes", {}))
         interval, cost = state_dict.get("interval"), state_dict.get("cost")
         if self.automatic and interval is not None:

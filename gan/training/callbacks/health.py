@@ -145,7 +145,8 @@ class Health(Callback):
         return {"bad": self.bad, "said": self.said}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.bad, self.said = state_dict["bad"], state_dict["said"]
+        self.bad = {str(name): str(finding) for name, finding in state_dict["bad"].items()}
+        self.said = [str(finding) for finding in state_dict["said"]]
 
 
 def symptoms(values: dict[str, float]) -> Iterator[str]:

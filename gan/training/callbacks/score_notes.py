@@ -29,19 +29,21 @@ class ScoreNotes:
             yield "untrained", f"untrained network: {listed(scores)}; scores often get worse before they improve"
         for name, before in self.untrained.items():
             if "/kid_" in name and scores.get(name, before) > before:
-                change = f"{short(name)} rose from {before:.4g} (untrained network) to {scores[name]:.4g}"
-                yield "rises", f"{change}; in the first minutes it often rises before it falls"
+                higher = f"{short(name)} {scores[name]:.4g} is higher than that of the untrained network ({before:.4g})"
+                yield "rises", f"{higher}; this is common in the first minutes"
         for name, precision in scores.items():
             recall = name.replace("/precision", "/recall")
             if "/precision" in name and precision > 0 and scores.get(recall, 1.0) < MEANINGLESS:
                 means = "a network that repeats one image can reach a precision of 1"
-                yield "precision", f"{short(name)} {precision:.3g} says nothing while {short(recall)} is 0; {means}"
+                when = f"while {short(recall)} is below {MEANINGLESS}"
+                yield "precision", f"{short(name)} {precision:.3g} says nothing {when}; {means}"
 
     def state_dict(self) -> dict[str, Any]:
         return {"untrained": self.untrained, "given": self.given}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.untrained, self.given = dict(state.get("untrained", {})), list(state.get("given", []))
+        self.untrained = {str(name): float(score) for name, score in state.get("untrained", {}).items()}
+        self.given = [str(kind) for kind in state.get("given", [])]
 
 
 def short(name: str) -> str:
