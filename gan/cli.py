@@ -16,6 +16,7 @@ from collections.abc import Collection, Sequence
 from typing import NoReturn
 
 from gan.commands import renamed
+from gan.commands.options import check_run
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, to_line
 from gan.common.output import escape_unprintable
@@ -89,6 +90,8 @@ def execute(arguments: Sequence[str]) -> int:
         parsed = build_parser([word for word in arguments if not word.startswith("-")][:1]).parse_args(arguments)
         for folder in getattr(parsed, "code", ()):
             add_code(folder)
+        if hasattr(parsed, "checkpoint"):
+            check_run(parsed)
         code: int | None = parsed.execute(parsed)
         sys.stdout.flush()  # here, where errors are caught
     except BrokenPipeError:  # the reader has exited, as in `gan compare ... | head`

@@ -92,9 +92,14 @@ def existing_run(text: str) -> str:
     path = Path(text)
     if not path.exists():
         raise UserError(f"{text}: no such run folder or checkpoint{path_hint(path)}")
-    if path.is_dir() and not checkpoints.list_checkpoints(path):
-        raise UserError(f"{text}: no checkpoint in {path / run_folder.CHECKPOINTS}; is it a run folder?")
     return text
+
+
+def check_run(arguments: argparse.Namespace) -> None:
+    """Raise UserError if RUN has no checkpoint although --checkpoint names none, before torch is imported."""
+    run, checkpoint = getattr(arguments, "run", None), getattr(arguments, "checkpoint", None)
+    if run and checkpoint in ("best", "last") and os.path.isdir(run) and not checkpoints.list_checkpoints(Path(run)):
+        raise UserError(f"{run}: no checkpoint in {Path(run) / run_folder.CHECKPOINTS}; is it a run folder?")
 
 
 def existing_path(text: str) -> Path:

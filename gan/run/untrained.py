@@ -94,8 +94,12 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
         with suppress(OSError):
             if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
                 empty(folder)
-            for name in (SWEEP, HYDRAS_RECORD):
+            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS):
                 (folder / name).unlink(missing_ok=True)
+            if (folder / run_folder.ROWS).is_dir():
+                for row in (folder / run_folder.ROWS).glob("*.json"):
+                    row.unlink()
+                (folder / run_folder.ROWS).rmdir()
             if folder not in _found:
                 folder.rmdir()  # fails if another command has written to it
 

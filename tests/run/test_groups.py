@@ -94,7 +94,7 @@ def test_a_subset_takes_images_of_all_folders(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_fast_goes_through_every_part(train: Train, tmp_path: Path) -> None:
     small = ["model.generator.width=8", "model.discriminator.width=8", "callback.evaluate.extractors=[random_conv]"]
-    out = train("debug=fast", *small, "objective=eval/kid_random_conv", tiny=False).stdout
+    out = train("debug=fast", *small, "objective=eval/kid_x1000_random_conv", tiny=False).stdout
     (run,) = (tmp_path / "runs").iterdir()
     assert run.name.endswith("_dcgan_retro_debug-fast")
     assert "debug=fast: a few steps through training" in out

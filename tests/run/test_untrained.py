@@ -97,7 +97,8 @@ def test_a_late_error_leaves_nothing(train: Train, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_only_the_job_that_failed_is_removed_from_a_sweep(train: Train, tmp_path: Path) -> None:
     train("-m", "penalty=[],[r1]", "images=8", "hydra.sweep.dir=s", check=2)
-    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == ["0", "multirun.yaml", "sweep.yaml"]
+    kept = [".jobs", "0", "multirun.yaml", "results.csv", "sweep.yaml"]
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == kept
     assert list((tmp_path / "s" / "0" / "checkpoints").glob("*.ckpt"))
 
 
