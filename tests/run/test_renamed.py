@@ -78,6 +78,7 @@ def old_run(run: Path, overrides: list[str], config: dict[str, object]) -> None:
     run.mkdir()
     (run / "overrides.yaml").write_text(yaml.safe_dump(overrides))
     (run / "config.yaml").write_text(yaml.safe_dump(config))
+    (run / "environment.jsonl").touch()
 
 
 def test_a_run_of_an_older_version_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

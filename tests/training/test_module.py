@@ -196,7 +196,7 @@ def test_saved_loss_terms_are_moved_to_the_device() -> None:
         device = torch.device("meta")  # type: ignore[assignment]
 
     module = model()
-    module.on_load_checkpoint({"pending": {"loss/generator": torch.ones(3)}, "division": {}})
+    module.loss_log.load_state_dict({"loss/generator": torch.ones(3)})
     module.__class__ = Elsewhere
     module.on_fit_start()
     assert [term.device.type for term in module.loss_log.pending["loss/generator"]] == ["meta"] * 3
