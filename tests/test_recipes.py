@@ -14,6 +14,8 @@ from torch import Tensor
 from tests.conftest import ROOT, command
 from tests.recipes import BATCH, GOLDEN, RECIPES, build, first_losses, fit
 
+FAST = {"dcgan", "r3gan", "stylegan2_ada", "cyclegan"}  # the other recipes are tested with the slow tests
+
 
 def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
     """Return the networks whose weights changed."""
@@ -63,7 +65,9 @@ def test_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in RECIPES]
+)
 def test_the_first_losses_are_those_on_record(recipe: str) -> None:
     golden, now = json.loads((GOLDEN / f"{recipe}.json").read_text()), first_losses(recipe)
     assert now.keys() == golden.keys()

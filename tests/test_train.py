@@ -99,6 +99,7 @@ def test_after_kill_9_the_run_goes_on_to_the_same_bits(train: Train, tmp_path: P
     assert lines == list(range(8, 161, 8))
 
 
+@pytest.mark.slow
 def test_resume_takes_the_previous_checkpoint_where_the_last_is_torn(train: Train, tmp_path: Path) -> None:
     train("images=32", "hydra.run.dir=a")
     whole = state(tmp_path / "a", 32)

@@ -41,6 +41,7 @@ def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Train) -> None:
     out = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--statistics").stdout
     names = [line[:22].strip() for line in out.splitlines()]

@@ -95,6 +95,7 @@ def classes_are_set(run: str, gan_command: Train, tmp_path: Path) -> None:
     assert "--attributes N" in gan_command("directions", run, *words[4:6], "--out", "more", check=2).stderr
 
 
+@pytest.mark.slow
 def test_the_classes_of_the_run_and_notes(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     said = gan_command(

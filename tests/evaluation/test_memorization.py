@@ -54,6 +54,7 @@ def test_noise_and_few_images_have_no_rate(images: Tensor) -> None:
     assert search.search(images[:5]).rate is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flips", [True, False])
 def test_mirror_images_are_copies_where_training_flips(flips: bool, images: Tensor) -> None:
     train, rest = images[:400], images[400:]

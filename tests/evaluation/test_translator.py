@@ -48,6 +48,7 @@ def test_closed_forms_are_fitted_to_training_images() -> None:
     assert not {image.numpy().tobytes() for image in truths} & {image.numpy().tobytes() for image in target}
 
 
+@pytest.mark.slow
 def test_grain_has_a_row_of_its_own() -> None:
     data = StyledDataModule(photographs(), "grainy_film", "paired", size=32, split="file", validation=0.3)
     data.setup("fit")

@@ -76,6 +76,7 @@ def test_whether_features_are_learned() -> None:
     assert not learns_features(frozen, some)
 
 
+@pytest.mark.slow
 def test_patches_are_encoded_by_their_distances_to_centroids() -> None:
     many = images(400)
     some = many[:30]

@@ -35,6 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "set"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("label", "classes"), [("kind", ["x", "y", "z"]), ("word", ["a", "b"]), (None, [])])
 def test_images_and_classes(folder: Path, label: str | None, classes: list[str]) -> None:
     data = data_module(str(folder), label_column=label, size=8, batch_size=11)

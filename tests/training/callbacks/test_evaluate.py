@@ -67,6 +67,7 @@ def test_features_of_real_images_are_computed_once(
     assert np.load(kept).shape[1] == 896
 
 
+@pytest.mark.slow
 def test_missing_weights_are_reported_once_and_training_continues(
     train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_pa
     assert "too few to compare with" in out and scores(tmp_path / "a") == []
 
 
+@pytest.mark.slow
 def test_choices_and_the_best_score_are_under_hparams(train: Train, tmp_path: Path) -> None:
     train("images=32", "loss=hinge", "hydra.run.dir=a")
     events = EventAccumulator(str(tmp_path / "a")).Reload()
