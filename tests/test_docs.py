@@ -31,7 +31,7 @@ pytestmark = pytest.mark.slow
 ATTRIBUTES = ("brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_", "sefa", "pca", "NAME")
 PLACES = {"PATH": "collection", "FOLDER": "collection", "PHOTOGRAPHS": "photographs", "RETRO": "retro", "CLASS": "a"}
 TRANSLATE = ("data=unpaired", "data=paired", "data=retro_filter")
-MAX_LINES = 25  # of the output of a cell of a notebook
+MAX_LINES = 30  # of the output of a cell of a notebook
 ELSEWHERE = ("data=cifar10", "data=fashion_mnist", "data=huggingface", "search=optuna", "hydra/launcher")  # composed
 ELSEWHERE += ("logger=wandb",)
 
