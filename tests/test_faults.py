@@ -127,7 +127,7 @@ def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -
     # the set is gone, so the run can't be gone on with, and says so
     words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}"]
     result = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 2 and "there is no folder" in result.stderr
+    assert result.returncode == 2 and "there is no such folder or zip archive" in result.stderr
 
 
 def gatherers(process: subprocess.Popen[str]) -> list[int]:
