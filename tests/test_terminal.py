@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
 import sys
-import termios
 from pathlib import Path
 
 import pytest
@@ -17,30 +11,10 @@ import pytest
 from gan.commands import compare, evaluate
 from gan.common import narrow
 from gan.evaluation.generator import Row
-from tests.conftest import ROOT, TINY, Train, environment
+from tests.conftest import ROOT, TINY, Train
+from tests.terminal import in_terminal
 
 ESCAPE = "\x1b"
-
-
-def in_terminal(words: list[str], folder: Path, columns: int, **variables: str) -> str:
-    """Run a command in a terminal, and return what the terminal got."""
-    parent, child = pty.openpty()
-    fcntl.ioctl(child, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {name: value for name, value in environment().items() if name not in ("COLUMNS", "NO_COLOR", "TERM")}
-    process = subprocess.Popen(words, cwd=folder, env=kept | variables, stdin=child, stdout=child, stderr=child)
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            data = os.read(parent, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not data:
-            break
-        shown += data
-    os.close(parent)
-    assert process.wait(60) == 0, shown.decode()
-    return shown.decode()
 
 
 TRAIN = [sys.executable, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "+callback.progress.refresh=0"]

@@ -17,7 +17,7 @@ from gan.common.names import one_line
 from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
-from gan.common.table import aligned
+from gan.common.table import aligned, first_few, truncated
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 
@@ -151,8 +151,7 @@ def trained(found: list[Run]) -> list[Run]:
         )
     if len(kept) < len(found):
         left = [str(one.folder) for one in found if one.images == 0]
-        more = f" and {len(left) - MAX_LISTED:,} more" if len(left) > MAX_LISTED else ""
-        text = f"note: runs that never trained are left out: {', '.join(left[:MAX_LISTED])}{more}"
+        text = f"note: runs that never trained are left out: {first_few(left, MAX_LISTED)}"
         print(one_line(text), file=sys.stderr)
     return kept
 
@@ -207,9 +206,9 @@ def labels(found: list[Run], names: list[str]) -> list[str]:
     made = []
     for one in found:
         options = ", ".join(f"{shown[name]}={cell(name, one.config.get(name))}" for name in names)
-        made.append(shortened(one_line(options)))
+        made.append(truncated(one_line(options), MAX_LABEL))
     return [
-        text if text and made.count(text) == 1 else shortened(one_line(f"{one.folder.name} {text}".rstrip()))
+        text if text and made.count(text) == 1 else truncated(one_line(f"{one.folder.name} {text}".rstrip()), MAX_LABEL)
         for one, text in zip(found, made, strict=True)
     ]
 
@@ -218,10 +217,6 @@ def abbreviated(name: str) -> str:
     """Return a dotted name with short parents, such as discr.lr."""
     *parents, last = name.split(".")
     return ".".join([*(parent[:5] for parent in parents), last])
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 3] + "..."
 
 
 def cell(name: str, value: Any) -> str:
@@ -234,7 +229,7 @@ def cell(name: str, value: Any) -> str:
     if name.endswith("_target_"):
         value = str(value).rpartition(".")[2]
     text = f"{value:,}" if name == "images seen" else str(value)
-    return text if len(text) <= MAX_CELL or name == "run" else "..." + text[3 - MAX_CELL :]
+    return text if name == "run" else truncated(text, MAX_CELL, from_start=True)
 
 
 def plot(found: list[Run], names: list[str], path: Path) -> None:

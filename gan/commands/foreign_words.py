@@ -65,6 +65,6 @@ def check(words: Sequence[str]) -> None:
 
 
 def names() -> list[str]:
-    """Return the names of the commands, each of which is a module in this folder."""
+    """Return the names of the commands. Each command is a module in this folder."""
     files = sorted(Path(__file__).parent.glob("*.py"))
     return [file.stem for file in files if "\ndef add_arguments(" in file.read_text()]

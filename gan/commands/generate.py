@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
 from gan.common.progress import counting
+from gan.common.table import first_few
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -90,7 +91,6 @@ def best_seeds(model: Model, seeds: list[int], arguments: argparse.Namespace) ->
     score = prepare(model, checkpoint_of(arguments.run, arguments.checkpoint), arguments.device)
     with counting(f"selecting by {by}", len(seeds)) as advance:
         found = select(seeds, arguments.best, generate, score, BATCH, advance)
-    more = f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else ""
-    listed = ",".join(map(str, found[:MAX_LISTED]))
-    print(f"the best {len(found):,} of {len(seeds):,} images by {by}, the best first: seeds {listed}{more}")
+    listed = first_few(list(map(str, found)), MAX_LISTED, ",")
+    print(f"the best {len(found):,} of {len(seeds):,} images by {by}, the best first: seeds {listed}")
     return found

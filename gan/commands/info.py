@@ -15,6 +15,7 @@ from typing import Any
 from gan.common.memory import available
 from gan.common.revision import git_revision
 from gan.data.decoding import cache_index
+from gan.data.decoding.pool import cores
 from gan.run.paths import CONF
 
 PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
@@ -46,7 +47,7 @@ def describe() -> dict[str, str]:
         "packages": ", ".join(f"{name} {version_of(name)}" for name in PACKAGES),
         "extras": extras(),
         "devices": ", ".join(devices(torch)),
-        "cpu": f"{os.cpu_count()} cores, {usable_cores()} usable; {torch.get_num_threads()} threads of torch",
+        "cpu": f"{os.cpu_count()} cores, {cores()} usable; {torch.get_num_threads()} threads of torch",
         "memory": f"{available() / GIB:.1f} GiB available",
         "cache": f"{cache_index.folder()}, {cache_size() / GIB:.2f} GiB",
         "environment": ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-",
@@ -69,11 +70,6 @@ def devices(torch: Any) -> list[str]:
     return found + ["mps"] * torch.backends.mps.is_available()
 
 
-def usable_cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def cache_size() -> int:
     """Return the size of the cache in bytes."""
     return sum(entry.size for entry in cache_index.listing()) + cache_index.features_size()
@@ -87,7 +83,7 @@ def version_of(package: str) -> str:
 
 
 def extras() -> str:
-    """Return the extras of which all packages are installed, and those of which some are missing."""
+    """Return the extras whose packages are all installed, and the extras with missing packages."""
     try:
         needed = requires("retro-gan") or []
     except PackageNotFoundError:

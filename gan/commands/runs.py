@@ -15,10 +15,12 @@ from typing import Any, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.names import one_line
+from gan.common.table import aligned, truncated
 from gan.run import checkpoints, lock, run_folder
+from gan.run.run_folder import is_run
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
-LEFT = ("run", "model", "data", "status")
+NUMBERS = ("images", "best score", "MB", "date")
 MAX_CELL = 40  # characters
 
 
@@ -39,7 +41,7 @@ class Listed(NamedTuple):
         """The cells of the row in the order of COLUMNS."""
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
         texts = (str(self.folder), self.model, self.data, self.images, self.score, f"{self.bytes / 1e6:,.0f}", day)
-        return [shortened(one_line(text)) for text in (*texts, self.status)]
+        return [truncated(one_line(text), MAX_CELL, from_start=True) for text in (*texts, self.status)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not found:
         print(f"{arguments.folder}: contains no run folders")
         return
-    print_table([list(COLUMNS), *(each.cells for each in found)])
+    print("\n".join(aligned(COLUMNS, [each.cells for each in found], right=NUMBERS)))
     print(f"{len(found)} runs, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
 
 
@@ -78,12 +80,6 @@ def jobs_of(folder: Path) -> list[Path]:
         return [path for path in sorted(folder.iterdir()) if is_run(path)]
     except OSError:
         return []
-
-
-def is_run(path: Path) -> bool:
-    """Return whether a path is a folder that training has written."""
-    files = (run_folder.CONFIG, run_folder.OVERRIDES, run_folder.ENVIRONMENT)
-    return all(os.path.isfile(path / name) for name in files)  # False if the folder cannot be read
 
 
 def describe(folder: Path) -> Listed:
@@ -245,19 +241,3 @@ def foreign(sweep: Path) -> Path | None:
     own = (run_folder.ROWS,)
     return next((path for path in inside if path.name not in own and not path.name.isdecimal() and not is_run(path)
                  and any(path.iterdir())), None)  # fmt: skip
-
-
-def shortened(text: str) -> str:
-    """Return text of at most MAX_CELL characters; the beginning of a longer one is omitted."""
-    return text if len(text) <= MAX_CELL else "..." + text[3 - MAX_CELL :]
-
-
-def print_table(rows: list[list[str]]) -> None:
-    """Print rows with aligned columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (
-            text.ljust(width) if name in LEFT else text.rjust(width)
-            for name, text, width in zip(COLUMNS, row, widths, strict=True)
-        )
-        print("  ".join(cells).rstrip())

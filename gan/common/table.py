@@ -1,14 +1,30 @@
-"""Tables of text."""
+"""Tables and lists of text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 
-def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, with columns as wide as needed."""
+def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> list[str]:
+    """Return the lines of a table, with columns as wide as needed. Columns with a heading in `right` end aligned."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            text.rjust(width) if heading in right else text.ljust(width)
+            for heading, text, width in zip(headings, row, widths, strict=True)
+        ).rstrip()
         for row in [headings, *rows]
     ]
+
+
+def truncated(text: str, limit: int, from_start: bool = False) -> str:
+    """Return text of at most `limit` characters. The end of a longer one is omitted, or its start."""
+    if len(text) <= limit:
+        return text
+    return "..." + text[3 - limit :] if from_start else text[: limit - 3] + "..."
+
+
+def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
+    """Return the first `limit` items as a list in text, which ends with the number of the others."""
+    more = len(items) - limit
+    return separator.join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")

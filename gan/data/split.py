@@ -32,10 +32,7 @@ def select(
     Raises:
         UserError: an unknown grouping, a fraction outside (0, 1), or only one group.
     """
-    if grouping not in GROUPINGS:
-        raise UserError(f"data.split={grouping} is not known: use one of {', '.join(GROUPINGS)}, or null")
-    if not 0 < fraction < 1:
-        raise UserError(f"data.validation={fraction} must be between 0 and 1")
+    check(grouping, fraction)
     hashes = np.array([_hash(key, seed) for key in group_keys(grouping, names, pixels)])
     groups = np.unique(hashes)
     if len(groups) < 2:
@@ -46,6 +43,14 @@ def select(
     elif selected.all():
         selected = hashes < groups[-1]
     return selected
+
+
+def check(grouping: object, fraction: object) -> None:
+    """Raise UserError if a grouping is unknown, or a fraction is outside (0, 1)."""
+    if grouping not in GROUPINGS:
+        raise UserError(f"data.split={grouping} is not known: use one of {', '.join(GROUPINGS)}, or null")
+    if not isinstance(fraction, int | float) or not 0 < fraction < 1:
+        raise UserError(f"data.validation={fraction} must be between 0 and 1")
 
 
 def group_keys(grouping: str, names: Sequence[str], pixels: Iterable[np.ndarray]) -> Iterator[bytes]:

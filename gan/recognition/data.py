@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.names import one_line
+from gan.common.table import first_few
 from gan.data.split import group_keys
 from gan.inference import loading
 
@@ -73,5 +74,4 @@ def large_classes(
 
 def list_classes(counts: dict[str, int]) -> str:
     """Return classes and their numbers of images as text; a long list ends with the number of omitted classes."""
-    shown = [f"{one_line(name)} {count}" for name, count in list(counts.items())[:MAX_LISTED]]
-    return ", ".join(shown) + (f" and {len(counts) - MAX_LISTED:,} more" if len(counts) > MAX_LISTED else "")
+    return first_few([f"{one_line(name)} {count}" for name, count in counts.items()], MAX_LISTED)

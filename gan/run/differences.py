@@ -15,6 +15,7 @@ from gan.run.config import to_plain
 from gan.run.overrides import key_of, parsed_value
 from gan.run.renamed import OLDER_VERSION, find_renamed
 
+# Options that may change on resume.
 FREE = (
     "images",
     "minutes",
@@ -24,7 +25,7 @@ FREE = (
     "data.num_workers",
     "trainer.devices",
     "trainer.threads",
-)  # may change on resume
+)
 DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force")  # computed from such options
 
 

@@ -22,6 +22,9 @@ from gan.run import checkpoints, run_folder
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
+TAKES_LATENTS = "model: this generator takes latents, not images to translate; use data=folder"
+TAKES_IMAGES = "model: a translator needs data=unpaired, data=paired or data=retro_filter"
+NEEDS_PAIRS = "pix2pix and penalty=reconstruction need pairs: use data=paired or data=retro_filter data.pairing=paired"
 # Option -> smallest whole number.
 MINIMA = {"data.batch_size": 1, "data.num_images": 1, "data.split_seed": 0}
 MINIMA |= {"trainer.num_nodes": 1, "model.n_critic": 1, "model.log_interval": 1}
@@ -40,12 +43,7 @@ FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discr
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
 DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels")
 # Options in which a run agrees with that of init_from.
-SAME: tuple[str, ...] = (
-    "model._target_",
-    "model.generator._target_",
-    "model.discriminator._target_",
-    "model.generator.latent_dim",
-)
+SAME: tuple[str, ...] = ("model._target_", "model.generator._target_", "model.discriminator._target_")
 SAME += ("model.generator.latent_dim", "model.generator.width", "model.discriminator.width", "data.channels")
 
 
@@ -102,15 +100,13 @@ def check_kind(values: Mapping[str, Any]) -> None:
     model, target = values.get("model._target_"), values.get("data._target_")
     pairs = target in (UNPAIRED, PAIRED, STYLED)
     if model == "gan.training.module.GAN" and pairs:
-        raise UserError("model: this generator takes latents, not images to translate; use data=folder")
+        raise UserError(TAKES_LATENTS)
     if model in TRANSLATORS and target in (FOLDER, STREAM):
         folders = "data.a=FOLDER data.b=FOLDER" + " or data.root=FOLDER" * (model == PIX2PIX)
-        raise UserError(f"model: a translator needs data=unpaired, data=paired or data=retro_filter; add {folders}")
+        raise UserError(f"{TAKES_IMAGES}; add {folders}")
     aligned = target == PAIRED or (target == STYLED and values.get("data.pairing") == "paired")
     if model == PIX2PIX and pairs and not aligned:
-        raise UserError(
-            "pix2pix and penalty=reconstruction need pairs: use data=paired or data=retro_filter data.pairing=paired"
-        )
+        raise UserError(NEEDS_PAIRS)
 
 
 def check_missing(values: Mapping[str, Any]) -> None:
@@ -150,15 +146,10 @@ def check_decoding(values: Mapping[str, Any]) -> None:
 
 def check_split(values: Mapping[str, Any]) -> None:
     """Check data.split and data.validation."""
-    from gan.data.split import GROUPINGS
+    from gan.data import split
 
-    grouping, fraction = values.get("data.split"), values.get("data.validation", 0.1)
-    if grouping is None:
-        return
-    if grouping not in GROUPINGS:
-        raise UserError(f"data.split={grouping} is not known: use one of {', '.join(GROUPINGS)}, or null")
-    if not isinstance(fraction, int | float) or not 0 < fraction < 1:
-        raise UserError(f"data.validation={fraction} must be between 0 and 1")
+    if (grouping := values.get("data.split")) is not None:
+        split.check(grouping, values.get("data.validation", 0.1))
 
 
 def check_paths(values: Mapping[str, Any]) -> None:
@@ -212,13 +203,13 @@ def check_images(name: str, root: str) -> None:
 def check_class_folders(roots: list[str]) -> None:
     """Raise UserError if folders have fewer than two sub-folders, for data.labels=true."""
     from gan.data.sources.folder import is_hidden
+    from gan.data.sources.labels import check_number
 
     if not all(os.path.isdir(root) for root in roots):
         return
-    names = {each.name for root in roots for each in os.scandir(root) if each.is_dir() and not is_hidden(each.name)}
-    if len(names) < 2:
-        only = f"only one, {names.pop()!r}" if names else "none"
-        raise UserError(f"data.labels=true needs a sub-folder for each class, but there is {only}: create two or more")
+    check_number(
+        {each.name for root in roots for each in os.scandir(root) if each.is_dir() and not is_hidden(each.name)}
+    )
 
 
 # ---- networks and devices
@@ -238,12 +229,17 @@ def check_size(values: Mapping[str, Any]) -> None:
     multiple = {RESNET: 4, UNET: 2**depth if isinstance(depth, int) and 0 < depth < 12 else 1}.get(
         generator["_target_"], 1
     )
-    if height % multiple or width % multiple:
-        raise UserError(f"data.size={height}x{width}: both sides must be multiples of {multiple} for this generator")
     layers = discriminator.get("n_layers", 2)  # 2 or 3 by default
     smallest = 3 * 2**layers if discriminator["_target_"] == PATCH and isinstance(layers, int) and layers < 12 else 0
-    if min(height, width) < smallest:
-        raise UserError(f"data.size={height}x{width}: this discriminator needs sides of at least {smallest} pixels")
+    check_sides((height, width), multiple, smallest)
+
+
+def check_sides(size: tuple[int, int], multiple: int, smallest: int) -> None:
+    """Raise UserError if a side is no multiple of `multiple`, or has fewer than `smallest` pixels."""
+    if any(side % multiple for side in size):
+        raise UserError(f"data.size={size[0]}x{size[1]}: both sides must be multiples of {multiple} for this generator")
+    if min(size) < smallest:
+        raise UserError(f"data.size={size[0]}x{size[1]}: this discriminator needs sides of at least {smallest} pixels")
 
 
 def network(values: Mapping[str, Any], part: str) -> dict[str, Any]:

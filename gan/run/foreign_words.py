@@ -139,7 +139,7 @@ TRAINER = {
     "default_root_dir": "train.py sets it; write hydra.run.dir=runs/NAME",
 }
 NONE = ("none", "false", "null", "no", "off")  # values of other programs that switch a part off
-LISTS = ("logger", "callback", "penalty", "metric")  # groups of which a run has several files
+LISTS = ("logger", "callback", "penalty", "metric")  # groups with several files per run
 FLAGS = {"--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--resolve", "--package", "-p", "--run", "-r"}
 FLAGS |= {"--multirun", "-m", "--shell-completion", "-sc", "--config-path", "-cp", "--config-name", "-cn"}
 FLAGS |= {"--config-dir", "-cd", "--experimental-rerun", "--info", "-i", "--code"}

@@ -20,7 +20,7 @@ from typing import Any
 from filelock import SoftFileLease, Timeout
 
 from gan.common.errors import UserError
-from gan.common.files import write_json
+from gan.common.files import is_alive, write_json
 from gan.common.output import print_line
 from gan.common.processes import global_rank, is_child, num_external_ranks
 from gan.common.untrusted import read_json
@@ -95,13 +95,7 @@ def is_held(run: Path) -> bool:
     except OSError:
         return False
     if owner is not None and owner.hostname == _own_host() and hasattr(os, "fork"):
-        try:
-            os.kill(owner.pid, 0)  # signal 0 only asks whether the process exists
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return is_alive(owner.pid)
     return age < LEASE
 
 

@@ -18,6 +18,7 @@ lead out of the folder.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder has the whole record of a run. A folder with a config.yaml may be something else."""
-    return all((folder / name).is_file() for name in RECORD)
+    return all(os.path.isfile(folder / name) for name in RECORD)  # False if the folder cannot be read
 
 
 def refuse_links(run: Path) -> None:

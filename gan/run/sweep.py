@@ -15,7 +15,6 @@ import shlex
 import sys
 import time
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,7 +35,7 @@ from gan.common.nested import short_name
 from gan.common.output import print_line
 from gan.common.processes import global_rank
 from gan.common.progress import duration
-from gan.common.table import aligned
+from gan.common.table import aligned, first_few, truncated
 from gan.common.untrusted import read_json
 from gan.run.checkpoints import list_checkpoints
 from gan.run.launch import message_of
@@ -69,7 +68,7 @@ class Summary(Callback):
         choices = swept_options(config)
         self.total, self.swept = num_jobs(config, choices), list(choices)
         jobs = "jobs" if self.total is None else "1 job" if self.total == 1 else f"{self.total:,} jobs"
-        options = "; ".join(f"{name}: {first_few(values)}" for name, values in choices.items())
+        options = "; ".join(f"{name}: {first_few(values, MAX_CHOICES)}" for name, values in choices.items())
         print_line(one_line(f"sweep of {jobs} in {config.hydra.sweep.dir}; {options or 'no options differ'}"))
         atexit.register(self.on_interruption, config.hydra.sweep.dir)
         with suppress(OmegaConfBaseException):  # an option that only the jobs set
@@ -214,11 +213,6 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def first_few(values: Sequence[str]) -> str:
-    more = len(values) - MAX_CHOICES
-    return ", ".join(values[:MAX_CHOICES]) + (f" and {more:,} more" if more > 0 else "")
-
-
 # ---- rows of jobs
 
 
@@ -295,11 +289,11 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
     first, *body = cells(rows)
     run, *names, objective, _, status, error = first
     titles = [run, *(short_name(name, names) for name in names), objective, "time", status, error]
-    headings = [shortened(one_line(title)) for title in titles]
+    headings = [truncated(one_line(title), MAX_CELL) for title in titles]
     lines = []
     for run, *options, value, seconds, ended, why in body[:MAX_ROWS]:
         texts = [run, *map(rounded, options), number(value), duration(seconds), ended, why]
-        lines.append([shortened(one_line(text)) for text in texts])
+        lines.append([truncated(one_line(text), MAX_CELL) for text in texts])
     if not any(row["error"] for row in rows):
         headings, lines = headings[:-1], [line[:-1] for line in lines]
     return aligned(headings, lines) + [f"and {len(body) - MAX_ROWS:,} more jobs"] * (len(body) > MAX_ROWS)
@@ -311,7 +305,3 @@ def rounded(value: str) -> str:
         return f"{float(value):.4g}" if len(value) > MAX_DIGITS else value
     except ValueError:
         return value
-
-
-def shortened(text: str) -> str:
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 3] + "..."

@@ -22,7 +22,7 @@ from gan.common.errors import UserError
 from gan.common.in_place import Lines
 from gan.common.names import one_line
 from gan.common.output import IN_PLACE
-from gan.run.paths import CONF
+from gan.run.paths import CONF, quote
 
 PACKAGE = Path(__file__).resolve().parents[2]
 ERROR = "error: "
@@ -144,7 +144,7 @@ def in_grammar(value: Any) -> str:
     if isinstance(value, os.PathLike):
         value = path_text("path", value)
     if isinstance(value, str):
-        return value if re.fullmatch(WORD, value) else quoted(value)
+        return value if re.fullmatch(WORD, value) else quote(value)
     if isinstance(value, list | tuple):
         return f"[{','.join(map(in_grammar, value))}]"
     if hasattr(value, "item"):  # a number of NumPy or torch
@@ -152,12 +152,6 @@ def in_grammar(value: Any) -> str:
     if isinstance(value, int | float):
         return repr(value)
     raise UserError(f"an option of type {type(value).__name__}: give a number, a text, a path, or a list of them")
-
-
-def quoted(text: str) -> str:
-    """Return a quoted text, in which a backslash is an escape only before a quote, and $ begins an interpolation."""
-    text = re.sub(r"(\\*)'", r"\1\1\\'", text)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", text) + "'"
 
 
 def program() -> list[str]:

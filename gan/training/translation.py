@@ -16,6 +16,7 @@ from gan.common.errors import UserError
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
 from gan.images.convert import to_float
 from gan.metrics.color_transfer import Affine, opaque
+from gan.run.early_checks import TAKES_IMAGES, check_sides
 from gan.training.ema import EMA
 from gan.training.image_pool import ImagePool
 from gan.training.module import GAN
@@ -49,14 +50,10 @@ class Translator(TranslationPreviews, GAN):
 
     def check_data(self, data: Any) -> None:
         if not hasattr(data, "inputs"):
-            raise UserError("model: a translator needs data=unpaired, data=paired or data=retro_filter")
-        size = f"data.size={data.size[0]}x{data.size[1]}"
+            raise UserError(TAKES_IMAGES)
         generator: Any = getattr(self.generator, "a2b", self.generator)
         discriminator: Any = getattr(self.discriminator, "a2b", self.discriminator)
-        if any(side % generator.multiple for side in data.size):
-            raise UserError(f"{size}: both sides must be multiples of {generator.multiple} for this generator")
-        if min(data.size) < discriminator.min_size:
-            raise UserError(f"{size}: this discriminator needs sides of at least {discriminator.min_size} pixels")
+        check_sides(data.size, generator.multiple, discriminator.min_size)
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:

@@ -41,12 +41,17 @@ def from_folders(names: Sequence[str]) -> tuple[list[str], list[int]]:
     if found and None in owners:
         stray = names[owners.index(None)]
         raise UserError(f"{stray!r} is not in a class folder: move it into one, or out of the folder")
-    if len(found) < 2:
-        only = f"only one, {found.pop()!r}" if found else "none"
-        raise UserError(f"data.labels=true needs a sub-folder for each class, but there is {only}: create two or more")
+    check_number(found)
     classes = sorted(found, key=os.fsencode)
     labels = {name: label for label, name in enumerate(classes)}
     return classes, [labels[name.partition("/")[0]] for name in names]
+
+
+def check_number(folders: set[str]) -> None:
+    """Raise UserError if there are fewer than two sub-folders for classes."""
+    if len(folders) < 2:
+        only = f"only one, {next(iter(folders))!r}" if folders else "none"
+        raise UserError(f"data.labels=true needs a sub-folder for each class, but there is {only}: create two or more")
 
 
 def from_table(path: str, names: Sequence[str]) -> tuple[list[str], list[int]]:

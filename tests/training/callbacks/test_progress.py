@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,7 +12,8 @@ from gan.metrics.kid import KID
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.progress import ProgressLine
 from gan.training.callbacks.training_time import TrainingTime
-from tests.conftest import ROOT, TINY, environment
+from tests.conftest import ROOT, TINY
+from tests.terminal import in_terminal
 
 from ..test_module import fit, model
 
@@ -53,23 +51,8 @@ def test_an_evaluation_shows_its_progress_and_that_its_scores_are_untrained(
 
 @pytest.mark.slow
 def test_a_terminal_shows_a_bar(tmp_path: Path) -> None:
-    parent, child = pty.openpty()
-    terminal = environment() | {"TERM": "xterm", "COLUMNS": "160"}
     words = [sys.executable, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=a"]
-    process = subprocess.Popen(words, cwd=tmp_path, env=terminal, stdout=child, stderr=child)
-    os.close(child)
-    shown = b""
-    while True:
-        try:
-            data = os.read(parent, 65536)
-        except OSError:  # the other end is closed
-            break
-        if not data:
-            break
-        shown += data
-    os.close(parent)
-    assert process.wait(60) == 0
-    text = shown.decode()
+    text = in_terminal(words, tmp_path, 160, TERM="xterm")
     for part in (
         "━",
         "64 images",
