@@ -179,22 +179,22 @@ def make_slowly(count: int) -> None:
     cache.load_images(Slow(numbers(count)), DECODER)
 
 
-def saved_rows() -> int:
+def saved_items() -> int:
     indices = list((cache_index.folder() / "images").glob("*/index.json"))
-    return json.loads(indices[0].read_text())["rows"] if indices else 0
+    return len(json.loads(indices[0].read_text())["items"]) if indices else 0
 
 
 def test_an_interrupted_process_loses_little() -> None:
     process = multiprocessing.get_context("spawn").Process(target=make_slowly, args=(1000,))
     process.start()
     deadline = time.monotonic() + 60
-    while saved_rows() < 20 and time.monotonic() < deadline:
+    while saved_items() < 20 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
     process.join()
     made()
     assert values(Squares(numbers(1000))) == [index % 256 for index in range(1000)]
-    # The decoder of the killed process outlives it by an item, which may be among these: hence 20 rows above.
+    # The decoder of the killed process outlives it by an item, which may be among these: hence 20 items above.
     assert 0 < len(made()) < 1000
 
 
