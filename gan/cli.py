@@ -12,13 +12,14 @@ if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  
 import argparse
 import importlib
 import os
+import re
 from collections.abc import Collection, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from gan.commands import renamed
 from gan.commands.options import check_run
 from gan.common.code import add as add_code
-from gan.common.errors import UserError, describe_os_error, to_line
+from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import escape_unprintable
 
 COMMANDS = {
@@ -37,15 +38,36 @@ COMMANDS = {
     "data": "check a folder of images before training, pack shards, manage the cache",
 }
 
-
+EXAMPLES = """examples:
+  gan train data.root=FOLDER minutes=10     train on a folder of images
+  gan generate runs/NAME --grid             generate images with that run
+  gan COMMAND --help                        show the arguments of a command"""
 SHELLS = ("bash", "zsh", "tcsh")
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that shortens long arguments in error messages."""
+    """A parser whose errors are one line. The parser of the chosen sub-command is added to the result as `parser`."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.set_defaults(parser=self)
 
     def error(self, message: str) -> NoReturn:
-        super().error(to_line(message))
+        message = message.removeprefix("argument ").replace("the following arguments are required:", "give")
+        message = re.sub(r"(\S+): invalid (\w+) value: (.*)", rewritten, message)
+        raise UserError(f"{self.prog}: {message}; {self.prog} --help shows the arguments")
+
+    def refuse_unknown(self, words: Sequence[str]) -> None:
+        """Raise UserError if a word is left that no argument takes."""
+        for word in words:
+            known = re.findall(r"--[a-z][a-z-]*", self.format_help())
+            hint = did_you_mean(word.partition("=")[0], known) if word.startswith("-") else f"see {self.prog} --help"
+            raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")
+
+
+def rewritten(found: re.Match[str]) -> str:
+    """Return argparse's message about the type of a value, in plain words."""
+    return f"{found[1]} {found[3]}: give a {'whole number' if found[2] == 'int' else 'number'}"
 
 
 class Version(argparse.Action):
@@ -87,7 +109,12 @@ def execute(arguments: Sequence[str]) -> int:
             importlib.import_module("gan.commands.train").main(arguments[1:])
             return 0
         renamed.check(arguments)
-        parsed = build_parser([word for word in arguments if not word.startswith("-")][:1]).parse_args(arguments)
+        parser = build_parser([word for word in arguments if not word.startswith("-")][:1])
+        if not arguments:
+            parser.print_help(sys.stderr)
+            return 2
+        parsed, unknown = parser.parse_known_args(arguments)
+        vars(parsed).pop("parser").refuse_unknown(unknown)
         for folder in getattr(parsed, "code", ()):
             add_code(folder)
         if hasattr(parsed, "checkpoint"):
@@ -107,7 +134,8 @@ def execute(arguments: Sequence[str]) -> int:
 
 def build_parser(chosen: Collection[str]) -> Parser:
     """Return the parser. Only the chosen sub-commands are imported and get their options."""
-    parser = Parser(prog="gan", description="Train GANs on folders of retro images, and work with them.")
+    parser = Parser(prog="gan", description="Train GANs on folders of retro images, and work with them.",
+                    epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
     parser.add_argument("--version", action=Version, nargs=0, help="print the version")
     parser.add_argument("--print-completion", action=Completion, choices=SHELLS, metavar="SHELL",
                         help=f"print a script that completes commands in a shell: {', '.join(SHELLS)}")  # fmt: skip

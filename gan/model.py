@@ -6,13 +6,14 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple, overload
 
 import torch
 from torch import Tensor
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least, did_you_mean
 from gan.images.collection import MODES, Given, Images, to_pil_images
 from gan.inference import loading, sampling
 from gan.inference.inputs import decoder_of
@@ -94,6 +95,8 @@ class Model:
 
     def sample(self, n: int, seed: int = 0, truncation: float = 1.0, label: str | None = None) -> Images:
         """Return the images of the seeds `seed` to `seed + n - 1`. Arguments as in `generate`."""
+        at_least("n", n, 1)
+        at_least("seed", seed, 0)
         return self.generate(list(range(seed, seed + n)), truncation, label)
 
     def generate(self, seeds: list[int], truncation: float = 1.0, label: str | None = None) -> Images:
@@ -330,8 +333,8 @@ class Model:
             UserError: there are no seeds, a seed is not in 0..2^63-1, or the class does not exist.
         """
         for seed in seeds:
-            if not 0 <= seed <= MAX_SEED:
-                raise UserError(f"seed {seed}: give seeds from 0 to 2^63-1")
+            if not isinstance(seed, Integral) or not 0 <= seed <= MAX_SEED:
+                raise UserError(f"seed {seed}: give whole numbers from 0 to 2^63-1")
         if not seeds:
             raise UserError("no seeds: give at least one")
         labels = classes_of(seeds, self.class_counts)
@@ -343,12 +346,16 @@ class Model:
         if not self.classes:
             raise UserError(f"class {name}: the generator was trained without classes; train with data.labels=true")
         if name not in self.classes:
-            raise UserError(f"class {name}: choose from {', '.join(self.classes)}")
+            raise UserError(f"class {name}: there is no such class; {did_you_mean(name, self.classes)}")
         return self.classes.index(name)
 
 
 def unpack(latents: Tensor | Latents | Projection, label: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
     """Return a tensor of latents and the class of each."""
+    if not isinstance(latents, Tensor | Latents | Projection):
+        raise UserError(
+            f"latents of type {type(latents).__name__}: give a tensor, or the result of latents, edit or project"
+        )
     return (latents, label) if isinstance(latents, Tensor) else (latents[0], latents[1])
 
 

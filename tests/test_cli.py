@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gan.cli import COMMANDS, SHELLS, main
+from gan.cli import COMMANDS, SHELLS, build_parser, main
+from gan.commands.foreign_words import PARTS
+from gan.common.errors import UserError
 from tests.conftest import ROOT
 
 
@@ -27,6 +29,51 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     said = capsys.readouterr().out
     assert [name for name in re.findall(r"^    (\w+) ", said, re.M) if name in COMMANDS] == list(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["generate"], "gan generate: give RUN; gan generate --help shows the arguments"),
+        (
+            ["generate", ".", "--trunkation", "1"],
+            "gan generate --trunkation: no such option; did you mean --truncation?",
+        ),
+        (["generate", ".", "more"], "gan generate more: no such argument; see gan generate --help"),
+        (["data", "check", ".", "--shet", "x"], "gan data check --shet: no such option; did you mean --sheet"),
+        (["generate", ".", "--best", "x"], "gan generate: --best 'x': give a whole number; gan generate --help shows"),
+        (
+            ["generate", ".", "--truncation", "nan"],
+            "--truncation nan: give a finite number",
+        ),
+        (["generate", ".", "--device", "gpu"], "--device gpu: give cpu, cuda, cuda:1 or mps"),
+        (["generate", ".", "--threads", "0"], "--threads 0: give auto or a number of at least 1"),
+        (["interpolate", ".", "--fps"], "gan interpolate: --fps: expected one argument; gan interpolate --help shows"),
+        (["data", "."], "gan data .: no such command; choose from check, pack, cache, as in gan data check ."),
+        (["recognize", "fitt"], "gan recognize fitt: no such command; did you mean fit?"),
+        (["data"], "gan data: give COMMAND; gan data --help shows the arguments"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"error: {said}") and error.count("\n") == 1
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert "gan train data.root=FOLDER minutes=10" in capsys.readouterr().err
+
+
+def test_sub_commands_are_known_before_their_command_is_imported() -> None:
+    parser = build_parser(PARTS)
+    for command, parts in PARTS.items():
+        for part in parts:
+            with pytest.raises(SystemExit) as ended:
+                parser.parse_args([command, part, "--help"])
+            assert ended.value.code == 0
+        with pytest.raises(UserError, match="choose from " + ", ".join(map(repr, parts)).replace("'", ".?")):
+            parser.parse_args([command, "none"])
 
 
 @pytest.mark.slow

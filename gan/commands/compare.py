@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from gan.common.names import one_line
 from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
-from gan.common.table import aligned, first_few, truncated
+from gan.common.table import aligned, first_few, shortened, truncated
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
 
@@ -42,12 +42,18 @@ class Run(NamedTuple):
 
     Attributes:
         config: options by dotted names.
+        choices: the options that the user has typed, with groups such as model.
         lines: the lines of metrics.jsonl.
     """
 
     folder: Path
     config: dict[str, Any]
+    choices: dict[str, Any]
     lines: list[dict[str, Any]]
+
+    def option(self, name: str) -> Any:
+        """Return the value of an option or a typed group; None if the run has no such option."""
+        return self.config.get(name, self.choices.get(name))
 
     @property
     def scores(self) -> dict[str, float]:
@@ -63,37 +69,11 @@ class Run(NamedTuple):
         return max((line["images"] for line in self.lines), default=0)
 
     @property
-    def clock(self) -> list[float]:
-        """Seconds of training up to each line, without evaluations and pauses."""
-        rates = self.rates()
-        images = [0, *(line["images"] for line in self.lines)]
-        steps = [(now - then) / rate for then, now, rate in zip(images, images[1:], rates, strict=False)]
-        return list(itertools.accumulate(steps))
-
-    def rates(self) -> list[float]:
-        """Images a second of training at each line, without evaluations; inf if no line has a speed.
-
-        A line of losses has the speed since the line of losses before it, unless it is the first after a start. For the
-        very first, the speed follows from the time of the evaluation before training.
-        """
-        start = self.lines[0] if self.lines and self.lines[0]["images"] == 0 else None
-        known = [math.nan] * len(self.lines)
-        before, evaluation = start, 0.0  # the last line of losses, and seconds of evaluation since then
-        for n, line in enumerate(self.lines):
-            evaluation += line.get("time/evaluation", 0.0) if line is not start else 0.0
-            if not any(name.startswith("loss/") for name in line):
-                continue
-            images = line["images"] - (before["images"] if before else 0)
-            seconds = images / (line.get("time/images_per_second") or math.nan)
-            if before is not None and before is start:
-                seconds = line.get("time", math.nan) - before.get("time", math.nan)
-            if images > 0 and seconds - evaluation > 0:
-                known[n] = images / (seconds - evaluation)
-            before, evaluation = line, 0.0
-        latest = next((rate for rate in reversed(known) if math.isfinite(rate)), math.inf)
-        for n in reversed(range(len(known))):  # lines without a speed have that of the next one
-            latest = known[n] = known[n] if math.isfinite(known[n]) else latest
-        return known
+    def seconds(self) -> float:
+        """Seconds of training, without evaluations and pauses; NaN for a run of an older version."""
+        return max(
+            (clock for line in self.lines if 0 <= (clock := line.get("seconds", -1)) < math.inf), default=math.nan
+        )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -135,7 +115,8 @@ def natural(folder: Path) -> tuple[int, int, str]:
 
 
 def load(folder: Path) -> Run:
-    return Run(folder, flatten(run_folder.read_config(folder)), read_metrics(folder / run_folder.METRICS))
+    config, choices = flatten(run_folder.read_config(folder)), run_folder.read_choices(folder)
+    return Run(folder, config, choices, read_metrics(folder / run_folder.METRICS))
 
 
 def trained(found: list[Run]) -> list[Run]:
@@ -157,30 +138,38 @@ def trained(found: list[Run]) -> list[Run]:
 
 
 def differing_options(found: list[Run]) -> list[str]:
-    """Return the options that differ between runs.
+    """Return the options that differ between runs: the typed ones if they explain all differences.
 
     If options always change together, return only the one with the shortest name.
     """
-    names = sorted({name for one in found for name in one.config})
-    names = [name for name in names if not name.startswith(IGNORED)]
-    values = {name: [json.dumps(one.config.get(name), default=str) for one in found] for name in names}
-    different = [name for name in names if len(set(values[name])) > 1]
-    shortest = sorted(different, key=lambda name: (name.count("."), len(name)))
-    kept = {json.dumps(values[name]): name for name in reversed(shortest)}
-    return [name for name in different if name in kept.values()]
+    typed = differing(found, {name for one in found for name in one.choices})
+    rest: dict[str, list[Run]] = {}
+    for one in found:
+        rest.setdefault(json.dumps([one.option(name) for name in typed], default=str), []).append(one)
+    every = {name for one in found for name in one.config if not name.endswith("_partial_")}
+    names = every if any(differing(alike, every) for alike in rest.values()) else typed
+    names = differing(found, names)
+    values = {name: json.dumps([one.option(name) for one in found], default=str) for name in names}
+    shortest = sorted(names, key=lambda name: (name.count("."), len(name)))
+    kept = {values[name]: name for name in reversed(shortest)}
+    return [name for name in names if name in kept.values()]
+
+
+def differing(found: list[Run], names: Collection[str]) -> list[str]:
+    """Return the names of options whose values differ between runs, sorted, except those in IGNORED."""
+    used = sorted(name for name in names if not name.startswith(IGNORED))
+    return [name for name in used if len({json.dumps(one.option(name), default=str) for one in found}) > 1]
 
 
 def summary(one: Run, names: list[str]) -> dict[str, Any]:
     """Return the row of a run in the table, by heading. `names` are the options to show."""
-    measured = (line.get("time/images_per_second", math.nan) for line in one.lines)
-    rates = sorted(rate for rate in measured if math.isfinite(rate))
     return {
         "run": str(one.folder),
-        **{name: one.config.get(name) for name in names},
+        **{name: one.option(name) for name in names},
         **one.scores,
         "images seen": one.images,
-        "images/s": round(rates[len(rates) // 2], 1) if rates else None,
-        "seconds": round(one.clock[-1], 1),
+        "images/s": round(one.images / one.seconds, 1) if one.seconds > 0 else None,
+        "seconds": round(one.seconds, 1) if one.seconds >= 0 else None,
     }
 
 
@@ -205,7 +194,7 @@ def labels(found: list[Run], names: list[str]) -> list[str]:
     shown = {name: abbreviated(short_name(name, names)) for name in names}
     made = []
     for one in found:
-        options = ", ".join(f"{shown[name]}={cell(name, one.config.get(name))}" for name in names)
+        options = ", ".join(f"{shown[name]}={cell(name, one.option(name))}" for name in names)
         made.append(truncated(one_line(options), MAX_LABEL))
     return [
         text if text and made.count(text) == 1 else truncated(one_line(f"{one.folder.name} {text}".rstrip()), MAX_LABEL)
@@ -229,7 +218,7 @@ def cell(name: str, value: Any) -> str:
     if name.endswith("_target_"):
         value = str(value).rpartition(".")[2]
     text = f"{value:,}" if name == "images seen" else str(value)
-    return text if name == "run" else truncated(text, MAX_CELL, from_start=True)
+    return text if name == "run" else shortened(text, MAX_CELL)
 
 
 def plot(found: list[Run], names: list[str], path: Path) -> None:
@@ -251,13 +240,10 @@ def plot(found: list[Run], names: list[str], path: Path) -> None:
     )
     colors = matplotlib.colormaps["tab10"].colors  # type: ignore[attr-defined]
     for n, one in enumerate(found):
-        clock = one.clock
         style = {"color": colors[n % 10], "linestyle": LINES[n // 10 % len(LINES)], "marker": "."}
         for row, name in zip(axes, metrics, strict=True):
             points = [
-                (line["images"], seconds / 60, line[name])
-                for line, seconds in zip(one.lines, clock, strict=True)
-                if name in line
+                (line["images"], line.get("seconds", math.nan) / 60, line[name]) for line in one.lines if name in line
             ]
             images, minutes, values = zip(*points, strict=True) if points else ((), (), ())
             row[0].plot(images, values, **style)

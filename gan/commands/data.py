@@ -17,6 +17,7 @@ from gan.commands import options
 from gan.commands.options import add_command, parse_size
 from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
+from gan.common.table import counted
 
 MAX_LINES = 10  # of each list in the printed report; --json has all
 SHEET_IMAGES = 64
@@ -115,7 +116,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
 
 def as_text(report: dict[str, Any]) -> str:
     """Return the report as text."""
-    lines = [f"{', '.join(report['folder'])}: {report['files']:,} images, {report['readable']:,} readable"]
+    lines = [f"{', '.join(report['folder'])}: {counted(report['files'], 'image')}, {report['readable']:,} readable"]
     lines += listed("cannot be read", [f"{path!r}: {reason}" for path, reason in report["unreadable"].items()])
     if report["others"]:
         lines += [f"other files, which are ignored: {counts(report['others'])}"]
@@ -140,7 +141,7 @@ def as_text(report: dict[str, Any]) -> str:
     for kind, meaning in (("exact", "identical"), ("near", "nearly identical")):
         groups = report["duplicates"][kind]
         more = sum(map(len, groups)) - len(groups)
-        title = f"groups of {meaning} images, with {more:,} images beyond the first of each"
+        title = f"groups of {meaning} images, which have {counted(more, 'image')} beyond the first of each"
         lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in groups], len(groups))
     suggestion = report["suggestion"]
     height, width = suggestion["size"]
@@ -160,7 +161,7 @@ def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[s
     if not lines:
         return []
     more = [f"  and {len(lines) - MAX_LINES:,} more (--json has all)"] if len(lines) > MAX_LINES else []
-    title = f"{len(lines) if count is None else count:,} {title}:"
+    title = f"{title}: {len(lines) if count is None else count:,}"
     return [title, *(f"  {line}" for line in lines[:MAX_LINES]), *more]
 
 
@@ -172,7 +173,7 @@ def counts(table: dict[str, int]) -> str:
 
 
 def pack_shards(arguments: argparse.Namespace) -> None:
-    from gan.data.checks.report import quoted, train_command
+    from gan.data.checks.report import train_command
     from gan.data.decoding.decode import Decoder
     from gan.data.decoding.pool import cores
     from gan.data.shards.pack import pack
@@ -180,9 +181,9 @@ def pack_shards(arguments: argparse.Namespace) -> None:
     size = parse_size(arguments.size)
     decoding = {name: getattr(arguments, name) for name in ("channels", "fit", "resample", "frames")}
     written = pack(arguments.roots, arguments.out, Decoder(size, **decoding), arguments.labels, cores())
-    words = [f"data.root={quoted(str(arguments.out))}", f"data.size=[{size[0]},{size[1]}]"]
+    words = ["data=stream", f"data.root={arguments.out}", f"data.size=[{size[0]},{size[1]}]"]
     words += [f"data.channels={arguments.channels}"]
-    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command("stream", words))
+    print(f"{written:,} images in {arguments.out}; to train on them:\n\n" + train_command(words))
 
 
 def list_cache() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import operator
 import re
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "
                             f"RUN/{RECOGNITION})")  # fmt: skip
     options.add_out(parser, "folder for the PNGs; created if missing", default=OUT)
+    options.add_grid(parser)
     options.add_class(parser)
     options.add_weights(parser)
     options.add_force(parser)
@@ -62,8 +64,10 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents and arguments.label:
         raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
 
+    import torch
+
     from gan.evaluation.generator import digest
-    from gan.images.convert import save_png
+    from gan.images.convert import grid, save_png
     from gan.inference.tiling import memory_errors
     from gan.latent import store
     from gan.latent.position import POSITIONS
@@ -87,11 +91,18 @@ def run(arguments: argparse.Namespace) -> None:
     keys = store.fingerprint(model.generator), digest(latents).hex(), str(labels)
     results = Results(out, arguments, *keys, *dependencies)
     if not results.started:
-        options.refuse_existing(out, [out / name for name in files], arguments.force)
+        options.refuse_existing(out, [out / name for name in (*files, *["grid.png"] * arguments.grid)], arguments.force)
+
+    def edited(first: int) -> Tensor:
+        part = slice(first, first + GROUP)
+        label = None if labels is None else labels[part]
+        return model.synthesize(model.edit(latents[part], label, **settings), label, size).pixels
+
+    if arguments.grid:
+        edited = functools.cache(edited)
 
     def save(part: slice) -> int:
-        label = None if labels is None else labels[part]
-        images = model.synthesize(model.edit(latents[part], label, **settings), label, size).pixels
+        images = edited(part.start)
         results.write()  # before the first image, to mark the images as written by this command
         for image, name in zip(images, files[part], strict=True):
             save_png(image, out / name)
@@ -100,6 +111,8 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         with memory_errors(), writing(out, "; files already written are complete"):
             save_groups(out, files, save, results)
+            if arguments.grid:
+                save_png(grid(torch.cat([edited(first) for first in range(0, len(files), GROUP)])), out / "grid.png")
     except MemoryError as error:
         hint = "; give a smaller --size" if size else ""
         raise UserError(f"images do not fit into memory{hint}") from error

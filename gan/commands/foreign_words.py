@@ -24,6 +24,8 @@ COMMANDS = {
     "check": "gan data check", "dataset": "gan data check", "pack": "gan data pack", "cache": "gan data cache",
     "sefa": "gan directions", "ganspace": "gan directions", "pca": "gan directions",
 }  # fmt: skip
+# Command -> its sub-commands.
+PARTS = {"data": ("check", "pack", "cache"), "recognize": ("fit", "predict", "score")}
 RUN = "the run is an argument without a name, as in gan generate runs/NAME; --checkpoint FILE chooses a checkpoint"
 PATH = "paths to read are arguments without a name; see gan COMMAND --help"
 OPTIONS: dict[str, str] = {}
@@ -58,6 +60,10 @@ def check(words: Sequence[str]) -> None:
         raise UserError(f"gan {command}: no such command; write {COMMANDS[command]}")
     if not Path(__file__).with_name(f"{command}.py").is_file():
         raise UserError(f"gan {command}: no such command; {did_you_mean(command, names())}")
+    if command in PARTS and len(words) > 1 and not words[1].startswith("-") and words[1] not in PARTS[command]:
+        first, *_ = PARTS[command]
+        example = f", as in gan {command} {first} {words[1]}" if Path(words[1]).exists() else ""
+        raise UserError(f"gan {command} {words[1]}: no such command; {did_you_mean(words[1], PARTS[command])}{example}")
     for word in words[1:]:
         name = word.partition("=")[0]
         if name in OPTIONS:

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     options.add_seeds(parser, "0-15")
     options.add_out(parser, "folder for the files SEED.png; created if missing", default=OUT)
-    parser.add_argument("--grid", action="store_true", help="also write all images as one grid.png")
+    options.add_grid(parser)
     parser.add_argument("--best", type=int, metavar="K", help="write only the best K images of --seeds")
     parser.add_argument("--by", choices=("likeness", "discriminator"), help="what --best keeps: the images nearest to "
                         "training images, or those with the highest logits of the discriminator "
@@ -51,7 +51,7 @@ def run(arguments: argparse.Namespace) -> None:
         seeds = best_seeds(model, seeds, arguments)
     images = []
     with writing(out, "; files already written are complete"):
-        with counting(f"generating into {out}", len(seeds)) as advance:
+        with counting(f"generating into {out}, with the checkpoint at {model.images:,} images", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
                 generated = model.generate(part, arguments.truncation, arguments.label).pixels

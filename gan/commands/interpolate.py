@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     seeds = options.parse_seed_list(arguments.seeds)
+    if len(seeds) < 2 and not arguments.latents:
+        raise UserError(f"--seeds {arguments.seeds}: give at least two seeds, as in 0-3")
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
     if not arguments.force:
         options.refuse_existing_file(arguments.out)

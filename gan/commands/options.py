@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.common.errors import UserError
+from gan.common.nested import flatten
 from gan.common.similar import path_hint
 from gan.inference.resolve import path_in
 from gan.run import checkpoints, run_folder
+from gan.run.early_checks import GAN, TRANSLATORS
 
 if TYPE_CHECKING:
     from gan.model import Model
 
 MAX_RANGE = 10_000_000  # seeds
 SOME_UNREADABLE = 3  # exit code
+TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
 
 
 def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:
@@ -44,8 +49,9 @@ def add_class(parser: argparse.ArgumentParser, default: str = "the class of each
 
 
 def add_truncation(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--truncation", type=float, default=1.0, metavar="PSI", help="truncation in w: below 1, images "
-                        "are more typical and less varied (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--truncation", type=truncation, default=1.0, metavar="PSI",
+                        help="truncation in w: below 1, images are more typical and less varied "
+                        "(default: %(default)s)")  # fmt: skip
 
 
 def add_size(
@@ -65,6 +71,10 @@ def add_out(
     parser.add_argument("--out", required=required, type=Path, metavar=metavar, help=help)
 
 
+def add_grid(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--grid", action="store_true", help="also write all images as one grid.png")
+
+
 def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
 
@@ -76,9 +86,9 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
                             "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", type=existing_checkpoint, metavar="CHECKPOINT",
                         help="best, last or a file (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--device", default="cpu", help="cpu, cuda or mps (default: %(default)s)")
-    parser.add_argument("--threads", default="auto", metavar="N", help="number of torch threads on the CPU (default: "
-                        "the fastest, measured during the work; OMP_NUM_THREADS if it is set)")  # fmt: skip
+    parser.add_argument("--device", default="cpu", type=device_name, help="cpu, cuda or mps (default: %(default)s)")
+    help = "number of torch threads on the CPU (default: the fastest, measured meanwhile; OMP_NUM_THREADS if it is set)"
+    parser.add_argument("--threads", default="auto", type=thread_count, metavar="N", help=help)
     parser.add_argument("--code", action="append", default=[], metavar="DIR", help="folder with the code of the run's "
                         "network, if it is your own and not part of gan")  # fmt: skip
 
@@ -96,10 +106,44 @@ def existing_run(text: str) -> str:
 
 
 def check_run(arguments: argparse.Namespace) -> None:
-    """Raise UserError if RUN has no checkpoint although --checkpoint names none, before torch is imported."""
+    """Raise UserError if RUN has no checkpoint, or its model does not fit the command, before torch is imported."""
     run, checkpoint = getattr(arguments, "run", None), getattr(arguments, "checkpoint", None)
-    if run and checkpoint in ("best", "last") and os.path.isdir(run) and not checkpoints.list_checkpoints(Path(run)):
-        raise UserError(f"{run}: no checkpoint in {Path(run) / run_folder.CHECKPOINTS}; is it a run folder?")
+    if not run or checkpoint not in ("best", "last") or not os.path.isdir(run):
+        return
+    folder = Path(run)
+    if not checkpoints.list_checkpoints(folder):
+        hint = run_folder.hint_inside(folder) or "is it a run folder?"
+        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
+    try:
+        kind = flatten(run_folder.read_config(folder)).get("model._target_")
+    except UserError:  # the checkpoint has another copy of the configuration
+        return
+    if arguments.command == "translate" and kind == GAN:
+        raise UserError(f"{run}: is not a translator; use gan generate")
+    if arguments.command in TAKES_LATENTS and kind in TRANSLATORS:
+        raise UserError(f"{run}: is a translator; use gan translate")
+
+
+def truncation(text: str) -> float:
+    """Return a finite number; raise UserError for other text."""
+    with suppress(ValueError):
+        if math.isfinite(number := float(text)):
+            return number
+    raise UserError(f"--truncation {text}: give a finite number")
+
+
+def device_name(text: str) -> str:
+    """Return the name of a device; raise UserError if torch knows no such device, before torch is imported."""
+    if not re.fullmatch(r"(cpu|mps|cuda(:\d+)?)", text):
+        raise UserError(f"--device {text}: give cpu, cuda, cuda:1 or mps")
+    return text
+
+
+def thread_count(text: str) -> str:
+    """Return auto or a whole number as text; raise UserError for other text, before torch is imported."""
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise UserError(f"--threads {text}: give auto or a number of at least 1")
+    return text
 
 
 def existing_path(text: str) -> Path:

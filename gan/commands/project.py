@@ -21,6 +21,7 @@ from gan.common.errors import UserError, at_least, writing
 from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
+from gan.common.table import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"{len(changed)} images have changed since they were projected, and are projected again")
     with writing(out, "; files already written are complete"):
         total = num_passes(len(todo), arguments.starts, arguments.steps, arguments.space == "w+")
-        with counting(f"projecting into {out}", total) as advance:
+        with counting(f"projecting {counted(len(todo), 'image')} into {out}, in steps", total) as advance:
             for first in range(0, len(todo), GROUP):
                 folder.project({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:

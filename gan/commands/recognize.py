@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from functools import partial
 from io import StringIO
@@ -145,16 +146,16 @@ def measure_all(
     from gan.recognition.baselines import MAJORITY
     from gan.recognition.protocol import Score, majority, measure
 
-    def score(baseline: Baseline) -> dict[str, Any]:
-        found = measure(baseline, images, labels, classes, parts, arguments.classifier, arguments.components)
-        return found.as_json()
+    def score(baseline: Baseline, advance: Callable[[int], None]) -> dict[str, Any]:
+        probe = arguments.classifier, arguments.components
+        return measure(baseline, images, labels, classes, parts, *probe, advance).as_json()
 
     scores = {}
-    with counting(f"classifying {len(images):,} images of {classes} classes", len(compared)) as advance:
-        for name, baseline in compared.items():
-            found = results.get(name, partial(score, baseline), partial(Score.is_valid, len(parts), classes))
-            scores[name] = Score.from_json(found)
-            advance(1)
+    for name, baseline in compared.items():
+        title = f"classifying {len(images):,} images of {classes} classes by {name}, in splits"
+        with counting(title, len(parts)) as advance:
+            valid = partial(Score.is_valid, len(parts), classes)
+            scores[name] = Score.from_json(results.get(name, partial(score, baseline, advance), valid))
     return scores | {MAJORITY: majority(labels, classes, parts)}
 
 

@@ -15,13 +15,15 @@ from typing import Any, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.names import one_line
-from gan.common.table import aligned, truncated
+from gan.common.narrow import is_too_wide
+from gan.common.table import aligned, counted, shortened
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import is_run
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
 NUMBERS = ("images", "best score", "MB", "date")
-MAX_CELL = 40  # characters
+MAX_CELL = 40  # characters, in a terminal that is too narrow
+DEFAULT = Path("runs")
 
 
 class Listed(NamedTuple):
@@ -41,11 +43,11 @@ class Listed(NamedTuple):
         """The cells of the row in the order of COLUMNS."""
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.time))
         texts = (str(self.folder), self.model, self.data, self.images, self.score, f"{self.bytes / 1e6:,.0f}", day)
-        return [truncated(one_line(text), MAX_CELL, from_start=True) for text in (*texts, self.status)]
+        return [one_line(text) for text in (*texts, self.status)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("folder", nargs="?", type=Path, default=Path("runs"), metavar="FOLDER", help="folder with run "
+    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT, metavar="FOLDER", help="folder with run "
                         "folders; those of sweeps are found, too (default: %(default)s)")  # fmt: skip
     parser.add_argument("--remove", nargs="+", type=Path, default=[], metavar="RUN", help="delete these run folders "
                         "or folders of sweeps, with their checkpoints and all other files")  # fmt: skip
@@ -56,14 +58,19 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.remove:
         remove(arguments.remove, arguments.yes)
         return
-    if not arguments.folder.is_dir():
+    if not arguments.folder.is_dir() and arguments.folder != DEFAULT:
         raise UserError(f"{arguments.folder}: no such folder; give the folder that contains run folders")
-    found = sorted(map(describe, find_runs(arguments.folder)), key=lambda each: each.time)
+    runs = find_runs(arguments.folder) if arguments.folder.is_dir() else []
+    found = sorted(map(describe, runs), key=lambda each: each.time)
     if not found:
-        print(f"{arguments.folder}: contains no run folders")
+        print(f"{arguments.folder}: no runs yet; train one with gan train data.root=FOLDER")
         return
-    print("\n".join(aligned(COLUMNS, [each.cells for each in found], right=NUMBERS)))
-    print(f"{len(found)} runs, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
+    cells = [each.cells for each in found]
+    lines = aligned(COLUMNS, cells, right=NUMBERS)
+    if is_too_wide(max(lines, key=len)):
+        lines = aligned(COLUMNS, [[shortened(cell, MAX_CELL) for cell in row] for row in cells], right=NUMBERS)
+    print("\n".join(lines))
+    print(f"{counted(len(found), 'run')}, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
 
 
 def find_runs(folder: Path) -> list[Path]:
@@ -189,7 +196,7 @@ def remove(given: list[Path], sure: bool) -> None:
         if not sys.stdin.isatty():
             raise UserError("--remove: no terminal to ask on; add --yes to delete these folders")
         number = sum(map(len, runs.values()))
-        if input(f"delete {number} run folders with all their files? [y/N] ").strip().lower() not in ("y", "yes"):
+        if input(f"delete {counted(number, 'run folder')} with all files? [y/N] ").strip().lower() not in ("y", "yes"):
             print("nothing is deleted")
             return
     for folder in folders:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gan.common import code, program, signals
 from gan.common.errors import UserError
-from gan.common.output import escape_unprintable
+from gan.common.narrow import shows_bars
+from gan.common.output import escape_unprintable, print_line
 from gan.common.processes import safe_path
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ def train(cfg: DictConfig) -> float:
     from gan.run.launch import errors_in_one_line
 
     with errors_in_one_line():
+        if shows_bars():
+            print_line("starting ...")  # the imports below take seconds, on a busy machine a minute
         import torch  # imported late, so that errors in options are printed quickly
         from hydra.utils import instantiate
 

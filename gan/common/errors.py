@@ -75,7 +75,7 @@ def writing(what: object, then: str = "") -> Iterator[None]:
 
 def did_you_mean(name: str, choices: Iterable[str]) -> str:
     """Return a hint: `did you mean X or Y?`, or all choices if none is similar and they are few."""
-    known = list(choices)
+    known = list(dict.fromkeys(choices))
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"

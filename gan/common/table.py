@@ -17,14 +17,23 @@ def aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Colle
     ]
 
 
-def truncated(text: str, limit: int, from_start: bool = False) -> str:
-    """Return text of at most `limit` characters. The end of a longer one is omitted, or its start."""
-    if len(text) <= limit:
-        return text
-    return "..." + text[3 - limit :] if from_start else text[: limit - 3] + "..."
+def truncated(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters. The end of a longer one is omitted."""
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def first_few(items: Sequence[str], limit: int, separator: str = ", ") -> str:
     """Return the first `limit` items as a list in text, which ends with the number of the others."""
     more = len(items) - limit
     return separator.join(items[:limit]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def shortened(text: str, limit: int) -> str:
+    """Return text of at most `limit` characters. The middle of a longer one is omitted."""
+    half = (limit - 3) // 2
+    return text if len(text) <= limit else f"{text[: limit - 3 - half]}...{text[len(text) - half :]}"
+
+
+def counted(number: int, thing: str) -> str:
+    """Return a number with its noun, such as "1 run" or "2 runs"."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"

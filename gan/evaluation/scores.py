@@ -31,8 +31,10 @@ class Scores(NamedTuple):
 def search_copies(subject: Subject, pairs: Path | None) -> float | None:
     """Return the rate of copies, and save the generated images nearest to training images as a PNG."""
     sets = subject.sets
-    search = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips)
-    found = search.search(sets.generated)
+    with counting(f"searching {len(sets.train):,} training images for copies", len(sets.generated)) as advance:
+        search = CopySearch(sets.train, sets.reference if sets.held_out else None, sets.flips)
+        found = search.search(sets.generated)
+        advance(len(sets.generated))
     if pairs:
         with writing(pairs):
             save_png(grid(generator.nearest_pairs(sets, found, PAIRS), columns=8), pairs)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
+from gan.common.progress import counting
 from gan.evaluation.feature_cache import cached_features
 from gan.images.convert import to_float
 from gan.inference.loading import load_data, load_discriminator
@@ -115,7 +116,9 @@ def by_likeness(model: Model, checkpoint: Path, device: str) -> Score:
     except UserError as error:
         raise UserError(f"{error}; --by discriminator needs no training images") from error
     extractor = Lite0Features().eval().to(device)
-    real = cached_features(extractor, data.reals(MAX_REAL)).double()
+    images = data.reals(MAX_REAL)
+    with counting("features of training images", len(images)) as advance:
+        real = cached_features(extractor, images, advance).double()
     classes = data.real_labels(MAX_REAL) if model.classes else torch.zeros(len(real), dtype=torch.long)
 
     def score(images: Tensor, labels: Tensor | None) -> Tensor:

@@ -151,12 +151,14 @@ def measure(
     parts: Sequence[Split],
     kind: str = "logistic",
     components: int = COMPONENTS,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> Score:
     """Return how well a classifier of features predicts the labels (N,) of images uint8 (N, C, H, W).
 
     Args:
         parts: the result of `splits`.
         kind: classifier, one of `gan.recognition.probe.CLASSIFIERS`.
+        advance: called after each split, with 1.
     """
     accuracies, balanced, of_fractions, selected = [], [], [], []
     confusion = torch.zeros(classes, classes, dtype=torch.long)
@@ -177,6 +179,7 @@ def measure(
         of_fractions.append(row)
         selected.append(C)
         confusion += found
+        advance(1)
     return Score(accuracies, balanced, of_fractions, confusion, selected)
 
 

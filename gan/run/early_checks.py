@@ -35,6 +35,7 @@ MINIMA |= {"callback.samples.interval": 1, "callback.samples.first": 1, "callbac
 RATES = ("model.generator_optimizer.lr", "model.discriminator_optimizer.lr")
 FOLDER, UNPAIRED = "gan.data.module.ImageDataModule", "gan.data.translation.UnpairedDataModule"
 PAIRED, STYLED = "gan.data.translation.PairedDataModule", "gan.data.translation.StyledDataModule"
+GAN = "gan.training.module.GAN"
 PIX2PIX = "gan.training.translation.Pix2Pix"
 TRANSLATORS = (PIX2PIX, "gan.training.translation.Translator", "gan.training.translation.CycleGAN")
 STREAM = "gan.data.shards.stream.StreamingDataModule"
@@ -99,7 +100,7 @@ def check_kind(values: Mapping[str, Any]) -> None:
     """Raise UserError if the model does not train on this kind of data."""
     model, target = values.get("model._target_"), values.get("data._target_")
     pairs = target in (UNPAIRED, PAIRED, STYLED)
-    if model == "gan.training.module.GAN" and pairs:
+    if model == GAN and pairs:
         raise UserError(TAKES_LATENTS)
     if model in TRANSLATORS and target in (FOLDER, STREAM):
         folders = "data.a=FOLDER data.b=FOLDER" + " or data.root=FOLDER" * (model == PIX2PIX)

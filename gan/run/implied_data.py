@@ -5,11 +5,11 @@ from __future__ import annotations
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.run.config import compose
+from gan.run.early_checks import GAN, PIX2PIX
 from gan.run.overrides import alternatives, is_group, key_of, value_of
 
 DEFAULT = "retro"  # the data of conf/train.yaml, which needs no path
 PATHS = ("data.root", "data.a", "data.b")
-PLAIN, PAIRED = "gan.training.module.GAN", "gan.training.translation.Pix2Pix"  # other models translate unpaired images
 
 
 def with_data(typed: list[str], quiet: bool = False) -> list[str]:
@@ -35,9 +35,9 @@ def with_data(typed: list[str], quiet: bool = False) -> list[str]:
 
 def data_for(given: list[str], target: str | None, model: str) -> str:
     """Return the data group for the options `given` and a class of models."""
-    if target == PAIRED:
+    if target == PIX2PIX:
         return "paired"
-    if target == PLAIN:
+    if target == GAN:
         if given == ["data.root"]:
             return "folder"
         raise UserError(

@@ -9,7 +9,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, reason
 from gan.common.files import write_atomically
 from gan.common.output import print_line
 from gan.common.processes import global_rank, num_external_ranks
@@ -113,9 +113,8 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
         raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
     run = path.resolve().parent.parent if path.is_file() else path
     if not (run / run_folder.OVERRIDES).exists():
-        raise UserError(
-            f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; init_from= loads weights only"
-        )
+        hint = run_folder.hint_inside(run) or "init_from= loads weights only"
+        raise UserError(f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; {hint}")
     typed = with_new_length(without(typed, "hydra.run.dir"))
     merged = merge(read_overrides(run / run_folder.OVERRIDES, typed), typed)
     cfg = compose(merged)
@@ -223,6 +222,10 @@ def create_folder(folder: Path, named: bool) -> Path:
             return free
         except FileExistsError:
             continue
+        except OSError as error:
+            raise UserError(
+                f"{free}: cannot be created ({reason(error)}); name another folder with hydra.run.dir=FOLDER"
+            ) from error
     raise UserError(f"{folder}: 999 runs with this name exist already; use another name")
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import yaml
 
 from gan.common.errors import UserError
+from gan.common.table import first_few
 from gan.common.untrusted import parse_yaml, read_yaml
 
 CONFIG = "config.yaml"
@@ -41,12 +42,22 @@ RESULTS = "results.csv"  # of a sweep, in the folder with its runs
 ROWS = ".jobs"  # of a sweep: folder with a JSON file per job
 LOCK = ".lock"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
+MAX_LISTED = 5  # runs in a message
 RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
 
 
 def is_run(folder: Path) -> bool:
     """Return whether a folder has the whole record of a run. A folder with a config.yaml may be something else."""
     return all(os.path.isfile(folder / name) for name in RECORD)  # False if the folder cannot be read
+
+
+def hint_inside(folder: Path) -> str:
+    """Return a hint that lists the runs directly in a folder; an empty string if there are none."""
+    try:
+        found = sorted(str(path) for path in folder.iterdir() if is_run(path))
+    except OSError:
+        return ""
+    return f"give one of the runs in it: {first_few(found, MAX_LISTED)}" if found else ""
 
 
 def refuse_links(run: Path) -> None:

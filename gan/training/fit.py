@@ -137,9 +137,11 @@ def fit(
     if storage.failure:
         raise UserError(storage.failure)
     if interrupt.signal:
-        print_line(f"stopped at {model.images_seen:,} images; continue with: {train_command()} resume={run}")
+        finished = (cfg.images is not None and model.images_seen >= cfg.images) or clock_of(trainer).remaining == 0
+        then = ", the end of the run" if finished else f"; continue with: {train_command()} resume={run}"
+        print_line(f"stopped at {model.images_seen:,} images{then}")
         sys.exit(128 + interrupt.signal)
-    if HydraConfig.get().mode is not RunMode.MULTIRUN:
+    if HydraConfig.get().mode is not RunMode.MULTIRUN and not cfg.debug:
         print_end(trainer, model, data, run)
     return objective(run, cfg)
 
@@ -159,11 +161,12 @@ def build_trainer(
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
         print_line("note: callback= has no checkpoint, so this run cannot be resumed or generate images")
+    clock = TrainingTime(cfg.minutes)
     try:
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
-            callbacks=[interrupt, TrainingTime(cfg.minutes), *parts],
-            logger=[*loggers(cfg.logger, run), JSONLines(str(run), images_at(cfg.resume))],
+            callbacks=[interrupt, clock, *parts],
+            logger=[*loggers(cfg.logger, run), JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),
             enable_checkpointing=saves,
@@ -180,7 +183,7 @@ def objective(run: Path, cfg: DictConfig) -> float:
     value = logged_objective(run, cfg.objective, cfg.objective_mode)
     if value == math.inf:
         lines = read_metrics(run / run_folder.METRICS)
-        names = sorted({name for line in lines for name in line} - {"images", "time"})
+        names = sorted({name for line in lines for name in line} - {"images", "time", "seconds"})
         if cfg.objective in names:
             return value
         if any(name.startswith(SCORE) for name in names):

@@ -45,11 +45,7 @@ def next_steps(run: Path, translates: bool, tensorboard: bool) -> list[str]:
         tensorboard: whether the run has TensorBoard's events.
     """
     where = shlex.quote(str(run))
-    generate = (
-        f"gan translate {where} PATH translated"
-        if translates
-        else f"gan generate {where} --seeds 0-15 --out images --grid"
-    )
+    generate = f"gan translate {where} PATH translated" if translates else f"gan generate {where} --grid"
     found = [generate] if checkpoints.list_checkpoints(run) else []
-    found.append(f"gan compare {where}")
+    found.append(f"gan compare {where} --out {shlex.quote(str(run / 'curves.png'))}")
     return [*found, f"tensorboard --logdir {where}"] if tensorboard else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from numbers import Number
 from pathlib import Path
@@ -22,6 +22,9 @@ RESTORING = {  # method of Lightning that restores a part of a checkpoint -> nam
     "restore_loops": "loops",
     "restore_optimizers_and_schedulers": "the optimizers",
 }
+
+# Names in the states of torch's optimizers whose tensors have the shape of the parameter.
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer", "square_avg", "grad_avg")
 
 
 class Damaged(ValueError):
@@ -52,14 +55,20 @@ def restoring(name: str) -> Iterator[None]:
         raise Damaged(name) from error
 
 
-def check_optimizers(states: list[Any], n_optimizers: int) -> None:
-    """Raise ValueError or another of DAMAGE for states that torch would load without an error, but not train with."""
-    if len(states) != n_optimizers:
+def check_optimizers(states: list[Any], parameters: Sequence[Sequence[Tensor]]) -> None:
+    """Raise ValueError or another of DAMAGE for states that torch would load without an error, but not train with.
+
+    Args:
+        parameters: those of each optimizer.
+    """
+    if len(states) != len(parameters):
         raise ValueError("another number of optimizers")
-    for state in states:
-        values = [value for each in state["state"].values() for value in each.values()]
-        if not all(value is None or isinstance(value, Tensor | Number) for value in values):
-            raise ValueError("an optimizer's state is neither a tensor nor a number")
+    for state, own in zip(states, parameters, strict=True):
+        for index, values in state["state"].items():
+            if not all(value is None or isinstance(value, Tensor | Number) for value in values.values()):
+                raise ValueError("an optimizer's state is neither a tensor nor a number")
+            if any(values[name].shape != own[index].shape for name in MOMENTS if isinstance(values.get(name), Tensor)):
+                raise ValueError("an optimizer's state has another shape than its parameter")
 
 
 def check_like(value: Any, template: Any) -> None:

@@ -148,7 +148,7 @@ def compare(size: int, width: int, precision: str, blocks: int, seconds: float) 
         trainer = instantiate(cfg.trainer)(
             max_steps=-1,
             callbacks=[Interrupt(), *(instantiate(c) for c in cfg.callback.values()), ours],
-            logger=[*(instantiate(logger) for logger in cfg.logger.values()), JSONLines(str(run))],
+            logger=[*(instantiate(logger) for logger in cfg.logger.values()), JSONLines(str(run), time.monotonic)],
             plugins=[AtomicCheckpointIO()],
             default_root_dir=folder,
         )

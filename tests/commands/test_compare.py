@@ -16,12 +16,11 @@ from gan.common.nested import short_name
 from gan.run import run_folder
 
 LINES = [
-    {"images": 0, "time": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},
-    {"images": 100, "time": 10, "loss/discriminator": 1.0},
-    {"images": 200, "time": 900, "loss/discriminator": 1.0, "time/images_per_second": 50.0},  # after a long pause
-    {"images": 200, "time": 901, "eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3},
-    {"images": 300, "time": 910, "loss/discriminator": 1.0, "time/images_per_second": 25.0},
-    {"images": 300, "time": 911, "eval/kid_x1000_lite0": 0.4, "eval/recall_lite0": 0.5},
+    {"images": 0, "seconds": 0, "eval/kid_x1000_lite0": 0.9, "eval/recall_lite0": 0.0},
+    {"images": 100, "seconds": 10, "loss/discriminator": 1.0},
+    {"images": 200, "seconds": 12, "loss/discriminator": 1.0},
+    {"images": 200, "seconds": 12, "eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3},
+    {"images": 300, "seconds": 16, "eval/kid_x1000_lite0": 0.4, "eval/recall_lite0": 0.5},
 ]
 
 
@@ -32,10 +31,10 @@ def make(folder: Path, config: dict[str, Any], lines: list[dict[str, Any]] = LIN
     return folder
 
 
-def test_scores_are_of_the_best_evaluation_and_pauses_are_excluded(tmp_path: Path) -> None:
+def test_scores_are_of_the_best_evaluation(tmp_path: Path) -> None:
     run = load(make(tmp_path / "a", {}))
     assert run.scores == {"eval/kid_x1000_lite0": 0.2, "eval/recall_lite0": 0.3}
-    assert run.clock == [0, 10, 12, 12, 16, 16]  # the first line of losses has no speed, but a time
+    assert run.seconds == 16
 
 
 def test_options_that_differ_together_are_shown_once(tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
         make(tmp_path / "sweep" / str(seed), {"seed": seed})
     out = gan_command("compare", "sweep", "--out", "curves.png").stdout.splitlines()
     assert out[0].split() == ["run", "seed", "kid_x1000_lite0", "recall_lite0", "images", "seen", "images/s", "time"]
-    assert out[2].split() == ["sweep/1", "1", "0.2", "0.3", "300", "50", "0:16"]
+    assert out[2].split() == ["sweep/1", "1", "0.2", "0.3", "300", "18.8", "0:16"]
     with Image.open(tmp_path / "curves.png") as picture:
         assert picture.format == "PNG"
     rows = [json.loads(line) for line in gan_command("compare", "sweep/0", "sweep/1", "--json").stdout.splitlines()]
@@ -66,31 +65,35 @@ def test_the_command(tmp_path: Path, gan_command: Any) -> None:
 def test_bad_input(tmp_path: Path, gan_command: Any) -> None:
     with pytest.raises(UserError, match="neither a run folder"):
         find_runs([str(tmp_path)])
-    make(tmp_path / "b", {}, [{"images": 0, "time": 0}])
+    make(tmp_path / "b", {}, [{"images": 0}])
     assert "b: never trained" in gan_command("compare", "b", check=2).stderr
-    make(tmp_path / "a", {}, [{"images": 8, "time": 0}])
+    make(tmp_path / "a", {}, [{"images": 8}])
     assert "no curves" in gan_command("compare", "a", "--out", "x.png", check=2).stderr
     (tmp_path / "a" / run_folder.CONFIG).write_text("{")
     assert "cannot be read" in gan_command("compare", "a", check=2).stderr
 
 
-def test_minutes_start_with_the_first_image_and_exclude_evaluations(tmp_path: Path) -> None:
-    """A line of losses has the speed since the one before it, with the evaluations between them."""
-    lines = [
-        {"images": 0, "time": 91.0, "eval/kid_x1000_lite0": 0.9, "time/evaluation": 91.0},
-        {"images": 100, "time": 101.0, "loss/discriminator": 1.0},
-        {"images": 100, "time": 110.0, "eval/kid_x1000_lite0": 0.5, "time/evaluation": 9.0},
-        {"images": 200, "time": 120.0, "loss/discriminator": 1.0, "time/images_per_second": 100 / 19},
-        {"images": 200, "time": 130.0, "eval/kid_x1000_lite0": 0.4, "time/evaluation": 9.0},
-        {"images": 250, "time": 9999.0, "eval/kid_x1000_lite0": 0.4, "time/evaluation": 9.0},  # after an interruption
-        {"images": 300, "time": 9999.0, "loss/discriminator": 1.0},
-        {"images": 400, "time": 9999.0, "loss/discriminator": 1.0, "time/images_per_second": 5.0},
-        {"images": 410, "time": 9999.0, "eval/kid_x1000_lite0": 0.4, "time/evaluation": 9.0},
-    ]
-    clock = load(make(tmp_path / "a", {}, lines)).clock
-    assert clock == pytest.approx([0, 10, 10, 20, 20, 30, 40, 60, 62])
-    assert load(make(tmp_path / "short", {}, lines[:2])).clock == [0, 10]  # without any speed
-    assert load(make(tmp_path / "blind", {}, lines[1:2])).clock == [0]
+def test_typed_options_are_shown_if_they_explain_all_differences(tmp_path: Path) -> None:
+    """A recipe changes many options of the configuration, whose names tell less than `model=`."""
+
+    def of(name: str, typed: list[str], **config: Any) -> Any:
+        folder = make(tmp_path / name, config)
+        (folder / run_folder.OVERRIDES).write_text(yaml.safe_dump(typed))
+        return load(folder)
+
+    first = of("a", ["model=dcgan", "seed=0"], seed=0, model={"width": 32, "generator": {"_target_": "gan.A"}})
+    second = of("b", ["model=fastgan"], seed=0, model={"width": 64, "generator": {"_target_": "gan.B"}})
+    third = of("c", ["model=fastgan", "seed=1"], seed=1, model={"width": 64, "generator": {"_target_": "gan.B"}})
+    assert differing_options([first, second]) == ["model"]
+    assert differing_options([first, second, third]) == ["model", "seed"]
+    assert [third.option(name) for name in ("model", "seed")] == ["fastgan", 1]
+    edited = of("d", ["model=dcgan"], seed=0, model={"width": 48, "generator": {"_target_": "gan.A"}})
+    assert differing_options([first, edited]) == ["model.width"]  # the user has edited a file of conf/
+
+
+def test_runs_of_older_versions_have_no_time(tmp_path: Path, gan_command: Any) -> None:
+    make(tmp_path / "a", {}, [{"images": 8, "eval/kid_x1000_lite0": 0.4}])
+    assert gan_command("compare", "a", "--out", "a.png").stdout.splitlines()[1].split()[-3:] == ["8", "-", "-"]
 
 
 def test_labels_are_the_options_that_differ(tmp_path: Path) -> None:

@@ -26,7 +26,6 @@ from gan.data.checks.report import (
     command,
     inspect_file,
     mirrored_fraction,
-    quoted,
     suggest,
     suggest_labels,
     suggest_size,
@@ -34,6 +33,7 @@ from gan.data.checks.report import (
     summarize,
 )
 from gan.data.sources.files import find
+from gan.run.paths_as_typed import as_typed
 from tests.conftest import ROOT, TINY, Train, environment
 
 
@@ -146,7 +146,7 @@ def test_blank_images_are_not_duplicates(tmp_path: Path) -> None:
     report = report_of(folder)
     assert report["blank"] == ["blank0.png", "blank1.png", "blank2.png", "blank3.png", "clear.png", "scan.jpg"]
     assert report["duplicates"] == {"exact": [["0.png", "1.png"]], "near": []}
-    assert "6 blank images, of one color:" in as_text(report)
+    assert "blank images, of one color: 6" in as_text(report)
 
 
 def test_sub_folders_that_look_like_classes(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_sub_folders_that_look_like_classes(tmp_path: Path) -> None:
     assert not of(**{f"roll{n}": 5 for n in range(40)})[0]
     assert suggest_labels(["a.png", "b.png"]) == (False, "")
     stray = suggest_labels([*(f"{kind}/{n}.png" for kind in "ab" for n in range(20)), "c.png"])
-    assert stray == (False, "2 sub-folders look like classes, but 1 images are in none; move them for true")
+    assert stray == (False, "2 sub-folders look like classes; for true, move the others (1) into them")
     for index in range(24):
         path = tmp_path / "ab"[index % 2] / f"{index}.png"
         path.parent.mkdir(exist_ok=True)
@@ -203,15 +203,15 @@ def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
     said = gan_command("data", "check", str(messy), "--size", "24").stdout
     assert "17 images, 15 readable" in said
     assert "'class 0/empty.png': the file is empty" in said
-    assert "1 groups of identical images" in said
-    assert "1 smaller than 24x24" in said
-    assert said.rstrip().splitlines()[-1].startswith("gan train data=folder")
+    assert "groups of identical images, which have 1 image beyond the first of each: 1" in said
+    assert "smaller than 24x24 (height x width): 1" in said
+    assert said.rstrip().splitlines()[-1].startswith("gan train 'data.root=")
 
 
 def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").touch()
-    assert "1 images, 0 readable" in gan_command("data", "check", "images").stdout
+    assert "1 image, 0 readable" in gan_command("data", "check", "images").stdout
     assert "there is no folder" in gan_command("data", "check", "absent", check=2).stderr
 
 
@@ -258,25 +258,31 @@ def test_symmetric_images_do_not_count_as_mirrored() -> None:
     assert mirrored_fraction([FileInfo(hash=5, mirrored_hash=5), FileInfo(hash=7, mirrored_hash=6)]) == 0
 
 
-NAMES = ["a b", "a'b", 'a "b", c=d', "a\\b", "a\\'b", "a$b", "a${b}", "a\\${b}", "${now:x}\\\\", "end\\", "x[1]{2}",
-         "$(touch canary)", "`touch canary`", "*", "a#b: c", "-é 猫", "a\nb"]  # fmt: skip
+NAMES = ["a b", "a'b", 'a "b", c=d', "a\\b", "a\\'b", "a$b", "end\\", "x[1]{2}", "$(touch canary)", "`touch canary`",
+         "*", "a#b: c", "-é 猫", "a\nb", "[list]", "a,b", "'quoted'"]  # fmt: skip
 
 
-def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path) -> None:
+def test_the_suggested_command_names_the_folder_to_the_letter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in NAMES:
+        Path(name).mkdir()
     suggestion = suggest(["a"], [FileInfo(height=16, width=16)], [], [], (16, 16))
     given = [*([name] for name in NAMES), NAMES]
     lines = [command(roots, suggestion).replace("gan train", r"printf '%s\0'") for roots in given]
     result = subprocess.run(["bash", "-c", "\n".join(lines)], cwd=tmp_path, capture_output=True, text=True, check=True)
-    words = [word for word in result.stdout.split("\0") if word.startswith("data.root=")]
+    words = as_typed([word for word in result.stdout.split("\0") if word.startswith("data.root=")])
     for roots, word in zip(given, words, strict=True):
         value = OverridesParser.create().parse_override(word).value()
         found = OmegaConf.create({"roots": value if isinstance(value, list) else [str(value)]}).roots
-        assert list(found) == roots
-    assert not list(tmp_path.iterdir())
+        assert list(found) == [str(tmp_path / root) for root in roots]
+    assert not Path("canary").exists()
 
 
-def test_plain_paths_are_not_quoted() -> None:
-    assert quoted("../a_b/c-d.zip") == "../a_b/c-d.zip"
+def test_pixel_art_gets_its_experiment(tmp_path: Path) -> None:
+    for index in range(10):
+        noise(24, 24, index).quantize(8).save(tmp_path / f"{index}.png")
+    said = command([str(tmp_path)], suggested(tmp_path))
+    assert said == f"gan train experiment=pixel_art data.root={tmp_path} data.size=16 data.channels=3"
 
 
 @pytest.mark.slow

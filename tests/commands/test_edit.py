@@ -55,6 +55,21 @@ def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, t
                 assert file.tobytes() == picture.permute(1, 2, 0).numpy().tobytes()
 
 
+def test_a_grid_shows_all_edited_images(runs: Path, gan_command: Train, tmp_path: Path) -> None:
+    run = str(runs / "dcgan")
+    gan_command("edit", run, "--out", "bright", "--seeds", "4-7", "--set", "brightness=1", "--grid")
+    gan_command("edit", run, "--out", "plain", "--seeds", "4-7", "--set", "brightness=0", "--grid")
+    gan_command("generate", run, "--out", "generated", "--seeds", "4-7", "--grid")
+    bright, plain, generated = (
+        (tmp_path / name / "grid.png").read_bytes() for name in ("bright", "plain", "generated")
+    )
+    assert plain == generated != bright
+    assert (
+        "grid.png: exists already"
+        in gan_command("edit", run, "--out", "bright", "--seeds", "9", "--grid", check=2).stderr
+    )
+
+
 @pytest.mark.slow
 def test_effects_of_attributes_are_measured_and_saved(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     said = gan_command(
@@ -105,7 +120,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write NAME=VALUE"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
         (["edit", run, "--latents", "x", "--class", "neon", "--out", "new"], "--class"),
-        (["edit", run, "--device", "none", "--out", "new"], "torch cannot use it here"),
+        (["edit", run, "--device", "cuda", "--out", "new"], "torch cannot use it here"),
         (["edit", other, *found, "--out", "new", "--set", "sefa0=1"], "belongs to another model"),
         (["edit", run, "--directions", "none", "--out", "new"], "no such file"),
         (["edit", run, *found, "--out", "there"], "--force"),

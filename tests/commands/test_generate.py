@@ -60,12 +60,30 @@ def test_a_class_can_be_selected(run: Path, gan_command: Train, tmp_path: Path) 
     with Image.open(tmp_path / "sprites" / "5.png") as picture:
         assert np.array_equal(np.asarray(picture)[..., 3], pictures[1, 3])
     unknown = gan_command("generate", str(run), "--class", "map", "--out", "none", check=2).stderr
-    assert "choose from poster, sprite, photograph, neon" in unknown
+    assert "class map: there is no such class; choose from poster, sprite, photograph, neon" in unknown
     gan_command("generate", str(run), "--seeds", "3", "--ema", "0.1", "--checkpoint", "last", "--out", "other")
     assert (tmp_path / "other" / "3.png").read_bytes() != (tmp_path / "sprites" / "3.png").read_bytes()
     assert "its widths: 0.1" in gan_command("generate", str(run), "--ema", "0.2", "--out", "no", check=2).stderr
     with Image.open(run / "samples" / "000000016.png") as grid:
         assert grid.size == (2 + 66, 2 + 4 * 66)  # a row a class
+
+
+def test_a_folder_of_runs_lists_them(run: Path, gan_command: Train) -> None:
+    error = gan_command("generate", str(run.parent), check=2).stderr
+    assert f"give one of the runs in it: {run}" in error and error.count("\n") == 1
+
+
+def test_arguments_of_another_type_are_refused(run: Path) -> None:
+    model = gan.load(run)
+    for call, said in (
+        (lambda: model.sample("a"), "n=a: must be an integer"),  # type: ignore[arg-type]
+        (lambda: model.generate(["a"]), "seed a: give whole numbers"),  # type: ignore[list-item]
+        (lambda: model.edit(4), "latents of type int: give a tensor, or the result of"),  # type: ignore[call-overload]
+        (lambda: model.synthesize("a.png"), "latents of type str"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(UserError, match=said):
+            call()
+    assert len(model.generate([np.int64(3)])) == 1
 
 
 def test_existing_files_are_not_overwritten(run: Path, gan_command: Train, tmp_path: Path) -> None:

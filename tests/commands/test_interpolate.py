@@ -56,7 +56,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         ("dcgan", ["--frames", "0"], "--frames=0: must be an integer of at least 1"),
         ("dcgan", ["--fps", "nan"], "--fps nan: give 0.1 to 1000"),
         ("dcgan", ["--fps", "0.0001"], "--fps 0.0001: give"),
-        ("stylegan2", ["--truncation", "nan"], "truncation nan: give a finite number"),
+        ("stylegan2", ["--truncation", "nan"], "--truncation nan: give a finite number"),
         ("dcgan", ["--out", "a.jpg"], "use one of the extensions"),
         ("dcgan", ["--out", "there.gif"], "--force"),
     ):

@@ -152,7 +152,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
         (["fit", run, data, "--folds", "2"], "--folds"),
         (["fit", run, data, "--out", "there"], "use --force to overwrite"),
         (["fit", "nothing", data], "nothing"),
-        (["fit", run, data, "--out", "new", "--device", "none"], "torch cannot use it here"),
+        (["fit", run, data, "--out", "new", "--device", "cuda"], "torch cannot use it here"),
         (["fit", run, data, "--no-baselines", "--out", "there/classifier.json/in"], "cannot be created"),
         (["predict", run, data, "--out", "new"], "fit one with gan recognize fit"),
         (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),

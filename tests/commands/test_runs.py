@@ -51,7 +51,21 @@ def test_runs_are_listed(gan_command: Train, tmp_path: Path) -> None:
     assert lines["runs/sweep/0"].endswith("no checkpoint") and lines["runs/held"].endswith("running")
     assert lines["runs/broken"].endswith("damaged") and "runs/other" not in lines and "5" in lines
     assert "no such folder" in gan_command("runs", "none", check=2).stderr
-    assert "contains no run folders" in gan_command("runs", "runs/other").stdout
+    assert "runs/other: no runs yet" in gan_command("runs", "runs/other").stdout
+
+
+def test_a_new_folder_has_no_runs_yet(gan_command: Train) -> None:
+    assert gan_command("runs").stdout == "runs: no runs yet; train one with gan train data.root=FOLDER\n"
+
+
+def test_names_are_whole_unless_the_terminal_is_narrow(
+    gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path / "runs" / ("first-" + "x" * 60 + "-last"), 10)
+    assert "x" * 60 in gan_command("runs").stdout and "\n1 run, " in gan_command("runs").stdout
+    monkeypatch.setattr("gan.commands.runs.is_too_wide", lambda line: True)
+    said = gan_command("runs").stdout
+    assert "runs/first-xx" in said and "x...x" in said and "xx-last" in said
 
 
 def test_only_run_folders_that_are_not_in_use_are_removed(

@@ -37,6 +37,21 @@ def test_a_named_folder_must_be_empty(tmp_path: Path) -> None:
         create_folder(tmp_path / "run", named=True)
 
 
+def test_a_folder_of_runs_lists_them(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        create_folder(tmp_path / "runs" / name, named=True)
+        for record in run_folder.RECORD:
+            (tmp_path / "runs" / name / record).touch()
+    with pytest.raises(UserError, match=r"resume=runs: .*; give one of the runs in it: runs/first, runs/second$"):
+        prepare(["resume=runs"])
+
+
+def test_a_folder_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").touch()
+    with pytest.raises(UserError, match=r"runs/a: cannot be created \(.*\); name another folder with hydra.run.dir="):
+        create_folder(tmp_path / "runs" / "a", named=False)
+
+
 USERS = ("config.yaml", "metrics.jsonl", "events.out.tfevents.1", "notes.txt")
 
 

@@ -28,14 +28,16 @@ def test_the_time_of_each_part_is_listed() -> None:
 
 
 def test_commands_fit_the_run(tmp_path: Path) -> None:
-    assert next_steps(tmp_path, translates=False, tensorboard=False) == [f"gan compare {tmp_path}"]
+    assert next_steps(tmp_path, translates=False, tensorboard=False) == [
+        f"gan compare {tmp_path} --out {tmp_path}/curves.png"
+    ]
     run = tmp_path / "a run"
     (run / "checkpoints").mkdir(parents=True)
     for name in ("images-000000008.ckpt", "images-000000008.json"):
         (run / "checkpoints" / name).touch()
     generate, compare, board = next_steps(run, translates=False, tensorboard=True)
-    assert generate == f"gan generate '{run}' --seeds 0-15 --out images --grid"
-    assert (compare, board) == (f"gan compare '{run}'", f"tensorboard --logdir '{run}'")
+    assert generate == f"gan generate '{run}' --grid"
+    assert (compare, board) == (f"gan compare '{run}' --out '{run}/curves.png'", f"tensorboard --logdir '{run}'")
     assert next_steps(run, translates=True, tensorboard=False)[0] == f"gan translate '{run}' PATH translated"
 
 
@@ -59,8 +61,8 @@ def test_a_run_ends_with_commands_that_work(train: Train, gan_command: Train, tm
     lines = train("images=8", "hydra.run.dir=runs/a").stdout.splitlines()[-4:]
     assert lines[0].startswith("runs/a: 8 images in 0:0") and "of training" in lines[0]
     assert lines[1:] == [
-        "gan generate runs/a --seeds 0-15 --out images --grid",
-        "gan compare runs/a",
+        "gan generate runs/a --grid",
+        "gan compare runs/a --out runs/a/curves.png",
         "tensorboard --logdir runs/a",
     ]
     for line in lines[1:3]:

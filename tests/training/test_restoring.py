@@ -49,6 +49,7 @@ DAMAGED: list[tuple[str, Change]] = [
     ("the data", put("ImageDataModule", value={"x": "y"})),
     ("the data", put("ImageDataModule", value=7)),
     ("optimizer_states", put("optimizer_states", 0, "state", 0, "step", value="x")),
+    ("optimizer_states", put("optimizer_states", 0, "state", 0, "exp_avg", value=torch.zeros(4))),
     ("optimizer_states", put("optimizer_states", value=[])),
     ("the optimizers", put("optimizer_states", 0, "param_groups", value=[])),
     ("pending", put("pending", value={"a": "b"})),
@@ -62,12 +63,14 @@ def test_errors_of_training_keep_their_traceback() -> None:
         assert damage(error, "x.ckpt") is None
 
 
-def test_the_number_of_optimizers_and_the_types_of_states_are_checked() -> None:
+def test_the_number_of_optimizers_and_the_types_and_shapes_of_states_are_checked() -> None:
     whole: list[Any] = [{"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(3)}}}] * 2
-    check_optimizers(whole, 2)
-    for states in (whole[:1], [], [{"state": {0: {"step": "x"}}}] * 2):
+    parameters = [[torch.zeros(3)]] * 2
+    check_optimizers(whole, parameters)
+    other = {"state": {0: {"step": torch.tensor(1.0), "exp_avg": torch.zeros(4)}}}
+    for states in (whole[:1], [], [{"state": {0: {"step": "x"}}}] * 2, [*whole[:1], other]):
         with pytest.raises(ValueError, match="optimizer"):
-            check_optimizers(states, 2)
+            check_optimizers(states, parameters)
     check_like({"ready": 3, "more": "x"}, {"ready": 0})
     with pytest.raises(ValueError, match="int"):
         check_like({"total": {"ready": "x"}}, {"total": {"ready": 0}})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import re
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -34,6 +33,17 @@ MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
 BLANK_RANGE = 4  # maximum difference of two pixels of a blank image, of 255
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
+
+# The options of data=folder, and those of experiment=pixel_art.
+DEFAULTS: dict[str, str | None] = {
+    "data.channels": "3",
+    "data.fit": "crop",
+    "data.resample": "auto",
+    "data.flip": "false",
+    "data.split": None,
+    "data.labels": "false",
+}
+PIXEL_ART: dict[str, str | None] = {"data.size": "32", "data.channels": "4", "data.resample": "nearest"}
 
 
 class FileInfo(NamedTuple):
@@ -229,6 +239,7 @@ def suggest(
         "flip": mirrored >= 0.05,
         "split": split,
         "labels": labels,
+        "pixel_art": sprites >= 0.5,
         "reasons": reasons,
     }
 
@@ -264,10 +275,7 @@ def suggest_labels(names: Sequence[str]) -> tuple[bool, str]:
     if not (2 <= len(counts) <= MAX_CLASSES and large >= 0.9 * counts.total()):
         return False, f"{len(counts):,} sub-folders, too few or too small for classes" if counts else ""
     if stray := len(names) - counts.total():
-        return (
-            False,
-            f"{len(counts):,} sub-folders look like classes, but {stray:,} images are in none; move them for true",
-        )
+        return False, f"{len(counts):,} sub-folders look like classes; for true, move the others ({stray:,}) into them"
     return True, f"{len(counts):,} sub-folders look like classes"
 
 
@@ -300,7 +308,6 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
     """Return the command line for training with the suggested options. Options with default values are omitted."""
     height, width = suggestion["size"]
     options = {
-        "data.root": quoted(roots[0]) if len(roots) == 1 else f"[{','.join(map(quoted, roots))}]",
         "data.size": str(height) if height == width else f"[{height},{width}]",
         "data.channels": str(suggestion["channels"]),
         "data.fit": suggestion["fit"],
@@ -309,30 +316,16 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
         "data.split": suggestion["split"],
         "data.labels": str(suggestion["labels"]).lower(),
     }
-    defaults = {
-        "data.channels": "3",
-        "data.fit": "crop",
-        "data.resample": "auto",
-        "data.flip": "false",
-        "data.split": None,
-        "data.labels": "false",
-    }
-    words = [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
-    return train_command("folder", words)
+    sprites = suggestion["pixel_art"]
+    defaults = DEFAULTS | PIXEL_ART if sprites else DEFAULTS
+    words = [f"data.root={roots[0] if len(roots) == 1 else '[' + ','.join(roots) + ']'}"]
+    words += [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
+    return train_command(["experiment=pixel_art"] * sprites + words)
 
 
-def train_command(data: str, words: Sequence[str]) -> str:
+def train_command(words: Sequence[str]) -> str:
     """Return a command line for training, quoted for the shell."""
-    return " ".join([f"{program.train_command()} data={data}", *map(shlex.quote, words)])
-
-
-def quoted(path: str) -> str:
-    """Return a path as a value of Hydra's grammar, where a backslash is an escape only before a quote or `${`."""
-    if all(letter.isalnum() or letter in "/._-~" for letter in path) and path.isascii():
-        return path
-    text = re.sub(r"(\\*)\$\{", r"\1\1\\${", path)  # not an interpolation
-    text = re.sub(r'(\\*)"', r'\1\1\\"', text)
-    return '"' + re.sub(r"(\\+)$", r"\1\1", text) + '"'
+    return " ".join([program.train_command(), *map(shlex.quote, words)])
 
 
 def others(roots: Sequence[str]) -> dict[str, int]:

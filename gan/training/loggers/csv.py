@@ -60,5 +60,5 @@ class CSV(Logger):
 
 
 def without_time(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a line of metrics.jsonl without the time of day at which it was written."""
-    return {name: value for name, value in line.items() if name != "time"}
+    """Return a line of metrics.jsonl without its times, which loggers do not get."""
+    return {name: value for name, value in line.items() if name not in ("time", "seconds")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,17 @@ from gan.run.run_folder import METRICS
 
 
 class JSONLines(Logger):
-    """Writes a line {"images": ..., "time": ..., NAME: VALUE, ...} per logged step to RUN/metrics.jsonl."""
+    """Writes a line {"images": ..., "time": ..., "seconds": ..., NAME: VALUE, ...} per step to RUN/metrics.jsonl.
 
-    def __init__(self, run: str, resumed_at: int | None = None) -> None:
+    Args:
+        clock: returns the seconds of training so far; `time` is that of the day.
+        resumed_at: images seen at the checkpoint of a resumed run; later lines are removed.
+    """
+
+    def __init__(self, run: str, clock: Callable[[], float], resumed_at: int | None = None) -> None:
         super().__init__()
         self.path = Path(run) / METRICS
+        self.clock = clock
         self.failed = False
         if resumed_at is not None:
             rank_zero_only(cut_metrics)(self.path, resumed_at)
@@ -40,7 +46,7 @@ class JSONLines(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         if is_lost(self.path.parent):
             return
-        line = {"images": step, "time": round(time.time(), 3), **metrics}
+        line = {"images": step, "time": round(time.time(), 3), "seconds": round(self.clock(), 3), **metrics}
         try:
             with open(self.path, "a") as file:
                 file.write(json.dumps(line) + "\n")
