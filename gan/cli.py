@@ -61,7 +61,12 @@ class Parser(argparse.ArgumentParser):
         """Raise UserError if a word is left that no argument takes."""
         for word in words:
             known = re.findall(r"--[a-z][a-z-]*", self.format_help())
-            hint = did_you_mean(word.partition("=")[0], known) if word.startswith("-") else f"see {self.prog} --help"
+            name, _, value = word.partition("=")
+            hint = did_you_mean(name, known) if word.startswith("-") else f"see {self.prog} --help"
+            if f"--{name}" in known and value:
+                hint = f"write --{name} {value}"
+            elif "--set" in known and value:
+                hint = f"write --set {word}"
             raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")
 
 
@@ -113,6 +118,8 @@ def execute(arguments: Sequence[str]) -> int:
         if not arguments:
             parser.print_help(sys.stderr)
             return 2
+        if arguments[0].startswith("-") and arguments[0] not in parser.format_help():
+            parser.refuse_unknown(arguments[:1])
         parsed, unknown = parser.parse_known_args(arguments)
         vars(parsed).pop("parser").refuse_unknown(unknown)
         for folder in getattr(parsed, "code", ()):

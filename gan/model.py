@@ -76,8 +76,12 @@ class Model:
         self._stds: dict[str, float] = {}  # standard deviations of attributes, computed when needed
 
     def to(self, device: str) -> Model:
-        """Move the generator to a device, such as "cuda", and return the model."""
-        self.generator.to(device)
+        """Move the generator to a device, such as "cuda", and return the model.
+
+        Raises:
+            UserError: torch has no such device here.
+        """
+        loading.move(self.generator, device)
         return self
 
     def __repr__(self) -> str:

@@ -10,7 +10,7 @@ from gan.common.errors import UserError
 from gan.common.size import pair
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.inference.image_translator import ImageTranslator
-from gan.inference.loading import select_direction
+from gan.inference.loading import move, select_direction
 from gan.inference.tiling import memory_errors, tile_for_memory
 
 
@@ -29,8 +29,12 @@ class Translator:
         self.config = config
 
     def to(self, device: str) -> Translator:
-        """Move the network to a device, such as "cuda", and return the translator."""
-        self.network.to(device)
+        """Move the network to a device, such as "cuda", and return the translator.
+
+        Raises:
+            UserError: torch has no such device here.
+        """
+        move(self.network, device)
         return self
 
     def __repr__(self) -> str:

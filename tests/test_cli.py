@@ -51,6 +51,9 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
         (["interpolate", ".", "--fps"], "gan interpolate: --fps: expected one argument; gan interpolate --help shows"),
         (["data", "."], "gan data .: no such command; choose from check, pack, cache, as in gan data check ."),
         (["recognize", "fitt"], "gan recognize fitt: no such command; did you mean fit?"),
+        (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
+        (["edit", ".", "brightness=1"], "gan edit brightness=1: no such argument; write --set brightness=1"),
+        (["--versoin"], "gan --versoin: no such option; did you mean --version"),
         (["data"], "gan data: give COMMAND; gan data --help shows the arguments"),
     ],
 )

@@ -79,7 +79,7 @@ class Run(NamedTuple):
 def run(arguments: argparse.Namespace) -> None:
     if not arguments.force:
         options.refuse_existing_file(arguments.out, "--out ")
-    found = trained([load(folder) for folder in find_runs(arguments.runs)])
+    found = trained(readable(find_runs(arguments.runs)))
     names = differing_options(found)
     table = [summary(one, names) for one in found]
     if arguments.out:
@@ -117,6 +117,25 @@ def natural(folder: Path) -> tuple[int, int, str]:
 def load(folder: Path) -> Run:
     config, choices = flatten(run_folder.read_config(folder)), run_folder.read_choices(folder)
     return Run(folder, config, choices, read_metrics(folder / run_folder.METRICS))
+
+
+def readable(folders: list[Path]) -> list[Run]:
+    """Return the runs in folders, and print a line about each that cannot be read.
+
+    Raises:
+        UserError: none can be read.
+    """
+    found, errors = [], []
+    for folder in folders:
+        try:
+            found.append(load(folder))
+        except UserError as error:
+            errors.append(error)
+    if not found:
+        raise errors[0]
+    for each in errors:
+        print(f"note: left out: {one_line(str(each))}", file=sys.stderr)
+    return found
 
 
 def trained(found: list[Run]) -> list[Run]:

@@ -18,6 +18,8 @@ from gan.commands.options import add_command, parse_size
 from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
 from gan.common.table import counted
+from gan.networks.grid import base_grid
+from gan.run.run_folder import is_run
 
 MAX_LINES = 10  # of each list in the printed report; --json has all
 SHEET_IMAGES = 64
@@ -64,6 +66,11 @@ def check(arguments: argparse.Namespace) -> None:
     from gan.data.sources.files import find
 
     size = parse_size(arguments.size) if arguments.size else None
+    if size:
+        base_grid(size)  # which the networks accept
+    for root in arguments.roots:
+        if is_run(Path(root)):
+            raise UserError(f"{root}: is the folder of a run; give a folder of images")
     if arguments.sheet:
         check_sheet(arguments.sheet, arguments.roots)
     with redirect_stdout(sys.stderr):  # keep standard output for the report
@@ -129,12 +136,12 @@ def as_text(report: dict[str, Any]) -> str:
         f"sizes (width x height): {counts(report['sizes'])}",
         "width {min:g} to {max:g}, median {median:g}".format(**sides["width"])
         + "; height {min:g} to {max:g}, median {median:g}".format(**sides["height"]),
-        "height to width: " + ", ".join(f"{value:g} at {quantile}" for quantile, value in shape.items()),
-        f"{report['transparent']:,} have transparent pixels, {report['gray']:,} are gray, "
-        f"{report['sprites']:,} are pixel art",
+        "height / width: " + ", ".join(f"{value:g} ({quantile})" for quantile, value in shape.items()),
+        f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
+        f"pixel art: {report['sprites']:,}",
     ]
     if report["animations"]:
-        lines += [f"{len(report['animations']):,} are animations; data.frames=all gives {report['images']:,} images"]
+        lines += [f"animations: {len(report['animations']):,}; data.frames=all gives {report['images']:,} images"]
     if report["classes"]:
         lines += [f"sub-folders: {counts(report['classes'])}"]
     lines += listed("blank images, of one color", [repr(path) for path in report["blank"]])

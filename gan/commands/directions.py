@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
             print("\n".join(effects.table(found)))
         store.write(out / FILE, vectors, space)  # last: if it exists, all other files are complete
         results.remove()
+    name = next(iter(vectors))
+    print(f"try gan edit {shlex.quote(arguments.run)} --set {name}=2 --grid")
 
 
 def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:

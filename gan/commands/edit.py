@@ -7,6 +7,7 @@ import functools
 import math
 import operator
 import re
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.commands.directions import FILE, FOLDER, class_attributes
 from gan.commands.resumable import Results
-from gan.common.errors import UserError, writing
+from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.run.run_folder import RECOGNITION
@@ -63,6 +64,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"--directions {file}: no such file")
     if arguments.latents and arguments.label:
         raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
+    if arguments.latents and not arguments.latents.is_file():
+        raise UserError(f"--latents {arguments.latents}: no such file")
+    if not (settings or mixes or size or arguments.latents):
+        print("note: nothing is changed; give --set NAME=VALUE, --mix or --size", file=sys.stderr)
 
     import torch
 
@@ -76,9 +81,9 @@ def run(arguments: argparse.Namespace) -> None:
     model = options.load_model(arguments)
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
-        others = ", ".join(model.vectors) or f"the directions that gan directions {arguments.run} finds"
-        known = ", ".join([*model.attributes, *POSITIONS])
-        raise UserError(f"--set {unknown[0]}: choose from {known}, and {others}")
+        names = [*model.attributes, *POSITIONS, *model.vectors]
+        others = "" if model.vectors else f", and the directions that gan directions {arguments.run} finds"
+        raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], names)}{others}")
     if arguments.latents:
         names, latents, labels = store.stack_latents(arguments.latents, model.generator)
     else:
@@ -132,11 +137,12 @@ def save_groups(out: Path, files: list[str], save: Callable[[slice], int], resul
 def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arguments: argparse.Namespace) -> None:
     """Add the directions and the classes of the run to the model, if `names` contains any."""
     from gan.latent import store
+    from gan.recognition.classifier import ABOUT
 
     found = {name for name in names if re.fullmatch(DIRECTION, name)}
     if names - found:
         folder = recognition_folder(arguments)
-        if arguments.recognition or folder.is_dir():
+        if arguments.recognition or (folder / ABOUT).is_file():
             model.attributes = class_attributes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
         model.vectors |= store.read_directions(directions, model.generator)

@@ -41,6 +41,8 @@ def run(arguments: argparse.Namespace) -> None:
         at_least(f"--{name}", getattr(arguments, name), 1)
     if not MIN_FPS <= arguments.fps <= MAX_FPS:
         raise UserError(f"--fps {arguments.fps}: give {MIN_FPS} to {MAX_FPS} frames per second")
+    if arguments.latents and not arguments.latents.is_file():
+        raise UserError(f"--latents {arguments.latents}: no such file")
     if arguments.latents and (arguments.space or arguments.label or arguments.truncation != 1):
         raise UserError("--space, --truncation and --class cannot be used with --latents")
 

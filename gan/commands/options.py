@@ -101,7 +101,9 @@ def existing_run(text: str) -> str:
     """Return a path; raise UserError if there is no run or checkpoint, before torch is imported."""
     path = Path(text)
     if not path.exists():
-        raise UserError(f"{text}: no such run folder or checkpoint{path_hint(path)}")
+        inside = Path("runs") / text
+        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else path_hint(path)
+        raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
     return text
 
 
@@ -185,7 +187,7 @@ def prepare_device(arguments: argparse.Namespace) -> str:
     try:
         torch.empty(1, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {name}: torch cannot use it here") from error
+        raise UserError(f"--device {name}: torch cannot use it here; gan info lists the devices") from error
     return name
 
 
@@ -225,8 +227,10 @@ def parse_seed_list(text: str) -> list[int]:
         if not found:
             raise UserError(f"--seeds {text}: {part!r} is neither a whole number nor a range; write 0-15,42")
         first, last = int(found.group(1)), int(found.group(2) or found.group(1))
-        if last < first or last - first >= MAX_RANGE:
-            raise UserError(f"--seeds {text}: the range {part!r} is empty or longer than ten million")
+        if last < first:
+            raise UserError(f"--seeds {text}: the range {part!r} is empty; write the smaller seed first")
+        if last - first >= MAX_RANGE or last >= 1 << 63:
+            raise UserError(f"--seeds {text}: {part!r} has more than ten million seeds, or one of 2^63 or more")
         seeds += range(first, last + 1)
     return seeds
 

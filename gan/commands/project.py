@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from io import StringIO
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
-    parser.add_argument("--steps", type=int, default=300, help="steps of Adam (default: %(default)s)")
+    parser.add_argument("--steps", type=int, default=300, help="steps of Adam, at least 10 (default: %(default)s)")
     parser.add_argument("--gif", action="store_true", help="also save the optimization of each image as a GIF")
     options.add_class(parser, "the class with the most similar projection")
     options.add_weights(parser)
@@ -81,6 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
                 folder.project({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:
             folder.score(images)
+            words = map(
+                shlex.quote, ["gan", "edit", arguments.run, "--latents", str(out / FILE), "--set", "brightness=1"]
+            )
+            print(f"edit them with {' '.join(words)} --out edited")
     for line in broken:
         print(line, file=sys.stderr)
     return SOME_UNREADABLE if broken else 0

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.names import one_line
-from gan.common.narrow import is_too_wide
+from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.table import aligned, counted, shortened
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import is_run
@@ -69,7 +69,10 @@ def run(arguments: argparse.Namespace) -> None:
     lines = aligned(COLUMNS, cells, right=NUMBERS)
     if is_too_wide(max(lines, key=len)):
         lines = aligned(COLUMNS, [[shortened(cell, MAX_CELL) for cell in row] for row in cells], right=NUMBERS)
-    print("\n".join(lines))
+    if is_too_wide(max(lines, key=len)):
+        print_stacked(COLUMNS, cells)
+    else:
+        print("\n".join(lines))
     print(f"{counted(len(found), 'run')}, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
 
 

@@ -23,8 +23,13 @@ class Diverged(UserError):
 def at_least(name: str, value: object, minimum: int) -> int:
     """Return `value` if it is an integer of at least `minimum`; otherwise raise UserError with the option's name."""
     if not isinstance(value, int) or isinstance(value, bool) or value < minimum:
-        raise UserError(f"{name}={value}: must be an integer of at least {minimum}")
+        raise UserError(f"{name}={shown(value)}: must be an integer of at least {minimum}")
     return value
+
+
+def shown(value: object) -> str:
+    """Return a value for messages. Text that looks like a number has quotes."""
+    return repr(value) if isinstance(value, str) and value.lstrip("-").isdecimal() else str(value)
 
 
 def fraction(name: str, value: object, below_one: bool = False) -> float:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from gan.common.narrow import bar_width, shows_bars
 from gan.common.output import print_line
+from gan.common.table import shortened
 
 
 @contextmanager
@@ -26,7 +27,9 @@ def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
     bar = BarColumn(bar_width(console.width))
     columns = (TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(
+            shortened(title, max(12, console.width - 2 * bar_width(console.width) - 20)), total=total
+        )
         yield lambda done: progress.advance(task, done)
 
 

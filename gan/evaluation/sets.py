@@ -21,6 +21,7 @@ from gan.data.decoding.reader import read_first_frame
 from gan.data.sources.files import content, find
 from gan.evaluation import translator
 from gan.evaluation.generator import Sets, digest_of_set
+from gan.evaluation.memorization import MIN_HELD_OUT
 from gan.evaluation.translator import Translations
 from gan.inference import loading
 from gan.inference.resolve import checkpoint_of, folder_of, is_model, path_in
@@ -121,7 +122,11 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     if reference in (None, f"{source}:train", f"{source}:val"):
         data = loading.load_data(model.config, checkpoint)
         part = reference.rpartition(":")[2] if reference else default_part(data)
-        sets, reference = real_sets(data, part, request), f"{source}:{part}"
+        sets = real_sets(data, part, request)
+        if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
+            print(f"note: there are only {len(sets.reference)} held-out images; scores during training are those of "
+                  f"--reference {source}:train")  # fmt: skip
+        reference = f"{source}:{part}"
     else:
         data = loading.load_folder(reference, model.config["data"])
         train = training_images(model, checkpoint, request.memorization)

@@ -81,15 +81,18 @@ class Images(Sequence[Image.Image]):
             raise UserError("there are no images")
         return to_pil_image(grid(self.pixels, columns))
 
-    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def save(self, folder: str | os.PathLike[str], force: bool = False) -> list[Path]:
         """Write 0.png, 1.png, ... to a folder, which is created if missing, and return their paths.
+
+        Args:
+            force: overwrite existing files.
 
         Raises:
             UserError: a file exists already or cannot be written.
         """
         paths = [Path(folder) / f"{n}.png" for n in range(len(self))]
-        if existing := [path for path in paths if path.exists()]:
-            raise UserError(f"{existing[0]}: exists already; give another folder")
+        if not force and (existing := [path for path in paths if path.exists()]):
+            raise UserError(f"{existing[0]}: exists already; give another folder, or force=True")
         with writing(folder):
             for image, path in zip(self.pixels, paths, strict=True):
                 save_png(image, path)

@@ -99,6 +99,14 @@ def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
     return generator, state
 
 
+def move(network: nn.Module, device: str) -> None:
+    """Move a network to a device; raise UserError if torch cannot use the device here."""
+    try:
+        network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device {device}: torch cannot use it here; gan info lists the devices") from error
+
+
 def checked_weights(
     state: dict[str, Any], prefix: str, build: Callable[[], nn.Module], path: Path
 ) -> dict[str, Tensor]:

@@ -78,6 +78,9 @@ def check_numbers(values: Mapping[str, Any]) -> None:
         value = values.get(name)
         if value is not None and not (name.startswith("callback") and isinstance(value, str)):
             at_least(name, value, minimum)
+    for name, value in values.items():
+        if isinstance(value, int) and abs(value) >= 1 << 63:  # it could be trained with, but not read again
+            raise UserError(f"{name}={value}: must have fewer than 64 bits")
     for name in RATES:
         value = values.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
@@ -186,6 +189,8 @@ def check_images(name: str, root: str) -> None:
     from gan.data.sources import folder
     from gan.data.sources.files import is_image
 
+    if run_folder.is_run(Path(root)):
+        raise UserError(f"{name}={root}: is the folder of a run; give a folder of images")
     if not os.path.exists(root):
         raise UserError(f"{name}={root}: there is no such folder or zip archive{path_hint(root) or '; check the path'}")
     if os.path.isdir(root):

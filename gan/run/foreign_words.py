@@ -197,6 +197,7 @@ def check_flag(word: str, following: str | None, known: Callable[[], Collection[
     options = known()
     ours = name if name in options else name.replace("-", "_")
     if ours in options:
+        ours = "data.root" if ours == "data" and "/" in value else ours
         raise UserError(f"{word}: options have no dashes; write {ours}={value or 'VALUE'}")
     raise UserError(f"{word}: no such option; options are written NAME=VALUE; {did_you_mean(name, options)}")
 

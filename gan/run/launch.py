@@ -135,7 +135,10 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
 
 def missing_file(error: MissingConfigException) -> str:
     """Return a line such as `model=dcgn: no such model; ...` for a group that is set to a missing file."""
-    group, _, name = (error.missing_cfg_file or "").rpartition("/")
+    missing = error.missing_cfg_file or ""
+    if missing.startswith("data/") and (os.path.exists(missing[5:]) or missing.count("/") > 1):
+        return f"data={missing[5:]}: is a path, not the name of a data source; write data.root={missing[5:]}"
+    group, _, name = missing.rpartition("/")
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; {install('slurm' if 'submitit' in name else 'sweep')}"
     hint = did_you_mean(name, error.options or [])

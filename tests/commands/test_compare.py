@@ -91,6 +91,13 @@ def test_typed_options_are_shown_if_they_explain_all_differences(tmp_path: Path)
     assert differing_options([first, edited]) == ["model.width"]  # the user has edited a file of conf/
 
 
+def test_runs_that_cannot_be_read_are_left_out(tmp_path: Path, gan_command: Any) -> None:
+    make(tmp_path / "a", {})
+    (make(tmp_path / "b", {}) / run_folder.CONFIG).write_text("{")
+    result = gan_command("compare", "a", "b")
+    assert "note: left out: b/config.yaml: cannot be read" in result.stderr and "b" not in result.stdout.split()
+
+
 def test_runs_of_older_versions_have_no_time(tmp_path: Path, gan_command: Any) -> None:
     make(tmp_path / "a", {}, [{"images": 8, "eval/kid_x1000_lite0": 0.4}])
     assert gan_command("compare", "a", "--out", "a.png").stdout.splitlines()[1].split()[-3:] == ["8", "-", "-"]

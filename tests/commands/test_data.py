@@ -205,7 +205,7 @@ def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
     assert "'class 0/empty.png': the file is empty" in said
     assert "groups of identical images, which have 1 image beyond the first of each: 1" in said
     assert "smaller than 24x24 (height x width): 1" in said
-    assert said.rstrip().splitlines()[-1].startswith("gan train 'data.root=")
+    assert said.rstrip().splitlines()[-1].startswith("gan train experiment=few_shot 'data.root=")
 
 
 def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:

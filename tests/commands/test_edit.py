@@ -116,7 +116,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
         (["directions", run, "--out", "new", "--sefa", "0", "--pca", "0"], "give at least one direction"),
         (["directions", run, "--out", "new", "--class", "map"], "choose from poster"),
         (["directions", run, "--out", "new", "--attributes", "1"], "give at least 2 images"),
-        (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_y, and sefa0"),
+        (["edit", run, *found, "--out", "new", "--set", "hue=1"], "shift_x, shift_y, sefa0"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0"], "write NAME=VALUE"),
         (["edit", run, *found, "--out", "new", "--set", "sefa0=nan"], "a finite number"),
         (["edit", run, "--latents", "x", "--class", "neon", "--out", "new"], "--class"),

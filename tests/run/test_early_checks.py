@@ -22,6 +22,7 @@ from gan.run.early_checks import check
 from gan.run.launch import message_of
 from gan.run.paths_as_typed import stored
 from gan.run.resume import prepare
+from gan.run.run_folder import RECORD
 from tests.conftest import ROOT
 
 from .test_run_folder import save
@@ -46,6 +47,11 @@ MISTAKES = [
     (["model=cyclegan", "data.a=pics", "data.b=other", "data.size=30"], "multiples of 4"),
     (["model=pix2pix", "data=paired"], "give data.a=FOLDER data.b=FOLDER"),
     (["data=stream", "data.root=pics"], "no shards found"),
+    (["data=./pics"], "data=./pics: is a path, not the name of a data source; write data.root=./pics"),
+    (["data=pics"], "data=pics: is a path, not the name of a data source; write data.root=pics"),
+    (["--data", "./pics"], "write data.root=./pics"),
+    (["data.root=runs/whole"], "runs/whole: is the folder of a run; give a folder of images"),
+    (["seed=99999999999999999999"], "seed=99999999999999999999: must have fewer than 64 bits"),
     (["data.size=65"], "the nearest valid sizes are 64x64"),
     (["data.size=big"], "data.size=big"),
     (["model=fastgan", "data.size=8"], "use at least 16x16"),
@@ -93,6 +99,9 @@ def make_folders(folder: Path) -> None:
         archive.writestr("notes.txt", "text")
     (folder / "runs/first/overrides.yaml").write_text("[]\n")
     (folder / "runs/many/overrides.yaml").write_text("[data.num_workers=5000]\n")
+    (folder / "runs/whole").mkdir()
+    for name in RECORD:
+        (folder / "runs/whole" / name).touch()
     config = "model: {generator: {_target_: gan.networks.dcgan.Generator}}\nseed: 0\n"
     for name in ("first", "many", "other"):
         (folder / "runs" / name / "config.yaml").write_text(config)

@@ -28,6 +28,7 @@ from gan.data.split import group_keys
 SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
+FEW = 200  # number of images below which experiment=few_shot is suggested
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
@@ -43,7 +44,7 @@ DEFAULTS: dict[str, str | None] = {
     "data.split": None,
     "data.labels": "false",
 }
-PIXEL_ART: dict[str, str | None] = {"data.size": "32", "data.channels": "4", "data.resample": "nearest"}
+PIXEL_ART: dict[str, str | None] = {"data.size": "32", "data.channels": "4"}
 
 
 class FileInfo(NamedTuple):
@@ -141,7 +142,14 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
             )
         },
         "height_to_width": {
-            f"{percent} %": round(float(np.percentile(aspects, percent)), 3) for percent in (0, 5, 50, 95, 100)
+            name: round(float(np.percentile(aspects, percent)), 3)
+            for name, percent in {
+                "least": 0,
+                "5th percentile": 5,
+                "median": 50,
+                "95th percentile": 95,
+                "most": 100,
+            }.items()
         },
         "images": sum(fact.frames for fact in known),
         "animations": [path for path, fact in zip(paths, known, strict=True) if fact.frames > 1],
@@ -240,6 +248,7 @@ def suggest(
         "split": split,
         "labels": labels,
         "pixel_art": sprites >= 0.5,
+        "images": len(facts),
         "reasons": reasons,
     }
 
@@ -319,8 +328,11 @@ def command(roots: Sequence[str], suggestion: dict[str, Any]) -> str:
     sprites = suggestion["pixel_art"]
     defaults = DEFAULTS | PIXEL_ART if sprites else DEFAULTS
     words = [f"data.root={roots[0] if len(roots) == 1 else '[' + ','.join(roots) + ']'}"]
+    if sprites:
+        del options["data.resample"]  # the filter of the experiment keeps pixels sharp at any size
     words += [f"{name}={value}" for name, value in options.items() if defaults.get(name) != value]
-    return train_command(["experiment=pixel_art"] * sprites + words)
+    few = ["experiment=few_shot"] * (suggestion["images"] <= FEW)
+    return train_command((["experiment=pixel_art"] if sprites else few) + words)
 
 
 def train_command(words: Sequence[str]) -> str:

@@ -31,6 +31,12 @@ class Estimate(Callback):
             print_line(f"estimate: {line}")
 
 
+def rounded(images: float) -> int:
+    """Return a number of images with two digits that count."""
+    whole = int(images)
+    return round(whole, 2 - len(str(whole)))
+
+
 def describe(trainer: Trainer, pl_module: GAN, evaluate: Evaluate | None, speed: float) -> str:
     """Return text such as `about 4:50 until 112,000 images, at 380 images/s, with 3 evaluations of about 5 s`."""
     seen, left = pl_module.images_seen, clock_of(trainer).remaining
@@ -47,5 +53,5 @@ def describe(trainer: Trainer, pl_module: GAN, evaluate: Evaluate | None, speed:
         evaluations = count * evaluate.cost
         several = f"evaluations of {evaluate.cost:.0f} s every {evaluate.interval:,} images"
         said = f", including {several if count > 1 else f'the last evaluation of {evaluate.cost:.0f} s'}"
-    reached = f"until {images:,.0f} images" if seconds == by_images else f"until about {round(images, -3):,.0f} images"
+    reached = f"until {images:,.0f} images" if seconds == by_images else f"until about {rounded(images):,} images"
     return f"about {duration(seconds + evaluations)} {reached} at {speed:.0f} images/s{said}"

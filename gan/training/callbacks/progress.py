@@ -39,6 +39,7 @@ class ProgressLine(Callback):
         self.shown = 0.0  # when something was last shown (seconds, monotonic)
         self.started = 0.0  # seconds of training at the start of this process
         self.first = 0  # images seen at the start of this process
+        self.scores = ""  # those that were last shown
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
@@ -98,7 +99,12 @@ class ProgressLine(Callback):
         clock = f"{seen:,} images · epoch {epoch:.1f} · {rate:.0f} images/s · {left} left"
         means = pl_module.loss_log.means or pl_module.loss_log.pending_means()  # before the first line of the log
         losses = {name: value for name, value in means.items() if not name.startswith("health/")}
-        numbers = " · ".join(filter(None, (listed(losses), scores(trainer))))
+        found = scores(trainer)
+        new = (
+            found if self.live or replaces_progress() or found != self.scores else ""
+        )  # not again in each line of a log
+        self.scores = found
+        numbers = " · ".join(filter(None, (listed(losses), new)))
         last = next((c.last for c in trainer.callbacks if isinstance(c, Samples)), None)  # type: ignore[attr-defined]
         grid = os.path.relpath(last) if last else ""
         if self.live is None or self.bar is None:
