@@ -66,8 +66,6 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
     if arguments.latents and not arguments.latents.is_file():
         raise UserError(f"--latents {arguments.latents}: no such file")
-    if not (settings or mixes or size or arguments.latents):
-        print("note: nothing is changed; give --set NAME=VALUE, --mix or --size", file=sys.stderr)
 
     import torch
 
@@ -121,6 +119,8 @@ def run(arguments: argparse.Namespace) -> None:
     except MemoryError as error:
         hint = "; give a smaller --size" if size else ""
         raise UserError(f"images do not fit into memory{hint}") from error
+    if not (settings or mixes or size or arguments.latents):
+        print("note: nothing was changed; give --set NAME=VALUE, --mix or --size", file=sys.stderr)
 
 
 def save_groups(out: Path, files: list[str], save: Callable[[slice], int], results: Results) -> None:
