@@ -31,7 +31,7 @@ MIN_TILE = 64  # minimum of --tile in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_run(parser, "run folder or checkpoint file of a translator")
+    options.add_run(parser, f"translator: {options.MODEL}")
     parser.add_argument(
         "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
     )

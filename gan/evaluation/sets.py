@@ -137,6 +137,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         "checkpoint": checkpoint.name,
         "images_seen": model.images,
         "generator": "EMA, BatchNorm statistics re-estimated",
+        "ema": request.ema,
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
     }
@@ -179,6 +180,7 @@ def from_translator(
         "checkpoint": checkpoint.name,
         "images_seen": int(state["images"]),
         "generator": "EMA",
+        "ema": request.ema,
         "reference": f"{source}:{part}",
         "inputs": "held out" if held_out else "trained on",
     }
