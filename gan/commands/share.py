@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
     parser.add_argument("--license", required=True, type=licenses.checked, metavar="NAME", help="license of the "
-                        "model: an identifier of the Hugging Face Hub, such as cc-by-4.0, cc0-1.0 or mit; or other")  # fmt: skip
+                        "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
     parser.add_argument("--data-name", type=data_name, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a data set on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "

@@ -119,6 +119,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     model.to(request.device)
     source, reference, n = request.source, request.reference, request.images
     if reference in (None, f"{source}:train", f"{source}:val"):
+        require_data(model.config, f"{source}: a shared model has no images; give real ones with --reference FOLDER")
         data = loading.load_data(model.config, checkpoint)
         part = reference.rpartition(":")[2] if reference else default_part(data)
         sets, reference = real_sets(data, part, request), f"{source}:{part}"
@@ -154,6 +155,7 @@ def from_translator(
             "images of its run; omit --reference"
         )
     config, baselines = state["config"], {}
+    require_data(config, f"{source}: a shared model has no images, and a translator is evaluated on those of its run")
     for name in request.baselines:
         other, its_config = loading.load_translator(name)
         if its_config["data"]["channels"] != config["data"]["channels"]:
@@ -185,6 +187,12 @@ def from_translator(
         "inputs": "held out" if held_out else "trained on",
     }
     return sets, protocol, translations
+
+
+def require_data(config: dict[str, Any], message: str) -> None:
+    """Raise UserError if a model comes without its training images, as a shared model does."""
+    if "_target_" not in config["data"]:
+        raise UserError(message)
 
 
 def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
