@@ -92,8 +92,9 @@ def fetch(hub: Any, address: str, repository: str, revision: str | None) -> Path
             raise UserError(f"{address}: its {name} has {shown}; the limit is {LIMITS[name]:,} bytes")
     if not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=commit), str):
         print_line(f"downloading {address}, {(sizes[WEIGHTS] or 0) / MIB:.1f} MiB")
-    paths = [Path(hub.hf_hub_download(repository, name, revision=commit, library_name="retro-gan")) for name in LIMITS]
-    return paths[0].parent
+    config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision))  # also records the commit in the cache
+    hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name)  # of the same commit
+    return config.parent
 
 
 def measure(hub: Any, address: str, repository: str, revision: str | None) -> tuple[dict[str, int | None], str]:
