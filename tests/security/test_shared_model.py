@@ -181,7 +181,6 @@ def test_a_pickle_in_place_of_the_weights(shared: Path, cage: Cage) -> None:
     cage.run(*GENERATE)
 
 
-NAME = next(iter(key for key in ("generator.layers.0.weight",)))
 TENSORS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
     "a missing weight": (lambda t: t.pop(first(t)), "has no "),
     "an extra weight": (lambda t: t.update({"generator.extra": torch.ones(1)}), "has an unexpected"),
@@ -255,3 +254,7 @@ def test_code_beside_the_model_does_not_run(shared: Path, cage: Cage) -> None:
     (shared / "theirs.py").write_text(f"open({str(cage.canary)!r}, 'w')\nclass Generator: pass\n")
     change(shared, *TARGET, to="theirs.Generator")
     assert "--code DIR" in cage.run(*GENERATE)
+    cage.run(*GENERATE, "--code", "shared")  # the folder of a model, even if it is named
+    (shared / "__init__.py").write_text("")
+    change(shared, *TARGET, to="shared.theirs.Generator")
+    cage.run(*GENERATE, "--code", ".")
