@@ -191,7 +191,7 @@ def from_translator(
 
 def require_data(config: dict[str, Any], message: str) -> None:
     """Raise UserError if a model comes without its training images, as a shared model does."""
-    if "_target_" not in config["data"]:
+    if not loading.has_data(config):
         raise UserError(message)
 
 

@@ -168,6 +168,11 @@ def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
     return f"power_ema.{widths.index(ema)}.module."
 
 
+def has_data(config: Mapping[str, Any]) -> bool:
+    """Return whether a model's configuration describes its training images; that of a shared model does not."""
+    return "_target_" in config["data"]
+
+
 def load_data(config: Any, path: Path) -> Any:
     """Set up the DataModule that the configuration of a run describes, and return it.
 
@@ -175,7 +180,7 @@ def load_data(config: Any, path: Path) -> Any:
         UserError: as `construct`, or the images no longer exist.
     """
     node = section(config, ("data",), path)
-    if "_target_" not in node:
+    if not has_data(config):
         raise UserError(f"{path}: a shared model has no training images")
     for name, largest in LIMITS.items():
         value = node.get(name)

@@ -48,7 +48,7 @@ def front_matter(
     found: dict[str, Any] = {"license": license}
     if license == OTHER:
         found |= {"license_name": "see-license-file", "license_link": "LICENSE"}
-    found |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": ["gan", *recipe(about)]}
+    found |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
     if data_name and HUB_NAME.fullmatch(data_name):
         found["datasets"] = [data_name]
     if scores:
@@ -64,10 +64,15 @@ def front_matter(
     return found
 
 
-def recipe(about: Mapping[str, Any]) -> list[str]:
-    """Return the name of the module of gan.networks that has the generator; none for the author's own network."""
-    target = target_of(about)
-    return [target.split(".")[2]] if target.startswith("gan.networks.") else []
+def tags(about: Mapping[str, Any]) -> list[str]:
+    """Return "gan", the kind of training such as "cyclegan", and the network, unless it is the author's own."""
+    found = ["gan"]
+    training, network = str(about["model"]["_target_"]), target_of(about)
+    if training.startswith("gan.training."):
+        found.append(training.rpartition(".")[2].lower())
+    if network.startswith("gan.networks."):
+        found.append(network.split(".")[2])
+    return list(dict.fromkeys(found))
 
 
 def target_of(about: Mapping[str, Any]) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError, to_line
-from gan.common.output import print_line
 from gan.common.program import install
 from gan.common.untrusted import MAX_JSON
 from gan.inference.shared_folder import CONFIG, WEIGHTS
@@ -91,7 +91,7 @@ def fetch(hub: Any, address: str, repository: str, revision: str | None) -> Path
             shown = "an unknown size" if size is None else f"{size:,} bytes"
             raise UserError(f"{address}: its {name} has {shown}; the limit is {LIMITS[name]:,} bytes")
     if not isinstance(hub.try_to_load_from_cache(repository, WEIGHTS, revision=commit), str):
-        print_line(f"downloading {address}, {(sizes[WEIGHTS] or 0) / MIB:.1f} MiB")
+        report(f"downloading {address}, {(sizes[WEIGHTS] or 0) / MIB:.1f} MiB")
     config = Path(hub.hf_hub_download(repository, CONFIG, revision=revision))  # also records the commit in the cache
     hub.hf_hub_download(repository, WEIGHTS, revision=config.parent.name)  # of the same commit
     return config.parent
@@ -114,5 +114,10 @@ def cached(hub: Any, address: str, repository: str, revision: str | None, error:
     if not all(isinstance(path, str) for path in paths):
         reason = to_line((str(error).strip() or type(error).__name__).splitlines()[0])
         raise UserError(f"{address}: is not in the cache, and the Hub cannot be reached ({reason})") from error
-    print_line(f"{address}: the Hub cannot be reached; using the copy in the cache")
+    report(f"{address}: the Hub cannot be reached; using the copy in the cache")
     return Path(paths[0]).parent
+
+
+def report(text: str) -> None:
+    """Print a line to stderr, because standard output may be a table or JSON."""
+    print(text, file=sys.stderr, flush=True)

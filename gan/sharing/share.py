@@ -107,7 +107,7 @@ def translated_grid(network: Any, config: dict[str, Any], path: Path, device: st
     return grid(torch.cat([inputs, outputs]), len(inputs)), "Photographs above their translations"
 
 
-def example(files: dict[str, bytes]) -> str:
-    """Return the command that uses a shared model, for the next step."""
+def example(files: dict[str, bytes], out: Path) -> str:
+    """Return a command that uses a shared model, for the next step."""
     kind = json.loads(files[shared_folder.CONFIG])["kind"]
-    return "translate" if kind == shared_folder.TRANSLATOR else "generate"
+    return f"gan translate {out} PHOTO.jpg" if kind == shared_folder.TRANSLATOR else f"gan generate {out}"

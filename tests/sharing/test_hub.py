@@ -83,8 +83,8 @@ def test_download(files: dict[str, bytes], tmp_path: Path) -> None:
 def test_commands_and_python_take_an_address(files: dict[str, bytes], shared: Path, tmp_path: Path) -> None:
     with serving({"me/cards": files}, {}) as server:
         words = ["-m", "gan.cli", "generate", "hf://me/cards@v1", "--seeds", "0-1"]
-        said = python(words, server, tmp_path).stdout
-        assert "downloading hf://me/cards@v1, 0.0 MiB" in said and "current folder" in said
+        done = python(words, server, tmp_path)
+        assert done.stderr == "downloading hf://me/cards@v1, 0.0 MiB\n" and "current folder" in done.stdout
         load = 'import gan; gan.load("hf://me/cards").sample(2).save("python")'
         python(["-c", load], server, tmp_path)
         wrong = python(["-m", "gan.cli", "generate", "hf://me/none"], server, tmp_path, check=False)
