@@ -21,7 +21,7 @@ from gan.common.errors import UserError, writing
 from gan.common.files import replace, temporary
 from gan.inference import shared_folder
 from gan.inference.loading import seed_of
-from gan.inference.shared_folder import CONFIG, WEIGHTS
+from gan.inference.shared_folder import CONFIG, SAMPLES, WEIGHTS
 from gan.inference.shared_weights import COUNTS
 
 PATH = re.compile(r"[/\\~]")  # no option of a network of gan has these characters
@@ -91,26 +91,27 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, all of them or none.
 
     A new folder appears complete. In an existing folder the files are replaced one after the other, after all are on
-    the disk; config.json has the checksum of model.safetensors, so an interruption in between cannot be missed.
+    the disk, and a samples.png that is not among them is removed; config.json has the checksum of model.safetensors, so an interruption in between cannot be missed.
 
     Raises:
         UserError: the folder cannot be written.
     """
-    partial = temporary(folder.absolute())
-    with writing(folder, "; nothing was changed"):
-        try:
+    exists = folder.is_dir()
+    partial = temporary(folder / WEIGHTS if exists else folder.absolute())
+    try:
+        with writing(folder, "; nothing was changed"):
             partial.mkdir(parents=True)
             for name, content in files.items():
                 with open(partial / name, "wb") as file:
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-            if folder.is_dir() and any(folder.iterdir()):
-                for name in files:
-                    replace(partial / name, folder / name)
-            else:
-                if folder.is_dir():
-                    folder.rmdir()  # an empty folder, which Windows does not replace
+        with writing(folder):
+            if not exists:
                 replace(partial, folder)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            for name in files if exists else ():
+                replace(partial / name, folder / name)
+            if SAMPLES not in files:
+                (folder / SAMPLES).unlink(missing_ok=True)  # of the model before, with photographs if it translates
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

@@ -123,6 +123,8 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "out" / ".gitattributes").write_text("kept")
     before = (tmp_path / "out" / CONFIG).read_bytes()
     assert "--force" in gan_command("share", str(run), "out", "--license", "mit", check=2).stderr
+    gan_command("share", str(run), "out", "--license", "mit", "--no-samples", "--force")
+    assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
     assert (tmp_path / "out" / CONFIG).read_bytes() != before
