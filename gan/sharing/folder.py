@@ -91,7 +91,8 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
     """Write files into a folder, all of them or none.
 
     A new folder appears complete. In an existing folder the files are replaced one after the other, after all are on
-    the disk, and a samples.png that is not among them is removed; config.json has the checksum of model.safetensors, so an interruption in between cannot be missed.
+    the disk, and a samples.png that is not among them is removed; config.json has the checksum of model.safetensors,
+    so an interruption in between cannot be missed.
 
     Raises:
         UserError: the folder cannot be written.
