@@ -17,22 +17,26 @@ from gan.inference.resolve import checkpoint_of
 from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import read_metrics
+from gan.sharing import hub
 from gan.translator import Translator
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
-    """Return the `gan.Model` of a run folder or a checkpoint file; of a translator, the `gan.Translator`.
+    """Return the `gan.Model` of a run, or its `gan.Translator` if it translates images.
 
     For example: `gan.load("runs/first").sample(16)`.
 
     Args:
+        run: a run folder, a checkpoint file, a folder written by `gan share`, or hf://USER/NAME[@REVISION], a model on
+            the Hugging Face Hub.
         checkpoint: "best", "last" or the path of a file.
         ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
 
     Raises:
-        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program.
+        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model on
+            the Hub cannot be downloaded.
     """
-    path = checkpoint_of(run, checkpoint)
+    path = checkpoint_of(hub.locate(run), checkpoint)
     generator, state = load_generator(path, ema)
     if hasattr(generator, "latent_dim"):
         return from_checkpoint(path, generator, state)
@@ -45,7 +49,7 @@ def translate(
     """Return the translation of an image by a run: `gan.translate("runs/film", "photo.jpg")`.
 
     Args:
-        run: a run folder, a checkpoint file, or what `gan.load` returned for it, which is faster for further images.
+        run: what `gan.load` takes, or what it returned, which is faster for further images.
         images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
         options: as in `gan.translator.Translator.translate`.
 

@@ -388,7 +388,8 @@ def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
         raise UserError(f"{path}: is a translator; use gan translate")
     names = state.get("classes", [])
     counts = checked_counts(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
-    reestimate_batch_norm(generator, generator.latent_dim, counts)
+    if not state.get("shared"):  # gan share has stored the statistics, so that images are the same on every machine
+        reestimate_batch_norm(generator, generator.latent_dim, counts)
     return Model(generator, int(state["images"]), state["config"], names, counts)
 
 

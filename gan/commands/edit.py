@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     mixes = [parse_mix(word) for word in arguments.mix]
     size = options.parse_size(arguments.size) if arguments.size else None
     out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
-    file = arguments.directions or Path(arguments.run) / FOLDER / FILE
+    file = arguments.directions or options.results_of(arguments.run) / FOLDER / FILE
     if arguments.directions and not file.is_file():
         raise UserError(f"--directions {file}: no such file")
     if arguments.latents and arguments.label:
@@ -149,7 +149,7 @@ def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arg
 
 
 def recognition_folder(arguments: argparse.Namespace) -> Path:
-    return arguments.recognition or Path(arguments.run) / RECOGNITION
+    return arguments.recognition or options.results_of(arguments.run) / RECOGNITION
 
 
 def apply_mix(model: Model, latents: Tensor, seed: int, layers: tuple[int, int] | float, label: str | None) -> Tensor:

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
+from gan.inference import shared_folder
 from gan.inference.resolve import path_in
 from gan.run import checkpoints, run_folder
 from gan.run.early_checks import GAN, TRANSLATORS
+from gan.sharing import hub
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -31,7 +33,10 @@ def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentPars
     return parser
 
 
-def add_run(parser: argparse.ArgumentParser, help: str = "run folder or checkpoint file") -> None:
+MODEL = "run folder, checkpoint file, folder of gan share, or hf://USER/NAME"
+
+
+def add_run(parser: argparse.ArgumentParser, help: str = MODEL) -> None:
     parser.add_argument("run", metavar="RUN", help=help, type=existing_run)
 
 
@@ -100,7 +105,7 @@ def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing f
 def existing_run(text: str) -> str:
     """Return a path; raise UserError if there is no run or checkpoint, before torch is imported."""
     path = Path(text)
-    if not path.exists():
+    if not hub.is_address(text) and not path.exists():
         inside = Path("runs") / text
         hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
@@ -108,21 +113,37 @@ def existing_run(text: str) -> str:
 
 
 def check_run(arguments: argparse.Namespace) -> None:
-    """Raise UserError if RUN has no checkpoint, or its model does not fit the command, before torch is imported."""
+    """Raise UserError if RUN has no checkpoint, or its model does not fit the command, before torch is imported.
+
+    The address of a model on the Hub is replaced by the downloaded folder.
+    """
+    for name in ("run", "source"):
+        if hasattr(arguments, name):
+            setattr(arguments, name, str(hub.locate(getattr(arguments, name))))
     run, checkpoint = getattr(arguments, "run", None), getattr(arguments, "checkpoint", None)
+    if run and shared_folder.is_shared(Path(run)):
+        about = shared_folder.read_about(shared_folder.weights_of(Path(run)).parent)
+        check_kind(arguments.command, run, about["kind"] == shared_folder.TRANSLATOR)
+        return
     if not run or checkpoint not in ("best", "last") or not os.path.isdir(run):
         return
     folder = Path(run)
     if not checkpoints.list_checkpoints(folder):
-        hint = run_folder.hint_inside(folder) or "is it a run folder?"
+        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder of gan share?"
         raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
     try:
         kind = flatten(run_folder.read_config(folder)).get("model._target_")
     except UserError:  # the checkpoint has another copy of the configuration
         return
-    if arguments.command == "translate" and kind == GAN:
+    if kind == GAN or kind in TRANSLATORS:
+        check_kind(arguments.command, run, kind in TRANSLATORS)
+
+
+def check_kind(command: str, run: str, translates: bool) -> None:
+    """Raise UserError if a command takes no translator, or only translators, and the model is the opposite."""
+    if command == "translate" and not translates:
         raise UserError(f"{run}: is not a translator; use gan generate")
-    if arguments.command in TAKES_LATENTS and kind in TRANSLATORS:
+    if command in TAKES_LATENTS and translates:
         raise UserError(f"{run}: is a translator; use gan translate")
 
 
@@ -157,8 +178,9 @@ def existing_path(text: str) -> Path:
 
 
 def existing_source(text: str) -> str:
-    """Return a path as text; raise UserError if it does not exist, before torch is imported."""
-    existing_path(text)
+    """Return a path or an address as text; raise UserError if a path does not exist, before torch is imported."""
+    if not hub.is_address(text):
+        existing_path(text)
     return text
 
 
@@ -191,11 +213,28 @@ def prepare_device(arguments: argparse.Namespace) -> str:
     return name
 
 
-def out_in_run(run: str, out: Path | None, name: str) -> Path:
-    """Return --out, or by default the file or folder `name` in the run folder."""
-    if out is None and Path(run).is_file():
+def out_in_run(run: str, out: Path | None, name: str, reads: bool = False) -> Path:
+    """Return --out, or by default the file or folder `name` in the run folder; for a shared model, `name` here.
+
+    A shared model may belong to someone else or be in a cache, so nothing is written into its folder.
+
+    Args:
+        reads: whether the command reads this path and does not write it.
+    """
+    if out is not None:
+        return out
+    if shared_folder.is_shared(Path(run)):
+        if not reads:
+            print(f"{name} is written to the current folder, because {run} is a shared model; --out changes this")
+        return Path(name)
+    if Path(run).is_file():
         raise UserError(f"{run}: is not a run folder; give --out DIR")
-    return out or path_in(Path(run), Path(run) / name)
+    return path_in(Path(run), Path(run) / name)
+
+
+def results_of(run: str) -> Path:
+    """Return the folder for results about a model: the run folder, or the current folder for a shared model."""
+    return Path() if shared_folder.is_shared(Path(run)) else Path(run)
 
 
 def refuse_existing(out: Path, files: list[Path], force: bool) -> None:

@@ -236,7 +236,7 @@ def predict(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
     network.to(options.prepare_device(arguments))
-    found = classifier.read(options.out_in_run(arguments.run, arguments.out, RECOGNITION), network)
+    found = classifier.read(options.out_in_run(arguments.run, arguments.out, RECOGNITION, reads=True), network)
     with redirect_stdout(sys.stderr):
         images, broken = decode_images(files, config["data"])
     text = StringIO()

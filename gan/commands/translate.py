@@ -31,7 +31,7 @@ MIN_TILE = 64  # minimum of --tile in pixels
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_run(parser, "run folder or checkpoint file of a translator")
+    options.add_run(parser, f"translator: {options.MODEL}")
     parser.add_argument(
         "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
     )
@@ -124,7 +124,7 @@ def load_pixel_art(arguments: argparse.Namespace, config: dict[str, Any]) -> Cal
 def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """Return the palette of --palette: read from a file, or computed from target images."""
     from gan.images.pixel_art import MAX_COLORS, fit_palette, read_palette
-    from gan.inference.loading import load_data
+    from gan.inference.loading import has_data, load_data
     from gan.metrics.color_transfer import opaque
 
     given = arguments.palette
@@ -132,6 +132,8 @@ def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.nd
         return read_palette(given)
     if not 2 <= int(given) <= MAX_COLORS:
         raise UserError(f"--palette {given}: give 2 to {MAX_COLORS} colors")
+    if not has_data(config):
+        raise UserError(f"--palette {given}: a shared model has no target images; give an image or a file of colors")
     data = load_data(config, Path(arguments.run))
     images = data.reals(TARGET_IMAGES) if arguments.direction == "a2b" else data.inputs(TARGET_IMAGES)
     return fit_palette(opaque(images).expand(-1, 3, -1, -1), int(given))

@@ -19,6 +19,7 @@ from typing import Any
 from gan.common.errors import UserError
 
 RECORDS = ("overrides.yaml", "environment.jsonl")  # files of a run folder (`gan.run.run_folder`)
+SHARED = ("model.safetensors", "config.json")  # files of a shared model (`gan.inference.shared_folder`)
 _folders: list[str] = []
 
 
@@ -45,7 +46,8 @@ def is_own(module: str) -> bool:
     """Return whether a module is, or is in a package, directly in one of the folders, and an import finds it there.
 
     A folder without `__init__.py` is not a package here. Otherwise every folder below one of the folders would be a
-    package, also a run folder from someone else. Modules in run folders are refused for the same reason.
+    package, also a run folder from someone else. Modules in run folders and shared models are refused for the same
+    reason.
     """
     top, *inner = module.split(".")
     if not _folders or not top.isidentifier():
@@ -74,16 +76,19 @@ def _way(spec: ModuleSpec, inner: list[str]) -> Iterator[ModuleSpec]:
 
 
 def _is_code(spec: ModuleSpec, code: str) -> bool:
-    """Return whether a module has a file, and no folder from there up to the folder of --code is that of a run."""
+    """Return whether a module has a file, and no folder from there up to the folder of --code is that of a model."""
     if spec.origin is None:
         return False
     parents = {*Path(spec.origin).parents, *Path(os.path.realpath(spec.origin)).parents}
-    return not any(_is_run(parent, code) for parent in parents if parent.is_relative_to(code))
+    return not any(_is_model(parent, code) for parent in parents if parent.is_relative_to(code))
 
 
-def _is_run(folder: Path, code: str) -> bool:
-    """Return whether a folder has the files of a run. In the folder of --code itself, checkpoints may be the user's."""
-    if any((folder / name).exists() for name in RECORDS):
+def _is_model(folder: Path, code: str) -> bool:
+    """Return whether a folder has the files of a run or a shared model.
+
+    In the folder of --code itself, checkpoints may be the user's.
+    """
+    if any((folder / name).exists() for name in RECORDS) or all((folder / name).exists() for name in SHARED):
         return True
     return str(folder) != code and any(folder.glob("checkpoints/*.ckpt"))
 

@@ -1,18 +1,20 @@
-"""Read untrusted YAML and JSON: plain values only, with limits of size, depth and time. No torch."""
+"""Read untrusted YAML, JSON and headers of safetensors: plain values only, with limits. No torch."""
 
 from __future__ import annotations
 
 import json
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, reason
 
 MAX_BYTES = 1 << 18  # maximum size of a YAML file; config.yaml of a run has about 8 kB
 MAX_JSON = 1 << 20  # maximum size of a JSON file in bytes
+MAX_HEADER = 32 << 20  # maximum size of the header of a safetensors file in bytes, which is read as a whole
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_SCALAR = 8192  # characters; PATH_MAX is 4096
@@ -131,6 +133,20 @@ def parse_json(data: bytes | str) -> Any:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
+
+
+def check_header(path: Path) -> None:
+    """Raise UserError if the file does not exist or its safetensors header is longer than MAX_HEADER."""
+    if not path.is_file():
+        raise UserError(f"{path}: cannot be read (no such file)")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(8)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
+    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
+    if length > MAX_HEADER:
+        raise UserError(f"{path}: cannot be read (its header has {length:,} bytes)")
 
 
 def is_plain(value: Any) -> bool:

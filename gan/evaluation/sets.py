@@ -120,6 +120,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     model.to(request.device)
     source, reference, n = request.source, request.reference, request.images
     if reference in (None, f"{source}:train", f"{source}:val"):
+        require_data(model.config, f"{source}: a shared model has no images; give real ones with --reference FOLDER")
         data = loading.load_data(model.config, checkpoint)
         part = reference.rpartition(":")[2] if reference else default_part(data)
         sets = real_sets(data, part, request)
@@ -142,6 +143,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         "checkpoint": checkpoint.name,
         "images_seen": model.images,
         "generator": "EMA, BatchNorm statistics re-estimated",
+        "ema": request.ema,
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
     }
@@ -158,6 +160,7 @@ def from_translator(
             "images of its run; omit --reference"
         )
     config, baselines = state["config"], {}
+    require_data(config, f"{source}: a shared model has no images, and a translator is evaluated on those of its run")
     for name in request.baselines:
         other, its_config = loading.load_translator(name)
         if its_config["data"]["channels"] != config["data"]["channels"]:
@@ -184,10 +187,17 @@ def from_translator(
         "checkpoint": checkpoint.name,
         "images_seen": int(state["images"]),
         "generator": "EMA",
+        "ema": request.ema,
         "reference": f"{source}:{part}",
         "inputs": "held out" if held_out else "trained on",
     }
     return sets, protocol, translations
+
+
+def require_data(config: dict[str, Any], message: str) -> None:
+    """Raise UserError if a model comes without its training images, as a shared model does."""
+    if not loading.has_data(config):
+        raise UserError(message)
 
 
 def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:

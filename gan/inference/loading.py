@@ -12,21 +12,14 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.common.names import one_line
-from gan.inference import blueprint
+from gan.inference import blueprint, shared_folder
 from gan.inference.checks import check_discriminator, check_generator, image_shape
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
 from gan.run.checkpoint_file import load as load_checkpoint
 
 FOLDERS = ("root", "a", "b", "name", "labels")  # data options that may name files and folders to read
-DECODING = (
-    "size",
-    "channels",
-    "fit",
-    "patches_per_image",
-    "resample",
-    "background",
-)  # data options that determine the decoded pixels
+DECODING = tuple(shared_folder.DATA)  # data options that determine the decoded pixels
 LIMITS = {  # largest values of untrusted data options
     "num_images": 10**6,
     "num_workers": 64,
@@ -73,11 +66,12 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
         UserError: as `load_translator`, or the discriminator has no features of images, such as that of a translator.
     """
     path = checkpoint_of(run, checkpoint)
-    state = load_checkpoint(path)
+    state = load_state(path)
     if str(section(state["config"], ("model",), path).get("_target_")).startswith("gan.training.translation."):
         raise UserError(f"{path}: is a translator; its discriminator sees patches only and has no features of images")
     if not any(name.startswith("discriminator.") for name in state["state_dict"]):
-        raise UserError(f"{path}: has no discriminator")
+        advice = "; its author can share it with gan share --discriminator" if state.get("shared") else ""
+        raise UserError(f"{path}: has no discriminator{advice}")
     build = network_builder(state["config"], "discriminator", path)
     weights = checked_weights(state, "discriminator.", build, path)
     with torch.random.fork_rng(devices=[]):
@@ -89,13 +83,22 @@ def load_discriminator(run: str | os.PathLike[str], checkpoint: str = "best") ->
 
 
 def load_generator(path: Path, ema: float | None) -> tuple[Any, dict[str, Any]]:
-    """Return the generator of a checkpoint with the weights of an EMA, in eval mode, and the checkpoint's contents."""
-    state = load_checkpoint(path)
+    """Return the generator of a checkpoint with the weights of an EMA, in eval mode, and the checkpoint's contents.
+
+    Args:
+        path: a checkpoint file, or the model.safetensors of a shared model.
+    """
+    state = load_state(path)
+    if ema is not None and state.get("shared"):
+        raise UserError(f"{path}: a shared model has one EMA only; omit --ema")
     build = network_builder(state["config"], "generator", path)
     weights = checked_weights(state, ema_prefix(ema, state["config"], path), build, path)
     generator = build().eval()
     generator.load_state_dict(weights)
     check_images(generator, check_generator, state["config"], path)
+    kind = shared_folder.GENERATOR if hasattr(generator, "latent_dim") else shared_folder.TRANSLATOR
+    if state.get("kind", kind) != kind:
+        raise UserError(f"{path}: its network is a {kind}, but its configuration says {state['kind']}")
     return generator, state
 
 
@@ -105,6 +108,19 @@ def move(network: nn.Module, device: str) -> None:
         network.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UserError(f"device {device}: torch cannot use it here; gan info lists the devices") from error
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """Return the contents of a checkpoint file, or those of a shared model, which has the suffix .safetensors.
+
+    Raises:
+        UserError: the file is missing or damaged, or was not written by this program.
+    """
+    if path.suffix != ".safetensors":
+        return load_checkpoint(path)
+    from gan.inference import shared_weights
+
+    return shared_weights.load(path)
 
 
 def checked_weights(
@@ -160,6 +176,11 @@ def ema_prefix(ema: float | None, config: Any, path: Path) -> str:
     return f"power_ema.{widths.index(ema)}.module."
 
 
+def has_data(config: Mapping[str, Any]) -> bool:
+    """Return whether a model's configuration describes its training images; that of a shared model does not."""
+    return "_target_" in config["data"]
+
+
 def load_data(config: Any, path: Path) -> Any:
     """Set up the DataModule that the configuration of a run describes, and return it.
 
@@ -167,6 +188,8 @@ def load_data(config: Any, path: Path) -> Any:
         UserError: as `construct`, or the images no longer exist.
     """
     node = section(config, ("data",), path)
+    if not has_data(config):
+        raise UserError(f"{path}: a shared model has no training images")
     for name, largest in LIMITS.items():
         value = node.get(name)
         if isinstance(value, int | float) and not 0 <= value <= largest:

@@ -1,4 +1,4 @@
-"""Find the checkpoint of a model, which is given to commands and `gan.load` as a run folder or a checkpoint file."""
+"""Find the file with the weights of a model, which is given as a run folder, a checkpoint file or a shared model."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import os
 from pathlib import Path
 
 from gan.common.errors import UserError
+from gan.inference import shared_folder
 from gan.run import checkpoints, run_folder
 
 
 def is_model(path: Path) -> bool:
-    """Return whether a path is a model: a checkpoint file or a run folder."""
-    return path.suffix == ".ckpt" or folder_of(path) is not None
+    """Return whether a path is a model: a checkpoint file, a run folder or a shared model."""
+    return path.suffix == ".ckpt" or folder_of(path) is not None or shared_folder.is_shared(path)
 
 
 def folder_of(path: Path) -> Path | None:
@@ -20,15 +21,18 @@ def folder_of(path: Path) -> Path | None:
 
 
 def checkpoint_of(model: str | os.PathLike[str], checkpoint: str = "best") -> Path:
-    """Return the checkpoint file of a model.
+    """Return the checkpoint file of a model, or the model.safetensors of a shared model.
 
     Args:
         checkpoint: "best" (the last one if there was no evaluation), "last" or the path of a file. It is ignored if the
-            model is a checkpoint file.
+            model is a checkpoint file or a shared model.
 
     Raises:
-        UserError: the run or the checkpoint does not exist, or all checkpoints are damaged.
+        UserError: the run or the checkpoint does not exist, all checkpoints are damaged, or a file of a shared model
+            is missing or a link out of its folder.
     """
+    if isinstance(model, str | os.PathLike) and shared_folder.is_shared(Path(model)):
+        return shared_folder.weights_of(Path(model))
     return checkpoints.find_checkpoint(model, checkpoint)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,12 +12,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.common.untrusted import parse_json
+from gan.common.untrusted import check_header, parse_json
 from gan.latent.space import Space
-
-MAX_HEADER = 32 << 20  # bytes; safetensors reads the header as a whole
 
 
 class Stored(NamedTuple):
@@ -129,20 +126,6 @@ def by_name(about: dict[str, str], what: str, path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"{path}: its {what} are not a JSON object")
     return values
-
-
-def check_header(path: Path) -> None:
-    """Raise UserError if the file does not exist or its safetensors header is longer than MAX_HEADER."""
-    if not path.is_file():
-        raise UserError(f"{path}: cannot be read (no such file)")
-    try:
-        with open(path, "rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)})") from error
-    length = struct.unpack("<Q", start)[0] if len(start) == 8 else 0
-    if length > MAX_HEADER:
-        raise UserError(f"{path}: cannot be read (its header has {length:,} bytes)")
 
 
 def check_vectors(vectors: dict[str, Tensor], space: Space, path: Path) -> None:

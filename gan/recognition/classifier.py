@@ -20,10 +20,10 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.common.untrusted import parse_json
+from gan.common.untrusted import check_header, parse_json
 from gan.inference.loading import load_discriminator
 from gan.latent.attributes import Attribute
-from gan.latent.store import check_header, fingerprint
+from gan.latent.store import fingerprint
 from gan.recognition.features import LayerFeatures
 from gan.recognition.probe import CLASSIFIERS, Probe, Reduction
 from gan.run.checkpoint_file import are_classes

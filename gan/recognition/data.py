@@ -31,6 +31,8 @@ def labeled_data(config: dict[str, Any], checkpoint: Path, folder: str | None, l
     options = dict(config["data"])
     if options.get("fit") in ("random_crop", "patches"):
         options["fit"] = "crop"  # whole images, as in prediction
+    if folder is None and not loading.has_data(config):
+        raise UserError("a shared model has no training images; give FOLDER, with a sub-folder per class")
     if folder is None:
         options |= {"split": None, "labels": labels or options.get("labels") or True}
         data = loading.load_data({"data": options}, checkpoint)

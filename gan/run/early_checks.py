@@ -289,7 +289,9 @@ def check_init_from(values: Mapping[str, Any]) -> None:
         raise UserError(f"init_from={source}: no such run folder or checkpoint{path_hint(source)}")
     run = source.parent.parent if source.is_file() else source
     if source.is_dir() and not checkpoints.list_checkpoints(run):
-        raise UserError(f"init_from={source}: no checkpoint in {source / run_folder.CHECKPOINTS}; is it a run folder?")
+        shared = (source / "model.safetensors").exists()
+        hint = "a shared model cannot be trained further; give a run folder" if shared else "is it a run folder?"
+        raise UserError(f"init_from={source}: no checkpoint in {source / run_folder.CHECKPOINTS}; {hint}")
     if not (run / run_folder.CONFIG).is_file():
         return
     stored = flatten(run_folder.read_config(run))

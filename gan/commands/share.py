@@ -1,0 +1,71 @@
+"""Write a folder with a trained model to share: weights, configuration, model card and samples, without private data.
+
+All gan commands and gan.load take the folder in place of a run. It has no paths, no user name and no code.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gan.commands import options
+from gan.common.errors import UserError
+from gan.common.names import one_line
+from gan.common.output import print_line
+from gan.sharing import licenses
+
+MAX_NAME = 200  # characters
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    options.add_run(parser)
+    parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
+    parser.add_argument("--license", required=True, type=licenses.checked, metavar="NAME", help="license of the "
+                        "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
+    parser.add_argument("--data-name", type=data_name, metavar="NAME", help="name of the training images for the "
+                        "model card, as in 'Posters of the 1920s' or USER/NAME of a data set on the Hub")  # fmt: skip
+    parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
+                        "and gan generate --by discriminator")  # fmt: skip
+    parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
+                        "some of your photographs")  # fmt: skip
+    options.add_weights(parser)
+    options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
+
+
+def data_name(text: str) -> str:
+    """Return the name of a data set; raise UserError for an empty or long one."""
+    if not text.strip() or len(text) > MAX_NAME:
+        raise UserError(f"--data-name: give a name of 1 to {MAX_NAME} characters")
+    return one_line(text.strip())
+
+
+def refuse_existing(folder: Path, force: bool) -> None:
+    """Raise UserError if a path is not an empty or new folder, or with `force`, if it is no folder."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder}: is a file; give a folder")
+    if not force and folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{folder}: is not empty; use --force to overwrite its model and keep its other files")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    out = arguments.folder
+    refuse_existing(out, arguments.force)
+
+    from gan.sharing import folder, share
+
+    files = share.collect(
+        arguments.run,
+        name=out.resolve().name or "model",
+        license=arguments.license,
+        data_name=arguments.data_name,
+        checkpoint=arguments.checkpoint,
+        ema=arguments.ema,
+        discriminator=arguments.discriminator,
+        samples=not arguments.no_samples,
+        prepare=lambda: options.prepare_device(arguments),
+    )
+    folder.write(out, files)
+    size = sum(map(len, files.values()))
+    print_line(f"{out}: {', '.join(files)}, {size / 1e6:.1f} MB; try it: {share.example(files, out)}")
+    if arguments.license == licenses.OTHER:
+        print_line(f"note: add the text of the license as {out / 'LICENSE'}, and its name to {out / 'README.md'}")

@@ -1,0 +1,149 @@
+"""The model card of a shared model: README.md with the front matter of the Hugging Face Hub. No torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from gan.common.names import one_line
+from gan.inference import shared_folder
+from gan.sharing.licenses import OTHER
+from gan.sharing.scores import Score
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a data set on the Hub
+BUILTIN = "built-in images of retro-gan"
+TASKS = {shared_folder.GENERATOR: "unconditional-image-generation", shared_folder.TRANSLATOR: "image-to-image"}
+MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
+MAX_CLASSES = 50  # class names that are listed
+
+
+def compose(
+    about: Mapping[str, Any], name: str, license: str, data_name: str | None, scores: Sequence[Score], samples: str
+) -> str:
+    """Return the text of README.md.
+
+    Args:
+        about: content of config.json.
+        name: name of the model.
+        license: identifier of a license on the Hub.
+        data_name: name of the training images, as the user gives it.
+        samples: what samples.png shows; an empty string if there is no such file.
+    """
+    front = yaml.safe_dump(front_matter(about, name, license, data_name, scores), sort_keys=False, allow_unicode=True)
+    parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, data_name)]
+    if samples:
+        parts.append(f"![{samples}]({shared_folder.SAMPLES})\n\n{samples}.")
+    parts += [usage(about), *([table(scores)] if scores else []), files(about)]
+    return "\n\n".join(parts) + "\n"
+
+
+def front_matter(
+    about: Mapping[str, Any], name: str, license: str, data_name: str | None, scores: Sequence[Score]
+) -> dict[str, Any]:
+    """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
+    task = TASKS[about["kind"]]
+    found: dict[str, Any] = {"license": license}
+    if license == OTHER:
+        found |= {"license_name": "see-license-file", "license_link": "LICENSE"}
+    found |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
+    if data_name and HUB_NAME.fullmatch(data_name):
+        found["datasets"] = [data_name]
+    if scores:
+        data = one_line(data_name or "images of the author")
+        dataset = {"name": data, "type": re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-") or "images"}
+        metrics = [
+            {"type": metric, "value": value, "name": metric, "args": {**protocol, "reference": reference}}
+            for metric, value, reference, protocol in scores
+        ]
+        found["model-index"] = [
+            {"name": name, "results": [{"task": {"type": task}, "dataset": dataset, "metrics": metrics}]}
+        ]
+    return found
+
+
+def tags(about: Mapping[str, Any]) -> list[str]:
+    """Return "gan", the kind of training such as "cyclegan", and the network, unless it is the author's own."""
+    found = ["gan"]
+    training, network = str(about["model"]["_target_"]), target_of(about)
+    if training.startswith("gan.training."):
+        found.append(training.rpartition(".")[2].lower())
+    if network.startswith("gan.networks."):
+        found.append(network.split(".")[2])
+    return list(dict.fromkeys(found))
+
+
+def target_of(about: Mapping[str, Any]) -> str:
+    """Return the dotted name of the generator's class; of a translator in both directions, that of one direction."""
+    node = about["model"]["generator"]
+    return str(node.get("a2b", node).get("_target_") if isinstance(node.get("a2b", node), Mapping) else "")
+
+
+def markdown(text: object) -> str:
+    """Return text in one line, in which no character is markup."""
+    return re.sub(r"([\\`*_\[\]<>#|!$&~])", r"\\\1", one_line(text))
+
+
+def describe(about: Mapping[str, Any], data_name: str | None) -> str:
+    """Return a paragraph about the model."""
+    size = about["data"]["size"]
+    height, width = size if isinstance(size, list) else (size, size)
+    network = f"`{target_of(about)}`"
+    pixels = f"{width}x{height} pixels ({MODES.get(about['data']['channels'], '')})"
+    data = f", trained on {markdown(data_name)}" if data_name else ""
+    if about["kind"] == shared_folder.TRANSLATOR:
+        both = " in both directions" if "b2a" in about["model"]["generator"] else ""
+        text = f"A network ({network}) that translates images{both}{data}, at {pixels}."
+    else:
+        text = f"A GAN ({network}) that generates images of {pixels}{data}."
+    text += f" It has seen {about['images']:,} images in training."
+    if names := about["classes"]:
+        more = f" and {len(names) - MAX_CLASSES:,} more" if len(names) > MAX_CLASSES else ""
+        text += f" Classes: {', '.join(map(markdown, names[:MAX_CLASSES]))}{more}."
+    return text
+
+
+def usage(about: Mapping[str, Any]) -> str:
+    """Return how to use the model."""
+    own = not target_of(about).startswith("gan.networks.")
+    code = " --code CODE" if own else ""
+    if about["kind"] == shared_folder.TRANSLATOR:
+        command = f"gan translate DIR PHOTOGRAPHS translated{code}"
+        python = 'gan.load("DIR").translate("photo.jpg").save("translated.png")'
+    else:
+        command = f"gan generate DIR --seeds 0-15 --out images --grid{code}"
+        python = 'gan.load("DIR").sample(16, seed=0).save("images")'
+    note = ""
+    if own:
+        module = target_of(about).rpartition(".")[0]
+        note = (
+            f"\n\nThe network is the author's own and not part of retro-gan. `CODE` is a folder with the module "
+            f"`{one_line(module)}`; get it from the author, and read it first, because it runs on your computer. In "
+            'Python, call `gan.common.code.add("CODE")` first.'
+        )
+    return (
+        "## Use\n\n`DIR` is this folder, or `hf://USER/NAME` on the Hugging Face Hub:\n\n"
+        f"```\npip install 'retro-gan[hub]'\n{command}\n```\n\n```python\nimport gan\n\n{python}\n```{note}"
+    )
+
+
+def table(scores: Sequence[Score]) -> str:
+    """Return the scores with their protocol as a table."""
+    rows = ["## Scores", "", "| metric | value | compared with | protocol |", "|---|---|---|---|"]
+    for score in scores:
+        protocol = "; ".join(f"{name} {value}" for name, value in score.protocol.items() if value not in ("", None))
+        cells = (markdown(score.metric), f"{score.value:.4g}", f"{score.reference} images", markdown(protocol))
+        rows.append("| " + " | ".join(cells) + " |")
+    return "\n".join(rows)
+
+
+def files(about: Mapping[str, Any]) -> str:
+    """Return what the files are."""
+    discriminator = ", and the discriminator" if "discriminator" in about["model"] else ""
+    network = "translator" if about["kind"] == shared_folder.TRANSLATOR else "generator"
+    return (
+        f"## Files\n\n`{shared_folder.WEIGHTS}` has the weights of the EMA {network}{discriminator}; "
+        f"`{shared_folder.CONFIG}` describes the networks and the decoding of images. Neither contains code."
+    )
