@@ -62,12 +62,19 @@ MINUTES = Axis("minutes", lambda point: point.seconds / 60, "minutes of training
 
 
 def line_chart(
-    title: Content, lines: Sequence[Line], axis: Axis, floor: float | None = None, legend: bool = True
+    title: Content,
+    lines: Sequence[Line],
+    axis: Axis,
+    floor: float | None = None,
+    include: Sequence[float] = (),
+    legend: bool = True,
 ) -> Html:
     """Return a figure with a title, the lines and, for several lines, a legend.
 
     Args:
         floor: a value to mark with a dashed line, such as the score of real images.
+        include: values that the vertical axis includes.
+        legend: show a legend if there are several lines.
     """
     shown = [Line(line.name, thinned([p for p in line.points if math.isfinite(axis.value(p))]), line.color)
              for line in lines]  # fmt: skip
@@ -75,7 +82,7 @@ def line_chart(
     if not values:
         return tag("figure", tag("figcaption", title), tag("p", "no values over this axis", class_="empty"),
                    class_=f"chart by-{axis.name}")  # fmt: skip
-    y = value_scale([*values, *([floor] if floor is not None else [])])
+    y = value_scale([*values, *include, *([floor] if floor is not None else [])])
     far = max(axis.value(point) for line in shown for point in line.points)
     x = Scale(0.0, far if far > 0 else 1.0)
     drawing = [grid_lines(x, y, axis), floor_line(floor, y), *(drawn(line, x, y, axis) for line in shown)]
@@ -112,8 +119,8 @@ def value_scale(values: Sequence[float]) -> Scale:
     if low > 0 and high / low >= LOG_RANGE:
         return Scale(low / 1.15, high * 1.15, log=True)
     if low == high:
-        space = abs(low) / 2 or 0.5
-        return Scale(low - space, high + space)
+        space = abs(low) / 2
+        return Scale(low - space, high + space) if space else Scale(0.0, 1.0)
     margin = 0.06 * (high - low)
     return Scale(0.0 if 0 <= low < 0.4 * high else low - margin, high + margin)
 

@@ -56,21 +56,37 @@ def tag(name: str, /, *content: Content, **attributes: object) -> Html:
     return Html(f"<{' '.join(words)}>{join(*content)}</{name}>")
 
 
-def table(headings: list[Content], rows: list[list[Content]], numbers: bool = True, caption: str = "") -> Html:
+def table(headings: list[Content], rows: list[list[Content]], left: int = 1) -> Html:
     """Return a table that scrolls sideways if it is too wide. The first column has the names of the rows.
 
     Args:
-        numbers: align the other columns right.
+        left: number of columns of text, which come first; those of numbers end aligned.
     """
-    head = tag("thead", tag("tr", [tag("th", each, scope="col") for each in headings]))
-    body = tag("tbody", [tag("tr", tag("th", row[0], scope="row"), [tag("td", c) for c in row[1:]]) for row in rows])
-    made = tag("table", tag("caption", caption) if caption else None, head, body, class_="numbers" if numbers else None)
-    return tag("div", made, class_="wide")
+
+    def side(column: int) -> str | None:
+        return None if column < left else "n"
+
+    head = [tag("th", each, scope="col", class_=side(n)) for n, each in enumerate(headings)]
+    body = [
+        tag(
+            "tr", tag("th", row[0], scope="row"), [tag("td", each, class_=side(n)) for n, each in enumerate(row[1:], 1)]
+        )
+        for row in rows
+    ]
+    return tag("div", tag("table", tag("thead", tag("tr", head)), tag("tbody", body)), class_="wide")
 
 
 def pairs(rows: list[tuple[Content, Content]]) -> Html:
     """Return a list of names with values."""
     return tag("dl", [tag("div", tag("dt", name), tag("dd", value)) for name, value in rows])
+
+
+def tiles(rows: list[tuple[Content, Content]]) -> Html:
+    """Return the numbers to look at first, as large text with a name below."""
+    kinds = ["words" if not isinstance(value, Html) and len(str(value)) > 9 else None for _, value in rows]
+    shown = [tag("div", tag("dt", name), tag("dd", value, class_=kind))
+             for (name, value), kind in zip(rows, kinds, strict=True)]  # fmt: skip
+    return tag("dl", shown, class_="tiles")
 
 
 def note(*content: Content) -> Html:

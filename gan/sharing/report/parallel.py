@@ -11,7 +11,8 @@ from gan.common.table import shortened
 from gan.sharing.report.charts import Scale, short, ticks
 from gan.sharing.report.markup import Html, tag
 
-STEP, HEIGHT, TOP, BOTTOM, SIDE = 150, 300, 46, 34, 70
+HEIGHT, TOP, BOTTOM, SIDE = 300, 46, 34, 110
+STEP, WIDTH = 150, 760  # distance of two axes at least, and of the first and the last axis if there is space
 MAX_AXES = 10
 MAX_VALUES = 12  # different texts on an axis; all others share the place of the last one
 MAX_TEXT = 16
@@ -93,10 +94,12 @@ def parallel_coordinates(
     if not options or all(score is None for score in scores):
         return None
     columns = [column(name, values) for name, values in options[:MAX_AXES]] + [numeric(objective, scores)]
-    width = 2 * SIDE + STEP * (len(columns) - 1)
+    step = max(STEP, min(WIDTH // 2, WIDTH // (len(columns) - 1)))
+    width = 2 * SIDE + step * (len(columns) - 1)
     order = sorted(range(len(scores)), key=lambda n: math.inf if (score := scores[n]) is None else score)
-    lines = [run_line(columns, n, ranks(scores, order)[n], names[n], scores[n]) for n in reversed(order)]
-    axes = [axis(one, n, n == len(columns) - 1) for n, one in enumerate(columns)]
+    classes = ranks(scores, order)
+    lines = [run_line(columns, step, n, classes[n], names[n], scores[n]) for n in reversed(order)]
+    axes = [axis(one, SIDE + step * n, n == 0, n == len(columns) - 1) for n, one in enumerate(columns)]
     box = {"viewBox": f"0 0 {width} {HEIGHT}", "width": width, "height": HEIGHT, "role": "img"}
     drawing = tag("svg", tag("title", f"options against {objective}"), *lines, *axes, **box)
     return tag("div", drawing, class_="wide parallel")
@@ -110,28 +113,31 @@ def ranks(scores: Sequence[float | None], order: Sequence[int]) -> dict[int, str
     return classes | {n: "rx" for n in order if scores[n] is None}
 
 
-def at(n: int, place: float) -> tuple[float, float]:
-    return SIDE + STEP * n, HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
+def height_of(place: float) -> float:
+    return HEIGHT - BOTTOM - place * (HEIGHT - TOP - BOTTOM)
 
 
-def run_line(columns: Sequence[Column], run: int, rank: str, name: str, score: float | None) -> Html:
+def run_line(columns: Sequence[Column], step: int, run: int, rank: str, name: str, score: float | None) -> Html:
     """Return the curve of a run, with a text that appears when the pointer is on it."""
-    spots = [at(n, place) for n, one in enumerate(columns) if (place := one.places[run]) is not None]
+    spots = [(SIDE + step * n, height_of(place)) for n, one in enumerate(columns)
+             if (place := one.places[run]) is not None]  # fmt: skip
     path = f"M{spots[0][0]} {spots[0][1]:.1f}"
     for (x0, y0), (x1, y1) in pairwise(spots):
-        path += f"C{x0 + STEP / 3:.0f} {y0:.1f} {x1 - STEP / 3:.0f} {y1:.1f} {x1} {y1:.1f}"
+        path += f"C{x0 + step / 3:.0f} {y0:.1f} {x1 - step / 3:.0f} {y1:.1f} {x1} {y1:.1f}"
     words = f"{name}: {'no score' if score is None else f'{score:.4g}'}"
     return tag("path", tag("title", words), d=path, class_=f"run {rank}")
 
 
-def axis(one: Column, n: int, is_last: bool) -> Html:
-    x, top = at(n, 1)
+def axis(one: Column, x: int, is_first: bool, is_last: bool) -> Html:
+    """Return an axis with its name and ticks. The ticks of the first axis are on its left, beside no line."""
+    top = height_of(1)
     parts = [tag("path", d=f"M{x} {top}V{HEIGHT - BOTTOM}", class_="axis"),
              tag("text", shortened(one.name, 24), x=x, y=top - 22, class_="name mid")]  # fmt: skip
     for place, words in one.marks:
-        y = round(at(n, place)[1], 1)
+        y = round(height_of(place), 1)
         parts += [tag("path", d=f"M{x - 3} {y}h6", class_="axis"),
-                  tag("text", words, x=x + 7, y=y + 4, class_="tick halo")]  # fmt: skip
+                  tag("text", words, x=x + (-8 if is_first else 8), y=y + 4,
+                      class_="tick halo end" if is_first else "tick halo")]  # fmt: skip
     if is_last:
         parts.append(tag("text", "lower is better", x=x, y=HEIGHT - 10, class_="tick mid"))
     return tag("g", *parts)

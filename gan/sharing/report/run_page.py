@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from gan.common.progress import duration
+from gan.common.table import shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
 from gan.run import state
@@ -15,7 +16,7 @@ from gan.run.health import FINDINGS, symptoms
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts
-from gan.sharing.report.markup import Content, Html, block, join, lead, note, pairs, section, table, tag
+from gan.sharing.report.markup import Content, Html, block, join, lead, note, pairs, section, table, tag, tiles
 from gan.sharing.report.page import axis_choice, page
 from gan.sharing.report.pictures import Picture, embed, evenly
 from gan.sharing.report.private import public, public_tree, public_word
@@ -44,7 +45,7 @@ def run_page(facts: Facts, check_data: bool = True) -> bytes:
     if facts.notes:
         sections.append(section("notes", "Notes", lead("What this report leaves out, and why."),
                                 tag("ul", [tag("li", each) for each in facts.notes])))  # fmt: skip
-    return page(f"{facts.name} – report", header(facts, shots), sections)
+    return page(f"{facts.name} – report", header(facts), sections)
 
 
 def pictures(facts: Facts) -> list[tuple[int, Picture]]:
@@ -71,19 +72,15 @@ def single(facts: Facts, path: Any, alt: str) -> Html | None:
         return None
 
 
-def header(facts: Facts, shots: list[tuple[int, Picture]]) -> Html:
+def header(facts: Facts) -> Html:
     title = join(tag("p", "Training run", class_="kicker"), tag("h1", facts.name),
                  tag("p", f"{facts.model} on {', '.join(facts.data[:4])}, {facts.size} pixels ",
                      tag("span", facts.status, class_="status") if facts.status else None,
                      class_="subtitle"))  # fmt: skip
-    if not shots:
-        return join(title, tiles(facts))
-    seen, newest = shots[-1]
-    figure = tag("figure", newest.tag(f"grid of images at {seen:,} images"))
-    return join(title, tag("div", figure, tiles(facts), class_="hero"))
+    return join(title, key_numbers(facts))
 
 
-def tiles(facts: Facts) -> Html:
+def key_numbers(facts: Facts) -> Html:
     """Return the numbers to look at first."""
     log = facts.log
     goal = state.goal(facts.tree)
@@ -98,10 +95,9 @@ def tiles(facts: Facts) -> Html:
         rows.append((f"best {title}{', lower is better' if better == 'lower' else ''}", scores.number(value)))
         floor = scores.floor_scores(facts).get(facts.objective)
         before = log.untrained.get(facts.objective)
-        rows += [("of the untrained network", scores.number(before))] if before is not None else []
-        rows += [("of real images", scores.number(floor))] if floor is not None else []
-    rows.append(("checkpoints", f"{len(facts.checkpoints)}"))
-    return tag("dl", [tag("div", tag("dt", name), tag("dd", shown)) for name, shown in rows], class_="tiles")
+        rows += [("untrained network", scores.number(before))] if before is not None else []
+        rows += [("other real images (floor)", scores.number(floor))] if floor is not None else []
+    return tiles(rows)
 
 
 def images(facts: Facts, shots: list[tuple[int, Picture]]) -> Html:
@@ -115,9 +111,10 @@ def images(facts: Facts, shots: list[tuple[int, Picture]]) -> Html:
     sheet = single(facts, facts.grids.reals, "real images")
     right = tag("div", tag("h3", "Real"), tag("figure", sheet, tag("figcaption", "training images"))) if sheet else None
     more = len(facts.grids.grids) - len(shots)
+    broad = bool(shots) and shots[-1][1].width > 1.5 * shots[-1][1].height
     return section("images", "Images", lead(f"Each grid shows {kind} later in training. Compare the newest grid with "
                    "the real images: similar quality, and as much variety?"),
-                   tag("div", left, right, class_="sheets"),
+                   tag("div", left, right, class_=f"sheets{' broad' * broad}"),
                    note(f"{more:,} more grids are in samples/.") if more > 0 and shots else None)  # fmt: skip
 
 
@@ -125,19 +122,25 @@ def curves(facts: Facts) -> Html:
     """Return the curves of scores, losses and penalties, over images and over minutes."""
     known = facts.log.curves
     floors = scores.floor_scores(facts)
-    charts: list[tuple[Html | str, list[Line], float | None]] = []
+    charts: list[tuple[Html | str, list[Line], float | None, tuple[float, ...]]] = []
     for name in sorted(name for name in known if name.startswith("eval/")):
-        floor = None if "fd" in name else floors.get(name)  # FD depends on the number of images
-        charts.append((scores.title_of(name), [Line(scores.meaning(name)[0], known[name].points)], floor))
+        charts.append(
+            (
+                scores.title_of(name),
+                [Line(scores.meaning(name)[0], known[name].points)],
+                floors.get(name),
+                scores.range_of(name),
+            )
+        )
     for begin, title in (("loss/", "losses"), ("penalty/", "penalties, as added to the losses")):
         names = sorted(name for name in known if name.startswith(begin))[:8]
         if names:
             lines = [Line(name.removeprefix(begin), known[name].points, n) for n, name in enumerate(names)]
-            charts.append((title, lines, None))
-    if not any(line.points for _, lines, _ in charts for line in lines):
+            charts.append((title, lines, None, ()))
+    if not any(line.points for _, lines, *_ in charts for line in lines):
         return section("curves", "Curves", note("Nothing was logged yet."))
-    drawn = [line_chart(title, lines, axis, floor)
-             for title, lines, floor in charts[:MAX_CHARTS] for axis in (IMAGES, MINUTES)]  # fmt: skip
+    drawn = [line_chart(title, lines, axis, floor, include)
+             for title, lines, floor, include in charts[:MAX_CHARTS] for axis in (IMAGES, MINUTES)]  # fmt: skip
     return section("curves", "Curves", lead("Scores should move in the direction of their arrow (↓ lower is better, ↑ "
                    "higher is better). Losses of a GAN do not fall like those of a classifier: they should stay in "
                    "balance."), axis_choice(), tag("div", drawn, class_="charts"),
@@ -166,8 +169,8 @@ def health(facts: Facts) -> Html:
     """Return what the health values say, and their curves."""
     known = facts.log.curves
     names = [name for name in HEALTH if f"health/{name}" in known and known[f"health/{name}"].last]
-    words = lead("The values tell how training goes: accuracy of the discriminator (good between 55 % and 99 %), "
-                 "overfitting (good below 50 %), diversity (good above 30 %), probability of augmentation.")  # fmt: skip
+    words = lead("How training goes: accuracy of the discriminator (good between 55 % and 99 %), "
+                 "overfitting (good below 50 %), diversity (good above 30 %), augmentation.")  # fmt: skip
     if not names:
         return section("health", "Health", note("No health values were logged yet."))
     items = []
@@ -177,10 +180,10 @@ def health(facts: Facts) -> Html:
     if not items:
         items = [tag("li", "Nothing is wrong in the newest values.", class_="good")]
     lines = [Line(name, known[f"health/{name}"].points, n) for n, name in enumerate(names)]
-    drawn = [line_chart("health values", lines, axis) for axis in (IMAGES, MINUTES)]
+    drawn = [line_chart("health values", lines, axis, include=(0.0, 1.0)) for axis in (IMAGES, MINUTES)]
     rows = [(name, f"{known[f'health/{name}'].last.value:.1%}") for name in names]  # type: ignore[union-attr]
     return section("health", "Health", words, tag("ul", items, class_="findings"),
-                   tag("div", tag("div", drawn), pairs([*rows]), class_="sheets"))  # fmt: skip
+                   tag("div", *drawn, pairs([*rows]), class_="charts"))  # fmt: skip
 
 
 def findings(facts: Facts) -> list[tuple[str, dict[str, float]]]:
@@ -250,15 +253,17 @@ def machine(facts: Facts) -> Html:
         ("accelerator", str(newest.get("device") or newest.get("gpu") or device or "unknown")),
         ("precision", str(precision or "unknown")),
         ("Python", str(newest.get("python", "unknown"))),
-        ("code", str(newest.get("git", "unknown"))[:60]),
+        ("code", shortened(str(newest.get("git", "unknown")), 20)),
         ("packages", ", ".join(versions) or "unknown"),
     ]
     best = facts.best.get("checkpoint")
     files: list[list[Content]] = []
     for n, (name, seen, size) in enumerate(facts.checkpoints):
         marks = [mark for mark, is_it in (("best", name == best), ("last", n == len(facts.checkpoints) - 1)) if is_it]
-        files.append([tag("code", name), f"{seen:,}", f"{size / 1e6:,.1f}", " and ".join(marks)])
-    listed = table(["file", "images seen", "MB", ""], files[-20:]) if files else note("There is no checkpoint yet.")
+        files.append([tag("code", name), " and ".join(marks), f"{seen:,}", f"{size / 1e6:,.1f}"])
+    listed = (
+        table(["file", "", "images seen", "MB"], files[-20:], left=2) if files else note("There is no checkpoint yet.")
+    )
     return section("machine", "Machine and checkpoints", lead("Time is that of training alone, without evaluations. "
                    "Best is the checkpoint with the best score; commands use it by default."), pairs(rows),
                    tag("h3", "Checkpoints"), listed)  # fmt: skip
@@ -282,6 +287,6 @@ def next_steps(facts: Facts) -> Html:
     elif facts.log.images:
         steps.append((f"gan train resume={run} images={2 * facts.log.images}", "train twice as long"))
     steps.append((f"gan compare {run} runs/OTHER --out curves.png", "compare with another run"))
-    return section("next", "Next steps", lead("Commands to type next. RUN is written as runs/NAME; use the path of the "
-                   "folder on your machine."), tag("ol", [tag("li", tag("code", words), tag("span", why))
+    return section("next", "Next steps", lead("Commands to type next. Replace the path if your run is in another "
+                   "folder."), tag("ol", [tag("li", tag("code", words), tag("span", why))
                                                          for words, why in steps], class_="steps"))  # fmt: skip

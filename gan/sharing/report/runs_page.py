@@ -18,7 +18,7 @@ from gan.run.sweep_rows import read_rows
 from gan.sharing.report import scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, key, line_chart
 from gan.sharing.report.facts import Facts
-from gan.sharing.report.markup import Content, Html, join, lead, note, section, table, tag
+from gan.sharing.report.markup import Content, Html, join, lead, note, section, table, tag, text, tiles
 from gan.sharing.report.page import axis_choice, page
 from gan.sharing.report.parallel import MAX_AXES, parallel_coordinates
 from gan.sharing.report.pictures import embed
@@ -96,10 +96,9 @@ class Comparison:
             ("training time, all runs", duration(seconds)),
             ("data", ", ".join(dict.fromkeys(name for facts in self.runs[:20] for name in facts.data))[:60]),
         ]
-        shown = tag("dl", [tag("div", tag("dt", name), tag("dd", each)) for name, each in rows], class_="tiles")
         return join(tag("p", kicker, class_="kicker"), tag("h1", title),
                     tag("p", f"{counted(len(self.runs), 'run')}, sorted by {self.objective}", class_="subtitle"),
-                    shown)  # fmt: skip
+                    tiles(rows))  # fmt: skip
 
     def table(self, failed: Sequence[dict[str, Any]]) -> Html:
         options = self.options[:MAX_COLUMNS]
@@ -116,7 +115,7 @@ class Comparison:
                 *(scores.number(run.scores.get(name)) for name in measured), f"{run.images:,}",
                 duration(run.seconds) if run.seconds >= 0 else "–", facts.status,
             ])  # fmt: skip
-        parts: list[Content] = [table(headings, rows)]
+        parts: list[Content] = [table(headings, rows, left=1 + len(options))]
         left = len(self.runs) - MAX_ROWS
         parts.append(note(f"{left:,} more runs are left out.") if left > 0 else None)
         if len(self.options) > MAX_COLUMNS:
@@ -124,7 +123,7 @@ class Comparison:
         if failed:
             jobs = [[f"job {row['job'] + 1}", ", ".join(f"{k}={public(v)}" for k, v in row["options"].items()),
                      row["status"], public(row["error"])] for row in failed[:MAX_ROWS]]  # fmt: skip
-            parts += [tag("h3", "Jobs without a result"), table(["job", "options", "status", "error"], jobs, False)]
+            parts += [tag("h3", "Jobs without a result"), table(["job", "options", "status", "error"], jobs, left=4)]
         return section("table", "Runs", lead("One row per run, the best first, with the options that differ and the "
                        "scores at its best evaluation. ↓ lower is better, ↑ higher is better."), parts)  # fmt: skip
 
@@ -155,10 +154,12 @@ class Comparison:
         for name in names[:MAX_CHARTS]:
             lines = [Line(self.names[n], facts.log.curves[name].points, n) for n, facts in shown
                      if name in facts.log.curves]  # fmt: skip
-            title: Content = (
-                scores.title_of(name) if name.startswith("eval/") else name.replace("loss/", "loss of the ")
-            )
-            charts += [line_chart(title, lines, axis, legend=False) for axis in (IMAGES, MINUTES)]
+            is_score = name.startswith("eval/")
+            title = scores.title_of(name) if is_score else text(name.replace("loss/", "loss of the "))
+            charts += [
+                line_chart(title, lines, axis, include=scores.range_of(name), legend=False)
+                for axis in (IMAGES, MINUTES)
+            ]
         left = len(self.runs) - MAX_LINES
         return section("curves", "Curves", lead("All runs in one chart per score. Compare them over minutes if their "
                        "speeds differ. ↓ lower is better, ↑ higher is better; losses have no better direction."),
@@ -199,10 +200,10 @@ class Comparison:
             last = next((s["command"] for s in reversed(facts.starts) if isinstance(s.get("command"), list)), None)
             commands += [command_line(last)] if last else []
         shown = [tag("pre", tag("code", each), class_="command") for each in list(dict.fromkeys(commands))[:8]]
-        folder = public(f"runs/{best.name}")
+        folder = scores.shown_path(best)
         steps = [(f"gan report {folder}", "all details of the best run"),
                  (f"gan evaluate {folder}", "score the best run beside real images, and search for copies"),
-                 (f"gan compare {' '.join(f'runs/{facts.name}' for facts in self.runs[:3])} --json",
+                 (f"gan compare {' '.join(map(scores.shown_path, self.runs[:3]))} --json",
                   "all scores as JSON")]  # fmt: skip
         return section("how", "Commands and protocol", lead("How the runs were started, how they were scored, and "
                        "commands to type next."), shown, tag("p", scores.protocol_of_training(best), class_="protocol"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import shlex
 from typing import Any
 
 from gan.sharing.report.facts import Facts
@@ -29,8 +31,9 @@ KNOWN = (
     ("psnr", "PSNR (dB)", "higher"),
     ("ssim", "SSIM", "higher"),
     ("perceptual", "perceptual distance", "lower"),
+    ("vendi", "Vendi score", "higher"),
 )
-LEFT_OUT = ("kid_subsets",)  # columns of gan evaluate that its table leaves out, too
+LEFT_OUT = ("kid_subsets", "density", "coverage")  # columns of gan evaluate that its table leaves out, too
 FLOOR = "other real images"  # the row of gan evaluate with the best possible scores
 VARIES = ("metric", "value", "row", "images", "real")  # fields of a record that are no protocol
 GENERATED = "generated"
@@ -52,6 +55,11 @@ def title_of(name: str) -> Html:
     title, better = meaning(name)
     arrow = {"lower": " ↓", "higher": " ↑"}.get(better, "")
     return tag("span", title + arrow, tag("small", " " + name.removeprefix("eval/")))
+
+
+def range_of(name: str) -> tuple[float, ...]:
+    """Return the values that the axis of a score includes: 0 for fractions, whose axis is never logarithmic."""
+    return (0.0,) if meaning(name)[1] == "higher" or "copies" in name else ()
 
 
 def number(value: object) -> str:
@@ -98,12 +106,15 @@ def protocol_of_training(facts: Facts) -> str:
 
 
 def floor_scores(facts: Facts) -> dict[str, float]:
-    """Return the scores of real images by the names in the log, from gan evaluate; empty if it was not run."""
+    """Return the scores of real images by the names in the log, from gan evaluate; empty if it was not run.
+
+    Fréchet distances are omitted, because they depend on the number of images.
+    """
     found: dict[str, float] = {}
     for record in facts.records:
         if record.get("row") == FLOOR and isinstance(value := record.get("value"), int | float) and abs(value) <= 1e30:
             found[f"eval/{record.get('metric')}_{record.get('extractor')}"] = value
-    return {name: value for name, value in found.items() if name in facts.log.curves}
+    return {name: value for name, value in found.items() if name in facts.log.curves and "/fd_" not in name}
 
 
 def evaluations(facts: Facts) -> list[Html]:
@@ -159,8 +170,12 @@ def command(words: str, facts: Facts) -> Html:
 
 
 def shown_path(facts: Facts) -> str:
-    """Return the run as the reader may type it: the name of its folder below runs/."""
-    return f"runs/{facts.name}"
+    """Return the run as the reader may type it: as it was given if that tells nothing about other folders."""
+    folder = facts.folder
+    if not folder.is_absolute() and ".." not in folder.parts and folder.name:
+        return shlex.quote(folder.as_posix())
+    parent = [os.path.basename(os.path.dirname(os.path.abspath(folder)))] if facts.name.isdecimal() else []
+    return shlex.quote("/".join(["runs", *parent, facts.name]))
 
 
 def speed(facts: Facts) -> float:

@@ -29,21 +29,23 @@ section + section { border-top: 1px solid var(--line); margin-top: 44px; }
 .lead { color: var(--soft); margin: 0 0 1.3em; max-width: 72ch; }
 .note, .protocol { color: var(--soft); font-size: .88rem; max-width: 90ch; }
 .note { border-left: 3px solid var(--accent); padding-left: .8em; }
-.hero { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 32px; align-items: start; }
-.hero figure { margin: 0; }
-.tiles { display: grid; grid-template-columns: repeat(2, 1fr); gap: 1px; background: var(--line);
+.tiles { display: flex; flex-wrap: wrap; gap: 1px;
+  background: var(--line);
   border: 1px solid var(--line); border-radius: 10px; overflow: hidden; margin: 0; }
-.tiles > div { background: var(--card); padding: 14px 16px; display: flex; flex-direction: column; }
+.tiles > div { background: var(--card); padding: 14px 16px; display: flex; flex-direction: column; flex: 1 1 150px; }
 .tiles dt { color: var(--soft); font-size: .82rem; order: 2; }
 .tiles dd { margin: 0; font-size: 1.45rem; font-weight: 600; letter-spacing: -.01em; line-height: 1.25;
   font-variant-numeric: tabular-nums; }
+.tiles dd.words { font-size: .95rem; line-height: 1.4; padding: .2em 0; }
 .tiles small { font-size: .78rem; font-weight: 400; color: var(--soft); letter-spacing: 0; }
 img { display: block; max-width: 100%; height: auto; border-radius: 8px; border: 1px solid var(--line);
   background: repeating-conic-gradient(#ddd 0 25%, #bbb 0 50%) 0 0 / 16px 16px; }
 img.pixels { image-rendering: pixelated; }
 figure { margin: 0; } figcaption { font-size: .88rem; color: var(--soft); margin: 0 0 6px; }
 .sheets { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 28px; align-items: start; }
-.sheets img, .hero img, .grids img { width: 100%; }
+.sheets.broad { grid-template-columns: minmax(0, 8fr) minmax(0, 5fr); }
+.sheets img, .grids img { width: 100%; }
+.sheets h3 { margin-top: 0; }
 .copies img { width: 100%; max-width: 760px; }
 .film { display: flex; gap: 14px; overflow-x: auto; padding-bottom: 10px; }
 .film figure { flex: 0 0 62%; }
@@ -56,6 +58,7 @@ figure { margin: 0; } figcaption { font-size: .88rem; color: var(--soft); margin
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 26px 24px; }
 .charts.large { grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); }
 .chart figcaption { color: var(--ink); font-weight: 600; } .chart small { font-weight: 400; color: var(--soft); }
+.charts > dl { display: block; }
 .chart > svg { width: 100%; height: auto; display: block; }
 .empty { color: var(--soft); font-size: .88rem; }
 svg text { font-size: 12px; fill: var(--soft); } svg .end { text-anchor: end; } svg .mid { text-anchor: middle; }
@@ -67,7 +70,7 @@ svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke
 .c4 { stroke: var(--c4); } .c5 { stroke: var(--c5); } .c6 { stroke: var(--c6); } .c7 { stroke: var(--c7); }
 .dot { fill: var(--paper); stroke-width: 2; }
 .d1 { stroke-dasharray: 7 4; } .d2 { stroke-dasharray: 2 3; } .d3 { stroke-dasharray: 8 3 2 3; }
-.key { list-style: none; padding: 0; margin: 4px 0 0; display: flex; flex-wrap: wrap; gap: 2px 16px;
+.key { list-style: none; padding: 0; margin: 4px 0 14px; display: flex; flex-wrap: wrap; gap: 2px 16px;
   font-size: .86rem; }
 .swatch { width: 18px; height: 10px; margin-right: 6px; }
 .run { fill: none; stroke-width: 1.8; opacity: .85; } .run:hover { stroke-width: 4; opacity: 1; }
@@ -86,7 +89,7 @@ th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var
   overflow-wrap: normal; }
 tbody th { font-weight: 400; min-width: 9em; } thead th { font-size: .82rem; color: var(--soft); font-weight: 600; }
 th small { color: var(--soft); font-weight: 400; } thead small { display: block; white-space: nowrap; }
-.numbers td, .numbers thead th:not(:first-child) { text-align: right; padding: 7px 0 7px 18px; }
+table .n { text-align: right; padding: 7px 0 7px 18px; }
 tr.best th, tr.best td { font-weight: 600; color: var(--accent); }
 dl { margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 0 32px; }
 dl:not(.tiles) > div { display: flex; justify-content: space-between; gap: 16px; padding: 6px 0;
@@ -109,7 +112,7 @@ details > pre { margin-top: 10px; max-height: 480px; overflow: auto; }
 .grids { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 300px), 1fr)); gap: 26px 24px; }
 .grids figcaption { min-height: 2.9em; } .grids strong { color: var(--ink); }
 footer { color: var(--soft); font-size: .84rem; padding: 40px 24px 50px; }
-@media (max-width: 760px) { .hero, .sheets { grid-template-columns: minmax(0, 1fr); gap: 24px; }
+@media (max-width: 760px) { .sheets, .sheets.broad { grid-template-columns: minmax(0, 1fr); gap: 24px; }
   main, header, footer { padding-left: 16px; padding-right: 16px; } header { padding-top: 26px; }
   section { padding-top: 32px; } section + section { margin-top: 32px; } .film figure { flex-basis: 86%; }
   .grids figcaption { min-height: 0; } }
