@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -21,7 +22,8 @@ MAX_FILES = 100_000  # names of samples/ that are read
 MAX_SIDE = 1024  # pixels of a grid in the page
 MIN_SIDE = 128
 ENLARGED = 400  # grids that are narrower are shown with visible pixels
-QUALITIES = (88, 75, 60, 45)
+MAX_LOSSLESS = 300_000  # pixels of a grid that is first tried without loss, which is slow
+QUALITIES = (88, 60)
 GRID = re.compile(r"(\d{1,18})\.png")
 COPIES = re.compile(r"copies-(\d{1,18})\.png")
 REALS = "reals.png"
@@ -92,20 +94,21 @@ def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Picture:
     image = read_first_frame(path, MAX_PIXELS)
     if max(image.size) > max_side:
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=3)
-    data = encode(image, lossless=True)
-    while len(data) > max_bytes:
-        for quality in QUALITIES:
-            data = encode(image, quality=quality)
-            if len(data) <= max_bytes:
-                break
-        else:
-            if max(image.size) <= MIN_SIDE:
-                break
-            image = image.resize([max(1, 3 * side // 4) for side in image.size], Image.Resampling.LANCZOS)
+    data = b""
+    for options in ({"lossless": True}, *({"quality": quality} for quality in QUALITIES)):
+        if "lossless" in options and image.width * image.height > MAX_LOSSLESS:
+            continue
+        data = encode(image, **options)
+        if len(data) <= max_bytes:
+            break
+    while len(data) > max_bytes and max(image.size) > MIN_SIDE:
+        factor = min(0.9, math.sqrt(max_bytes / len(data)))
+        image = image.resize([max(1, int(factor * side)) for side in image.size], Image.Resampling.LANCZOS)
+        data = encode(image, quality=QUALITIES[-1])
     return Picture("data:image/webp;base64," + base64.b64encode(data).decode(), *image.size)
 
 
 def encode(image: Image.Image, **options: int) -> bytes:
     file = BytesIO()
-    image.save(file, "WEBP", method=4, **options)
+    image.save(file, "WEBP", method=3, **options)
     return file.getvalue()
