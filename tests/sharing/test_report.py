@@ -197,6 +197,7 @@ def test_numbers_of_odd_size(tmp_path: Path) -> None:
     assert "values are not finite or too large" in page.text
 
 
+@pytest.mark.slow  # starts processes
 def test_a_folder_of_data_is_checked_if_it_is_harmless(tmp_path: Path) -> None:
     folder = tmp_path / "collection"
     folder.mkdir()
@@ -284,7 +285,7 @@ def test_pictures(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_many_large_grids_stay_below_the_limit(tmp_path: Path) -> None:
     runs = [made(tmp_path / "sweep" / str(n), seed=n) for n in range(3)]
-    noise = Image.effect_noise((1500, 1500), 120)
+    noise = Image.effect_noise((800, 800), 120)
     noise.save(tmp_path / "noise.png", compress_level=0)
     for run in runs:
         for n in range(30):

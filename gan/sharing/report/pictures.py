@@ -94,18 +94,23 @@ def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Picture:
     image = read_first_frame(path, MAX_PIXELS)
     if max(image.size) > max_side:
         image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS, reducing_gap=3)
-    data = b""
-    for options in ({"lossless": True}, *({"quality": quality} for quality in QUALITIES)):
-        if "lossless" in options and image.width * image.height > MAX_LOSSLESS:
-            continue
-        data = encode(image, **options)
-        if len(data) <= max_bytes:
-            break
+    data = smallest(image, max_bytes)
     while len(data) > max_bytes and max(image.size) > MIN_SIDE:
         factor = min(0.9, math.sqrt(max_bytes / len(data)))
         image = image.resize([max(1, int(factor * side)) for side in image.size], Image.Resampling.LANCZOS)
         data = encode(image, quality=QUALITIES[-1])
     return Picture("data:image/webp;base64," + base64.b64encode(data).decode(), *image.size)
+
+
+def smallest(image: Image.Image, max_bytes: int) -> bytes:
+    """Return an image as a WebP of the best quality that is small enough, or else of the lowest quality."""
+    if image.width * image.height <= MAX_LOSSLESS and len(data := encode(image, lossless=True)) <= max_bytes:
+        return data
+    for quality in QUALITIES:
+        data = encode(image, quality=quality)
+        if len(data) <= max_bytes:
+            break
+    return data
 
 
 def encode(image: Image.Image, **options: int) -> bytes:

@@ -11,8 +11,8 @@ from gan.common.progress import duration
 from gan.common.table import shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
-from gan.run import state
 from gan.run.health import FINDINGS, symptoms
+from gan.run.metrics import is_number
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts
@@ -82,21 +82,23 @@ def header(facts: Facts) -> Html:
 
 def key_numbers(facts: Facts) -> Html:
     """Return the numbers to look at first."""
-    log = facts.log
-    goal = state.goal(facts.tree)
+    log, get = facts.log, facts.config.get
+    images, minutes = get("images"), get("minutes")
+    goal = f" of {images:,}" if isinstance(images, int) else None
     rows: list[tuple[Content, Content]] = [("images seen", join(f"{log.images:,}", tag("small", goal)))]
     if log.seconds >= 0:
-        rows.append(("training time", duration(log.seconds)))
+        goal = f" of {duration(60 * minutes)}" if is_number(minutes) and 0 < minutes < 1e6 else None
+        rows.append(("training time", join(duration(log.seconds), tag("small", goal))))
         speed = scores.speed(facts)
         rows.append(("images per second", f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}" if speed > 0 else "–"))
     value = log.best.get(facts.objective, math.nan)
     if math.isfinite(value):
         title, better = scores.meaning(facts.objective)
-        rows.append((f"best {title}{', lower is better' if better == 'lower' else ''}", scores.number(value)))
+        rows.append((f"best {title}{' ↓' if better == 'lower' else ''}", scores.number(value)))
         floor = scores.floor_scores(facts).get(facts.objective)
         before = log.untrained.get(facts.objective)
-        rows += [("untrained network", scores.number(before))] if before is not None else []
-        rows += [("other real images (floor)", scores.number(floor))] if floor is not None else []
+        rows += [(f"{title}, untrained network", scores.number(before))] if before is not None else []
+        rows += [(f"{title}, real images (floor)", scores.number(floor))] if floor is not None else []
     return tiles(rows)
 
 

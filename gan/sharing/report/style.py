@@ -48,7 +48,7 @@ figure { margin: 0; } figcaption { font-size: .88rem; color: var(--soft); margin
 .sheets h3 { margin-top: 0; }
 .copies img { width: 100%; max-width: 760px; }
 .film { display: flex; gap: 14px; overflow-x: auto; padding-bottom: 10px; }
-.film figure { flex: 0 0 62%; }
+.film figure { flex: 0 0 62%; } .film figure:only-child { flex-basis: 100%; }
 .film.sliding { display: block; overflow: visible; padding: 0; } .film.sliding figure { display: none; }
 .film.sliding figure.on { display: block; }
 .slider { display: flex; gap: 12px; align-items: center; margin-top: 10px; }
@@ -114,7 +114,7 @@ details > pre { margin-top: 10px; max-height: 480px; overflow: auto; }
 footer { color: var(--soft); font-size: .84rem; padding: 40px 24px 50px; }
 @media (max-width: 760px) { .sheets, .sheets.broad { grid-template-columns: minmax(0, 1fr); gap: 24px; }
   main, header, footer { padding-left: 16px; padding-right: 16px; } header { padding-top: 26px; }
-  section { padding-top: 32px; } section + section { margin-top: 32px; } .film figure { flex-basis: 86%; }
+  section { padding-top: 32px; } section + section { margin-top: 32px; } .film figure:not(:only-child) { flex-basis: 86%; }
   .grids figcaption { min-height: 0; } }
 @media print { :root { --paper: #fff; --card: #fff; color-scheme: light; font-size: 11px; } nav, .slider, .axes-of
   { display: none; } .film, .film.sliding { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; }
