@@ -36,6 +36,8 @@ class Page(HTMLParser):
         for name, value in attrs:
             if name == "id":
                 self.ids.append(value or "")
+            if name == "d" and not re.fullmatch(r"(?:[MLHVCh] ?-?[\d.]+(?: -?[\d.]+)*)+", value or ""):
+                self.faults.append(f"<{tag} d={(value or '')[:60]}>")
             if name.startswith("on") or name == "style":
                 self.faults.append(f"<{tag}> has {name}")
             if name in LOADING and (value or "").startswith("#"):

@@ -48,13 +48,13 @@ class Scale(NamedTuple):
         return (value - self.low) / (self.high - self.low)
 
 
-def short(value: float) -> str:
+def short(value: float, digits: int = 3) -> str:
     """Return a number in few characters, such as 12k or 0.25."""
     size = abs(value)
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if limit <= size < 1e13:
-            return f"{value / limit:.3g}{unit}"
-    return f"{value:.3g}"
+            return f"{value / limit:.{digits}g}{unit}"
+    return f"{value:.{digits}g}"
 
 
 IMAGES = Axis("images", lambda point: point.images, "images seen", short)
@@ -151,12 +151,19 @@ def place(x: float, y: float) -> tuple[float, float]:
     return LEFT + x * (WIDTH - LEFT - RIGHT), HEIGHT - BOTTOM - y * (HEIGHT - TOP - BOTTOM)
 
 
+def tick_texts(values: Sequence[float]) -> list[str]:
+    """Return the text of each tick, with as many digits as make them different."""
+    made = ([short(value, digits) for value in values] for digits in range(3, 8))
+    return next((texts for texts in made if len(set(texts)) == len(texts)), [short(value) for value in values])
+
+
 def grid_lines(x: Scale, y: Scale, axis: Axis) -> Html:
     parts: list[Html] = []
-    for value in ticks(y, 5):
+    marks = ticks(y, 5)
+    for value, words in zip(marks, tick_texts(marks), strict=True):
         at = round(place(0, y(value))[1], 1)
         parts += [tag("path", d=f"M{LEFT} {at}H{WIDTH - RIGHT}", class_="grid"),
-                  tag("text", short(value), x=LEFT - 7, y=at + 4, class_="tick end")]  # fmt: skip
+                  tag("text", words, x=LEFT - 7, y=at + 4, class_="tick end")]  # fmt: skip
     for value in ticks(x, 5):
         at = round(place(x(value), 0)[0], 1)
         anchor = "end" if at > WIDTH - RIGHT - 8 else "mid"

@@ -17,7 +17,7 @@ from gan.run.comparison import Run
 from gan.run.metrics import json_lines
 from gan.sharing.report.log import ONE_RUN, Log, read_log
 from gan.sharing.report.pictures import Grids, find_grids
-from gan.sharing.report.private import leaf
+from gan.sharing.report.private import leaf, public_tree
 
 MAX_RECORDS = 20_000  # lines of evaluation.jsonl
 MAX_STARTS = 1000  # lines of environment.jsonl
@@ -105,6 +105,12 @@ class Facts:
     def run(self) -> Run:
         """The run for `gan.run.comparison`, without most lines of its log."""
         return Run(self.folder, self.config, self.choices, self.log.lines())
+
+    @property
+    def shown(self) -> Run:
+        """The same run for the eyes of others: without paths in its options."""
+        config, choices = public_tree(self.config), public_tree(self.choices)
+        return self.run._replace(folder=Path(self.name), config=config, choices=choices)
 
 
 def read_facts(folder: Path, limits: tuple[int, int] = ONE_RUN) -> Facts:

@@ -43,14 +43,16 @@ def join(*content: Content) -> Html:
 def tag(name: str, /, *content: Content, **attributes: object) -> Html:
     """Return an element. `class_` is the attribute class; other underscores become hyphens; None and False are omitted.
 
-    The attribute of a value of True has no value.
+    The attribute of a value of True has no value. Attributes are escaped and, unlike text, never shortened.
     """
     words = [name]
     for key, value in attributes.items():
         if value is None or value is False:
             continue
         key = key.rstrip("_").replace("_", "-")
-        words.append(key if value is True else f'{key}="{value if isinstance(value, Html) else text(value)}"')
+        words.append(
+            key if value is True else f'{key}="{value if isinstance(value, Html) else html.escape(str(value))}"'
+        )
     if name in VOID:
         return Html(f"<{' '.join(words)}>")
     return Html(f"<{' '.join(words)}>{join(*content)}</{name}>")

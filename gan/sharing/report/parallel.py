@@ -12,8 +12,8 @@ from gan.sharing.report.charts import Scale, short, ticks
 from gan.sharing.report.markup import Html, tag
 
 HEIGHT, TOP, BOTTOM, SIDE = 300, 46, 34, 110
-STEP, WIDTH = 150, 760  # distance of two axes at least, and of the first and the last axis if there is space
-MAX_AXES = 10
+STEP, WIDTH = 120, 850  # distance of two axes at least, and of the first and the last axis if there is space
+MAX_AXES = 7  # options; with the objective they fit the width of a page
 MAX_VALUES = 12  # different texts on an axis; all others share the place of the last one
 MAX_TEXT = 16
 LOG_RATIO = 30  # ratio of largest and smallest number from which an axis is logarithmic

@@ -12,7 +12,6 @@ from gan.common.table import shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
 from gan.run.health import FINDINGS, symptoms
-from gan.run.metrics import is_number
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts
@@ -30,6 +29,7 @@ MAX_CONFIG = 60_000  # characters
 MAX_WORDS = 200  # of a command
 SILENT = 60.0  # seconds of training without findings, as in gan.training.callbacks.health
 RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
+PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
 HEALTH = ("accuracy", "overfitting", "diversity", "augment")
 
 
@@ -84,10 +84,10 @@ def key_numbers(facts: Facts) -> Html:
     """Return the numbers to look at first."""
     log, get = facts.log, facts.config.get
     images, minutes = get("images"), get("minutes")
-    goal = f" of {images:,}" if isinstance(images, int) else None
+    goal = f" of {images:,}" if isinstance(images, int) and images > log.images else None
     rows: list[tuple[Content, Content]] = [("images seen", join(f"{log.images:,}", tag("small", goal)))]
     if log.seconds >= 0:
-        goal = f" of {duration(60 * minutes)}" if is_number(minutes) and 0 < minutes < 1e6 else None
+        goal = f" of {duration(60 * minutes)}" if isinstance(minutes, int | float) and 0 < minutes < 1e6 else None
         rows.append(("training time", join(duration(log.seconds), tag("small", goal))))
         speed = scores.speed(facts)
         rows.append(("images per second", f"{speed:,.0f}" if speed >= 10 else f"{speed:.2g}" if speed > 0 else "–"))
@@ -182,7 +182,10 @@ def health(facts: Facts) -> Html:
     if not items:
         items = [tag("li", "Nothing is wrong in the newest values.", class_="good")]
     lines = [Line(name, known[f"health/{name}"].points, n) for n, name in enumerate(names)]
-    drawn = [line_chart("health values", lines, axis, include=(0.0, 1.0)) for axis in (IMAGES, MINUTES)]
+    drawn = [
+        line_chart("health values" if len(lines) > 1 else names[0], lines, axis, include=(0.0, 1.0))
+        for axis in (IMAGES, MINUTES)
+    ]
     rows = [(name, f"{known[f'health/{name}'].last.value:.1%}") for name in names]  # type: ignore[union-attr]
     return section("health", "Health", words, tag("ul", items, class_="findings"),
                    tag("div", *drawn, pairs([*rows]), class_="charts"))  # fmt: skip
@@ -233,8 +236,10 @@ def configuration(facts: Facts) -> Html:
 
 
 def command_line(words: list[Any]) -> str:
-    """Return the words of a command as typed, without paths. The last two are added by the program."""
+    """Return the words of a command as typed, without paths. The program adds resume=null."""
     shown = [public_word(str(word)) for word in words[:MAX_WORDS] if not str(word).startswith("resume=null")]
+    if shown:
+        shown[0] = PROGRAMS.get(shown[0], shown[0])
     return " ".join(shown)
 
 
@@ -250,12 +255,12 @@ def machine(facts: Facts) -> Html:
         ("starts", f"{len(facts.starts):,}"),
         ("first start", str(facts.starts[0].get("time", "unknown")) if facts.starts else "unknown"),
         ("training", duration(facts.log.seconds) if facts.log.seconds >= 0 else "unknown"),
-        ("machine", public(str(newest.get("machine", "unknown")))),
-        ("CPU cores", str(newest.get("cores", "unknown"))),
+        ("machine", public(str(newest.get("machine") or "unknown"))),
+        ("CPU cores", str(newest.get("cores") or "unknown")),
         ("accelerator", str(newest.get("device") or newest.get("gpu") or device or "unknown")),
         ("precision", str(precision or "unknown")),
-        ("Python", str(newest.get("python", "unknown"))),
-        ("code", shortened(str(newest.get("git", "unknown")), 20)),
+        ("Python", str(newest.get("python") or "unknown")),
+        ("code", shortened(str(newest.get("git") or "unknown"), 20)),
         ("packages", ", ".join(versions) or "unknown"),
     ]
     best = facts.best.get("checkpoint")

@@ -47,14 +47,16 @@ def runs_page(given: Sequence[Path], found: Sequence[Facts], notes: Sequence[str
     ordered = sorted(found, key=lambda facts: score_of(facts, objective))
     runs = [facts.run for facts in ordered]
     options = differing_options(runs)
-    names = [public(name) for name in labels(runs, options)]
+    names = [facts.name for facts in ordered]
+    if len(set(names)) < len(names) or any(name.isdecimal() for name in names):  # names that say nothing
+        names = labels([facts.shown for facts in ordered], options)
     comparison = Comparison(objective, ordered, options, names)
     sections = [comparison.table(failed_jobs(given)), comparison.options_against_objective(), comparison.curves(),
                 comparison.grids(notes), comparison.how(given)]  # fmt: skip
     if notes:
         shown = [tag("li", each) for each in notes[:50]]
         sections.append(section("notes", "Notes", lead("What this report leaves out, and why."), tag("ul", shown)))
-    title = ", ".join(os.path.basename(os.path.abspath(path)) for path in given[:3])
+    title = first_few([os.path.basename(os.path.abspath(path)) for path in given], 3)
     return page(f"{title} – report", comparison.header(title, given), sections)
 
 
@@ -109,9 +111,9 @@ class Comparison:
                                    "status"]  # fmt: skip
         rows: list[list[Content]] = []
         for facts in self.runs[:MAX_ROWS]:
-            run = facts.run
+            run = facts.shown
             rows.append([
-                facts.name, *(public(cell(name, run.option(name))) for name in options),
+                facts.name, *(as_typed(name, run.option(name)) for name in options),
                 *(scores.number(run.scores.get(name)) for name in measured), f"{run.images:,}",
                 duration(run.seconds) if run.seconds >= 0 else "–", facts.status,
             ])  # fmt: skip
@@ -130,8 +132,8 @@ class Comparison:
     def options_against_objective(self) -> Html:
         title = "Options against the objective"
         values = [score_of(facts, self.objective) for facts in self.runs]
-        runs = [facts.run for facts in self.runs]
-        columns = [(heading(name, self.options), [chosen(run.option(name), name) for run in runs])
+        runs = [facts.shown for facts in self.runs]
+        columns = [(heading(name, self.options), [on_axis(name, run.option(name)) for run in runs])
                    for name in self.options]  # fmt: skip
         drawing = parallel_coordinates(columns, self.title, [v if math.isfinite(v) else None for v in values],
                                        self.names)  # fmt: skip
@@ -211,8 +213,11 @@ class Comparison:
                            class_="steps"))  # fmt: skip
 
 
-def chosen(value: Any, name: str) -> Any:
-    """Return the value of an option for an axis: numbers stay, other values become text as in the table."""
-    if isinstance(value, int | float) or value is None:
-        return value
-    return public(cell(name, value))
+def as_typed(name: str, value: Any) -> str:
+    """Return the value of an option as text, as a user types it."""
+    return str(value).lower() if isinstance(value, bool) else cell(name, value)
+
+
+def on_axis(name: str, value: Any) -> Any:
+    """Return the value of an option for an axis: numbers stay numbers."""
+    return value if value is None or isinstance(value, int | float) else cell(name, value)

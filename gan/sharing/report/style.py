@@ -114,7 +114,8 @@ details > pre { margin-top: 10px; max-height: 480px; overflow: auto; }
 footer { color: var(--soft); font-size: .84rem; padding: 40px 24px 50px; }
 @media (max-width: 760px) { .sheets, .sheets.broad { grid-template-columns: minmax(0, 1fr); gap: 24px; }
   main, header, footer { padding-left: 16px; padding-right: 16px; } header { padding-top: 26px; }
-  section { padding-top: 32px; } section + section { margin-top: 32px; } .film figure:not(:only-child) { flex-basis: 86%; }
+  section { padding-top: 32px; } section + section { margin-top: 32px; }
+  .film figure:not(:only-child) { flex-basis: 86%; }
   .grids figcaption { min-height: 0; } }
 @media print { :root { --paper: #fff; --card: #fff; color-scheme: light; font-size: 11px; } nav, .slider, .axes-of
   { display: none; } .film, .film.sliding { display: grid; grid-template-columns: repeat(4, 1fr); gap: 8px; }
