@@ -11,6 +11,8 @@ from gan.sharing.report.log import MANY_RUNS
 from gan.sharing.report.run_page import run_page
 from gan.sharing.report.runs_page import runs_page
 
+MAX_RUNS = 300
+
 
 def build(given: Sequence[Path], runs: Sequence[Path], check_data: bool = True) -> bytes:
     """Return a report as HTML: of the run, or for several runs a comparison.
@@ -26,7 +28,9 @@ def build(given: Sequence[Path], runs: Sequence[Path], check_data: bool = True) 
     if len(runs) == 1:
         return run_page(read_facts(runs[0]), check_data)
     found, notes = [], []
-    for run in runs:
+    if len(runs) > MAX_RUNS:
+        notes.append(f"{len(runs) - MAX_RUNS:,} more runs are left out; give fewer runs.")
+    for run in runs[:MAX_RUNS]:
         try:
             found.append(read_facts(run, MANY_RUNS))
         except UserError as error:

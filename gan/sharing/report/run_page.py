@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -13,9 +13,9 @@ from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
 from gan.run.health import FINDINGS, symptoms
 from gan.sharing.report import data, scores
-from gan.sharing.report.charts import IMAGES, MINUTES, Line, line_chart
+from gan.sharing.report.charts import COLORS, IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts
-from gan.sharing.report.markup import Content, Html, block, join, lead, note, pairs, section, table, tag, tiles
+from gan.sharing.report.markup import Content, Html, block, join, lead, note, pairs, section, table, tag, text, tiles
 from gan.sharing.report.page import axis_choice, page
 from gan.sharing.report.pictures import Picture, embed, evenly
 from gan.sharing.report.private import public, public_tree, public_word
@@ -27,6 +27,7 @@ MAX_GRID_BYTES = 220_000
 MAX_CHARTS = 24
 MAX_CONFIG = 60_000  # characters
 MAX_WORDS = 200  # of a command
+MAX_COMMAND = 2000  # characters
 SILENT = 60.0  # seconds of training without findings, as in gan.training.callbacks.health
 RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
 PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
@@ -122,32 +123,39 @@ def images(facts: Facts, shots: list[tuple[int, Picture]]) -> Html:
 
 def curves(facts: Facts) -> Html:
     """Return the curves of scores, losses and penalties, over images and over minutes."""
-    known = facts.log.curves
-    floors = scores.floor_scores(facts)
-    charts: list[tuple[Html | str, list[Line], float | None, tuple[float, ...]]] = []
-    for name in sorted(name for name in known if name.startswith("eval/")):
-        charts.append(
-            (
-                scores.title_of(name),
-                [Line(scores.meaning(name)[0], known[name].points)],
-                floors.get(name),
-                scores.range_of(name),
-            )
-        )
-    for begin, title in (("loss/", "losses"), ("penalty/", "penalties, as added to the losses")):
-        names = sorted(name for name in known if name.startswith(begin))[:8]
-        if names:
-            lines = [Line(name.removeprefix(begin), known[name].points, n) for n, name in enumerate(names)]
-            charts.append((title, lines, None, ()))
-    if not any(line.points for _, lines, *_ in charts for line in lines):
+    charts = charts_of(facts)
+    if not any(line.points for chart in charts for line in chart.lines):
         return section("curves", "Curves", note("Nothing was logged yet."))
-    drawn = [line_chart(title, lines, axis, floor, include)
-             for title, lines, floor, include in charts[:MAX_CHARTS] for axis in (IMAGES, MINUTES)]  # fmt: skip
+    drawn = [line_chart(*chart[:2], axis, *chart[2:]) for chart in charts[:MAX_CHARTS] for axis in (IMAGES, MINUTES)]
+    more = len(charts) - MAX_CHARTS
     return section("curves", "Curves", lead("Scores should move in the direction of their arrow (↓ lower is better, ↑ "
                    "higher is better). Losses of a GAN do not fall like those of a classifier: they should stay in "
                    "balance."), axis_choice(), tag("div", drawn, class_="charts"),
-                   note(f"{len(charts) - MAX_CHARTS} more curves are in metrics.jsonl.") if len(charts) > MAX_CHARTS
-                   else None)  # fmt: skip
+                   note(f"{more} more curves are in metrics.jsonl.") if more > 0 else None)  # fmt: skip
+
+
+class Chart(NamedTuple):
+    """A chart: title, lines, score of real images, and values that its axis includes."""
+
+    title: Html | str
+    lines: list[Line]
+    floor: float | None = None
+    include: tuple[float, ...] = ()
+
+
+def charts_of(facts: Facts) -> list[Chart]:
+    """Return a chart for each score, the objective first, and one each for losses and penalties."""
+    known, floors = facts.log.curves, scores.floor_scores(facts)
+    charts = []
+    for name in sorted(known, key=lambda name: (name != facts.objective, name)):
+        if name.startswith("eval/"):
+            line = Line(scores.meaning(name)[0], known[name].points)
+            charts.append(Chart(scores.title_of(name), [line], floors.get(name), scores.range_of(name)))
+    for begin, title in (("loss/", "losses"), ("penalty/", "penalties, as added to the losses")):
+        names = sorted(name for name in known if name.startswith(begin))[:COLORS]
+        lines = [Line(name.removeprefix(begin), known[name].points, n) for n, name in enumerate(names)]
+        charts += [Chart(title, lines)] if lines else []
+    return charts
 
 
 def scored(facts: Facts) -> Html:
@@ -182,10 +190,8 @@ def health(facts: Facts) -> Html:
     if not items:
         items = [tag("li", "Nothing is wrong in the newest values.", class_="good")]
     lines = [Line(name, known[f"health/{name}"].points, n) for n, name in enumerate(names)]
-    drawn = [
-        line_chart("health values" if len(lines) > 1 else names[0], lines, axis, include=(0.0, 1.0))
-        for axis in (IMAGES, MINUTES)
-    ]
+    title = "health values" if len(lines) > 1 else names[0]
+    drawn = [line_chart(title, lines, axis, include=(0.0, 1.0)) for axis in (IMAGES, MINUTES)]
     rows = [(name, f"{known[f'health/{name}'].last.value:.1%}") for name in names]  # type: ignore[union-attr]
     return section("health", "Health", words, tag("ul", items, class_="findings"),
                    tag("div", *drawn, pairs([*rows]), class_="charts"))  # fmt: skip
@@ -214,8 +220,9 @@ def training_data(facts: Facts, check_data: bool) -> Html:
     parts = data.check(facts) if check_data and facts.roots else []
     if facts.roots and not check_data:
         parts = [note("The folder of training images was not checked, because of --no-data.")]
-    return section("data", "Training data", lead("The images that the network learns from, and how they are prepared. "
-                   "Below are the findings of gan data check."), data.options_table(facts), *parts)  # fmt: skip
+    return section("data", "Training data", lead("The images that the network learns from, and the options that decide "
+                   "what it sees of them", "; below, what gan data check finds." if parts else "."),
+                   data.options_table(facts), *parts)  # fmt: skip
 
 
 def configuration(facts: Facts) -> Html:
@@ -223,11 +230,10 @@ def configuration(facts: Facts) -> Html:
     typed = [each for each in facts.starts if isinstance(each.get("command"), list)]
     commands = [command_line(each["command"]) for each in typed[-5:]]
     options = [f"{name}={public(str(value))}" for name, value in facts.choices.items()]
-    text = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)
-    cut = len(text) > MAX_CONFIG
+    lines = yaml.safe_dump(public_tree(facts.tree), sort_keys=False, allow_unicode=True)
     whole = tag("details", tag("summary", "All options (config.yaml)"),
-                tag("pre", tag("code", block(text[:MAX_CONFIG] + ("\n..." if cut else "")))))  # fmt: skip
-    shown = [tag("pre", tag("code", each), class_="command") for each in commands]
+                tag("pre", tag("code", block(lines[:MAX_CONFIG] + "\n..." * (len(lines) > MAX_CONFIG)))))  # fmt: skip
+    shown = [tag("pre", tag("code", text(each, MAX_COMMAND)), class_="command") for each in commands]
     return section("configuration", "Configuration", lead("The command that started the run, and the options that were "
                    "typed; all others have their default. Paths are shortened to their last name."), shown,
                    tag("p", [tag("code", each) if n == 0 else join(" ", tag("code", each))
@@ -247,9 +253,8 @@ def machine(facts: Facts) -> Html:
     """Return where and how long the run trained, and its checkpoints."""
     newest = facts.starts[-1] if facts.starts else {}
     packages = newest.get("packages")
-    versions = (
-        [f"{name} {version}" for name, version in list(packages.items())[:20]] if isinstance(packages, dict) else []
-    )
+    known = list(packages.items())[:20] if isinstance(packages, dict) else []
+    versions = [f"{name} {version}" for name, version in known]
     precision, device = facts.config.get("trainer.precision"), facts.config.get("trainer.accelerator")
     rows: list[tuple[Content, Content]] = [
         ("starts", f"{len(facts.starts):,}"),

@@ -23,7 +23,7 @@ from gan.sharing.report.page import axis_choice, page
 from gan.sharing.report.parallel import MAX_AXES, parallel_coordinates
 from gan.sharing.report.pictures import embed
 from gan.sharing.report.private import public
-from gan.sharing.report.run_page import MAX_CHARTS, command_line
+from gan.sharing.report.run_page import MAX_CHARTS, MAX_COMMAND, command_line
 
 MAX_ROWS = 200
 MAX_LINES = 32  # runs in a chart: the best ones
@@ -201,8 +201,7 @@ class Comparison:
         for facts in self.runs:
             last = next((s["command"] for s in reversed(facts.starts) if isinstance(s.get("command"), list)), None)
             commands += [command_line(last)] if last else []
-        shown = [tag("pre", tag("code", each), class_="command") for each in list(dict.fromkeys(commands))[:8]]
-        folder = scores.shown_path(best)
+    XX        folder = scores.shown_path(best)
         steps = [(f"gan report {folder}", "all details of the best run"),
                  (f"gan evaluate {folder}", "score the best run beside real images, and search for copies"),
                  (f"gan compare {' '.join(map(scores.shown_path, self.runs[:3]))} --json",
