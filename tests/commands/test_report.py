@@ -9,7 +9,7 @@ import pytest
 from gan.common.files import write_json
 from gan.run import lock
 from tests.conftest import Train
-from tests.sharing.test_report import made
+from tests.sharing.made_run import made
 from tests.sharing.valid_html import Page
 
 

@@ -201,7 +201,9 @@ class Comparison:
         for facts in self.runs:
             last = next((s["command"] for s in reversed(facts.starts) if isinstance(s.get("command"), list)), None)
             commands += [command_line(last)] if last else []
-    XX        folder = scores.shown_path(best)
+        shown = [tag("pre", tag("code", text(each, MAX_COMMAND)), class_="command")
+                 for each in list(dict.fromkeys(commands))[:8]]  # fmt: skip
+        folder = scores.shown_path(best)
         steps = [(f"gan report {folder}", "all details of the best run"),
                  (f"gan evaluate {folder}", "score the best run beside real images, and search for copies"),
                  (f"gan compare {' '.join(map(scores.shown_path, self.runs[:3]))} --json",
