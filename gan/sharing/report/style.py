@@ -36,7 +36,7 @@ section + section { border-top: 1px solid var(--line); margin-top: 44px; }
 .tiles dt { color: var(--soft); font-size: .82rem; order: 2; }
 .tiles dd { margin: 0; font-size: 1.45rem; font-weight: 600; letter-spacing: -.01em; line-height: 1.25;
   font-variant-numeric: tabular-nums; }
-.tiles dd.words { font-size: .95rem; line-height: 1.4; padding: .2em 0; }
+.tiles dd.words { font-size: .86rem; line-height: 1.4; padding: .2em 0; }
 .tiles small { font-size: .78rem; font-weight: 400; color: var(--soft); letter-spacing: 0; }
 img { display: block; max-width: 100%; height: auto; border-radius: 8px; border: 1px solid var(--line);
   background: repeating-conic-gradient(#ddd 0 25%, #bbb 0 50%) 0 0 / 16px 16px; }
@@ -84,13 +84,11 @@ svg .halo { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke
 body:has(#over-images:checked) .by-minutes, body:has(#over-minutes:checked) .by-images { display: none; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; width: 100%; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding-bottom: 6px; }
 th, td { text-align: left; padding: 7px 14px 7px 0; border-bottom: 1px solid var(--line); vertical-align: baseline;
   overflow-wrap: normal; }
 tbody th { font-weight: 400; min-width: 9em; } thead th { font-size: .82rem; color: var(--soft); font-weight: 600; }
 th small { color: var(--soft); font-weight: 400; } thead small { display: block; white-space: nowrap; }
 table .n { text-align: right; padding: 7px 0 7px 18px; }
-tr.best th, tr.best td { font-weight: 600; color: var(--accent); }
 dl { margin: 0; display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); gap: 0 32px; }
 dl:not(.tiles) > div { display: flex; justify-content: space-between; gap: 16px; padding: 6px 0;
   border-bottom: 1px solid var(--line); font-size: .92rem; }
