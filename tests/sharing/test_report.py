@@ -255,7 +255,7 @@ def test_pictures(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_many_large_grids_stay_below_the_limit(tmp_path: Path) -> None:
     runs = [made(tmp_path / "sweep" / str(n), seed=n) for n in range(3)]
-    noise = Image.effect_noise((800, 800), 120)
+    noise = Image.effect_noise((640, 640), 120)
     noise.save(tmp_path / "noise.png", compress_level=0)
     for run in runs:
         for n in range(30):
