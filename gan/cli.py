@@ -33,6 +33,7 @@ COMMANDS = {
     "recognize": "classify images with the features of a discriminator",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
     "compare": "compare runs: a table of options and scores, curves of metrics",
+    "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status, and remove some",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "info": "print versions, devices, cache and extras, for reports of faults",

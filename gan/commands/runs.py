@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import shutil
 import sys
@@ -11,7 +10,7 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.names import one_line
@@ -19,6 +18,7 @@ from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.table import aligned, counted, shortened
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import is_run
+from gan.run.state import best_score, goal, status, target
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
 NUMBERS = ("images", "best score", "MB", "date")
@@ -118,46 +118,6 @@ def read(folder: Path) -> Listed:
         folder, model, name, f"{seen:,}{goal(config)}", best_score(folder), size_of(folder), changed(folder),
         status(folder, config, newest is not None, seen, seconds),
     )  # fmt: skip
-
-
-def target(config: dict[str, Any], *names: str) -> str:
-    """Return the name of the module that a section of a configuration builds, such as dcgan."""
-    node: Any = config
-    for name in names:
-        node = node.get(name) if isinstance(node, dict) else None
-    words = str(node.get("_target_") if isinstance(node, dict) else "").split(".")
-    return words[-2] if len(words) > 1 else "?"
-
-
-def goal(config: dict[str, Any]) -> str:
-    """Return the length of a run as text."""
-    lengths = [f"{config['images']:,}"] if isinstance(config.get("images"), int) else []
-    lengths += [f"{config['minutes']:g} min"] if isinstance(config.get("minutes"), int | float) else []
-    return f" of {' or '.join(lengths)}" if lengths else ""
-
-
-def status(folder: Path, config: dict[str, Any], saved: bool, seen: int, seconds: float) -> str:
-    """Return whether a run is running, finished, stopped before its end, or has no checkpoint."""
-    if lock.is_held(folder):
-        return "running"
-    if not saved:
-        return "no checkpoint"
-    images, minutes = config.get("images"), config.get("minutes")
-    enough = isinstance(images, int) and seen >= images
-    long_enough = isinstance(minutes, int | float) and seconds >= 60 * minutes
-    return "finished" if enough or long_enough else "stopped"
-
-
-def best_score(folder: Path) -> str:
-    """Return the best score of a run with its name, or "-"."""
-    try:
-        record = checkpoints.best_record(folder) or {}
-    except UserError:
-        return "?"
-    score = record.get("score")
-    if not isinstance(score, int | float) or not math.isfinite(score):
-        return "-"
-    return f"{str(record.get('monitor')).removeprefix('eval/')} {score:.4g}"
 
 
 def size_of(folder: Path) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,44 @@ from gan.common.files import write_atomically
 from gan.common.untrusted import parse_json
 from gan.run.run_folder import METRICS
 
-MAX_LINE = 1 << 20  # characters
+MAX_LINE = 1 << 20  # bytes
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a metrics.jsonl, each with its number of images.
+    """Return the lines of a metrics.jsonl, each with its number of images; see `each_line`."""
+    return list(each_line(path))
+
+
+def each_line(path: Path, max_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a metrics.jsonl, each with its number of images. Only one line is in memory.
 
     An incomplete last line, lines that this program does not write, and values that are not numbers are skipped.
+
+    Args:
+        max_bytes: read only the first bytes; None: all.
     """
-    lines = []
-    for text in path.read_text(errors="replace").splitlines() if path.is_file() else []:
-        try:
-            line = parse_json(text[: MAX_LINE + 1])
-        except ValueError:
-            continue
-        if isinstance(line, dict) and is_number(line.get("images")) and isinstance(line["images"], int):
-            lines.append({name: value for name, value in line.items() if is_number(value)})
-    return lines
+    for data in json_lines(path, max_bytes):
+        if is_number(data.get("images")) and isinstance(data["images"], int):
+            yield {name: value for name, value in data.items() if is_number(value)}
+
+
+def json_lines(path: Path, max_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects in the lines of a file; other lines, and lines longer than MAX_LINE, are skipped."""
+    if not path.is_file():
+        return
+    with open(path, "rb") as file:
+        left, begins = math.inf if max_bytes is None else max_bytes, True
+        while left > 0 and (data := file.readline(MAX_LINE + 1)):
+            left -= len(data)
+            whole, begins = begins, data.endswith(b"\n")
+            if not whole or len(data) > MAX_LINE:
+                continue
+            try:
+                found = parse_json(data.decode(errors="replace"))
+            except ValueError:
+                continue
+            if isinstance(found, dict):
+                yield found
 
 
 def is_number(value: object) -> bool:

@@ -36,12 +36,11 @@ from gan.common.output import print_line
 from gan.common.processes import global_rank
 from gan.common.progress import duration
 from gan.common.table import aligned, first_few, truncated
-from gan.common.untrusted import read_json
 from gan.run.checkpoints import list_checkpoints
 from gan.run.launch import message_of
-from gan.run.metrics import is_number
 from gan.run.overrides import key_of
 from gan.run.run_folder import RESULTS, ROWS
+from gan.run.sweep_rows import read_row, read_rows
 
 FINISHED, DIVERGED, FAILED, UNFINISHED = "finished", "diverged", "failed", "not finished"
 MAX_CELL = 40  # characters of an option or an error in the printed table
@@ -219,35 +218,6 @@ def number(value: float | None) -> str:
 def row_path(config: DictConfig) -> Path:
     """Return the file with the row of a job."""
     return Path(config.hydra.sweep.dir) / ROWS / f"{int(config.hydra.job.num)}.json"
-
-
-def read_row(path: Path) -> dict[str, Any] | None:
-    """Return the row of a job; None if there is none, or if it was not written by `Summary.write`."""
-    try:
-        row = read_json(path)
-    except (OSError, ValueError):
-        return None
-    return row if isinstance(row, dict) and is_valid(row) else None
-
-
-def is_valid(row: dict[str, Any]) -> bool:
-    """Return whether the values of a row have the types and ranges that `Summary.write` gives them."""
-    texts = [row.get(name) for name in ("name", "status", "run", "error")]
-    job, options, seconds = row.get("job"), row.get("options"), row.get("seconds")
-    numbers: list[Any] = [seconds, 0.0 if row.get("objective") is None else row["objective"]]
-    return (
-        all(isinstance(text, str) for text in texts)
-        and isinstance(job, int)
-        and isinstance(options, dict)
-        and all(isinstance(value, str) for value in options.values())
-        and all(is_number(value) and math.isfinite(value) for value in numbers)
-    )
-
-
-def read_rows(sweep: Path) -> list[dict[str, Any]]:
-    """Return the rows of all jobs: the lowest objective first, jobs without one last."""
-    rows = [row for path in (sweep / ROWS).glob("*.json") if (row := read_row(path))]
-    return sorted(rows, key=lambda row: (row["objective"] is None, row["objective"] or 0.0, row["job"]))
 
 
 def write_results(sweep: Path) -> list[dict[str, Any]]:

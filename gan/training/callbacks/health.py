@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,47 +15,14 @@ from gan.common.output import print_line
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
+from gan.run.health import FINDINGS, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.loggers.background import add_text
 from gan.training.loss_log import SKIPPED
 from gan.training.module import GAN
 
-MAX_SKIPPED = 0.01  # fraction of a network's updates
-MAX_ACCURACY = 0.99  # fraction of pairs above which G receives hardly any gradient
-MIN_ACCURACY = 0.55  # fraction of pairs below which D hardly separates real from generated images
-MAX_OVERFITTING = 0.5  # r_v; the ADA paper keeps it near or below 0.5 (its figure 3)
-ROUNDING = 1e-3  # rounding error of a mean of probabilities in fp32
 ERRORS = 2  # r_v must exceed MAX_OVERFITTING by this many standard errors
-MIN_DIVERSITY = 0.3  # mean distance between samples, divided by that between real images
-
-FINDINGS = {  # message, and what to try
-    "skipped": (
-        "{skipped:.1%} of the updates were skipped, because their gradients were not finite",
-        "lower learning rates, trainer.precision=32-true",
-    ),
-    "too strong": (
-        "the discriminator is too strong: it classifies {accuracy:.0%} of pairs correctly; the generator learns little",
-        "stronger augmentation such as augment=diffaugment or ada, or a lower model.discriminator_optimizer.lr",
-    ),
-    "too weak": (
-        "the discriminator is too weak: it classifies only {accuracy:.0%} of pairs correctly",
-        "a higher model.discriminator_optimizer.lr, a larger network, or model.n_critic=2, unless samples are good",
-    ),
-    "overfitting": (
-        "the discriminator memorizes images: the gap between its logits of training and of held-out images is "
-        "{overfitting:.0%} of the gap between training and generated images",
-        "stronger augmentation such as augment=diffaugment or ada, more images, or smaller networks",
-    ),
-    "at maximal probability": (
-        "augmentation is at its maximal probability {augment:.0%}, and the discriminator still overfits",
-        "more images, smaller networks, or larger weights of the penalties on D",
-    ),
-    "mode collapse": (
-        "mode collapse: the mean distance between samples is {diversity:.0%} of that between real images",
-        "init_from=RUN (loads its best checkpoint), lower learning rates, augment=diffaugment, another seed",
-    ),
-}
 
 
 class Health(Callback):
@@ -147,23 +113,6 @@ class Health(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.bad = {str(name): str(finding) for name, finding in state_dict["bad"].items()}
         self.said = [str(finding) for finding in state_dict["said"]]
-
-
-def symptoms(values: dict[str, float]) -> Iterator[str]:
-    """Yield the names of the FINDINGS that apply to the values."""
-    if values.get("skipped", 0.0) >= MAX_SKIPPED:
-        yield "skipped"
-    accuracy = values.get("accuracy", 0.75)
-    if accuracy >= MAX_ACCURACY:
-        yield "too strong"
-    if accuracy <= MIN_ACCURACY:
-        yield "too weak"
-    if values.get("overfitting_bound", 0.0) >= MAX_OVERFITTING:
-        yield "overfitting"
-    if values.get("augment", 0.0) >= values.get("max_probability", 1.0) - ROUNDING:
-        yield "at maximal probability"
-    if values["diversity"] <= MIN_DIVERSITY:
-        yield "mode collapse"
 
 
 @torch.no_grad()

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.data.module import ImageDataModule
-from gan.training.callbacks.health import Health, diversity, overfitting, symptoms
+from gan.run.health import symptoms
+from gan.training.callbacks.health import Health, diversity, overfitting
 from gan.training.callbacks.training_time import TrainingTime
 
 from ..test_module import fit, model

@@ -1,0 +1,60 @@
+"""`gan report`: where the report is written, and what it never replaces."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gan.common.files import write_json
+from gan.run import lock
+from tests.conftest import Train
+from tests.sharing.made_run import made
+from tests.sharing.valid_html import Page
+
+
+def test_out(tmp_path: Path, gan_command: Train) -> None:
+    run = made(tmp_path / "runs" / "a")
+    assert gan_command("report", "runs/a").stdout.startswith("report: runs/a/report.html (0.")
+    gan_command("report", "runs/a")  # replaces the earlier report
+    made(tmp_path / "runs" / "b", seed=1)
+    assert "report: report.html" in gan_command("report", "runs").stdout
+    assert "report: report.html" in gan_command("report", "runs/a", "runs/b").stdout
+    own = tmp_path / "own.html"
+    own.write_text("<p>mine")
+    message = gan_command("report", "runs/a", "--out", "own.html", check=2).stderr
+    assert "own.html: exists already and is not a report; use --force" in message and own.read_text() == "<p>mine"
+    gan_command("report", "runs/a", "--out", "own.html", "--force")
+    assert "Training run" in Page(own.read_text()).text
+    assert "is a folder" in gan_command("report", "runs/a", "--out", "runs", check=2).stderr
+    (run / "report.html").unlink()
+    (run / "report.html").symlink_to(tmp_path / "elsewhere.html")
+    assert "a link leads out of" in gan_command("report", "runs/a", check=2).stderr
+
+
+def test_bad_input(tmp_path: Path, gan_command: Train) -> None:
+    assert "'none'" in gan_command("report", "none", check=2).stderr
+    assert "neither a run folder" in gan_command("report", ".", check=2).stderr
+    made(tmp_path / "a", lines=[])
+    assert gan_command("report", "a").stdout.startswith("report: a/report.html")
+    assert "Nothing was logged yet" in Page((tmp_path / "a" / "report.html").read_text()).text
+
+
+def test_a_run_that_is_still_training(tmp_path: Path, gan_command: Train) -> None:
+    run = made(tmp_path / "a")
+    lock.acquire(run)
+    with open(run / "metrics.jsonl", "a") as file:
+        file.write('{"images": 9000, "loss/gen')  # a line that is being written
+    write_json(run / "checkpoints" / "images-000006000.json", {"sha256": "0", "images": 6000})
+    gan_command("report", "a")
+    assert "running" in Page((run / "report.html").read_text()).text
+
+
+@pytest.mark.slow
+def test_real_runs(runs: Path, tmp_path: Path, gan_command: Train) -> None:
+    gan_command("report", str(runs / "dcgan"), "--out", "one.html")
+    one = Page((tmp_path / "one.html").read_text())
+    assert not one.faults and "notes" not in one.ids and "dcgan on built-in images" in one.text
+    gan_command("report", str(runs), "--out", "both.html")
+    both = Page((tmp_path / "both.html").read_text())
+    assert not both.faults and "2 runs" in both.text and both.tags.count("img") == 2
