@@ -1,0 +1,1 @@
+"""Sharing: where images come from, and how to make them again."""
