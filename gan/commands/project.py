@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
@@ -155,7 +155,7 @@ class OutputFolder:
         if (origin := self.origin) is None:
             return lambda kind, sheet=None: {}
         label = torch.tensor([self.labels[name]]) if self.labels else None
-        fields = {"latent": tensor_digest(self.latents[name]), "target": tensor_digest(image)}
+        fields: dict[str, Any] = {"latent": tensor_digest(self.latents[name]), "target": tensor_digest(image)}
         fields |= {"class": class_names(self.model.classes, label, 1)[0]}
         return lambda kind, sheet=None: {KEY: origin.text(sheet, kind=kind, **fields)}
 

@@ -153,8 +153,8 @@ def spans(side: int, step: int, halo: int) -> Iterator[tuple[slice, slice]]:
 
 def is_tiled(network: Any, height: int, width: int, tile: int | None) -> bool:
     """Return whether `translate` splits an image of this size."""
-    sides = (-(-max(MIN_SIDE, side) // network.multiple) * network.multiple for side in (height, width))
-    tiles = split(*sides, tile, network.receptive_radius, network.multiple)
+    rows, columns = (-(-max(MIN_SIDE, side) // network.multiple) * network.multiple for side in (height, width))
+    tiles = split(rows, columns, tile, network.receptive_radius, network.multiple)
     return len(list(islice(tiles, 2))) > 1
 
 

@@ -101,7 +101,11 @@ def translations(
         "direction": None if direction == "a2b" else direction,
         "palette": None if palette is None else palette.tobytes().hex(),
     }
-    origin = Origin(network, images, **shared)
+    return describer(Origin(network, images, **shared))
+
+
+def describer(origin: Origin) -> Describe:
+    """Return the function that describes translations of an origin."""
 
     def describe(original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
         kind = "comparison" if saved_as else "translation"
