@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     record = origin(file)
     if record is None:
         raise UserError(f"{file}: has no metadata of retro-gan, so what made it is unknown (it was written with "
-                        "--no-metadata, or another program removed it)")  # fmt: skip
+                        "--no-metadata, its format holds none, or another program removed it)")  # fmt: skip
 
     from gan.sharing.find_model import find
     from gan.sharing.reproduce import Sources, compare, reproduce

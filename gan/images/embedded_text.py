@@ -22,6 +22,7 @@ XMP = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:gan="urn:retro-gan:1" '
     'gan:origin="{}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 )
+NESTED = (0x8769, 0x8825)  # tables of EXIF that Pillow cannot write into a compressed TIFF
 MAX_TEXT = 1 << 20  # bytes
 
 
@@ -43,6 +44,8 @@ def save_options(format: str, text: str, exif: bytes | None = None) -> dict[str,
         tags = Image.Exif()
         if exif:
             tags.load(exif)
+            for table in NESTED:
+                tags.pop(table, None)
         tags[XMP_TAG] = packet
         return {"exif": tags}
     return {"xmp": packet} if format in ("JPEG", "WEBP") else {}

@@ -42,7 +42,7 @@ from gan.sharing.record import Record, expand
 
 DIRECTIONS = Path("directions") / "directions.safetensors"  # of gan directions, in the run folder
 LATENTS = Path("projected") / "latents.safetensors"  # of gan project
-EXTENSIONS = {"JPEG": ".jpg", "WEBP": ".webp", "TIFF": ".tif", "GIF": ".gif", "PNG": ".png"}  # with metadata
+EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif"}  # of formats whose extension is not their name
 DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.describer` adds
 MAX_TOTAL = 1 << 30  # pixels of an animation
 SOURCES = "give the folder that contains it with --sources"
@@ -209,7 +209,7 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     translator = ImageTranslator(network, state["config"]["data"]["channels"], *fields)
     is_sheet = record["kind"] == "comparison"
     form = record.get("saved_as", "PNG") if is_sheet else header(image).format
-    target = out.with_name(f"translation{EXTENSIONS.get(form, '.png')}")
+    target = out.with_name(f"translation{EXTENSIONS.get(form, f'.{form.lower()}')}")
     sheets = out.parent / "sheets" if is_sheet else None
     origin = origin_of({name: record[name] for name in record.keys() - DESCRIBED}, network, int(state["images"]))
     with IsolatedProcess() as apart:
