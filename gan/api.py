@@ -17,6 +17,7 @@ from gan.inference.resolve import checkpoint_of
 from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import read_metrics
+from gan.sharing.show import View, show
 from gan.translator import Translator
 
 
@@ -114,6 +115,10 @@ class Run:
     def metrics(self) -> Sequence[Mapping[str, Any]]:
         """The logged values: a dict per line of metrics.jsonl, with the images seen, for `pandas.DataFrame`."""
         return read_metrics(self.path / run_folder.METRICS)
+
+    def show(self) -> View:
+        """Return the newest grid, scores and curves for a notebook, as `gan.show`. The run may still be training."""
+        return show(self.path)
 
     def __fspath__(self) -> str:
         return str(self.path)
