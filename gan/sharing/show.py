@@ -91,15 +91,16 @@ class View:
         lines = read_metrics(self.path / run_folder.METRICS)
         found = curves(lines)
         figures = "".join(
-            f'<figure style="margin:0"><img style="max-width:100%;image-rendering:pixelated" alt="{escape(title)}" '
-            f'src="data:image/png;base64,{base64.b64encode(encode(image)).decode()}"><figcaption>{escape(title)}'
-            "</figcaption></figure>"
+            '<figure style="margin:0;flex:1;min-width:0"><img style="max-width:100%;image-rendering:pixelated" '
+            f'alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(encode(image)).decode()}">'
+            f"<figcaption>{escape(title)}</figcaption></figure>"
             for title, image in self.images()
         )
         charts = "".join(chart(name, points) for name, points in found.items())
         head = f"<b>{escape(one_line(self.path))}</b>: {seen(lines):,} images seen"
-        row = '<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:start">'
-        return f"<div>{head}{row}{figures or 'no grids yet'}</div>{row}{charts or 'no metrics yet'}</div></div>"
+        row = '<div style="display:flex;gap:12px;align-items:start">'
+        wrapped = row.replace("gap", "flex-wrap:wrap;gap")
+        return f"<div>{head}{row}{figures or 'no grids yet'}</div>{wrapped}{charts or 'no metrics yet'}</div></div>"
 
 
 def show(run: str | os.PathLike[str]) -> View:
