@@ -25,7 +25,7 @@ DIFFERENT = 1  # exit code
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=options.existing_path, metavar="FILE", help="image with metadata of retro-gan")
-    parser.add_argument("--model", type=options.existing_path, metavar="RUN", help="run, folder of runs, or other "
+    parser.add_argument("--model", type=options.existing_run, metavar="RUN", help="run, folder of runs, or other "
                         "model (default: search the folders above FILE, and runs/)")  # fmt: skip
     parser.add_argument("--sources", type=options.existing_path, nargs="+", default=[], metavar="PATH", help="files or "
                         "folders with what the image was made from: the original of a translation, latents, "

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Describe(Protocol):
-    """Returns the text to embed in a translation, see `gan.images.embedded_text`."""
+    """Returns the texts to embed in translations and sheets, see `gan.images.embedded_text`."""
 
     def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
         """Return the text.
@@ -40,6 +40,10 @@ class Describe(Protocol):
             image: the image as written, if the format is lossless.
             saved_as: for a sheet, Pillow's format of the translation on it.
         """
+        ...
+
+    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
+        """Return the text of a sheet of an existing translation, from its own text; None if it has none."""
         ...
 
 
@@ -141,7 +145,9 @@ def translate_files(
             elif target.exists() and not force:  # only the sheet is missing
                 assert sheets
                 before = apart(image_files.read_first, file.path, limit)
-                save_sheet(before, apart(image_files.read_first, target, limit), sheet_path(file, sheets))
+                after = apart(image_files.read_first, target, limit)
+                later = partial(describe.later_sheet, target) if describe else None
+                save_sheet(before, after, sheet_path(file, sheets), later)
             else:
                 contents = apart(image_files.read_file, file, kind, limit)
                 largest = max(image.shape[0] for image in contents.images), max(i.shape[1] for i in contents.images)
@@ -172,7 +178,7 @@ def translate_files(
 
 
 def save_sheet(
-    before: np.ndarray, after: np.ndarray, path: Path, describe: Callable[[Image.Image], str] | None = None
+    before: np.ndarray, after: np.ndarray, path: Path, describe: Callable[[Image.Image], str | None] | None = None
 ) -> None:
     """Save input and output, uint8 (H, W, 3 or 4), side by side as a PNG. `describe` returns the text to embed."""
     both = [Image.fromarray(pixels).convert("RGBA") for pixels in (before, after)]
@@ -181,5 +187,6 @@ def save_sheet(
     sheet = Image.new("RGB", (2 * both[0].width + 4, both[0].height), "white")
     for index, image in enumerate(both):
         sheet.paste(image, (index * (both[0].width + 4), 0), image)
-    text = save_options("PNG", describe(sheet)) if describe else {}
-    write_atomically(path, lambda file: sheet.save(file, "PNG", **text))
+    text = describe(sheet) if describe else None
+    options = {} if text is None else save_options("PNG", text)
+    write_atomically(path, lambda file: sheet.save(file, "PNG", **options))

@@ -50,7 +50,7 @@ class Found(NamedTuple):
         return next(filter(is_run, self.path.parents), self.path.parent)
 
 
-def find(record: Record, image: Path, given: Path | None = None) -> Found:
+def find(record: Record, image: Path, given: str | None = None) -> Found:
     """Return the model of a record.
 
     Args:
@@ -60,7 +60,7 @@ def find(record: Record, image: Path, given: Path | None = None) -> Found:
     Raises:
         UserError: the model is not there.
     """
-    runs = [] if given is not None and not given.is_dir() else list(runs_in(given) if given else runs_near(image))
+    runs = list(runs_near(image)) if given is None else runs_in(Path(given))
     paths = list(dict.fromkeys(path for run in runs for path in at(run, record["images"])))
     if given is not None and not runs:  # a checkpoint, or a model in another format
         paths = [checkpoint_of(given)]
@@ -72,7 +72,7 @@ def find(record: Record, image: Path, given: Path | None = None) -> Found:
 
 
 def runs_in(folder: Path) -> list[Path]:
-    """Return the runs in a folder that can be read, as `gan.run.run_folder.find_runs`."""
+    """Return the runs in a path, as `gan.run.run_folder.find_runs`; none if it is no folder that can be read."""
     try:
         return find_runs(folder)
     except OSError:
@@ -122,7 +122,7 @@ def networks(path: Path) -> Iterator[tuple[str, float | None, str, Any, dict[str
             yield model_hash(one), ema, part, one, state
 
 
-def missing(record: Record, runs: list[Path], paths: list[Path], given: Path | None) -> str:
+def missing(record: Record, runs: list[Path], paths: list[Path], given: str | None) -> str:
     """Return the message that the model is not there, with what is there instead."""
     seen = f"{record['images']:,} images"
     short = record["model"][:8]

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import Tensor, nn
 
+from gan.common.errors import UserError
+from gan.data.decoding.reader import header
 from gan.images.convert import to_pil_image
 from gan.images.embedded_text import KEY, pixel_digest
 from gan.latent.attributes import for_channels
@@ -22,7 +24,6 @@ from gan.sharing import record
 if TYPE_CHECKING:
     import numpy as np
 
-    from gan.inference.translate_files import Describe
     from gan.model import Model
 
 
@@ -84,15 +85,35 @@ class Origin:
         return {KEY: self.text(image, **fields)}
 
 
+class Translations:
+    """Describes translations and their sheets, for `gan.inference.translate_files.translate_files`."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
+        kind = "comparison" if saved_as else "translation"
+        return self.origin.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
+
+    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
+        try:
+            about = record.origin(target)
+        except UserError:  # damaged, or of another format
+            return None
+        if about is None or about["kind"] != "translation":
+            return None
+        changed = {"kind": "comparison", "saved_as": header(target).format, "pixels": pixel_digest(image)}
+        return record.to_text(about | changed)
+
+
 def translations(
     network: nn.Module, images: int, strength: float, cell: int, direction: str, palette: np.ndarray | None
-) -> Describe:
-    """Return the function that describes translations, see `gan.inference.translate_files.translate_files`.
+) -> Translations:
+    """Return what describes the translations by options of gan translate.
 
     Args:
         network: the translator of one direction, on its device.
         images: number of images it has seen in training.
-        strength, cell, direction: options of gan translate.
         palette: uint8 (K, 3).
     """
     shared = {
@@ -101,17 +122,7 @@ def translations(
         "direction": None if direction == "a2b" else direction,
         "palette": None if palette is None else palette.tobytes().hex(),
     }
-    return describer(Origin(network, images, **shared))
-
-
-def describer(origin: Origin) -> Describe:
-    """Return the function that describes translations of an origin."""
-
-    def describe(original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
-        kind = "comparison" if saved_as else "translation"
-        return origin.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
-
-    return describe
+    return Translations(Origin(network, images, **shared))
 
 
 def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> list[str | None]:

@@ -43,7 +43,7 @@ from gan.sharing.record import Record, expand
 DIRECTIONS = Path("directions") / "directions.safetensors"  # of gan directions, in the run folder
 LATENTS = Path("projected") / "latents.safetensors"  # of gan project
 EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif"}  # of formats whose extension is not their name
-DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.describer` adds
+DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.Translations` adds
 MAX_TOTAL = 1 << 30  # pixels of an animation
 SOURCES = "give the folder that contains it with --sources"
 
@@ -213,7 +213,7 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     sheets = out.parent / "sheets" if is_sheet else None
     origin = origin_of({name: record[name] for name in record.keys() - DESCRIBED}, network, int(state["images"]))
     with IsolatedProcess() as apart:
-        options = True, sheets, MAX_PIXELS, True, lambda done: None, apart, provenance.describer(origin)
+        options = True, sheets, MAX_PIXELS, True, lambda done: None, apart, provenance.Translations(origin)
         failed, _ = translate_files.translate_files([(file, target)], translator, *options)
     if failed:
         raise UserError(f"{image}: its original cannot be translated: {failed[0]}")

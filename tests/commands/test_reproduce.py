@@ -122,9 +122,13 @@ def test_translations_are_reproduced(gan_command: Train, tmp_path: Path) -> None
     noise(40, 40).save(tmp_path / "in" / "plain.bmp")
     frames = [noise(18, 22), noise(19, 22).resize((18, 22))]
     frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:], duration=[30, 70])
-    art = ["--cell", "3", "--palette", "5"]
+    art = ["--cell", "3", "--palette", "5", "--direction", "a2b"]
     for out, options in (("film", ["--compare", "sheets"]), ("half", ["--strength", "0.5", "--tile", "64"])):
         gan_command("translate", run, "in", out, *options)
+    later = (tmp_path / "sheets" / "holiday.jpg.png").read_bytes()
+    (tmp_path / "sheets" / "holiday.jpg.png").unlink()
+    gan_command("translate", run, "in", "film", "--compare", "sheets", "--strength", "0.2")
+    assert (tmp_path / "sheets" / "holiday.jpg.png").read_bytes() == later
     gan_command("translate", run, "in/holiday.png", "art/holiday.webp", *art)
     files = [f"film/holiday.{suffix}" for suffix in ("jpg", "png", "webp", "tif")] + ["film/moves.gif"]
     files += ["sheets/holiday.jpg.png", "sheets/plain.bmp.png", "half/holiday.png", "art/holiday.webp"]
