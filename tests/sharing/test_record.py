@@ -35,6 +35,18 @@ def test_each_format_keeps_the_text(suffix: str, tmp_path: Path) -> None:
     assert gan.origin(path) is None
 
 
+def test_a_tiff_keeps_its_artist_beside_the_text(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x013B] = "an artist"
+    exif.get_ifd(0x8769)[0x829A] = 0.5  # an exposure, in a table that Pillow cannot write into a compressed TIFF
+    exif[0x8769] = 0
+    options = embedded_text.save_options("TIFF", TEXT, exif.tobytes())
+    Image.new("RGB", (9, 9)).save(tmp_path / "image.tif", compression="tiff_deflate", **options)
+    assert gan.origin(tmp_path / "image.tif") == json.loads(TEXT)
+    with Image.open(tmp_path / "image.tif") as image:
+        assert image.getexif()[0x013B] == "an artist"
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -21,11 +21,13 @@ def run(tmp_path: Path) -> Path:
     (folder / "samples").mkdir(parents=True)
     for name in RECORD:
         (folder / name).touch()
+    (folder / "config.yaml").write_text("seed: 0\n")
     return folder
 
 
 def test_a_run_that_trains_is_shown(run: Path) -> None:
     view = gan.show(run)
+    assert repr(view) == repr(gan.Run(run).show())
     assert "0 images seen, no grid yet" in repr(view) and view._repr_png_() is None
     assert "no grids yet" in view._repr_html_() and "no metrics yet" in view._repr_html_()
     lines = [
