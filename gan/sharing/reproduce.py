@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,6 +27,7 @@ from gan.data.sources.folder import SUFFIXES
 from gan.images import animation
 from gan.images.convert import grid, save_png
 from gan.images.embedded_text import KEY, pixel_digest
+from gan.images.files import check_frames
 from gan.images.pixel_art import converter
 from gan.inference import translate_files
 from gan.inference.image_translator import ImageTranslator
@@ -44,7 +46,7 @@ DIRECTIONS = Path("directions") / "directions.safetensors"  # of gan directions,
 LATENTS = Path("projected") / "latents.safetensors"  # of gan project
 EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif"}  # of formats whose extension is not their name
 DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.Translations` adds
-MAX_TOTAL = 1 << 30  # pixels of an animation
+MAX_TOTAL = 1 << 29  # pixels of an animation
 SOURCES = "give the folder that contains it with --sources"
 
 
@@ -92,17 +94,19 @@ def compare(image: Path, other: Path, record: Record) -> Comparison:
     """Compare an image with its reproduction; raise UserError if one cannot be read."""
     if image.read_bytes() == other.read_bytes():
         return Comparison(True, True, False)
+    worst, fractions = 0, []
     try:
-        frames = [[np.asarray(frame) for frame in read_frames(path, "all")] for path in (image, other)]
+        check_frames(header(image), MAX_TOTAL)
         changed = "pixels" in record and digest_of(image) != record["pixels"]
+        for a, b in zip_longest(read_frames(image, "all"), read_frames(other, "all")):  # two frames in memory
+            if a is None or b is None or (a.mode, a.size) != (b.mode, b.size):
+                return Comparison(False, False, changed)
+            difference = np.abs(np.asarray(a, np.int16) - np.asarray(b))
+            worst = max(worst, int(difference.max()))
+            fractions.append(difference.any(2).mean())
     except (ImageError, OSError) as error:
         raise UserError(f"{image}: {error}") from error
-    if [each.shape for each in frames[0]] != [each.shape for each in frames[1]]:
-        return Comparison(False, False, changed)
-    differences = [np.abs(a.astype(np.int16) - b) for a, b in zip(*frames, strict=True)]
-    worst = max(int(each.max()) for each in differences)
-    fraction = float(np.mean([each.any(2).mean() for each in differences]))
-    return Comparison(False, worst == 0, changed, worst, fraction)
+    return Comparison(False, worst == 0, changed, worst, float(np.mean(fractions)))
 
 
 def digest_of(path: Path) -> str:
@@ -128,6 +132,9 @@ def grid_of(record: Record, image: Path, sources: Sources, model: Model, out: Pa
 def interpolation_of(record: Record, image: Path, sources: Sources, model: Model, out: Path) -> None:
     seeds, digests = expand(record.get("seeds", [])), record.get("latents", [])
     scale, (_, height, width) = record.get("scale", 1), model.shape
+    about = header(image)
+    if (about.width, about.height) != (width * scale, height * scale):
+        raise UserError(f"{image}: another program has changed its size")
     if max(len(seeds), len(digests)) * record["frames"] * height * width * scale**2 > MAX_TOTAL:
         raise UserError(f"{image}: its metadata describes an animation of more than {MAX_TOTAL:,} pixels")
     length = record["frames"], record.get("loop", False)

@@ -158,7 +158,8 @@ def test_what_cannot_be_reproduced_is_one_line(runs: Path, gan_command: Train, t
     with_record(image, tmp_path / "huge.png", size=[4096, 4096])
     with_record(image, tmp_path / "foreign.png", settings=[["poster2", 1.0]])
     with_record(image, tmp_path / "kind.png", kind="translation", original="0" * 32)
-    with_record(image, tmp_path / "long.png", kind="interpolation", frames=10_000, fps=1, scale=999, seeds=[[0, 9]])
+    with_record(image, tmp_path / "long.png", kind="interpolation", frames=10_000, fps=1, seeds=[[0, 999]])
+    with_record(image, tmp_path / "scale.png", kind="interpolation", frames=2, fps=1, scale=999, seeds=[0, 9])
     with_record(image, tmp_path / "other.png", model="0" * 32)
     with_record(image, tmp_path / "gone.png", images=999)
     (tmp_path / "text.png").write_text("no image")
@@ -172,6 +173,7 @@ def test_what_cannot_be_reproduced_is_one_line(runs: Path, gan_command: Train, t
         ("foreign.png", "was edited with poster2, which this model does not have"),
         ("kind.png", "its model is not a translator"),
         ("long.png", "an animation of more than"),
+        ("scale.png", "another program has changed its size"),
         ("other.png", "is another model than the one"),
         ("gone.png", "the checkpoint at 999 images is gone; it has checkpoints at 8, 16 images"),
         ("text.png", "not a PNG"),
