@@ -91,7 +91,8 @@ class View:
         lines = read_metrics(self.path / run_folder.METRICS)
         found = curves(lines)
         figures = "".join(
-            '<figure style="margin:0;flex:1;min-width:0"><img style="max-width:100%;image-rendering:pixelated" '
+            f'<figure style="margin:0;flex:0 1 {image.width}px;min-width:0">'  # one scale for all
+            '<img style="max-width:100%;image-rendering:pixelated" '
             f'alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(encode(image)).decode()}">'
             f"<figcaption>{escape(title)}</figcaption></figure>"
             for title, image in self.images()
@@ -141,11 +142,12 @@ def chart(name: str, points: Points) -> str:
     path = " ".join(
         f"{(x - left) / across * WIDTH:.1f},{(1 - (y - low) / up) * HEIGHT:.1f}" for x, y in points
     )  # fmt: skip
-    title = escape(one_line(name))
+    end, title = path.split()[-1].split(","), escape(one_line(name))
     return (
         f'<figure style="margin:0;font-size:small"><figcaption>{title}: {ys[-1]:.4g}</figcaption><svg role="img" '
         f'aria-label="{title}" width="{WIDTH}" height="{HEIGHT}" viewBox="-2 -2 {WIDTH + 4} {HEIGHT + 4}">'
-        f'<polyline fill="none" stroke="currentColor" stroke-width="1.5" points="{path}"/></svg>'
+        f'<polyline fill="none" stroke="currentColor" stroke-width="1.5" points="{path}"/>'
+        f'<circle r="2" fill="currentColor" cx="{end[0]}" cy="{end[1]}"/></svg>'
         f"<div>{low:.4g} to {max(ys):.4g}</div></figure>"
     )
 
