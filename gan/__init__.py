@@ -5,6 +5,8 @@
     model.sample(16)                                          images, which a notebook shows; [0] is a Pillow image
     model.project("photo.jpg")                                the latents of an image, for model.edit
     gan.translate("runs/film", "photo.jpg")                   translate an image with a trained translator
+    gan.show("runs/first")                                    newest images, scores and curves of a run
+    gan.origin("images/3.png")                                which model, seed and options made an image
 
 Errors that users can fix are `gan.UserError`. `help(gan.train)` and `help(gan.Model)` describe all arguments.
 """
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from gan.common.errors import UserError as UserError
     from gan.images.collection import Images as Images
     from gan.model import Model as Model
+    from gan.sharing.record import origin as origin
+    from gan.sharing.show import show as show
     from gan.translator import Translator as Translator
 
 PLACES = {
@@ -29,10 +33,12 @@ PLACES = {
     "Translator": "gan.translator",
     "UserError": "gan.common.errors",
     "load": "gan.api",
+    "origin": "gan.sharing.record",
+    "show": "gan.sharing.show",
     "train": "gan.api",
     "translate": "gan.api",
 }
-__all__ = ["Images", "Model", "Run", "Translator", "UserError", "load", "train", "translate"]
+__all__ = ["Images", "Model", "Run", "Translator", "UserError", "load", "origin", "show", "train", "translate"]
 
 
 def __getattr__(name: str) -> object:

@@ -18,6 +18,7 @@ from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import read_metrics
 from gan.sharing import hub
+from gan.sharing.show import View, show
 from gan.translator import Translator
 
 
@@ -118,6 +119,10 @@ class Run:
     def metrics(self) -> Sequence[Mapping[str, Any]]:
         """The logged values: a dict per line of metrics.jsonl, with the images seen, for `pandas.DataFrame`."""
         return read_metrics(self.path / run_folder.METRICS)
+
+    def show(self) -> View:
+        """Return the newest grid, scores and curves for a notebook, as `gan.show`. The run may still be training."""
+        return show(self.path)
 
     def __fspath__(self) -> str:
         return str(self.path)

@@ -31,6 +31,7 @@ COMMANDS = {
     "project": "project images to latents",
     "translate": "translate images into the style of a trained translator",
     "recognize": "classify images with the features of a discriminator",
+    "reproduce": "make an image again from its metadata, and compare it",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "report": "write a report of runs as one HTML file",

@@ -117,7 +117,7 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
         board = np.where((rows // 4 + columns // 4) % 2, 170, 220)
         images = (images[:, :3] + board * (255 - images[:, 3:].astype(np.int64)) // 255).astype(np.uint8)
     with writing(f"--sheet {path}"):
-        save_png(grid(torch.from_numpy(images)), path, software=SHEET)
+        save_png(grid(torch.from_numpy(images)), path, {"Software": SHEET})
     print(f"contact sheet: {path}")
 
 

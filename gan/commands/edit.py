@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.commands.directions import FILE, FOLDER, class_attributes
@@ -24,6 +24,7 @@ from gan.run.run_folder import RECOGNITION
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from gan.latent.mixing import Part
     from gan.model import Model
 
 OUT = "edited"  # in the run folder
@@ -50,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "folder for the PNGs; created if missing", default=OUT)
     options.add_grid(parser)
     options.add_class(parser)
+    options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -70,10 +72,11 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from gan.evaluation.generator import digest
-    from gan.images.convert import grid, save_png
+    from gan.images.convert import NO_TEXT, grid, save_png
     from gan.inference.tiling import memory_errors
-    from gan.latent import store
+    from gan.latent import mixing, store
     from gan.latent.position import POSITIONS
+    from gan.latent.space import Space
     from gan.recognition.classifier import WEIGHTS
 
     model = options.load_model(arguments)
@@ -88,8 +91,10 @@ def run(arguments: argparse.Namespace) -> None:
         names = list(map(str, seeds))
         latents, labels = model.latents(seeds, arguments.label)
     files = [file_name(name, ".png") for name in names]
-    for mix in mixes:
-        latents = apply_mix(model, latents, *mix, arguments.label)
+    changes = None if arguments.no_metadata else describe_changes(arguments, model, settings, mixes, size)
+    origin = None if changes is None else Described(arguments, model, changes, names, latents, labels)
+    for seed, part in mixes:
+        latents = mixing.mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], part)
     dependencies = file, recognition_folder(arguments) / WEIGHTS
     keys = store.fingerprint(model.generator), digest(latents).hex(), str(labels)
     results = Results(out, arguments, *keys, *dependencies)
@@ -107,15 +112,16 @@ def run(arguments: argparse.Namespace) -> None:
     def save(part: slice) -> int:
         images = edited(part.start)
         results.write()  # before the first image, to mark the images as written by this command
-        for image, name in zip(images, files[part], strict=True):
-            save_png(image, out / name)
+        for n, image in enumerate(images, part.start):
+            save_png(image, out / files[n], origin.image(image, n) if origin else NO_TEXT)
         return len(images)
 
     try:
         with memory_errors(), writing(out, "; files already written are complete"):
             save_groups(out, files, save, results)
             if arguments.grid:
-                save_png(grid(torch.cat([edited(first) for first in range(0, len(files), GROUP)])), out / "grid.png")
+                sheet = grid(torch.cat([edited(first) for first in range(0, len(files), GROUP)]))
+                save_png(sheet, out / "grid.png", origin.grid(sheet) if origin else NO_TEXT)
     except MemoryError as error:
         hint = "; give a smaller --size" if size else ""
         raise UserError(f"images do not fit into memory{hint}") from error
@@ -152,15 +158,61 @@ def recognition_folder(arguments: argparse.Namespace) -> Path:
     return arguments.recognition or options.results_of(arguments.run) / RECOGNITION
 
 
-def apply_mix(model: Model, latents: Tensor, seed: int, layers: tuple[int, int] | float, label: str | None) -> Tensor:
-    """Return latents mixed with the latent of a seed, by layers or by a fraction."""
-    from gan.latent import mixing
-    from gan.latent.space import Space
+def describe_changes(
+    arguments: argparse.Namespace,
+    model: Model,
+    settings: dict[str, float],
+    mixes: list[tuple[int, Part]],
+    size: tuple[int, int] | None,
+) -> dict[str, Any]:
+    """Return what changes the images, for the records in their files."""
+    from gan.recognition.classifier import WEIGHTS
+    from gan.sharing import provenance
 
-    space, other = Space(model.generator), model.latents([seed], label)[0][0]
-    if isinstance(layers, float):
-        return mixing.blend(space, latents, other, layers)
-    return mixing.mix_styles(space, latents, other, *layers)
+    found = provenance.changes(model, settings, mixes, arguments.label, size)
+    if provenance.uses_classifier(model, settings):
+        found["recognition"] = provenance.file_digest(recognition_folder(arguments) / WEIGHTS)
+    return found
+
+
+class Described:
+    """The origin of edited images, for their files.
+
+    Args:
+        changes: of `describe_changes`.
+        names: seeds as text, or the names of `latents` in a file.
+        latents: (N, ...), before --mix and --set.
+        labels: (N,), the class of each latent, for conditional generators.
+    """
+
+    def __init__(
+        self,
+        arguments: argparse.Namespace,
+        model: Model,
+        changes: dict[str, Any],
+        names: list[str],
+        latents: Tensor,
+        labels: Tensor | None,
+    ) -> None:
+        from gan.sharing import provenance
+
+        self.origin = provenance.Origin(model.generator, model.images, **changes)
+        self.label: str | None = arguments.label
+        self.classes = provenance.class_names(model.classes, labels, len(names))
+        self.seeds = None if arguments.latents else list(map(int, names))
+        self.latents = [provenance.tensor_digest(each) for each in latents] if arguments.latents else None
+
+    def image(self, image: Tensor, n: int) -> dict[str, str]:
+        """Return the text chunk of image n."""
+        source = {"seed": self.seeds[n]} if self.seeds else {"latent": self.latents and self.latents[n]}
+        return self.origin.chunk(image, kind="image", **source, **{"class": self.classes[n]})
+
+    def grid(self, image: Tensor) -> dict[str, str]:
+        """Return the text chunk of the grid of all images."""
+        from gan.sharing.record import compact
+
+        source = {"seeds": compact(self.seeds)} if self.seeds else {"latents": self.latents}
+        return self.origin.chunk(image, kind="grid", **source, **{"class": self.label})
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:

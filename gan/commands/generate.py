@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "(default: likeness)")  # fmt: skip
     options.add_truncation(parser)
     options.add_class(parser)
+    options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -44,24 +45,32 @@ def run(arguments: argparse.Namespace) -> None:
 
     import torch
 
-    from gan.images.convert import grid, save_png
+    from gan.images.convert import NO_TEXT, grid, save_png
+    from gan.sharing.provenance import Origin, class_names
+    from gan.sharing.record import compact
 
     model = options.load_model(arguments)
     if arguments.best is not None:
         seeds = best_seeds(model, seeds, arguments)
+    about = {"truncation": None if arguments.truncation == 1 else arguments.truncation}
+    origin = None if arguments.no_metadata else Origin(model.generator, model.images, **about)
     images = []
     with writing(out, "; files already written are complete"):
         with counting(f"generating into {out}, with the checkpoint at {model.images:,} images", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
                 generated = model.generate(part, arguments.truncation, arguments.label).pixels
-                for seed, image in zip(part, generated, strict=True):
-                    save_png(image, out / f"{seed}.png")
+                names = class_names(model.classes, model.sample_z(part, arguments.label)[1], len(part))
+                for seed, image, name in zip(part, generated, names, strict=True):
+                    fields = {"kind": "image", "seed": seed, "class": name}
+                    save_png(image, out / f"{seed}.png", origin.chunk(image, **fields) if origin else NO_TEXT)
                     if arguments.grid:
                         images.append(image)
                 advance(len(part))
         if images:
-            save_png(grid(torch.stack(images)), out / "grid.png")
+            sheet, fields = grid(torch.stack(images)), {"kind": "grid", "seeds": compact(seeds)}
+            fields["class"] = arguments.label
+            save_png(sheet, out / "grid.png", origin.chunk(sheet, **fields) if origin else NO_TEXT)
 
 
 def check_best(arguments: argparse.Namespace, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "model has a mapping network)")  # fmt: skip
     options.add_truncation(parser)
     options.add_class(parser, "in w the class of each seed, in z the class of the first seed")
+    options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser, "overwrite an existing file")
 
@@ -48,15 +50,36 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.images import animation
     from gan.latent import store
+    from gan.latent.space import Space
+    from gan.sharing.provenance import Origin, tensor_digest
+    from gan.sharing.record import compact
 
     animation.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
+    about = describe(arguments, Space(model.generator).name)
     if arguments.latents:
         _, latents, labels = store.stack_latents(arguments.latents, model.generator)
         frames = model.interpolate_latents(latents, labels, *length)
+        about["latents"] = [tensor_digest(each) for each in latents]
     else:
+        about["seeds"] = compact(seeds)
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)
+    text = None if arguments.no_metadata else Origin(model.generator, model.images, **about).text()
     with writing(arguments.out):
-        animation.save(frames.pixels, arguments.out, arguments.fps, arguments.scale)
+        animation.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")
+
+
+def describe(arguments: argparse.Namespace, default_space: str) -> dict[str, Any]:
+    """Return the options that change pixels or their timing, for the record in the file."""
+    return {
+        "kind": "interpolation",
+        "class": arguments.label,
+        "truncation": None if arguments.truncation == 1 else arguments.truncation,
+        "space": None if arguments.space == default_space else arguments.space,
+        "frames": arguments.frames,
+        "loop": arguments.loop,
+        "fps": arguments.fps,
+        "scale": None if arguments.scale == 1 else arguments.scale,
+    }

@@ -84,6 +84,11 @@ def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
 
 
+def add_metadata(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--no-metadata", action="store_true", help="do not write into the files which model, seed and "
+                        "options made them, as gan reproduce needs it")  # fmt: skip
+
+
 def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
     """Add the options that choose the weights of a run, the device, and the user's own code."""
     if ema:
@@ -91,6 +96,11 @@ def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
                             "model.power_ema, as in 0.05 (default: the EMA of model.ema_half_life)")  # fmt: skip
     parser.add_argument("--checkpoint", default="best", type=existing_checkpoint, metavar="CHECKPOINT",
                         help="best, last or a file (default: %(default)s)")  # fmt: skip
+    add_device(parser)
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose the device, and the user's own code."""
     parser.add_argument("--device", default="cpu", type=device_name, help="cpu, cuda or mps (default: %(default)s)")
     help = "number of torch threads on the CPU (default: the fastest, measured meanwhile; OMP_NUM_THREADS if it is set)"
     parser.add_argument("--threads", default="auto", type=thread_count, metavar="N", help=help)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, default=300, help="steps of Adam, at least 10 (default: %(default)s)")
     parser.add_argument("--gif", action="store_true", help="also save the optimization of each image as a GIF")
     options.add_class(parser, "the class with the most similar projection")
+    options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser, "project again and overwrite existing latents in DIR")
 
@@ -97,10 +98,13 @@ class OutputFolder:
     def __init__(self, model: Model, arguments: argparse.Namespace) -> None:
         from gan.latent import store
         from gan.latent.space import Space
+        from gan.sharing.provenance import Origin
 
         self.model = model
         self.arguments = arguments
         self.out: Path = arguments.out
+        about = {name: getattr(arguments, name) for name in ("space", "starts", "steps")}
+        self.origin = None if arguments.no_metadata else Origin(model.generator, model.images, **about)
         self.space = Space(model.generator)
         names = ("space", "starts", "steps", "label")
         self.options = " ".join(f"{name}={getattr(arguments, name) or 'any'}" for name in names)
@@ -123,6 +127,7 @@ class OutputFolder:
         from gan.images import animation
         from gan.images.collection import Images
         from gan.images.convert import grid, save_png
+        from gan.images.embedded_text import KEY
         from gan.latent import store
 
         targets, given = torch.stack(list(images.values())), self.arguments
@@ -132,13 +137,32 @@ class OutputFolder:
         if found.labels is not None:
             self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
         for n, (name, projected) in enumerate(zip(images, self.synthesize(list(images)), strict=True)):
-            save_png(grid(torch.stack([images[name], projected]), 2), self.out / file_name(name, ".png"))
+            sheet, text = grid(torch.stack([images[name], projected]), 2), self.describe(name, images[name])
+            save_png(sheet, self.out / file_name(name, ".png"), text("projection", sheet))
             if given.gif:
                 label = None if found.labels is None else found.labels[n].expand(len(found.trajectory))
                 frames = self.space.render_uint8(found.trajectory[:, n], label)
-                animation.save(frames, self.out / file_name(name, ".gif"), FPS)
+                path = self.out / file_name(name, ".gif")
+                animation.save(frames, path, FPS, text=text("optimization").get(KEY))
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
         store.write(self.out / FILE, self.latents, self.space, **about)
+
+    def describe(self, name: str, image: Tensor) -> Callable[..., dict[str, str]]:
+        """Return the function that describes the origin of the files of an image, as a chunk of text.
+
+        Its arguments are a kind of `gan.sharing.record`, and the file's pixels uint8 (C, H, W) if it is lossless.
+        """
+        import torch
+
+        from gan.images.embedded_text import KEY
+        from gan.sharing.provenance import class_names, tensor_digest
+
+        if (origin := self.origin) is None:
+            return lambda kind, sheet=None: {}
+        label = torch.tensor([self.labels[name]]) if self.labels else None
+        fields: dict[str, Any] = {"latent": tensor_digest(self.latents[name]), "target": tensor_digest(image)}
+        fields |= {"class": class_names(self.model.classes, label, 1)[0]}
+        return lambda kind, sheet=None: {KEY: origin.text(sheet, kind=kind, **fields)}
 
     def synthesize(self, names: list[str]) -> Tensor:
         """Return the generated images uint8 (N, C, H, W) of the latents of `names`."""

@@ -17,7 +17,7 @@ from gan.common.names import one_line
 from gan.common.narrow import is_too_wide, print_stacked
 from gan.common.table import aligned, counted, shortened
 from gan.run import checkpoints, lock, run_folder
-from gan.run.run_folder import is_run
+from gan.run.run_folder import find_runs, is_run, jobs_of
 from gan.run.state import best_score, goal, status, target
 
 COLUMNS = ("run", "model", "data", "images", "best score", "MB", "date", "status")
@@ -74,22 +74,6 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         print("\n".join(lines))
     print(f"{counted(len(found), 'run')}, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
-
-
-def find_runs(folder: Path) -> list[Path]:
-    """Return the run folders that are a folder, are in it, or are the jobs of sweeps in it."""
-    if is_run(folder):
-        return [folder]
-    inside = sorted(path for path in folder.iterdir() if path.is_dir())
-    return [run for path in inside for run in ([path] if is_run(path) else jobs_of(path))]
-
-
-def jobs_of(folder: Path) -> list[Path]:
-    """Return the run folders directly in a folder that can be read."""
-    try:
-        return [path for path in sorted(folder.iterdir()) if is_run(path)]
-    except OSError:
-        return []
 
 
 def describe(folder: Path) -> Listed:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ from gan.common.size import pair
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
 
 TARGET_IMAGES = 500  # images for computing a palette
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
@@ -52,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-pixels", type=int, metavar="N", help="refuse images with more pixels: width x height, "
                         "summed over the frames of an animation (default: 64 million, or fewer if memory is "
                         "short)")  # fmt: skip
+    options.add_metadata(parser)
     options.add_weights(parser)
     options.add_force(parser)
 
@@ -81,13 +80,21 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
 
     from gan.data.decoding.pool import IsolatedProcess
+    from gan.images.pixel_art import converter
     from gan.inference.image_translator import ImageTranslator
-    from gan.inference.loading import load_translator
+    from gan.inference.loading import load_generator, select_direction
+    from gan.inference.resolve import checkpoint_of
     from gan.inference.tiling import tile_for_memory
+    from gan.sharing.provenance import translations
 
-    network, config = load_translator(arguments.run, arguments.checkpoint, arguments.ema, arguments.direction)
+    path = checkpoint_of(arguments.run, arguments.checkpoint)
+    network, state = load_generator(path, arguments.ema)
+    network, config = select_direction(path, network, arguments.direction), state["config"]
     network.to(options.prepare_device(arguments))
-    pixel_art = load_pixel_art(arguments, config) if arguments.palette or arguments.cell > 1 else None
+    palette = load_palette(arguments, config) if arguments.palette else None
+    pixel_art = converter(arguments.cell, palette)
+    fields = arguments.strength, arguments.cell, arguments.direction, palette
+    describe = None if arguments.no_metadata else translations(network, int(state["images"]), *fields)
     tile, exact = arguments.tile or tile_for_memory(network), arguments.palette is not None
     translator = ImageTranslator(network, config["data"]["channels"], tile, arguments.strength, pixel_art, exact)
     limit = arguments.max_pixels or files.max_pixels(available(), pixel_art is not None)
@@ -96,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     given = arguments.input.is_file(), arguments.compare, limit, arguments.force
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance, IsolatedProcess() as apart:
-            failed, side = files.translate_files(todo, translator, *given, advance, apart)
+            failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
     except OSError as error:
         raise UserError(
             f"{error.filename or arguments.output}: cannot be written ({reason(error)}); files already written are "
@@ -111,14 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
     if failed:
         print(f"{len(failed)} of {len(todo)} files could not be translated", file=sys.stderr)
     return SOME_UNREADABLE if failed else 0
-
-
-def load_pixel_art(arguments: argparse.Namespace, config: dict[str, Any]) -> Callable[[Tensor, Tensor | None], Tensor]:
-    """Return the function from a translation and its alpha to pixel art that --cell and --palette describe."""
-    from gan.images.pixel_art import to_pixel_art
-
-    palette = load_palette(arguments, config) if arguments.palette else None
-    return lambda image, alpha: to_pixel_art(image, arguments.cell, palette, alpha)
 
 
 def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:

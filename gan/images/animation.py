@@ -16,6 +16,7 @@ from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError
 from gan.images import video
 from gan.images.convert import to_pil_image
+from gan.images.embedded_text import save_options
 from gan.images.files import WHITE, encode
 
 PILLOW_FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
@@ -34,12 +35,13 @@ def check(path: Path) -> None:
         raise UserError(f"{path}: not an animation; use one of the extensions {', '.join(SUFFIXES)}")
 
 
-def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
+def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | None = None) -> None:
     """Write uint8 frames (F, C, H, W), premultiplied if C = 4, atomically. GIF, WebP and APNG loop forever.
 
     Args:
         rate: frames per second; GIF rounds durations to hundredths of a second.
         scale: factor by which to enlarge the pixels.
+        text: text for the metadata of the file, see `gan.images.embedded_text`; videos have none.
 
     Raises:
         UserError: as `check`, or PyAV is missing, or the format does not support such frames.
@@ -53,6 +55,7 @@ def save(frames: Tensor, path: Path, rate: float, scale: int = 1) -> None:
         return
     first, *rest = to_images(frames, scale)
     options = {"save_all": True, "append_images": rest, "duration": 1000 / rate, "loop": 0, **OPTIONS[suffix]}
+    options |= {} if text is None else save_options(PILLOW_FORMATS[suffix], text)
     try:
         encoded = encode(first, PILLOW_FORMATS[suffix], options)
     except ImageError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from gan.data.decoding.color import unpremultiply
 
 GRID_CELL = 64  # pixels; in a grid, smaller images are enlarged up to this side
 GRID_GAP = 2  # pixels between the images of a grid and around them
+NO_TEXT: Mapping[str, str] = {}
 
 
 def to_float(image: Tensor) -> Tensor:
@@ -57,19 +59,19 @@ def to_pil_image(image: Tensor) -> Image.Image:
     return Image.fromarray(np.squeeze(pixels.transpose(1, 2, 0), 2) if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
-def to_png(image: Tensor, software: str = "") -> bytes:
+def to_png(image: Tensor, text: Mapping[str, str] = NO_TEXT) -> bytes:
     """Return the bytes of a PNG file of an image uint8 (C, H, W).
 
     Args:
-        software: the program that made the image, for the metadata of the file.
+        text: texts by keyword for the metadata of the file, such as the program that made the image as "Software".
     """
-    encoded, text = io.BytesIO(), PngInfo()
-    if software:
-        text.add_text("Software", software)
-    to_pil_image(image).save(encoded, "PNG", pnginfo=text)
+    encoded, chunks = io.BytesIO(), PngInfo()
+    for keyword, value in text.items():
+        chunks.add_text(keyword, value)
+    to_pil_image(image).save(encoded, "PNG", pnginfo=chunks)
     return encoded.getvalue()
 
 
-def save_png(image: Tensor, path: str | os.PathLike[str], software: str = "") -> None:
+def save_png(image: Tensor, path: str | os.PathLike[str], text: Mapping[str, str] = NO_TEXT) -> None:
     """Write an image uint8 (C, H, W) as PNG, atomically. Arguments as in `to_png`."""
-    write_atomically(Path(path), lambda file: file.write(to_png(image, software)))
+    write_atomically(Path(path), lambda file: file.write(to_png(image, text)))

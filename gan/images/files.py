@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Callable
 from io import BytesIO
@@ -16,6 +17,7 @@ from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError, TooLarge
 from gan.data.decoding.reader import MAX_PIXELS, Header, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
+from gan.images.embedded_text import save_options
 
 # EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.
 DESCRIPTIVE = (269, 270, 271, 272, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096))
@@ -37,6 +39,7 @@ class Contents(NamedTuple):
     format: str  # Pillow's name, the default for writing
     images: list[np.ndarray]  # upright frames, uint8 (H, W, 3) or (H, W, 4) with straight alpha
     metadata: dict[str, Any]  # options of Pillow's `save`
+    digest: str = ""  # of the bytes of the file
 
 
 def convert(
@@ -82,7 +85,8 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         total += image.width * image.height  # pages of a file may differ in size
         if total > max_pixels:
             raise TooLarge(f"its frames have more than {max_pixels:,} pixels in total")
-    return Contents(form, images, read_metadata(data, about.format, len(images)))
+    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+    return Contents(form, images, read_metadata(data, about.format, len(images)), digest)
 
 
 def read_file(file: File, format: str | None, max_pixels: int) -> Contents:
@@ -115,16 +119,26 @@ def write(
     path: Path,
     change: Callable[[Image.Image], Image.Image],
     format: str | None = None,
+    describe: Callable[[Image.Image | None], str] | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """Change the frames that `read` returned and write them; see `convert`."""
+    """Change the frames that `read` returned and write them; see `convert`.
+
+    Args:
+        describe: returns a text to embed in the file, see `gan.images.embedded_text`. Its argument is the image as
+            written, or None for an animation and for formats that may be lossy.
+    """
     format = format or contents.format
     after = []
     for pixels in contents.images:
         done = change(Image.fromarray(pixels))
         after.append(composite(done, WHITE) if format in WITHOUT_ALPHA else done)
     more = {"save_all": True, "append_images": after[1:]} if len(after) > 1 else {}
-    encoded = encode(after[0], format, OPTIONS.get(format, {}) | options | more | contents.metadata)
+    text = {}
+    if describe is not None:
+        lossless = format == "PNG" and len(after) == 1
+        text = save_options(format, describe(after[0] if lossless else None), contents.metadata.get("exif"))
+    encoded = encode(after[0], format, OPTIONS.get(format, {}) | options | more | contents.metadata | text)
     write_atomically(path, lambda file: file.write(encoded))
     return contents.images[0]
 

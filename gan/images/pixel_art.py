@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,13 @@ def to_pixel_art(
         small = torch.from_numpy(palette[nearest]).permute(2, 0, 1)
     large = small.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
     return large[:, :height, :width].to(torch.uint8)
+
+
+def converter(cell: int = 1, palette: np.ndarray | None = None) -> Callable[[Tensor, Tensor | None], Tensor] | None:
+    """Return `to_pixel_art` as a function of an image and its alpha; None if it would not change the image."""
+    if cell == 1 and palette is None:
+        return None
+    return lambda image, alpha: to_pixel_art(image, cell, palette, alpha)
 
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:

@@ -21,7 +21,7 @@ class ImageTranslator:
 
     Args:
         channels: number of channels of the network.
-        tile: side of the tiles of large images, in pixels.
+        tile: side of the tiles of large images, in pixels; None does not split them.
         strength: weight of the translation: 0 keeps the image, 1 is the full translation.
         to_pixel_art: function from a translation, uint8 RGB (3, H, W), and its alpha (H, W) or None to pixel art, such
             as `gan.images.pixel_art.to_pixel_art`; None keeps the translation.
@@ -30,7 +30,7 @@ class ImageTranslator:
 
     network: Any
     channels: int
-    tile: int
+    tile: int | None
     strength: float = 1.0
     to_pixel_art: Callable[[Tensor, Tensor | None], Tensor] | None = None
     exact: bool = False

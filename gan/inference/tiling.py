@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -148,6 +149,13 @@ def spans(side: int, step: int, halo: int) -> Iterator[tuple[slice, slice]]:
     for first in range(0, side, step):
         last = min(first + step, side)
         yield slice(first, last), slice(max(0, first - halo), min(side, last + halo))
+
+
+def is_tiled(network: Any, height: int, width: int, tile: int | None) -> bool:
+    """Return whether `translate` splits an image of this size."""
+    rows, columns = (-(-max(MIN_SIDE, side) // network.multiple) * network.multiple for side in (height, width))
+    tiles = split(rows, columns, tile, network.receptive_radius, network.multiple)
+    return len(list(islice(tiles, 2))) > 1
 
 
 def fix_statistics(network: nn.Module, tiles: list[Tile], input_of: Callable[[Tile], Tensor], hooks: ExitStack) -> None:

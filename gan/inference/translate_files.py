@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from PIL import Image
@@ -20,9 +21,31 @@ from gan.data.sources.files import File, find, single
 from gan.data.sources.folder import SUFFIXES
 from gan.images import files as image_files
 from gan.images import video
+from gan.images.embedded_text import save_options
+from gan.inference.tiling import is_tiled
 
 if TYPE_CHECKING:
     from gan.inference.image_translator import ImageTranslator
+
+
+class Describe(Protocol):
+    """Returns the texts to embed in translations and sheets, see `gan.images.embedded_text`."""
+
+    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
+        """Return the text.
+
+        Args:
+            original: digest of the bytes of the original file.
+            tile: side of the tiles if the image was split, else None.
+            image: the image as written, if the format is lossless.
+            saved_as: for a sheet, Pillow's format of the translation on it.
+        """
+        ...
+
+    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
+        """Return the text of a sheet of an existing translation, from its own text; None if it has none."""
+        ...
+
 
 BYTES_PER_PIXEL, PIXEL_ART_BYTES_PER_PIXEL = 40, 120  # upper limits of memory in both processes, measured
 SHEET_SIDE = 512  # maximum side of each image on a sheet, in pixels
@@ -98,6 +121,7 @@ def translate_files(
     force: bool,
     advance: Callable[[int], None],
     apart: IsolatedProcess,
+    describe: Describe | None = None,
 ) -> tuple[list[str], int]:
     """Translate files. Return a line for each failed file, and the largest side of the translated images.
 
@@ -108,6 +132,7 @@ def translate_files(
         limit: maximum number of pixels of an image.
         force: overwrite existing outputs.
         apart: process in which images are read.
+        describe: returns the text to embed in an image; None embeds none.
     """
     failed, side = [], 0
     for file, target in todo:
@@ -120,13 +145,20 @@ def translate_files(
             elif target.exists() and not force:  # only the sheet is missing
                 assert sheets
                 before = apart(image_files.read_first, file.path, limit)
-                save_sheet(before, apart(image_files.read_first, target, limit), sheet_path(file, sheets))
+                after = apart(image_files.read_first, target, limit)
+                later = partial(describe.later_sheet, target) if describe else None
+                save_sheet(before, after, sheet_path(file, sheets), later)
             else:
                 contents = apart(image_files.read_file, file, kind, limit)
-                before = image_files.write(contents, target, translator, kind, **exact)
+                largest = max(image.shape[0] for image in contents.images), max(i.shape[1] for i in contents.images)
+                tile = translator.tile if is_tiled(translator.network, *largest, translator.tile) else None
+                about = partial(describe, contents.digest, tile) if describe else None
+                before = image_files.write(contents, target, translator, kind, about, **exact)
                 side = max(side, *before.shape[:2])
                 if sheets and (force or not sheet_path(file, sheets).exists()):
-                    save_sheet(before, apart(image_files.read_first, target, limit), sheet_path(file, sheets))
+                    after = apart(image_files.read_first, target, limit)
+                    text = partial(about, saved_as=kind or contents.format) if about else None
+                    save_sheet(before, after, sheet_path(file, sheets), text)
         except TooLarge as error:
             failed.append(f"{file.shown}: {error}; set another limit with --max-pixels")
         except ImageError as error:
@@ -145,12 +177,16 @@ def translate_files(
     return failed, side
 
 
-def save_sheet(before: np.ndarray, after: np.ndarray, path: Path) -> None:
-    """Save input and output, uint8 (H, W, 3 or 4), side by side as a PNG."""
+def save_sheet(
+    before: np.ndarray, after: np.ndarray, path: Path, describe: Callable[[Image.Image], str | None] | None = None
+) -> None:
+    """Save input and output, uint8 (H, W, 3 or 4), side by side as a PNG. `describe` returns the text to embed."""
     both = [Image.fromarray(pixels).convert("RGBA") for pixels in (before, after)]
     for image in both:
         image.thumbnail((SHEET_SIDE, SHEET_SIDE))
     sheet = Image.new("RGB", (2 * both[0].width + 4, both[0].height), "white")
     for index, image in enumerate(both):
         sheet.paste(image, (index * (both[0].width + 4), 0), image)
-    write_atomically(path, lambda file: sheet.save(file, "PNG"))
+    text = describe(sheet) if describe else None
+    options = {} if text is None else save_options("PNG", text)
+    write_atomically(path, lambda file: sheet.save(file, "PNG", **options))

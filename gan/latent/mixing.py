@@ -12,6 +12,13 @@ from gan.common.errors import UserError
 from gan.latent.interpolation import lerp, slerp
 from gan.latent.space import Space
 
+Part = tuple[int, int] | float  # what is mixed: the first and last layer, or a fraction
+
+
+def mix(space: Space, latents: Tensor, other: Tensor, part: Part) -> Tensor:
+    """Return latents mixed with `other` (latent_dim,): `blend` for a fraction, else `mix_styles`."""
+    return blend(space, latents, other, part) if isinstance(part, float) else mix_styles(space, latents, other, *part)
+
 
 def per_layer(space: Space, latents: Tensor) -> Tensor:
     """Return latents (N, latent_dim) or (N, layers, latent_dim) as (N, layers, latent_dim), with the same images."""

@@ -60,6 +60,22 @@ def hint_inside(folder: Path) -> str:
     return f"give one of the runs in it: {first_few(found, MAX_LISTED)}" if found else ""
 
 
+def find_runs(folder: Path) -> list[Path]:
+    """Return the run folders that are a folder, are in it, or are the jobs of sweeps in it."""
+    if is_run(folder):
+        return [folder]
+    inside = sorted(path for path in folder.iterdir() if path.is_dir())
+    return [run for path in inside for run in ([path] if is_run(path) else jobs_of(path))]
+
+
+def jobs_of(folder: Path) -> list[Path]:
+    """Return the run folders directly in a folder that can be read."""
+    try:
+        return [path for path in sorted(folder.iterdir()) if is_run(path)]
+    except OSError:
+        return []
+
+
 def refuse_links(run: Path) -> None:
     """Raise UserError if a part of a run is a link or a special file.
 

@@ -1,1 +1,1 @@
-"""Share models: the folder of a shared model, the Hugging Face Hub, and other formats."""
+"""Models and results to pass on: shared models, the Hugging Face Hub, reports, and where images come from."""

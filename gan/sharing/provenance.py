@@ -1,0 +1,193 @@
+"""Describe the images of a model: the digest of its weights, and the record that is written into image files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+from torch import Tensor, nn
+
+from gan.common.errors import UserError
+from gan.data.decoding.reader import header
+from gan.images.convert import to_pil_image
+from gan.images.embedded_text import KEY, pixel_digest
+from gan.latent.attributes import for_channels
+from gan.latent.mixing import Part
+from gan.latent.store import fingerprint
+from gan.sharing import record
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gan.model import Model
+
+
+def model_hash(network: nn.Module) -> str:
+    """Return the digest of the weights that make images: 32 hexadecimal digits. It does not depend on the device.
+
+    For a generator from latents it is the `fingerprint` in files of latents and directions, which leaves BatchNorm's
+    statistics out, because they are computed from the weights. For a translator it covers the whole state.
+    """
+    if hasattr(network, "latent_dim"):
+        return fingerprint(network)
+    digest = hashlib.blake2b(digest_size=16)
+    for name, value in network.state_dict().items():
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def tensor_digest(values: Tensor) -> str:
+    """Return the digest of the values of a tensor: 32 hexadecimal digits."""
+    return hashlib.blake2b(values.detach().cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+
+
+@cache
+def software() -> str:
+    """Return the name and version of this program."""
+    try:
+        return f"retro-gan {version('retro-gan')}"
+    except PackageNotFoundError:
+        return "retro-gan"
+
+
+class Origin:
+    """Writes the records of images of one model.
+
+    Args:
+        network: the network that makes the images, on its device.
+        images: number of images it has seen in training.
+        fields: fields of `gan.sharing.record` that all images share. Those that are None or empty are left out.
+    """
+
+    def __init__(self, network: nn.Module, images: int, **fields: Any) -> None:
+        device = next(network.parameters()).device.type
+        about = {"format": record.FORMAT, "software": software(), "device": None if device == "cpu" else device}
+        self.fields = about | {"model": model_hash(network), "images": images} | fields
+
+    def text(self, image: Tensor | Image.Image | None = None, **fields: Any) -> str:
+        """Return the record of an image as text.
+
+        Args:
+            image: the image as it is written, if the format is lossless; uint8 (C, H, W) if it is a tensor.
+        """
+        image = to_pil_image(image) if isinstance(image, Tensor) else image
+        pixels = None if image is None else pixel_digest(image)
+        return record.to_text(record.make(**(self.fields | fields), pixels=pixels))
+
+    def chunk(self, image: Tensor, **fields: Any) -> dict[str, str]:
+        """Return the record of an image uint8 (C, H, W) as a text chunk for `gan.images.convert.save_png`."""
+        return {KEY: self.text(image, **fields)}
+
+
+class Translations:
+    """Describes translations and their sheets, for `gan.inference.translate_files.translate_files`."""
+
+    def __init__(self, origin: Origin) -> None:
+        self.origin = origin
+
+    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
+        kind = "comparison" if saved_as else "translation"
+        return self.origin.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
+
+    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
+        try:
+            about = record.origin(target)
+        except UserError:  # damaged, or of another format
+            return None
+        if about is None or about["kind"] != "translation":
+            return None
+        changed = {"kind": "comparison", "saved_as": header(target).format, "pixels": pixel_digest(image)}
+        return record.to_text(about | changed)
+
+
+def translations(
+    network: nn.Module, images: int, strength: float, cell: int, direction: str, palette: np.ndarray | None
+) -> Translations:
+    """Return what describes the translations by options of gan translate.
+
+    Args:
+        network: the translator of one direction, on its device.
+        images: number of images it has seen in training.
+        palette: uint8 (K, 3).
+    """
+    shared = {
+        "strength": None if strength == 1 else strength,
+        "cell": None if cell == 1 else cell,
+        "direction": None if direction == "a2b" else direction,
+        "palette": None if palette is None else palette.tobytes().hex(),
+    }
+    return Translations(Origin(network, images, **shared))
+
+
+def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> list[str | None]:
+    """Return the name of the class of each of `count` images; None without classes."""
+    return [None] * count if labels is None else [classes[label] for label in labels.tolist()]
+
+
+def effective(settings: Mapping[str, float], attributes: Mapping[str, Any]) -> list[list[Any]]:
+    """Return the settings of an edit that change pixels, as pairs in their order; empty if nothing changes.
+
+    An attribute with 0 is kept constant while others change, so it counts among others.
+    """
+    if not any(settings.values()):
+        return []
+    return [[name, value] for name, value in settings.items() if value or name in attributes]
+
+
+def directions_digest(settings: Mapping[str, float], vectors: Mapping[str, Tensor]) -> str | None:
+    """Return the digest of the directions that an edit uses; None if it uses none."""
+    used = sorted(name for name, value in settings.items() if value and name in vectors)
+    digest = hashlib.blake2b(digest_size=16)
+    for name in used:
+        digest.update(name.encode() + tensor_digest(vectors[name]).encode())
+    return digest.hexdigest() if used else None
+
+
+def changes(
+    model: Model,
+    settings: Mapping[str, float],
+    mixes: Sequence[tuple[int, Part]] = (),
+    label: str | None = None,
+    size: tuple[int, int] | None = None,
+) -> dict[str, Any]:
+    """Return the fields of an edit for an `Origin`. Changes that have no effect are left out.
+
+    Args:
+        settings: as for `Model.edit`.
+        mixes: seeds and parts of --mix.
+        label: the class of these seeds; None for the class of each seed.
+        size: (height, width) of the images; None for the training size.
+    """
+    mixed = []
+    for seed, part in mixes:
+        name = class_names(model.classes, model.sample_z([seed], label)[1], 1)[0]
+        by: dict[str, Any] = {"fraction": part} if isinstance(part, float) else {"layers": list(part)}
+        mixed.append(record.make(**{"class": name}) | {"seed": seed} | by)
+    return {
+        "mix": mixed,
+        "settings": effective(settings, model.attributes),
+        "directions": directions_digest(settings, model.vectors),
+        "size": None if size is None or size == model.shape[1:] else list(size),
+    }
+
+
+def uses_classifier(model: Model, settings: Mapping[str, float]) -> bool:
+    """Return whether an edit changes classes of a classifier."""
+    built_in = for_channels(model.shape[0])
+    return any(settings.values()) and any(name in model.attributes and name not in built_in for name in settings)
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of the bytes of a file: 32 hexadecimal digits.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
