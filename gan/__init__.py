@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from gan.api import translate as translate
     from gan.common.errors import UserError as UserError
     from gan.images.collection import Images as Images
+    from gan.inference.translator import Translator as Translator
     from gan.model import Model as Model
     from gan.sharing.record import origin as origin
     from gan.sharing.show import show as show
-    from gan.translator import Translator as Translator
 
 PLACES = {
     "Images": "gan.images.collection",
     "Model": "gan.model",
     "Run": "gan.api",
-    "Translator": "gan.translator",
+    "Translator": "gan.inference.translator",
     "UserError": "gan.common.errors",
     "load": "gan.api",
     "origin": "gan.sharing.record",

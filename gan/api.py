@@ -14,12 +14,12 @@ from gan.common.errors import UserError
 from gan.images.collection import Given
 from gan.inference.loading import load_generator
 from gan.inference.resolve import checkpoint_of
+from gan.inference.translator import Translator
 from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import read_metrics
 from gan.sharing import hub
 from gan.sharing.show import View, show
-from gan.translator import Translator
 
 
 def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Any:
@@ -52,7 +52,7 @@ def translate(
     Args:
         run: what `gan.load` takes, or what it returned, which is faster for further images.
         images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
-        options: as in `gan.translator.Translator.translate`.
+        options: as in `gan.inference.translator.Translator.translate`.
 
     Raises:
         UserError: the run is not a translator, or as `Translator.translate`.

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="DIR", help="folder to write; a new or empty one")
     parser.add_argument("--license", required=True, type=licenses.checked, metavar="NAME", help="license of the "
                         "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
-    parser.add_argument("--data-name", type=data_name, metavar="NAME", help="name of the training images for the "
+    parser.add_argument("--trained-on", type=trained_on, metavar="NAME", help="name of the training images for the "
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a data set on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
                         "and gan generate --by discriminator")  # fmt: skip
@@ -32,10 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser, "overwrite the model in a folder that is not empty, and keep its other files")
 
 
-def data_name(text: str) -> str:
+def trained_on(text: str) -> str:
     """Return the name of a data set; raise UserError for an empty or long one."""
     if not text.strip() or len(text) > MAX_NAME:
-        raise UserError(f"--data-name: give a name of 1 to {MAX_NAME} characters")
+        raise UserError(f"--trained-on: give a name of 1 to {MAX_NAME} characters")
     return one_line(text.strip())
 
 
@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.run,
         name=out.resolve().name or "model",
         license=arguments.license,
-        data_name=arguments.data_name,
+        trained_on=arguments.trained_on,
         checkpoint=arguments.checkpoint,
         ema=arguments.ema,
         discriminator=arguments.discriminator,

@@ -21,7 +21,7 @@ MAX_CLASSES = 50  # class names that are listed
 
 
 def compose(
-    about: Mapping[str, Any], name: str, license: str, data_name: str | None, scores: Sequence[Score], samples: str
+    about: Mapping[str, Any], name: str, license: str, trained_on: str | None, scores: Sequence[Score], samples: str
 ) -> str:
     """Return the text of README.md.
 
@@ -29,11 +29,11 @@ def compose(
         about: content of config.json.
         name: name of the model.
         license: identifier of a license on the Hub.
-        data_name: name of the training images, as the user gives it.
+        trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
     """
-    front = yaml.safe_dump(front_matter(about, name, license, data_name, scores), sort_keys=False, allow_unicode=True)
-    parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, data_name)]
+    front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
+    parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
     if samples:
         parts.append(f"![{samples}]({shared_folder.SAMPLES})\n\n{samples}.")
     parts += [usage(about), *([table(scores)] if scores else []), files(about)]
@@ -41,7 +41,7 @@ def compose(
 
 
 def front_matter(
-    about: Mapping[str, Any], name: str, license: str, data_name: str | None, scores: Sequence[Score]
+    about: Mapping[str, Any], name: str, license: str, trained_on: str | None, scores: Sequence[Score]
 ) -> dict[str, Any]:
     """Return the metadata of the Hub, see https://huggingface.co/docs/hub/model-cards."""
     task = TASKS[about["kind"]]
@@ -49,10 +49,10 @@ def front_matter(
     if license == OTHER:
         found |= {"license_name": "see-license-file", "license_link": "LICENSE"}
     found |= {"library_name": shared_folder.LIBRARY, "pipeline_tag": task, "tags": tags(about)}
-    if data_name and HUB_NAME.fullmatch(data_name):
-        found["datasets"] = [data_name]
+    if trained_on and HUB_NAME.fullmatch(trained_on):
+        found["datasets"] = [trained_on]
     if scores:
-        data = one_line(data_name or "images of the author")
+        data = one_line(trained_on or "images of the author")
         dataset = {"name": data, "type": re.sub(r"[^a-z0-9]+", "-", data.lower()).strip("-") or "images"}
         metrics = [
             {"type": metric, "value": value, "name": metric, "args": {**protocol, "reference": reference}}
@@ -86,13 +86,13 @@ def markdown(text: object) -> str:
     return re.sub(r"([\\`*_\[\]<>#|!$&~])", r"\\\1", one_line(text))
 
 
-def describe(about: Mapping[str, Any], data_name: str | None) -> str:
+def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
     """Return a paragraph about the model."""
     size = about["data"]["size"]
     height, width = size if isinstance(size, list) else (size, size)
     network = f"`{target_of(about)}`"
     pixels = f"{width}x{height} pixels ({MODES.get(about['data']['channels'], '')})"
-    data = f", trained on {markdown(data_name)}" if data_name else ""
+    data = f", trained on {markdown(trained_on)}" if trained_on else ""
     if about["kind"] == shared_folder.TRANSLATOR:
         both = " in both directions" if "b2a" in about["model"]["generator"] else ""
         text = f"A network ({network}) that translates images{both}{data}, at {pixels}."

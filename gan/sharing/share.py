@@ -30,7 +30,7 @@ def collect(
     *,
     name: str,
     license: str,
-    data_name: str | None = None,
+    trained_on: str | None = None,
     checkpoint: str = "best",
     ema: float | None = None,
     discriminator: bool = False,
@@ -43,7 +43,7 @@ def collect(
         run: a run folder, a checkpoint file or a shared model.
         name: name of the model in its model card.
         license: identifier of a license on the Hugging Face Hub.
-        data_name: name of the training images in the model card.
+        trained_on: name of the training images in the model card.
         checkpoint, ema: as in `gan.load`.
         discriminator: also share the discriminator.
         samples: also write a sample grid.
@@ -70,7 +70,7 @@ def collect(
     if not found:
         print_line("the model card has no scores; gan evaluate RUN measures some")
     about = json.loads(files[shared_folder.CONFIG])
-    text = card.compose(about, name, license, data_name or builtin(config), found, caption)
+    text = card.compose(about, name, license, trained_on or builtin(config), found, caption)
     files[shared_folder.CARD] = text.encode("utf-8", "backslashreplace")
     return files | ({} if picture is None else {shared_folder.SAMPLES: to_png(picture)})
 

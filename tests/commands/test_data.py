@@ -199,6 +199,7 @@ def test_a_split_that_keeps_alike_images_on_one_side(monkeypatch: pytest.MonkeyP
     assert split == "file" and "may be on both sides" in reason
 
 
+@pytest.mark.slow
 def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
     said = gan_command("data", "check", str(messy), "--size", "24").stdout
     assert "17 images, 15 readable" in said

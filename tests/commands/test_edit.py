@@ -41,6 +41,7 @@ def test_directions_are_found_saved_and_set(name: str, runs: Path, gan_command: 
             assert picture.tobytes() == expected[seed].permute(1, 2, 0).numpy().tobytes()
 
 
+@pytest.mark.slow
 def test_attributes_are_set_without_directions(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = str(runs / "stylegan2")
     for folder, setting in (("bright", ["brightness=1", "saturation=0"]), ("same", ["brightness=0"])):
@@ -83,6 +84,7 @@ def test_effects_of_attributes_are_measured_and_saved(runs: Path, gan_command: T
         assert sheet.size == (2 + 5 * 66, 2 + 4 * 66)
 
 
+@pytest.mark.slow
 def test_fixed_attributes_stay_constant_with_directions_and_shifts(runs: Path) -> None:
     model = gan.load(runs / "dcgan")
     model.vectors |= model.directions(sefa=1, pca=0)
@@ -130,6 +132,7 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_edit_is_resumed(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ["edit", str(runs / "dcgan"), "--seeds", "0-6", "--set", "brightness=1", "--out"]
     monkeypatch.setattr("gan.commands.edit.GROUP", 2)

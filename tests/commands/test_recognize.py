@@ -130,6 +130,7 @@ def test_fit_and_predict_use_whole_images_and_any_class_names(
     assert (tmp_path / "windows" / "directions" / file_name("../../猫", ".png")).is_file()
 
 
+@pytest.mark.slow
 def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_path: Path) -> None:
     run, data = str(runs / "dcgan"), str(kinds)
     (tmp_path / "one" / "kind").mkdir(parents=True)

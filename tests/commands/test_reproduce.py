@@ -146,6 +146,7 @@ def test_translations_are_reproduced(gan_command: Train, tmp_path: Path) -> None
         assert plain.tobytes() == described.tobytes() and "xmp" not in plain.info and "xmp" in described.info
 
 
+@pytest.mark.slow
 def test_what_cannot_be_reproduced_is_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> None:
     run = runs / "dcgan"
     gan_command("generate", str(run), "--seeds", "3", "--out", ".")

@@ -339,6 +339,7 @@ def test_bad_input_is_one_line(words: list[str], said: str, run: Path, gan_comma
     assert (tmp_path / "notes.txt").read_text() == "mine" and not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_generator_of_images_from_seeds_is_refused(train: Train, gan_command: Train, tmp_path: Path) -> None:
     train("images=8", "hydra.run.dir=drawing")
     noise(20, 20).save(tmp_path / "in.png")
@@ -346,6 +347,7 @@ def test_a_generator_of_images_from_seeds_is_refused(train: Train, gan_command: 
     assert "is not a translator; use gan generate" in error and error.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_a_translator_recognizes_nothing(run: Path, gan_command: Train, tmp_path: Path) -> None:
     make_folder(tmp_path / "in")
     error = gan_command("recognize", "fit", str(run), "in", check=2).stderr

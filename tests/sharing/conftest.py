@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def files(run: Path) -> dict[str, bytes]:
     """Return the files of the shared run, with its discriminator."""
-    return share.collect(run, name="shared", license="cc-by-4.0", data_name="Old *cards*", discriminator=True)
+    return share.collect(run, name="shared", license="cc-by-4.0", trained_on="Old *cards*", discriminator=True)
 
 
 @pytest.fixture

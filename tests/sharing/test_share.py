@@ -116,7 +116,7 @@ def test_scores_of_the_training_log_if_there_is_no_evaluation(run: Path, tmp_pat
 
 @pytest.mark.slow
 def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
-    said = gan_command("share", str(run), "out", "--license", "CC-BY-4.0", "--data-name", "cards").stdout
+    said = gan_command("share", str(run), "out", "--license", "CC-BY-4.0", "--trained-on", "cards").stdout
     assert "model.safetensors" in said and "gan generate out" in said
     with Image.open(tmp_path / "out" / SAMPLES) as samples:
         assert samples.size == (8 * 66 + 2, 2 * 66 + 2)  # a row for each class
@@ -144,7 +144,7 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
         (["--license", "my-own"], "is not a license of the Hugging Face Hub"),
         (["--license", "apache-2"], "apache-2.0"),
         ([], "--license"),
-        (["--license", "mit", "--data-name", " "], "--data-name"),
+        (["--license", "mit", "--trained-on", " "], "--trained-on"),
         (["--license", "mit", "--checkpoint", "none.ckpt"], "no such file"),
     ],
 )
