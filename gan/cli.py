@@ -32,6 +32,7 @@ COMMANDS = {
     "translate": "translate images into the style of a trained translator",
     "recognize": "classify images with the features of a discriminator",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
+    "export": "export a model to ONNX, torch.export or safetensors, compared with PyTorch",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "runs": "list runs with their scores, sizes and status, and remove some",
     "info": "print versions, devices, cache and extras, for reports of faults",
