@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Raise UserError if a word is left that no argument takes."""
         for word in words:
-            known = re.findall(r"--[a-z][a-z-]*", self.format_help())
+            known = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
             hint = did_you_mean(word.partition("=")[0], known) if word.startswith("-") else f"see {self.prog} --help"
             raise UserError(f"{self.prog} {word}: no such {'option' if word.startswith('-') else 'argument'}; {hint}")
 

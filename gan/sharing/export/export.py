@@ -65,7 +65,13 @@ def export(
     paths = [Path(out) / f"{part.name}{SUFFIXES[to]}" for part in parts]
     if not force and (existing := [path for path in paths if path.exists()]):
         raise UserError(f"{existing[0]}: exists already; use --force to overwrite")
-    files = [make(part, to, half, path, metadata(part, model)) for part, path in zip(parts, paths, strict=True)]
+    files = []
+    for part, path in zip(parts, paths, strict=True):
+        try:
+            files.append(make(part, to, half, path, metadata(part, model)))
+        except UserError as error:
+            instead = "; --no-features exports the other parts" if part.name == "features" else ""
+            raise UserError(f"{error}{instead}") from error
     with writing(out):
         for file in files:
             write_atomically(file.path, lambda stream, file=file: stream.write(file.data))  # type: ignore[misc]

@@ -47,14 +47,16 @@ def check_alive(part: Part) -> None:
     if not all(bool(each.isfinite().all()) for each in outputs):
         raise UserError(f"{part.name}: its outputs are not finite; use an earlier checkpoint")
     name = "images" if part.gives_images else "outputs"
-    if not any(visibly_differs(each[0], each[1]) for each in outputs):
+    if not any(differ(part, each[0], each[1]) for each in outputs):
         raise UserError(f"{part.name}: its {name} do not change with the inputs; train longer")
-    if not any(visibly_differs(one, other) for one, other in zip(outputs, changed, strict=True)):
+    if not any(differ(part, one, other) for one, other in zip(outputs, changed, strict=True)):
         raise UserError(f"{part.name}: its {name} do not change with the weights; train longer")
 
 
-def visibly_differs(x: Tensor, y: Tensor) -> bool:
-    return not float((x - y).abs().max()) < VISIBLE * min(1.0, float(x.abs().max()))
+def differ(part: Part, x: Tensor, y: Tensor) -> bool:
+    """Return whether outputs differ by a level of 255, or by this fraction if they are no images."""
+    scale = 1.0 if part.gives_images else float(x.detach().abs().max())
+    return float((x - y).detach().abs().max()) > VISIBLE * scale
 
 
 def perturbed(network: nn.Module) -> nn.Module:

@@ -203,7 +203,7 @@ def adaptive_max_pool(x: Tensor) -> Tensor:
 def example_images(n: int, channels: int, size: tuple[int, int]) -> Tensor:
     """Return the first n built-in images in [-1, 1], (n, channels, height, width). They are the same everywhere."""
     side = min(256, max(16, *size))
-    drawn = torch.stack([torch.from_numpy(draw(0, index, side, side)) for index in range(n)])
+    drawn = torch.stack([torch.from_numpy(draw(0, index, side, side).copy()) for index in range(n)])
     x = nn.functional.interpolate(drawn.permute(0, 3, 1, 2).float() / 127.5 - 1, size, mode="bilinear")
     if channels == 1:
         return x.mean(1, keepdim=True)
