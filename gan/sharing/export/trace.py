@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -37,7 +38,9 @@ def trace(part: Part, network: nn.Module) -> ExportedProgram:
         try:
             program = torch.export.export(Positional(network), inputs, dynamic_shapes=(shapes,), strict=False)
         except Exception as error:  # torch's own errors and those of the network's code
-            raise UserError(f"{part.name}: its network cannot be exported ({first_line(error)})") from error
+            branches = "data-dependent" in str(error)
+            reason = "it branches on the values of a tensor" if branches else first_line(error)
+            raise UserError(f"{part.name}: its network cannot be exported ({reason}); use --to safetensors") from error
     strip(program)
     return program
 
@@ -70,19 +73,19 @@ def strip(program: ExportedProgram) -> None:
     program._example_inputs = None
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of an exception's text, or its type if there is none."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """A context without the warnings and messages of torch's exporters, which report their own deprecations."""
+    """A context without the output of torch's exporters, which report their own deprecations and print graphs."""
     logger = logging.getLogger("torch")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
