@@ -375,9 +375,9 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train, monkeypatch: 
     assert "--to: invalid choice: 'tflite'" in error("made.ckpt", "--to", "tflite", "--out", "out")
     assert "at least 16 pixels, such as 16" in error("made.ckpt", "--to", "pt2", "--out", "out", "--size", "8x64")
     find_spec = importlib.util.find_spec
-    absent = {"onnxscript", "onnxruntime"}
+    absent = onnx_file.PACKAGES
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
-    said = "error: --to onnx needs onnxscript and onnxruntime: pip install 'retro-gan[export]'\n"
+    said = "error: --to onnx needs onnx, onnxscript, onnxruntime: pip install 'retro-gan[export]'\n"
     assert error("made.ckpt", *onnx, "out") == said
 
 

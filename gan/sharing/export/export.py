@@ -58,9 +58,11 @@ def export(
         force: overwrite existing files.
 
     Raises:
-        UserError: a network cannot be exported, an exported file differs from PyTorch, a file exists already, or the
-            folder cannot be written.
+        UserError: the extra is not installed, a network cannot be exported, a file differs from PyTorch or exists
+            already, or the folder cannot be written.
     """
+    if to == "onnx":
+        onnx_file.check_installed()
     parts = [part for part in parts_of(model, size, discriminator) if to != "safetensors" or part.stores_weights]
     paths = [Path(out) / f"{part.name}{SUFFIXES[to]}" for part in parts]
     if not force and (existing := [path for path in paths if path.exists()]):
