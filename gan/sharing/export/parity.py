@@ -16,7 +16,7 @@ from gan.sharing.export.parts import BATCHES, Part, as_tuple
 MAX_DIFFERENCE = 1e-4  # of outputs; relative to the largest absolute value if that exceeds 1
 MAX_LEVELS = 1  # of 255, after the conversion to uint8
 HALF_DIFFERENCE, HALF_LEVELS = 0.05, 6  # with weights in fp16
-VISIBLE = 1 / 127.5  # a level of 255, in [-1, 1]
+SMALLEST_EFFECT = 10 * MAX_DIFFERENCE  # of inputs and of weights, so that the comparison proves something
 
 Function = Callable[..., tuple[Tensor, ...]]
 
@@ -54,18 +54,18 @@ def check_alive(part: Part) -> None:
 
 
 def differ(part: Part, x: Tensor, y: Tensor) -> bool:
-    """Return whether outputs differ by a level of 255, or by this fraction if they are no images."""
+    """Return whether outputs differ by SMALLEST_EFFECT, relative to the largest value if they are no images."""
     scale = 1.0 if part.gives_images else float(x.detach().abs().max())
-    return float((x - y).detach().abs().max()) > VISIBLE * scale
+    return float((x - y).detach().abs().max()) >= SMALLEST_EFFECT * scale
 
 
 def perturbed(network: nn.Module) -> nn.Module:
-    """Return a copy whose weights are multiplied by random factors from 0.5 to 1.5."""
+    """Return a copy whose weights are multiplied by random factors from -1 to 1."""
     network = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in network.parameters():
-            weight.mul_(torch.rand(weight.shape, generator=generator) + 0.5)
+            weight.mul_(2 * torch.rand(weight.shape, generator=generator) - 1)
     return network
 
 
