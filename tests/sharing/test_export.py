@@ -126,7 +126,7 @@ def test_fp16_halves_the_file_and_is_close(to: str, tmp_path: Path) -> None:
 def test_weights_that_fp16_cannot_hold_are_refused() -> None:
     layer = nn.Linear(2, 2)
     nn.init.constant_(layer.weight, 1e5)
-    with pytest.raises(UserError, match=r"--fp16: the weight weight exceeds 65504"):
+    with pytest.raises(UserError, match=r"--fp16: the weight weight exceeds 65504, the largest number of fp16"):
         half.in_half(layer)
 
 

@@ -36,7 +36,7 @@ def in_half(network: nn.Module) -> nn.Module:
     network = copy.deepcopy(network)
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
         if is_halved(value):
-            check_range(name, float(value.abs().max()))
+            check_range(name, float(value.detach().abs().max()))
             value.data = value.data.half()
     return network
 
