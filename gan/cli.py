@@ -33,6 +33,7 @@ COMMANDS = {
     "recognize": "classify images with the features of a discriminator",
     "reproduce": "make an image again from its metadata, and compare it",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
+    "export": "export a model to ONNX, torch.export or safetensors, compared with PyTorch",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status, and remove some",
@@ -63,7 +64,7 @@ class Parser(argparse.ArgumentParser):
     def refuse_unknown(self, words: Sequence[str]) -> None:
         """Raise UserError if a word is left that no argument takes."""
         for word in words:
-            known = re.findall(r"--[a-z][a-z-]*", self.format_help())
+            known = re.findall(r"--[a-z][a-z0-9-]*", self.format_help())
             name, _, value = word.partition("=")
             hint = did_you_mean(name, known) if word.startswith("-") else f"see {self.prog} --help"
             if f"--{name}" in known and value:

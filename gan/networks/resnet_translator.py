@@ -131,20 +131,26 @@ class Generator(nn.Module):
         if self.base is not None:
             self.base.set(matrix, shift)
 
-    def noise(self, x: Tensor, position: TilePosition) -> Tensor | None:
+    def noise(self, x: Tensor, position: TilePosition, given: Tensor | None = None) -> Tensor | None:
         """Return the noise (N or 1, width, H, W) to add at the full size; None without the option `noise`."""
         if self.noise_gain is None:
             return None
+        if given is not None:
+            return self.noise_gain * given
         if self.training:
             return self.noise_gain * torch.randn(len(x), 1, *x.shape[2:], device=x.device)
         return self.noise_gain * noise_at(position, *x.shape[2:]).to(x.device)
 
-    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
-        """Translate tiles (N, C, h, w) at a position of the image."""
+    def forward_tile(self, x: Tensor, position: TilePosition, noise: Tensor | None = None) -> Tensor:
+        """Translate tiles (N, C, h, w) at a position of the image.
+
+        Args:
+            noise: standard normal (N or 1, 1, h, w), in place of the noise of the position.
+        """
         y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
         half, full = self.up
-        y = full(half(y), self.noise(x, position))
+        y = full(half(y), self.noise(x, position, noise))
         return output_image(x, self.to_image(y), self.base)  # (N, C, H, W)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.forward_tile(x, TilePosition.whole(x))
+    def forward(self, x: Tensor, label: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        return self.forward_tile(x, TilePosition.whole(x), noise)
