@@ -15,13 +15,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from gan.translator import Translator
 
 from gan import api
 from gan.common.errors import UserError
 from gan.sharing.export import onnx_file, pt2_file
 from gan.sharing.export.export import Exported, discriminator_of, make, metadata, parts_of
 from gan.sharing.export.parts import Part
-from gan.translator import Translator
 
 SIDE = 256  # pixels of the translated image
 ROUNDS = 15

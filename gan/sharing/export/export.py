@@ -13,7 +13,6 @@ from gan.common.files import write_atomically
 from gan.common.size import pair
 from gan.inference.checks import translators
 from gan.inference.loading import load_discriminator
-from gan.latent.store import fingerprint
 from gan.model import Model
 from gan.recognition import classifier
 from gan.run.run_folder import RECOGNITION
@@ -22,6 +21,7 @@ from gan.sharing.export.half import HalfWeights
 from gan.sharing.export.parity import Difference
 from gan.sharing.export.parts import Part, features_part, generator_parts, translator_part
 from gan.sharing.export.trace import trace
+from gan.sharing.provenance import model_hash
 from gan.translator import Translator
 
 FORMAT_VERSION = 1
@@ -141,7 +141,7 @@ def metadata(part: Part, model: Model | Translator) -> dict[str, str]:
     free = ["height", "width"] if part.free_size else list(part.size)
     about: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "model": fingerprint(model.network if isinstance(model, Translator) else model.generator),
+        "model": model_hash(model.network if isinstance(model, Translator) else model.generator),
         "kind": part.name if part.name not in ("a2b", "b2a") else "translator",
         "inputs": list(part.inputs),
         "outputs": list(part.outputs),
