@@ -15,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from gan.translator import Translator
 
 from gan import api
 from gan.common.errors import UserError
+from gan.inference.translator import Translator
 from gan.sharing.export import onnx_file, pt2_file
 from gan.sharing.export.export import Exported, discriminator_of, make, metadata, parts_of
 from gan.sharing.export.parts import Part

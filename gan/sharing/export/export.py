@@ -13,6 +13,7 @@ from gan.common.files import write_atomically
 from gan.common.size import pair
 from gan.inference.checks import translators
 from gan.inference.loading import load_discriminator
+from gan.inference.translator import Translator
 from gan.model import Model
 from gan.recognition import classifier
 from gan.run.run_folder import RECOGNITION
@@ -22,7 +23,6 @@ from gan.sharing.export.parity import Difference
 from gan.sharing.export.parts import Part, features_part, generator_parts, translator_part
 from gan.sharing.export.trace import trace
 from gan.sharing.provenance import model_hash
-from gan.translator import Translator
 
 FORMAT_VERSION = 1
 SUFFIXES = {"onnx": ".onnx", "pt2": ".pt2", "safetensors": ".safetensors"}
