@@ -63,6 +63,12 @@ def test_a_wrong_command_line_is_one_line(words: list[str], said: str, capsys: p
     assert error.startswith(f"error: {said}") and error.count("\n") == 1
 
 
+def test_other_files_of_a_run_are_no_checkpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.yaml").touch()
+    assert main(["generate", str(tmp_path / "config.yaml")]) == 2
+    assert f"is not a checkpoint; give the run folder, such as {tmp_path}\n" in capsys.readouterr().err
+
+
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "gan train data.root=FOLDER minutes=10" in capsys.readouterr().err

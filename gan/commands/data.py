@@ -45,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
     cache = add_command(parts, "cache", "list or clear the cache of decoded images")
-    what = cache.add_mutually_exclusive_group(required=True)
-    what.add_argument("--list", action="store_true", help="list the sets of decoded images, the most recent first")
+    what = cache.add_mutually_exclusive_group()
+    what.add_argument("--list", action="store_true", help="list the sets of decoded images, the most recent first; "
+                      "the default")  # fmt: skip
     what.add_argument("--clear", action="store_true", help="remove all sets; they are decoded again when needed")
 
 
@@ -55,10 +56,10 @@ def run(arguments: argparse.Namespace) -> None:
         check(arguments)
     elif arguments.part == "pack":
         pack_shards(arguments)
-    elif arguments.list:
-        list_cache()
-    else:
+    elif arguments.clear:
         clear_cache()
+    else:
+        list_cache()
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> None:
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
     options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
+    if arguments.reference and not arguments.reference.endswith((":train", ":val")):
+        options.existing_path(arguments.reference)
 
     from gan.evaluation import scores
     from gan.evaluation.generator import records

@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.sharing.record import compact
 
     model = options.load_model(arguments)
+    model.generate(seeds[:1], arguments.truncation, arguments.label)  # errors in the arguments come first
     if arguments.best is not None:
         seeds = best_seeds(model, seeds, arguments)
     about = {"truncation": None if arguments.truncation == 1 else arguments.truncation}

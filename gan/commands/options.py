@@ -6,11 +6,13 @@ import argparse
 import math
 import os
 import re
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.common.errors import UserError
+from gan.common.narrow import shows_bars
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
 from gan.inference import shared_folder
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_RANGE = 10_000_000  # seeds
 SOME_UNREADABLE = 3  # exit code
+NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixes of files in a run folder
 TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
 
 
@@ -119,6 +122,8 @@ def existing_run(text: str) -> str:
         inside = Path("runs") / text
         hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
+    if path.is_file() and path.suffix in NO_CHECKPOINTS:
+        raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
     return text
 
 
@@ -203,6 +208,9 @@ def existing_checkpoint(text: str) -> str:
 
 def load_model(arguments: argparse.Namespace) -> Model:
     """Return the model that RUN and the options of `add_weights` select, on the selected device."""
+    if shows_bars():
+        print(f"loading {arguments.run} ...", file=sys.stderr, flush=True)  # the next import takes seconds
+
     from gan import model
 
     return model.load_model(arguments.run, arguments.checkpoint, arguments.ema).to(prepare_device(arguments))

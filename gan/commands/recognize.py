@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -73,6 +74,11 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def is_flat(path: str) -> bool:
+    """Return whether a path is a folder without sub-folders."""
+    return os.path.isdir(path) and not any(entry.is_dir() for entry in os.scandir(path))
+
+
 def require_scikit_learn() -> None:
     try:
         import sklearn  # noqa: F401
@@ -83,6 +89,8 @@ def require_scikit_learn() -> None:
 def fit(arguments: argparse.Namespace) -> None:
     at_least("--folds", arguments.folds, 3)
     at_least("--components", arguments.components, 1)
+    if arguments.data and not arguments.labels and is_flat(arguments.data):
+        raise UserError(f"{arguments.data}: has no sub-folders, which would be the classes; add --labels TABLE")
     require_scikit_learn()
 
     from gan.evaluation.generator import digest

@@ -278,5 +278,7 @@ def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path
     normalized = any(isinstance(part, _BatchNorm) for part in model.modules())
     if normalized and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
         print_line("note: BatchNorm uses the part of the batch in each process; torch synchronizes it on GPUs only")
+    if normalized and data.batch_size // trainer.world_size == 1:
+        print_line("note: BatchNorm compares the images of a batch; use data.batch_size of at least 2 per device")
     if model.config["data"].get("labels") and not len(model.class_counts):
         print_line("note: this model has no classes; data.labels is ignored")

@@ -110,7 +110,7 @@ def test_the_report_and_its_suggestion(messy: Path, gan_command: Train, train: T
         assert sheet.size == (4 * 66 + 2, 4 * 98 + 2)
 
     command = shlex.split(suggestion["command"])
-    assert command[:3] == ["gan", "train", "data=folder"]
+    assert command[:3] == ["gan", "train", "experiment=few_shot"]
     tiny = [option for option in TINY if not option.startswith(("data.size", "data.num_images"))]
     said = train(*command[2:], *tiny, "images=8", tiny=False).stdout
     assert "2 of 17 images" in said

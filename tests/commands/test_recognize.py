@@ -144,7 +144,7 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
     shutil.copy(tmp_path / "there" / "classifier.safetensors", tmp_path / "odd")
     for words, said in (
         (["fit", run, "one"], "there is only one, 'kind'"),
-        (["fit", run, str(kinds / "neon")], "there is none"),
+        (["fit", run, str(kinds / "neon")], "has no sub-folders, which would be the classes"),
         (["fit", run, data, "--labels", "none.csv"], "No such file"),
         (
             ["fit", run, data, "--folds", "40", "--out", "new"],
