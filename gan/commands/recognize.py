@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def is_flat(path: str) -> bool:
     """Return whether a path is a folder without sub-folders."""
-    return os.path.isdir(path) and not any(entry.is_dir() for entry in os.scandir(path))
+    return os.path.isdir(path) and not any(inside.is_dir() for inside in Path(path).iterdir())
 
 
 def require_scikit_learn() -> None:
