@@ -22,7 +22,7 @@ from gan.common import code
 from gan.common.errors import UserError
 from gan.images.convert import to_float, to_uint8
 from gan.inference.sampling import latents
-from gan.networks import dcgan, fastgan, lut, r3gan, resnet_translator, stylegan2, unet
+from gan.networks import dcgan, fastgan, lut, resnet_translator, stylegan2, unet
 from gan.sharing.export import export, half, onnx_file, parity, pt2_file, safetensors_file
 from gan.sharing.export.parts import (
     Part,
@@ -65,7 +65,6 @@ resnet_part = resnet_translator.Generator
 PARTS = {
     "dcgan, classes": generator(dcgan.Generator, width=4, latent_dim=8, classes=3),
     "fastgan": generator(fastgan.Generator, width=4, latent_dim=8),
-    "r3gan, classes": generator(r3gan.Generator, width=16, latent_dim=8, blocks_per_stage=1, classes=3),
     "stylegan2, classes": generator(stylegan2.Generator, width=4, max_channels=8, latent_dim=8, classes=3),
     "resnet, noise, residual": translator(resnet_part, width=4, n_blocks=1, norm="none", residual=True, noise=True),
     "resnet, statistics of a batch": translator(resnet_part, width=4, n_blocks=1, norm="batch"),
