@@ -159,10 +159,10 @@ def measure_all(
         return measure(baseline, images, labels, classes, parts, *probe, advance).as_json()
 
     scores = {}
-    for name, baseline in compared.items():
-        title = f"classifying {len(images):,} images of {classes} classes by {name}, in splits"
-        with counting(title, len(parts)) as advance:
-            valid = partial(Score.is_valid, len(parts), classes)
+    title = f"classifying {len(images):,} images of {classes} classes with {len(compared)} kinds of features, in splits"
+    valid = partial(Score.is_valid, len(parts), classes)
+    with counting(title, len(compared) * len(parts)) as advance:
+        for name, baseline in compared.items():
             scores[name] = Score.from_json(results.get(name, partial(score, baseline, advance), valid))
     return scores | {MAJORITY: majority(labels, classes, parts)}
 
