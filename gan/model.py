@@ -341,10 +341,17 @@ class Model:
                 raise UserError(f"seed {seed}: give whole numbers from 0 to 2^63-1")
         if not seeds:
             raise UserError("no seeds: give at least one")
-        labels = classes_of(seeds, self.class_counts)
+        return sampling.latents(seeds, self.generator.latent_dim), self.labels_of(seeds, label)
+
+    def labels_of(self, seeds: list[int], label: str | None = None) -> Tensor | None:
+        """Return the labels (N,) of seeds; None without classes. Arguments as in `sample_z`.
+
+        Raises:
+            UserError: the class does not exist.
+        """
         if label is not None:
-            labels = torch.full((len(seeds),), self.label_of(label))
-        return sampling.latents(seeds, self.generator.latent_dim), labels
+            return torch.full((len(seeds),), self.label_of(label))
+        return classes_of(seeds, self.class_counts)
 
     def label_of(self, name: str) -> int:
         if not self.classes:

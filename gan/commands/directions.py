@@ -15,6 +15,7 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
+from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from gan.latent.effects import Effect
     from gan.model import Model
 
-FOLDER = "directions"
-FILE = "directions.safetensors"
 ATTRIBUTES = "attributes.json"
 STEPS = (-3, -2, -1, 0, 1, 2, 3)  # columns of a direction's sheet, in standard deviations
 SETTINGS = (-1.0, -0.5, 0.0, 0.5, 1.0)  # columns of an attribute's sheet
@@ -37,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pca", type=int, default=8, metavar="N", help="number of directions of GANSpace, from the "
                         "principal components of many samples (default: %(default)s)")  # fmt: skip
     options.add_seeds(parser, "0-3", "seeds of the rows of each sheet")
-    options.add_out(parser, f"folder for {FILE} and the sheets (default: RUN/{FOLDER})", required=False)
+    options.add_out(parser, f"folder for {DIRECTIONS_FILE} and the sheets (default: RUN/{DIRECTIONS})", required=False)
     options.add_class(parser, "the first class for directions, the class of each seed for sheets")
     parser.add_argument("--attributes", type=int, default=0, metavar="N", help="also measure the effect of each "
                         f"attribute of gan edit --set over N images, such as 256, and write {ATTRIBUTES}")  # fmt: skip
@@ -48,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     seeds = options.parse_seeds(arguments.seeds)
-    out = options.out_in_run(arguments.run, arguments.out, FOLDER)
+    out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
     if not arguments.force:
-        options.refuse_existing_file(out / FILE)
+        options.refuse_existing_file(out / DIRECTIONS_FILE)
     if min(arguments.sefa, arguments.pca) < 0 or not arguments.sefa + arguments.pca:
         raise UserError("--sefa and --pca: give at least one direction")
     if arguments.attributes and arguments.attributes < 2:
@@ -85,7 +84,7 @@ def run(arguments: argparse.Namespace) -> None:
             text = json.dumps({name: effect._asdict() for name, effect in found.items()}, indent=1)
             write_atomically(out / ATTRIBUTES, lambda file: file.write(text.encode()))
             print("\n".join(effects.table(found)))
-        store.write(out / FILE, vectors, space)  # last: if it exists, all other files are complete
+        store.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
         results.remove()
     name = next(iter(vectors))
     print(f"try gan edit {shlex.quote(arguments.run)} --set {name}=2 --grid")

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.commands.directions import FILE, FOLDER, class_attributes
+from gan.commands.directions import class_attributes
 from gan.commands.resumable import Results
+from gan.common import digest
 from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
-from gan.run.run_folder import RECOGNITION
+from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "--set")  # fmt: skip
     options.add_size(parser, "size of the images", "training size")
     parser.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions (default: "
-                        f"RUN/{FOLDER}/{FILE})")  # fmt: skip
+                        f"RUN/{DIRECTIONS}/{DIRECTIONS_FILE})")  # fmt: skip
     options.add_recognition(parser, "folder written by gan recognize fit; --set can also change its classes (default: "
                             f"RUN/{RECOGNITION})")  # fmt: skip
     options.add_out(parser, "folder for the PNGs; created if missing", default=OUT)
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     mixes = [parse_mix(word) for word in arguments.mix]
     size = options.parse_size(arguments.size) if arguments.size else None
     out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
-    file = arguments.directions or options.results_of(arguments.run) / FOLDER / FILE
+    file = arguments.directions or options.results_of(arguments.run) / DIRECTIONS / DIRECTIONS_FILE
     if arguments.directions and not file.is_file():
         raise UserError(f"--directions {file}: no such file")
     if arguments.latents and arguments.label:
@@ -71,7 +72,6 @@ def run(arguments: argparse.Namespace) -> None:
 
     import torch
 
-    from gan.evaluation.generator import digest
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.inference.tiling import memory_errors
     from gan.latent import mixing, store
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
     for seed, part in mixes:
         latents = mixing.mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], part)
     dependencies = file, recognition_folder(arguments) / WEIGHTS
-    keys = store.fingerprint(model.generator), digest(latents).hex(), str(labels)
+    keys = store.fingerprint(model.generator), digest.of_tensor(latents), str(labels)
     results = Results(out, arguments, *keys, *dependencies)
     if not results.started:
         options.refuse_existing(out, [out / name for name in (*files, *["grid.png"] * arguments.grid)], arguments.force)
@@ -171,7 +171,7 @@ def describe_changes(
 
     found = provenance.changes(model, settings, mixes, arguments.label, size)
     if provenance.uses_classifier(model, settings):
-        found["recognition"] = provenance.file_digest(recognition_folder(arguments) / WEIGHTS)
+        found["recognition"] = digest.of_file(recognition_folder(arguments) / WEIGHTS)
     return found
 
 
@@ -200,7 +200,7 @@ class Described:
         self.label: str | None = arguments.label
         self.classes = provenance.class_names(model.classes, labels, len(names))
         self.seeds = None if arguments.latents else list(map(int, names))
-        self.latents = [provenance.tensor_digest(each) for each in latents] if arguments.latents else None
+        self.latents = [digest.of_tensor(each) for each in latents] if arguments.latents else None
 
     def image(self, image: Tensor, n: int) -> dict[str, str]:
         """Return the text chunk of image n."""

@@ -46,11 +46,14 @@ def run(arguments: argparse.Namespace) -> None:
     import torch
 
     from gan.images.convert import NO_TEXT, grid, save_png
+    from gan.latent.space import Space
     from gan.sharing.provenance import Origin, class_names
     from gan.sharing.record import compact
 
     model = options.load_model(arguments)
-    model.generate(seeds[:1], arguments.truncation, arguments.label)  # errors in the arguments come first
+    model.labels_of(seeds[:1], arguments.label)  # errors in the arguments come first
+    if arguments.truncation != 1:
+        Space(model.generator, "w")
     if arguments.best is not None:
         seeds = best_seeds(model, seeds, arguments)
     about = {"truncation": None if arguments.truncation == 1 else arguments.truncation}
@@ -61,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
                 generated = model.generate(part, arguments.truncation, arguments.label).pixels
-                names = class_names(model.classes, model.sample_z(part, arguments.label)[1], len(part))
+                names = class_names(model.classes, model.labels_of(part, arguments.label), len(part))
                 for seed, image, name in zip(part, generated, names, strict=True):
                     fields = {"kind": "image", "seed": seed, "class": name}
                     save_png(image, out / f"{seed}.png", origin.chunk(image, **fields) if origin else NO_TEXT)
@@ -92,9 +95,8 @@ def best_seeds(model: Model, seeds: list[int], arguments: argparse.Namespace) ->
     from gan.inference.resolve import checkpoint_of
 
     def generate(part: list[int]) -> tuple[Tensor, Tensor | None]:
-        return model.generate(part, arguments.truncation, arguments.label).pixels, model.sample_z(
-            part, arguments.label
-        )[1]
+        images = model.generate(part, arguments.truncation, arguments.label).pixels
+        return images, model.labels_of(part, arguments.label)
 
     by = arguments.by or "likeness"
     prepare = by_discriminator if by == "discriminator" else by_likeness

@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 from gan.commands import options
+from gan.common import digest
 from gan.common.errors import UserError, at_least, writing
 
 MIN_FPS, MAX_FPS = 0.1, 1000
@@ -51,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.images import animation
     from gan.latent import store
     from gan.latent.space import Space
-    from gan.sharing.provenance import Origin, tensor_digest
+    from gan.sharing.provenance import Origin
     from gan.sharing.record import compact
 
     animation.check(arguments.out)
@@ -61,7 +62,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.latents:
         _, latents, labels = store.stack_latents(arguments.latents, model.generator)
         frames = model.interpolate_latents(latents, labels, *length)
-        about["latents"] = [tensor_digest(each) for each in latents]
+        about["latents"] = [digest.of_tensor(each) for each in latents]
     else:
         about["seeds"] = compact(seeds)
         frames = model.interpolate(seeds, *length, arguments.space, arguments.truncation, arguments.label)

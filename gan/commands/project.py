@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
+from gan.common import digest
 from gan.common.errors import UserError, at_least, writing
 from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.common.table import counted
+from gan.run.run_folder import LATENTS_FILE, PROJECTED
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from gan.model import Model
 
-OUT = "projected"  # in the run folder
-FILE = "latents.safetensors"
 SCORES = "scores.csv"
 COLUMNS = ["file", "psnr", "ssim", "perceptual"]
 GROUP = 16  # images that are projected and saved together
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "images", type=options.existing_path, metavar="IMAGES", help="image, or folder or zip archive of images"
     )
-    options.add_out(parser, "output folder; created if missing", default=OUT)
+    options.add_out(parser, "output folder; created if missing", default=PROJECTED)
     parser.add_argument("--space", default="", metavar="z|w|w+", help="latent space to search; w+ has a separate w for "
                         "each layer (default: w if the model has a mapping network, else z)")  # fmt: skip
     parser.add_argument("--starts", type=int, default=8, help="initial latents per image (default: %(default)s)")
@@ -57,10 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     at_least("--starts", arguments.starts, 1)
     at_least("--steps", arguments.steps, 10)
-    out = arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
+    out = arguments.out = options.out_in_run(arguments.run, arguments.out, PROJECTED)
     options.refuse_existing(out, [], arguments.force)
 
-    from gan.evaluation.generator import digest
     from gan.inference.inputs import decode_images, find_images
     from gan.inference.translate_files import refuse_inside
     from gan.latent.projection import num_passes
@@ -70,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     folder = OutputFolder(options.load_model(arguments), arguments)
     images, broken = decode_images(files, folder.model.config["data"])
-    todo = [name for name in images if folder.digests.get(name) != digest(images[name]).hex()]
+    todo = [name for name in images if folder.digests.get(name) != digest.of_tensor(images[name])]
     if len(todo) < len(images):
         gifs = ", even if they have no GIF" if arguments.gif else ""
         print(f"{len(images) - len(todo)} images are already projected and are skipped{gifs}; use --force to repeat")
@@ -84,7 +83,8 @@ def run(arguments: argparse.Namespace) -> int:
         if images:
             folder.score(images)
             words = map(
-                shlex.quote, ["gan", "edit", arguments.run, "--latents", str(out / FILE), "--set", "brightness=1"]
+                shlex.quote,
+                ["gan", "edit", arguments.run, "--latents", str(out / LATENTS_FILE), "--set", "brightness=1"],
             )
             print(f"edit them with {' '.join(words)} --out edited")
     for line in broken:
@@ -111,19 +111,18 @@ class OutputFolder:
         self.latents: dict[str, Tensor] = {}
         self.labels: dict[str, int] = {}
         self.digests: dict[str, str] = {}
-        if (self.out / FILE).exists() and not arguments.force:
-            (self.latents, _, about), self.labels = store.read_latents(self.out / FILE, model.generator)
+        if (self.out / LATENTS_FILE).exists() and not arguments.force:
+            (self.latents, _, about), self.labels = store.read_latents(self.out / LATENTS_FILE, model.generator)
             if about.get("options") != self.options:
                 raise UserError(
-                    f"{self.out / FILE}: was made with {about.get('options')}; use --force to project again"
+                    f"{self.out / LATENTS_FILE}: was made with {about.get('options')}; use --force to project again"
                 )
-            self.digests = store.by_name(about, "digests", self.out / FILE)
+            self.digests = store.by_name(about, "digests", self.out / LATENTS_FILE)
 
     def project(self, images: dict[str, Tensor], advance: Callable[[int], None]) -> None:
         """Project further images, and write all latents found so far."""
         import torch
 
-        from gan.evaluation.generator import digest
         from gan.images import animation
         from gan.images.collection import Images
         from gan.images.convert import grid, save_png
@@ -133,11 +132,11 @@ class OutputFolder:
         targets, given = torch.stack(list(images.values())), self.arguments
         found = self.model.project(Images(targets), given.space, given.starts, given.steps, given.label, advance)
         self.latents |= dict(zip(images, found.latents, strict=True))
-        self.digests |= {name: digest(image).hex() for name, image in images.items()}
+        self.digests |= {name: digest.of_tensor(image) for name, image in images.items()}
         if found.labels is not None:
             self.labels |= dict(zip(images, found.labels.tolist(), strict=True))
         for n, (name, projected) in enumerate(zip(images, self.synthesize(list(images)), strict=True)):
-            sheet, text = grid(torch.stack([images[name], projected]), 2), self.describe(name, images[name])
+            sheet, text = grid(torch.stack([images[name], projected]), 2), self.describe(name)
             save_png(sheet, self.out / file_name(name, ".png"), text("projection", sheet))
             if given.gif:
                 label = None if found.labels is None else found.labels[n].expand(len(found.trajectory))
@@ -145,9 +144,9 @@ class OutputFolder:
                 path = self.out / file_name(name, ".gif")
                 animation.save(frames, path, FPS, text=text("optimization").get(KEY))
         about = {"labels": json.dumps(self.labels), "digests": json.dumps(self.digests), "options": self.options}
-        store.write(self.out / FILE, self.latents, self.space, **about)
+        store.write(self.out / LATENTS_FILE, self.latents, self.space, **about)
 
-    def describe(self, name: str, image: Tensor) -> Callable[..., dict[str, str]]:
+    def describe(self, name: str) -> Callable[..., dict[str, str]]:
         """Return the function that describes the origin of the files of an image, as a chunk of text.
 
         Its arguments are a kind of `gan.sharing.record`, and the file's pixels uint8 (C, H, W) if it is lossless.
@@ -155,12 +154,12 @@ class OutputFolder:
         import torch
 
         from gan.images.embedded_text import KEY
-        from gan.sharing.provenance import class_names, tensor_digest
+        from gan.sharing.provenance import class_names
 
         if (origin := self.origin) is None:
             return lambda kind, sheet=None: {}
         label = torch.tensor([self.labels[name]]) if self.labels else None
-        fields: dict[str, Any] = {"latent": tensor_digest(self.latents[name]), "target": tensor_digest(image)}
+        fields: dict[str, Any] = {"latent": digest.of_tensor(self.latents[name]), "target": self.digests[name]}
         fields |= {"class": class_names(self.model.classes, label, 1)[0]}
         return lambda kind, sheet=None: {KEY: origin.text(sheet, kind=kind, **fields)}
 

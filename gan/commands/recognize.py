@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE, add_command
 from gan.commands.resumable import Results
+from gan.common import digest
 from gan.common.errors import UserError, at_least, reason, writing
 from gan.common.names import one_line
 from gan.common.narrow import is_too_wide, print_stacked
@@ -93,7 +94,6 @@ def fit(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.data}: has no sub-folders, which would be the classes; add --labels TABLE")
     require_scikit_learn()
 
-    from gan.evaluation.generator import digest
     from gan.inference.loading import load_discriminator
     from gan.latent.store import fingerprint
     from gan.recognition import classifier
@@ -126,8 +126,8 @@ def fit(arguments: argparse.Namespace) -> None:
     except OSError as error:
         raise UserError(f"{out}: cannot be created ({reason(error)})") from error
     compared = baselines(network, untrained, arguments.no_baselines)
-    keys = [fingerprint(network), digest(images).hex(), digest(labels).hex(), str(classes)]
-    results = Results(out, arguments, *keys, *(digest(part.test).hex() for part in parts))
+    keys = [fingerprint(network), digest.of_tensor(images), digest.of_tensor(labels), str(classes)]
+    results = Results(out, arguments, *keys, *(digest.of_tensor(part.test) for part in parts))
     with writing(out):
         scores = measure_all(compared, images, labels, len(classes), parts, arguments, results)
     print_scores(scores, classes, len(images))

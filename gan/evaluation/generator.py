@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
+from gan.common import digest
 from gan.evaluation.memorization import MIN_SIMILARITY, NEIGHBORS, Memorization
 from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.frechet_distance import frechet_distance
@@ -160,11 +161,6 @@ def records(rows: list[Row], extractor: Any, protocol: Mapping[str, Any]) -> lis
     ]
 
 
-def digest(image: Tensor) -> bytes:
-    """Return a digest of the pixels of an image."""
-    return hashlib.blake2b(image.contiguous().numpy().data, digest_size=16).digest()
-
-
 def digest_of_set(images: Tensor) -> str:
     """Return a digest of a set of images, independent of their order."""
-    return hashlib.sha256(b"".join(sorted(map(digest, images)))).hexdigest()
+    return hashlib.sha256(b"".join(sorted(bytes.fromhex(digest.of_tensor(image)) for image in images))).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable
 from io import BytesIO
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from gan.common import digest
 from gan.common.files import write_atomically
 from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError, TooLarge
@@ -85,8 +85,7 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         total += image.width * image.height  # pages of a file may differ in size
         if total > max_pixels:
             raise TooLarge(f"its frames have more than {max_pixels:,} pixels in total")
-    digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-    return Contents(form, images, read_metadata(data, about.format, len(images)), digest)
+    return Contents(form, images, read_metadata(data, about.format, len(images)), digest.of_bytes(data))
 
 
 def read_file(file: File, format: str | None, max_pixels: int) -> Contents:

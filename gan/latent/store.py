@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from gan.common import digest
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
 from gan.common.untrusted import check_header, parse_json
@@ -151,8 +151,4 @@ def check_space(space: Space, path: Path) -> None:
 
 def fingerprint(generator: nn.Module) -> str:
     """Return a digest of all weights. It does not depend on the device."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, weight in generator.named_parameters():
-        digest.update(name.encode())
-        digest.update(weight.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return digest.of_tensors(generator.named_parameters())

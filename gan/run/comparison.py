@@ -129,7 +129,7 @@ def heading(name: str, names: list[str]) -> str:
 
 
 def labels(found: list[Run], names: list[str]) -> list[str]:
-    """Return a short unique name of each run for a picture: its options that differ, or else also its folder."""
+    """Return a short unique name of each run for a figure: its options that differ, or else also its folder."""
     shown = {name: abbreviated(short_name(name, names)) for name in names}
     made = []
     for one in found:

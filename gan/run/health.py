@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+SILENT = 60.0  # seconds of training before the first finding, because every network is unbalanced then
 MAX_SKIPPED = 0.01  # fraction of a network's updates
 MAX_ACCURACY = 0.99  # fraction of pairs above which G receives hardly any gradient
 MIN_ACCURACY = 0.55  # fraction of pairs below which D hardly separates real from generated images

@@ -108,8 +108,8 @@ class Summary(Callback):
         if not rows:
             return
         print_line("\n".join(["", *table(rows)]))
-        picture = shlex.quote(str(folder / "curves.png"))
-        print_line(f"results: {folder / RESULTS}; compare with: gan compare {shlex.quote(str(folder))} --out {picture}")
+        curves = shlex.quote(str(folder / "curves.png"))
+        print_line(f"results: {folder / RESULTS}; compare with: gan compare {shlex.quote(str(folder))} --out {curves}")
         if any(row["status"] == FAILED for row in rows):
             sys.exit(2)
 

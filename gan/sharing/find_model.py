@@ -100,7 +100,7 @@ def match(path: Path, record: Record) -> Found | None:
     """Return the network of a checkpoint whose digest is that of a record; None if no network has it."""
     kept = cached(path)
     if kept is None:
-        kept = [[digest, ema, part] for digest, ema, part, _, _ in networks(path)]
+        kept = [list(row) for row in networks(path)]
         keep(path, kept)
     for digest, ema, part in kept:
         if digest == record["model"]:
@@ -110,16 +110,15 @@ def match(path: Path, record: Record) -> Found | None:
     return None
 
 
-def networks(path: Path) -> Iterator[tuple[str, float | None, str, Any, dict[str, Any]]]:
-    """Yield each network of a checkpoint that makes images: digest, EMA width, direction, network and contents."""
+def networks(path: Path) -> Iterator[tuple[str, float | None, str]]:
+    """Yield digest, EMA width and direction of each network of a checkpoint that makes images."""
     network, state = load_generator(path, None)
     widths = section(state["config"], ("model",), path).get("power_ema") or ()
     for ema in (None, *(each for each in widths if isinstance(each, float))):
         if ema is not None:
-            network, state = load_generator(path, ema)
+            network, _ = load_generator(path, ema)
         for part in ("a2b", "b2a") if hasattr(network, "b2a") else ("",):
-            one = getattr(network, part) if part else network
-            yield model_hash(one), ema, part, one, state
+            yield model_hash(getattr(network, part) if part else network), ema, part
 
 
 def missing(record: Record, runs: list[Path], paths: list[Path], given: str | None) -> str:

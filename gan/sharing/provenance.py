@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 from torch import Tensor, nn
 
+from gan.common import digest
 from gan.common.errors import UserError
 from gan.data.decoding.reader import header
 from gan.images.convert import to_pil_image
@@ -35,16 +35,7 @@ def model_hash(network: nn.Module) -> str:
     """
     if hasattr(network, "latent_dim"):
         return fingerprint(network)
-    digest = hashlib.blake2b(digest_size=16)
-    for name, value in network.state_dict().items():
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def tensor_digest(values: Tensor) -> str:
-    """Return the digest of the values of a tensor: 32 hexadecimal digits."""
-    return hashlib.blake2b(values.detach().cpu().contiguous().numpy().tobytes(), digest_size=16).hexdigest()
+    return digest.of_tensors(network.state_dict().items())
 
 
 @cache
@@ -143,10 +134,8 @@ def effective(settings: Mapping[str, float], attributes: Mapping[str, Any]) -> l
 def directions_digest(settings: Mapping[str, float], vectors: Mapping[str, Tensor]) -> str | None:
     """Return the digest of the directions that an edit uses; None if it uses none."""
     used = sorted(name for name, value in settings.items() if value and name in vectors)
-    digest = hashlib.blake2b(digest_size=16)
-    for name in used:
-        digest.update(name.encode() + tensor_digest(vectors[name]).encode())
-    return digest.hexdigest() if used else None
+    text = "".join(name + digest.of_tensor(vectors[name]) for name in used)
+    return digest.of_bytes(text.encode()) if used else None
 
 
 def changes(
@@ -166,7 +155,7 @@ def changes(
     """
     mixed = []
     for seed, part in mixes:
-        name = class_names(model.classes, model.sample_z([seed], label)[1], 1)[0]
+        name = class_names(model.classes, model.labels_of([seed], label), 1)[0]
         by: dict[str, Any] = {"fraction": part} if isinstance(part, float) else {"layers": list(part)}
         mixed.append(record.make(**{"class": name}) | {"seed": seed} | by)
     return {
@@ -181,13 +170,3 @@ def uses_classifier(model: Model, settings: Mapping[str, float]) -> bool:
     """Return whether an edit changes classes of a classifier."""
     built_in = for_channels(model.shape[0])
     return any(settings.values()) and any(name in model.attributes and name not in built_in for name in settings)
-
-
-def file_digest(path: Path) -> str:
-    """Return the digest of the bytes of a file: 32 hexadecimal digits.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

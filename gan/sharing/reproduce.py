@@ -6,7 +6,6 @@ the run folder, in the folder of the image, and in paths that the user gives.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import zip_longest
@@ -18,6 +17,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gan.common.digest import of_bytes, of_file, of_tensor
 from gan.common.errors import UserError
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
@@ -37,13 +37,11 @@ from gan.latent.position import POSITIONS
 from gan.latent.space import Space
 from gan.model import Model, from_checkpoint
 from gan.recognition import classifier
-from gan.run.run_folder import RECOGNITION
+from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, LATENTS_FILE, PROJECTED, RECOGNITION
 from gan.sharing import provenance
 from gan.sharing.find_model import Found
 from gan.sharing.record import Record, expand
 
-DIRECTIONS = Path("directions") / "directions.safetensors"  # of gan directions, in the run folder
-LATENTS = Path("projected") / "latents.safetensors"  # of gan project
 EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif"}  # of formats whose extension is not their name
 DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.Translations` adds
 MAX_TOTAL = 1 << 29  # pixels of an animation
@@ -254,10 +252,10 @@ class Sources:
 
     def latents(self, digests: list[str], model: Model) -> tuple[Tensor, Tensor | None]:
         """Return latents (N, ...) and labels (N,), which are in one file of gan project."""
-        for path in self.vectors(LATENTS):
+        for path in self.vectors(Path(PROJECTED, LATENTS_FILE)):
             with suppress(UserError):  # latents of another model, or directions
                 _, latents, labels = store.stack_latents(path, model.generator)
-                rows = {provenance.tensor_digest(each): n for n, each in enumerate(latents)}
+                rows = {of_tensor(each): n for n, each in enumerate(latents)}
                 if rows.keys() >= set(digests):
                     wanted = [rows[each] for each in digests]
                     return latents[wanted], None if labels is None else labels[wanted]
@@ -275,7 +273,7 @@ class Sources:
 
     def directions(self, digest: str, settings: dict[str, float], model: Model) -> dict[str, Tensor]:
         """Return the directions by name that a record names."""
-        for path in self.vectors(DIRECTIONS):
+        for path in self.vectors(Path(DIRECTIONS, DIRECTIONS_FILE)):
             with suppress(UserError):  # directions of another model, or latents
                 found = store.read_directions(path, model.generator)
                 if provenance.directions_digest(settings, found) == digest:
@@ -286,7 +284,7 @@ class Sources:
         """Return the classifier that a record names."""
         for folder in (self.found.run / RECOGNITION, *self.given):
             file = folder / classifier.WEIGHTS
-            if file.is_file() and provenance.file_digest(file) == digest:
+            if file.is_file() and of_file(file) == digest:
                 return classifier.load(self.found.path, folder=folder, device=self.device)
         raise UserError(f"{self.image}: was edited with a classifier that is not here; {SOURCES}")
 
@@ -305,7 +303,7 @@ class Sources:
         """Return the file with this digest of its bytes."""
         for file in self.images():
             with suppress(ImageError):
-                if hashlib.blake2b(content(file), digest_size=16).hexdigest() == digest:
+                if of_bytes(content(file)) == digest:
                     return file
         raise UserError(f"{self.image}: is a translation of an image that is not here; {SOURCES}")
 
@@ -315,6 +313,6 @@ class Sources:
         for file in self.images():
             if (pixels := decode(decoder, file).pixels) is not None:
                 image = torch.from_numpy(pixels)
-                if provenance.tensor_digest(image) == digest:
+                if of_tensor(image) == digest:
                     return image
         raise UserError(f"{self.image}: is a projection of an image that is not here; {SOURCES}")

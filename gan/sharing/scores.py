@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gan.common.names import one_line
-from gan.common.untrusted import parse_json, read_bytes
 from gan.run import run_folder
-from gan.run.metrics import is_number, read_metrics
+from gan.run.metrics import is_number, json_lines, read_metrics
 
-MAX_BYTES = 64_000_000  # maximum size of evaluation.jsonl
+MAX_BYTES = 64_000_000  # of evaluation.jsonl that are read
 MAX_SCORES = 40
 SUBJECT = ("generated", "translated")  # rows of `gan evaluate` about the model itself
 PROTOCOL = ("extractor", "resize", "images", "real", "generator", "seeds", "reference_sha256", "size", "inputs", "time")
@@ -45,16 +44,8 @@ def read(run: Path, checkpoint: str, images: int, config: Mapping[str, Any]) -> 
 
 def evaluated(path: Path, checkpoint: str, images: int) -> Iterator[Score]:
     """Yield the scores of `gan evaluate` for the default EMA of a checkpoint, oldest first."""
-    try:
-        lines = read_bytes(path, MAX_BYTES).decode(errors="replace").splitlines()
-    except (OSError, ValueError):
-        return
-    for text in lines:
-        try:
-            line = parse_json(text)
-        except ValueError:
-            continue
-        if not isinstance(line, dict) or not is_number(line.get("value")) or not math.isfinite(line["value"]):
+    for line in json_lines(path, MAX_BYTES):
+        if not is_number(line.get("value")) or not math.isfinite(line["value"]):
             continue
         if line.get("checkpoint") != checkpoint or line.get("images_seen") != images or line.get("ema") is not None:
             continue

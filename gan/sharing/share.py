@@ -60,10 +60,12 @@ def collect(
     counts = None if model is None else model.class_counts
     config, images = state["config"], int(state["images"])
     files = folder.encode(generator, config, images, [] if model is None else model.classes, counts, judge)
-    picture, caption = None, ""
+    grid_image, caption = None, ""
     if samples:
         device = prepare()
-        picture, caption = sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
+        grid_image, caption = (
+            sample_grid(model.to(device)) if model else translated_grid(generator, config, path, device)
+        )
     found = [] if ema is not None or not (run_folder := folder_of(Path(run))) else scores.read(
         run_folder, path.name, images, config
     )  # fmt: skip
@@ -72,7 +74,7 @@ def collect(
     about = json.loads(files[shared_folder.CONFIG])
     text = card.compose(about, name, license, trained_on or builtin(config), found, caption)
     files[shared_folder.CARD] = text.encode("utf-8", "backslashreplace")
-    return files | ({} if picture is None else {shared_folder.SAMPLES: to_png(picture)})
+    return files | ({} if grid_image is None else {shared_folder.SAMPLES: to_png(grid_image)})
 
 
 def builtin(config: dict[str, Any]) -> str | None:

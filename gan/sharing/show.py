@@ -9,11 +9,9 @@ from __future__ import annotations
 import base64
 import math
 import os
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +22,11 @@ from gan.common.names import one_line
 from gan.common.similar import path_hint
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import read_first_frame
+from gan.images.files import encode
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
+from gan.sharing.report.grids import find_grids
 
-GRID = re.compile(r"\d{9,18}\.png")
 MAX_PIXELS = 1 << 25  # of a grid
 MAX_CURVES = 12
 MAX_POINTS = 200  # of a curve
@@ -60,17 +59,14 @@ class View:
 
     def newest(self) -> Path | None:
         """Return the newest grid; None if there is none yet."""
-        found = (path for path in (self.path / run_folder.SAMPLES).glob("*.png") if GRID.fullmatch(path.name))
-        return max(found, key=lambda path: int(path.stem), default=None)
+        grids = find_grids(self.path / run_folder.SAMPLES).grids
+        return grids[-1][1] if grids else None
 
     def images(self) -> list[tuple[str, Image.Image]]:
         """Return the grids to show with a title each: generated and real images, those of them that can be read."""
-        newest, found = self.newest(), []
-        reals = self.path / run_folder.SAMPLES / "reals.png"
-        titled = [("real images", reals)]
-        if newest is not None:
-            titled.insert(0, (f"generated images after {int(newest.stem):,} images seen", newest))
-        for title, path in titled:
+        there, found = find_grids(self.path / run_folder.SAMPLES), []
+        titled = [(f"generated images after {seen:,} images seen", path) for seen, path in there.grids[-1:]]
+        for title, path in [*titled, *([("real images", there.reals)] if there.reals else [])]:
             with suppress(ImageError):  # there is none, or it is being written
                 found.append((title, read_first_frame(path, MAX_PIXELS)))
         return found
@@ -85,7 +81,7 @@ class View:
         for image in shown:
             sheet.paste(image, (left, 0), image if image.mode == "RGBA" else None)
             left += image.width + GAP
-        return encode(sheet)
+        return encode(sheet, "PNG", {})
 
     def _repr_html_(self) -> str:
         lines = read_metrics(self.path / run_folder.METRICS)
@@ -93,7 +89,7 @@ class View:
         figures = "".join(
             f'<figure style="margin:0;flex:0 1 {image.width}px;min-width:0">'  # one scale for all
             '<img style="max-width:100%;image-rendering:pixelated" '
-            f'alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(encode(image)).decode()}">'
+            f'alt="{escape(title)}" src="data:image/png;base64,{base64.b64encode(encode(image, "PNG", {})).decode()}">'
             f"<figcaption>{escape(title)}</figcaption></figure>"
             for title, image in self.images()
         )
@@ -150,10 +146,3 @@ def chart(name: str, points: Points) -> str:
         f'<circle r="2" fill="currentColor" cx="{end[0]}" cy="{end[1]}"/></svg>'
         f"<div>{low:.4g} to {max(ys):.4g}</div></figure>"
     )
-
-
-def encode(image: Image.Image) -> bytes:
-    """Return the bytes of a PNG."""
-    file = BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()

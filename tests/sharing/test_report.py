@@ -19,9 +19,9 @@ from gan.run import run_folder
 from gan.sharing.report import charts, parallel
 from gan.sharing.report.build import build
 from gan.sharing.report.charts import Scale, ticks, value_scale
+from gan.sharing.report.grids import embed, evenly
 from gan.sharing.report.log import Curve, Log, Point, read_log
 from gan.sharing.report.markup import table, tag, text
-from gan.sharing.report.pictures import embed, evenly
 from gan.sharing.report.private import public, public_word
 from gan.sharing.report.style import SCRIPT
 from tests.sharing.made_run import KID, LINES, made

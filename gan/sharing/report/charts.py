@@ -86,11 +86,11 @@ def line_chart(
     far = max(axis.value(point) for line in shown for point in line.points)
     x = Scale(0.0, far if far > 0 else 1.0)
     drawing = [grid_lines(x, y, axis), floor_line(floor, y), *(drawn(line, x, y, axis) for line in shown)]
-    picture = tag("svg", tag("title", f"{shown[0].name if len(shown) == 1 else 'values'} over {axis.title}"), *drawing,
+    image = tag("svg", tag("title", f"{shown[0].name if len(shown) == 1 else 'values'} over {axis.title}"), *drawing,
                   viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img")  # fmt: skip
     keys = key([(line.name, line.color) for line in shown]) if legend and len(shown) > 1 else None
     caption = tag("figcaption", title, tag("small", " (log scale)") if y.log else None)
-    return tag("figure", caption, picture, keys, class_=f"chart by-{axis.name}")
+    return tag("figure", caption, image, keys, class_=f"chart by-{axis.name}")
 
 
 def key(names: Sequence[tuple[str, int]]) -> Html:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from gan.common.nested import flatten
 from gan.run import checkpoints, run_folder, state
 from gan.run.comparison import Run
 from gan.run.metrics import json_lines
+from gan.sharing.report.grids import Grids, find_grids
 from gan.sharing.report.log import ONE_RUN, Log, read_log
-from gan.sharing.report.pictures import Grids, find_grids
 from gan.sharing.report.private import leaf, public_tree
 
 MAX_RECORDS = 20_000  # lines of evaluation.jsonl
@@ -51,7 +52,7 @@ class Facts:
     status: str = ""
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def config(self) -> dict[str, Any]:
         return flatten(self.tree)
 

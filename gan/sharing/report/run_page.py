@@ -11,13 +11,13 @@ from gan.common.progress import duration
 from gan.common.table import shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
-from gan.run.health import FINDINGS, symptoms
+from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.sharing.report import data, scores
 from gan.sharing.report.charts import COLORS, IMAGES, MINUTES, Line, line_chart
 from gan.sharing.report.facts import Facts
+from gan.sharing.report.grids import Embedded, embed, evenly
 from gan.sharing.report.markup import Content, Html, block, join, lead, note, pairs, section, table, tag, text, tiles
 from gan.sharing.report.page import axis_choice, page
-from gan.sharing.report.pictures import Picture, embed, evenly
 from gan.sharing.report.private import public, public_tree, public_word
 
 GRIDS_BYTES = 2_600_000  # of all grids together, before they become text
@@ -28,7 +28,6 @@ MAX_CHARTS = 24
 MAX_CONFIG = 60_000  # characters
 MAX_WORDS = 200  # of a command
 MAX_COMMAND = 2000  # characters
-SILENT = 60.0  # seconds of training without findings, as in gan.training.callbacks.health
 RELATIVE = ("wasserstein", "relativistic")  # losses whose logits have no meaning alone; see `signed_logits`
 PROGRAMS = {"__main__.py": "gan", "train.py": "python train.py"}
 HEALTH = ("accuracy", "overfitting", "diversity", "augment")
@@ -40,7 +39,7 @@ def run_page(facts: Facts, check_data: bool = True) -> bytes:
     Args:
         check_data: check the folder of training images if it is there.
     """
-    shots = pictures(facts)
+    shots = embedded_grids(facts)
     sections = [images(facts, shots), curves(facts), scored(facts), memorization(facts), health(facts),
                 training_data(facts, check_data), configuration(facts), machine(facts), next_steps(facts)]  # fmt: skip
     if facts.notes:
@@ -49,8 +48,8 @@ def run_page(facts: Facts, check_data: bool = True) -> bytes:
     return page(f"{facts.name} – report", header(facts), sections)
 
 
-def pictures(facts: Facts) -> list[tuple[int, Picture]]:
-    """Return images seen and picture of the grids that can be read, evenly spaced over training."""
+def embedded_grids(facts: Facts) -> list[tuple[int, Embedded]]:
+    """Return images seen and image of the grids that can be read, evenly spaced over training."""
     chosen = evenly(facts.grids.grids, MAX_GRIDS)
     limit = min(MAX_GRID_BYTES, GRIDS_BYTES // max(1, len(chosen)))
     found = []
@@ -63,7 +62,7 @@ def pictures(facts: Facts) -> list[tuple[int, Picture]]:
 
 
 def single(facts: Facts, path: Any, alt: str) -> Html | None:
-    """Return one picture of samples/, with its note if it cannot be read; None if there is none."""
+    """Return one image of samples/, with its note if it cannot be read; None if there is none."""
     if path is None:
         return None
     try:
@@ -103,7 +102,7 @@ def key_numbers(facts: Facts) -> Html:
     return tiles(rows)
 
 
-def images(facts: Facts, shots: list[tuple[int, Picture]]) -> Html:
+def images(facts: Facts, shots: list[tuple[int, Embedded]]) -> Html:
     """Return the grids over time beside real images."""
     if not shots and facts.grids.reals is None:
         return section("images", "Images", note("The run has no grids yet. Training writes them to samples/."))

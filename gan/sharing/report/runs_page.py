@@ -18,10 +18,10 @@ from gan.run.sweep_rows import read_rows
 from gan.sharing.report import scores
 from gan.sharing.report.charts import IMAGES, MINUTES, Line, key, line_chart
 from gan.sharing.report.facts import Facts
+from gan.sharing.report.grids import embed
 from gan.sharing.report.markup import Content, Html, join, lead, note, section, table, tag, text, tiles
 from gan.sharing.report.page import axis_choice, page
 from gan.sharing.report.parallel import MAX_AXES, parallel_coordinates
-from gan.sharing.report.pictures import embed
 from gan.sharing.report.private import public
 from gan.sharing.report.run_page import MAX_CHARTS, MAX_COMMAND, command_line
 
@@ -178,14 +178,14 @@ class Comparison:
         for n, facts in chosen:
             seen, path = facts.grids.grids[-1]
             try:
-                picture = embed(path, limit)
+                grid = embed(path, limit)
             except (ImageError, OSError) as error:
                 notes.append(f"{facts.name}: {path.name} is left out: {describe(error)}.")
                 continue
             value = score_of(facts, self.objective)
             score = f"{self.title} {value:.4g}, " if math.isfinite(value) else ""
             caption = tag("figcaption", tag("strong", self.names[n]), tag("br"), f"{score}{seen:,} images seen")
-            figures.append(tag("figure", caption, picture.tag(f"grid of {self.names[n]}")))
+            figures.append(tag("figure", caption, grid.tag(f"grid of {self.names[n]}")))
         if not figures:
             return section("grids", "Grids", note("No run has a grid yet."))
         left = len(with_grids) - len(chosen)

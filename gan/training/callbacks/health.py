@@ -15,7 +15,7 @@ from gan.common.output import print_line
 from gan.images.convert import to_float
 from gan.losses.heads import per_image
 from gan.metrics.thumbnails import thumbnails
-from gan.run.health import FINDINGS, symptoms
+from gan.run.health import FINDINGS, SILENT, symptoms
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.loggers.background import add_text
@@ -47,7 +47,7 @@ class Health(Callback):
         silent: seconds of training before the first warning.
     """
 
-    def __init__(self, interval: int, first: int, num_images: int = 64, silent: float = 60) -> None:
+    def __init__(self, interval: int, first: int, num_images: int = 64, silent: float = SILENT) -> None:
         self.interval = at_least("callback.health.interval", interval, 1)
         self.first = at_least("callback.health.first", first, 1)
         self.num_images = at_least("callback.health.num_images", num_images, 2)

@@ -29,7 +29,7 @@ COPIES = re.compile(r"copies-(\d{1,18})\.png")
 REALS = "reals.png"
 
 
-class Picture(NamedTuple):
+class Embedded(NamedTuple):
     """An image as the text of a data address."""
 
     address: str
@@ -81,7 +81,7 @@ def evenly(items: list[tuple[int, Path]], count: int) -> list[tuple[int, Path]]:
     return [items[round(n * (len(items) - 1) / (count - 1))] for n in range(count)]
 
 
-def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Picture:
+def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Embedded:
     """Return an image file as a WebP of at most about `max_bytes`: lossless if that is small enough.
 
     Raises:
@@ -99,7 +99,7 @@ def embed(path: Path, max_bytes: int, max_side: int = MAX_SIDE) -> Picture:
         factor = min(0.9, math.sqrt(max_bytes / len(data)))
         image = image.resize([max(1, int(factor * side)) for side in image.size], Image.Resampling.LANCZOS)
         data = encode(image, quality=QUALITIES[-1])
-    return Picture("data:image/webp;base64," + base64.b64encode(data).decode(), *image.size)
+    return Embedded("data:image/webp;base64," + base64.b64encode(data).decode(), *image.size)
 
 
 def smallest(image: Image.Image, max_bytes: int) -> bytes:

@@ -1,0 +1,42 @@
+"""Digests of bytes, files and tensors: 16 bytes of BLAKE2b. No torch at import."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SIZE = 16  # bytes
+
+
+def of_bytes(data: bytes) -> str:
+    """Return the digest of bytes: 32 hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=SIZE).hexdigest()
+
+
+def of_tensor(values: Tensor) -> str:
+    """Return the digest of the values of a tensor, which does not depend on its device or shape."""
+    return hashlib.blake2b(values.detach().cpu().contiguous().numpy().data, digest_size=SIZE).hexdigest()
+
+
+def of_tensors(tensors: Iterable[tuple[str, Tensor]]) -> str:
+    """Return the digest of named tensors in their order."""
+    digest = hashlib.blake2b(digest_size=SIZE)
+    for name, values in tensors:
+        digest.update(name.encode())
+        digest.update(values.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def of_file(path: Path) -> str:
+    """Return the digest of the bytes of a file.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=SIZE)).hexdigest()
