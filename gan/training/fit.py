@@ -113,7 +113,7 @@ def fit(
             print_line(
                 f"stopped at once, without saving; continue with: {train_command()} resume={run}", all_ranks=True
             )
-            sys.exit(128 + interrupt.signal)
+            sys.exit(128 + interrupt.received)
         if isinstance(error.__context__, KeyboardInterrupt):  # before the first batch; Lightning exits with 1
             sys.exit(130)
         if cfg.resume and (unusable := damage(error, cfg.resume)):
@@ -136,11 +136,11 @@ def fit(
         return math.inf  # this value is not used
     if storage.failure:
         raise UserError(storage.failure)
-    if interrupt.signal:
+    if number := interrupt.signal or interrupt.received:  # received after the last batch, during the evaluation
         finished = (cfg.images is not None and model.images_seen >= cfg.images) or clock_of(trainer).remaining == 0
         then = ", the end of the run" if finished else f"; continue with: {train_command()} resume={run}"
         print_line(f"stopped at {model.images_seen:,} images{then}")
-        sys.exit(128 + interrupt.signal)
+        sys.exit(128 + number)
     if HydraConfig.get().mode is not RunMode.MULTIRUN and not cfg.debug:
         print_end(trainer, model, data, run)
     return objective(run, cfg)

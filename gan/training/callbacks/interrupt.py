@@ -35,7 +35,8 @@ class Interrupt(Callback):
     """
 
     def __init__(self) -> None:
-        self.signal = 0  # number of the received signal, here or on another rank
+        self.received = 0  # number of the signal that this process received; the handler alone writes it
+        self.signal = 0  # number of the signal on which all ranks agree
         self.alarms = 0  # number of times that no batch arrived within PATIENCE
         self.at_once = False  # training ended without waiting for the batch
         self.previous: dict[int, Any] = {}
@@ -60,10 +61,10 @@ class Interrupt(Callback):
         """Handle SIGTERM and SIGINT."""
         if self.watchdog:
             self.watchdog.handled += 1
-        if self.signal and number == signal.SIGINT:
+        if self.received and number == signal.SIGINT:
             self.at_once = True
             raise KeyboardInterrupt
-        self.signal = number
+        self.received = number
         if ALARM in self.previous:
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
 
@@ -80,10 +81,10 @@ class Interrupt(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         untrained.trained()
+        flag = torch.tensor(self.received)
         if self.group is not None:
-            flag = torch.tensor(self.signal)
             dist.all_reduce(flag, dist.ReduceOp.MAX, self.group)
-            self.signal = int(flag)
+        self.signal = int(flag)  # not `received`: a signal that arrives in these lines must remain for the next batch
         if self.signal:
             trainer.should_stop = True
 
