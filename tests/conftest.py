@@ -19,6 +19,7 @@ import pytest
 
 from gan.cli import main
 from gan.training.expected_warnings import EXPECTED_WARNINGS
+from tests.patience import PATIENCE
 
 # A background job of a shell ignores Ctrl-C, and so would all processes that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -90,7 +91,7 @@ def command(script: list[str], folder: Path, check: int | None = 0) -> subproces
         result = forked(script, folder)
     else:
         result = subprocess.run(
-            [sys.executable, *script], cwd=folder, env=environment(), capture_output=True, text=True, timeout=300
+            [sys.executable, *script], cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE
         )
     if check is not None:
         assert result.returncode == check, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"

@@ -11,6 +11,7 @@ import termios
 from pathlib import Path
 
 from tests.conftest import environment
+from tests.patience import PATIENCE
 
 
 def in_terminal(words: list[str], folder: Path, columns: int, **variables: str) -> str:
@@ -30,5 +31,5 @@ def in_terminal(words: list[str], folder: Path, columns: int, **variables: str) 
             break
         shown += data
     os.close(parent)
-    assert process.wait(60) == 0, shown.decode()
+    assert process.wait(PATIENCE) == 0, shown.decode()
     return shown.decode()

@@ -19,6 +19,7 @@ from PIL import Image
 
 import gan
 from tests.conftest import environment
+from tests.patience import PATIENCE
 
 OPTIONS = {
     "data.batch_size": 4,
@@ -116,11 +117,11 @@ def test_an_interrupt_saves_a_checkpoint(tmp_path: Path) -> None:
     program = f"import gan; gan.train('run', images=10_000_000, options={options!r})"
     process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE,
                                stdout=subprocess.DEVNULL, text=True, start_new_session=True)  # fmt: skip
-    end = time.monotonic() + 120
+    end = time.monotonic() + PATIENCE
     while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < end:
         time.sleep(0.2)
     os.killpg(process.pid, signal.SIGINT)
-    assert "KeyboardInterrupt" in process.communicate(timeout=60)[1]
+    assert "KeyboardInterrupt" in process.communicate(timeout=PATIENCE)[1]
     assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
 
 

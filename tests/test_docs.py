@@ -23,6 +23,7 @@ from PIL import Image
 from gan.run.config import compose
 from tests.conftest import ROOT, TINY, Train, command
 from tests.pages import PAGES, blocks, commands, exists, files, flags, links, spans
+from tests.patience import PATIENCE
 from tests.recipes import TINY as RECIPES
 from tests.recipes import TRANSLATORS
 
@@ -281,7 +282,7 @@ def test_torchrun_gives_one_run(program: list[str], tmp_path: Path) -> None:
 def test_tensorboard_starts() -> None:
     pytest.importorskip("tensorboard")
     words = [sys.executable, "-m", "tensorboard.main", "--version"]
-    assert subprocess.run(words, capture_output=True, timeout=120).returncode == 0
+    assert subprocess.run(words, capture_output=True, timeout=PATIENCE).returncode == 0
 
 
 @pytest.mark.slow
@@ -302,7 +303,7 @@ def test_notebooks_run(name: str, image: str, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     notebook = nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
     assert any(cell.get("outputs") for cell in notebook.cells)  # which the site shows
-    notebook = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT)}}).execute()
+    notebook = NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(ROOT)}}).execute()
     assert (tmp_path / "run" / f"{image}.png").exists()
     for cell in notebook.cells:  # progress replaces itself instead of filling the page
         assert sum(str(output.get("text", "")).count("\n") for output in cell.get("outputs", [])) < MAX_LINES
@@ -316,7 +317,7 @@ def test_site_builds_without_a_warning(tmp_path: Path) -> None:
         ROOT, tmp_path / "source", ignore=shutil.ignore_patterns(".*", "api", "site", "runs", "tests")
     )
     words = [sys.executable, "-m", "sphinx", "-W", "-q", str(source / "docs"), str(tmp_path / "site")]
-    built = subprocess.run(words, capture_output=True, text=True, cwd=source, timeout=600)
+    built = subprocess.run(words, capture_output=True, text=True, cwd=source, timeout=PATIENCE)
     assert built.returncode == 0, built.stderr
     for page in PAGES[1:]:
         assert (tmp_path / "site" / f"{page.stem}.html").exists()

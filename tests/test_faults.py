@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT, TINY, environment
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +53,7 @@ def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Ite
         stderr=subprocess.STDOUT,
     )
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE
         while not list((run / "checkpoints").glob("*.ckpt")):
             assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
             time.sleep(0.05)
@@ -63,10 +64,8 @@ def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Ite
 
 
 def ending(process: subprocess.Popen[str]) -> str:
-    """Return the last line of a run, which must end within 30 seconds with exit code 2 and without a traceback."""
-    started = time.monotonic()
-    said = process.communicate(timeout=60)[0]
-    assert time.monotonic() - started < 30
+    """Return the last line of a run, which must end with exit code 2 and without a traceback."""
+    said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 2, said
     assert "Traceback" not in said, said
     return said.strip().splitlines()[-1]
@@ -78,7 +77,7 @@ def resume(folder: Path, cache: str = "") -> str:
     )
     words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 400}"]
     kept = environment() | ({"RETRO_GAN_CACHE": cache} if cache else {})
-    result = subprocess.run(words, cwd=folder.parent, env=kept, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(words, cwd=folder.parent, env=kept, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout + result.stderr
 
@@ -109,7 +108,7 @@ def test_a_worker_that_dies(folder: Path) -> None:
         killed = next(pid for pid in workers if "multiprocessing" not in Path(f"/proc/{pid}/cmdline").read_text())
         os.kill(killed, signal.SIGKILL)
         assert "a worker process of the data loader died" in ending(process)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + PATIENCE
         while any(map(alive, workers)) and time.monotonic() < deadline:  # some end after the one that started them
             time.sleep(0.05)
         assert not any(map(alive, workers))
@@ -122,11 +121,11 @@ def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -
         time.sleep(2)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode == 143, said
     # the set is gone, so the run can't be gone on with, and says so
     words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}"]
-    result = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=120)
+    result = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 2 and "there is no such folder or zip archive" in result.stderr
 
 
@@ -145,7 +144,7 @@ def test_a_stopped_worker_does_not_keep_a_signal_waiting(folder: Path, number: s
         os.kill(workers[0], signal.SIGSTOP)
         time.sleep(1)  # until its batch is waited for
         process.send_signal(number)
-        said = process.communicate(timeout=30)[0]
+        said = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode == 128 + number, said
         assert "Traceback" not in said and "resume=" in said.strip().splitlines()[-1]
         assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
@@ -173,7 +172,7 @@ def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
         (folder / "gone").touch()
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=30)[0]
+        said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 130, said
     assert "Traceback" not in said and "stopped at once, without saving" in said.strip().splitlines()[-1]
     (folder / "gone").unlink()
@@ -194,9 +193,9 @@ def test_ranks_do_not_outlive_the_first(folder: Path) -> None:
     with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
         (rank,) = gatherers(process)
         process.kill()
-        said = process.communicate(timeout=60)[0]  # until the other has closed its output, too
+        said = process.communicate(timeout=PATIENCE)[0]  # until the other has closed its output, too
         assert "Traceback" not in said and "another process of this run has died" in said
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + PATIENCE
         while Path(f"/proc/{rank}").exists() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert not Path(f"/proc/{rank}").exists()
@@ -209,7 +208,7 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
         os.kill(rank, signal.SIGSTOP)
         time.sleep(2)
         process.send_signal(signal.SIGINT)
-        said = process.communicate(timeout=45)[0]
+        said = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode == 130, said
         assert "Traceback" not in said and "continue with: python train.py resume=" in said.strip().splitlines()[-1]
     resume(folder)
@@ -224,7 +223,7 @@ def wrapped(code: str, folder: Path, *words: str) -> subprocess.CompletedProcess
         env=environment() | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=PATIENCE,
     )
 
 
@@ -269,7 +268,7 @@ def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
     assert all(line.get("time/images_per_second", 1) > 0 for line in lines)
     compared = subprocess.run(
         [sys.executable, "-m", "gan.cli", "compare", "run", "--json"], cwd=tmp_path, capture_output=True, text=True,
-        env=environment() | {"PYTHONPATH": str(ROOT)}, timeout=100, check=True,
+        env=environment() | {"PYTHONPATH": str(ROOT)}, timeout=PATIENCE, check=True,
     )  # fmt: skip
     assert 0 < json.loads(compared.stdout)["seconds"] < 200
 
@@ -281,5 +280,5 @@ def test_a_cache_that_vanishes_does_not_end_the_run(folder: Path, tmp_path: Path
         time.sleep(2)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 143 and "Traceback" not in said, said

@@ -23,6 +23,7 @@ from gan.run import checkpoints
 from gan.run.checkpoint_file import load
 from gan.run.metrics import logged_objective, read_metrics
 from tests.conftest import ROOT, TINY, Train, environment
+from tests.patience import PATIENCE
 
 
 def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
@@ -166,7 +167,7 @@ def test_signals_save_and_exit(number: int, code: int, option: str, train: Train
         process.send_signal(number)  # as a scheduler does, to one process
     else:
         os.killpg(process.pid, number)  # as a terminal does, to the workers too
-    assert process.wait(60) == code, (tmp_path / "out").read_text()
+    assert process.wait(PATIENCE) == code, (tmp_path / "out").read_text()
     images = checkpoints.images_of(checkpoints.newest(tmp_path / "a") or Path())
     assert f"stopped at {images:,} images" in (tmp_path / "out").read_text()
     train("resume=a", f"images={images + 8}")
@@ -396,7 +397,12 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
         "data.num_images=4",
     ]
     result = subprocess.run(
-        words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=120
+        words,
+        cwd=tmp_path,
+        env=environment() | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
     )
     assert result.returncode == 2, result.stderr
     assert "not saved" in result.stderr and "32 images" in result.stdout
@@ -413,7 +419,7 @@ def start(*overrides: str, folder: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if process.poll() is not None or time.monotonic() > end:
@@ -433,7 +439,7 @@ def test_a_run_folder_that_is_removed_is_not_made_again(tmp_path: Path) -> None:
     wait_for(lambda: checkpoints.list_checkpoints(tmp_path / "a"), process)
     while (tmp_path / "a").exists():  # it goes on writing meanwhile
         shutil.rmtree(tmp_path / "a", ignore_errors=True)
-    assert process.wait(60) == 2
+    assert process.wait(PATIENCE) == 2
     last = (tmp_path / "out").read_text().splitlines()[-1]
     assert "this folder was removed" in last and not (tmp_path / "a").exists()
 

@@ -19,6 +19,7 @@ from gan.common.errors import UserError
 from gan.run import checkpoints, paths
 from gan.run.resume import prepare
 from tests.conftest import ROOT, TINY, environment
+from tests.patience import PATIENCE
 
 NETS = """
 import torch
@@ -228,7 +229,7 @@ def test_sweeps_and_two_devices(start: list[str], folder: Path) -> None:
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.05)
@@ -243,7 +244,7 @@ def test_ctrl_c_names_the_command_and_its_options(folder: Path) -> None:
     process = subprocess.Popen(words, cwd=folder, env=variables, text=True, stdout=pipe, stderr=pipe)
     wait_for(lambda: bool(checkpoints.list_checkpoints(folder / "a")), process)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     said = "continue with: gan train '--code=my code' '--config-dir=my conf' resume="
     assert said in out.strip().splitlines()[-1]

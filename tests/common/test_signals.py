@@ -12,6 +12,7 @@ import pytest
 
 from gan.common import signals
 from tests.conftest import ROOT, TINY, environment
+from tests.patience import PATIENCE
 
 TRAIN = [str(ROOT / "train.py"), *TINY, "images=100000", "hydra.run.dir=run"]
 GENERATE = ["-m", "gan.cli", "generate", "run", "--seeds", "0-3", "--out", "drawn"]
@@ -29,13 +30,13 @@ def test_in_the_middle_of_imports(program: list[str], library: str, tmp_path: Pa
         [sys.executable, *program], cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, text=True,
         stdout=pipe, stderr=pipe,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
         if library in Path(f"/proc/{process.pid}/maps").read_text():
             process.send_signal(signal.SIGINT)
             break
         time.sleep(0.001)
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=PATIENCE)
     if program == GENERATE and library != "_yaml" and process.returncode == 2:
         pytest.skip("it ended before torch was needed")
     assert process.returncode in (-signal.SIGINT, 130), out + error

@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 
 from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
 from .conftest import limited, snapshot
@@ -262,5 +263,5 @@ def test_a_file_that_becomes_a_pipe_after_the_scan_is_not_waited_for(tmp_path: P
         "    print(error)",
     ]
     words = [sys.executable, "-c", "\n".join(script), str(tmp_path)]
-    result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30)
+    result = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert result.stdout == "it is no longer a regular file\n"

@@ -25,6 +25,7 @@ from gan.run.config import compose, to_plain
 from gan.run.overrides import read_overrides
 from gan.run.resume import prepare
 from tests.conftest import ROOT, environment
+from tests.patience import PATIENCE
 from tests.run.test_run_folder import save
 
 pytestmark = pytest.mark.slow
@@ -205,7 +206,7 @@ def test_bombs_take_neither_memory_nor_time(name: str, command: list[str], tmp_p
         env=environment() | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         preexec_fn=limit,
     )
     assert found.returncode == 2 and found.stderr.count("\n") == 1, found.stderr

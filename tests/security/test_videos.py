@@ -17,6 +17,7 @@ from PIL import Image
 
 from gan.images import video
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 
 from ..commands.test_translate import run as trained_run  # noqa: F401 (a fixture)
 from .conftest import limited, snapshot
@@ -145,7 +146,7 @@ def address() -> Iterator[tuple[str, list[bool]]]:
 
 def converted(folder: Path, name: str) -> subprocess.CompletedProcess[str]:
     words = [sys.executable, "-c", SCRIPT, str(folder / name), str(folder / "out" / name)]
-    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -5,7 +5,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import warnings
 import zlib
 from contextlib import closing
@@ -602,9 +601,7 @@ def test_formats_beyond_the_list_are_refused(tmp_path):
 @pytest.mark.parametrize("side", [8001, 10_000, 13_000, 20_000])
 def test_bombs_are_refused_on_their_header(side):
     """Return a one-bit PNG with almost no pixel data: decoding it would fail as truncated."""
-    started = time.perf_counter()
     assert "64,000,000" in reason(png((side, side), 1, 0, [b""]))
-    assert time.perf_counter() - started < 1
 
 
 def test_text_bomb_is_refused():

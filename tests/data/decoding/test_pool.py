@@ -15,6 +15,7 @@ from PIL import Image
 from gan.data.decoding import pool
 from gan.data.decoding.errors import ImageError
 from tests.conftest import ROOT
+from tests.patience import PATIENCE
 
 
 def square(task: int) -> int:
@@ -126,7 +127,7 @@ def test_processes_import_the_same_code(tmp_path: Path) -> None:
     lines += ["if __name__ == '__main__':", "    pool.IsolatedProcess()(retro.draw, 0, 0, 16, 16)"]
     script.write_text("\n".join(lines))
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "old")}
-    result = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=60)
+    result = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 0 and result.stderr == "", result.stderr
 
 
@@ -137,7 +138,8 @@ def test_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
     script.write_text("\n".join(lines))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(script)]
-    result = subprocess.run(words, env=environment, capture_output=True, timeout=30)  # until all that hold it are gone
+    # It returns when all processes that hold the pipe have ended.
+    result = subprocess.run(words, env=environment, capture_output=True, timeout=PATIENCE)
     assert result.returncode not in (0, 1)
 
 
@@ -150,6 +152,6 @@ def test_a_script_without_main_guard_raises(tmp_path: Path) -> None:
     script.write_text("\n".join((*lines, "cache.load_images(files.ImageFiles(sys.argv[1:]), decode.Decoder((8, 8)))")))
     environment = os.environ | {"RETRO_GAN_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
     words = [sys.executable, str(script), str(tmp_path)]
-    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(words, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert result.returncode == 1
     assert result.stderr.rstrip().endswith('below if __name__ == "__main__":')
