@@ -179,7 +179,7 @@ def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
     train("images=null", "minutes=0.03", "hydra.run.dir=a")
     last = checkpoints.newest(tmp_path / "a")
     assert last is not None
-    assert 1.8 <= json.loads(checkpoints.sidecar(last).read_text())["seconds"] < 20
+    assert json.loads(checkpoints.sidecar(last).read_text())["seconds"] >= 1.8
 
 
 @pytest.mark.slow
