@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gan.common.errors import UserError, at_least, did_you_mean, switch
 from gan.common.home import with_home
 from gan.common.nested import flatten
 from gan.common.processes import check_cpu_devices, check_workers
+from gan.common.program import install
 from gan.common.similar import path_hint
 from gan.common.size import pair
 from gan.networks.grid import base_grid
@@ -39,6 +41,8 @@ GAN = "gan.training.module.GAN"
 PIX2PIX = "gan.training.translation.Pix2Pix"
 TRANSLATORS = (PIX2PIX, "gan.training.translation.Translator", "gan.training.translation.CycleGAN")
 STREAM = "gan.data.shards.stream.StreamingDataModule"
+EXTRAS = {"gan.data.sources.huggingface.data_module": ("data=huggingface", "datasets", "hub")}
+EXTRAS |= {STREAM: ("data=stream", "litdata", "stream")}  # data module -> its name, the library it needs, our extra
 GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan2", "resnet", "r3gan", "fastgan")}
 FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
@@ -61,6 +65,7 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         check_numbers(values)
         check_kind(values)
         check_missing(values)
+        check_library(values)
         check_decoding(values)
         check_size(values)
         check_devices(values)
@@ -124,6 +129,13 @@ def check_missing(values: Mapping[str, Any]) -> None:
     a, b, root = (values.get(name) is not None for name in ("data.a", "data.b", "data.root"))
     if values.get("data._target_") == PAIRED and (a != b or a == root):
         raise UserError("data=paired: give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER of side-by-side images")
+
+
+def check_library(values: Mapping[str, Any]) -> None:
+    """Raise UserError if the data source needs a library that is not installed."""
+    name, library, extra = EXTRAS.get(str(values.get("data._target_")), ("", "", ""))
+    if library and find_spec(library) is None:
+        raise UserError(f"{name} needs the {library} library: {install(extra)}")
 
 
 def check_decoding(values: Mapping[str, Any]) -> None:

@@ -142,6 +142,14 @@ def test_mistakes_do_not_import_torch(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
 
 
+def test_a_library_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = ["data=huggingface", "data.name=USER/SET"]
+    check(literals(compose(typed)))
+    monkeypatch.setattr("gan.run.early_checks.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"data=huggingface needs the datasets library: pip install 'retro-gan\[hub\]'"):
+        check(literals(compose(typed)))
+
+
 @pytest.mark.slow
 def test_all_recipes_pass() -> None:
     for typed in (["model=dcgan"], ["model=r3gan", "data.size=[96,64]"], ["data.size=16", "trainer.devices=-1"]):
