@@ -1,8 +1,7 @@
 """Tiny settings of every recipe, built from its configuration and trained for a few batches; used by test_recipes.py.
 
-python -m tests.recipes FOLDER 2 RECIPE        train a recipe on two ranks, and save each rank's weights
-python -m tests.recipes golden [RECIPE ...]    write the golden files of these or all recipes again, after a change that
-                                               is meant to change losses
+python -m tests.recipes [RECIPE ...]    write the golden files of these or all recipes again, after a change that is
+                                        meant to change losses
 """
 
 from __future__ import annotations
@@ -107,21 +106,8 @@ def first_losses(recipe: str) -> dict[str, list[float]]:
     return {name: [round(float(x), 6) for x in values] for name, values in terms.items()}
 
 
-def on_ranks(out: Path, ranks: int, recipe: str) -> None:
-    for precision in ("32-true", "bf16-mixed"):
-        for channels in (1, 3, 4):
-            options = f"data.channels={channels}", f"trainer.precision={precision}"
-            ddp = {"devices": ranks, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
-            module = fit(build(recipe, *options), 4, **ddp)
-            rank = module.trainer.global_rank
-            torch.save(module.state_dict(), out / f"{precision}-{channels}-{rank}.pt")
-
-
 if __name__ == "__main__":
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    if sys.argv[1] == "golden":
-        for name in sys.argv[2:] or RECIPES:
-            (GOLDEN / f"{name}.json").write_text(json.dumps(first_losses(name), indent=1) + "\n")
-    else:
-        on_ranks(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
+    for name in sys.argv[1:] or RECIPES:
+        (GOLDEN / f"{name}.json").write_text(json.dumps(first_losses(name), indent=1) + "\n")

@@ -87,6 +87,21 @@ def test_help_does_not_import_torch(command: list[str]) -> None:
     assert commands <= asked  # none but the one that is asked for
 
 
+def test_processes_that_read_images_do_not_import_torch() -> None:
+    """Each such process would take seconds to start."""
+    sources = [f"gan.data.sources.{path.stem}" for path in (ROOT / "gan/data/sources").glob("[a-z]*.py")]
+    names = [
+        "data.first_frame",
+        "data.decoding.cache",
+        "data.checks.report",
+        "data.pairs",
+        "data.styles",
+        "images.files",
+    ]
+    code = f"import sys, {', '.join([*(f'gan.{name}' for name in names), *sources])}; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
 def test_weights_are_never_loaded_as_code() -> None:
     for file in (ROOT / "gan").rglob("*.py"):
         source = file.read_text()

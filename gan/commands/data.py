@@ -104,8 +104,8 @@ def draw_sheet(files: Sequence[Any], facts: Sequence[Any], suggestion: dict[str,
 
     from gan.data.decoding.decode import Decoder
     from gan.data.decoding.pool import CRASHED, parallel_map
+    from gan.data.first_frame import Decoded, decode
     from gan.images.convert import grid, save_png
-    from gan.inference.inputs import Decoded, decode
 
     decoder = Decoder(tuple(suggestion["size"]), **{name: suggestion[name] for name in ("channels", "fit", "resample")})
     good = [file for file, fact in zip(files, facts, strict=True) if not fact.error]

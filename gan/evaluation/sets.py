@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,8 +16,8 @@ from gan.common.progress import counting
 from gan.common.revision import git_revision
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
-from gan.data.decoding.reader import read_first_frame
-from gan.data.sources.files import content, find
+from gan.data.first_frame import shape_of
+from gan.data.sources.files import find
 from gan.evaluation import translator
 from gan.evaluation.generator import Sets, digest_of_set
 from gan.evaluation.memorization import MIN_HELD_OUT
@@ -214,12 +213,6 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
     generated = loading.load_folder(str(source), options).reals(request.images)
     sets = real_sets(loading.load_folder(request.reference, options), "train", request)
     return sets._replace(generated=generated), {"source": str(source), "reference": request.reference}
-
-
-def shape_of(file: Any) -> tuple[int, int, int]:
-    """Return height, width and channels (3 or 4) of the first image of a file; raise ImageError if it is unreadable."""
-    image = read_first_frame(BytesIO(content(file)))
-    return image.height, image.width, len(image.mode)
 
 
 def default_part(data: Any) -> str:

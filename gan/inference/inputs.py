@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from io import BytesIO
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.size import pair
 from gan.data.decoding.decode import SINGLE_IMAGE_FITS, Decoder
-from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import CRASHED, parallel_map
-from gan.data.decoding.reader import read_first_frame
-from gan.data.sources.files import File, content, find, single
+from gan.data.first_frame import Decoded, decode
+from gan.data.sources.files import File, find, single
 
 
 def find_images(source: Path) -> list[File]:
@@ -67,31 +64,6 @@ def decoder_of(data: dict[str, Any]) -> Decoder:
     except (TypeError, ValueError) as error:
         names = "fit, resample and background"
         raise UserError(f"images cannot be decoded with the model's configuration: {names} are {options}") from error
-
-
-class Decoded(NamedTuple):
-    """A decoded image.
-
-    Attributes:
-        pixels: uint8 (C, H, W); None if the file could not be read.
-        error: why the file could not be read.
-        size: width and height of the upright image in the file.
-        mode: RGB or RGBA.
-    """
-
-    pixels: np.ndarray | None = None
-    error: str = ""
-    size: tuple[int, int] = (0, 0)
-    mode: str = ""
-
-
-def decode(decoder: Decoder, file: File) -> Decoded:
-    """Return the first image of a file, decoded. This runs in a process of the pool."""
-    try:
-        image = read_first_frame(BytesIO(content(file)), decoder.max_pixels)
-        return Decoded(decoder.fit_image(image).pixels.copy(), "", image.size, image.mode)
-    except ImageError as error:
-        return Decoded(error=str(error))
 
 
 def printable(name: str) -> str:

@@ -22,6 +22,7 @@ from gan.common.errors import UserError
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
+from gan.data.first_frame import decode
 from gan.data.sources.files import File, content, find, single
 from gan.data.sources.folder import SUFFIXES
 from gan.images import animation
@@ -31,7 +32,7 @@ from gan.images.files import check_frames
 from gan.images.pixel_art import converter
 from gan.inference import translate_files
 from gan.inference.image_translator import ImageTranslator
-from gan.inference.inputs import decode, decoder_of
+from gan.inference.inputs import decoder_of
 from gan.latent import mixing, store
 from gan.latent.position import POSITIONS
 from gan.latent.space import Space

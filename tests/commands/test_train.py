@@ -209,16 +209,15 @@ def test_own_networks_data_and_configurations(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("start", [["gan"], ["-m", "gan"], ["train.py"]], ids=" ".join)
+@pytest.mark.parametrize("start", [["gan"], ["-m", "gan"]], ids=" ".join)
 def test_sweeps_and_two_devices(start: list[str], folder: Path) -> None:
     seeds = "0,1" if start[0] == "gan" else "0"
     words = [*OWN, "-m", "experiment=mine", f"seed={seeds}", *OPTIONS, "trainer.devices=2", "images=8"]
     variables = environment() | {"PYTHONPATH": str(ROOT)}
     program = {"gan": [*installed(folder), "train"], "-m": [sys.executable, "-m", "gan", "train"]}
-    begin = program.get(start[0], [sys.executable, str(ROOT / "train.py")])
     if start[0] == "-m":  # Python itself imports from the current folder
         (folder / "random.py").unlink()
-    words = [*begin, *words, "hydra.sweep.dir=s"]
+    words = [*program[start[0]], *words, "hydra.sweep.dir=s"]
     run = subprocess.run(words, cwd=folder, env=variables, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     for job in seeds.split(","):

@@ -331,8 +331,7 @@ KINDS: dict[str, Callable[[int], Image.Image]] = {
 }
 
 
-@pytest.mark.parametrize("extractor", ["random_conv", "lite0"])
-@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize(("count", "extractor"), [(1, "lite0"), (2, "random_conv"), (8, "lite0")])
 @pytest.mark.parametrize("kind", KINDS)
 def test_images_that_no_run_should_give(kind: str, count: int, extractor: str, cage: Cage) -> None:
     """One image, equal images, and tiny images give numbers or a one-line error."""

@@ -202,7 +202,7 @@ def test_the_message_of_a_run_out_of_memory_has_the_estimate() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [64, 128, 256])
+@pytest.mark.parametrize("size", [64, 256])
 def test_counted_peaks_on_a_gpu(size: int) -> None:
     """With the defaults of CUDA, each recipe fits into 24 GiB, and the estimate is right."""
     lines = command(["-m", "tests.fake_step", str(size)], ROOT).stdout.splitlines()[1:]
