@@ -102,9 +102,8 @@ def run_web(arguments: argparse.Namespace) -> None:
     given = arguments.fp16, arguments.title, directions, arguments.webgpu, arguments.force
     page = write_page(model, arguments.out, package, *given)
     print_files(page.models)
-    print_line(
-        f"{arguments.out}: the page has {page.size / 1e6:.1f} MB; open http://localhost:8000 after python -m http.server -d {shlex.quote(str(arguments.out))}"
-    )
+    print_line(f"{arguments.out}: the page has {page.size / 1e6:.1f} MB; to see it at http://localhost:8000, run "
+               f"python -m http.server -d {shlex.quote(str(arguments.out))}")  # fmt: skip
 
 
 def print_files(files: list[Exported]) -> None:

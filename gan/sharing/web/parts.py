@@ -31,7 +31,7 @@ def page_parts(model: Model | Translator) -> list[Part]:
 
 
 def has_thumbnail(translator: Any) -> bool:
-    return hasattr(translator, "global_context")
+    return hasattr(translator, "thumbnail_context")
 
 
 def thumbnail_part(name: str, translator: Any, channels: int, size: tuple[int, int], fixed: bool) -> Part:
@@ -61,7 +61,7 @@ class WithThumbnail(nn.Module):
         self.network: Any = network
 
     def forward(self, image: Tensor, thumbnail: Tensor) -> Tensor:
-        context = self.network.global_context(thumbnail)
+        context = self.network.thumbnail_context(thumbnail)
         y: Tensor = self.network.forward_tile(image, TilePosition.whole(image), context)
         return y
 

@@ -26,9 +26,9 @@ export async function load(provider, report) {
       report(...[0, 1].map((n) => Object.values(done).reduce((sum, each) => sum + each[n], 0)));
     })));
   ort.env.wasm.wasmBinary = parts.shift().buffer;
-  const sessions = {};
+  const sessions = {}, options = { executionProviders: [provider], logSeverityLevel: 3 };  // errors
   for (const [n, name] of names.entries())
-    sessions[name] = await ort.InferenceSession.create(parts[n], { executionProviders: [provider] })
+    sessions[name] = await ort.InferenceSession.create(parts[n], options)
       .catch((error) => { throw new Error(`${model.files[name]} cannot be used: ${error.message}`); });
   return [ort, sessions, model];
 }

@@ -10,7 +10,7 @@ export async function translated(ort, session, model, image) {
   const inputs = { image: tensor(toFloats(given, model.multiple)) };
   const [, , height, width] = inputs.image.dims;
   if (session.inputNames.includes("noise"))
-    inputs.noise = tensor({ data: noiseAt(height, width, crc32(given.planes)), dims: [1, 1, height, width] });
+    inputs.noise = tensor({ data: noiseAt(height, width, numberOf(given.planes)), dims: [1, 1, height, width] });
   if (session.inputNames.includes("thumbnail"))
     inputs.thumbnail = tensor(toFloats(thumbnail(given, model.thumbnail_size)));
   const { translation } = await session.run(inputs);
@@ -22,7 +22,8 @@ export async function translate(ort, session, model, image) {
   return toImageData(await translated(ort, session, model, image), image);
 }
 
-function crc32(bytes) {  // the number of an image, from which its noise follows
+// Return the number of an image, from which its noise follows: the CRC-32 of its planes.
+export function numberOf(bytes) {
   const table = Int32Array.from({ length: 256 }, (_, n) => {
     for (let bit = 0; bit < 8; bit++) n = n & 1 ? (n >>> 1) ^ 0xedb88320 : n >>> 1;
     return n;
