@@ -33,7 +33,10 @@ def chromium() -> str:
 
 @contextmanager
 def browser(*arguments: str) -> Iterator[Any]:
-    """A browser of playwright's synchronous interface. Use it in fixtures of a module or of a test: while it is open, asyncio cannot be used."""
+    """A browser of playwright's synchronous interface.
+
+    Use it in fixtures of a module or of a test: while it is open, asyncio cannot be used in the same thread.
+    """
     api = pytest.importorskip("playwright.sync_api")
     path = chromium()
     with api.sync_playwright() as playwright:

@@ -82,16 +82,17 @@ def run_web(arguments: argparse.Namespace) -> None:
     """Write a page. It has neither features nor a fixed size."""
     if arguments.size:
         raise UserError(f"--size {arguments.size}: a page translates images of all sizes; leave it out")
-    from gan.sharing.export import onnx_file
     from gan.sharing.web import runtime
 
-    onnx_file.check_installed()
-    package = runtime.find(arguments.runtime)
+    package = runtime.find(arguments.runtime) if arguments.runtime else None
 
     from gan import api
     from gan.latent.store import read_directions
+    from gan.sharing.export import onnx_file
     from gan.sharing.web.write import write_page
 
+    onnx_file.check_installed()
+    package = package or runtime.find()
     options.prepare_device(arguments)
     model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
     directions = None

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from tests.security.checkpoints import LUT, STYLEGAN2, checkpoint
 pytestmark = pytest.mark.slow
 PATIENCE = 120_000  # milliseconds, much longer than a busy machine needs
 EVIL = "<img src=http://x.example/y onerror=alert(1)>"
+SWIFTSHADER = "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"
 TRANSLATOR = [*LUT, "model.generator.num_luts=3", "model.generator.vignette=true"]
 
 
@@ -41,6 +43,15 @@ def package() -> bytes:
         return runtime.find(stored if stored.is_file() else None)
     except UserError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def generator(package: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
+    """Return a generator with classes and a mapping network, and the folder of its page."""
+    folder = tmp_path_factory.mktemp("generator")
+    model = loaded(folder, STYLEGAN2, ("card", EVIL))
+    write_page(model, folder / "page", package, title=EVIL, gpu=True)
+    return model, folder / "page"
 
 
 @pytest.fixture
@@ -86,10 +97,8 @@ def levels(found: np.ndarray, expected: Any) -> int:
     return int(abs(found - expected).max())
 
 
-def test_a_generator(package: bytes, chrome: Any, tmp_path: Path) -> None:
-    model = loaded(tmp_path, STYLEGAN2, ("card", EVIL))
-    folder = tmp_path / "page"
-    write_page(model, folder, package, title=EVIL)
+def test_a_generator(generator: tuple[Any, Path], chrome: Any, tmp_path: Path) -> None:
+    model, folder = generator[0], shutil.copytree(generator[1], tmp_path / "page")
     with served(folder) as address:
         page, faults = chrome.new_page(), Faults()
         faults.watch(page)
@@ -133,15 +142,21 @@ def test_a_generator(package: bytes, chrome: Any, tmp_path: Path) -> None:
         refuses(chrome, address, folder)
 
 
+def corrupt(folder: Path) -> str:
+    """Change a pixel of the images that are stored with a model, and return the new model.json."""
+    about = json.loads((folder / MODEL).read_text())
+    changed = bytearray(base64.b64decode(about["check"]["outputs"][1]))
+    changed[7] ^= 8
+    about["check"]["outputs"][1] = base64.b64encode(changed).decode()
+    (folder / MODEL).write_text(json.dumps(about))
+    return json.dumps(about)
+
+
 def refuses(chrome: Any, address: str, folder: Path) -> None:
     """The page refuses a model whose images differ from those stored with it, and damaged files."""
     right = (folder / MODEL).read_text()
-    about = json.loads(right)
-    pixels = bytearray(base64.b64decode(about["check"]["outputs"][1]))
-    pixels[7] ^= 8
-    about["check"]["outputs"][1] = base64.b64encode(pixels).decode()
     said: list[str] = []
-    for name, text in ((MODEL, json.dumps(about)), (MODEL, right[:-20]), (MODEL, "{}"), ("mapping.onnx", "x")):
+    for name, text in ((MODEL, corrupt(folder)), (MODEL, right[:-20]), (MODEL, "{}"), ("mapping.onnx", "x")):
         before = (folder / name).read_bytes()
         (folder / name).write_text(text)
         page = chrome.new_page()  # with an empty cache
@@ -149,6 +164,7 @@ def refuses(chrome: Any, address: str, folder: Path) -> None:
         said.append(status(page, "^The model cannot be used"))
         assert page.locator("#generator").is_hidden()
         (folder / name).write_bytes(before)
+    (folder / MODEL).write_text(right)
     (folder / "synthesis.onnx").unlink()
     page = chrome.new_page()
     page.goto(address)
@@ -185,3 +201,23 @@ def test_a_translator(package: bytes, chrome: Any, tmp_path: Path) -> None:
         assert page.evaluate(blocked, f"{address.replace('127.0.0.1', 'localhost')}x") == "blocked"
         assert page.workers[0].evaluate(blocked, f"{address.replace('127.0.0.1', 'localhost')}x") == "blocked"
         assert [each for each in faults if "Content Security Policy" not in each and "Failed" not in each] == []
+
+
+def test_a_gpu_is_used_only_if_its_images_are_those_stored(generator: tuple[Any, Path], tmp_path: Path) -> None:
+    """The GPU is SwiftShader, a program that comes with Chromium."""
+    folder = shutil.copytree(generator[1], tmp_path / "page")
+    with browser(*SWIFTSHADER) as chrome, served(folder) as address:
+        page = chrome.new_page()
+        page.goto(f"{address}?gpu")
+        said = status(page, "GPU")
+        if "no WebGPU" in said:
+            pytest.skip("this Chromium has no WebGPU without a GPU")
+        assert said == "The GPU gives the images stored with the model, and is now used."
+        page = chrome.new_page()
+        page.goto(address)
+        status(page, "^Seeds")
+        corrupt(folder)
+        page.click("#gpu")
+        assert "The GPU is not used, the page continues without it: its images differ by 8 of" in status(page, "GPU")
+        page.click("#next")
+        assert status(page, "^Seeds 16 to 31, in")

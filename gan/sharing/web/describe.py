@@ -51,8 +51,9 @@ def describe(
         "webgpu": gpu,
     }
     if isinstance(model, Translator):
-        about |= {"multiple": parts[0].multiple, "max_pixels": MAX_BYTES // parts[0].original.bytes_per_pixel}
-        about["thumbnail_size"] = getattr(parts[0].original, "thumbnail_size", None)
+        network: Any = parts[0].original
+        about |= {"multiple": network.multiple, "max_pixels": MAX_BYTES // network.bytes_per_pixel}
+        about["thumbnail_size"] = getattr(network, "thumbnail_size", None)
         about["check"] = stored_outputs.of_translator(model, parts, functions, half)
     else:
         about |= {"latent_dim": model.generator.latent_dim, "classes": model.classes}

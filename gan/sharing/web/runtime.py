@@ -15,7 +15,6 @@ from pathlib import Path
 
 from gan.common.errors import UserError, reason
 from gan.common.files import write_atomically
-from gan.data.decoding.cache_index import folder
 
 FILE = "onnxruntime-web-1.30.0.tgz"
 URL = f"https://registry.npmjs.org/onnxruntime-web/-/{FILE}"
@@ -34,7 +33,7 @@ def find(given: Path | None = None) -> bytes:
     Raises:
         UserError: the file cannot be read or downloaded, or is another one.
     """
-    path = given or folder() / "web" / FILE
+    path = given or cached()
     if given is None and not path.is_file():
         download(path)
     try:
@@ -45,6 +44,13 @@ def find(given: Path | None = None) -> bytes:
     if not is_right(data):
         raise UserError(f"{path}: is not {FILE}; " + (f"download it from {URL}" if given else "remove the file"))
     return data
+
+
+def cached() -> Path:
+    """Return the path of the package in the cache."""
+    from gan.data.decoding.cache_index import folder  # imports NumPy
+
+    return folder() / "web" / FILE
 
 
 def is_right(data: bytes) -> bool:

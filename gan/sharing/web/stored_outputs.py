@@ -70,6 +70,7 @@ def of_translator(model: Translator, parts: list[Part], functions: Functions, ha
 
 def inputs_of(part: Part, planes: Tensor) -> list[Tensor]:
     """Return the inputs that a page gives to a part, for an image uint8 (C, H, W)."""
+    network: Any = part.original
     x = to_float(pad(planes, part.multiple)[None]).contiguous()
     inputs = {"image": x}
     if "noise" in part.inputs:
@@ -77,7 +78,7 @@ def inputs_of(part: Part, planes: Tensor) -> list[Tensor]:
         place = TilePosition(0, 0, height, width, crc32(planes.contiguous().numpy().tobytes()))
         inputs["noise"] = noise_at(place, height, width)[None, None]
     if "thumbnail" in part.inputs:
-        inputs["thumbnail"] = to_float(thumbnail(planes[None], part.original.thumbnail_size)).contiguous()
+        inputs["thumbnail"] = to_float(thumbnail(planes[None], network.thumbnail_size)).contiguous()
     return [inputs[name] for name in part.inputs]
 
 

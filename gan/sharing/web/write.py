@@ -50,9 +50,9 @@ def write_page(
         force: overwrite existing files.
 
     Raises:
-        UserError: a network cannot be exported, differs from PyTorch, or a file exists already or cannot be written.
+        UserError: a network cannot be exported or differs from PyTorch, or a file exists already or cannot be
+            written.
     """
-    onnx_file.check_installed()
     parts = page_parts(model)
     contents = {each.name: each.read_bytes() for each in files(__package__).joinpath("page").iterdir()}
     contents |= members(package, gpu)
