@@ -49,7 +49,7 @@ def package() -> bytes:
 def generator(package: bytes, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """Return a generator with classes and a mapping network, and the folder of its page."""
     folder = tmp_path_factory.mktemp("generator")
-    model = loaded(folder, STYLEGAN2, ("card", EVIL))
+    model = loaded(folder, [*STYLEGAN2, "data.size=8"], ("card", EVIL))
     write_page(model, folder / "page", package, title=EVIL, gpu=True)
     return model, folder / "page"
 
@@ -135,7 +135,7 @@ def test_a_generator(generator: tuple[Any, Path], chrome: Any, tmp_path: Path) -
         assert levels(pixels(saved.value.path()), expected[1]) <= 1
         with page.expect_download() as saved:
             page.click("#grid")
-        assert pixels(saved.value.path()).shape == (2 * 18 + 2, 2 * 18 + 2, 4)
+        assert pixels(saved.value.path()).shape == (2 * 10 + 2, 2 * 10 + 2, 4)
         page.fill("#seed", "-1")
         assert status(page, "Seed -1") == "Seed -1: give a whole number from 0 to 2^63-1."
         assert faults == []

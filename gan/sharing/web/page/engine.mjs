@@ -4,8 +4,8 @@ export class Engine {
   constructor() {
     // A worker that starts from a blob obeys the Content-Security-Policy of the page, so it cannot reach the network
     // either. One that starts from a file would not.
-    const code = new Blob([`import ${JSON.stringify(new URL("worker.mjs", import.meta.url).href)};`], { type: "text/javascript" });
-    this.address = URL.createObjectURL(code);
+    const file = new URL("worker.mjs", import.meta.url).href;
+    this.address = URL.createObjectURL(new Blob([`import ${JSON.stringify(file)};`], { type: "text/javascript" }));
     this.worker = new Worker(this.address, { type: "module" });
     this.waiting = new Map();
     this.count = 0;

@@ -41,7 +41,8 @@ export async function* generate(ort, sessions, model, seeds, settings) {
     for (const [name, multiple] of Object.entries(settings.vectors))
       for (let n = 0; multiple && n < latents.length; n++)
         latents[n] += Math.fround(multiple * model.vectors[name][n % model.latent_dim]);
-    const { image } = await (sessions.mapping ? run(sessions.synthesis, "w", latents) : run(sessions.generator, "z", latents));
+    const { image } = await (sessions.mapping ? run(sessions.synthesis, "w", latents)
+      : run(sessions.generator, "z", latents));
     for (let n = 0; n < part.length; n++) yield [image, n, part[n]];
   }
 }

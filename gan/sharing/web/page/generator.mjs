@@ -19,8 +19,10 @@ function slider(name) {
 // Return the seeds that the form asks for.
 function seedsOf() {
   const text = $("seed").value.trim(), count = Number($("count").value);
-  if (!/^\d{1,19}$/.test(text) || BigInt(text) > MAX_SEED) throw new Error(`Seed ${text || "(empty)"}: give a whole number from 0 to 2^63-1.`);
-  if (!Number.isInteger(count) || count < 1 || count > MAX_IMAGES) throw new Error(`Images: give a number from 1 to ${MAX_IMAGES}.`);
+  if (!/^\d{1,19}$/.test(text) || BigInt(text) > MAX_SEED)
+    throw new Error(`Seed ${text || "(empty)"}: give a whole number from 0 to 2^63-1.`);
+  if (!Number.isInteger(count) || count < 1 || count > MAX_IMAGES)
+    throw new Error(`Images: give a number from 1 to ${MAX_IMAGES}.`);
   return Array.from({ length: count }, (_, n) => BigInt(text) + BigInt(n)).filter((seed) => seed <= MAX_SEED);
 }
 
@@ -31,7 +33,7 @@ function settingsOf() {
 }
 
 function showValues() {
-  for (const output of document.querySelectorAll("#generator output")) output.value = output.previousElementSibling.value;
+  for (const output of $("generator").querySelectorAll("output")) output.value = output.previousElementSibling.value;
 }
 
 // Show the controls, and the images of the first seeds.
@@ -74,7 +76,10 @@ export function start(engine, model) {
     $("scale").value = String(SCALES.find((scale) => scale * image.width >= CELL) ?? SCALES.at(-1));
   };
 
-  $("generator").addEventListener("input", ({ target }) => target === $("scale") ? shown.forEach((_, n) => show(n)) : draw());
+  $("generator").addEventListener("input", ({ target }) => {
+    if (target === $("scale")) shown.forEach((_, n) => show(n));
+    else draw();
+  });
   $("generator").addEventListener("submit", (event) => event.preventDefault());
   $("next").addEventListener("click", guarded(() => {
     const last = seedsOf().at(-1);
