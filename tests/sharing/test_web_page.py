@@ -155,8 +155,10 @@ def corrupt(folder: Path) -> str:
 def refuses(chrome: Any, address: str, folder: Path) -> None:
     """The page refuses a model whose images differ from those stored with it, and damaged files."""
     right = (folder / MODEL).read_text()
+    unchecked = json.dumps(json.loads(right) | {"check": {"seeds": [], "outputs": []}})
     said: list[str] = []
-    for name, text in ((MODEL, corrupt(folder)), (MODEL, right[:-20]), (MODEL, "{}"), ("mapping.onnx", "x")):
+    wrong = (corrupt(folder), right[:-20], "{}", unchecked)
+    for name, text in (*((MODEL, each) for each in wrong), ("mapping.onnx", "x")):
         before = (folder / name).read_bytes()
         (folder / name).write_text(text)
         page = chrome.new_page()  # with an empty cache
@@ -171,7 +173,8 @@ def refuses(chrome: Any, address: str, folder: Path) -> None:
     said.append(status(page, "^The model cannot be used"))
     assert "its images differ by 8 of 255 levels from those stored with the model" in said[0]
     assert "model.json is damaged" in said[1] and "belongs to another version" in said[2]
-    assert "mapping.onnx cannot be used" in said[3] and "synthesis.onnx cannot be read (404)" in said[4]
+    assert "model.json is damaged" in said[3]
+    assert "mapping.onnx cannot be used" in said[4] and "synthesis.onnx cannot be read (404)" in said[5]
 
 
 def test_a_translator(package: bytes, chrome: Any, tmp_path: Path) -> None:

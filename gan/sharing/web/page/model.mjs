@@ -53,20 +53,26 @@ function decoded(data) {
   try {
     model = JSON.parse(new TextDecoder().decode(data));
     if (model.format_version === FORMAT_VERSION) {
-      const needed = model.kind === "generator" ? [model.latent_dim, model.classes, model.means, model.vectors]
-        : [model.multiple, model.max_pixels];
-      if ([model.title, model.channels, model.check.outputs, ...needed].some((each) => each === undefined)) throw null;
-      if (!Object.values(model.files).every((file) => /^\w+\.onnx$/.test(file))) throw null;
-      if (model.kind === "generator") {
-        model.means = model.means.map(floats);
-        for (const name of Object.keys(model.vectors)) model.vectors[name] = floats(model.vectors[name]);
-      }
+      if (!isComplete(model)) throw null;
+      model.means = model.means?.map(floats);
+      for (const name of Object.keys(model.vectors ?? {})) model.vectors[name] = floats(model.vectors[name]);
     }
   } catch {
     throw new Error("model.json is damaged");
   }
   if (model.format_version !== FORMAT_VERSION) throw new Error("model.json belongs to another version of this page");
   return model;
+}
+
+// Return whether a model has what this page needs, with at least one output of each network for the check.
+function isComplete({ kind, title, channels, files, check, ...model }) {
+  const names = Object.keys(files), { seeds, image, outputs } = check;
+  const needed = kind === "generator"
+    ? [model.latent_dim, model.classes, model.means, model.vectors, seeds[0], outputs[0]]
+    : [model.multiple, model.max_pixels, image.pixels, ...names.map((name) => outputs[name])];
+  return [title, channels, names[0], ...needed].every((each) => each !== undefined && each !== null)
+    && (kind !== "generator" || seeds.length === outputs.length)
+    && Object.values(files).every((file) => /^\w+\.onnx$/.test(file));
 }
 
 // Throw an error if the images of this browser differ from those that are stored in the model.

@@ -22,7 +22,7 @@ export function start(engine, model) {
   const draw = guarded(async () => {
     if (!given) return;
     const number = ++count, started = performance.now(), original = given, { width, height } = original;
-    const size = sizeFor(original, model.max_pixels), whole = size[0] === width;
+    const size = sizeFor(original, model.max_pixels), whole = size[0] === width && size[1] === height;
     say("Translating …");
     const input = whole ? original : resized(drawn(original), ...size);
     await engine().ask("translate", { image: input, direction: $("direction").value }, ({ image }) => {
