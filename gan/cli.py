@@ -33,7 +33,7 @@ COMMANDS = {
     "recognize": "classify images with the features of a discriminator",
     "reproduce": "make an image again from its metadata, and compare it",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
-    "export": "export a model to ONNX, torch.export or safetensors, compared with PyTorch",
+    "export": "export a model to ONNX, torch.export, safetensors or a page for browsers",
     "compare": "compare runs: a table of options and scores, curves of metrics",
     "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status, and remove some",

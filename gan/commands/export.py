@@ -1,4 +1,4 @@
-"""Export a model to files for other programs: ONNX, torch.export, or weights alone.
+"""Export a model to files for other programs, ONNX, torch.export, or weights alone; or to a page for browsers.
 
 Each file is compared with PyTorch before it is written: at most 1e-4 and one of 255 levels may differ.
 """
@@ -7,21 +7,30 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
 from gan.common.errors import UserError
+from gan.common.names import one_line
+from gan.common.output import print_line
 from gan.common.table import aligned
 
+if TYPE_CHECKING:
+    from gan.sharing.export.export import Exported
+
 FORMATS = ("onnx", "pt2", "safetensors")
+WEB = "web"
+MAX_TITLE = 200  # characters
 FEATURES = "features"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(parser)
-    parser.add_argument("--to", required=True, choices=FORMATS, help="onnx: for ONNX Runtime and browsers; pt2: for "
-                        "PyTorch, without this package; safetensors: weights alone")  # fmt: skip
+    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB), help="onnx: for ONNX Runtime; pt2: for "
+                        "PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
+                        "runs the model in a browser, without a network")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the files; the "
                         "difference is printed, and may be at most 0.05 and six of 255 levels")  # fmt: skip
@@ -29,13 +38,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "height and width are free")  # fmt: skip
     parser.add_argument("--no-features", dest=FEATURES, action="store_false", help="do not export the discriminator's "
                         "features, which recognition needs")  # fmt: skip
+    web = parser.add_argument_group("--to web")
+    web.add_argument("--title", type=title, metavar="TEXT", help="title of the page")
+    web.add_argument("--directions", type=Path, metavar="FILE", help="directions of the sliders of a generator, a file "
+                     "of gan directions (default: four of GANSpace)")  # fmt: skip
+    web.add_argument("--webgpu", action="store_true", help="add what the page needs to use a GPU (27 MB); it does so "
+                     "on request, and only if its images are the same")  # fmt: skip
+    web.add_argument("--runtime", type=Path, metavar="FILE", help="package onnxruntime-web-1.30.0.tgz of the npm "
+                     "registry (default: downloaded once, 33 MB)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
+
+
+def title(text: str) -> str:
+    """Return a title; raise UserError for an empty or long one."""
+    if not text.strip() or len(text) > MAX_TITLE:
+        raise UserError(f"--title: give 1 to {MAX_TITLE} characters")
+    return one_line(text.strip())
 
 
 def run(arguments: argparse.Namespace) -> None:
     size = options.parse_size(arguments.size) if arguments.size else None
     refuse_unwritable(arguments.out)
+    if arguments.to == WEB:
+        return run_web(arguments)
+    refuse_options(arguments, WEB, "title", "directions", "webgpu", "runtime")
     if arguments.to == "onnx":
         from gan.sharing.export import onnx_file
 
@@ -48,8 +75,47 @@ def run(arguments: argparse.Namespace) -> None:
     model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
     discriminator = load_discriminator(arguments) if arguments.features and hasattr(model, "generator") else None
     files = export(model, arguments.to, arguments.out, arguments.fp16, size, discriminator, arguments.force)
+    print_files(files)
+
+
+def run_web(arguments: argparse.Namespace) -> None:
+    """Write a page. It has neither features nor a fixed size."""
+    if arguments.size:
+        raise UserError(f"--size {arguments.size}: a page translates images of all sizes; leave it out")
+    from gan.sharing.web import runtime
+
+    package = runtime.find(arguments.runtime) if arguments.runtime else None
+
+    from gan import api
+    from gan.latent.store import read_directions
+    from gan.sharing.export import onnx_file
+    from gan.sharing.web.write import write_page
+
+    onnx_file.check_installed()
+    package = package or runtime.find()
+    options.prepare_device(arguments)
+    model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
+    directions = None
+    if arguments.directions:
+        if not hasattr(model, "generator"):
+            raise UserError(f"--directions {arguments.directions}: {arguments.run} is a translator; leave it out")
+        directions = read_directions(arguments.directions, model.generator)
+    given = arguments.fp16, arguments.title, directions, arguments.webgpu, arguments.force
+    page = write_page(model, arguments.out, package, *given)
+    print_files(page.models)
+    print_line(f"{arguments.out}: the page has {page.size / 1e6:.1f} MB; to see it at http://localhost:8000, run "
+               f"python -m http.server -d {shlex.quote(str(arguments.out))}")  # fmt: skip
+
+
+def print_files(files: list[Exported]) -> None:
     rows = [[str(file.path), f"{len(file.data):,}", str(file.difference)] for file in files]
     print("\n".join(aligned(["file", "bytes", "largest difference from PyTorch"], rows, right=["bytes"])))
+
+
+def refuse_options(arguments: argparse.Namespace, to: str, *names: str) -> None:
+    """Raise UserError if options were given that only another format has."""
+    if given := [name for name in names if getattr(arguments, name)]:
+        raise UserError(f"--{given[0]}: only --to {to} has it; leave it out, or use --to {to}")
 
 
 def load_discriminator(arguments: argparse.Namespace) -> Any:

@@ -45,12 +45,7 @@ class ImageTranslator:
 
     def translate(self, image: Image.Image) -> Tensor:
         """Return the full translation as RGB, uint8 (3, H, W)."""
-        mode = {1: "L", 3: "RGB", 4: "RGBa"}[self.channels]  # RGBa is premultiplied
-        given = image.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
-        if image.mode == "RGBA" and mode != "RGBa":  # hide the colors of transparent pixels from the network
-            given.paste("white", (0, 0), image.getchannel("A").point(lambda alpha: 255 * (alpha == 0)))
-        pixels = np.array(given).reshape(image.height, image.width, -1)
-        result = translate(self.network, torch.from_numpy(pixels).permute(2, 0, 1), self.tile)
+        result = translate(self.network, planes_of(image, self.channels), self.tile)
         if self.channels == 4:
             result = torch.from_numpy(unpremultiply(result.numpy())[:3])
         result = result.expand(3, -1, -1)
@@ -58,3 +53,13 @@ class ImageTranslator:
             return result
         alpha = torch.from_numpy(np.array(image.getchannel("A"))) if image.mode == "RGBA" else None
         return self.to_pixel_art(result, alpha)
+
+
+def planes_of(image: Image.Image, channels: int) -> Tensor:
+    """Return an RGB or RGBA image as uint8 (channels, H, W) for a network: gray, RGB, or premultiplied RGBA."""
+    mode = {1: "L", 3: "RGB", 4: "RGBa"}[channels]  # RGBa is premultiplied
+    given = image.convert("RGBA" if mode == "RGBa" else "RGB").convert(mode)
+    if image.mode == "RGBA" and mode != "RGBa":  # hide the colors of transparent pixels from the network
+        given.paste("white", (0, 0), image.getchannel("A").point(lambda alpha: 255 * (alpha == 0)))
+    pixels = np.array(given).reshape(image.height, image.width, -1)
+    return torch.from_numpy(pixels).permute(2, 0, 1)

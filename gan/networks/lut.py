@@ -90,9 +90,17 @@ class Generator(nn.Module):
     def global_context(self, x: Tensor) -> Tensor:
         """Return the mixed LUT (N, 3, P, P, P), which tiles need and which depends on the whole image."""
         color, _ = unpremultiply(x)
-        small = F.interpolate(color, (self.thumbnail_size, self.thumbnail_size), mode="bilinear", antialias=True)
-        weights = self.to_weights(self.reader(small).mean((2, 3)))  # (N, T)
-        with full_precision(x):  # in half precision, rounding errors are half an 8-bit level
+        size = (self.thumbnail_size, self.thumbnail_size)
+        return self.mix(F.interpolate(color, size, mode="bilinear", antialias=True))
+
+    def thumbnail_context(self, x: Tensor) -> Tensor:
+        """Return the same as `global_context` for thumbnails (N, C, s, s) with s = `thumbnail_size`."""
+        return self.mix(unpremultiply(x)[0])
+
+    def mix(self, colors: Tensor) -> Tensor:
+        """Return the mixed LUT (N, 3, P, P, P) for thumbnails of colors (N, 3, s, s), not premultiplied."""
+        weights = self.to_weights(self.reader(colors).mean((2, 3)))  # (N, T)
+        with full_precision(colors):  # in half precision, rounding errors are half an 8-bit level
             return torch.einsum("nt,tcbgr->ncbgr", weights.float(), self.luts)
 
     def forward_tile(self, x: Tensor, position: TilePosition, context: Tensor) -> Tensor:

@@ -47,6 +47,7 @@ class Part:
         size: height and width of the images: all of them, or those of training if the size is free.
         gives_images: whether the output is an image, in [-1, 1].
         about: further metadata.
+        fixed_inputs: names of inputs whose height and width are fixed although those of the images are free.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Part:
     multiple: int = 1
     gives_images: bool = True
     about: dict[str, Any] = field(default_factory=dict)
+    fixed_inputs: tuple[str, ...] = ()
 
     def example_size(self) -> tuple[int, int]:
         """Return a size for tracing, whose sides differ."""

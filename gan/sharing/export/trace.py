@@ -33,7 +33,10 @@ def trace(part: Part, network: nn.Module) -> ExportedProgram:
     dims: dict[int, Any] = {0: batch}
     if part.free_size:
         dims |= {axis: side(name, part.multiple) for axis, name in ((2, "height"), (3, "width"))}
-    shapes = tuple({axis: dim for axis, dim in dims.items() if axis < value.ndim} for value in inputs)
+    shapes = tuple(
+        {axis: dim for axis, dim in dims.items() if axis < (1 if name in part.fixed_inputs else value.ndim)}
+        for name, value in zip(part.inputs, inputs, strict=True)
+    )
     with quiet(), torch.no_grad():
         try:
             program = torch.export.export(Positional(network), inputs, dynamic_shapes=(shapes,), strict=False)

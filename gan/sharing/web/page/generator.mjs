@@ -1,0 +1,97 @@
+// The controls of a generator: seeds, class, truncation, directions, enlargement and files.
+
+import { drawn, grid, save } from "./canvas.mjs";
+import { $, guarded, say, seconds } from "./status.mjs";
+
+const MAX_IMAGES = 64;
+const MAX_SEED = 2n ** 63n - 1n;
+const SCALES = [1, 2, 4, 8];
+const CELL = 120;  // pixels on the screen of an image; small images are enlarged to about this side
+
+function slider(name) {
+  const label = document.createElement("label"), input = document.createElement("input");
+  const value = document.createElement("output");
+  Object.assign(input, { type: "range", min: "-3", max: "3", step: "0.1", value: "0", name });
+  label.append(`${name} `, input, value);
+  return label;
+}
+
+// Return the seeds that the form asks for.
+function seedsOf() {
+  const text = $("seed").value.trim(), count = Number($("count").value);
+  if (!/^\d{1,19}$/.test(text) || BigInt(text) > MAX_SEED)
+    throw new Error(`Seed ${text || "(empty)"}: give a whole number from 0 to 2^63-1.`);
+  if (!Number.isInteger(count) || count < 1 || count > MAX_IMAGES)
+    throw new Error(`Images: give a number from 1 to ${MAX_IMAGES}.`);
+  return Array.from({ length: count }, (_, n) => BigInt(text) + BigInt(n)).filter((seed) => seed <= MAX_SEED);
+}
+
+function settingsOf() {
+  const sliders = [...$("vectors").querySelectorAll("input")].map((input) => [input.name, Number(input.value)]);
+  const label = $("class").value === "" ? null : Number($("class").value);
+  return { label, truncation: Number($("truncation").value), vectors: Object.fromEntries(sliders) };
+}
+
+function showValues() {
+  for (const output of $("generator").querySelectorAll("output")) output.value = output.previousElementSibling.value;
+}
+
+// Show the controls, and the images of the first seeds.
+//   engine: function that returns the Engine in use
+export function start(engine, model) {
+  model.classes.forEach((name, n) => $("class").add(new Option(name, String(n))));
+  $("class-label").hidden = !model.classes.length;
+  $("truncation-label").hidden = !model.parts.includes("mapping");
+  $("vectors").append(...Object.keys(model.vectors).map(slider));
+  $("vectors").hidden = !Object.keys(model.vectors).length;
+  SCALES.forEach((scale) => $("scale").add(new Option(`${scale}×`, String(scale))));
+  let shown = [];  // { seed, image }
+
+  const show = (n) => {
+    const { seed, image } = shown[n], scale = Number($("scale").value), canvas = drawn(image, scale);
+    canvas.title = `Seed ${seed}. Click to save.`;
+    canvas.dataset.seed = seed;
+    canvas.addEventListener("click", () => save(canvas, String(seed)));
+    if ($("images").children[n]) $("images").children[n].replaceWith(canvas);
+    else $("images").append(canvas);
+  };
+  const draw = guarded(async () => {
+    showValues();
+    const seeds = seedsOf(), started = performance.now(), found = [];
+    say("Generating …");
+    await engine().ask("generate", { seeds, settings: settingsOf() }, (item) => {
+      if (!found.length) shown = found;
+      found.push(item);
+      if (found.length === 1) fitScale(item.image);
+      show(found.length - 1);
+    });
+    if (found.length < seeds.length) return;  // a newer task has begun
+    while ($("images").children.length > seeds.length) $("images").lastChild.remove();
+    say(`${seeds.length > 1 ? `Seeds ${seeds[0]} to ${seeds.at(-1)}` : `Seed ${seeds[0]}`}, in ${seconds(started)}.`);
+  });
+  let fitted = false;
+  const fitScale = (image) => {
+    if (fitted) return;
+    fitted = true;
+    $("scale").value = String(SCALES.find((scale) => scale * image.width >= CELL) ?? SCALES.at(-1));
+  };
+
+  $("generator").addEventListener("input", ({ target }) => {
+    if (target === $("scale")) shown.forEach((_, n) => show(n));
+    else draw();
+  });
+  $("generator").addEventListener("submit", (event) => event.preventDefault());
+  $("next").addEventListener("click", guarded(() => {
+    const last = seedsOf().at(-1);
+    $("seed").value = String(last < MAX_SEED ? last + 1n : 0n);
+    return draw();
+  }));
+  $("reset").addEventListener("click", () => {
+    $("generator").querySelectorAll("input[type=range]").forEach((input) => { input.value = input.defaultValue; });
+    draw();
+  });
+  $("reset").hidden = $("vectors").hidden && $("truncation-label").hidden;
+  $("grid").addEventListener("click", () => shown.length && save(grid([...$("images").children]), "grid"));
+  $("generator").hidden = false;
+  return draw();
+}

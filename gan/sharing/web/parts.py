@@ -1,0 +1,71 @@
+"""The parts of a model that a page needs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from gan.common.size import pair
+from gan.images.convert import to_float, to_uint8
+from gan.inference.checks import translators
+from gan.inference.translator import Translator
+from gan.model import Model
+from gan.networks.tile_position import TilePosition
+from gan.sharing.export.parts import Part, generator_parts, plain, translator_part
+
+
+def page_parts(model: Model | Translator) -> list[Part]:
+    """Return the mapping and synthesis networks of a generator, or else the whole; or the translator's directions."""
+    size, channels = pair(model.config["data"]["size"]), model.config["data"]["channels"]
+    if isinstance(model, Translator):
+        networks = list(translators(model.network))
+        names = ("a2b", "b2a") if len(networks) > 1 else ("translator",)
+        make = thumbnail_part if has_thumbnail(networks[0]) else translator_part
+        return [make(name, each, channels, size, fixed=False) for name, each in zip(names, networks, strict=True)]
+    whole, *others = generator_parts(model.generator, size)
+    return others or [whole]
+
+
+def has_thumbnail(translator: Any) -> bool:
+    return hasattr(translator, "thumbnail_context")
+
+
+def thumbnail_part(name: str, translator: Any, channels: int, size: tuple[int, int], fixed: bool) -> Part:
+    """Return the part of a translator whose thumbnail of the image is an input, as `gan translate` computes it.
+
+    Arguments as in `translator_part`.
+    """
+    usual = translator_part(name, translator, channels, size, fixed)
+
+    def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
+        (image,) = usual.example(n, sides)
+        return image, to_float(thumbnail(to_uint8(image), translator.thumbnail_size)).contiguous()
+
+    def run(network: Any, images: Tensor, thumbnails: Tensor) -> Tensor:
+        module = WithThumbnail(network)
+        return torch.cat([module(images[n, None], thumbnails[n, None]) for n in range(len(images))])
+
+    exported, inputs = WithThumbnail(plain(translator)), ("image", "thumbnail")
+    return replace(usual, run=run, network=exported, inputs=inputs, example=images_of, fixed_inputs=("thumbnail",))
+
+
+class WithThumbnail(nn.Module):
+    """Calls a translator with the thumbnail of the image as an input."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network: Any = network
+
+    def forward(self, image: Tensor, thumbnail: Tensor) -> Tensor:
+        context = self.network.thumbnail_context(thumbnail)
+        y: Tensor = self.network.forward_tile(image, TilePosition.whole(image), context)
+        return y
+
+
+def thumbnail(images: Tensor, side: int) -> Tensor:
+    """Return images uint8 (N, C, side, side), resized as in `gan.inference.tiling`."""
+    return interpolate(images, (side, side), mode="bilinear", antialias=True)
