@@ -148,3 +148,12 @@ for (const film of document.querySelectorAll('.film')) {
   film.classList.add('sliding'); bar.append(button, range); film.after(bar); show();
 }
 """
+
+
+def scoped(name: str) -> str:
+    """Return the style sheet for the elements in an element of a class, in a page that has its own style sheet.
+
+    Charts over minutes are hidden there.
+    """
+    inside = STYLE.replace(":root", "&").replace("body:has(#over-minutes:checked) .by-images", ".none")
+    return f".{name} {{ {inside} .by-minutes {{ display: none; }} section {{ padding-top: 20px; }} }}"
