@@ -42,11 +42,7 @@ def edit_tab(shown: Shown, context: Context, opened: Any) -> None:
         sources = [seed, label, how, other, first, last, fraction]
         editor = Editor(shown, context, sources, base, "edit")
         editor.build(image)
-    for event in (opened, *(each.input for each in (seed, label, how, other))):
-        editor.after(event(lambda: None, api_visibility="private", queue=False))
-    for each in (first, last, fraction):
-        each.input(editor.exact, editor.inputs, image, show_progress="hidden", api_visibility="private",
-                   trigger_mode="always_last", concurrency_id="fast", concurrency_limit=1)  # fmt: skip
+    editor.show_after(opened, *(each.input for each in sources))
 
 
 def part_of(how: Any, layers: int, first: Any, last: Any, fraction: Any) -> Part | None:

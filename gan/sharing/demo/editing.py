@@ -40,12 +40,13 @@ class Editor:
         self.sources = list(sources)
         self.kept: OrderedDict[bytes, LinearEdit] = OrderedDict()
         self.exact_settings: OrderedDict[str, Any] = OrderedDict()  # by session, see `preview`
-        self.api_name = api_name
+        self.api_name = api_name + shown.calls
 
     def build(self, image: gr.Image) -> None:
         """Add the sliders, and connect them with the image."""
         with gr.Column(scale=2, min_width=300):
-            sliders = [slider(name, 2) for name in self.attributes]
+            with gr.Group():
+                sliders = [slider(name, 2) for name in self.attributes]
             held = gr.CheckboxGroup(self.attributes, label="Keep constant while others change")
             if self.vectors:
                 with gr.Accordion("Directions", open=True):
@@ -63,9 +64,10 @@ class Editor:
         zero.then(self.exact, inputs, image, show_progress="hidden", api_name=self.api_name, **SHARED)
         self.inputs, self.image = inputs, image
 
-    def after(self, event: Any) -> None:
-        """Show the exact image after an event that changes the latent."""
-        event.then(self.exact, self.inputs, self.image, show_progress="hidden", api_visibility="private", **SHARED)
+    def show_after(self, *events: Any) -> None:
+        """Show the exact image after events that change the latent."""
+        for event in events:
+            event(self.exact, self.inputs, self.image, show_progress="hidden", api_visibility="private", **SHARED)
 
     def read(self, values: Sequence[Any]) -> tuple[Base, dict[str, float]]:
         """Return the latent and the settings of the values of `inputs`."""
@@ -129,4 +131,4 @@ class Editor:
 def slider(name: str, most: float, step: float = 0.05) -> gr.Slider:
     title = name.replace("_", " ")
     info = {"zoom": f"1 magnifies by {position.ZOOM:g}"}.get(name)
-    return gr.Slider(-most, most, 0, step=step, label=title, info=info, container=False)
+    return gr.Slider(-most, most, 0, step=step, label=title, info=info)

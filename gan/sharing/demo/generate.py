@@ -37,11 +37,11 @@ def generate_tab(shown: Shown, context: Context, opened: Any) -> None:
                                     step=multiples or 1, min_width=80)  # fmt: skip
             with_grid = gr.Checkbox(label="Also all images as one grid")
             with gr.Row():
-                button = gr.Button("Generate", variant="primary")
-                random = gr.Button("Other seeds")
+                button = gr.Button("Generate", variant="primary", min_width=80)
+                random = gr.Button("Next seeds", min_width=80)
             download = gr.DownloadButton("Download all (zip)", interactive=False)
         with gr.Column(scale=3):
-            gallery = gr.Gallery(label="Images", columns=4, height=620, object_fit="contain", format="png",
+            gallery = gr.Gallery(label="Images", columns=6, height=620, object_fit="contain", format="png",
                                  elem_classes="pixels", interactive=False)  # fmt: skip
 
     @answer
@@ -57,7 +57,7 @@ def generate_tab(shown: Shown, context: Context, opened: Any) -> None:
 
     inputs, outputs = [seeds, label, truncation, rows, columns, with_grid], [gallery, download]
     shared: dict[str, Any] = {"concurrency_id": FAST, "concurrency_limit": 1}
-    gr.on([button.click, seeds.submit, opened], generate, inputs, outputs, api_name="generate", **shared)
+    gr.on([button.click, seeds.submit, opened], generate, inputs, outputs, api_name=f"generate{shown.calls}", **shared)
     random.click(next_seeds, seeds, seeds, api_visibility="private", queue=False).then(
         generate, inputs, outputs, api_visibility="private", **shared
     )

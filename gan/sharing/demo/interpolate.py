@@ -37,8 +37,8 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
                 scale = gr.Slider(1, limits.MAX_SCALE, default_scale(model), step=1, label="Enlarge pixels")
                 form = gr.Radio(list(FORMATS), value=FORMATS[0], label="Format")
             with gr.Row():
-                button = gr.Button("Interpolate", variant="primary")
-                cancel = gr.Button("Cancel")
+                button = gr.Button("Interpolate", variant="primary", min_width=80)
+                cancel = gr.Button("Cancel", min_width=80)
         with gr.Column(scale=2):
             image = gr.Image(label="Animation", type="filepath", height=460, interactive=False,
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
@@ -81,7 +81,9 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
             return context.keep(path.read_bytes(), path.name)
 
     inputs = [seeds, label, frames, fps, loop, space, truncation, scale, form]
-    event = button.click(interpolate, inputs, image, api_name="interpolate", concurrency_id=LONG, concurrency_limit=1)
+    event = button.click(
+        interpolate, inputs, image, api_name=f"interpolate{shown.calls}", concurrency_id=LONG, concurrency_limit=1
+    )
     cancel.click(context.cancel, cancels=[event], queue=False, api_visibility="private")
 
 

@@ -22,12 +22,14 @@ from gan.sharing.demo.translate import translate_tab
 
 STYLE = f"""
 .pixels img {{ image-rendering: pixelated; object-fit: contain; width: 100%; height: 100%; }}
-.gradio-container {{ max-width: 1320px !important; margin: 0 auto; }}
+.gradio-container {{ width: 100%; max-width: 1320px !important; margin: 0 auto; }}
 footer {{ display: none !important; }}
 {REPORT}
 """
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 MONOSPACE = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
+# Components whose values we check ourselves. Gradio's checks let NaN pass, and print a traceback for other values.
+CHECKED = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox, gr.Checkbox)
 
 
 def theme() -> Any:
@@ -43,14 +45,26 @@ def build(models: Sequence[Shown], context: Context) -> gr.Blocks:
         else:
             with gr.Tabs():
                 for n, shown in enumerate(models):
+                    shown.calls = f"_{n + 1}" if n else ""
                     with gr.Tab(shown.name):
                         one_model(shown, context, blocks, first=n == 0)
                 with gr.Tab("Compare") as tab:
                     compare_tab(models, context, tab.select)
         blocks.unload(context.cancel)  # the visitor has closed the page
+    for component in blocks.blocks.values():
+        if isinstance(component, CHECKED):
+            component.preprocess = lambda payload: payload
+        elif isinstance(component, gr.File):
+            component.preprocess = paths_of
     blocks.queue(max_size=limits.MAX_WAITING, default_concurrency_limit=4)
     blocks.api_open = False  # calls go through the queue, which is bounded
     return blocks
+
+
+def paths_of(payload: Any) -> Any:
+    """Return the paths of uploads, which Gradio and the gate have checked: one, a list, or None."""
+    files = getattr(payload, "root", payload)
+    return [file.path for file in files] if isinstance(files, list) else files and files.path
 
 
 def one_model(shown: Shown, context: Context, blocks: gr.Blocks, first: bool = True) -> None:

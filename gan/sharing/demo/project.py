@@ -41,8 +41,8 @@ def project_tab(shown: Shown, context: Context) -> None:
                 space = gr.Radio(spaces, value=spaces[0], label="Latent space", visible=len(spaces) > 1)
                 label = class_choice(shown)
             with gr.Row():
-                button = gr.Button("Project", variant="primary")
-                cancel = gr.Button("Cancel")
+                button = gr.Button("Project", variant="primary", min_width=80)
+                cancel = gr.Button("Cancel", min_width=80)
             download = gr.DownloadButton("Download latents", interactive=False)
         with gr.Column(scale=2, min_width=300):
             with gr.Row():
@@ -102,10 +102,10 @@ def project_tab(shown: Shown, context: Context) -> None:
         return context.keep(to_png(pixels), "target.png"), kept, note, gr.DownloadButton(value=file, interactive=True)
 
     event = button.click(
-        project, [upload, steps, starts, space, label], [target, projected, said, download], api_name="project",
-        concurrency_id=LONG, concurrency_limit=1,
+        project, [upload, steps, starts, space, label], [target, projected, said, download],
+        api_name=f"project{shown.calls}", concurrency_id=LONG, concurrency_limit=1,
     )  # fmt: skip
-    editor.after(event.success(lambda: None, queue=False, api_visibility="private"))
+    editor.show_after(event.success)
     cancel.click(context.cancel, cancels=[event], queue=False, api_visibility="private")
 
 

@@ -7,8 +7,9 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 from gan.common.errors import UserError, reason
@@ -71,10 +72,19 @@ def prepared(models: Sequence[Any], any_host: bool = False) -> Iterator[Any]:
             ssr_mode=False, mcp_server=False, theme=page.theme(), css=page.STYLE,
         )  # fmt: skip
         blocks.has_launched = True  # Gradio checks the paths of uploads only then
+        Thread(target=measure, args=(models, context.ending), daemon=True).start()
         try:
             yield Gate(app, folder, any_host)
         finally:
             context.close()
+
+
+def measure(models: Sequence[Any], ending: Event) -> None:
+    """Measure the attributes of each generator, which takes seconds, before a visitor needs them."""
+    for shown in models:
+        if shown.generates and not ending.is_set():
+            with suppress(Exception):  # a visitor gets the message
+                shown.units  # noqa: B018
 
 
 def serve(models: Sequence[Any], host: str, started: Callable[[str], None], listener: socket.socket) -> None:

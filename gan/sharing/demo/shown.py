@@ -40,6 +40,7 @@ class Shown:
     run: Path | None
     model: Any
     load: Callable[[], Any]
+    calls: str = ""  # ends the names of direct calls of this model
     notes: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)  # for what is computed once
 

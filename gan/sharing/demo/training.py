@@ -53,7 +53,7 @@ def training_tab(shown: Shown, opened: Sequence[Any]) -> None:
     shared: dict[str, Any] = {"concurrency_id": WATCH, "concurrency_limit": 2, "show_progress": "hidden"}
     timer.tick(refresh, stamp, [page, stamp], api_visibility="private", **shared)
     reload.click(newest, api_visibility="private", concurrency_id=WATCH, concurrency_limit=2)
-    gr.on(opened, refresh, stamp, [page, stamp], api_name="training", **shared)
+    gr.on(opened, refresh, stamp, [page, stamp], api_name=f"training{shown.calls}", **shared)
 
 
 def stamp_of(run: Path) -> Any:

@@ -50,8 +50,8 @@ def translate_tab(shown: Shown, context: Context) -> None:
             with gr.Accordion("Memory", open=False):
                 tile = gr.Number(0, label="Side of tiles", precision=0, info="0: as large as memory allows")
             with gr.Row():
-                button = gr.Button("Translate", variant="primary")
-                cancel = gr.Button("Cancel")
+                button = gr.Button("Translate", variant="primary", min_width=80)
+                cancel = gr.Button("Cancel", min_width=80)
             download = gr.DownloadButton("Download", interactive=False)
         with gr.Column(scale=3):
             slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
@@ -128,7 +128,7 @@ def translate_tab(shown: Shown, context: Context) -> None:
 
     inputs = [upload, direction, strength, cell, palette, colors, palette_file, tile]
     event = button.click(
-        translate, inputs, [slider, gallery, pairs, download, said], api_name="translate",
+        translate, inputs, [slider, gallery, pairs, download, said], api_name=f"translate{shown.calls}",
         concurrency_id=LONG, concurrency_limit=1,
     )  # fmt: skip
     gallery.select(select, pairs, slider, queue=False, api_visibility="private")

@@ -151,9 +151,10 @@ for (const film of document.querySelectorAll('.film')) {
 
 
 def scoped(name: str) -> str:
-    """Return the style sheet for the elements in an element of a class, in a page that has its own style sheet.
+    """Return the style sheet for what is in an element of a class, in a page that has its own style sheet."""
+    inside = STYLE.replace(":root", "&").replace("body:has", "&:has")
+    return f".{name} {{ {inside} {INSIDE} }}"
 
-    Charts over minutes are hidden there.
-    """
-    inside = STYLE.replace(":root", "&").replace("body:has(#over-minutes:checked) .by-images", ".none")
-    return f".{name} {{ {inside} .by-minutes {{ display: none; }} section {{ padding-top: 20px; }} }}"
+
+INSIDE = """section { padding-top: 20px; } th, td { border-style: none none solid !important; }
+.by-minutes { display: none; } &:has(#over-minutes:checked) .by-minutes { display: block; }"""
