@@ -16,7 +16,8 @@ from typing import Any
 from gan.sharing.demo import limits
 
 Message = MutableMapping[str, Any]
-Receive, Send = Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 
 API = "/gradio_api"
 FILE = f"{API}/file="

@@ -103,10 +103,9 @@ def serve(models: Sequence[Any], host: str, started: Callable[[str], None], list
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,
                                 limit_concurrency=limits.MAX_CONNECTIONS, ws="none", server_header=False)  # fmt: skip
         started(address(listener))
-        try:
+        with suppress(KeyboardInterrupt):  # raised again at the end of the server
             uvicorn.Server(config).run(sockets=[listener])
-        except KeyboardInterrupt:
-            print("stopped", file=sys.stderr)
+        print("stopped", file=sys.stderr)
 
 
 def address(listener: socket.socket) -> str:
