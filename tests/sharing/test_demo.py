@@ -1,4 +1,4 @@
-"""The demo page without a browser: its calls, its limits, and what it refuses to serve."""
+"""The demo page, without a browser and in one: its calls, its limits, and what it refuses to serve."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import json
 import shutil
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +27,7 @@ from gan.run import checkpoints
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.sharing.demo import limits, server
 from gan.sharing.demo.gate import Gate
+from tests.browser import Faults, browser
 from tests.conftest import Train
 from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
 from tests.sharing.made_run import made
@@ -402,3 +403,99 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     (tmp_path / "shared" / "model.safetensors").write_bytes(b"x")
     (tmp_path / "shared" / "config.json").write_text("{}")
     assert "shared" in error("shared")
+
+
+GALLERY = ".grid-container"
+
+
+class Window:
+    """The page in a browser."""
+
+    def __init__(self, tab: Any, demo: Demo) -> None:
+        self.tab, self.demo = tab, demo
+
+    def open(self, name: str) -> None:
+        self.tab.get_by_role("tab", name=name, exact=True).locator("visible=true").click()
+
+    def press(self, name: str) -> None:
+        self.tab.get_by_role("button", name=name, exact=True).locator("visible=true").click()
+
+    def drop(self, *paths: Path) -> None:
+        self.tab.locator(".block:visible input[type=file]").first.set_input_files([str(path) for path in paths])
+        self.tab.get_by_text(paths[-1].suffix).locator("visible=true").first.wait_for()
+
+    def sources(self, where: str) -> list[str]:
+        """Return the addresses of the visible images in an element."""
+        script = "where => [...document.querySelectorAll(where)].filter(e => e.offsetParent).map(e => e.src)"
+        return list(self.tab.evaluate(script, f"{where} img"))
+
+    def wait(self, what: Callable[[], Any]) -> Any:
+        """Return the first value that is not empty."""
+        for _ in range(200):
+            if found := what():
+                return found
+            self.tab.wait_for_timeout(100)
+        raise AssertionError("nothing came")
+
+    def read(self, address: str) -> bytes:
+        return self.demo.get("/" + address.split("/", 3)[3]).body
+
+
+@needs_gradio
+@pytest.mark.slow
+def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(photo())
+    with browser() as chromium:
+        window, faults = Window(chromium.new_page(viewport={"width": 1280, "height": 900}), page), Faults()
+        faults.watch(window.tab)
+        window.tab.goto(page.address)
+
+        first = window.wait(lambda: len(found := window.sources(GALLERY)) == 16 and found)
+        window.tab.get_by_label("Seeds").first.fill("30-31")
+        window.press("Generate")
+        second = window.wait(lambda: len(found := window.sources(GALLERY)) == 2 and found)
+        assert window.read(second[0]) == command("generate", "run", "--seeds", "30", file="30.png")
+        assert len({window.read(address) for address in (*first[:2], *second)}) == 4
+
+        window.open("Edit")
+        zero = command("generate", "run", "--seeds", "0", file="0.png")
+        shown = window.wait(lambda: window.sources(".pixels"))[0]
+        assert window.read(shown) == zero
+        knob = window.tab.get_by_label("range slider for brightness").locator("visible=true")
+        box = knob.bounding_box()
+        window.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        window.tab.mouse.down()
+        window.tab.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=5)
+        preview = window.wait(lambda: [each for each in window.sources(".pixels") if each != shown])[0]
+        assert b"brightness" not in window.read(preview)  # no metadata: it is not exact
+        window.tab.mouse.up()
+        window.wait(lambda: [each for each in window.sources(".pixels") if b"brightness" in window.read(each)])
+        window.press("Set all to zero")
+        window.wait(lambda: [each for each in window.sources(".pixels") if window.read(each) == zero])
+
+        window.open("Interpolate")
+        window.press("Interpolate")
+        moving = window.wait(lambda: [each for each in window.sources(".pixels") if each.endswith(".gif")])[0]
+        assert getattr(Image.open(io.BytesIO(window.read(moving))), "n_frames", 1) > 10
+
+        window.open("Your image")
+        window.drop(tmp_path / "photo.jpg")
+        window.tab.get_by_label("number input for Steps").locator("visible=true").fill("10")
+        window.press("Project")
+        window.tab.wait_for_selector("text=PSNR", timeout=120_000)
+        window.wait(lambda: len(window.sources(".pixels")) == 2)
+
+        window.open("Training")
+        window.tab.wait_for_selector("svg text.label")
+
+        window.open("lut.ckpt")
+        window.drop(tmp_path / "photo.jpg")
+        window.press("Translate")
+        translated = window.wait(lambda: window.sources(GALLERY))[0]
+        assert Image.open(io.BytesIO(window.read(translated))).size == (48, 31)
+
+        window.open("Compare")
+        assert len(set(window.wait(lambda: len(found := window.sources(GALLERY)) == 2
+                                   and found))) == 2  # fmt: skip
+        window.tab.wait_for_selector("text=One row per run")
+        assert not faults

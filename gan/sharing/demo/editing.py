@@ -60,7 +60,7 @@ class Editor:
                 each.input(self.preview, inputs, image, show_progress="hidden", api_visibility="private", **SHARED)
             each.release(self.exact, inputs, image, show_progress="hidden", api_visibility="private", **SHARED)
         held.input(self.exact, inputs, image, show_progress="hidden", api_visibility="private", **SHARED)
-        zero = reset.click(lambda: [0] * len(sliders), None, sliders, api_visibility="private", queue=False)
+        zero = reset.click(lambda: [0] * len(sliders), None, sliders, api_visibility="private")
         zero.then(self.exact, inputs, image, show_progress="hidden", api_name=self.api_name, **SHARED)
         self.inputs, self.image = inputs, image
 

@@ -58,7 +58,7 @@ def generate_tab(shown: Shown, context: Context, opened: Any) -> None:
     inputs, outputs = [seeds, label, truncation, rows, columns, with_grid], [gallery, download]
     shared: dict[str, Any] = {"concurrency_id": FAST, "concurrency_limit": 1}
     gr.on([button.click, seeds.submit, opened], generate, inputs, outputs, api_name=f"generate{shown.calls}", **shared)
-    random.click(next_seeds, seeds, seeds, api_visibility="private", queue=False).then(
+    random.click(next_seeds, seeds, seeds, api_visibility="private").then(
         generate, inputs, outputs, api_visibility="private", **shared
     )
 

@@ -84,7 +84,7 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
     event = button.click(
         interpolate, inputs, image, api_name=f"interpolate{shown.calls}", concurrency_id=LONG, concurrency_limit=1
     )
-    cancel.click(context.cancel, cancels=[event], queue=False, api_visibility="private")
+    cancel.click(context.cancel, cancels=[event], api_visibility="private")
 
 
 def model_side(shown: Shown, axis: int) -> int:

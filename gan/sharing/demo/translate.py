@@ -131,8 +131,8 @@ def translate_tab(shown: Shown, context: Context) -> None:
         translate, inputs, [slider, gallery, pairs, download, said], api_name=f"translate{shown.calls}",
         concurrency_id=LONG, concurrency_limit=1,
     )  # fmt: skip
-    gallery.select(select, pairs, slider, queue=False, api_visibility="private")
-    cancel.click(context.cancel, cancels=[event], queue=False, api_visibility="private")
+    gallery.select(select, pairs, slider, api_visibility="private")
+    cancel.click(context.cancel, cancels=[event], api_visibility="private")
 
 
 def palette_of(path: Any) -> np.ndarray:
