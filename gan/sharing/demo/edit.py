@@ -27,11 +27,11 @@ def edit_tab(shown: Shown, context: Context, opened: Any) -> None:
             seed = gr.Number(0, label="Seed", precision=0, minimum=0)
             label = class_choice(shown)
             how = gr.Radio([NONE, *([LAYERS] if layers else []), FRACTION], value=NONE, label="Mix with another seed")
-            other = gr.Number(1, label="Other seed", precision=0, minimum=0)
-            with gr.Row(visible=layers > 0):
+            other = gr.Number(1, label="Other seed", precision=0, minimum=0, visible=False)
+            with gr.Row(visible=False) as both_layers:
                 first = gr.Slider(0, max(layers - 1, 1), layers // 2, step=1, label="First layer", min_width=100)
                 last = gr.Slider(0, max(layers - 1, 1), max(layers - 1, 1), step=1, label="Last layer", min_width=100)
-            fraction = gr.Slider(0, 1, 0.5, step=0.01, label="Fraction of the other seed")
+            fraction = gr.Slider(0, 1, 0.5, step=0.01, label="Fraction of the other seed", visible=False)
         with gr.Column(scale=2, min_width=300):
             image = gr.Image(label="Edited", type="filepath", format="png", height=420, interactive=False,
                              elem_classes="pixels", buttons=["download", "fullscreen"])  # fmt: skip
@@ -42,6 +42,11 @@ def edit_tab(shown: Shown, context: Context, opened: Any) -> None:
         sources = [seed, label, how, other, first, last, fraction]
         editor = Editor(shown, context, sources, base, "edit")
         editor.build(image)
+
+        def show(how: Any) -> Any:
+            return [gr.update(visible=each) for each in (how != NONE, how == LAYERS, how == FRACTION)]
+
+    how.input(show, how, [other, both_layers, fraction], show_progress="hidden", api_visibility="private")
     editor.show_after(opened, *(each.input for each in sources))
 
 

@@ -29,7 +29,7 @@ KEPT = 1800  # seconds that uploads and results are kept
 MAX_WAITING = 40  # calls in the queue
 MAX_UPLOADS = 8  # at the same time
 MAX_CONNECTIONS = 600
-MAX_SESSIONS = 200  # whose state is kept
+MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
 MAX_MODELS = 8
 
 

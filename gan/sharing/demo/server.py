@@ -13,6 +13,7 @@ from threading import Event, Thread
 from typing import Any
 
 from gan.common.errors import UserError, reason
+from gan.common.memory import share_arenas
 from gan.common.signals import termination_as_exit
 
 PORT = 7860  # of Gradio
@@ -98,6 +99,7 @@ def serve(models: Sequence[Any], host: str, started: Callable[[str], None], list
 
     from gan.sharing.demo import limits
 
+    share_arenas()
     any_host = host not in LOOPBACK
     with termination_as_exit(), prepared(models, any_host) as app:
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,
