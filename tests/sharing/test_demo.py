@@ -295,6 +295,7 @@ class TestSecurity:
         assert answer.status == 413 and b"too large" in answer.body
 
     def test_two_hundred_calls_at_once(self, page: Demo) -> None:
+        before = page.memory()
         with ThreadPoolExecutor(200) as pool:
             said = list(pool.map(lambda n: page.call("generate", str(n), ANY, 1, 16, 16, False), range(200)))
         images = [each for each in said if isinstance(each, list)]
@@ -302,6 +303,7 @@ class TestSecurity:
         assert {each for each in said if isinstance(each, str)} <= {"busy: too many calls are waiting; try again in a "
                                                                     "moment"}  # fmt: skip
         assert len(page.call("generate", "0", ANY, 1, 16, 16, False)[0]) == 1
+        assert page.memory() < before + 50
 
 
 def answered(gate: Gate, method: str, path: str, body: bytes = b"", **headers: str) -> tuple[int, bytes]:

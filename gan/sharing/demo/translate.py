@@ -56,7 +56,7 @@ def translate_tab(shown: Shown, context: Context) -> None:
         with gr.Column(scale=3):
             slider = gr.ImageSlider(label="Before and after", type="filepath", height=460, interactive=False,
                                     buttons=["fullscreen"])  # fmt: skip
-            gallery = gr.Gallery(label="Translations", columns=6, height=180, object_fit="contain", interactive=False,
+            gallery = gr.Gallery(label="Translations", columns=6, height=260, object_fit="contain", interactive=False,
                                  allow_preview=False)  # fmt: skip
             said = gr.Markdown()
 
