@@ -352,6 +352,8 @@ def test_the_gate_forwards_calls_and_refuses_the_rest(tmp_path: Path) -> None:
 def test_a_full_queue_is_busy(tmp_path: Path) -> None:
     status, body = answered(Gate(echo(503), tmp_path), "POST", "/gradio_api/queue/join", b"{}")
     assert status == 503 and b"busy: too many calls are waiting" in body
+    status, body = answered(Gate(echo(500), tmp_path), "POST", "/gradio_api/call/unknown", b"{}")
+    assert status == 400 and b"this is not a call of the page" in body
 
 
 def test_uploads_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -482,7 +484,13 @@ def test_every_tab_in_a_browser(page: Demo, command: Any, tmp_path: Path) -> Non
 
         window.open("Your image")
         window.drop(tmp_path / "photo.jpg")
-        window.tab.get_by_label("number input for Steps").locator("visible=true").fill("10")
+        steps = window.tab.get_by_label("number input for Steps").locator("visible=true")
+        steps.fill("1000")
+        window.press("Project")
+        window.tab.get_by_text("projecting").locator("visible=true").first.wait_for()
+        window.press("Cancel")
+        window.tab.get_by_text("Cancelled.").first.wait_for()
+        steps.fill("10")
         window.press("Project")
         window.tab.wait_for_selector("text=PSNR", timeout=120_000)
         window.wait(lambda: len(window.sources(".pixels")) == 2)

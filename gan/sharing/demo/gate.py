@@ -31,6 +31,7 @@ WRITE = re.compile(rf"{API}/(cancel|reset)/?")
 UPLOAD = f"{API}/upload"
 LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 MAX_DEPTH = 12  # of the values of a call
+NO_CALL = "this is not a call of the page"
 BUSY = "busy: too many calls are waiting; try again in a moment"
 POLICY = "; ".join([
     "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "style-src 'self' 'unsafe-inline'",
@@ -98,7 +99,7 @@ class Gate:
         elif method == "POST" and (JOIN.fullmatch(path) or WRITE.fullmatch(path)):
             body = await whole_body(receive, headers)
             self.check_call(body)
-            await self.app(scope, once(body, receive), busy(send))
+            await self.app(scope, once(body, receive), worded(send))
         else:
             raise Refused(404 if method in ("GET", "HEAD", "POST") else 405, "not served")
 
@@ -114,11 +115,11 @@ class Gate:
             call = json.loads(body)
             self.check_value(call, MAX_DEPTH)
         except (ValueError, RecursionError) as error:
-            raise Refused(400, "this is not a call of the page") from error
+            raise Refused(400, NO_CALL) from error
 
     def check_value(self, value: Any, depth: int) -> None:
         if depth == 0:
-            raise Refused(400, "this is not a call of the page")
+            raise Refused(400, NO_CALL)
         if isinstance(value, list):
             for each in value:
                 self.check_value(each, depth - 1)
@@ -191,16 +192,16 @@ def once(body: bytes, receive: Receive) -> Receive:
     return again
 
 
-def busy(send: Send) -> Send:
-    """Return a function that sends a response, with our words if the queue is full."""
-    full = False
+def worded(send: Send) -> Send:
+    """Return a function that sends a response, with our words if the queue is full or Gradio fails."""
+    replaced = False
 
     async def sending(message: Message) -> None:
-        nonlocal full
-        if message["type"] == "http.response.start" and message["status"] == 503:
-            full = True
-            await respond(send, 503, BUSY)
-        elif not full:
+        nonlocal replaced
+        if message["type"] == "http.response.start" and message["status"] >= 500:
+            replaced = True
+            await respond(send, *((503, BUSY) if message["status"] == 503 else (400, NO_CALL)))
+        elif not replaced:
             await send(message)
 
     return sending

@@ -81,10 +81,10 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
             return context.keep(path.read_bytes(), path.name)
 
     inputs = [seeds, label, frames, fps, loop, space, truncation, scale, form]
-    event = button.click(
+    button.click(
         interpolate, inputs, image, api_name=f"interpolate{shown.calls}", concurrency_id=LONG, concurrency_limit=1
     )
-    cancel.click(context.cancel, cancels=[event], api_visibility="private")
+    cancel.click(context.cancel, api_visibility="private")
 
 
 def model_side(shown: Shown, axis: int) -> int:

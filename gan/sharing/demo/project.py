@@ -106,7 +106,7 @@ def project_tab(shown: Shown, context: Context) -> None:
         api_name=f"project{shown.calls}", concurrency_id=LONG, concurrency_limit=1,
     )  # fmt: skip
     editor.show_after(event.success)
-    cancel.click(context.cancel, cancels=[event], api_visibility="private")
+    cancel.click(context.cancel, api_visibility="private")
 
 
 def from_file(shown: Shown, path: str) -> Any:

@@ -127,12 +127,12 @@ def translate_tab(shown: Shown, context: Context) -> None:
         return pairs[index] if pairs else None
 
     inputs = [upload, direction, strength, cell, palette, colors, palette_file, tile]
-    event = button.click(
+    button.click(
         translate, inputs, [slider, gallery, pairs, download, said], api_name=f"translate{shown.calls}",
         concurrency_id=LONG, concurrency_limit=1,
     )  # fmt: skip
     gallery.select(select, pairs, slider, api_visibility="private")
-    cancel.click(context.cancel, cancels=[event], api_visibility="private")
+    cancel.click(context.cancel, api_visibility="private")
 
 
 def palette_of(path: Any) -> np.ndarray:
