@@ -21,10 +21,10 @@ from gan.inference import shared_folder
 from gan.inference.resolve import folder_of
 from gan.run import checkpoints, run_folder
 from gan.sharing import hub
+from gan.sharing.demo import limits
 
 RUNS = Path("runs")
 HOST = "127.0.0.1"
-MAX_MODELS = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    if len(arguments.runs) > MAX_MODELS:
-        raise UserError(f"{len(arguments.runs)} runs are too many for one page; give at most {MAX_MODELS}")
+    if len(arguments.runs) > limits.MAX_MODELS:
+        raise UserError(f"{len(arguments.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
     runs = [str(hub.locate(run)) for run in arguments.runs]
     names = [one_line(run) for run in arguments.runs]
     if not runs:

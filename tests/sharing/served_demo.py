@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import signal
@@ -114,4 +113,4 @@ def demo(*words: str, folder: Path) -> Iterator[Demo]:
         if process.poll() is None:
             process.terminate()
             process.communicate(timeout=TIMEOUT)
-    assert not os.listdir(made)  # temporary files are removed
+    assert not list(made.glob("retro-gan-*"))  # temporary files are removed
