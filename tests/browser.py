@@ -33,13 +33,18 @@ def chromium() -> str:
 
 @contextmanager
 def browser(*arguments: str) -> Iterator[Any]:
-    """A playwright browser. Use it in fixtures of a module or of a test: while it is open, asyncio cannot be used."""
+    """A browser of playwright's synchronous interface.
+
+    Use it in fixtures of a module or of a test: while it is open, asyncio cannot be used in the same thread.
+    """
     api = pytest.importorskip("playwright.sync_api")
     path = chromium()
     with api.sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
-        yield opened
-        opened.close()
+        try:
+            yield opened
+        finally:
+            opened.close()
 
 
 class Faults(list[str]):
@@ -66,6 +71,8 @@ def served(folder: Path) -> Iterator[str]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
