@@ -29,6 +29,7 @@ COMMANDS = {
     "directions": "find latent directions in which images change",
     "edit": "edit images through their latents",
     "project": "project images to latents",
+    "demo": "show models on a page in the browser, to generate, edit, translate and watch training",
     "translate": "translate images into the style of a trained translator",
     "recognize": "classify images with the features of a discriminator",
     "reproduce": "make an image again from its metadata, and compare it",

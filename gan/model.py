@@ -29,6 +29,7 @@ from gan.latent.space import Space
 
 MAX_SEED = 2**63 - 1
 SHOWN = 8  # names of classes in the `repr`
+GROUP = 64  # frames between two reports of progress
 
 
 class Latents(NamedTuple):
@@ -129,6 +130,7 @@ class Model:
         space: str = "",
         truncation: float = 1.0,
         label: str | None = None,
+        advance: Callable[[int], None] = lambda done: None,
     ) -> Images:
         """Return images that interpolate between the images of consecutive seeds.
 
@@ -138,6 +140,7 @@ class Model:
             space: "z" (spherical) or "w" (linear). The default is w if the generator has a mapping network, else z.
             truncation: as in `generate`.
             label: name of a class. By default z uses the class of the first seed, and w the class of each seed.
+            advance: called with the number of images since the last call.
 
         Raises:
             UserError: as `generate`, or the space does not exist, or there are fewer than two seeds.
@@ -147,7 +150,7 @@ class Model:
         if truncation != 1 and place.name == "z":
             raise UserError("truncation works in w only; use space w, or no truncation")
         latents = place.truncate(place.from_z(z, labels), truncation, labels)
-        return interpolate(place, latents, labels, frames, loop)
+        return interpolate(place, latents, labels, frames, loop, advance)
 
     def interpolate_latents(
         self, latents: Tensor | Latents | Projection, label: Tensor | None = None, frames: int = 30, loop: bool = False
@@ -370,13 +373,24 @@ def unpack(latents: Tensor | Latents | Projection, label: Tensor | None = None) 
     return (latents, label) if isinstance(latents, Tensor) else (latents[0], latents[1])
 
 
-def interpolate(space: Space, latents: Tensor, labels: Tensor | None, frames: int, loop: bool) -> Images:
+def interpolate(
+    space: Space,
+    latents: Tensor,
+    labels: Tensor | None,
+    frames: int,
+    loop: bool,
+    advance: Callable[[int], None] = lambda done: None,
+) -> Images:
     """Return the images of interpolated latents."""
     if len(latents) < 2:
         raise UserError("interpolation needs at least two images")
     path = interpolation.interpolate(latents, frames, loop, spherical=space.name == "z")
-    own = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
-    return Images(space.render_uint8(path, own))
+    parts = []
+    for part in path.split(GROUP):
+        own = None if labels is None or space.name == "w" else labels[:1].expand(len(part))
+        parts.append(space.render_uint8(part, own))
+        advance(len(part))
+    return Images(torch.cat(parts))
 
 
 def load_model(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:

@@ -15,6 +15,7 @@ from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
+from gan.common.seeds import parse_seeds
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = options.parse_seeds(arguments.seeds)
+    seeds = parse_seeds(arguments.seeds)
     out = options.out_in_run(arguments.run, arguments.out, DIRECTIONS)
     if not arguments.force:
         options.refuse_existing_file(out / DIRECTIONS_FILE)

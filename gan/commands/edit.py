@@ -20,6 +20,7 @@ from gan.common import digest
 from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
+from gan.common.seeds import parse_seeds
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds, settings = options.parse_seeds(arguments.seeds), parse_settings(arguments.settings)
+    seeds, settings = parse_seeds(arguments.seeds), parse_settings(arguments.settings)
     mixes = [parse_mix(word) for word in arguments.mix]
     size = options.parse_size(arguments.size) if arguments.size else None
     out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
@@ -78,6 +79,8 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.latent.position import POSITIONS
     from gan.latent.space import Space
     from gan.recognition.classifier import WEIGHTS
+    from gan.sharing import described
+    from gan.sharing.provenance import Origin
 
     model = options.load_model(arguments)
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
@@ -92,7 +95,11 @@ def run(arguments: argparse.Namespace) -> None:
         latents, labels = model.latents(seeds, arguments.label)
     files = [file_name(name, ".png") for name in names]
     changes = None if arguments.no_metadata else describe_changes(arguments, model, settings, mixes, size)
-    origin = None if changes is None else Described(arguments, model, changes, names, latents, labels)
+    origin = None
+    if changes is not None:
+        shared = Origin(model.generator, model.images, **changes)
+        origin = (described.from_latents(model, shared, latents, labels) if arguments.latents
+                  else described.from_seeds(model, shared, seeds, arguments.label))  # fmt: skip
     for seed, part in mixes:
         latents = mixing.mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], part)
     dependencies = file, recognition_folder(arguments) / WEIGHTS
@@ -173,46 +180,6 @@ def describe_changes(
     if provenance.uses_classifier(model, settings):
         found["recognition"] = digest.of_file(recognition_folder(arguments) / WEIGHTS)
     return found
-
-
-class Described:
-    """The origin of edited images, for their files.
-
-    Args:
-        changes: of `describe_changes`.
-        names: seeds as text, or the names of `latents` in a file.
-        latents: (N, ...), before --mix and --set.
-        labels: (N,), the class of each latent, for conditional generators.
-    """
-
-    def __init__(
-        self,
-        arguments: argparse.Namespace,
-        model: Model,
-        changes: dict[str, Any],
-        names: list[str],
-        latents: Tensor,
-        labels: Tensor | None,
-    ) -> None:
-        from gan.sharing import provenance
-
-        self.origin = provenance.Origin(model.generator, model.images, **changes)
-        self.label: str | None = arguments.label
-        self.classes = provenance.class_names(model.classes, labels, len(names))
-        self.seeds = None if arguments.latents else list(map(int, names))
-        self.latents = [digest.of_tensor(each) for each in latents] if arguments.latents else None
-
-    def image(self, image: Tensor, n: int) -> dict[str, str]:
-        """Return the text chunk of image n."""
-        source = {"seed": self.seeds[n]} if self.seeds else {"latent": self.latents and self.latents[n]}
-        return self.origin.chunk(image, kind="image", **source, **{"class": self.classes[n]})
-
-    def grid(self, image: Tensor) -> dict[str, str]:
-        """Return the text chunk of the grid of all images."""
-        from gan.sharing.record import compact
-
-        source = {"seeds": compact(self.seeds)} if self.seeds else {"latents": self.latents}
-        return self.origin.chunk(image, kind="grid", **source, **{"class": self.label})
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:

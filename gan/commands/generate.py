@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.common.errors import UserError, at_least, writing
 from gan.common.progress import counting
+from gan.common.seeds import parse_seeds
 from gan.common.table import first_few
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = options.parse_seeds(arguments.seeds)
+    seeds = parse_seeds(arguments.seeds)
     check_best(arguments, len(seeds))
     out = options.out_in_run(arguments.run, arguments.out, OUT)
     files = [out / f"{seed}.png" for seed in seeds] + [out / "grid.png"] * arguments.grid
@@ -47,8 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from gan.images.convert import NO_TEXT, grid, save_png
     from gan.latent.space import Space
-    from gan.sharing.provenance import Origin, class_names
-    from gan.sharing.record import compact
+    from gan.sharing import described
 
     model = options.load_model(arguments)
     model.labels_of(seeds[:1], arguments.label)  # errors in the arguments come first
@@ -56,25 +56,23 @@ def run(arguments: argparse.Namespace) -> None:
         Space(model.generator, "w")
     if arguments.best is not None:
         seeds = best_seeds(model, seeds, arguments)
-    about = {"truncation": None if arguments.truncation == 1 else arguments.truncation}
-    origin = None if arguments.no_metadata else Origin(model.generator, model.images, **about)
+    origin = None if arguments.no_metadata else described.generated(model, arguments.truncation)
     images = []
     with writing(out, "; files already written are complete"):
         with counting(f"generating into {out}, with the checkpoint at {model.images:,} images", len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
                 generated = model.generate(part, arguments.truncation, arguments.label).pixels
-                names = class_names(model.classes, model.labels_of(part, arguments.label), len(part))
-                for seed, image, name in zip(part, generated, names, strict=True):
-                    fields = {"kind": "image", "seed": seed, "class": name}
-                    save_png(image, out / f"{seed}.png", origin.chunk(image, **fields) if origin else NO_TEXT)
+                about = described.from_seeds(model, origin, part, arguments.label) if origin else None
+                for n, (seed, image) in enumerate(zip(part, generated, strict=True)):
+                    save_png(image, out / f"{seed}.png", about.image(image, n) if about else NO_TEXT)
                     if arguments.grid:
                         images.append(image)
                 advance(len(part))
         if images:
-            sheet, fields = grid(torch.stack(images)), {"kind": "grid", "seeds": compact(seeds)}
-            fields["class"] = arguments.label
-            save_png(sheet, out / "grid.png", origin.chunk(sheet, **fields) if origin else NO_TEXT)
+            sheet = grid(torch.stack(images))
+            whole = described.Described(origin, (), arguments.label, seeds) if origin else None
+            save_png(sheet, out / "grid.png", whole.grid(sheet) if whole else NO_TEXT)
 
 
 def check_best(arguments: argparse.Namespace, count: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from gan.commands import options
 from gan.common import digest
 from gan.common.errors import UserError, at_least, writing
+from gan.common.seeds import parse_seed_list
 
 MIN_FPS, MAX_FPS = 0.1, 1000
 OUT = "interpolation.gif"  # in the run folder
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds = options.parse_seed_list(arguments.seeds)
+    seeds = parse_seed_list(arguments.seeds)
     if len(seeds) < 2 and not arguments.latents:
         raise UserError(f"--seeds {arguments.seeds}: give at least two seeds, as in 0-3")
     arguments.out = options.out_in_run(arguments.run, arguments.out, OUT)
@@ -52,13 +52,15 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.images import animation
     from gan.latent import store
     from gan.latent.space import Space
+    from gan.sharing.described import interpolation
     from gan.sharing.provenance import Origin
     from gan.sharing.record import compact
 
     animation.check(arguments.out)
     model = options.load_model(arguments)
     length = arguments.frames, arguments.loop
-    about = describe(arguments, Space(model.generator).name)
+    given = arguments.label, arguments.truncation, arguments.space, *length, arguments.fps, arguments.scale
+    about = interpolation(Space(model.generator).name, *given)
     if arguments.latents:
         _, latents, labels = store.stack_latents(arguments.latents, model.generator)
         frames = model.interpolate_latents(latents, labels, *length)
@@ -70,17 +72,3 @@ def run(arguments: argparse.Namespace) -> None:
     with writing(arguments.out):
         animation.save(frames.pixels, arguments.out, arguments.fps, arguments.scale, text)
     print(f"{arguments.out}: {len(frames)} frames, {len(frames) / arguments.fps:.1f} s")
-
-
-def describe(arguments: argparse.Namespace, default_space: str) -> dict[str, Any]:
-    """Return the options that change pixels or their timing, for the record in the file."""
-    return {
-        "kind": "interpolation",
-        "class": arguments.label,
-        "truncation": None if arguments.truncation == 1 else arguments.truncation,
-        "space": None if arguments.space == default_space else arguments.space,
-        "frames": arguments.frames,
-        "loop": arguments.loop,
-        "fps": arguments.fps,
-        "scale": None if arguments.scale == 1 else arguments.scale,
-    }

@@ -24,7 +24,6 @@ from gan.sharing import hub
 if TYPE_CHECKING:
     from gan.model import Model
 
-MAX_RANGE = 10_000_000  # seeds
 SOME_UNREADABLE = 3  # exit code
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixes of files in a run folder
 TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
@@ -269,27 +268,6 @@ def refuse_existing_file(file: Path | None, option: str = "", instead: str = "us
     """Raise UserError if a file exists."""
     if file and file.exists():
         raise UserError(f"{option}{file}: exists already; {instead}")
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Parse seeds without duplicates: "0-3,42,1" -> [0, 1, 2, 3, 42]."""
-    return list(dict.fromkeys(parse_seed_list(text)))
-
-
-def parse_seed_list(text: str) -> list[int]:
-    """Parse seeds with duplicates: "0-3,42,1" -> [0, 1, 2, 3, 42, 1]."""
-    seeds: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if not found:
-            raise UserError(f"--seeds {text}: {part!r} is neither a whole number nor a range; write 0-15,42")
-        first, last = int(found.group(1)), int(found.group(2) or found.group(1))
-        if last < first:
-            raise UserError(f"--seeds {text}: the range {part!r} is empty; write the smaller seed first")
-        if last - first >= MAX_RANGE or last >= 1 << 63:
-            raise UserError(f"--seeds {text}: {part!r} has more than ten million seeds, or one of 2^63 or more")
-        seeds += range(first, last + 1)
-    return seeds
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -21,7 +21,6 @@ from gan.common.size import pair
 if TYPE_CHECKING:
     import numpy as np
 
-TARGET_IMAGES = 500  # images for computing a palette
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
@@ -122,17 +121,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load_palette(arguments: argparse.Namespace, config: dict[str, Any]) -> np.ndarray:
     """Return the palette of --palette: read from a file, or computed from target images."""
-    from gan.images.pixel_art import MAX_COLORS, fit_palette, read_palette
-    from gan.inference.loading import has_data, load_data
-    from gan.metrics.color_transfer import opaque
+    from gan.images.pixel_art import read_palette
+    from gan.inference.target_palette import target_palette
 
     given = arguments.palette
     if not given.isdecimal():
         return read_palette(given)
-    if not 2 <= int(given) <= MAX_COLORS:
-        raise UserError(f"--palette {given}: give 2 to {MAX_COLORS} colors")
-    if not has_data(config):
-        raise UserError(f"--palette {given}: a shared model has no target images; give an image or a file of colors")
-    data = load_data(config, Path(arguments.run))
-    images = data.reals(TARGET_IMAGES) if arguments.direction == "a2b" else data.inputs(TARGET_IMAGES)
-    return fit_palette(opaque(images).expand(-1, 3, -1, -1), int(given))
+    return target_palette(config, Path(arguments.run), arguments.direction, int(given))

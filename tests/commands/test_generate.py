@@ -14,8 +14,8 @@ import torch
 from PIL import Image
 
 import gan
-from gan.commands.options import parse_seeds
 from gan.common.errors import UserError
+from gan.common.seeds import parse_seeds
 from gan.run import checkpoints
 from tests.conftest import ROOT, TINY, Train, command
 

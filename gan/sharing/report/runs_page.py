@@ -40,17 +40,10 @@ def runs_page(given: Sequence[Path], found: Sequence[Facts], notes: Sequence[str
         given: the folders as typed, run folders or folders of runs.
         notes: what is left out.
     """
-    objective = found[0].objective
     notes = [*notes, *(f"{facts.name}: {each}" for facts in found for each in facts.notes)]
-    if any(facts.objective != objective for facts in found):
-        notes.append(f"The runs have different objectives; all are sorted by {objective}.")
-    ordered = sorted(found, key=lambda facts: score_of(facts, objective))
-    runs = [facts.run for facts in ordered]
-    options = differing_options(runs)
-    names = [facts.name for facts in ordered]
-    if len(set(names)) < len(names) or any(name.isdecimal() for name in names):  # names that say nothing
-        names = labels([facts.shown for facts in ordered], options)
-    comparison = Comparison(objective, ordered, options, names)
+    if any(facts.objective != found[0].objective for facts in found):
+        notes.append(f"The runs have different objectives; all are sorted by {found[0].objective}.")
+    comparison = compared(found)
     sections = [comparison.table(failed_jobs(given)), comparison.options_against_objective(), comparison.curves(),
                 comparison.grids(notes), comparison.how(given)]  # fmt: skip
     if notes:
@@ -58,6 +51,18 @@ def runs_page(given: Sequence[Path], found: Sequence[Facts], notes: Sequence[str
         sections.append(section("notes", "Notes", lead("What this report leaves out, and why."), tag("ul", shown)))
     title = first_few([os.path.basename(os.path.abspath(path)) for path in given], 3)
     return page(f"{title} – report", comparison.header(title, given), sections)
+
+
+def compared(found: Sequence[Facts]) -> Comparison:
+    """Return the sections about runs, the best first by the objective of the first run."""
+    objective = found[0].objective
+    ordered = sorted(found, key=lambda facts: score_of(facts, objective))
+    runs = [facts.run for facts in ordered]
+    options = differing_options(runs)
+    names = [facts.name for facts in ordered]
+    if len(set(names)) < len(names) or any(name.isdecimal() for name in names):  # names that say nothing
+        names = labels([facts.shown for facts in ordered], options)
+    return Comparison(objective, ordered, options, names)
 
 
 def score_of(facts: Facts, objective: str) -> float:

@@ -148,3 +148,13 @@ for (const film of document.querySelectorAll('.film')) {
   film.classList.add('sliding'); bar.append(button, range); film.after(bar); show();
 }
 """
+
+
+def scoped(name: str) -> str:
+    """Return the style sheet for what is in an element of a class, in a page that has its own style sheet."""
+    inside = STYLE.replace(":root", "&").replace("body:has", "&:has")
+    return f".{name} {{ {inside} {INSIDE} }}"
+
+
+INSIDE = """section { padding-top: 20px; } th, td { border-style: none none solid !important; }
+.by-minutes { display: none; } &:has(#over-minutes:checked) .by-minutes { display: block; }"""

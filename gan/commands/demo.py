@@ -1,0 +1,106 @@
+"""Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
+
+RUN is a run folder, a checkpoint file, a folder of gan share, or hf://USER/NAME. Several are shown side by side.
+Without RUN the newest run in runs/ is shown. The page is on this machine only, and Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from gan.commands import options
+from gan.common.errors import UserError
+from gan.common.names import one_line
+from gan.common.output import print_line
+from gan.common.program import install
+from gan.inference import shared_folder
+from gan.inference.resolve import folder_of
+from gan.run import checkpoints, run_folder
+from gan.sharing import hub
+from gan.sharing.demo import limits
+
+RUNS = Path("runs")
+HOST = "127.0.0.1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("runs", nargs="*", metavar="RUN", type=options.existing_run,
+                        help=f"{options.MODEL} (default: the newest run in {RUNS}/)")  # fmt: skip
+    parser.add_argument("--port", type=port, help="port of the page (default: 7860, or the next free one)")
+    parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "
+                        "may then use the page, which has no password (default: %(default)s)")  # fmt: skip
+    options.add_device(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if len(arguments.runs) > limits.MAX_MODELS:
+        raise UserError(f"{len(arguments.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
+    runs = [str(hub.locate(run)) for run in arguments.runs]
+    names = [one_line(run) for run in arguments.runs]
+    if not runs:
+        runs = names = [str(newest_run())]
+        print_line(f"showing {runs[0]}, the newest run in {RUNS}/; no models are shipped yet")
+    for each in runs:
+        check(each)
+    if find_spec("gradio") is None:
+        raise UserError(f"gan demo needs Gradio: {install('demo')}")
+
+    from gan.sharing.demo import server
+
+    with server.listen(arguments.host, arguments.port) as listener:
+        print_line("loading ...")
+        options.prepare_device(arguments)
+        models = [load(run, name, arguments.device) for run, name in zip(runs, names, strict=True)]
+        if arguments.host not in server.LOOPBACK:
+            print("warning: everyone who can reach this machine can use the page; it has no password",
+                  file=sys.stderr)  # fmt: skip
+        server.serve(models, arguments.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
+
+
+def port(text: str) -> int:
+    """Return the number of a port; raise UserError for other text."""
+    if text.isdecimal() and 0 < int(text[:6]) < 1 << 16:
+        return int(text)
+    raise UserError(f"--port {text}: give a number from 1 to 65535")
+
+
+def newest_run() -> Path:
+    """Return the run in RUNS that was changed last; raise UserError if there is none with a checkpoint."""
+    found = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
+    saved = {run: paths[-1].stat().st_mtime for run in found if (paths := checkpoints.list_checkpoints(run))}
+    if not saved:
+        raise UserError(f"there is no run with a checkpoint in {RUNS}/, and no models are shipped yet; train one with "
+                        "gan train, or give a run, a folder of gan share or hf://USER/NAME")  # fmt: skip
+    return max(saved, key=lambda run: saved[run])
+
+
+def check(run: str) -> None:
+    """Raise UserError if a folder is neither a run nor a shared model, before torch is imported."""
+    folder = Path(run)
+    if shared_folder.is_shared(folder):
+        shared_folder.read_about(shared_folder.weights_of(folder).parent)
+    elif folder.is_dir() and folder_of(folder) is None and not checkpoints.list_checkpoints(folder):
+        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder of gan share?"
+        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
+
+
+def load(run: str, name: str, device: str) -> Any:
+    """Return a model for the page. A run without a checkpoint shows its training only."""
+    from gan import api
+    from gan.sharing.demo.shown import Shown
+
+    path = Path(run)
+    own = next((folder for folder in (path, *path.absolute().parents) if run_folder.is_run(folder)), None)
+    own = None if shared_folder.is_shared(path) else own
+
+    def newest() -> Any:
+        return api.load(run, "best").to(device)
+
+    model = None if own == path and not checkpoints.list_checkpoints(path) else newest()
+    shown = Shown(name, path, own, model, lambda: api.load(run, "last").to(device))
+    shown.add_directions()
+    return shown

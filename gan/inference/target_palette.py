@@ -1,0 +1,36 @@
+"""Compute a palette from the target images of a translator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gan.common.errors import UserError
+from gan.images.pixel_art import MAX_COLORS, fit_palette
+from gan.inference.loading import has_data, load_data
+from gan.metrics.color_transfer import opaque
+
+TARGET_IMAGES = 500  # images for computing a palette
+
+
+def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3) of at most `colors` colors, computed from target images.
+
+    Args:
+        config: the configuration of a translator.
+        path: the translator, for messages.
+        direction: "a2b" or "b2a".
+
+    Raises:
+        UserError: the number of colors is out of range, or the target images are not there.
+    """
+    if not 2 <= colors <= MAX_COLORS:
+        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
+    if not has_data(config):
+        raise UserError(f"--palette {colors}: a shared model has no target images; give an image or a file of colors")
+    data = load_data(config, path)
+    images = data.reals(TARGET_IMAGES) if direction == "a2b" else data.inputs(TARGET_IMAGES)
+    return fit_palette(opaque(images).expand(-1, 3, -1, -1), colors)
