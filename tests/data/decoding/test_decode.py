@@ -226,9 +226,11 @@ def test_floats_without_a_finite_one():
 
 def test_ycbcr():
     image = Image.fromarray(NOISE).convert("YCbCr")
-    expected = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
-    assert np.array_equal(decode(encoded(image, "TIFF"), (6, 4)), expected)
-    assert row(encoded(Image.new("YCbCr", (1, 1), (76, 85, 255)), "TIFF"), 1) == [[254, 0, 0]]
+    expected = np.asarray(image.convert("RGB"), np.int16).transpose(2, 0, 1)
+    lzw = {"compression": "tiff_lzw"}  # Pillow 12.3 does not read such files without compression
+    decoded = decode(encoded(image, "TIFF", **lzw), (6, 4))
+    assert np.abs(decoded - expected).max() <= 1  # libtiff rounds in another way
+    assert row(encoded(Image.new("YCbCr", (1, 1), (76, 85, 255)), "TIFF", **lzw), 1) == [[254, 0, 0]]
 
 
 def test_lab():
