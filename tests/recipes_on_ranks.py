@@ -1,13 +1,14 @@
-"""Train a tiny recipe on two ranks, and save the weights of each: python -m tests.recipe_on_ranks FOLDER RECIPE"""
+"""Train tiny recipes on two ranks, and save the weights of each: python -m tests.recipes_on_ranks FOLDER RECIPE ..."""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from itertools import product
 from pathlib import Path
 
 
-def main(out: Path, recipe: str) -> None:
+def main(out: Path, recipes: list[str]) -> None:
     # Not at the top: processes that decode images import this module again, and torch takes seconds.
     import torch
 
@@ -16,12 +17,12 @@ def main(out: Path, recipe: str) -> None:
 
     for message in EXPECTED_WARNINGS:
         warnings.filterwarnings("ignore", message)
-    for precision, channels in (("32-true", 3), ("bf16-mixed", 4)):
+    for recipe, (precision, channels) in product(recipes, (("32-true", 3), ("bf16-mixed", 4))):
         options = f"data.channels={channels}", f"trainer.precision={precision}"
         ddp = {"devices": 2, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
         module = fit(build(recipe, *options), 4, **ddp)
-        torch.save(module.state_dict(), out / f"{precision}-{module.trainer.global_rank}.pt")
+        torch.save(module.state_dict(), out / f"{recipe}-{precision}-{module.trainer.global_rank}.pt")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2:])
