@@ -92,8 +92,8 @@ class Shown:
         return newer
 
     def label(self, name: Any) -> str | None:
-        """Return the name of a class; None for the class of each seed."""
-        if name in (None, "", ANY):
+        """Return the name of a class; None for any class."""
+        if name in (None, "", ANY, MOST_SIMILAR):
             return None
         self.model.label_of(str(name)[:200])
         return str(name)
@@ -106,7 +106,7 @@ class Shown:
         return found
 
 
-ANY = "of each seed"  # the choice of no class
+ANY, MOST_SIMILAR = "any (depends on the seed)", "any (the most similar)"  # choices of no class
 
 
 class Base:
