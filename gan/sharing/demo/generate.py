@@ -107,9 +107,10 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def class_choice(shown: Shown, none: str = ANY) -> gr.Dropdown:
-    """Return the choice of a class, or of no class by the text `none`; hidden for a generator without classes."""
-    return gr.Dropdown([none, *shown.model.classes], value=none, label="Class", visible=bool(shown.model.classes))
+def class_choice(shown: Shown, info: str = "any: depends on the seed") -> gr.Dropdown:
+    """Return the choice of a class; hidden for a generator without classes."""
+    return gr.Dropdown([ANY, *shown.model.classes], value=ANY, label="Class", info=info,
+                       visible=bool(shown.model.classes))  # fmt: skip
 
 
 def multiples_of(model: Any) -> int:

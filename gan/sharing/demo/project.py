@@ -20,7 +20,7 @@ from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, Context, answer
 from gan.sharing.demo.editing import Editor
 from gan.sharing.demo.generate import class_choice
-from gan.sharing.demo.shown import MOST_SIMILAR, Base, Shown
+from gan.sharing.demo.shown import Base, Shown
 from gan.sharing.demo.uploads import IMAGES, decode_one
 from gan.sharing.described import from_latents
 from gan.sharing.provenance import Origin
@@ -39,7 +39,7 @@ def project_tab(shown: Shown, context: Context) -> None:
             with gr.Accordion("More", open=False):
                 starts = gr.Slider(1, limits.MAX_STARTS, 4, step=1, label="Initial latents", info="more take longer")
                 space = gr.Radio(spaces, value=spaces[0], label="Latent space", visible=len(spaces) > 1)
-                label = class_choice(shown, MOST_SIMILAR)
+                label = class_choice(shown, "any: the most similar")
             with gr.Row():
                 button = gr.Button("Project", variant="primary", min_width=80)
                 cancel = gr.Button("Cancel", min_width=80)

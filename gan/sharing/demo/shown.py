@@ -93,7 +93,7 @@ class Shown:
 
     def label(self, name: Any) -> str | None:
         """Return the name of a class; None for any class."""
-        if name in (None, "", ANY, MOST_SIMILAR):
+        if name in (None, "", ANY):
             return None
         self.model.label_of(str(name)[:200])
         return str(name)
@@ -106,7 +106,7 @@ class Shown:
         return found
 
 
-ANY, MOST_SIMILAR = "any (depends on the seed)", "any (the most similar)"  # choices of no class
+ANY = "any class"  # the choice of no class
 
 
 class Base:
