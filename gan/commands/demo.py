@@ -1,7 +1,8 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
-RUN is a run folder, a checkpoint file, a folder of gan share, or hf://USER/NAME. Several are shown side by side.
-Without RUN the newest run in runs/ is shown. The page is on this machine only, and Ctrl-C ends it.
+RUN is a run folder, a checkpoint file, a folder of gan share, or hf://USER/NAME. Each of several models (at most 8)
+has its own tab; the tab Compare shows them side by side. Without RUN the newest run in runs/ is shown. The page is on
+this machine only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
     names = [one_line(run) for run in arguments.runs]
     if not runs:
         runs = names = [str(newest_run())]
-        print_line(f"showing {runs[0]}, the newest run in {RUNS}/; no models are shipped yet")
+        print_line(f"showing {runs[0]}, the newest run in {RUNS}/")
     for each in runs:
         check(each)
     if find_spec("gradio") is None:
@@ -73,8 +74,8 @@ def newest_run() -> Path:
     found = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
     saved = {run: paths[-1].stat().st_mtime for run in found if (paths := checkpoints.list_checkpoints(run))}
     if not saved:
-        raise UserError(f"there is no run with a checkpoint in {RUNS}/, and no models are shipped yet; train one with "
-                        "gan train, or give a run, a folder of gan share or hf://USER/NAME")  # fmt: skip
+        raise UserError(f"no run in {RUNS}/ has a checkpoint; train one with gan train, or give a run, a folder of "
+                        "gan share or hf://USER/NAME")  # fmt: skip
     return max(saved, key=lambda run: saved[run])
 
 

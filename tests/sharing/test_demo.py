@@ -34,7 +34,7 @@ from tests.sharing.made_run import made
 from tests.sharing.served_demo import Demo, demo
 
 CLASSES = ("poster", "neon")
-ANY, FORWARD = "of each seed", "to the target style"
+ANY, FORWARD = "any class", "to the target style"
 NO_MIX = ("none", 1, 0, 1, 0.5)
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
@@ -127,7 +127,7 @@ class TestCalls:
         image = page.call("edit", 4, "poster", *NO_MIX, *sliders(brightness=0.5, sefa1=2))[0]
         words = ("edit", "run", "--seeds", "4", "--class", "poster", "--set", "brightness=0.5", "sefa1=2")
         assert page.read(image) == command(*words, file="4.png")
-        image = page.call("edit_2", 4, ANY, "layers", 7, 2, 3, 0.5, *sliders(0))[0]
+        image = page.call("edit_2", 4, ANY, "some layers", 7, 2, 3, 0.5, *sliders(0))[0]
         words = ("edit", "style", "--seeds", "4", "--mix", "7:2-3")
         assert page.read(image) == command(*words, file="4.png")
 
@@ -140,7 +140,7 @@ class TestCalls:
         file = page.upload("my photo.jpg", photo())
         target, _, said, latents = page.call("project", file, 10, 1, "z", ANY, session="projecting")
         assert Image.open(io.BytesIO(page.read(target))).size == (16, 16)
-        assert "PSNR" in said and "48×31" in said
+        assert said.startswith("Similarity to your image: PSNR ") and "48×31" in said
         (tmp_path / "latents.safetensors").write_bytes(page.read(latents))
         image = page.call("edit_projected", *sliders(brightness=0.5), session="projecting")[0]
         words = ("edit", "run", "--latents", str(tmp_path / "latents.safetensors"), "--set", "brightness=0.5")
@@ -176,7 +176,8 @@ class TestCalls:
         assert {color for _, color in pixels.getcolors()} <= {(0, 0, 0), (255, 0, 0)}
         (before, after), *_ = self.translate(page, file, strength=0)
         assert Image.open(io.BytesIO(page.read(after))).tobytes() == Image.open(io.BytesIO(page.read(before))).tobytes()
-        assert "give one of them" in self.translate(page, file, strength=0.5, palette="colors of a file", file=colors)
+        said = self.translate(page, file, strength=0.5, palette="colors of a file", file=colors)
+        assert said == "a palette needs Strength 1; set Strength to 1, or Palette to 'all colors'"
 
     def test_uploads_that_are_refused(self, page: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
         png = photo(form="PNG")
@@ -187,7 +188,7 @@ class TestCalls:
         assert "neither an image nor a zip archive" in self.translate(page, page.upload("model.ckpt", b"x"))
         assert "cannot be read as a zip archive" in self.translate(page, page.upload("broken.zip", b"PK"))
         many = page.upload("many.zip", zipped(**{f"n{n}_png": png for n in range(limits.MAX_FILES + 1)}))
-        assert "51 images are too many; give at most 50" in self.translate(page, many)
+        assert "51 images are too many; upload at most 50 at a time" in self.translate(page, many)
         large = page.upload("large.zip", zipped(large_png=bytes(limits.MAX_UNPACKED + 1)))
         assert "unpacked; the limit is" in self.translate(page, large)
         assert "bomb.png" in page.call("project", page.upload("bomb.png", bomb), 10, 1, "z", ANY)
@@ -206,14 +207,15 @@ class TestCalls:
             ("generate", ["0", ANY, float("nan"), 16, 16, False], "truncation nan: give a number from -2 to 2"),
             ("generate", ["0", ANY, None, 16, 16, False], "truncation None: give a number from -2 to 2"),
             ("generate", ["0", ANY, 0.5, 16, 16, False], "which gan.networks.dcgan.Generator lacks"),
-            ("generate", ["0", ANY, 1, 1e9, 16, False], "size 1000000000: give a whole number from 1 to 1024"),
-            ("generate", ["0", ANY, 1, 17, 16, False], "both sides must be multiples of"),
+            ("generate", ["0", ANY, 1, 1e9, 16, False], "Height 1000000000: give a whole number from 1 to 1024"),
+            ("generate", ["0", ANY, 1, 17, 16, False], "Height 17, Width 16: give multiples of "),
+            ("generate_2", ["0", ANY, 0.5, 32, 16, False], "set Truncation to 1, or Height to 16 and Width to 16"),
             ("edit", [-1, ANY, *NO_MIX, *sliders()], "seed -1: give a whole number from 0 to"),
             ("edit", [0, ANY, *NO_MIX, *sliders(brightness=1e9)], "brightness 1000000000"),
             ("edit", [0, ANY, *NO_MIX, ["path"], *sliders()[1:]], "keep constant path: choose from brightness"),
-            ("edit_2", [0, ANY, "layers", 1, 0, 99, 0.5, *sliders(0)], "last layer 99: give a whole number from 0"),
-            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 1, "GIF"], "1,000 frames are too many"),
-            ("interpolate", ["0-1", ANY, 300, 10, True, "z", 1, 16, "GIF"], "600 frames are too many"),
+            ("edit_2", [0, ANY, "some layers", 1, 0, 99, 0.5, *sliders(0)], "last layer 99: give a whole number"),
+            ("interpolate", ["0-9", ANY, 100, 10, True, "z", 1, 1, "GIF"], "1,000 frames are more than 360; give"),
+            ("interpolate", ["0-1", ANY, 300, 10, True, "z", 1, 16, "GIF"], "600 frames are more than 360; give"),
             ("interpolate", ["0-1", ANY, 3, 10, True, "z", 1, 1, "../x"], "format ../x: choose from GIF, WebP"),
             ("project", [None, 10, 1, "z", ANY], "no file: drop an image first"),
         ],
@@ -353,12 +355,14 @@ def test_a_full_queue_is_busy(tmp_path: Path) -> None:
     status, body = answered(Gate(echo(503), tmp_path), "POST", "/gradio_api/queue/join", b"{}")
     assert status == 503 and b"busy: too many calls are waiting" in body
     status, body = answered(Gate(echo(500), tmp_path), "POST", "/gradio_api/call/unknown", b"{}")
-    assert status == 400 and b"this is not a call of the page" in body
+    assert status == 400 and b"invalid request; reload the page" in body
 
 
 def test_uploads_are_limited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(echo(), tmp_path)
     assert answered(gate, "POST", "/gradio_api/upload", b"x")[0] == 200
+    body = answered(gate, "POST", "/gradio_api/upload", b"x", **{"content-length": str(1 << 30)})[1]
+    assert b"too large: at most 64 MiB; upload fewer or smaller files" in body
     monkeypatch.setattr(limits, "MAX_UPLOAD", 3)
     assert answered(gate, "POST", "/gradio_api/upload", b"four", **{"content-length": "1"})[0] == 413
     monkeypatch.setattr(limits, "MAX_STORED", 3)
@@ -380,6 +384,14 @@ def test_numbers_out_of_range() -> None:
         limits.pixels(64, 1024, 1024)
 
 
+@needs_gradio
+def test_a_shared_translator_has_no_colors_of_target_images() -> None:
+    from gan.sharing.demo.translate import palettes_of
+
+    assert palettes_of({"data": {"size": 32}}) == ["all colors", "colors of a file"]
+    assert palettes_of({"data": {"_target_": "x"}}) == ["all colors", "colors of target images", "colors of a file"]
+
+
 def test_the_port() -> None:
     with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
         port = first.getsockname()[1]
@@ -388,13 +400,16 @@ def test_the_port() -> None:
             server.listen("127.0.0.1", port)
     with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not a name of this machine"):
         server.listen("nowhere.invalid", None)
+    for given in (None, 7860):
+        with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
+            server.listen("192.0.2.1", given)  # an address for documentation
 
 
 def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def error(*words: str) -> str:
         return gan_command("demo", *words, check=2).stderr
 
-    assert "there is no run with a checkpoint in runs/, and no models are shipped yet; train one" in error()
+    assert "no run in runs/ has a checkpoint; train one with gan train, or give a run" in error()
     assert "no such run folder or checkpoint" in error("missing")
     assert "no checkpoint in" in error(str(tmp_path))
     assert "--port 0: give a number from 1 to 65535" in error("--port", "0")

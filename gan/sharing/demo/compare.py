@@ -29,7 +29,7 @@ def compare_tab(models: Sequence[Shown], context: Context, opened: Any) -> None:
     if len(generators) > 1:
         with gr.Row():
             seeds = gr.Textbox("0-8", label="Seeds", info=f"the same for all models; at most {MAX_SEEDS}", scale=3)
-            truncation = gr.Slider(0, 1.5, 1, step=0.05, label="Truncation, where a model has it", scale=2)
+            truncation = gr.Slider(0, 1.5, 1, step=0.05, label="Truncation (models with a mapping network)", scale=2)
             button = gr.Button("Generate", variant="primary", scale=1)
         gallery = gr.Gallery(label="One grid per model", columns=min(4, max(3, len(generators))), height=660,
                              format="png", object_fit="contain", elem_classes="pixels",

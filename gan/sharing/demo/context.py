@@ -1,4 +1,4 @@
-"""What the tabs of the page share: files to download, work that can be cancelled, and a process for hostile images."""
+"""What the tabs share: files to download, work that can be cancelled, and an isolated process for untrusted images."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Context:
         return str(path)
 
     def apart(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of a function in another process; raise ImageError if an image kills it."""
+        """Return the result of a function in the isolated process; raise ImageError if an image kills it."""
         with self._decoding:
             return self._apart(function, *arguments)
 
     @contextmanager
     def isolated(self) -> Iterator[IsolatedProcess]:
-        """Yield the process for hostile images, for this thread alone."""
+        """Yield the isolated process for untrusted images, for this thread alone."""
         with self._decoding:
             yield self._apart
 
@@ -115,7 +115,7 @@ def answer(function: Function) -> Function:
             message = to_line(describe_os_error(error))
         except Exception as error:  # a fault of the program
             print(f"error: {function.__name__}: {type(error).__name__}: {to_line(error)}", file=sys.stderr, flush=True)
-            message = "the server failed here; its terminal says more. The page still works."
+            message = "internal error; the terminal of gan demo shows it. You can continue to use the page."
         raise gr.Error(html.escape(message, quote=False), title="Not possible", print_exception=False)
 
     return answered  # type: ignore[return-value]

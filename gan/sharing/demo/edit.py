@@ -16,7 +16,7 @@ from gan.sharing.demo.shown import Base, Shown
 from gan.sharing.described import from_seeds
 from gan.sharing.provenance import Origin
 
-NONE, LAYERS, FRACTION = "none", "layers", "fraction"
+NONE, LAYERS, FRACTION = "none", "some layers", "interpolate"
 
 
 def edit_tab(shown: Shown, context: Context, opened: Any) -> None:
@@ -29,8 +29,11 @@ def edit_tab(shown: Shown, context: Context, opened: Any) -> None:
             how = gr.Radio([NONE, *([LAYERS] if layers else []), FRACTION], value=NONE, label="Mix with another seed")
             other = gr.Number(1, label="Other seed", precision=0, minimum=0, visible=False)
             with gr.Row(visible=False) as both_layers:
-                first = gr.Slider(0, max(layers - 1, 1), layers // 2, step=1, label="First layer", min_width=100)
-                last = gr.Slider(0, max(layers - 1, 1), max(layers - 1, 1), step=1, label="Last layer", min_width=100)
+                most = max(layers - 1, 1)
+                first = gr.Slider(0, most, layers // 2, step=1, label="First layer", min_width=100,
+                                  info="layer 0 is the coarsest")  # fmt: skip
+                last = gr.Slider(0, most, most, step=1, label="Last layer", min_width=100,
+                                 info=f"layer {most} is the finest")  # fmt: skip
             fraction = gr.Slider(0, 1, 0.5, step=0.01, label="Fraction of the other seed", visible=False)
         with gr.Column(scale=2, min_width=300):
             image = gr.Image(label="Edited", type="filepath", format="png", height=420, interactive=False,

@@ -45,11 +45,11 @@ class Editor:
     def build(self, image: gr.Image) -> None:
         """Add the sliders, and connect them with the image."""
         with gr.Column(scale=2, min_width=300):
-            with gr.Group():
+            with gr.Accordion("Attributes (in standard deviations)", open=True):
                 sliders = [slider(name, 2) for name in self.attributes]
             held = gr.CheckboxGroup(self.attributes, label="Keep constant while others change")
             if self.vectors:
-                with gr.Accordion("Directions", open=True):
+                with gr.Accordion("Directions (in standard deviations)", open=True):
                     sliders += [slider(name, 4, 0.1) for name in self.vectors]
             with gr.Accordion("Position (takes seconds)", open=False):
                 sliders += [slider(name, 2) for name in POSITIONS]
@@ -130,5 +130,7 @@ class Editor:
 
 def slider(name: str, most: float, step: float = 0.05) -> gr.Slider:
     title = name.replace("_", " ")
-    info = {"zoom": f"1 magnifies by {position.ZOOM:g}"}.get(name)
-    return gr.Slider(-most, most, 0, step=step, label=title, info=info)
+    part = f"by 1/{1 / position.SHIFT:g} of the"
+    info = {"zoom": f"1 magnifies by {position.ZOOM:g}", "shift_x": f"1 shifts right {part} width",
+            "shift_y": f"1 shifts down {part} height"}  # fmt: skip
+    return gr.Slider(-most, most, 0, step=step, label=title, info=info.get(name))

@@ -31,7 +31,7 @@ WRITE = re.compile(rf"{API}/(cancel|reset)/?")
 UPLOAD = f"{API}/upload"
 LOCAL = re.compile(r"(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?", re.IGNORECASE)
 MAX_DEPTH = 12  # of the values of a call
-NO_CALL = "this is not a call of the page"
+NO_CALL = "invalid request; reload the page"
 BUSY = "busy: too many calls are waiting; try again in a moment"
 POLICY = "; ".join([
     "default-src 'self'", "script-src 'self' 'unsafe-inline' 'unsafe-eval'", "style-src 'self' 'unsafe-inline'",
@@ -87,7 +87,8 @@ class Gate:
         method, path = scope["method"], scope["path"]
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if not self.any_host and not LOCAL.fullmatch(headers.get("host", "")):
-            raise Refused(403, "open this page as http://127.0.0.1 or http://localhost")
+            raise Refused(403, "open the address that gan demo printed; for access by another name, start it with "
+                          "--host 0.0.0.0")  # fmt: skip
         if method in ("GET", "HEAD"):
             if path.startswith(FILE):
                 self.check_file(path.removeprefix(FILE))
@@ -175,7 +176,9 @@ def check_length(headers: dict[str, str], limit: int) -> None:
 
 
 def too_large(limit: int) -> str:
-    return f"too large: the limit is {limit:,} bytes"
+    if limit == limits.MAX_CALL:
+        return f"too large: a call has at most {limit >> 10} KiB; enter shorter text"
+    return f"too large: at most {limit >> 20} MiB; upload fewer or smaller files"
 
 
 def once(body: bytes, receive: Receive) -> Receive:

@@ -31,10 +31,9 @@ def generate_tab(shown: Shown, context: Context, opened: Any) -> None:
             truncation = gr.Slider(0, 1.5, 1, step=0.05, label="Truncation", visible=shown.space.name == "w",
                                    info="below 1: more typical, less varied")  # fmt: skip
             with gr.Row(visible=multiples > 0):
-                rows = gr.Number(height, label="Height", precision=0, minimum=multiples or 1, maximum=limits.MAX_SIDE,
-                                 step=multiples or 1, min_width=80)  # fmt: skip
-                columns = gr.Number(width, label="Width", precision=0, minimum=multiples or 1, maximum=limits.MAX_SIDE,
-                                    step=multiples or 1, min_width=80)  # fmt: skip
+                sides: dict[str, Any] = {"minimum": multiples or 1, "maximum": limits.MAX_SIDE, "step": multiples or 1}
+                sides |= {"precision": 0, "min_width": 80, "info": f"multiple of {multiples}"}
+                rows, columns = gr.Number(height, label="Height", **sides), gr.Number(width, label="Width", **sides)
             with_grid = gr.Checkbox(label="Also all images as one grid")
             with gr.Row():
                 button = gr.Button("Generate", variant="primary", min_width=80)
@@ -74,13 +73,17 @@ def images_of(
     model, chosen = shown.model, shown.label(label)
     numbers = list(dict.fromkeys(limits.seed_list(seeds)))
     psi = limits.number("truncation", truncation, -2, 2)
-    height, width = (limits.whole("size", side, 1, limits.MAX_SIDE) for side in size)
+    height, width = (
+        limits.whole(name, side, 1, limits.MAX_SIDE) for name, side in zip(("Height", "Width"), size, strict=True)
+    )
     limits.pixels(len(numbers), height, width)
     if (height, width) == model.shape[1:]:
         images, origin = model.generate(numbers, psi, chosen).pixels, generated(model, psi)
     elif psi != 1:
-        raise UserError(f"truncation {psi:g}: works at the training size only; give 1 or the size "
-                        f"{model.shape[1]}x{model.shape[2]}")  # fmt: skip
+        raise UserError(f"truncation {psi:g}: only works at the training size; set Truncation to 1, or Height to "
+                        f"{model.shape[1]} and Width to {model.shape[2]}")  # fmt: skip
+    elif (multiple := multiples_of(model)) and (height % multiple or width % multiple):
+        raise UserError(f"Height {height}, Width {width}: give multiples of {multiple}")
     else:
         images = model.synthesize(model.latents(numbers, chosen), size=(height, width)).pixels
         origin = Origin(model.generator, model.images, size=[height, width])
@@ -104,9 +107,10 @@ def zipped(files: dict[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def class_choice(shown: Shown) -> gr.Dropdown:
+def class_choice(shown: Shown, info: str = "any: depends on the seed") -> gr.Dropdown:
     """Return the choice of a class; hidden for a generator without classes."""
-    return gr.Dropdown([ANY, *shown.model.classes], value=ANY, label="Class", visible=bool(shown.model.classes))
+    return gr.Dropdown([ANY, *shown.model.classes], value=ANY, label="Class", info=info,
+                       visible=bool(shown.model.classes))  # fmt: skip
 
 
 def multiples_of(model: Any) -> int:

@@ -25,16 +25,16 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
     model = shown.model
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
-            seeds = gr.Textbox("0-3", label="Seeds", info="from one image to the next, such as 0-3,7")
+            seeds = gr.Textbox("0-3", label="Seeds", info="at least two, as in 0-3,7")
             label = class_choice(shown)
-            frames = gr.Slider(2, 120, 20, step=1, label="Frames from one image to the next")
+            frames = gr.Slider(2, 120, 20, step=1, label="Frames per pair of images")
             fps = gr.Slider(1, 50, 20, step=1, label="Frames per second")
             loop = gr.Checkbox(True, label="Return to the first image")
             with gr.Accordion("More", open=False):
                 spaces = ["w", "z"] if shown.space.name == "w" else ["z"]
                 space = gr.Radio(spaces, value=spaces[0], label="Latent space", visible=len(spaces) > 1)
                 truncation = gr.Slider(0, 1.5, 1, step=0.05, label="Truncation", visible=len(spaces) > 1)
-                scale = gr.Slider(1, limits.MAX_SCALE, default_scale(model), step=1, label="Enlarge pixels")
+                scale = gr.Slider(1, limits.MAX_SCALE, default_scale(model), step=1, label="Enlarge")
                 form = gr.Radio(list(FORMATS), value=FORMATS[0], label="Format")
             with gr.Row():
                 button = gr.Button("Interpolate", variant="primary", min_width=80)
@@ -63,9 +63,11 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
         steps = limits.whole("frames", frames, 1, limits.MAX_FRAMES)
         total = steps * (len(numbers) if loop else len(numbers) - 1) + (not loop)
         if total > limits.MAX_FRAMES:
-            raise UserError(f"{total:,} frames are too many; at most {limits.MAX_FRAMES} are possible here")
+            raise UserError(f"{total:,} frames are more than {limits.MAX_FRAMES}; give fewer seeds or fewer frames per "
+                            "pair")  # fmt: skip
         rate, size = limits.number("fps", fps, 0.1, 60), limits.whole("enlarge", scale, 1, limits.MAX_SCALE)
-        limits.pixels(total, model_side(shown, 1) * size, model_side(shown, 2) * size)
+        sides = model_side(shown, 1) * size, model_side(shown, 2) * size
+        limits.pixels(total, *sides, "frames", "set 'Enlarge' lower, or give fewer frames")
         psi = limits.number("truncation", truncation, -2, 2)
         place = limits.choice("space", space, ("z", "w"))
         suffix = "." + limits.choice("format", form, FORMATS).lower()

@@ -72,12 +72,14 @@ def seed(name: str, value: Any) -> int:
     return whole(name, value, 0, (1 << 63) - 1)
 
 
-def pixels(count: int, height: int, width: int) -> None:
-    """Raise UserError if so many images of this size are too much for one call."""
+def pixels(
+    count: int, height: int, width: int, what: str = "images", advice: str = "give fewer or smaller ones"
+) -> None:
+    """Raise UserError if `count` images of this size are too much for one call."""
     if count * height * width > MAX_FRAME_PIXELS:
         raise UserError(
-            f"{count:,} images of {width}x{height} pixels are more than {MAX_FRAME_PIXELS // 10**6} million pixels; "
-            "give fewer or smaller ones"
+            f"{count:,} {what} of {width}x{height} pixels are more than {MAX_FRAME_PIXELS // 10**6} million pixels; "
+            + advice
         )
 
 

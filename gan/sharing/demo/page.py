@@ -98,6 +98,6 @@ def heading(shown: Shown) -> str:
     elif shown.translates:
         about = f"translator, {model.images:,} images seen"
     else:
-        about = "no checkpoint yet; restart the page when there is one"
+        about = "no checkpoint yet; when training has saved one, stop gan demo and start it again"
     notes = "".join(f"<br>{html.escape(each)}" for each in shown.notes)
     return f"<h2 style='margin: 0'>{html.escape(shown.name)}</h2><span>{about}{notes}</span>"

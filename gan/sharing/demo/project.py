@@ -37,9 +37,9 @@ def project_tab(shown: Shown, context: Context) -> None:
             steps = gr.Slider(MIN_STEPS, limits.MAX_STEPS, 150, step=10, label="Steps",
                               info="more steps, more similar")  # fmt: skip
             with gr.Accordion("More", open=False):
-                starts = gr.Slider(1, limits.MAX_STARTS, 4, step=1, label="Initial latents")
+                starts = gr.Slider(1, limits.MAX_STARTS, 4, step=1, label="Initial latents", info="more take longer")
                 space = gr.Radio(spaces, value=spaces[0], label="Latent space", visible=len(spaces) > 1)
-                label = class_choice(shown)
+                label = class_choice(shown, "any: the most similar")
             with gr.Row():
                 button = gr.Button("Project", variant="primary", min_width=80)
                 cancel = gr.Button("Cancel", min_width=80)
@@ -94,7 +94,8 @@ def project_tab(shown: Shown, context: Context) -> None:
             result = model.project(Images(pixels[None]), *options, advance)
         after = model.synthesize(result.latents, result.labels).pixels
         width, height = found.size
-        note = f"PSNR {float(psnr(pixels[None], after)):.1f} dB, SSIM {float(ssim(pixels[None], after)):.2f}"
+        scores = f"PSNR {float(psnr(pixels[None], after)):.1f} dB, SSIM {float(ssim(pixels[None], after)):.2f}"
+        note = f"Similarity to your image: {scores} (higher is more similar)"
         if (height, width) != tuple(pixels.shape[1:]):
             note += f"; your image of {width}×{height} pixels was fitted to {pixels.shape[2]}×{pixels.shape[1]}"
         file = download_of(shown, context, result, pixels, options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import sys
@@ -28,7 +29,7 @@ def listen(host: str, port: int | None) -> socket.socket:
     """Return a socket that listens on a port; on the first free one from PORT on if none is given.
 
     Raises:
-        UserError: the port is taken, or the host is not a name of this machine.
+        UserError: the port is taken, or the host is not a name or an address of this machine.
     """
     failed: OSError | None = None
     for number in range(PORT, PORT + PORTS) if port is None else (port,):
@@ -39,6 +40,10 @@ def listen(host: str, port: int | None) -> socket.socket:
             failed = error
             if isinstance(error, socket.gaierror):
                 raise UserError(f"--host {host}: is not a name of this machine; leave it out") from error
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise UserError(
+                    f"--host {host}: is not an address of this machine; leave it out, or use 0.0.0.0"
+                ) from error
     if port is None:
         raise UserError(f"ports {PORT} to {PORT + PORTS - 1} are taken; give a free one with --port")
     assert failed is not None

@@ -92,7 +92,7 @@ class Shown:
         return newer
 
     def label(self, name: Any) -> str | None:
-        """Return the name of a class; None for the class of each seed."""
+        """Return the name of a class; None for any class."""
         if name in (None, "", ANY):
             return None
         self.model.label_of(str(name)[:200])
@@ -106,7 +106,7 @@ class Shown:
         return found
 
 
-ANY = "of each seed"  # the choice of no class
+ANY = "any class"  # the choice of no class
 
 
 class Base:

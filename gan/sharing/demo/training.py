@@ -48,7 +48,9 @@ def training_tab(shown: Shown, opened: Sequence[Any]) -> None:
     @answer
     def newest() -> None:
         newer = shown.reload()
-        gr.Info(f"{'Loaded' if newer else 'Already'} the checkpoint at {shown.model.images:,} images seen.")
+        seen = f"{shown.model.images:,} images seen"
+        gr.Info(f"Loaded the checkpoint at {seen}." if newer else
+                f"The other tabs already use the newest checkpoint ({seen}).")  # fmt: skip
 
     shared: dict[str, Any] = {"concurrency_id": WATCH, "concurrency_limit": 2, "show_progress": "hidden"}
     timer.tick(refresh, stamp, [page, stamp], api_visibility="private", **shared)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from gan.images import files as image_files
 from gan.images.files import encode
 from gan.images.pixel_art import MAX_COLORS, converter, read_palette
 from gan.inference.image_translator import ImageTranslator
-from gan.inference.loading import select_direction
+from gan.inference.loading import has_data, select_direction
 from gan.inference.target_palette import target_palette
 from gan.inference.tiling import tile_for_memory
 from gan.inference.translate_files import format_of, translate_files
@@ -35,6 +36,7 @@ MIN_TILE = 64
 
 def translate_tab(shown: Shown, context: Context) -> None:
     both = hasattr(shown.model.network, "b2a")
+    palettes = palettes_of(shown.model.config)
     pairs = gr.State([])
     with gr.Row():
         with gr.Column(scale=1, min_width=260):
@@ -43,12 +45,13 @@ def translate_tab(shown: Shown, context: Context) -> None:
             direction = gr.Radio([FORWARD, BACK], value=FORWARD, label="Direction", visible=both)
             strength = gr.Slider(0, 1, 1, step=0.05, label="Strength", info="0 is the input, 1 the translation")
             with gr.Accordion("Pixel art", open=False):
-                cell = gr.Slider(1, 64, 1, step=1, label="Side of a cell in pixels")
-                palette = gr.Radio([NO_PALETTE, FROM_TARGETS, FROM_FILE], value=NO_PALETTE, label="Palette")
-                colors = gr.Slider(2, MAX_COLORS, 16, step=1, label="Number of colors of target images")
+                cell = gr.Slider(1, 64, 1, step=1, label="Cell size (pixels)", info="each cell has one color")
+                palette = gr.Radio(palettes, value=NO_PALETTE, label="Palette")
+                colors = gr.Slider(2, MAX_COLORS, 16, step=1, label="Colors to compute from target images",
+                                   visible=FROM_TARGETS in palettes)  # fmt: skip
                 palette_file = gr.File(label="An image or a text file with the colors", height=110)
             with gr.Accordion("Memory", open=False):
-                tile = gr.Number(0, label="Side of tiles", precision=0, info="0: as large as memory allows")
+                tile = gr.Number(0, label="Tile size (pixels)", precision=0, info="0: as large as memory allows")
             with gr.Row():
                 button = gr.Button("Translate", variant="primary", min_width=80)
                 cancel = gr.Button("Cancel", min_width=80)
@@ -73,16 +76,16 @@ def translate_tab(shown: Shown, context: Context) -> None:
         request: gr.Request,
         progress: Any = gr.Progress(),  # noqa: B008 Gradio finds the progress in this default
     ) -> Any:
-        way = "a2b" if limits.choice("direction", direction, (FORWARD, BACK)) == FORWARD else "b2a"
-        weight = limits.number("strength", strength, 0, 1)
-        side = limits.whole("cell", cell, 1, limits.MAX_CELL)
-        given = limits.choice("palette", palette, (NO_PALETTE, FROM_TARGETS, FROM_FILE))
-        number = limits.whole("colors", colors, 2, MAX_COLORS)
-        tiles = limits.whole("tile", tile or 0, 0, 4096)
+        way = "a2b" if limits.choice("Direction", direction, (FORWARD, BACK)) == FORWARD else "b2a"
+        weight = limits.number("Strength", strength, 0, 1)
+        side = limits.whole("Cell size", cell, 1, limits.MAX_CELL)
+        given = limits.choice("Palette", palette, palettes)
+        number = limits.whole("Colors to compute from target images", colors, 2, MAX_COLORS)
+        tiles = limits.whole("Tile size", tile or 0, 0, 4096)
         if 0 < tiles < MIN_TILE:
-            raise UserError(f"tile {tiles}: give 0, or at least {MIN_TILE} pixels")
+            raise UserError(f"Tile size {tiles}: give 0, or at least {MIN_TILE} pixels")
         if given != NO_PALETTE and weight < 1:
-            raise UserError("palette and strength: blending changes the colors; give one of them")
+            raise UserError(f"a palette needs Strength 1; set Strength to 1, or Palette to {NO_PALETTE!r}")
         found = find_files(paths or [], context)
         network = select_direction(shown.name, shown.model.network, way)
         chosen = None
@@ -135,10 +138,15 @@ def translate_tab(shown: Shown, context: Context) -> None:
     cancel.click(context.cancel, api_visibility="private")
 
 
+def palettes_of(config: Mapping[str, Any]) -> list[str]:
+    """Return the choices of a palette. A shared model has no target images."""
+    return [NO_PALETTE, *([FROM_TARGETS] if has_data(config) else []), FROM_FILE]
+
+
 def palette_of(path: Any) -> np.ndarray:
     """Return the palette of an uploaded file."""
     if not path:
-        raise UserError("palette: upload an image or a text file with the colors")
+        raise UserError("Palette: upload an image or a text file with the colors")
     try:
         return read_palette(str(path))
     except UserError as error:

@@ -47,11 +47,11 @@ def list_files(paths: list[str]) -> list[File] | str:
         elif os.path.splitext(path)[1].lower() in SUFFIXES:
             files.append(single(Path(path)))
         else:
-            return f"{name}: is neither an image nor a zip archive"
+            return f"{name}: is neither an image nor a zip archive; upload PNG, JPEG, WebP or a zip archive"
         if len(files) > limits.MAX_FILES:
-            return f"{len(files):,} images are too many; give at most {limits.MAX_FILES} at a time"
+            return f"{len(files):,} images are too many; upload at most {limits.MAX_FILES} at a time"
     if (size := sum(file.stamp[0] for file in files)) > limits.MAX_UNPACKED:
-        return f"the images have {size:,} bytes unpacked; the limit is {limits.MAX_UNPACKED:,}"
+        return f"the images have {size:,} bytes unpacked; the limit is {limits.MAX_UNPACKED:,}; upload fewer images"
     return files
 
 
