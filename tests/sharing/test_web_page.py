@@ -190,7 +190,7 @@ def test_a_translator(package: bytes, chrome: Any, tmp_path: Path) -> None:
         page.goto(address)
         status(page, "^Ready")
         page.set_input_files("#file", tmp_path / "text.png")
-        assert status(page, "text.png") == "text.png is no image that this browser can read."
+        assert status(page, "text.png") == "text.png is not an image that this browser can read; use JPEG, PNG or WebP."
         page.set_input_files("#file", tmp_path / "photograph.png")
         status(page, "^481x321 pixels")
         (before,), (after,) = images(page, "#before"), images(page, "#after")
@@ -217,6 +217,6 @@ def test_a_gpu_is_used_only_if_its_images_are_those_stored(generator: tuple[Any,
             pytest.skip("this Chromium has no WebGPU without a GPU")
         corrupt(folder)
         page.click("#gpu")
-        assert "The GPU is not used, the page continues without it: its images differ by 8 of" in status(page, "GPU")
+        assert "The page continues on the CPU: its images differ by 8 of" in status(page, "continues")
         page.click("#next")
         assert status(page, "^Seeds 16 to 31, in")
