@@ -1,4 +1,4 @@
-"""Export a model to files for other programs, ONNX, torch.export, or weights alone; or to a page for browsers.
+"""Export a model to files for other programs, ONNX, torch.export, or weights alone; or to a web page.
 
 Each file is compared with PyTorch before it is written: at most 1e-4 and one of 255 levels may differ.
 """
@@ -34,16 +34,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_out(parser, "folder for the files; created if missing")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the files; the "
                         "difference is printed, and may be at most 0.05 and six of 255 levels")  # fmt: skip
-    options.add_size(parser, "of a translator: restrict images to this size, for runtimes without free sizes",
-                     "height and width are free")  # fmt: skip
+    options.add_size(parser, "of a translator: restrict images to this size, for runtimes without dynamic shapes",
+                     "any height and width")  # fmt: skip
     parser.add_argument("--no-features", dest=FEATURES, action="store_false", help="do not export the discriminator's "
                         "features, which recognition needs")  # fmt: skip
     web = parser.add_argument_group("--to web")
-    web.add_argument("--title", type=title, metavar="TEXT", help="title of the page")
-    web.add_argument("--directions", type=Path, metavar="FILE", help="directions of the sliders of a generator, a file "
-                     "of gan directions (default: four of GANSpace)")  # fmt: skip
-    web.add_argument("--webgpu", action="store_true", help="add what the page needs to use a GPU (27 MB); it does so "
-                     "on request, and only if its images are the same")  # fmt: skip
+    web.add_argument("--title", type=title, metavar="TEXT", help="title of the page (default: Generated images, or "
+                     "Translated photographs)")  # fmt: skip
+    web.add_argument("--directions", type=Path, metavar="FILE", help="file of gan directions; the page has a slider "
+                     "for each direction (default: the first four of GANSpace)")  # fmt: skip
+    web.add_argument("--webgpu", action="store_true", help="add the files for WebGPU (27 MB); the page uses the GPU on "
+                     "request, if its images pass the check")  # fmt: skip
     web.add_argument("--runtime", type=Path, metavar="FILE", help="package onnxruntime-web-1.30.0.tgz of the npm "
                      "registry (default: downloaded once, 33 MB)")  # fmt: skip
     options.add_weights(parser)
@@ -82,6 +83,8 @@ def run_web(arguments: argparse.Namespace) -> None:
     """Write a page. It has neither features nor a fixed size."""
     if arguments.size:
         raise UserError(f"--size {arguments.size}: a page translates images of all sizes; leave it out")
+    if not arguments.features:
+        raise UserError("--no-features: a page has no features; leave it out")
     from gan.sharing.web import runtime
 
     package = runtime.find(arguments.runtime) if arguments.runtime else None
@@ -103,8 +106,8 @@ def run_web(arguments: argparse.Namespace) -> None:
     given = arguments.fp16, arguments.title, directions, arguments.webgpu, arguments.force
     page = write_page(model, arguments.out, package, *given)
     print_files(page.models)
-    print_line(f"{arguments.out}: the page has {page.size / 1e6:.1f} MB; to see it at http://localhost:8000, run "
-               f"python -m http.server -d {shlex.quote(str(arguments.out))}")  # fmt: skip
+    print_line(f"{arguments.out}: the page is {page.size / 1e6:.1f} MB; run `python -m http.server -d "
+               f"{shlex.quote(str(arguments.out))}` and open http://localhost:8000")  # fmt: skip
 
 
 def print_files(files: list[Exported]) -> None:

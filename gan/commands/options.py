@@ -35,7 +35,7 @@ def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentPars
     return parser
 
 
-MODEL = "run folder, checkpoint file, folder of gan share, or hf://USER/NAME"
+MODEL = "run folder, checkpoint file, folder written by gan share, or hf://USER/NAME"
 
 
 def add_run(parser: argparse.ArgumentParser, help: str = MODEL) -> None:
@@ -87,8 +87,8 @@ def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
 
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--no-metadata", action="store_true", help="do not write into the files which model, seed and "
-                        "options made them, as gan reproduce needs it")  # fmt: skip
+    parser.add_argument("--no-metadata", action="store_true", help="do not write metadata (model, seed, options), "
+                        "which gan reproduce needs")  # fmt: skip
 
 
 def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:
@@ -143,7 +143,7 @@ def check_run(arguments: argparse.Namespace) -> None:
         return
     folder = Path(run)
     if not checkpoints.list_checkpoints(folder):
-        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder of gan share?"
+        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder written by gan share?"
         raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
     try:
         kind = flatten(run_folder.read_config(folder)).get("model._target_")

@@ -1,7 +1,7 @@
-"""Make an image again that gan generate, edit, interpolate, translate or project wrote, and compare it.
+"""Reproduce an image that gan generate, edit, interpolate, translate or project wrote, and compare both.
 
-The image says in its metadata which model, seed and options made it. The model is searched by the digest of its
-weights. The exit code is 0 if the pixels are equal, 1 if they differ, and 2 if the image cannot be made.
+The metadata of the image has its model, seed and options. The command finds the model by the digest of its weights.
+The exit code is 0 if the pixels are equal, 1 if they differ, and 2 if the image cannot be made.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ DIFFERENT = 1  # exit code
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=options.existing_path, metavar="FILE", help="image with metadata of retro-gan")
     parser.add_argument("--model", type=options.existing_run, metavar="RUN", help="run, folder of runs, or other "
-                        "model (default: search the folders above FILE, and runs/)")  # fmt: skip
+                        "model (default: the run that contains FILE, and runs/ in the current folder and in each "
+                        "folder above FILE)")  # fmt: skip
     parser.add_argument("--sources", type=options.existing_path, nargs="+", default=[], metavar="PATH", help="files or "
-                        "folders with what the image was made from: the original of a translation, latents, "
-                        "directions, a classifier")  # fmt: skip
+                        "folders with the inputs of the image: the original of a translation, latents, directions, a "
+                        "classifier")  # fmt: skip
     options.add_out(parser, "also save the new image, with the extension of FILE", required=False, metavar="FILE")
     options.add_device(parser)
     options.add_force(parser, "overwrite an existing file")

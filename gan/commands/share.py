@@ -1,6 +1,6 @@
-"""Write a folder with a trained model to share: weights, configuration, model card and samples, without private data.
+"""Write a folder with a trained model to share: weights, configuration, model card and samples.
 
-All gan commands and gan.load take the folder in place of a run. It has no paths, no user name and no code.
+The folder is without paths, user names or code. All gan commands and gan.load take it in place of a run.
 """
 
 from __future__ import annotations

@@ -95,7 +95,9 @@ def read_about(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({describe(error)})") from error
     if not isinstance(found, dict) or found.get("library") != LIBRARY:
-        raise UserError(f"{path}: was not written by gan share; a folder of gan share has library {LIBRARY!r} there")
+        raise UserError(
+            f"{path}: was not written by gan share; a folder written by gan share has library {LIBRARY!r} there"
+        )
     if type(found.get("format")) is not int or found["format"] != FORMAT:
         version = one_line(repr(found.get("format"))[:20])
         raise UserError(f"{path}: has format {version}, but this version reads {FORMAT}; install a newer retro-gan")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from gan.common.errors import UserError
 from gan.common.files import write_atomically
-from gan.common.table import first_few
+from gan.common.table import counted, first_few
 from gan.common.untrusted import read_json
 from gan.data.decoding import cache_index
 from gan.inference.construct import section
@@ -90,7 +90,7 @@ def runs_near(image: Path) -> Iterator[Path]:
 
 
 def at(run: Path, images: int) -> list[Path]:
-    """Return the checkpoint of a run after a number of images, also one that a resumed run has moved aside."""
+    """Return the checkpoints of a run after a number of images, including those in `set-aside-*`."""
     name = checkpoints.checkpoint_path(run, images).name
     found = [run / CHECKPOINTS / name, *sorted((run / CHECKPOINTS).glob(f"set-aside-*/{name}"))]
     return [path for path in found if path.is_file()]
@@ -128,11 +128,12 @@ def missing(record: Record, runs: list[Path], paths: list[Path], given: str | No
     if len(runs) == 1 and not paths:
         there = [f"{checkpoints.images_of(path):,}" for path in checkpoints.list_checkpoints(runs[0])]
         have = f"it has checkpoints at {first_few(there, MAX_LISTED)} images" if there else "it has no checkpoint"
-        return f"{runs[0]}: the checkpoint at {seen} is gone; {have}"
+        return f"{runs[0]}: the checkpoint at {seen} is gone; {have}; give a copy of the checkpoint with --model"
     if given is not None:
-        return f"{given}: is another model than the one that made the image (model {short}, after {seen})"
-    where = f"none of {len(runs):,} runs here and above the image has it" if runs else "there are no runs here"
-    return f"the model that made the image (model {short}, after {seen}) is not here: {where}; give --model RUN"
+        return f"{given}: did not make the image (model {short}, after {seen}); give its run with --model"
+    number = counted(len(runs), "run")
+    where = f"not found in the {number} searched" if runs else "not found; there are no runs to search"
+    return f"the model that made the image (model {short}, after {seen}) was {where}; give --model RUN"
 
 
 # ---- digests in the cache, by the checksum of the checkpoint

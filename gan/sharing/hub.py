@@ -61,17 +61,21 @@ def download(address: str) -> Path:
         raise
     except errors.GatedRepoError as error:
         raise UserError(
-            f"{address}: its author must grant you access; ask on its page, then run hf auth login"
+            f"{address}: its author must grant you access; request access at https://huggingface.co/{repository}, then "
+            "run hf auth login"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise UserError(f"{address}: has no revision {revision}; give a branch, tag or commit of it") from error
     except errors.RepositoryNotFoundError as error:
         raise UserError(f"{address}: no such model, or it is private; check the name, or run hf auth login") from error
     except errors.EntryNotFoundError as error:
-        raise UserError(f"{address}: was not shared by retro-gan; it has no {CONFIG} or {WEIGHTS}{at}") from error
+        raise UserError(
+            f"{address}: was not shared by retro-gan; it has no {CONFIG} or {WEIGHTS}{at}; give a model written by "
+            "gan share"
+        ) from error
     except Exception as error:  # networks, proxies and disks raise many kinds of error
         reason = to_line((str(error).strip() or type(error).__name__).splitlines()[0])
-        raise UserError(f"{address}: cannot be downloaded ({reason})") from error
+        raise UserError(f"{address}: cannot be downloaded ({reason}); try again, or give a local folder") from error
 
 
 def fetch(hub: Any, address: str, repository: str, revision: str | None) -> Path:
@@ -104,7 +108,8 @@ def measure(hub: Any, address: str, repository: str, revision: str | None) -> tu
         found = hub.get_hf_file_metadata(hub.hf_hub_url(repository, name, revision=revision))
         sizes[name], revision = found.size, found.commit_hash
         if not re.fullmatch(r"[0-9a-f]{40}", str(revision)):
-            raise UserError(f"{address}: {os.environ.get('HF_ENDPOINT', 'the Hub')} did not answer as a Hub does")
+            endpoint = os.environ.get("HF_ENDPOINT", "the Hub")
+            raise UserError(f"{address}: {endpoint} returned no commit; check HF_ENDPOINT")
     return sizes, str(revision)
 
 

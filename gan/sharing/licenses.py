@@ -27,5 +27,5 @@ def checked(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), LICENSES, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else "some are mit, cc0-1.0, cc-by-4.0 and cc-by-nc-4.0."
     raise UserError(
-        f"--license {name}: is not a license of the Hugging Face Hub; {hint} For any other license, give other"
+        f"--license {name}: is not a license of the Hugging Face Hub; {hint} For another license, use --license other"
     )

@@ -46,7 +46,7 @@ from gan.sharing.record import Record, expand
 EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif"}  # of formats whose extension is not their name
 DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.Translations` adds
 MAX_TOTAL = 1 << 29  # pixels of an animation
-SOURCES = "give the folder that contains it with --sources"
+NOT_FOUND = "not found; give its folder with --sources"
 
 
 class Comparison(NamedTuple):
@@ -80,7 +80,7 @@ def reproduce(record: Record, image: Path, sources: Sources, out: Path) -> None:
         translate(record, image, sources, out)
         return
     if record["kind"] not in MAKERS:
-        raise UserError(f"{image}: shows the steps of gan project, which no file keeps; run gan project --gif again")
+        raise UserError(f"{image}: GIFs of gan project --gif cannot be reproduced; run the command again")
     found = sources.found
     model = from_checkpoint(found.path, found.network, found.state).to(sources.device)
     try:
@@ -260,7 +260,7 @@ class Sources:
                 if rows.keys() >= set(digests):
                     wanted = [rows[each] for each in digests]
                     return latents[wanted], None if labels is None else labels[wanted]
-        raise UserError(f"{self.image}: was made from latents of projected images, which are not here; {SOURCES}")
+        raise UserError(f"{self.image}: was made from a file of projected latents that was {NOT_FOUND}")
 
     def add_changes(self, record: Record, model: Model) -> None:
         """Add the directions and the classes of a classifier that the settings of a record need to the model."""
@@ -279,7 +279,7 @@ class Sources:
                 found = store.read_directions(path, model.generator)
                 if provenance.directions_digest(settings, found) == digest:
                     return found
-        raise UserError(f"{self.image}: was edited with directions that are not here; {SOURCES}")
+        raise UserError(f"{self.image}: was edited with a file of directions that was {NOT_FOUND}")
 
     def classifier(self, digest: str) -> classifier.Classifier:
         """Return the classifier that a record names."""
@@ -287,7 +287,7 @@ class Sources:
             file = folder / classifier.WEIGHTS
             if file.is_file() and of_file(file) == digest:
                 return classifier.load(self.found.path, folder=folder, device=self.device)
-        raise UserError(f"{self.image}: was edited with a classifier that is not here; {SOURCES}")
+        raise UserError(f"{self.image}: was edited with a classifier that was {NOT_FOUND}")
 
     def images(self) -> list[File]:
         """Return the image files in which to search, those with the name of the image first."""
@@ -306,7 +306,7 @@ class Sources:
             with suppress(ImageError):
                 if of_bytes(content(file)) == digest:
                     return file
-        raise UserError(f"{self.image}: is a translation of an image that is not here; {SOURCES}")
+        raise UserError(f"{self.image}: is a translation of an image that was {NOT_FOUND}")
 
     def target(self, digest: str, model: Model) -> Tensor:
         """Return the image uint8 (C, H, W) of which a projection was made."""
@@ -316,4 +316,4 @@ class Sources:
                 image = torch.from_numpy(pixels)
                 if of_tensor(image) == digest:
                     return image
-        raise UserError(f"{self.image}: is a projection of an image that is not here; {SOURCES}")
+        raise UserError(f"{self.image}: is a projection of an image that was {NOT_FOUND}")

@@ -63,7 +63,7 @@ class View:
         return grids[-1][1] if grids else None
 
     def images(self) -> list[tuple[str, Image.Image]]:
-        """Return the grids to show with a title each: generated and real images, those of them that can be read."""
+        """Return the grids to show with a title each: generated and real images, if they can be read."""
         there, found = find_grids(self.path / run_folder.SAMPLES), []
         titled = [(f"generated images after {seen:,} images seen", path) for seen, path in there.grids[-1:]]
         for title, path in [*titled, *([("real images", there.reals)] if there.reals else [])]:

@@ -84,7 +84,7 @@ def test_images_of_a_generator_are_reproduced(name: str, runs: Path, gan_command
     assert (tmp_path / "copy.gif").read_bytes() == (tmp_path / "way.gif").read_bytes()
     shutil.rmtree(tmp_path / "runs" / "own" / "directions")
     lost = gan_command("reproduce", "edited/1.png", check=2).stderr
-    assert "edited with directions that are not here; give" in lost and lost.count("\n") == 1
+    assert "edited with a file of directions that was not found; give" in lost and lost.count("\n") == 1
 
 
 @pytest.mark.slow
@@ -102,9 +102,9 @@ def test_projections_and_their_edits_are_reproduced(runs: Path, gan_command: Tra
         said = gan_command("reproduce", file, "--model", run, "--sources", "in", "out").stdout
         assert "all bytes are equal" in said and is_free_of_names(tmp_path / file, "secret"), file
     for file, message in (
-        ("edited/secret.jpg.png", "made from latents of projected images, which are not here"),
-        ("out/secret.jpg.png", "a projection of an image that is not here"),
-        ("out/secret.jpg.gif", "run gan project --gif again"),
+        ("edited/secret.jpg.png", "made from a file of projected latents that was not found"),
+        ("out/secret.jpg.png", "a projection of an image that was not found"),
+        ("out/secret.jpg.gif", "GIFs of gan project --gif cannot be reproduced"),
     ):
         error = gan_command("reproduce", file, "--model", run, check=2).stderr
         assert message in error and error.count("\n") == 1
@@ -140,7 +140,7 @@ def test_translations_are_reproduced(gan_command: Train, tmp_path: Path) -> None
             assert image.getexif()[0x013B] == "an artist"
     assert gan.origin(tmp_path / "film" / "plain.bmp") is None
     error = gan_command("reproduce", "film/holiday.png", "--model", run, check=2).stderr
-    assert "a translation of an image that is not here; give the folder" in error and error.count("\n") == 1
+    assert "a translation of an image that was not found; give its folder" in error and error.count("\n") == 1
     gan_command("translate", run, "in/holiday.jpg", "plain.jpg", "--no-metadata")
     with Image.open(tmp_path / "plain.jpg") as plain, Image.open(tmp_path / "film" / "holiday.jpg") as described:
         assert plain.tobytes() == described.tobytes() and "xmp" not in plain.info and "xmp" in described.info
@@ -175,14 +175,16 @@ def test_what_cannot_be_reproduced_is_one_line(runs: Path, gan_command: Train, t
         ("kind.png", "its model is not a translator"),
         ("long.png", "an animation of more than"),
         ("scale.png", "another program has changed its size"),
-        ("other.png", "is another model than the one"),
-        ("gone.png", "the checkpoint at 999 images is gone; it has checkpoints at 8, 16 images"),
+        ("other.png", "did not make the image (model 00000000, after"),
+        ("gone.png", "the checkpoint at 999 images is gone; it has checkpoints at 8, 16 images; give a copy of the"),
         ("text.png", "not a PNG"),
         ("nowhere.png", "there is no file"),
     ):
         error = gan_command("reproduce", file, "--model", str(run), check=2).stderr
         assert said in error and error.startswith("error: ") and error.count("\n") == 1, error
-    assert "there are no runs here; give --model RUN" in gan_command("reproduce", "3.png", check=2).stderr
+    assert (
+        "not found; there are no runs to search; give --model RUN" in gan_command("reproduce", "3.png", check=2).stderr
+    )
 
 
 def test_a_changed_image_is_different(runs: Path, gan_command: Train, tmp_path: Path) -> None:

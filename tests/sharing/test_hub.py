@@ -72,7 +72,7 @@ def test_download(files: dict[str, bytes], tmp_path: Path) -> None:
         none, half, huge, revision = downloaded(
             server, tmp_path, "hf://me/none", "hf://me/half", "hf://me/huge", "hf://me/cards@v9"
         )
-        assert "no such model" in none and "was not shared by retro-gan" in half
+        assert "no such model" in none and "give a model written by gan share" in half
         assert "the limit is 4,294,967,296 bytes" in huge and "has no revision v9" in revision
         assert not {f"GET {CONFIG}", f"GET {WEIGHTS}"} & set(server.requests)
     assert downloaded(None, tmp_path, "hf://me/cards") == [found]  # without a connection

@@ -1,4 +1,4 @@
-"""gan share writes a folder without private data, and the folder gives the same images as the run."""
+"""gan share writes a folder without paths, user names or code, and the folder gives the same images as the run."""
 
 from __future__ import annotations
 

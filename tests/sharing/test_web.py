@@ -200,7 +200,7 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     said = gan_command(*words, "--directions", "found/directions.safetensors").stdout
     folder = tmp_path / "a page"
     size = sum(path.stat().st_size for path in folder.iterdir())
-    assert f"a page: the page has {size / 1e6:.1f} MB" in said and "python -m http.server -d 'a page'" in said
+    assert f"a page: the page is {size / 1e6:.1f} MB; run `python -m http.server -d 'a page'` and open http" in said
     pages = {path.name for path in PAGE.iterdir()}
     models = {"generator.onnx", MODEL}
     assert {path.name for path in folder.iterdir()} == pages | models | {*runtime.CPU, *runtime.GPU}
@@ -221,6 +221,8 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
 def test_images_that_differ_are_refused() -> None:
     images = torch.zeros(2, 3, 4, 4, dtype=torch.uint8)
     stored_outputs.compare(images, images + 6, half=True, command="gan generate")
+    with pytest.raises(UserError, match="by 7 of 255 levels; leave out --fp16, or use --to safetensors if the network"):
+        stored_outputs.compare(images, images + 7, half=True, command="gan generate")
     with pytest.raises(UserError, match="--to web: the images of a page would differ from those of gan generate by 2 "):
         stored_outputs.compare(images, images + 2, half=False, command="gan generate")
 
@@ -261,6 +263,7 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train) -> None:
         return said
 
     assert "--size 64: a page translates images of all sizes" in error(*web, "--size", "64")
+    assert "--no-features: a page has no features; leave it out" in error(*web, "--no-features")
     assert "no.tgz: cannot be read" in error(*web, "--runtime", "no.tgz")
     assert "--title: give 1 to 200 characters" in error(*web, "--title", " ")
     said = "--webgpu: only --to web has it; leave it out, or use --to web"

@@ -1,4 +1,4 @@
-"""Find onnxruntime-web, the program that computes networks in a browser (MIT license, Microsoft).
+"""Find onnxruntime-web, the library that runs ONNX models in a browser (MIT license, Microsoft).
 
 Its package comes from the npm registry, is stored in the cache, and is verified each time it is read. No torch here,
 so that a missing file is reported at once.

@@ -87,8 +87,8 @@ def compare(found: Tensor, expected: Tensor, half: bool, command: str) -> None:
     levels = int((found.int() - expected.int()).abs().max())
     if levels > (HALF_LEVELS if half else MAX_LEVELS):
         raise UserError(
-            f"--to web: the images of a page would differ from those of {command} by {levels} of 255 levels, because "
-            "the network needs more than its inputs; use --to safetensors"
+            f"--to web: the images of a page would differ from those of {command} by {levels} of 255 levels; "
+            f"{'leave out --fp16, or ' * half}use --to safetensors if the network generates random noise itself"
         )
 
 

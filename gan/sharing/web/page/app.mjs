@@ -30,13 +30,14 @@ async function open(provider) {
 async function useGpu() {
   $("gpu").disabled = true;
   try {
-    if (!await navigator.gpu?.requestAdapter()) throw new Error("this browser has no WebGPU here");
+    if (!await navigator.gpu?.requestAdapter())
+      throw new Error("WebGPU is not available in this browser or on this computer");
     await open("webgpu");
     $("gpu").hidden = true;
     $("device").textContent = "on the GPU";
-    say("The GPU gives the images stored with the model, and is now used.");
+    say("The GPU passed the check. The page now uses it.");
   } catch (error) {
-    say(`The GPU is not used, the page continues without it: ${error.message}`, true);
+    say(`The page continues on the CPU: ${error.message}`, true);
   }
 }
 

@@ -10,7 +10,8 @@ export class Engine {
     this.waiting = new Map();
     this.count = 0;
     this.ready = new Promise((resolve, reject) => {
-      this.worker.addEventListener("error", () => reject(new Error("a file of this page is missing or damaged")));
+      this.worker.addEventListener("error", () => reject(new Error(
+        "a file of this page is missing or damaged; export the page again and copy all its files")));
       this.worker.addEventListener("message", ({ data }) => data.ready ? resolve() : this.receive(data));
     });
   }

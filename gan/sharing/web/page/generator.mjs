@@ -22,7 +22,7 @@ function seedsOf() {
   if (!/^\d{1,19}$/.test(text) || BigInt(text) > MAX_SEED)
     throw new Error(`Seed ${text || "(empty)"}: give a whole number from 0 to 2^63-1.`);
   if (!Number.isInteger(count) || count < 1 || count > MAX_IMAGES)
-    throw new Error(`Images: give a number from 1 to ${MAX_IMAGES}.`);
+    throw new Error(`Number of images: give a whole number from 1 to ${MAX_IMAGES}.`);
   return Array.from({ length: count }, (_, n) => BigInt(text) + BigInt(n)).filter((seed) => seed <= MAX_SEED);
 }
 

@@ -6,6 +6,7 @@ import { translated } from "./translate.mjs";
 
 const FORMAT_VERSION = 1;
 const TOLERANCE = 1;  // levels of 255 between this browser and the program that exported the model
+const AGAIN = "export the page again and copy all its files";
 const RUNTIMES = { wasm: "runtime", webgpu: "runtime_gpu" };
 
 const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
@@ -35,7 +36,7 @@ export async function load(provider, report) {
 
 async function read(file, report = () => {}) {
   const answer = await fetch(new URL(file, import.meta.url), { cache: "no-cache" });
-  if (!answer.ok) throw new Error(`${file} cannot be read (${answer.status})`);
+  if (!answer.ok) throw new Error(`${file} cannot be read (${answer.status}); ${AGAIN}`);
   const parts = [], all = Number(answer.headers.get("content-length"));
   let now = 0;
   for (const reader = answer.body.getReader(); ;) {
@@ -58,9 +59,10 @@ function decoded(data) {
       for (const name of Object.keys(model.vectors ?? {})) model.vectors[name] = floats(model.vectors[name]);
     }
   } catch {
-    throw new Error("model.json is damaged");
+    throw new Error(`model.json is damaged; ${AGAIN}`);
   }
-  if (model.format_version !== FORMAT_VERSION) throw new Error("model.json belongs to another version of this page");
+  if (model.format_version !== FORMAT_VERSION)
+    throw new Error(`model.json belongs to another version of this page; ${AGAIN}`);
   return model;
 }
 
@@ -79,7 +81,7 @@ function isComplete({ kind, title, channels, files, check, ...model }) {
 export async function check(ort, sessions, model) {
   let largest = 0;
   const compare = ({ planes }, expected) => {
-    if (planes.length !== expected.length) throw new Error("model.json has a check of another size");
+    if (planes.length !== expected.length) throw new Error(`model.json has a check of another size; ${AGAIN}`);
     planes.forEach((value, n) => { largest = Math.max(largest, Math.abs(value - expected[n])); });
   };
   const { seeds, image, outputs } = model.check;
@@ -94,5 +96,6 @@ export async function check(ort, sessions, model) {
       compare(await translated(ort, session, model, given), bytes(outputs[name]));
   }
   if (largest > TOLERANCE)
-    throw new Error(`its images differ by ${largest} of 255 levels from those stored with the model`);
+    throw new Error(
+      `its images differ by ${largest} of 255 levels from those stored with the model; try another browser`);
 }

@@ -1,5 +1,5 @@
-// NumPy's default_rng(seed), from which the latents and classes of seeds follow: SeedSequence, PCG64, and the ziggurat
-// of standard_normal(dtype=float32).
+// NumPy's default_rng(seed), which generates the latents and classes of seeds: SeedSequence, PCG64, and the ziggurat of
+// standard_normal(dtype=float32).
 // O'Neill, "PCG", 2014 (XSL-RR 128/64); Marsaglia and Tsang, "The Ziggurat Method", 2000.
 
 const MASK = (1n << 128n) - 1n;

@@ -5,6 +5,7 @@ import { $, guarded, say, seconds } from "./status.mjs";
 
 const WEBCAM = { video: { width: { ideal: 640 }, height: { ideal: 480 } } };
 const MAX_SIDE = 16384;  // pixels, the limit of a canvas
+const DIRECTIONS = { a2b: "to the target style", b2a: "back to photographs" };  // as in gan demo
 
 // Return the size in which an image is translated: its own, unless it has more pixels than the memory allows.
 function sizeFor({ width, height }, maxPixels) {
@@ -15,7 +16,7 @@ function sizeFor({ width, height }, maxPixels) {
 // Show the controls.
 //   engine: function that returns the Engine in use
 export function start(engine, model) {
-  model.parts.forEach((name) => $("direction").add(new Option(name, name)));
+  model.parts.forEach((name) => $("direction").add(new Option(DIRECTIONS[name] ?? name, name)));
   $("direction-label").hidden = model.parts.length < 2;
   let given = null, name = "translated", count = 0;
 
@@ -36,7 +37,8 @@ export function start(engine, model) {
   });
 
   const take = (source, width, height, title) => {
-    if (Math.max(width, height) > MAX_SIDE) throw new Error(`This image has a side of more than ${MAX_SIDE} pixels.`);
+    if (Math.max(width, height) > MAX_SIDE)
+      throw new Error(`This image has a side of more than ${MAX_SIDE} pixels; use a smaller image.`);
     [given, name] = [resized(source, width, height), title];
     return draw();
   };
@@ -46,7 +48,8 @@ export function start(engine, model) {
     try {
       image = await createImageBitmap(file, { premultiplyAlpha: "none" });
     } catch {
-      throw new Error(`${file.name || "This file"} is no image that this browser can read.`);
+      throw new Error(
+        `${file.name || "This file"} is not an image that this browser can read; use JPEG, PNG or WebP.`);
     }
     await take(image, image.width, image.height, file.name.replace(/\.\w+$/, "") || "image");
   });
@@ -73,15 +76,16 @@ export function start(engine, model) {
     try {
       video.srcObject = await navigator.mediaDevices.getUserMedia(WEBCAM);
     } catch {
-      throw new Error("The webcam cannot be used: there is none, or this page may not use it.");
+      throw new Error(
+        "The webcam cannot be used. Allow it in the browser; the page must be opened from https or localhost.");
     }
     video.hidden = $("stop").hidden = false;
-    $("webcam").textContent = "Translate this picture";
+    $("webcam").textContent = "Translate this image";
   }));
   $("stop").addEventListener("click", stop);
 
   $("split").addEventListener("input", () => $("comparison").style.setProperty("--split", `${$("split").value}%`));
   $("save").addEventListener("click", () => save($("after").firstChild, `${name}_translated`));
   $("translator").hidden = false;
-  say("Ready. Give a photograph.");
+  say("Ready. Choose a photograph.");
 }
