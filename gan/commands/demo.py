@@ -70,13 +70,18 @@ def port(text: str) -> int:
 
 
 def newest_run() -> Path:
-    """Return the run in RUNS that was changed last; raise UserError if there is none with a checkpoint."""
+    """Return the run in RUNS with the newest checkpoint, or if none has one, the newest run.
+
+    Raises:
+        UserError: there is no run.
+    """
     found = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
-    saved = {run: paths[-1].stat().st_mtime for run in found if (paths := checkpoints.list_checkpoints(run))}
-    if not saved:
-        raise UserError(f"no run in {RUNS}/ has a checkpoint; train one with gan train, or give a run, a folder of "
-                        "gan share or hf://USER/NAME")  # fmt: skip
-    return max(saved, key=lambda run: saved[run])
+    if not found:
+        raise UserError(f"no run in {RUNS}/; train one with gan train, or give a run, a folder written by gan share or "
+                        "hf://USER/NAME")  # fmt: skip
+    saved = {run: paths[-1] for run in found if (paths := checkpoints.list_checkpoints(run))}
+    dated = saved or {run: run / run_folder.CONFIG for run in found}
+    return max(dated, key=lambda run: dated[run].stat().st_mtime)
 
 
 def check(run: str) -> None:

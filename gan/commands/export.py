@@ -85,6 +85,8 @@ def run_web(arguments: argparse.Namespace) -> None:
         raise UserError(f"--size {arguments.size}: a page translates images of all sizes; leave it out")
     if not arguments.features:
         raise UserError("--no-features: a page has no features; leave it out")
+    if not arguments.force and arguments.out.is_dir() and any(arguments.out.iterdir()):
+        raise UserError(f"--out {arguments.out}: is not empty; use --force to write the page beside its files")
     from gan.sharing.web import runtime
 
     package = runtime.find(arguments.runtime) if arguments.runtime else None

@@ -396,7 +396,7 @@ def test_the_port() -> None:
     with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
         port = first.getsockname()[1]
         assert server.address(first) == f"http://127.0.0.1:{port}" and second.getsockname()[1] != port
-        with pytest.raises(UserError, match=f"--port {port}: cannot be used .*; give another, or leave it out"):
+        with pytest.raises(UserError, match=f"--port {port}: is taken; give another, or leave it out"):
             server.listen("127.0.0.1", port)
     with pytest.raises(UserError, match=r"--host nowhere\.invalid: is not a name of this machine"):
         server.listen("nowhere.invalid", None)
@@ -409,7 +409,7 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     def error(*words: str) -> str:
         return gan_command("demo", *words, check=2).stderr
 
-    assert "no run in runs/ has a checkpoint; train one with gan train, or give a run" in error()
+    assert "no run in runs/; train one with gan train, or give a run" in error()
     assert "no such run folder or checkpoint" in error("missing")
     assert "no checkpoint in" in error(str(tmp_path))
     assert "--port 0: give a number from 1 to 65535" in error("--port", "0")

@@ -215,7 +215,7 @@ def test_a_page_of_a_generator(package: bytes, tmp_path: Path, gan_command: Trai
     for name in models:
         assert not [each for each in private if each.encode() in (folder / name).read_bytes() and len(each) > 2], name
     error = gan_command(*words, check=2).stderr
-    assert "exists already; use --force to overwrite" in error and error.count("\n") == 1
+    assert "is not empty; use --force to write the page beside its files" in error and error.count("\n") == 1
 
 
 def test_images_that_differ_are_refused() -> None:

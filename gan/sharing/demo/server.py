@@ -47,7 +47,8 @@ def listen(host: str, port: int | None) -> socket.socket:
     if port is None:
         raise UserError(f"ports {PORT} to {PORT + PORTS - 1} are taken; give a free one with --port")
     assert failed is not None
-    raise UserError(f"--port {port}: cannot be used ({reason(failed)}); give another, or leave it out") from failed
+    why = "is taken" if failed.errno == errno.EADDRINUSE else f"cannot be used ({reason(failed)})"
+    raise UserError(f"--port {port}: {why}; give another, or leave it out") from failed
 
 
 @contextmanager
