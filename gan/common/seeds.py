@@ -6,7 +6,7 @@ import re
 
 from gan.common.errors import UserError
 
-MAX_RANGE = 10_000_000  # seeds
+MAX_SEEDS = 10_000_000
 
 
 def parse_seeds(text: str, name: str = "--seeds") -> list[int]:
@@ -14,8 +14,12 @@ def parse_seeds(text: str, name: str = "--seeds") -> list[int]:
     return list(dict.fromkeys(parse_seed_list(text, name)))
 
 
-def parse_seed_list(text: str, name: str = "--seeds") -> list[int]:
-    """Parse seeds with duplicates: "0-3,42,1" -> [0, 1, 2, 3, 42, 1]. `name` is the option in messages."""
+def parse_seed_list(text: str, name: str = "--seeds", most: int = MAX_SEEDS) -> list[int]:
+    """Parse seeds with duplicates: "0-3,42,1" -> [0, 1, 2, 3, 42, 1]. `name` is the option in messages.
+
+    Raises:
+        UserError: the text is not a list of seeds, or has more than `most`.
+    """
     seeds: list[int] = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
@@ -24,7 +28,9 @@ def parse_seed_list(text: str, name: str = "--seeds") -> list[int]:
         first, last = int(found.group(1)), int(found.group(2) or found.group(1))
         if last < first:
             raise UserError(f"{name} {text}: the range {part!r} is empty; write the smaller seed first")
-        if last - first >= MAX_RANGE or last >= 1 << 63:
-            raise UserError(f"{name} {text}: {part!r} has more than ten million seeds, or one of 2^63 or more")
+        if last >= 1 << 63:
+            raise UserError(f"{name} {text}: {last} is 2^63 or more")
+        if len(seeds) + last - first >= most:  # before they take memory
+            raise UserError(f"{name} {text}: too many seeds; give at most {most:,}")
         seeds += range(first, last + 1)
     return seeds

@@ -21,6 +21,7 @@ from gan.images.files import colors_in
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
+MAX_TEXT = 1 << 20  # bytes of a palette in a text file
 MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixels
 
 
@@ -83,7 +84,9 @@ def read_palette(path: str) -> np.ndarray:
     try:
         with IsolatedProcess() as isolated:
             found = isolated(colors_in, data, MAX_COLORS)
-    except ImageError:
+    except ImageError as error:
+        if len(data) > MAX_TEXT:
+            raise UserError(f"--palette {path}: neither an image nor a text of at most 1 MiB") from error
         colors = [color for line in data.decode("utf-8", "replace").splitlines() if (color := color_in(line))]
         found = np.array(colors, np.uint8).reshape(-1, 3)
     if not 0 < len(found) <= MAX_COLORS:

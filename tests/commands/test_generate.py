@@ -32,7 +32,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_seeds_are_read_as_written() -> None:
     assert parse_seeds("0-3,42,2") == [0, 1, 2, 3, 42]
-    for text in ("", "a", "3-1", "1--2", "-1", "0-99999999999"):
+    for text in ("", "a", "3-1", "1--2", "-1", "0-99999999999", "0-9999999,0"):
         with pytest.raises(UserError):
             parse_seeds(text)
 

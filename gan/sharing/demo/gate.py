@@ -6,10 +6,12 @@ configuration for developers. All of that is refused here, before Gradio sees it
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,8 @@ class Gate:
         if not self.any_host and not LOCAL.fullmatch(headers.get("host", "")):
             raise Refused(403, "open the address that gan demo printed; for access by another name, start it with "
                           "--host 0.0.0.0")  # fmt: skip
+        if method == "POST" and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+            raise Refused(403, "requests of other pages are not answered")
         if method in ("GET", "HEAD"):
             if path.startswith(FILE):
                 self.check_file(path.removeprefix(FILE))
@@ -137,11 +141,12 @@ class Gate:
             raise Refused(503, "busy: too many uploads at the same time; try again in a moment")
         if stored(self.folder) > limits.MAX_STORED:
             raise Refused(503, f"busy: uploads of others fill the server; try again in {limits.KEPT // 60} minutes")
-        received = 0
+        received, more = 0, True
 
         async def counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, more
+            message = await next_part(receive) if more else await receive()
+            more = message.get("more_body", False)
             received += len(message.get("body", b""))
             if received > limits.MAX_UPLOAD:
                 raise Refused(413, too_large(limits.MAX_UPLOAD))
@@ -149,9 +154,27 @@ class Gate:
 
         self.uploads += 1
         try:
-            await self.app(scope, counted, send)
+            await self.app(scope, counted, worded(send))
         finally:
             self.uploads -= 1
+            if not self.uploads:
+                remove_unfinished(self.folder)
+
+
+async def next_part(receive: Receive) -> Message:
+    """Return the next part of a body; refuse a client that sends nothing."""
+    try:
+        return await asyncio.wait_for(receive(), limits.SILENCE)
+    except TimeoutError as error:
+        raise Refused(408, "nothing was received for too long; try again") from error
+
+
+def remove_unfinished(folder: str) -> None:
+    """Remove the files of uploads that failed. Finished uploads and results are in subfolders."""
+    for each in os.scandir(folder):
+        if each.is_file(follow_symlinks=False):
+            with suppress(OSError):
+                os.unlink(each.path)
 
 
 async def whole_body(receive: Receive, headers: dict[str, str]) -> bytes:
@@ -159,7 +182,7 @@ async def whole_body(receive: Receive, headers: dict[str, str]) -> bytes:
     check_length(headers, limits.MAX_CALL)
     body, more = bytearray(), True
     while more:
-        message = await receive()
+        message = await next_part(receive)
         if message["type"] != "http.request":
             raise Refused(400, "the connection ended")
         body += message.get("body", b"")

@@ -77,6 +77,9 @@ def images_of(
         limits.whole(name, side, 1, limits.MAX_SIDE) for name, side in zip(("Height", "Width"), size, strict=True)
     )
     limits.pixels(len(numbers), height, width)
+    if height * width > limits.MAX_ENLARGEMENT * model.shape[1] * model.shape[2]:
+        raise UserError(f"{width}x{height} pixels are more than {limits.MAX_ENLARGEMENT} times those of the training "
+                        f"size, {model.shape[2]}x{model.shape[1]}; give a smaller Height or Width")  # fmt: skip
     if (height, width) == model.shape[1:]:
         images, origin = model.generate(numbers, psi, chosen).pixels, generated(model, psi)
     elif psi != 1:

@@ -13,6 +13,8 @@ MAX_IMAGES = 64  # generated in one call
 MAX_FRAMES = 360  # of an animation
 MAX_FRAME_PIXELS = 60_000_000  # of all frames of an animation, and of all images of a call
 MAX_SCALE = 16
+MAX_ENLARGEMENT = 64  # pixels of a generated image for each pixel of the training size
+MAX_TEXT = 1000  # characters of a list of seeds
 MAX_SIDE = 1024  # pixels of a generated image
 MAX_STEPS, MAX_STARTS = 1000, 32  # of a projection
 MAX_CELL = 256  # pixels
@@ -28,6 +30,7 @@ KEPT = 1800  # seconds that uploads and results are kept
 
 MAX_WAITING = 40  # calls in the queue
 MAX_UPLOADS = 8  # at the same time
+SILENCE = 20  # seconds after which a client that sends nothing is disconnected
 MAX_CONNECTIONS = 600
 MAX_SESSIONS = 32  # whose state is kept, about 1 MB each
 MAX_MODELS = 8
@@ -59,12 +62,9 @@ def choice(name: str, value: Any, allowed: Collection[str]) -> str:
 def seed_list(value: Any, most: int = MAX_IMAGES) -> list[int]:
     """Return the seeds of a text such as "0-15,42"; raise UserError if there are more than `most`."""
     text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-    if len(text) > 1000:
+    if len(text) > MAX_TEXT:
         raise UserError("seeds: the text is too long; write 0-15,42")
-    seeds = parse_seed_list(text, "seeds")
-    if len(seeds) > most:
-        raise UserError(f"seeds {shorten(text)}: {len(seeds):,} seeds are too many; give at most {most}")
-    return seeds
+    return parse_seed_list(text, "seeds", most)
 
 
 def seed(name: str, value: Any) -> int:
