@@ -29,7 +29,6 @@ from gan.latent.space import Space
 
 MAX_SEED = 2**63 - 1
 SHOWN = 8  # names of classes in the `repr`
-GROUP = 64  # frames between two reports of progress
 
 
 class Latents(NamedTuple):
@@ -385,12 +384,8 @@ def interpolate(
     if len(latents) < 2:
         raise UserError("interpolation needs at least two images")
     path = interpolation.interpolate(latents, frames, loop, spherical=space.name == "z")
-    parts = []
-    for part in path.split(GROUP):
-        own = None if labels is None or space.name == "w" else labels[:1].expand(len(part))
-        parts.append(space.render_uint8(part, own))
-        advance(len(part))
-    return Images(torch.cat(parts))
+    own = None if labels is None or space.name == "w" else labels[:1].expand(len(path))
+    return Images(space.render_uint8(path, own, advance))
 
 
 def load_model(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | None = None) -> Model:

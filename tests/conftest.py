@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +97,13 @@ def command(script: list[str], folder: Path, check: int | None = 0) -> subproces
     if check is not None:
         assert result.returncode == check, f"exit {result.returncode}\n{result.stdout}\n{result.stderr}"
     return result
+
+
+def run_python(words: list[str], folder: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    """Run Python in a new process that finds this project, and return its result."""
+    env = environment() | {"PYTHONPATH": str(ROOT)}
+    shared: dict[str, Any] = {"cwd": folder, "env": env, "capture_output": True, "text": True, "timeout": PATIENCE}
+    return subprocess.run([sys.executable, *words], **(shared | options))
 
 
 def forked(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:

@@ -1,3 +1,25 @@
-"""How long tests wait for another process before they call it stuck: much longer than a busy machine needs."""
+"""How tests wait for another process, much longer than a busy machine needs before they call it stuck."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
 
 PATIENCE = 600  # seconds; below the half hour of a collective, which tests must tell apart
+
+
+def wait_for(
+    condition: Callable[[], Any], process: subprocess.Popen[Any] | None = None, interval: float = 0.05
+) -> None:
+    """Wait until a condition holds. Fail if it does not in time, or if the process ends before."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if (process is not None and process.poll() is not None) or time.monotonic() > end:
+            said = ""
+            if process is not None:
+                process.kill()
+                said = " ".join(str(text) for text in process.communicate() if text)
+            raise AssertionError(f"the process ended, or took too long: {said}")
+        time.sleep(interval)

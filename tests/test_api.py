@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from PIL import Image
 
 import gan
 from tests.conftest import environment
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for
 
 OPTIONS = {
     "data.batch_size": 4,
@@ -117,9 +116,7 @@ def test_an_interrupt_saves_a_checkpoint(tmp_path: Path) -> None:
     program = f"import gan; gan.train('run', images=10_000_000, options={options!r})"
     process = subprocess.Popen([sys.executable, "-c", program], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE,
                                stdout=subprocess.DEVNULL, text=True, start_new_session=True)  # fmt: skip
-    end = time.monotonic() + PATIENCE
-    while not (tmp_path / "run" / "metrics.jsonl").exists() and time.monotonic() < end:
-        time.sleep(0.2)
+    wait_for((tmp_path / "run" / "metrics.jsonl").exists, process)
     os.killpg(process.pid, signal.SIGINT)
     assert "KeyboardInterrupt" in process.communicate(timeout=PATIENCE)[1]
     assert list((tmp_path / "run" / "checkpoints").glob("*.ckpt"))

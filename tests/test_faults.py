@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, TINY, environment
-from tests.patience import PATIENCE
+from tests.conftest import ROOT, TINY, environment, run_python
+from tests.patience import PATIENCE, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -53,10 +53,7 @@ def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Ite
         stderr=subprocess.STDOUT,
     )
     try:
-        deadline = time.monotonic() + PATIENCE
-        while not list((run / "checkpoints").glob("*.ckpt")):
-            assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0]
-            time.sleep(0.05)
+        wait_for(lambda: list((run / "checkpoints").glob("*.ckpt")), process)
         yield process
     finally:
         process.kill()
@@ -108,10 +105,7 @@ def test_a_worker_that_dies(folder: Path) -> None:
         killed = next(pid for pid in workers if "multiprocessing" not in Path(f"/proc/{pid}/cmdline").read_text())
         os.kill(killed, signal.SIGKILL)
         assert "a worker process of the data loader died" in ending(process)
-        deadline = time.monotonic() + PATIENCE
-        while any(map(alive, workers)) and time.monotonic() < deadline:  # some end after the one that started them
-            time.sleep(0.05)
-        assert not any(map(alive, workers))
+        wait_for(lambda: not any(map(alive, workers)))  # some end after the one that started them
     resume(folder)
 
 
@@ -195,10 +189,7 @@ def test_ranks_do_not_outlive_the_first(folder: Path) -> None:
         process.kill()
         said = process.communicate(timeout=PATIENCE)[0]  # until the other has closed its output, too
         assert "Traceback" not in said and "another process of this run has died" in said
-        deadline = time.monotonic() + PATIENCE
-        while Path(f"/proc/{rank}").exists() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not Path(f"/proc/{rank}").exists()
+        wait_for(lambda: not Path(f"/proc/{rank}").exists())
 
 
 def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
@@ -217,14 +208,7 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
 def wrapped(code: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a program in a new Python process, after some code."""
     start = "; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    return subprocess.run(
-        [sys.executable, "-c", f"import runpy, sys\n{code}\n{start.removeprefix('; ')}", *words],
-        cwd=folder,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    return run_python(["-c", f"import runpy, sys\n{code}\n{start.removeprefix('; ')}", *words], folder)
 
 
 NO_NETWORK = """
@@ -266,10 +250,7 @@ def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
     times = [line["time"] for line in lines]
     assert max(before - after for before, after in itertools.pairwise(times)) > 80000
     assert all(line.get("time/images_per_second", 1) > 0 for line in lines)
-    compared = subprocess.run(
-        [sys.executable, "-m", "gan.cli", "compare", "run", "--json"], cwd=tmp_path, capture_output=True, text=True,
-        env=environment() | {"PYTHONPATH": str(ROOT)}, timeout=PATIENCE, check=True,
-    )  # fmt: skip
+    compared = run_python(["-m", "gan.cli", "compare", "run", "--json"], tmp_path, check=True)
     assert 0 < json.loads(compared.stdout)["seconds"] < 200
 
 

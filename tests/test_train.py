@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from gan.common.files import write_json
 from gan.run import checkpoints
 from gan.run.checkpoint_file import load
 from gan.run.metrics import logged_objective, read_metrics
-from tests.conftest import ROOT, TINY, Train, environment
-from tests.patience import PATIENCE
+from tests.conftest import ROOT, TINY, Train, environment, run_python
+from tests.patience import PATIENCE, wait_for
 
 
 def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
@@ -386,24 +385,8 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); sys.argv = sys.argv[1:];"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    words = [
-        sys.executable,
-        "-c",
-        code,
-        str(ROOT / "train.py"),
-        *TINY,
-        "images=32",
-        "hydra.run.dir=a",
-        "data.num_images=4",
-    ]
-    result = subprocess.run(
-        words,
-        cwd=tmp_path,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
+    words = ["-c", code, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.num_images=4"]
+    result = run_python(words, tmp_path)
     assert result.returncode == 2, result.stderr
     assert "not saved" in result.stderr and "32 images" in result.stdout
     assert len(result.stderr.splitlines()) == 1  # TensorBoard's thread has died, and is silent about it
@@ -417,15 +400,6 @@ def start(*overrides: str, folder: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             words, cwd=folder, env=environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
         )
-
-
-def wait_for(condition: Any, process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        if process.poll() is not None or time.monotonic() > end:
-            process.kill()
-            raise AssertionError("it ended, or took too long; see `out`")
-        time.sleep(0.02)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

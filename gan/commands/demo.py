@@ -1,8 +1,8 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
-RUN is a run folder, a checkpoint file, a folder of gan share, or hf://USER/NAME. Each of several models (at most 8)
-has its own tab; the tab Compare shows them side by side. Without RUN the newest run in runs/ is shown. The page is on
-this machine only, and Ctrl-C ends it.
+RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models (at
+most 8) has its own tab; the tab Compare shows them side by side. Without RUN the newest run in runs/ is shown. The page
+is on this machine only, and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -89,9 +89,8 @@ def check(run: str) -> None:
     folder = Path(run)
     if shared_folder.is_shared(folder):
         shared_folder.read_about(shared_folder.weights_of(folder).parent)
-    elif folder.is_dir() and folder_of(folder) is None and not checkpoints.list_checkpoints(folder):
-        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder of gan share?"
-        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
+    elif folder.is_dir() and folder_of(folder) is None:
+        options.require_checkpoint(run)
 
 
 def load(run: str, name: str, device: str) -> Any:

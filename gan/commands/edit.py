@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gan.commands import options
 from gan.commands.directions import class_attributes
@@ -26,7 +26,6 @@ from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from gan.latent.mixing import Part
     from gan.model import Model
 
 OUT = "edited"  # in the run folder
@@ -79,8 +78,7 @@ def run(arguments: argparse.Namespace) -> None:
     from gan.latent.position import POSITIONS
     from gan.latent.space import Space
     from gan.recognition.classifier import WEIGHTS
-    from gan.sharing import described
-    from gan.sharing.provenance import Origin
+    from gan.sharing import described, provenance
 
     model = options.load_model(arguments)
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
@@ -94,17 +92,16 @@ def run(arguments: argparse.Namespace) -> None:
         names = list(map(str, seeds))
         latents, labels = model.latents(seeds, arguments.label)
     files = [file_name(name, ".png") for name in names]
-    changes = None if arguments.no_metadata else describe_changes(arguments, model, settings, mixes, size)
-    origin = None
-    if changes is not None:
-        shared = Origin(model.generator, model.images, **changes)
+    weights, origin = recognition_folder(arguments) / WEIGHTS, None
+    if not arguments.no_metadata:
+        changes = provenance.changes(model, settings, mixes, arguments.label, size, weights)
+        shared = provenance.Origin(model.generator, model.images, **changes)
         origin = (described.from_latents(model, shared, latents, labels) if arguments.latents
                   else described.from_seeds(model, shared, seeds, arguments.label))  # fmt: skip
     for seed, part in mixes:
         latents = mixing.mix(Space(model.generator), latents, model.latents([seed], arguments.label)[0][0], part)
-    dependencies = file, recognition_folder(arguments) / WEIGHTS
     keys = store.fingerprint(model.generator), digest.of_tensor(latents), str(labels)
-    results = Results(out, arguments, *keys, *dependencies)
+    results = Results(out, arguments, *keys, file, weights)
     if not results.started:
         options.refuse_existing(out, [out / name for name in (*files, *["grid.png"] * arguments.grid)], arguments.force)
 
@@ -163,23 +160,6 @@ def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arg
 
 def recognition_folder(arguments: argparse.Namespace) -> Path:
     return arguments.recognition or options.results_of(arguments.run) / RECOGNITION
-
-
-def describe_changes(
-    arguments: argparse.Namespace,
-    model: Model,
-    settings: dict[str, float],
-    mixes: list[tuple[int, Part]],
-    size: tuple[int, int] | None,
-) -> dict[str, Any]:
-    """Return what changes the images, for the records in their files."""
-    from gan.recognition.classifier import WEIGHTS
-    from gan.sharing import provenance
-
-    found = provenance.changes(model, settings, mixes, arguments.label, size)
-    if provenance.uses_classifier(model, settings):
-        found["recognition"] = digest.of_file(recognition_folder(arguments) / WEIGHTS)
-    return found
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:

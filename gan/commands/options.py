@@ -142,15 +142,21 @@ def check_run(arguments: argparse.Namespace) -> None:
     if not run or checkpoint not in ("best", "last") or not os.path.isdir(run):
         return
     folder = Path(run)
-    if not checkpoints.list_checkpoints(folder):
-        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder written by gan share?"
-        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
+    require_checkpoint(run)
     try:
         kind = flatten(run_folder.read_config(folder)).get("model._target_")
     except UserError:  # the checkpoint has another copy of the configuration
         return
     if kind == GAN or kind in TRANSLATORS:
         check_kind(arguments.command, run, kind in TRANSLATORS)
+
+
+def require_checkpoint(run: str) -> None:
+    """Raise UserError if a folder has no checkpoint."""
+    folder = Path(run)
+    if not checkpoints.list_checkpoints(folder):
+        hint = run_folder.hint_inside(folder) or "is it a run folder, or a folder written by gan share?"
+        raise UserError(f"{run}: no checkpoint in {folder / run_folder.CHECKPOINTS}; {hint}")
 
 
 def check_kind(command: str, run: str, translates: bool) -> None:

@@ -97,6 +97,7 @@ class OutputFolder:
 
     def __init__(self, model: Model, arguments: argparse.Namespace) -> None:
         from gan.latent import store
+        from gan.latent.projection import describe_options
         from gan.latent.space import Space
         from gan.sharing.provenance import Origin
 
@@ -106,8 +107,7 @@ class OutputFolder:
         about = {name: getattr(arguments, name) for name in ("space", "starts", "steps")}
         self.origin = None if arguments.no_metadata else Origin(model.generator, model.images, **about)
         self.space = Space(model.generator)
-        names = ("space", "starts", "steps", "label")
-        self.options = " ".join(f"{name}={getattr(arguments, name) or 'any'}" for name in names)
+        self.options = describe_options(arguments.space, arguments.starts, arguments.steps, arguments.label)
         self.latents: dict[str, Tensor] = {}
         self.labels: dict[str, int] = {}
         self.digests: dict[str, str] = {}

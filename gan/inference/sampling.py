@@ -61,9 +61,17 @@ def generate(generator: nn.Module, z: Tensor, label: Tensor | None = None) -> Te
 
 
 def in_chunks(
-    function: Callable[..., Tensor], device: torch.device, x: Tensor, label: Tensor | None = None, *more: Tensor
+    function: Callable[..., Tensor],
+    device: torch.device,
+    x: Tensor,
+    label: Tensor | None = None,
+    *more: Tensor,
+    advance: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
-    """Return function(x, label, *more) on the CPU, computed on the device in padded chunks of rows of x (N, ...)."""
+    """Return function(x, label, *more) on the CPU, computed on the device in padded chunks of rows of x (N, ...).
+
+    `advance` is called after each chunk with its number of rows.
+    """
     parts = []
     for first in range(0, len(x), CHUNK):
         labels = None if label is None else padded(label, first, device)
@@ -71,6 +79,7 @@ def in_chunks(
         chunk = padded(x, first, device)
         result = tuned(partial(function, chunk, labels, *further))
         parts.append(result[: len(x) - first].cpu())
+        advance(len(parts[-1]))
     return torch.cat(parts)
 
 

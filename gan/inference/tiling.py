@@ -101,6 +101,11 @@ def translate_each(network: Any, images: Tensor) -> Tensor:
     return torch.stack([translate(network, image) for image in images])
 
 
+def thumbnail(images: Tensor, side: int) -> Tensor:
+    """Return images uint8 (N, C, H, W) as uint8 (N, C, side, side), as networks with `global_context` get them."""
+    return interpolate(images, (side, side), mode="bilinear", antialias=True)
+
+
 def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable[[Tensor, Tile], Tensor]:
     """Return the network as a function of tiles.
 
@@ -110,9 +115,7 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
         return lambda x, tile: network(x)
     views = []
     if hasattr(network, "global_context"):
-        small = interpolate(
-            image[None], (network.thumbnail_size, network.thumbnail_size), mode="bilinear", antialias=True
-        )
+        small = thumbnail(image[None], network.thumbnail_size)
         views = [network.global_context(to_float(small.to(device)))]
     height, width = image.shape[1:]
     number = zlib.crc32(image.contiguous().numpy().tobytes())  # each frame of a video gets different grain

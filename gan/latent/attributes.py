@@ -80,18 +80,32 @@ def edit(
         return latents
     with torch.no_grad():
         goals = measure(space.render(relative_to, label), chosen) + wanted  # (N, A)
-    max_step = MAX_STEP * latents[0].numel() ** 0.5 * float(space.statistics[1].mean())
+    max_step = longest_step(space, latents, MAX_STEP)
 
     def newton(start: Tensor, labels: Tensor | None, goal: Tensor) -> Tensor:
         q = start
         for _ in range(STEPS):
             values, jacobian = gradients(space, q, chosen, labels)  # (N, A), (N, A, D)
-            gram = jacobian @ jacobian.mT + EPSILON * torch.eye(len(chosen), device=q.device)
-            step = DAMPING * (jacobian.mT @ torch.linalg.solve(gram, (goal - values)[..., None]))[..., 0]
-            q = q + (step * (max_step / step.norm(dim=1, keepdim=True).clamp(min=max_step))).view_as(q)
+            q = take_step(q, DAMPING * shortest_step(jacobian, goal - values), max_step)
         return q
 
     return in_chunks(newton, space.device, latents, label, goals)
+
+
+def shortest_step(jacobian: Tensor, change: Tensor) -> Tensor:
+    """Return the shortest step (N, D) that changes attributes by (N, A), if their gradients (N, A, D) were constant."""
+    gram = jacobian @ jacobian.mT + EPSILON * torch.eye(jacobian.shape[1], device=jacobian.device)
+    return (jacobian.mT @ torch.linalg.solve(gram, change[..., None]))[..., 0]
+
+
+def take_step(latents: Tensor, step: Tensor, max_step: float) -> Tensor:
+    """Return latents (N, ...) after a step (N, D), which is shortened to `max_step` if it is longer."""
+    return latents + (step * (max_step / step.norm(dim=1, keepdim=True).clamp(min=max_step))).view_as(latents)
+
+
+def longest_step(space: Space, latents: Tensor, deviations: float) -> float:
+    """Return the length of a step by a number of standard deviations in each element of latents (N, ...)."""
+    return deviations * latents[0].numel() ** 0.5 * float(space.statistics[1].mean())
 
 
 def gradients(

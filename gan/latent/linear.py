@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gan.images.convert import to_uint8
-from gan.latent.attributes import EPSILON, Attribute, gradients
+from gan.latent.attributes import Attribute, gradients, longest_step, shortest_step, take_step
 from gan.latent.space import Space
 
 MAX_CHANGE = 0.7  # maximum length of a change, as a fraction of the standard deviation of latents
@@ -32,9 +32,8 @@ class LinearEdit:
         self.space, self.label = space, None if label is None else label.to(space.device)
         self.latents = latents.to(space.device)
         self.names = list(attributes)
-        jacobian = gradients(space, self.latents, attributes.values(), self.label)[1][0]  # (A, D)
-        self.jacobian = jacobian.view(len(self.names), -1)
-        self.largest = MAX_CHANGE * latents[0].numel() ** 0.5 * float(space.statistics[1].mean())
+        self.jacobian = gradients(space, self.latents, attributes.values(), self.label)[1]  # (1, A, D)
+        self.largest = longest_step(space, latents, MAX_CHANGE)
 
     @torch.no_grad()
     def __call__(self, by: Mapping[str, float], moved: Tensor | None = None) -> Tensor:
@@ -46,9 +45,6 @@ class LinearEdit:
         """
         q = self.latents if moved is None else moved.to(self.latents.device)
         if by:
-            rows = self.jacobian[[self.names.index(name) for name in by]]
-            wanted = rows.new_tensor(list(by.values()))
-            gram = rows @ rows.T + EPSILON * torch.eye(len(rows), device=rows.device)
-            step = rows.T @ torch.linalg.solve(gram, wanted)  # the shortest step with these changes
-            q = q + (step * (self.largest / step.norm().clamp(min=self.largest))).view_as(self.latents)
+            rows = self.jacobian[:, [self.names.index(name) for name in by]]
+            q = take_step(q, shortest_step(rows, rows.new_tensor([list(by.values())])), self.largest)
         return to_uint8(self.space.synthesize(q, self.label)).cpu()

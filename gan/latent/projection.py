@@ -97,6 +97,11 @@ def project(
     return Projection(torch.cat(latents), None if labels[0] is None else torch.cat(labels), torch.cat(trajectory, 1))
 
 
+def describe_options(space: str, starts: int, steps: int, label: str | None) -> str:
+    """Return the options of a projection as text. Files of latents store it, and only equal options continue them."""
+    return f"space={space or 'any'} starts={starts} steps={steps} label={label or 'any'}"
+
+
 def num_passes(n: int, starts: int, steps: int, per_layer: bool = False) -> int:
     """Return how many forward and backward passes of CHUNK latents `project` needs for n images."""
     first_phase = round(FIRST_PHASE * steps)

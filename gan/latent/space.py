@@ -7,6 +7,7 @@ Images Into the StyleGAN Latent Space?", 2019, arXiv:1904.03189.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -78,9 +79,14 @@ class Space:
         return in_chunks(self.synthesize, self.device, latents, label)
 
     @torch.no_grad()
-    def render_uint8(self, latents: Tensor, label: Tensor | None = None) -> Tensor:
-        """Return images uint8 (N, C, H, W) on the CPU. Each image is independent of the others."""
-        return in_chunks(lambda *chunk: to_uint8(self.synthesize(*chunk)), self.device, latents, label)
+    def render_uint8(
+        self, latents: Tensor, label: Tensor | None = None, advance: Callable[[int], None] = lambda done: None
+    ) -> Tensor:
+        """Return images uint8 (N, C, H, W) on the CPU. Each image is independent of the others.
+
+        `advance` is called with the number of images since the last call.
+        """
+        return in_chunks(lambda *chunk: to_uint8(self.synthesize(*chunk)), self.device, latents, label, advance=advance)
 
     @cached_property
     def statistics(self) -> tuple[Tensor, Tensor]:

@@ -144,6 +144,7 @@ def changes(
     mixes: Sequence[tuple[int, Part]] = (),
     label: str | None = None,
     size: tuple[int, int] | None = None,
+    classifier: Path | None = None,
 ) -> dict[str, Any]:
     """Return the fields of an edit for an `Origin`. Changes that have no effect are left out.
 
@@ -152,6 +153,7 @@ def changes(
         mixes: seeds and parts of --mix.
         label: the class of these seeds; None for the class of each seed.
         size: (height, width) of the images; None for the training size.
+        classifier: the file whose classes are among the attributes of the model.
     """
     mixed = []
     for seed, part in mixes:
@@ -163,6 +165,7 @@ def changes(
         "settings": effective(settings, model.attributes),
         "directions": directions_digest(settings, model.vectors),
         "size": None if size is None or size == model.shape[1:] else list(size),
+        "recognition": digest.of_file(classifier) if classifier and uses_classifier(model, settings) else None,
     }
 
 

@@ -309,7 +309,7 @@ class Sources:
         raise UserError(f"{self.image}: is a translation of an image that was {NOT_FOUND}")
 
     def target(self, digest: str, model: Model) -> Tensor:
-        """Return the image uint8 (C, H, W) of which a projection was made."""
+        """Return the image uint8 (C, H, W) that was projected."""
         decoder = decoder_of(model.config["data"])
         for file in self.images():
             if (pixels := decode(decoder, file).pixels) is not None:

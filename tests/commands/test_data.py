@@ -9,7 +9,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,8 @@ from gan.data.checks.report import (
 )
 from gan.data.sources.files import find
 from gan.run.paths_as_typed import as_typed
-from tests.conftest import ROOT, TINY, Train, environment
-from tests.patience import PATIENCE
+from tests.conftest import ROOT, TINY, Train, environment, run_python
+from tests.patience import PATIENCE, wait_for
 
 
 def noise(height: int, width: int, seed: int) -> Image.Image:
@@ -316,10 +315,7 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
         "from gan.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["data", "pack", str(messy / "class 0"), "--out", "shards", "--size", "64"]
-    result = subprocess.run(
-        [sys.executable, "-c", code, *words], cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True, timeout=PATIENCE,
-    )  # fmt: skip
+    result = run_python(["-c", code, *words], tmp_path)
     assert result.returncode == 2, result.stderr
     assert result.stderr == "error: --out shards: cannot be written (File too large); remove its contents\n"
 
@@ -333,10 +329,7 @@ def test_ctrl_c_while_packing(messy: Path, tmp_path: Path) -> None:
         words, cwd=tmp_path, env=environment() | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
     )
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    deadline = time.monotonic() + PATIENCE
-    while len(children.read_text().split()) < 2:  # the first tracks what processes share
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: len(children.read_text().split()) >= 2, process)  # the first tracks what processes share
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130, error

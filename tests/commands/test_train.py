@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +18,7 @@ from gan.common.errors import UserError
 from gan.run import checkpoints, paths
 from gan.run.resume import prepare
 from tests.conftest import ROOT, TINY, environment
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, wait_for
 
 NETS = """
 import torch
@@ -225,13 +224,6 @@ def test_sweeps_and_two_devices(start: list[str], folder: Path) -> None:
         (line,) = (folder / "s" / job / "environment.jsonl").read_text().splitlines()
         assert "--code=my code" in json.loads(line)["command"]
     assert "MEMBER: 2/2" in run.stderr
-
-
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert process.poll() is None and time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.mark.slow

@@ -9,8 +9,6 @@ import os
 import re
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,8 +22,7 @@ from gan.run import checkpoints, run_folder
 from gan.run.config import compose, to_plain
 from gan.run.overrides import read_overrides
 from gan.run.resume import prepare
-from tests.conftest import ROOT, environment
-from tests.patience import PATIENCE
+from tests.conftest import ROOT, run_python
 from tests.run.test_run_folder import save
 
 pytestmark = pytest.mark.slow
@@ -194,21 +191,13 @@ def test_configurations_that_are_not_of_this_program_are_one_line(
 @pytest.mark.parametrize("command", [["train.py", "resume=run"], ["-m", "gan.cli", "compare", "run"]])
 def test_bombs_take_neither_memory_nor_time(name: str, command: list[str], tmp_path: Path) -> None:
     folder(tmp_path, BOMBS[name], BOMBS[name])
-    words = [sys.executable, str(ROOT / command[0]) if command[0] == "train.py" else command[0], *command[1:]]
+    words = [str(ROOT / command[0]) if command[0] == "train.py" else command[0], *command[1:]]
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CPU, (30, 30))
 
-    found = subprocess.run(
-        words,
-        cwd=tmp_path,
-        env=environment() | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        preexec_fn=limit,
-    )
+    found = run_python(words, tmp_path, preexec_fn=limit)
     assert found.returncode == 2 and found.stderr.count("\n") == 1, found.stderr
 
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.conftest import environment
-
-TIMEOUT = 300  # seconds
+from tests.patience import PATIENCE
 
 
 class Answer(NamedTuple):
@@ -42,7 +41,7 @@ class Demo:
 
     def request(self, request: urllib.request.Request) -> Answer:
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
+            with urllib.request.urlopen(request, timeout=PATIENCE) as response:
                 return Answer(response.status, response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read())
@@ -80,7 +79,7 @@ class Demo:
     def stop(self, number: int = signal.SIGINT) -> str:
         """End the demo, and return what it has printed since."""
         self.process.send_signal(number)
-        return self.process.communicate(timeout=TIMEOUT)[0]
+        return self.process.communicate(timeout=PATIENCE)[0]
 
 
 def form(name: str, data: bytes) -> tuple[bytes, str]:
@@ -112,5 +111,5 @@ def demo(*words: str, folder: Path) -> Iterator[Demo]:
     finally:
         if process.poll() is None:
             process.terminate()
-            process.communicate(timeout=TIMEOUT)
+            process.communicate(timeout=PATIENCE)
     assert not list(made.glob("retro-gan-*"))  # temporary files are removed

@@ -22,10 +22,10 @@ from gan.sharing.export.parts import example_images
 from gan.sharing.web import runtime
 from gan.sharing.web.write import MODEL, write_page
 from tests.browser import Faults, browser, chromium, served
+from tests.patience import PATIENCE
 from tests.security.checkpoints import LUT, STYLEGAN2, checkpoint
 
 pytestmark = pytest.mark.slow
-PATIENCE = 120_000  # milliseconds, much longer than a busy machine needs
 EVIL = "<img src=http://x.example/y onerror=alert(1)>"
 SWIFTSHADER = "--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"
 TRANSLATOR = [*LUT, "model.generator.num_luts=3", "model.generator.vignette=true"]
@@ -65,7 +65,7 @@ def loaded(folder: Path, options: list[str], classes: tuple[str, ...] = ()) -> A
 def status(page: Any, pattern: str) -> str:
     """Wait for a text in the line that says what happens, and return it."""
     line = page.locator("#status", has_text=re.compile(pattern))
-    line.wait_for(timeout=PATIENCE)
+    line.wait_for(timeout=1000 * PATIENCE)  # milliseconds
     text: str = line.inner_text()
     return text
 

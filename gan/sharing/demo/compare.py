@@ -37,7 +37,7 @@ def compare_tab(models: Sequence[Shown], context: Context, opened: Any) -> None:
 
         @answer
         def compare(seeds: Any, truncation: Any) -> list[tuple[str, str]]:
-            numbers = list(dict.fromkeys(limits.seed_list(seeds, MAX_SEEDS)))
+            numbers = limits.distinct_seeds(seeds, MAX_SEEDS)
             psi = limits.number("truncation", truncation, -2, 2)
             return [(context.keep(grid_of(shown, numbers, psi), "grid.png"), shown.name) for shown in generators]
 

@@ -71,7 +71,7 @@ def images_of(
         UserError: a value is out of range.
     """
     model, chosen = shown.model, shown.label(label)
-    numbers = list(dict.fromkeys(limits.seed_list(seeds)))
+    numbers = limits.distinct_seeds(seeds)
     psi = limits.number("truncation", truncation, -2, 2)
     height, width = (
         limits.whole(name, side, 1, limits.MAX_SIDE) for name, side in zip(("Height", "Width"), size, strict=True)
@@ -117,7 +117,7 @@ def class_choice(shown: Shown, info: str = "any: depends on the seed") -> gr.Dro
 
 
 def multiples_of(model: Any) -> int:
-    """Return the number of pixels of which sides must be multiples; 0 if the generator has one size only."""
+    """Return the number of pixels that must divide each side; 0 if the generator has one size only."""
     try:
         return grid_of(model.generator)[1]
     except UserError:

@@ -66,8 +66,8 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
             raise UserError(f"{total:,} frames are more than {limits.MAX_FRAMES}; give fewer seeds or fewer frames per "
                             "pair")  # fmt: skip
         rate, size = limits.number("fps", fps, 0.1, 60), limits.whole("enlarge", scale, 1, limits.MAX_SCALE)
-        sides = model_side(shown, 1) * size, model_side(shown, 2) * size
-        limits.pixels(total, *sides, "frames", "set 'Enlarge' lower, or give fewer frames")
+        _, height, width = shown.model.shape
+        limits.pixels(total, height * size, width * size, "frames", "set 'Enlarge' lower, or give fewer frames")
         psi = limits.number("truncation", truncation, -2, 2)
         place = limits.choice("space", space, ("z", "w"))
         suffix = "." + limits.choice("format", form, FORMATS).lower()
@@ -87,11 +87,6 @@ def interpolate_tab(shown: Shown, context: Context) -> None:
         interpolate, inputs, image, api_name=f"interpolate{shown.calls}", concurrency_id=LONG, concurrency_limit=1
     )
     cancel.click(context.cancel, api_visibility="private")
-
-
-def model_side(shown: Shown, axis: int) -> int:
-    side: int = shown.model.shape[axis]
-    return side
 
 
 def default_scale(model: Any) -> int:

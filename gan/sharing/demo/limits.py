@@ -67,6 +67,11 @@ def seed_list(value: Any, most: int = MAX_IMAGES) -> list[int]:
     return parse_seed_list(text, "seeds", most)
 
 
+def distinct_seeds(value: Any, most: int = MAX_IMAGES) -> list[int]:
+    """Return the seeds as `seed_list`, each once."""
+    return list(dict.fromkeys(seed_list(value, most)))
+
+
 def seed(name: str, value: Any) -> int:
     """Return a seed; raise UserError for other values."""
     return whole(name, value, 0, (1 << 63) - 1)

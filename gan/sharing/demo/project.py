@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gan.common.errors import UserError
 from gan.images.collection import Images
 from gan.images.convert import to_png
 from gan.latent import store
-from gan.latent.projection import MIN_STEPS, num_passes
+from gan.latent.projection import MIN_STEPS, describe_options, num_passes
 from gan.metrics.pairs import psnr, ssim
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import LONG, Context, answer
@@ -127,13 +128,10 @@ def from_file(shown: Shown, path: str) -> Any:
 
 def download_of(shown: Shown, context: Context, result: Any, pixels: torch.Tensor, options: tuple[Any, ...]) -> str:
     """Return a file with the latent, as `gan project` writes it."""
-    import json
-
-    space, starts, steps, label = options
     about = {
         "labels": json.dumps({} if result.labels is None else {"image": int(result.labels[0])}),
         "digests": json.dumps({"image": digest.of_tensor(pixels)}),
-        "options": f"space={space} starts={starts} steps={steps} label={label or 'any'}",
+        "options": describe_options(*options),
     }
     with tempfile.TemporaryDirectory(dir=context.folder) as folder:
         path = Path(folder, "latents.safetensors")

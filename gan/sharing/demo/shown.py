@@ -11,7 +11,6 @@ from typing import Any
 
 from torch import Tensor
 
-from gan.common import digest
 from gan.common.errors import UserError
 from gan.latent import store
 from gan.latent.space import Space
@@ -100,10 +99,8 @@ class Shown:
 
     def changes(self, settings: dict[str, float], mixes: Any, label: str | None) -> dict[str, Any]:
         """Return what describes an edit in the files, see `gan.sharing.provenance.changes`."""
-        found = provenance.changes(self.model, settings, mixes, label)
-        if self.run is not None and provenance.uses_classifier(self.model, settings):
-            found["recognition"] = digest.of_file(self.run / RECOGNITION / classifier.WEIGHTS)
-        return found
+        weights = None if self.run is None else self.run / RECOGNITION / classifier.WEIGHTS
+        return provenance.changes(self.model, settings, mixes, label, classifier=weights)
 
 
 ANY = "any class"  # the choice of no class

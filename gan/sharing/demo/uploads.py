@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
 from gan.common.names import file_name, one_line
 from gan.data.first_frame import Decoded, decode
-from gan.data.sources.files import File, find, single
+from gan.data.sources.files import File
 from gan.data.sources.folder import SUFFIXES
 from gan.inference.inputs import decoder_of
 from gan.sharing.demo import limits
 from gan.sharing.demo.context import Context
+from gan.sharing.demo.upload_list import list_files
 
 IMAGES = sorted(SUFFIXES)  # extensions
 
@@ -32,27 +32,6 @@ def find_files(paths: Sequence[str], context: Context) -> list[File]:
     if isinstance(found, str):
         raise UserError(found)
     return [File(*each) for each in found]
-
-
-def list_files(paths: list[str]) -> list[File] | str:
-    """Return the image files of paths, or what is wrong with them. This runs in another process."""
-    files: list[File] = []
-    for path in paths:
-        name = one_line(os.path.basename(path))
-        if path.lower().endswith(".zip"):
-            try:
-                files += find([path])
-            except UserError as error:
-                return str(error).replace(path, name)
-        elif os.path.splitext(path)[1].lower() in SUFFIXES:
-            files.append(single(Path(path)))
-        else:
-            return f"{name}: is neither an image nor a zip archive; upload PNG, JPEG, WebP or a zip archive"
-        if len(files) > limits.MAX_FILES:
-            return f"{len(files):,} images are too many; upload at most {limits.MAX_FILES} at a time"
-    if (size := sum(file.stamp[0] for file in files)) > limits.MAX_UNPACKED:
-        return f"the images have {size:,} bytes unpacked; the limit is {limits.MAX_UNPACKED:,}; upload fewer images"
-    return files
 
 
 def decode_one(path: str, data: dict[str, Any], context: Context) -> Decoded:

@@ -88,7 +88,7 @@ def parallel_coordinates(
 
     Args:
         options: name of each option, and its value in each run.
-        scores: value of the objective of each run, of which lower is better; None if it has none.
+        scores: objective of each run; lower is better; None if it has none.
         names: of the runs.
     """
     if not options or all(score is None for score in scores):

@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from gan.common.size import pair
 from gan.images.convert import to_float, to_uint8
 from gan.inference.checks import translators
+from gan.inference.tiling import thumbnail
 from gan.inference.translator import Translator
 from gan.model import Model
 from gan.networks.tile_position import TilePosition
@@ -64,8 +64,3 @@ class WithThumbnail(nn.Module):
         context = self.network.thumbnail_context(thumbnail)
         y: Tensor = self.network.forward_tile(image, TilePosition.whole(image), context)
         return y
-
-
-def thumbnail(images: Tensor, side: int) -> Tensor:
-    """Return images uint8 (N, C, side, side), resized as in `gan.inference.tiling`."""
-    return interpolate(images, (side, side), mode="bilinear", antialias=True)

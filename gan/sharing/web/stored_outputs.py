@@ -15,13 +15,12 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.images.convert import to_float, to_pil_image, to_uint8
 from gan.inference.image_translator import planes_of
-from gan.inference.tiling import pad, translate
+from gan.inference.tiling import pad, thumbnail, translate
 from gan.inference.translator import Translator
 from gan.model import Model
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.sharing.export.parity import HALF_LEVELS, MAX_LEVELS
 from gan.sharing.export.parts import Part, example_images
-from gan.sharing.web.parts import thumbnail
 
 SEEDS = [0, 1]
 SIDES = 45, 70  # height and width of the image that translators get, no multiples

@@ -18,7 +18,7 @@ from gan.common.errors import UserError
 from gan.data.decoding import cache, cache_index, pool
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
-from tests.patience import PATIENCE
+from tests.patience import wait_for
 
 DECODER = Decoder((2, 3), channels=1)
 
@@ -188,9 +188,7 @@ def saved_items() -> int:
 def test_an_interrupted_process_loses_little() -> None:
     process = multiprocessing.get_context("spawn").Process(target=make_slowly, args=(1000,))
     process.start()
-    deadline = time.monotonic() + PATIENCE
-    while saved_items() < 20 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_for(lambda: saved_items() >= 20)
     process.kill()
     process.join()
     made()

@@ -1,6 +1,6 @@
 // The controls of a translator: photographs from files, the clipboard or the webcam, and original and translation.
 
-import { canvasOf, drawn, resized, save } from "./canvas.mjs";
+import { drawn, resized, save } from "./canvas.mjs";
 import { $, guarded, say, seconds } from "./status.mjs";
 
 const WEBCAM = { video: { width: { ideal: 640 }, height: { ideal: 480 } } };
