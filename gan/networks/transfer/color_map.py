@@ -1,0 +1,70 @@
+"""A map of colors: a 3D lookup table, and a correction of each channel that varies with the position in the image."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from gan.networks.lookup import gathered, sampled
+from gan.networks.precision import full_precision
+from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.position import BASES, NUM_BASES, bases, rows_and_columns
+
+TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
+POWERS = 3  # 1, x, x^2: the powers of a level in the correction
+
+
+def identity_table(size: int = TABLE_SIZE) -> Tensor:
+    """Return the table (3, size, size, size) that maps each color in [-1, 1] to itself; its axes: blue, green, red."""
+    steps = torch.linspace(-1, 1, size)
+    blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
+    return torch.stack([red, green, blue])
+
+
+class ColorMap(nn.Module):
+    """Colors (N, 3, h, w) in [-1, 1] -> colors of the same shape, which depend on nothing but color and position.
+
+    Initially the identity; `gan.networks.transfer.fit` makes others. The correction after the table is, with level y
+    of a channel c in [0, 1] and functions f_j of the position (`gan.networks.transfer.position`),
+    y + sum over i, j of position[c, i, j] y^i f_j.
+
+    Attributes:
+        table: (3, P, P, P), colors in [-1, 1]. The last three axes are blue, green and red.
+        position: (3, POWERS, NUM_BASES).
+    """
+
+    table: Tensor
+    position: Tensor
+
+    def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
+        super().__init__()
+        self.register_buffer("table", identity_table() if table is None else table)
+        self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
+
+    @property
+    def varies(self) -> list[str]:
+        """Return the kinds of position on which the map depends, of BASES."""
+        return [name for name, own in BASES.items() if bool(self.position[..., own].any())]
+
+    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
+        """Map the colors of tiles (N, 3, h, w) at a position of the image."""
+        lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
+        with full_precision(x):
+            y = lookup(self.table.expand(len(x), -1, -1, -1, -1), x.float())
+            if torch.compiler.is_exporting() or self.varies:
+                functions = bases(*rows_and_columns(position, *x.shape[2:])).to(y)  # (NUM_BASES, h, w)
+                y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
+            return y.clamp(-1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.forward_tile(x, TilePosition.whole(x))
+
+
+def corrected(levels: Tensor, position: Tensor, functions: Tensor) -> Tensor:
+    """Return levels (N, 3, h, w) in [0, 1] after the correction by functions (NUM_BASES, h, w) of the position."""
+    factors = torch.einsum("cij,jhw->ichw", position, functions)  # (POWERS, 3, h, w)
+    levels = levels.clamp(0, 1)
+    total = levels
+    for power, factor in enumerate(factors):
+        total = total + levels**power * factor
+    return total

@@ -1,0 +1,239 @@
+"""Fit color maps in closed form to two sets of images of different content.
+
+Levels are in 0..255. Each function takes the pixels of the inputs and of the targets, and none needs pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap, corrected, identity_table
+from gan.networks.transfer.position import BASES, NUM_BASES, bases, edge_distance, squared_radius
+
+Levels = np.ndarray  # (n, 3), float64 in 0..255
+Change = Callable[[Levels], Levels]
+
+SAMPLES = 60_000  # pixels of each side for a fit
+QUANTILES = np.linspace(0, 1, 65)
+ROUNDS = 20  # rotations of the distribution transfer
+GRID = 17  # entries per axis of the table of a transport
+SMOOTHNESS = 5.0  # weight of the neighbors of an entry, relative to its pixels if they were spread evenly
+SMOOTHING_STEPS = 150
+BINS = 12  # of the position, for the correction
+RIDGE = 1e-5  # penalty of the coefficients of a correction, relative to the number of quantiles
+MIN_ALPHA = 128  # alpha from which a pixel counts
+
+
+class Pixels(NamedTuple):
+    """Pixels of a set of images: levels (n, 3), and rows and columns (n,) as fractions of the sides."""
+
+    levels: Levels
+    rows: np.ndarray
+    columns: np.ndarray
+
+    def bases(self) -> np.ndarray:
+        """Return the functions of the position (NUM_BASES, n)."""
+        return bases(torch.from_numpy(self.rows), torch.from_numpy(self.columns)).numpy()
+
+    def place(self, kind: str) -> np.ndarray:
+        """Return the number (n,) on which a kind of position depends."""
+        number = squared_radius if kind == "radial" else edge_distance
+        return number(torch.from_numpy(self.rows), torch.from_numpy(self.columns)).numpy()
+
+
+def draw_pixels(images: Tensor, seed: int = 0, count: int = SAMPLES) -> Pixels:
+    """Return random visible pixels of images uint8 (N, C, H, W); RGBA is premultiplied.
+
+    Levels get uniform noise of one level, so that quantiles of few colors are distinct.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = images.shape[2:]
+    index, row, column = (torch.from_numpy(rng.integers(side, size=count)) for side in (len(images), height, width))
+    found = images[index, :, row, column].double()  # (n, C)
+    visible = torch.ones(count, dtype=torch.bool)
+    if found.shape[1] == 4:
+        visible = found[:, 3] >= MIN_ALPHA
+        found = found[:, :3] * 255 / found[:, 3:].clamp(min=1)
+    levels = found.expand(-1, 3).numpy() + rng.uniform(-0.5, 0.5, (count, 3))
+    place = [(each.double().numpy() + 0.5) / side for each, side in ((row, height), (column, width))]
+    keep = visible.numpy()
+    return Pixels(levels[keep], *(each[keep] for each in place))
+
+
+def linear(a: Levels, b: Levels) -> Change:
+    """Return the linear map of least transport cost that gives `a` the mean and covariance of `b`.
+
+    Pitié and Kokaram, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007. A
+    variance of one level is added, so that constant colors stay unchanged.
+    """
+    a_cov, b_cov = (np.cov(x.T) + np.eye(3) for x in (a, b))
+    root, inverse = power(a_cov, 0.5), power(a_cov, -0.5)
+    matrix = inverse @ power(root @ b_cov @ root, 0.5) @ inverse
+    return lambda x: (x - a.mean(0)) @ matrix.T + b.mean(0)
+
+
+def histogram(a: Levels, b: Levels) -> Change:
+    """Return the map that gives each channel of `a` the histogram of that of `b`."""
+    curves = [(np.quantile(a[:, c], QUANTILES), np.quantile(b[:, c], QUANTILES)) for c in range(3)]
+    return lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1)
+
+
+def transport(a: Levels, b: Levels) -> Change:
+    """Return the linear map, followed by a smooth table that gives the result the distribution of `b`.
+
+    Without the linear map, a distribution transfer also transfers the differences in content of the two sets. The
+    smooth table after it adds only what a linear map cannot do.
+    """
+    start = linear(a, b)
+    before = start(a).clip(0, 255)
+    table = SmoothTable(before, transferred(before, b))
+    return lambda x: table(start(x).clip(0, 255))
+
+
+KINDS: dict[str, Callable[[Levels, Levels], Change]] = {
+    "linear": linear,
+    "histogram": histogram,
+    "transport": transport,
+}  # the simplest first
+
+
+def transferred(a: Levels, b: Levels) -> Levels:
+    """Return the colors `a`, moved so that their distribution is that of `b`.
+
+    Pitié, Kokaram, Dahyot, "Automated colour grading using colour distribution transfer", 2007: the quantiles along
+    three random orthogonal axes are matched, repeatedly.
+    """
+    rng, levels, a = np.random.default_rng(0), np.linspace(0, 1, 129), a.copy()
+    for _ in range(ROUNDS):
+        axes, _ = np.linalg.qr(rng.standard_normal((3, 3)))
+        u, v = a @ axes, b @ axes
+        for c in range(3):
+            u[:, c] = np.interp(u[:, c], np.quantile(u[:, c], levels), np.quantile(v[:, c], levels))
+        a = u @ axes.T
+    return a
+
+
+class SmoothTable:
+    """The mean of y - x of pixels on a grid of colors, as smooth as the number of pixels at an entry allows.
+
+    It minimizes the squared error of the pixels plus the squared differences of neighboring entries (Jacobi's method).
+    """
+
+    def __init__(self, x: Levels, y: Levels) -> None:
+        weight, total = np.zeros(GRID**3), np.zeros((GRID**3, 3))
+        for entry, share in corners(x):
+            weight += np.bincount(entry, share, GRID**3)
+            total += np.stack([np.bincount(entry, share * (y - x)[:, c], GRID**3) for c in range(3)], 1)
+        weight, total = weight.reshape(GRID, GRID, GRID, 1), total.reshape(GRID, GRID, GRID, 3)
+        smoothness = SMOOTHNESS * len(x) / GRID**3
+        grid, inner = np.zeros_like(total), slice(1, -1)
+        for _ in range(SMOOTHING_STEPS):
+            padded = np.pad(grid, ((1, 1),) * 3 + ((0, 0),), mode="edge")
+            near = sum(np.roll(padded, step, axis)[inner, inner, inner] for step in (1, -1) for axis in range(3))
+            grid = (total + smoothness * near) / (weight + 6 * smoothness)
+        self.shift = grid.reshape(-1, 3)
+
+    def __call__(self, x: Levels) -> Levels:
+        return x + sum(share[:, None] * self.shift[entry] for entry, share in corners(x))
+
+
+def corners(x: Levels) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the indices (n,) of the eight entries around each color, and their shares (n,)."""
+    place = x.clip(0, 255) / 255 * (GRID - 1)
+    lower = np.minimum(place.astype(int), GRID - 2)
+    fraction = place - lower
+    for corner in range(8):
+        upper = np.array([corner >> 2 & 1, corner >> 1 & 1, corner & 1])
+        share = np.where(upper, fraction, 1 - fraction).prod(1)
+        yield np.ravel_multi_index((lower + upper).T, (GRID, GRID, GRID)), share
+
+
+def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
+    """Return the coefficients (3, POWERS, NUM_BASES) of the correction that a kind of position needs.
+
+    Where the quantiles of a channel differ between `a` and `b` in bins of the position, a least-squares fit of all
+    bins together gives a smooth correction.
+
+    Args:
+        a: pixels after the color map.
+    """
+    used = BASES[kind]
+    place_a, place_b = a.place(kind), b.place(kind)
+    functions_a = a.bases()[used]
+    edges = np.quantile(place_a, np.linspace(0, 1, BINS + 1)) if kind == "radial" else np.array(FRAME_BINS)
+    levels = np.linspace(0.02, 0.98, 33)
+    found = torch.zeros(3, POWERS, NUM_BASES)
+    for c in range(3):
+        rows, values = [], []
+        for low, high in zip(edges[:-1], edges[1:], strict=True):
+            own_a, own_b = (place_a >= low) & (place_a <= high), (place_b >= low) & (place_b <= high)
+            if not own_a.any() or not own_b.any():
+                continue
+            x, y = (np.quantile(p.levels[own, c], levels) / 255 for p, own in ((a, own_a), (b, own_b)))
+            middle = functions_a[:, own_a].mean(1)
+            powers = np.stack([x**power for power in range(POWERS)], 1)  # (quantiles, POWERS)
+            rows.append((powers[:, :, None] * middle).reshape(len(x), -1))
+            values.append(y - x)
+        matrix, target = np.concatenate(rows), np.concatenate(values)
+        ridge = RIDGE * len(matrix) * np.eye(matrix.shape[1])
+        solved = np.linalg.solve(matrix.T @ matrix + ridge, matrix.T @ target)
+        found[c, :, used] = torch.from_numpy(solved.reshape(POWERS, -1)).float()
+    return found
+
+
+FRAME_BINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.055, 0.07, 0.09, 0.11, 0.135, 0.16)
+
+
+def table_of(change: Change) -> Tensor:
+    """Return a function of levels as a table (3, P, P, P) in [-1, 1]."""
+    grid = identity_table().flatten(1).T.double().numpy()  # (P^3, 3)
+    mapped = change((grid + 1) * 127.5) / 127.5 - 1
+    return torch.from_numpy(mapped.T).float().reshape(3, *(TABLE_SIZE,) * 3)
+
+
+class ClosedForm(NamedTuple):
+    """A fitted map of pixels: a map of colors, and coefficients (3, POWERS, NUM_BASES) of its correction."""
+
+    change: Change
+    position: Tensor
+
+    def __call__(self, pixels: Pixels) -> Levels:
+        """Return the mapped levels (n, 3)."""
+        levels = self.change(pixels.levels).clip(0, 255)
+        if not self.position.any():
+            return levels
+        x = torch.from_numpy(levels.T[None, :, None] / 255)  # (1, 3, 1, n)
+        functions = torch.from_numpy(pixels.bases())[:, None]
+        return np.asarray(255 * corrected(x, self.position.double(), functions)[0, :, 0].T.numpy()).clip(0, 255)
+
+    def color_map(self) -> ColorMap:
+        return ColorMap(table_of(self.change), self.position)
+
+
+def fit(a: Pixels, b: Pixels, kind: str, position: str | None = None) -> ClosedForm:
+    """Return a closed form that maps `a` to `b`.
+
+    Args:
+        kind: one of KINDS.
+        position: "radial", "frame", or None for a map of colors alone.
+    """
+    return with_position(KINDS[kind](a.levels, b.levels), a, b, position)
+
+
+def with_position(change: Change, a: Pixels, b: Pixels, position: str | None) -> ClosedForm:
+    """Return a closed form of a map of colors from `a` to `b`, corrected for a kind of position or None."""
+    if position is None:
+        return ClosedForm(change, torch.zeros(3, POWERS, NUM_BASES))
+    mapped = a._replace(levels=change(a.levels).clip(0, 255))
+    return ClosedForm(change, correction(mapped, b, position))
+
+
+def power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
+    """Return a power of a positive semidefinite matrix, with eigenvalues clamped above 0."""
+    values, vectors = np.linalg.eigh(symmetric)
+    return np.asarray(vectors @ np.diag(values.clip(1e-6) ** exponent) @ vectors.T)
