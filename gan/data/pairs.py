@@ -1,7 +1,7 @@
 """Sources of pairs of images. A pair is stored as one image with twice the channels for the cache, crops and flips.
 
 `a` is the input and `b` the target: two files with the same name in two folders, the halves of one file, or a
-photograph and the same photograph in a known style (`styles`).
+photograph and the same photograph in a known style (`gan.data.styles`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data import styles
 from gan.data.decoding.cache import source_hash
 from gan.data.decoding.color import unpremultiply
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import read_first_frame
 from gan.data.sources.files import File, ImageFiles, content, find
+from gan.data.styles import registry
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
@@ -128,13 +128,13 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each paired with the same photograph in a style of `styles`, applied at the training size."""
+    """Photographs, each paired with the same photograph in a style of `gan.data.styles`, applied at the training size."""
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
-        styles.make_style(style)  # raises if it is unknown
-        self.filters = styles.filter_names(style)
-        self.identity = [self.identity, self.filters, source_hash(styles)]
+        registry.make_style(style)  # raises if it is unknown
+        self.filters = registry.filter_names(style)
+        self.identity = [self.identity, self.filters, source_hash(*registry.MODULES)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters}
@@ -144,7 +144,7 @@ class StyledFiles(ImageFiles):
         for n, patch in enumerate(decoder.each.patches(decoder.read(data))):
             pixels, pixel_art = decoder.each.fit_image(patch)
             colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = styles.make_style(self.filters)(colors.transpose(1, 2, 0), seed + n)
+            styled = registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed + n)
             yield DecodedImage(stack_pair(pixels, match_channels(styled, pixels)), pixel_art)
 
 
