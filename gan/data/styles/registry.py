@@ -17,11 +17,12 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.common.program import install
 from gan.data.builtin import shapes
-from gan.data.styles import film, filter, helpers, paint, prints, screens
+from gan.data.color_table import cube, hald, table
+from gan.data.styles import film, filter, helpers, paint, prints, screens, tables
 from gan.data.styles.filter import Filter, FloatImage
 from gan.data.styles.settings import Settings, checked, split_word, to_word
 
-MODULES = (shapes, filter, helpers, film, prints, paint, screens)  # their source computes the pixels
+MODULES = (shapes, filter, helpers, film, prints, paint, screens, cube, hald, table)  # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
     function.__name__: function
@@ -81,8 +82,8 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
     """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
 
     Args:
-        style: one of STYLES or FILTERS, one of pilgram's filters, or a list of filters, applied in order. Each may have
-            parameters, as in "film:vignette=0.3".
+        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
+            `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
         settings: parameters of the filters by name.
 
     Raises:
@@ -111,6 +112,8 @@ def predictable(style: str | Sequence[str]) -> list[str]:
 
 def filter_of(name: str, where: str = "data.style=") -> Filter:
     """Return a filter by its name; raise UserError if it is unknown."""
+    if tables.is_table(name):
+        return tables.table_filter(name)
     return FILTERS.get(name) or pilgram_filter(name, where)
 
 
