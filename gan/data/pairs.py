@@ -128,7 +128,7 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each paired with the same photograph in a style of `gan.data.styles`, applied at the training size."""
+    """Photographs, each paired with itself in a look of `gan.data.styles`, applied at the training size."""
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)

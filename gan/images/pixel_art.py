@@ -50,11 +50,22 @@ def to_pixel_art(
     return large[:, :height, :width].to(torch.uint8)
 
 
-def converter(cell: int = 1, palette: np.ndarray | None = None) -> Callable[[Tensor, Tensor | None], Tensor] | None:
-    """Return `to_pixel_art` as a function of an image and its alpha; None if it would not change the image."""
+def converter(
+    cell: int = 1, palette: np.ndarray | None = None
+) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None:
+    """Return `to_pixel_art` as a function of arrays; None if it would not change the image.
+
+    Its arguments are an image, uint8 RGB (H, W, 3), and its alpha (H, W) or None.
+    """
     if cell == 1 and palette is None:
         return None
-    return lambda image, alpha: to_pixel_art(image, cell, palette, alpha)
+
+    def convert(image: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+        planes = torch.from_numpy(np.array(image)).permute(2, 0, 1)
+        weights = None if alpha is None else torch.from_numpy(np.array(alpha))
+        return to_pixel_art(planes, cell, palette, weights).permute(1, 2, 0).contiguous().numpy()
+
+    return convert
 
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:

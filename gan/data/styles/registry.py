@@ -94,8 +94,8 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
     found: list[str] = []
     for word in words:
         name, own = split_word(word)
-        names = STYLES[name].filters if name in STYLES else (name,)
-        functions = {each: filter_of(each, where) for each in names}
+        parts = STYLES[name].filters if name in STYLES else (name,)
+        functions = {each: filter_of(each, where) for each in parts}
         for part, values in checked(functions, own, f"{where}{name}").items():
             found.append(to_word(part, values))
     if settings:
