@@ -1,4 +1,4 @@
-"""Translate an image, a video, or a folder of both: with a trained translator, or with a look, such as look:film.
+"""Translate an image, a video, or a folder of both: with a trained translator, or a look, such as look:film.
 
 Outputs have the names, sizes and formats of the inputs. Existing outputs are skipped, so you can rerun an interrupted
 command. Files that cannot be read or do not fit into memory are listed at the end, and the exit code is 3.
@@ -30,12 +30,14 @@ MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
 LOOK = "look:"  # precedes the name of a look
+TABLES = (".cube", ".png")  # suffixes of files with a color table, which is a look
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=existing_translator, metavar="TRANSLATOR", help="look:NAME for a look without a "
-                        f"network (--list-looks shows all); or a trained translator: {options.MODEL}")  # fmt: skip
+                        "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
+                        f"trained translator: {options.MODEL}")  # fmt: skip
     parser.add_argument(
         "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
     )
@@ -81,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.output is None:
         arguments.output = str(output_of(arguments.run))
-    chosen = choose_look(arguments) if arguments.run.startswith(LOOK) else None
+    chosen = choose_look(arguments) if names_look(arguments.run) else None
     found = files.plan(arguments.input, arguments.output)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
@@ -153,9 +155,14 @@ class Chosen(NamedTuple):
     target_palette: Callable[[int], np.ndarray] | None = None
 
 
+def names_look(text: str) -> bool:
+    """Return whether TRANSLATOR is a look or a file with a color table."""
+    return text.startswith(LOOK) or text.lower().endswith(TABLES)
+
+
 def existing_translator(text: str) -> str:
     """Return TRANSLATOR; raise UserError if there is no such run, checkpoint or look."""
-    if not text.startswith(LOOK):
+    if not names_look(text):
         return options.existing_run(text)
 
     from gan.inference.look import parse_look
@@ -166,7 +173,7 @@ def existing_translator(text: str) -> str:
 
 def output_of(run: str) -> Path:
     """Return the default of OUTPUT."""
-    if run.startswith(LOOK):
+    if names_look(run):
         raise UserError(f"{run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     return options.out_in_run(run, None, OUT)
 
@@ -182,7 +189,7 @@ def choose_look(arguments: argparse.Namespace) -> Chosen:
     if arguments.seed is not None:
         at_least("--seed", arguments.seed, 0)
     look = parse_look(arguments.run, parse_settings(arguments.settings))
-    return Chosen(look, {"look": look.filters, "seed": arguments.seed or None})
+    return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
 
 
 def choose_network(arguments: argparse.Namespace) -> Chosen:

@@ -134,7 +134,7 @@ class StyledFiles(ImageFiles):
         super().__init__(roots)
         registry.make_style(style)  # raises if it is unknown
         self.filters = registry.filter_names(style)
-        self.identity = [self.identity, self.filters, source_hash(*registry.MODULES), *tables.digests(self.filters)]
+        self.identity = [self.identity, self.filters, source_hash(*registry.MODULES), *tables.contents(self.filters)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters}

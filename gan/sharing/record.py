@@ -169,8 +169,8 @@ def is_mix(value: Any) -> bool:
 
 
 def is_filter(value: Any) -> bool:
-    """Return whether a value is a filter with its parameters, as in "halftone:cell=6"."""
-    form = r"\w{1,60}(:\w{1,60}=-?[0-9.e+-]{1,30}){0,30}"
+    """Return whether a value is a filter with its parameters, as in "halftone:cell=6", or the digest of a table."""
+    form = r"table:[0-9a-f]{32}|\w{1,60}(:\w{1,60}=-?[0-9.e+-]{1,30}){0,30}"
     return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
 
 

@@ -25,6 +25,7 @@ from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
 from gan.data.first_frame import decode
 from gan.data.sources.files import File, content, find, single
 from gan.data.sources.folder import SUFFIXES
+from gan.data.styles import tables
 from gan.images import animation
 from gan.images.convert import grid, save_png
 from gan.images.embedded_text import KEY, pixel_digest
@@ -233,7 +234,7 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
 def function_of(record: Record, image: Path, sources: Sources) -> tuple[ImageFunction, dict[str, Any]]:
     """Return the function that made a translation, and the fields of a record that name it."""
     if "look" in record:
-        return Look(record["look"]), {"look": record["look"]}
+        return Look([sources.filter(word) for word in record["look"]]), {"look": record["look"]}
     network, state = sources.found.network.to(sources.device), sources.found.state
     if hasattr(network, "latent_dim"):
         raise UserError(f"{image}: is a translation, but its model is not a translator")
@@ -329,6 +330,16 @@ class Sources:
                 if of_bytes(content(file)) == digest:
                     return file
         raise UserError(f"{self.image}: is a translation of an image that was {NOT_FOUND}")
+
+    def filter(self, word: str) -> str:
+        """Return a filter of a look. The digest of a color table is replaced by the path of the file."""
+        if not word.startswith(tables.RECORDED):
+            return word
+        for folder in (self.image.parent, *self.given):
+            for path in [folder] if folder.is_file() else sorted(folder.iterdir()):
+                if tables.is_table(path.name) and path.is_file() and tables.recorded(str(path)) == word:
+                    return str(path)
+        raise UserError(f"{self.image}: was made with a color table that was {NOT_FOUND}")
 
     def target(self, digest: str, model: Model) -> Tensor:
         """Return the image uint8 (C, H, W) that was projected."""

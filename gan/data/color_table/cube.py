@@ -57,11 +57,11 @@ def read(path: Path) -> ColorTable:
 
 def parse(data: bytes, name: str) -> ColorTable:
     """Return the table of the content of a file. `name` is for messages; raise UserError as `read`."""
-    reader = Reader()
-    number = 0
+    reader, number = Reader(), 0
     lines = io.BytesIO(data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
     try:
-        for number, line in enumerate(lines, 1):
+        for line in lines:
+            number += 1
             reader.take(line.strip())
     except LineError as error:
         raise UserError(f"{name}, line {number}: {error}") from None
@@ -179,5 +179,5 @@ def encode(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
     head = [f"# {one_line(each)}"[:MAX_LINE] for each in comments]
     head += [f'TITLE "{title}"', f"LUT_3D_SIZE {len(table.colors)}"]
     head += ["DOMAIN_MIN 0.0 0.0 0.0", "DOMAIN_MAX 1.0 1.0 1.0", ""]
-    rows = ("%.6f %.6f %.6f" % tuple(row) for row in table.colors.reshape(-1, 3).tolist())
+    rows = (f"{red:.6f} {green:.6f} {blue:.6f}" for red, green, blue in table.colors.reshape(-1, 3).tolist())
     return ("\n".join([*head, *rows]) + "\n").encode()

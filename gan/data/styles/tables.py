@@ -14,6 +14,8 @@ from gan.common.home import with_home
 from gan.data.color_table import files
 from gan.data.styles.filter import Filter, FloatImage
 
+RECORDED = "table:"  # precedes the digest of a file
+
 
 def is_table(name: str) -> bool:
     """Return whether the name of a look is the name of a file."""
@@ -30,7 +32,9 @@ def table_filter(name: str) -> Filter:
     try:
         about = os.stat(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be read ({reason(error)}); give a .cube file, or a HaldCLUT as .png") from error
+        raise UserError(
+            f"{path}: cannot be read ({reason(error)}); give a .cube file, or a HaldCLUT as .png"
+        ) from error
     return _filter(os.path.abspath(path), about.st_mtime_ns, about.st_size)
 
 
@@ -45,6 +49,11 @@ def _filter(path: str, modified: int, size: int) -> Filter:
     return apply
 
 
-def digests(names: list[str]) -> list[str]:
-    """Return the digests of the files among the names of filters; images in their style depend on the contents."""
-    return [digest.of_file(Path(with_home(name))) for name in names if is_table(name)]
+def recorded(name: str) -> str:
+    """Return the word that names a file by its contents."""
+    return f"{RECORDED}{digest.of_file(Path(with_home(name)))}"
+
+
+def contents(names: list[str]) -> list[str]:
+    """Return what `recorded` returns for the files among the names of filters."""
+    return [recorded(name) for name in names if is_table(name)]
