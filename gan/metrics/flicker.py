@@ -8,6 +8,8 @@ otherwise is not counted, because the original changes there.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import torch
 from skimage.registration import phase_cross_correlation
@@ -72,6 +74,6 @@ def pan(frames: Tensor) -> Tensor:
     window = np.outer(*(np.hanning(side + 2)[1:-1] for side in gray.shape[1:]))
     found = [
         -phase_cross_correlation((one - one.mean()) * window, (two - two.mean()) * window)[0]
-        for one, two in zip(gray, gray[1:], strict=False)
+        for one, two in pairwise(gray)
     ]
     return torch.from_numpy(np.rint(np.array(found).reshape(-1, 2)).astype(np.int64))

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.data.color_table import cube, files, hald
