@@ -65,7 +65,7 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> TableOf
         elif split_word(word)[0] in registry.FILTERS or registry.tables.is_table(word):
             colors = change(colors.reshape(size * size, size, 3)).clip(0, 1).astype(np.float32).reshape(colors.shape)
         else:  # pilgram's filters round to 8 bits
-            colors = table_of_uint8(lambda pixels, f=change: to_uint8(f(pixels / np.float32(255))), size).apply(colors)
+            colors = table_of_uint8(rounded(change), size).apply(colors)
     table = ColorTable(colors, title=title)
     left_out = [split_word(word)[0] for word in filters if word not in words]
     explained = fraction_explained(words, table)
@@ -119,3 +119,8 @@ def block_means(image: FloatImage) -> np.ndarray:
 
 def to_uint8(image: FloatImage) -> np.ndarray:
     return np.rint(255 * image).astype(np.uint8)
+
+
+def rounded(change: Change) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of images as a function of uint8 images."""
+    return lambda pixels: np.rint(255 * change(pixels / np.float32(255))).astype(np.uint8)
