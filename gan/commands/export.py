@@ -118,7 +118,7 @@ def run_table(arguments: argparse.Namespace) -> None:
     path = tables.write(found, arguments.to, arguments.out, arguments.force)
     print_line(f"{path}: {size} entries along each axis")
     if found.lost:
-        print_line(f"note: a color table does not hold everything: {found.lost}")
+        print_line(f"note: a color table does not hold everything: {'; '.join(found.lost)}")
 
 
 def run_web(arguments: argparse.Namespace) -> None:

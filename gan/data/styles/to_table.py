@@ -117,10 +117,6 @@ def block_means(image: FloatImage) -> np.ndarray:
     return np.asarray(image.reshape(SIZE // BLOCK, BLOCK, SIZE // BLOCK, BLOCK, 3).mean((1, 3)))
 
 
-def to_uint8(image: FloatImage) -> np.ndarray:
-    return np.rint(255 * image).astype(np.uint8)
-
-
 def rounded(change: Change) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function of images as a function of uint8 images."""
     return lambda pixels: np.rint(255 * change(pixels / np.float32(255))).astype(np.uint8)

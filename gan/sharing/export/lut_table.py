@@ -26,7 +26,7 @@ PLACES = 8  # rows and columns at which a vignette is averaged
 
 
 @torch.inference_mode()
-def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.ndarray], np.ndarray], str]:
+def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.ndarray], np.ndarray], list[str]]:
     """Return a function of images (H, W, 3), float in 0..1, that maps each pixel by its color; and what is lost.
 
     Args:
@@ -45,7 +45,7 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
         lost.append("vignette: its mean over the image remains")
     if network.texture is not None:
         lost.append("texture: what it does to flat areas remains")
-    return lambda image: apply(network, mean, image), "; ".join(lost)
+    return lambda image: apply(network, mean, image), lost
 
 
 @torch.inference_mode()

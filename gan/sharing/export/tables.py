@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,12 +29,12 @@ class Exported(NamedTuple):
     Attributes:
         name: of the file, without its suffix.
         table: of three axes, on the domain 0..1.
-        lost: what the table does not hold; an empty string if it holds all.
+        lost: what the table does not hold.
     """
 
     name: str
     table: ColorTable
-    lost: str = ""
+    lost: Sequence[str] = ()
 
 
 def size_for(to: str, size: int) -> int:
@@ -49,13 +49,14 @@ def of_look(look: Look, size: int) -> Exported:
     """
     name = "_".join(Path(each).stem if files.is_table(each) else each for each in look.names)
     found = table_of_look(look.filters, size, name)
-    lost = (
-        [f"{', '.join(found.averaged)}: only the mean over flat areas of each color remains"] if found.averaged else []
-    )
-    lost += [f"{', '.join(found.left_out)}: left out, because random"] if found.left_out else []
-    if lost:
-        lost += [f"over areas of photographs, the table makes {round(100 * found.explained)} % of the change"]
-    return Exported(re.sub(r"[^\w.-]+", "_", name)[:MAX_NAME], found.table, "; ".join(lost))
+    lost = []
+    if found.averaged:
+        lost.append(f"of {' and '.join(found.averaged)} only the mean of flat areas remains")
+    if found.left_out:
+        lost.append(f"{' and '.join(found.left_out)}: left out, because random")
+    if found.averaged:
+        lost.append(f"the table makes {round(100 * found.explained)} % of the look's change of areas of photographs")
+    return Exported(re.sub(r"[^\w.-]+", "_", name)[:MAX_NAME], found.table, lost)
 
 
 def of_translator(model: Translator, size: int, name: str, images: Callable[[], Any]) -> Exported:
@@ -89,7 +90,7 @@ def write(found: Exported, to: str, out: Path, force: bool) -> Path:
     path = out / f"{found.name}{SUFFIXES[to]}"
     if not force and path.exists():
         raise UserError(f"{path}: exists already; use --force to overwrite")
-    comments = [software(), *(f"lost: {each}" for each in found.lost.split("; ") if each)]
+    comments = [software(), *(f"lost: {each}" for each in found.lost)]
     data = cube.encode(found.table, comments) if to == "cube" else hald.encode(found.table, "\n".join(comments))
     with writing(out):
         write_atomically(path, lambda file: file.write(data))
