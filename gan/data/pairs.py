@@ -10,7 +10,7 @@ import os
 import posixpath
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -128,7 +128,11 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each paired with itself in a look of `gan.data.styles`, applied at the training size."""
+    """Photographs, each paired with itself in a look of `gan.data.styles`.
+
+    The look is applied at the training size. With fit="patches" it is applied to the whole photograph, from which the
+    patches are cut: a vignette then has one center, and a screen the pitch that it has in the file.
+    """
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
@@ -141,11 +145,22 @@ class StyledFiles(ImageFiles):
 
     def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
         seed = zlib.crc32(data)  # a photograph always gets the same grain
-        for n, patch in enumerate(decoder.each.patches(decoder.read(data))):
-            pixels, pixel_art = decoder.each.fit_image(patch)
-            colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed + n)
-            yield DecodedImage(stack_pair(pixels, match_channels(styled, pixels)), pixel_art)
+        fit, image = decoder.each, decoder.read(data)
+        if fit.fit != "patches":
+            pixels, pixel_art = fit.fit_image(image)
+            yield DecodedImage(stack_pair(pixels, self.in_style(pixels, seed)), pixel_art)
+            return
+        image = fit.enlarge_to_patch(image)
+        whole = replace(fit, size=(image.height, image.width), fit="stretch", patches_per_image=1)  # no resampling
+        pixels = whole.fit_image(image).pixels
+        pair = stack_pair(pixels, self.in_style(pixels, seed))
+        for left, top, right, bottom in fit.patch_boxes(image):
+            yield DecodedImage(pair[:, top:bottom, left:right], False)
+
+    def in_style(self, pixels: np.ndarray, seed: int) -> np.ndarray:
+        """Return an image in the style, uint8 (C, H, W) with the channels of `pixels`."""
+        colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
+        return match_channels(registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed), pixels)
 
 
 def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:
