@@ -19,6 +19,7 @@ from gan.common.errors import UserError, at_least, reason
 from gan.common.memory import available
 from gan.common.progress import counting
 from gan.common.size import pair
+from gan.data.color_table.names import is_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +31,6 @@ MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
 LOOK = "look:"  # precedes the name of a look
-TABLES = (".cube", ".png")  # suffixes of files with a color table, which is a look
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
 
 
@@ -157,7 +157,7 @@ class Chosen(NamedTuple):
 
 def names_look(text: str) -> bool:
     """Return whether TRANSLATOR is a look or a file with a color table."""
-    return text.startswith(LOOK) or text.lower().endswith(TABLES)
+    return text.startswith(LOOK) or is_table(text)
 
 
 def existing_translator(text: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gan.data.color_table.names import is_table
 from gan.data.styles import registry, tables
 from gan.data.styles.settings import Settings
 from gan.inference.image_function import ImageFunction
@@ -34,7 +35,7 @@ class Look(ImageFunction):
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, PREFIX)
-        self.recorded = [tables.recorded(each) if tables.is_table(each) else each for each in self.filters]
+        self.recorded = [tables.recorded(each) if is_table(each) else each for each in self.filters]
         self.apply = registry.make_style(self.filters, None, PREFIX)
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
@@ -43,7 +44,7 @@ class Look(ImageFunction):
 
 def is_look(word: object) -> bool:
     """Return whether a word names a look: look:NAME, or a file with a color table."""
-    return isinstance(word, str) and (word.startswith(PREFIX) or tables.is_table(word))
+    return isinstance(word, str) and (word.startswith(PREFIX) or is_table(word))
 
 
 def parse_look(word: str, settings: Settings | None = None) -> Look:

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gan.common.digest import of_bytes, of_file, of_tensor
 from gan.common.errors import UserError
+from gan.data.color_table.names import is_table
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
@@ -337,7 +338,7 @@ class Sources:
             return word
         for folder in (self.image.parent, *self.given):
             for path in [folder] if folder.is_file() else sorted(folder.iterdir()):
-                if tables.is_table(path.name) and path.is_file() and tables.recorded(str(path)) == word:
+                if is_table(path.name) and path.is_file() and tables.recorded(str(path)) == word:
                     return str(path)
         raise UserError(f"{self.image}: was made with a color table that was {NOT_FOUND}")
 

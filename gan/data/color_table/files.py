@@ -12,11 +12,6 @@ from gan.data.color_table.table import ColorTable
 READERS = {".cube": cube.read, ".png": hald.read}
 
 
-def is_table(name: str) -> bool:
-    """Return whether a name, such as that of a style, is the name of a file with a color table."""
-    return os.path.splitext(name)[1].lower() in READERS
-
-
 def read(path: str | os.PathLike[str]) -> ColorTable:
     """Return the table of a file.
 

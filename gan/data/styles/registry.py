@@ -18,6 +18,7 @@ from gan.common.errors import UserError
 from gan.common.program import install
 from gan.data.builtin import shapes
 from gan.data.color_table import cube, hald, table
+from gan.data.color_table.names import is_table
 from gan.data.styles import film, filter, helpers, paint, prints, screens, tables
 from gan.data.styles.filter import Filter, FloatImage
 from gan.data.styles.settings import Settings, checked, split_word, to_word
@@ -112,7 +113,7 @@ def predictable(style: str | Sequence[str]) -> list[str]:
 
 def filter_of(name: str, where: str = "data.style=") -> Filter:
     """Return a filter by its name; raise UserError if it is unknown."""
-    if tables.is_table(name):
+    if is_table(name):
         return tables.table_filter(name)
     return FILTERS.get(name) or pilgram_filter(name, where)
 

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from gan.common.errors import UserError
+from gan.data.color_table.names import is_table
 from gan.data.styles.filter import Filter, Parameter, parameters_of
-from gan.data.styles.tables import is_table
 
 Settings = Mapping[str, float]
 

@@ -12,14 +12,10 @@ from gan.common import digest
 from gan.common.errors import UserError, reason
 from gan.common.home import with_home
 from gan.data.color_table import files
+from gan.data.color_table.names import is_table
 from gan.data.styles.filter import Filter, FloatImage
 
 RECORDED = "table:"  # precedes the digest of a file
-
-
-def is_table(name: str) -> bool:
-    """Return whether the name of a look is the name of a file."""
-    return files.is_table(name)
 
 
 def table_filter(name: str) -> Filter:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
+from gan.data.color_table.names import is_table
 from gan.data.color_table.table import ColorTable, identity, table_of_uint8
 from gan.data.styles import registry
 from gan.data.styles.filter import FloatImage
@@ -62,7 +63,7 @@ def table_of_look(filters: Sequence[str], size: int, title: str = "") -> TableOf
         if not is_pointwise(change):
             averaged.append(split_word(word)[0])
             colors = table_of_areas(change).apply(colors)
-        elif split_word(word)[0] in registry.FILTERS or registry.tables.is_table(word):
+        elif split_word(word)[0] in registry.FILTERS or is_table(word):
             colors = change(colors.reshape(size * size, size, 3)).clip(0, 1).astype(np.float32).reshape(colors.shape)
         else:  # pilgram's filters round to 8 bits
             colors = table_of_uint8(rounded(change), size).apply(colors)

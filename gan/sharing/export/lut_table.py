@@ -21,7 +21,7 @@ from gan.networks import lut
 from gan.networks.tile_position import TilePosition
 from gan.sharing.export.parts import example_images
 
-NUM_INPUTS = 256
+NUM_INPUTS = 128
 PLACES = 8  # rows and columns at which a vignette is averaged
 
 
@@ -42,9 +42,9 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
             f"{apart:.1f} of 255 levels on average"
         )
     if network.falloff is not None:
-        lost.append("vignette: its mean over the image remains")
+        lost.append("of the vignette only the mean remains")
     if network.texture is not None:
-        lost.append("texture: what it does to flat areas remains")
+        lost.append("of the texture only the mean of flat areas remains")
     return lambda image: apply(network, mean, image), lost
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
-from gan.data.color_table import cube, files, hald
+from gan.data.color_table import cube, hald
+from gan.data.color_table.names import is_table
 from gan.data.color_table.table import ColorTable, table_of
 from gan.data.styles.to_table import table_of_look
 from gan.sharing.translations import software
@@ -47,7 +48,7 @@ def of_look(look: Look, size: int) -> Exported:
 
     A look that is one file with a table is converted.
     """
-    name = "_".join(Path(each).stem if files.is_table(each) else each for each in look.names)
+    name = "_".join(Path(each).stem if is_table(each) else each for each in look.names)
     found = table_of_look(look.filters, size, name)
     lost = []
     if found.averaged:

@@ -14,6 +14,7 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.color_table import cube, files, hald
+from gan.data.color_table.names import is_table
 from gan.data.color_table.table import ColorTable, identity, table_of, table_of_uint8
 
 MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)
@@ -102,7 +103,7 @@ CORNERS = "0 0 0\n1 0 0\n0 1 0\n1 1 0\n0 0 1\n1 0 1\n0 1 1\n1 1 1\n"
 
 
 def test_files_of_other_programs_are_read() -> None:
-    comments = "\ufeff# Created by hand\r\n\r\nTITLE \"Kodak # 5\"\r\nLUT_3D_SIZE 2\r\nDOMAIN_MAX 2 2 2\r\n"
+    comments = '\ufeff# Created by hand\r\n\r\nTITLE "Kodak # 5"\r\nLUT_3D_SIZE 2\r\nDOMAIN_MAX 2 2 2\r\n'
     table = parsed(comments + CORNERS.replace("1", "1.0e+0").replace("\n", "\t\r\n"))
     assert table.title == "Kodak # 5" and table.domain == ((0, 0, 0), (2, 2, 2))
     assert table.apply(np.array([[1, 0.5, 0]])) == pytest.approx(np.array([[0.5, 0.25, 0]]))
@@ -150,7 +151,7 @@ def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(cube, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="more than 1,000 bytes"):
         files.read(tmp_path / "large.cube")
-    assert files.is_table("looks/Fuji.CUBE") and files.is_table("a.png") and not files.is_table("film")
+    assert is_table("looks/Fuji.CUBE") and is_table("a.png") and not is_table("film")
 
 
 # ---- HaldCLUT
