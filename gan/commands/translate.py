@@ -48,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="parameters of a "
                         "look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
     parser.add_argument("--seed", type=int, help="seed of the grain and noise of a look (default: 0)")
+    parser.add_argument("--steady", action="store_true", help="videos and animations: all frames have the same grain "
+                        "and noise, and what depends on the whole image, such as a color table, changes slowly; so "
+                        "nothing flickers")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
                         "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
@@ -101,10 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
     palette = load_palette(arguments.palette, chosen) if arguments.palette else None
     pixel_art = pixel_art_of(arguments.cell, palette)
     fields = arguments.strength, arguments.cell, arguments.direction, palette
-    describe = None if arguments.no_metadata else translations(chosen.made_by, *fields)
-    translator = ImageTranslator(
-        chosen.function, arguments.strength, pixel_art, arguments.palette is not None, arguments.seed or 0
-    )
+    describe = None if arguments.no_metadata else translations(chosen.made_by, *fields, arguments.steady)
+    seed, steady = arguments.seed or 0, arguments.steady
+    exact = arguments.palette is not None
+    translator = ImageTranslator(chosen.function, arguments.strength, pixel_art, exact, seed, steady)
     limit = arguments.max_pixels or files.max_pixels(
         available(), pixel_art is not None, chosen.function.bytes_per_pixel
     )

@@ -1,6 +1,6 @@
 """What stays the same over the frames of a video: the first of random numbers, and running means of statistics.
 
-Code that translates an image passes what depends on the whole image through `first` and `averaged`. Within a frame of a
+Code that translates an image passes what depends on the whole image through `from_first_frame` and `mean_over_frames`. Within a frame of a
 `Video` they return the value for the video, otherwise the value itself. So the code needs no argument for videos.
 """
 
@@ -29,7 +29,7 @@ class Video:
         self.firsts: list[Any] = []  # of the video, in the order of the calls for each frame
         self.means: list[Any] = []  # since the last cut
         self.frames = 0  # since the last cut
-        self.calls = [0, 0]  # of `first` and of `averaged`, for this frame
+        self.calls = [0, 0]  # of `first` and of `mean`, for this frame
 
     @contextmanager
     def frame(self, pixels: np.ndarray) -> Iterator[None]:
@@ -56,7 +56,7 @@ class Video:
             self.firsts.append(value)
         return self.firsts[index]
 
-    def averaged(self, value: Any) -> Any:
+    def mean(self, value: Any) -> Any:
         index = self.calls[1]
         self.calls[1] += 1
         if index == len(self.means) or self.means[index].shape != value.shape:  # a later frame may have another size
@@ -74,17 +74,17 @@ def in_video() -> bool:
     return _VIDEO.get() is not None
 
 
-def first(value: Value) -> Value:
+def from_first_frame(value: Value) -> Value:
     """Return the value of this call for the first frame of the video; without a video, `value`."""
     video = _VIDEO.get()
     return value if video is None else video.first(value)
 
 
-def averaged(value: Value) -> Value:
+def mean_over_frames(value: Value) -> Value:
     """Return the mean of an array or tensor over the last frames since a cut, about a second; without a video, `value`.
 
     The weight of a new frame is 1/n for frame n of a scene, and 1/24 from the 24th on. So the mean changes slowly, and
     follows slow changes of the scene.
     """
     video = _VIDEO.get()
-    return value if video is None else video.averaged(value)
+    return value if video is None else video.mean(value)

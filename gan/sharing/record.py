@@ -214,6 +214,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "original": is_digest,  # of the bytes of the original file
     "look": lambda value: is_list(is_filter, value, 100),  # filters without a network; then `seed` is their seed
     "direction": one_of("b2a"),
+    "steady": lambda value: value is True,
     "strength": lambda value: is_number(value) and 0 <= value <= 1,
     "cell": between(1, MAX_SEED),
     "palette": lambda value: isinstance(value, str) and bool(re.fullmatch(f"([0-9a-f]{{6}}){{1,{MAX_COLORS}}}", value)),

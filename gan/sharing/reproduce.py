@@ -216,7 +216,13 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     file = sources.original(record.get("original", ""))
     palette = np.frombuffer(bytes.fromhex(record.get("palette", "")), np.uint8).reshape(-1, 3)
     art = converter(record.get("cell", 1), palette if len(palette) else None)
-    fields = float(record.get("strength", 1.0)), art, len(palette) > 0, record.get("seed", 0)
+    fields = (
+        float(record.get("strength", 1.0)),
+        art,
+        len(palette) > 0,
+        record.get("seed", 0),
+        record.get("steady", False),
+    )
     translator = ImageTranslator(function, *fields)
     is_sheet = record["kind"] == "comparison"
     form = record.get("saved_as", "PNG") if is_sheet else header(image).format

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from gan.common.steady import mean_over_frames
 from gan.data.builtin.shapes import inks
 from gan.data.styles.filter import FloatImage
 
@@ -49,8 +50,8 @@ def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
 
 
 def equalized(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each value, scaled to 0..1 (histogram equalization)."""
-    order = np.sort(values.ravel())
+    """Return the rank of each value, scaled to 0..1 (histogram equalization). See `mean_over_frames` for frames of a video."""
+    order = mean_over_frames(np.sort(values.ravel()))  # the mean of sorted values has the mean of the quantiles
     return np.asarray(np.searchsorted(order, values, "right") / order.size)
 
 
