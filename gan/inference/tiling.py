@@ -180,7 +180,7 @@ def fix_statistics(network: nn.Module, tiles: list[Tile], input_of: Callable[[Ti
 
 
 def average_statistics(network: nn.Module, hooks: ExitStack) -> None:
-    """Make each normalization layer use the means of its statistics over the frames of a video, see `mean_over_frames`."""
+    """Make each normalization layer use the means of its statistics over the frames of a video."""
 
     def normalize(norm: Norm, x: tuple[Tensor, ...], y: Tensor) -> Tensor:
         variance, mean = torch.var_mean(x[0].cpu().double(), (2, 3), correction=0)

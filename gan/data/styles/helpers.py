@@ -50,8 +50,8 @@ def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
 
 
 def equalized(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each value, scaled to 0..1 (histogram equalization). See `mean_over_frames` for frames of a video."""
-    order = mean_over_frames(np.sort(values.ravel()))  # the mean of sorted values has the mean of the quantiles
+    """Return the rank of each value, scaled to 0..1 (histogram equalization)."""
+    order = mean_over_frames(np.sort(values.ravel()))  # which has the mean of the quantiles
     return np.asarray(np.searchsorted(order, values, "right") / order.size)
 
 
