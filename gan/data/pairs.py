@@ -155,7 +155,8 @@ class StyledFiles(ImageFiles):
         pixels = whole.fit_image(image).pixels
         pair = stack_pair(pixels, self.in_style(pixels, seed))
         for left, top, right, bottom in fit.patch_boxes(image):
-            yield DecodedImage(pair[:, top:bottom, left:right], False)
+            rows = np.ascontiguousarray(pair.transpose(1, 2, 0)[top:bottom, left:right])  # channels last in memory
+            yield DecodedImage(rows.transpose(2, 0, 1), False)
 
     def in_style(self, pixels: np.ndarray, seed: int) -> np.ndarray:
         """Return an image in the style, uint8 (C, H, W) with the channels of `pixels`."""

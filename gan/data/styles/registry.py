@@ -19,20 +19,42 @@ from gan.common.program import install
 from gan.data.builtin import shapes
 from gan.data.color_table import cube, hald, table
 from gan.data.color_table.names import is_table
-from gan.data.styles import film, filter, helpers, paint, prints, screens, tables
+from gan.data.styles import (
+    cyanotype,
+    fields,
+    film,
+    film_grain,
+    filter,
+    flow,
+    helpers,
+    lines,
+    paint,
+    prints,
+    screens,
+    spot_inks,
+    tables,
+    vhs,
+)
 from gan.data.styles.filter import Filter, FloatImage
 from gan.data.styles.settings import Settings, checked, split_word, to_word
 
-MODULES = (shapes, filter, helpers, film, prints, paint, screens, cube, hald, table)  # their source computes the pixels
+MODULES = (
+    shapes, filter, helpers, fields, flow, film, film_grain, prints, spot_inks, paint, lines, cyanotype, screens, vhs,
+    cube, hald, table,
+)  # fmt: skip # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
     function.__name__: function
     for function in (
-        film.sepia, film.fade, film.vignette, film.grain, prints.halftone, prints.poster, paint.painting, paint.washes,
-        paint.paper, screens.pixels, screens.scan_lines,
+        film.sepia, film.fade, film.vignette, film.grain, film_grain.film_grain, cyanotype.prussian_blue,
+        cyanotype.brushed_edge, prints.halftone, prints.poster, spot_inks.stencils, spot_inks.drums,
+        spot_inks.ink_texture, lines.engraving, lines.woodcut, paint.painting, paint.washes, paint.paper,
+        screens.pixels, screens.scan_lines, vhs.vhs_signal, vhs.vhs_tape,
     )
 }  # fmt: skip
-STOCHASTIC = {"grain", "paper"}  # random, so a translator cannot predict them
+# random, so a translator cannot predict them
+STOCHASTIC = {"grain", "film_grain", "paper", "brushed_edge", "ink_texture", "vhs_tape"}
+MIN_SIDE = 4  # pixels; smaller images are padded, because filters need neighbors
 
 
 class Style(NamedTuple):
@@ -45,12 +67,19 @@ class Style(NamedTuple):
 STYLES: dict[str, Style] = {
     "film": Style("sepia-toned, faded photograph with dark corners", ("sepia", "fade", "vignette")),
     "grainy_film": Style("film with grain", ("sepia", "fade", "vignette", "grain")),
+    "color_film": Style("faded color photograph with the grain of AV1", ("fade", "vignette", "film_grain")),
+    "cyanotype": Style("Prussian blue on paper coated by brush", ("prussian_blue", "brushed_edge", "paper")),
     "halftone": Style("four-color print: dots of cyan, magenta, yellow and black", ("halftone",)),
-    "poster": Style("screen print: flat areas in six inks", ("poster",)),
+    "poster": Style("poster: flat areas in six inks", ("poster",)),
+    "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
+    "risograph": Style("dots or grain of bright pink, blue and yellow", ("drums", "ink_texture")),
+    "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),
+    "woodcut": Style("black areas cut by white gouge marks", ("woodcut",)),
     "painting": Style("oil painting: flat strokes that keep edges", ("painting",)),
     "watercolor": Style("watercolor washes on rough paper", ("washes", "paper")),
     "pixel_art": Style("pixel art in the 16 colors of PICO-8", ("pixels",)),
     "crt": Style("cathode-ray tube: scan lines, columns of red, green and blue, bloom", ("scan_lines",)),
+    "vhs": Style("video tape: smeared colors, noise, torn lines", ("vhs_signal", "vhs_tape")),
 }
 
 
@@ -71,10 +100,14 @@ def make_style(
 
     def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
+        height, width = pixels.shape[:2]
         image = pixels.astype(np.float32) / 255
+        if min(height, width) < MIN_SIDE:
+            missing = [(0, max(0, MIN_SIDE - side)) for side in (height, width)]
+            image = np.pad(image, (*missing, (0, 0)), "edge")
         for function, own in steps:
             image = function(image, rng, **own)
-        return np.rint(255 * helpers.clipped(image)).astype(np.uint8)
+        return np.rint(255 * helpers.clipped(image[:height, :width])).astype(np.uint8)
 
     return apply
 
