@@ -13,7 +13,7 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.images.collection import Given
 from gan.inference.loading import load_generator
-from gan.inference.look import PREFIX
+from gan.inference.look import is_look
 from gan.inference.resolve import checkpoint_of
 from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
@@ -51,7 +51,8 @@ def translate(
     """Return the translation of an image by a run or a look: `gan.translate("look:film", "photo.jpg")`.
 
     Args:
-        run: what `gan.load` takes, or what it returned, which is faster for further images; or look:NAME.
+        run: what `gan.load` takes, or what it returned, which is faster for further images; or look:NAME; or a file
+            with a color table, such as FILE.cube.
         images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
         options: as in `gan.inference.translator.Translator.translate`; for a look, as in
             `gan.inference.translator.translate_by_look`.
@@ -59,8 +60,9 @@ def translate(
     Raises:
         UserError: the run is not a translator, the look is not known, or as `Translator.translate`.
     """
-    if isinstance(run, str) and run.startswith(PREFIX):
-        return translate_by_look(run, images, **options)
+    word = os.fspath(run) if isinstance(run, os.PathLike) else run
+    if isinstance(word, str) and is_look(word):
+        return translate_by_look(word, images, **options)
     translator = run if isinstance(run, Translator) else load(run)
     if not isinstance(translator, Translator):
         raise UserError(f"{run}: is not a translator; use gan.load(RUN).sample()")

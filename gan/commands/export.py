@@ -1,6 +1,6 @@
-"""Export a model to files for other programs, ONNX, torch.export, or weights alone; or to a web page.
+"""Export a model to files for other programs: ONNX, torch.export, or weights alone; to a web page; or a color table.
 
-Each file is compared with PyTorch before it is written: at most 1e-4 and one of 255 levels may differ.
+Each network is compared with PyTorch before it is written: at most 1e-4 and one of 255 levels may differ.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
+from gan.commands.translate import existing_translator, names_look
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
@@ -22,15 +23,19 @@ if TYPE_CHECKING:
 
 FORMATS = ("onnx", "pt2", "safetensors")
 WEB = "web"
+TABLES = ("cube", "hald")
+TABLE_SIZES = (17, 33, 65)  # entries along each axis
 MAX_TITLE = 200  # characters
 FEATURES = "features"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    options.add_run(parser)
-    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB), help="onnx: for ONNX Runtime; pt2: for "
-                        "PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
-                        "runs the model in a browser, without a network")  # fmt: skip
+    parser.add_argument("run", metavar="MODEL", type=existing_model, help=f"{options.MODEL}; for a color table "
+                        "also look:NAME, FILE.cube, or a HaldCLUT FILE.png")  # fmt: skip
+    parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, *TABLES), help="onnx: for ONNX Runtime; pt2: "
+                        "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
+                        "runs the model in a browser, without a network; cube, hald: a color table for image and "
+                        "video editors, as a .cube file or a HaldCLUT image")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the files; the "
                         "difference is printed, and may be at most 0.05 and six of 255 levels")  # fmt: skip
@@ -38,6 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "any height and width")  # fmt: skip
     parser.add_argument("--no-features", dest=FEATURES, action="store_false", help="do not export the discriminator's "
                         "features, which recognition needs")  # fmt: skip
+    parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
+                        "(default: 33); with --to hald they are 16, 36 and 64")  # fmt: skip
     web = parser.add_argument_group("--to web")
     web.add_argument("--title", type=title, metavar="TEXT", help="title of the page (default: Generated images, or "
                      "Translated photographs)")  # fmt: skip
@@ -51,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser)
 
 
+def existing_model(text: str) -> str:
+    """Return MODEL; raise UserError if there is no such run, checkpoint or look."""
+    return existing_translator(text) if names_look(text) else options.existing_run(text)
+
+
 def title(text: str) -> str:
     """Return a title; raise UserError for an empty or long one."""
     if not text.strip() or len(text) > MAX_TITLE:
@@ -61,6 +73,11 @@ def title(text: str) -> str:
 def run(arguments: argparse.Namespace) -> None:
     size = options.parse_size(arguments.size) if arguments.size else None
     refuse_unwritable(arguments.out)
+    if arguments.to in TABLES:
+        return run_table(arguments)
+    if names_look(arguments.run):
+        raise UserError(f"{arguments.run}: is a look, which has no network; use --to cube or --to hald")
+    refuse_options(arguments, "cube or hald", "table_size")
     if arguments.to == WEB:
         return run_web(arguments)
     refuse_options(arguments, WEB, "title", "directions", "webgpu", "runtime")
@@ -77,6 +94,31 @@ def run(arguments: argparse.Namespace) -> None:
     discriminator = load_discriminator(arguments) if arguments.features and hasattr(model, "generator") else None
     files = export(model, arguments.to, arguments.out, arguments.fp16, size, discriminator, arguments.force)
     print_files(files)
+
+
+def run_table(arguments: argparse.Namespace) -> None:
+    """Write the color table of a look or of a translator that maps colors."""
+    refuse_options(arguments, WEB, "title", "directions", "webgpu", "runtime")
+    refuse_options(arguments, "onnx", "fp16", "size")
+
+    from gan.sharing.export import tables
+
+    size = tables.size_for(arguments.to, arguments.table_size or TABLE_SIZES[1])
+    if names_look(arguments.run):
+        from gan.inference.look import parse_look
+
+        found = tables.of_look(parse_look(arguments.run), size)
+    else:
+        from gan import api
+        from gan.sharing.export.lut_table import inputs_of
+
+        options.prepare_device(arguments)
+        model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
+        found = tables.of_translator(model, size, arguments.run, lambda: inputs_of(model, Path(arguments.run)))
+    path = tables.write(found, arguments.to, arguments.out, arguments.force)
+    print_line(f"{path}: {size} entries along each axis")
+    if found.lost:
+        print_line(f"note: a color table does not hold everything: {'; '.join(found.lost)}")
 
 
 def run_web(arguments: argparse.Namespace) -> None:
@@ -120,7 +162,8 @@ def print_files(files: list[Exported]) -> None:
 def refuse_options(arguments: argparse.Namespace, to: str, *names: str) -> None:
     """Raise UserError if options were given that only another format has."""
     if given := [name for name in names if getattr(arguments, name)]:
-        raise UserError(f"--{given[0]}: only --to {to} has it; leave it out, or use --to {to}")
+        option = given[0].replace("_", "-")
+        raise UserError(f"--{option}: only --to {to} has it; leave it out, or use --to {to}")
 
 
 def load_discriminator(arguments: argparse.Namespace) -> Any:

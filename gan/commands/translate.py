@@ -1,4 +1,4 @@
-"""Translate an image, a video, or a folder of both: with a trained translator, or with a look, such as look:film.
+"""Translate an image, a video, or a folder of both: with a trained translator, or a look, such as look:film.
 
 Outputs have the names, sizes and formats of the inputs. Existing outputs are skipped, so you can rerun an interrupted
 command. Files that cannot be read or do not fit into memory are listed at the end, and the exit code is 3.
@@ -19,6 +19,7 @@ from gan.common.errors import UserError, at_least, reason
 from gan.common.memory import available
 from gan.common.progress import counting
 from gan.common.size import pair
+from gan.data.color_table.names import is_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,8 @@ FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=existing_translator, metavar="TRANSLATOR", help="look:NAME for a look without a "
-                        f"network (--list-looks shows all); or a trained translator: {options.MODEL}")  # fmt: skip
+                        "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
+                        f"trained translator: {options.MODEL}")  # fmt: skip
     parser.add_argument(
         "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
     )
@@ -46,6 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="parameters of a "
                         "look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
     parser.add_argument("--seed", type=int, help="seed of the grain and noise of a look (default: 0)")
+    parser.add_argument("--steady", action="store_true", help="videos and animations: all frames have the same grain "
+                        "and noise, and what depends on the whole image, such as a color table, changes slowly; so "
+                        "nothing flickers")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
                         "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
@@ -81,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.output is None:
         arguments.output = str(output_of(arguments.run))
-    chosen = choose_look(arguments) if arguments.run.startswith(LOOK) else None
+    chosen = choose_look(arguments) if names_look(arguments.run) else None
     found = files.plan(arguments.input, arguments.output)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
@@ -99,10 +104,10 @@ def run(arguments: argparse.Namespace) -> int:
     palette = load_palette(arguments.palette, chosen) if arguments.palette else None
     pixel_art = pixel_art_of(arguments.cell, palette)
     fields = arguments.strength, arguments.cell, arguments.direction, palette
-    describe = None if arguments.no_metadata else translations(chosen.made_by, *fields)
-    translator = ImageTranslator(
-        chosen.function, arguments.strength, pixel_art, arguments.palette is not None, arguments.seed or 0
-    )
+    describe = None if arguments.no_metadata else translations(chosen.made_by, *fields, arguments.steady)
+    seed, steady = arguments.seed or 0, arguments.steady
+    exact = arguments.palette is not None
+    translator = ImageTranslator(chosen.function, arguments.strength, pixel_art, exact, seed, steady)
     limit = arguments.max_pixels or files.max_pixels(
         available(), pixel_art is not None, chosen.function.bytes_per_pixel
     )
@@ -153,9 +158,14 @@ class Chosen(NamedTuple):
     target_palette: Callable[[int], np.ndarray] | None = None
 
 
+def names_look(text: str) -> bool:
+    """Return whether TRANSLATOR is a look or a file with a color table."""
+    return text.startswith(LOOK) or is_table(text)
+
+
 def existing_translator(text: str) -> str:
     """Return TRANSLATOR; raise UserError if there is no such run, checkpoint or look."""
-    if not text.startswith(LOOK):
+    if not names_look(text):
         return options.existing_run(text)
 
     from gan.inference.look import parse_look
@@ -166,7 +176,7 @@ def existing_translator(text: str) -> str:
 
 def output_of(run: str) -> Path:
     """Return the default of OUTPUT."""
-    if run.startswith(LOOK):
+    if names_look(run):
         raise UserError(f"{run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     return options.out_in_run(run, None, OUT)
 
@@ -182,7 +192,7 @@ def choose_look(arguments: argparse.Namespace) -> Chosen:
     if arguments.seed is not None:
         at_least("--seed", arguments.seed, 0)
     look = parse_look(arguments.run, parse_settings(arguments.settings))
-    return Chosen(look, {"look": look.filters, "seed": arguments.seed or None})
+    return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
 
 
 def choose_network(arguments: argparse.Namespace) -> Chosen:

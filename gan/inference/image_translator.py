@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
 
+from gan.common.steady import Video, from_first_frame
 from gan.inference.image_function import ImageFunction
 
 MAX_NUMBER = 1 << 32  # of an image
@@ -25,6 +27,8 @@ class ImageTranslator:
             `gan.images.pixel_art.converter` returns; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
+        steady: whether the frames of a file keep the random parts and statistics, see `gan.common.steady`.
+        video: the frames of the file that is translated, see `for_frames`.
     """
 
     function: ImageFunction
@@ -32,6 +36,12 @@ class ImageTranslator:
     to_pixel_art: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = None
     exact: bool = False
     seed: int = 0
+    steady: bool = False
+    video: Video | None = None
+
+    def for_frames(self) -> ImageTranslator:
+        """Return the translator for the frames, in order, of one animation or video."""
+        return replace(self, video=Video()) if self.steady else self
 
     def __call__(self, image: Image.Image) -> Image.Image:
         result = Image.fromarray(self.translate(image))
@@ -46,7 +56,9 @@ class ImageTranslator:
         pixels = np.asarray(image)
         alpha = pixels[..., 3] if image.mode == "RGBA" else None
         given = pixels if self.function.takes_alpha or alpha is None else without_alpha(pixels)
-        result = self.function(given, (zlib.crc32(pixels.tobytes()) + self.seed) % MAX_NUMBER)
+        number = (zlib.crc32(pixels.tobytes()) + self.seed) % MAX_NUMBER
+        with self.video.frame(pixels) if self.video else nullcontext():
+            result = self.function(given, from_first_frame(number))
         return result if self.to_pixel_art is None else self.to_pixel_art(result, alpha)
 
 

@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.common.names import one_line
+from gan.data.color_table.names import is_table
 from gan.inference import blueprint, shared_folder
 from gan.inference.checks import check_discriminator, check_generator, image_shape
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
 from gan.run.checkpoint_file import load as load_checkpoint
 
-FOLDERS = ("root", "a", "b", "name", "labels")  # data options that may name files and folders to read
+FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read
 DECODING = tuple(shared_folder.DATA)  # data options that determine the decoded pixels
 LIMITS = {  # largest values of untrusted data options
     "num_images": 10**6,
@@ -194,7 +195,7 @@ def load_data(config: Any, path: Path) -> Any:
         value = node.get(name)
         if isinstance(value, int | float) and not 0 <= value <= largest:
             raise UserError(f"{path}: its data.{name}={value} is out of range: give 0 to {largest:,}")
-    if read := [f"data.{name}={node[name]}" for name in FOLDERS if isinstance(node.get(name), str | list)]:
+    if read := [f"data.{name}={node[name]}" for name in FOLDERS if reads_path(name, node.get(name))]:
         print(one_line(f"reading {', '.join(read)}, as {path} says"))  # an untrusted file may name any folder
     module = construct(node, data_class, "data", path, largest=2**63 - 1)
     try:
@@ -202,6 +203,12 @@ def load_data(config: Any, path: Path) -> Any:
     except (TypeError, ValueError, AttributeError, OverflowError) as error:  # options of an unexpected type
         raise UserError(f"{path}: its data cannot be set up: {' '.join(str(error).split())}") from error
     return module
+
+
+def reads_path(name: str, value: Any) -> bool:
+    """Return whether a data option of FOLDERS names a path to read."""
+    words = value if isinstance(value, list) else [value]
+    return isinstance(value, str | list) and (name != "style" or any(is_table(str(word)) for word in words))
 
 
 def load_folder(path: str, options: Mapping[str, Any], **more: Any) -> Any:

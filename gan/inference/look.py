@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gan.data.styles import registry
+from gan.data.color_table.names import is_table
+from gan.data.styles import registry, tables
 from gan.data.styles.settings import Settings
 from gan.inference.image_function import ImageFunction
 
@@ -21,7 +22,9 @@ class Look(ImageFunction):
         settings: parameters of its filters by name.
 
     Attributes:
+        names: the given names of looks, filters and files.
         filters: the filters in order, each with the parameters that differ from the default.
+        recorded: the same for a record, which names a file by its digest.
 
     Raises:
         UserError: a name or a parameter is unknown, or a value is out of its range.
@@ -30,18 +33,27 @@ class Look(ImageFunction):
     bytes_per_pixel = 400  # of the Kuwahara filter, measured
 
     def __init__(self, style: str | Sequence[str], settings: Settings | None = None) -> None:
+        self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, PREFIX)
+        self.recorded = [tables.recorded(each) if is_table(each) else each for each in self.filters]
         self.apply = registry.make_style(self.filters, None, PREFIX)
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:
         return self.apply(pixels, number)
 
 
+def is_look(word: object) -> bool:
+    """Return whether a word names a look: look:NAME, or a file with a color table."""
+    return isinstance(word, str) and (word.startswith(PREFIX) or is_table(word))
+
+
 def parse_look(word: str, settings: Settings | None = None) -> Look:
-    """Return the look that a word names: look:film, or filters in order, as in look:fade,scan_lines.
+    """Return the look that a word names: look:film, or filters in order, as in look:fade,scan_lines, or FILE.cube.
 
     Raises:
         UserError: as `Look`.
     """
+    if not word.startswith(PREFIX):
+        return Look(word, settings)
     names = word.removeprefix(PREFIX).split(",")
     return Look(names[0] if len(names) == 1 else names, settings)

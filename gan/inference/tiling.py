@@ -18,12 +18,14 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from gan.common.memory import available
+from gan.common.steady import from_first_frame, in_video, mean_over_frames
 from gan.common.threads import tuned
 from gan.images.convert import to_float, to_uint8
 from gan.networks.tile_position import TilePosition
 
 MIN_SIDE = 16  # side in pixels that every translator accepts
 MIN_TILE, MAX_TILE = 128, 2048  # sides of tiles in pixels
+Norm = nn.InstanceNorm2d | nn.BatchNorm2d
 
 
 class Tile(NamedTuple):
@@ -78,6 +80,8 @@ def translate(network: Any, image: Tensor, tile: int | None = None) -> Tensor:
     with memory_errors(), ExitStack() as hooks:
         if len(tiles) > 1:
             fix_statistics(network, tiles, input_of, hooks)
+        elif in_video():
+            average_statistics(network, hooks)
         run = tile_function(network, image, device)
         for one in tiles:
             translated = tuned(partial(run, input_of(one), one))
@@ -116,9 +120,10 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
     views = []
     if hasattr(network, "global_context"):
         small = thumbnail(image[None], network.thumbnail_size)
-        views = [network.global_context(to_float(small.to(device)))]
+        views = [mean_over_frames(network.global_context(to_float(small.to(device))))]
     height, width = image.shape[1:]
-    number = zlib.crc32(image.contiguous().numpy().tobytes())  # each frame of a video gets different grain
+    # Without --steady, each frame of a video gets different grain.
+    number = from_first_frame(zlib.crc32(image.contiguous().numpy().tobytes()))
 
     def run(x: Tensor, tile: Tile) -> Tensor:
         place = TilePosition(tile.input_rows.start, tile.input_columns.start, height, width, number)
@@ -168,17 +173,37 @@ def fix_statistics(network: nn.Module, tiles: list[Tile], input_of: Callable[[Ti
     to that layer.
     """
     for norm in network.modules():
-        if isinstance(norm, nn.InstanceNorm2d | nn.BatchNorm2d):
-            mean, scale = statistics(network, norm, tiles, input_of)
-            shift = 0 if norm.bias is None else norm.bias[:, None, None]
-            hook = norm.register_forward_hook(lambda _, x, y, m=mean, s=scale, b=shift: (x[0] - m) * s + b)
+        if isinstance(norm, Norm):
+            mean, variance = map(mean_over_frames, statistics(network, norm, tiles, input_of))
+            hook = norm.register_forward_hook(lambda norm, x, y, m=mean, v=variance: normalized(norm, x[0], m, v))
             hooks.callback(hook.remove)
 
 
+def average_statistics(network: nn.Module, hooks: ExitStack) -> None:
+    """Make each normalization layer use the means of its statistics over the frames of a video."""
+
+    def normalize(norm: Norm, x: tuple[Tensor, ...], y: Tensor) -> Tensor:
+        variance, mean = torch.var_mean(x[0].cpu().double(), (2, 3), correction=0)
+        return normalized(norm, x[0], mean_over_frames(mean), mean_over_frames(variance))
+
+    for norm in network.modules():
+        if isinstance(norm, Norm):
+            hooks.callback(norm.register_forward_hook(normalize).remove)
+
+
+def normalized(norm: Norm, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+    """Return the output of a layer for an input (1, C, H, W) with the statistics (1, C), float64 on the CPU."""
+    scale = (variance + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.cpu().double()
+    shift = 0 if norm.bias is None else norm.bias[:, None, None]
+    return (x - mean[..., None, None].to(x)) * scale[..., None, None].to(x) + shift
+
+
 def statistics(
-    network: nn.Module, norm: nn.InstanceNorm2d | nn.BatchNorm2d, tiles: list[Tile], input_of: Callable[[Tile], Tensor]
+    network: nn.Module, norm: Norm, tiles: list[Tile], input_of: Callable[[Tile], Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """Return the mean (1, C, 1, 1) of a layer's input over the cores of all tiles, and the scale of the layer."""
+    """Return the mean and the variance (1, C) of a layer's input over the cores of all tiles."""
     sums: list[Tensor] = []
 
     def measure(_: nn.Module, x: tuple[Tensor, ...]) -> None:
@@ -197,9 +222,4 @@ def statistics(
         hook.remove()
     count, total, squares = torch.stack(sums).sum(0)
     mean = total / count
-    variance = squares / count - mean.square()
-    scale = (variance + norm.eps).rsqrt()
-    if norm.weight is not None:
-        scale = scale * norm.weight.cpu().double()
-    like = next(network.parameters())
-    return mean[..., None, None].to(like), scale[..., None, None].to(like)
+    return mean, squares / count - mean.square()

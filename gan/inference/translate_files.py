@@ -143,7 +143,7 @@ def translate_files(
         exact = {"lossless": True} if lossless else {}
         try:
             if is_video(file.name):
-                video.convert(Path(file.path), target, translator, limit)
+                video.convert(Path(file.path), target, translator.for_frames(), limit)
             elif target.exists() and not force:  # only the sheet is missing
                 assert sheets
                 before = apart(image_files.read_first, file.path, limit)
@@ -155,7 +155,8 @@ def translate_files(
                 largest = max(image.shape[0] for image in contents.images), max(i.shape[1] for i in contents.images)
                 tile = translator.function.tile_side(*largest)
                 about = partial(describe, contents.digest, tile) if describe else None
-                before = image_files.write(contents, target, translator, kind, about, **exact)
+                change = translator.for_frames() if len(contents.images) > 1 else translator
+                before = image_files.write(contents, target, change, kind, about, **exact)
                 side = max(side, *before.shape[:2])
                 if sheets and (force or not sheet_path(file, sheets).exists()):
                     after = apart(image_files.read_first, target, limit)

@@ -19,6 +19,7 @@ from gan.common.processes import check_cpu_devices, check_workers
 from gan.common.program import install
 from gan.common.similar import path_hint
 from gan.common.size import pair
+from gan.data.color_table.names import is_table
 from gan.networks.grid import base_grid
 from gan.run import checkpoints, run_folder
 
@@ -169,7 +170,7 @@ def check_split(values: Mapping[str, Any]) -> None:
 
 
 def check_paths(values: Mapping[str, Any]) -> None:
-    """Check that folders of images exist and contain images, and that labels exist."""
+    """Check that folders of images exist and contain images, and that labels and color tables exist."""
     target = values.get("data._target_")
     if target == STREAM:
         check_shards(values.get("data.root"))
@@ -181,6 +182,10 @@ def check_paths(values: Mapping[str, Any]) -> None:
         for root in value if isinstance(value, list) else [] if value is None else [value]:
             check_images(name, with_home(str(root)))
             roots.append(with_home(str(root)))
+    style = values.get("data.style")
+    for word in map(str, style if isinstance(style, list) else [style]):
+        if is_table(word) and not os.path.isfile(with_home(word)):
+            raise UserError(f"data.style={word}: no such file{path_hint(word) or '; give a .cube file or a HaldCLUT'}")
     labels = values.get("data.labels", False)
     if labels is True and roots:
         check_class_folders(roots)

@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.common.untrusted import is_plain, read_yaml
+from gan.data.color_table.names import is_table
 from gan.run.config import options
 from gan.run.paths import folders
 from gan.run.renamed import OLDER_VERSION, describe_renamed
@@ -30,7 +31,8 @@ FORBIDDEN = re.compile(
     r"|resume|resume_force"
 )
 EXTRACTORS = "callback.evaluate.extractors"
-READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", "init_from")  # paths that training reads
+STYLE = "data.style"  # a path only if it is a file with a color table
+READ_PATHS = ("data.root", "data.a", "data.b", "data.labels", "data.name", STYLE, "init_from")  # training reads
 
 
 def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
@@ -55,7 +57,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
             if renamed := describe_renamed(key, value, known):
                 raise UserError(f"{path}: {renamed[:200]}; {OLDER_VERSION}")
             raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
-        if key in READ_PATHS and value is not None:
+        if key in READ_PATHS and value is not None and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
             print_line(f"{path.parent}: reads {key}={value}")
     return words
 

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from gan.common.errors import UserError
 from gan.common.home import with_home, without_home
-from gan.run.overrides import READ_PATHS, key_of, parsed_value
+from gan.data.color_table.names import is_table
+from gan.run.overrides import READ_PATHS, STYLE, key_of, parsed_value
 from gan.run.paths import quote
 from gan.run.secrets import hide_in_override
 
 FOLDERS = ("hydra.run.dir", "hydra.sweep.dir")  # one path each, which need not exist yet
-LISTS = ("data.root", "data.a", "data.b")  # one path or a list of them
+LISTS = ("data.root", "data.a", "data.b", STYLE)  # one path or a list of them
 OPTIONS = (*READ_PATHS, *FOLDERS, "resume")
 WORDS = ("", "null", "none", "true", "false", "auto", "???")  # values that are not paths; ./true is
 MAX_COMMAS = 16  # that a path may contain if it is an element of a list
@@ -49,9 +50,8 @@ def convert(word: str, sweep: bool) -> str:
     if len(parts) > 1 and not sweep and not is_list(text, key, sweep):
         if key not in LISTS:
             return f"{name}={quote(expand(text))}"  # one path, which does not exist
-        raise UserError(
-            f"{word}: no such path; for several folders write {key}=[{','.join(parts)}], for one run each add -m"
-        )
+        what = "is a list; for several filters" if key == STYLE else "no such path; for several folders"
+        raise UserError(f"{word}: {what} write {key}=[{','.join(parts)}], for one run each add -m")
     return f"{name}={alternatives(text, key, sweep)}"
 
 
@@ -112,6 +112,8 @@ def existing(text: str, key: str) -> str | None:
     Raises:
         UserError: the path contains `${`, which OmegaConf would replace.
     """
+    if key == STYLE and not is_table(text.strip("'\"")):
+        return None
     paths = (expand(text), Path(text), expand(text.lstrip()))
     path = next((path for path in paths if text.strip() and os.path.lexists(path)), None)
     if path is None:

@@ -169,8 +169,8 @@ def is_mix(value: Any) -> bool:
 
 
 def is_filter(value: Any) -> bool:
-    """Return whether a value is a filter with its parameters, as in "halftone:cell=6"."""
-    form = r"\w{1,60}(:\w{1,60}=-?[0-9.e+-]{1,30}){0,30}"
+    """Return whether a value is a filter with its parameters, as in "halftone:cell=6", or the digest of a table."""
+    form = r"table:[0-9a-f]{32}|\w{1,60}(:\w{1,60}=-?[0-9.e+-]{1,30}){0,30}"
     return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
 
 
@@ -214,6 +214,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "original": is_digest,  # of the bytes of the original file
     "look": lambda value: is_list(is_filter, value, 100),  # filters without a network; then `seed` is their seed
     "direction": one_of("b2a"),
+    "steady": lambda value: value is True,
     "strength": lambda value: is_number(value) and 0 <= value <= 1,
     "cell": between(1, MAX_SEED),
     "palette": lambda value: isinstance(value, str) and bool(re.fullmatch(f"([0-9a-f]{{6}}){{1,{MAX_COLORS}}}", value)),

@@ -19,12 +19,14 @@ from torch import Tensor
 
 from gan.common.digest import of_bytes, of_file, of_tensor
 from gan.common.errors import UserError
+from gan.data.color_table.names import is_table
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
 from gan.data.first_frame import decode
 from gan.data.sources.files import File, content, find, single
 from gan.data.sources.folder import SUFFIXES
+from gan.data.styles import tables
 from gan.images import animation
 from gan.images.convert import grid, save_png
 from gan.images.embedded_text import KEY, pixel_digest
@@ -214,7 +216,13 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     file = sources.original(record.get("original", ""))
     palette = np.frombuffer(bytes.fromhex(record.get("palette", "")), np.uint8).reshape(-1, 3)
     art = converter(record.get("cell", 1), palette if len(palette) else None)
-    fields = float(record.get("strength", 1.0)), art, len(palette) > 0, record.get("seed", 0)
+    fields = (
+        float(record.get("strength", 1.0)),
+        art,
+        len(palette) > 0,
+        record.get("seed", 0),
+        record.get("steady", False),
+    )
     translator = ImageTranslator(function, *fields)
     is_sheet = record["kind"] == "comparison"
     form = record.get("saved_as", "PNG") if is_sheet else header(image).format
@@ -233,7 +241,7 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
 def function_of(record: Record, image: Path, sources: Sources) -> tuple[ImageFunction, dict[str, Any]]:
     """Return the function that made a translation, and the fields of a record that name it."""
     if "look" in record:
-        return Look(record["look"]), {"look": record["look"]}
+        return Look([sources.filter(word) for word in record["look"]]), {"look": record["look"]}
     network, state = sources.found.network.to(sources.device), sources.found.state
     if hasattr(network, "latent_dim"):
         raise UserError(f"{image}: is a translation, but its model is not a translator")
@@ -329,6 +337,16 @@ class Sources:
                 if of_bytes(content(file)) == digest:
                     return file
         raise UserError(f"{self.image}: is a translation of an image that was {NOT_FOUND}")
+
+    def filter(self, word: str) -> str:
+        """Return a filter of a look. The digest of a color table is replaced by the path of the file."""
+        if not word.startswith(tables.RECORDED):
+            return word
+        for folder in (self.image.parent, *self.given):
+            for path in [folder] if folder.is_file() else sorted(folder.iterdir()):
+                if is_table(path.name) and path.is_file() and tables.recorded(str(path)) == word:
+                    return str(path)
+        raise UserError(f"{self.image}: was made with a color table that was {NOT_FOUND}")
 
     def target(self, digest: str, model: Model) -> Tensor:
         """Return the image uint8 (C, H, W) that was projected."""

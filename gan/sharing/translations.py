@@ -75,6 +75,7 @@ def translations(
     cell: int = 1,
     direction: str = "a2b",
     palette: np.ndarray | None = None,
+    steady: bool = False,
 ) -> Translations:
     """Return what describes the translations by options of gan translate.
 
@@ -87,5 +88,6 @@ def translations(
         "cell": None if cell == 1 else cell,
         "direction": None if direction == "a2b" else direction,
         "palette": None if palette is None else palette.tobytes().hex(),
+        "steady": steady or None,
     }
     return Translations(Records(**made_by, **shared))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.fft import fft2, fftfreq, ifft2, next_fast_len
 from scipy.ndimage import gaussian_filter, map_coordinates
 
+from gan.common.steady import from_first_frame, mean_over_frames
 from gan.data.styles.fields import smooth
 
 BINS = 10  # directions of the filters
@@ -32,7 +33,7 @@ def directions(gray: np.ndarray, radius: float, preferred: float, weight: float)
     strength = np.abs(squared)
     squared = squared / np.sqrt(strength + 1e-8)  # strong edges do not drown weak structure
     tensor = smooth(squared.real, radius) + 1j * smooth(squared.imag, radius)
-    tensor = tensor + weight * (np.abs(tensor).mean() + 1e-6) * np.exp(2j * preferred)
+    tensor = tensor + weight * (mean_over_frames(np.abs(tensor).mean()) + 1e-6) * np.exp(2j * preferred)
     return np.asarray(np.angle(tensor) / 2 % np.pi, np.float32)
 
 
@@ -51,7 +52,7 @@ def lines(angle: np.ndarray, cell: float) -> np.ndarray:
     padded = padding(angle.shape, round(2 * cell))
     angle = np.pad(angle, padded, "reflect" if min(angle.shape) > 2 * cell + 1 else "edge")
     y, x = np.mgrid[: angle.shape[0], : angle.shape[1]].astype(np.float32)
-    start = float(np.angle(np.exp(2j * angle).mean()) / 2)  # the mean direction
+    start = from_first_frame(float(np.angle(np.exp(2j * angle).mean()) / 2))  # the mean direction
     wave = np.cos(2 * np.pi / cell * (x * np.cos(start) + y * np.sin(start))).astype(np.float32)
     filters = list(gabor_filters(angle, cell))
     for _ in range(PASSES):

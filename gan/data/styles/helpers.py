@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from gan.common.steady import mean_over_frames
 from gan.data.builtin.shapes import inks
 from gan.data.styles.filter import FloatImage
 
@@ -50,7 +51,7 @@ def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:
 
 def equalized(values: np.ndarray) -> np.ndarray:
     """Return the rank of each value, scaled to 0..1 (histogram equalization)."""
-    order = np.sort(values.ravel())
+    order = mean_over_frames(np.sort(values.ravel()))  # which has the mean of the quantiles
     return np.asarray(np.searchsorted(order, values, "right") / order.size)
 
 

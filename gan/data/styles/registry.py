@@ -17,6 +17,8 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.common.program import install
 from gan.data.builtin import shapes
+from gan.data.color_table import cube, hald, table
+from gan.data.color_table.names import is_table
 from gan.data.styles import (
     cyanotype,
     fields,
@@ -30,6 +32,7 @@ from gan.data.styles import (
     prints,
     screens,
     spot_inks,
+    tables,
     vhs,
 )
 from gan.data.styles.filter import Filter, FloatImage
@@ -37,6 +40,7 @@ from gan.data.styles.settings import Settings, checked, split_word, to_word
 
 MODULES = (
     shapes, filter, helpers, fields, flow, film, film_grain, prints, spot_inks, paint, lines, cyanotype, screens, vhs,
+    cube, hald, table,
 )  # fmt: skip # their source computes the pixels
 
 FILTERS: dict[str, Filter] = {
@@ -112,8 +116,8 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
     """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
 
     Args:
-        style: one of STYLES or FILTERS, one of pilgram's filters, or a list of filters, applied in order. Each may have
-            parameters, as in "film:vignette=0.3".
+        style: one of STYLES or FILTERS, one of pilgram's filters, a file with a color table (`.cube`, or a HaldCLUT as
+            `.png`), or a list of these, applied in order. Filters may have parameters, as in "film:vignette=0.3".
         settings: parameters of the filters by name.
 
     Raises:
@@ -142,6 +146,8 @@ def predictable(style: str | Sequence[str]) -> list[str]:
 
 def filter_of(name: str, where: str = "data.style=") -> Filter:
     """Return a filter by its name; raise UserError if it is unknown."""
+    if is_table(name):
+        return tables.table_filter(name)
     return FILTERS.get(name) or pilgram_filter(name, where)
 
 

@@ -7,17 +7,20 @@ import math
 from collections.abc import Iterable, Mapping
 
 from gan.common.errors import UserError
+from gan.data.color_table.names import is_table
 from gan.data.styles.filter import Filter, Parameter, parameters_of
 
 Settings = Mapping[str, float]
 
 
 def split_word(word: str) -> tuple[str, dict[str, float]]:
-    """Return the name and the parameters of a word such as `halftone:cell=6`.
+    """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters.
 
     Raises:
         UserError: as `parse_settings`.
     """
+    if is_table(word):
+        return word, {}
     name, *parts = word.split(":")
     return name, parse_settings(parts, f"{name}:")
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import numpy as np
 from scipy.spatial import cKDTree
 
+from gan.common.steady import mean_over_frames
 from gan.data.styles.fields import edge, moved, noise, positive, resample, size_within, smooth
 from gan.data.styles.filter import FloatImage, Range
 from gan.data.styles.helpers import LUMINANCE, clipped, equalized, luminance, palette
@@ -50,7 +51,7 @@ def stencils(
     metric = np.sqrt(0.6 * LUMINANCE + 0.4)
     _, nearest = cKDTree(primaries * metric).query(lively * metric)
     shapes = [smooth(combinations[nearest, number], 0.4 * unit) - 0.5 for number in range(len(colors))]
-    shapes.append(np.quantile(sharp, 0.02) * 0.4 + 0.22 - sharp)
+    shapes.append(mean_over_frames(np.quantile(sharp, 0.02)) * 0.4 + 0.22 - sharp)
     page = np.broadcast_to(STOCK, image.shape)
     for number, (shape, ink) in enumerate(zip(shapes, (*colors, key), strict=True)):
         plate = positive(resample(shape, image.shape[:2]))  # cut with smooth outlines

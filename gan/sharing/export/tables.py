@@ -1,0 +1,98 @@
+"""Export a look, or a translator that maps colors, as a color table for other programs: `.cube` or HaldCLUT."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gan.common.errors import UserError, writing
+from gan.common.files import write_atomically
+from gan.data.color_table import cube, hald
+from gan.data.color_table.names import is_table
+from gan.data.color_table.table import ColorTable, table_of
+from gan.data.styles.to_table import table_of_look
+from gan.sharing.translations import software
+
+if TYPE_CHECKING:
+    from gan.inference.look import Look
+    from gan.inference.translator import Translator
+
+SUFFIXES = {"cube": ".cube", "hald": ".png"}
+SIZES = (17, 33, 65)  # entries along each axis
+MAX_NAME = 60  # characters of a file's name
+
+
+class Exported(NamedTuple):
+    """A table to write.
+
+    Attributes:
+        name: of the file, without its suffix.
+        table: of three axes, on the domain 0..1.
+        lost: what the table does not hold.
+    """
+
+    name: str
+    table: ColorTable
+    lost: Sequence[str] = ()
+
+
+def size_for(to: str, size: int) -> int:
+    """Return the entries along each axis of a table in a format: a HaldCLUT has L^2 for an integer L."""
+    return hald.level_for(size) ** 2 if to == "hald" else size
+
+
+def of_look(look: Look, size: int) -> Exported:
+    """Return the table of a look; raise UserError if it is not a function of colors.
+
+    A look that is one file with a table is converted.
+    """
+    name = "_".join(Path(each).stem if is_table(each) else each for each in look.names)
+    found = table_of_look(look.filters, size, name)
+    lost = []
+    if found.averaged:
+        lost.append(f"of {' and '.join(found.averaged)} only the mean of flat areas remains")
+    if found.left_out:
+        lost.append(f"{' and '.join(found.left_out)}: left out, because random")
+    if found.averaged:
+        lost.append(f"the table makes {round(100 * found.explained)} % of the look's change of areas of photographs")
+    return Exported(re.sub(r"[^\w.-]+", "_", name)[:MAX_NAME], found.table, lost)
+
+
+def of_translator(model: Translator, size: int, name: str, images: Callable[[], Any]) -> Exported:
+    """Return the table of a trained translator that maps colors: model=lut.
+
+    Args:
+        images: returns the inputs, uint8 (N, C, H, W), whose mean mix of LUTs is used.
+
+    Raises:
+        UserError: the translator changes more than colors.
+    """
+    from gan.networks import lut
+    from gan.sharing.export import lut_table
+
+    if not isinstance(model.network, lut.Generator):
+        raise UserError(f"{name}: its colors depend on other pixels; only a look or model=lut is a color table")
+    change, lost = lut_table.mean_function(model.network, images())
+    return Exported("translator", table_of(change, size, Path(name).name), lost)
+
+
+def write(found: Exported, to: str, out: Path, force: bool) -> Path:
+    """Write a table to a folder, atomically, and return the path.
+
+    Args:
+        to: "cube" or "hald".
+        force: overwrite an existing file.
+
+    Raises:
+        UserError: the file exists already or cannot be written.
+    """
+    path = out / f"{found.name}{SUFFIXES[to]}"
+    if not force and path.exists():
+        raise UserError(f"{path}: exists already; use --force to overwrite")
+    comments = [software(), *(f"lost: {each}" for each in found.lost)]
+    data = cube.encode(found.table, comments) if to == "cube" else hald.encode(found.table, "\n".join(comments))
+    with writing(out):
+        write_atomically(path, lambda file: file.write(data))
+    return path
