@@ -127,6 +127,8 @@ def execute(arguments: Sequence[str]) -> int:
             parser.refuse_unknown(arguments[:1])
         parsed, unknown = parser.parse_known_args(arguments)
         vars(parsed).pop("parser").refuse_unknown(unknown)
+        if parsed.prepare is not None:
+            parsed.prepare(parsed)
         for folder in getattr(parsed, "code", ()):
             add_code(folder)
         if hasattr(parsed, "checkpoint"):
@@ -158,7 +160,8 @@ def build_parser(chosen: Collection[str]) -> Parser:
             command = importlib.import_module(f"gan.commands.{name}")
             subparser.description = command.__doc__
             command.add_arguments(subparser)
-            subparser.set_defaults(execute=getattr(command, "run", None))
+            # `prepare` completes the arguments where argparse cannot, before anything heavy is imported.
+            subparser.set_defaults(execute=getattr(command, "run", None), prepare=getattr(command, "prepare", None))
     return parser
 
 

@@ -1,5 +1,7 @@
 """Translate an image, a video, or a folder of both: with a trained translator, or a look, such as look:film.
 
+`gan translate --fit PHOTOGRAPHS RETRO INPUT OUTPUT` needs no training: it fits a color map to two folders in seconds.
+
 Outputs have the names, sizes and formats of the inputs. Existing outputs are skipped, so you can rerun an interrupted
 command. Files that cannot be read or do not fit into memory are listed at the end, and the exit code is 3.
 """
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from gan.commands import options
 from gan.commands.options import SOME_UNREADABLE
+from gan.common import digest
 from gan.common.errors import UserError, at_least, reason
 from gan.common.memory import available
 from gan.common.progress import counting
@@ -31,19 +34,25 @@ MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
 LOOK = "look:"  # precedes the name of a look
+MAPS, POSITIONS = ("linear", "histogram", "transport"), ("none", "radial", "frame")  # closed forms
+FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=existing_translator, metavar="TRANSLATOR", help="look:NAME for a look without a "
+    parser.add_argument("run", nargs="?", metavar="TRANSLATOR", help="look:NAME for a look without a "
                         "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
-                        f"trained translator: {options.MODEL}")  # fmt: skip
-    parser.add_argument(
-        "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
-    )
+                        f"trained translator: {options.MODEL}; none with --fit")  # fmt: skip
+    parser.add_argument("input", metavar="INPUT", help="image, video, or folder of images and videos")
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
                         "missing; or, for a single image, a file whose extension selects the format (default for a "
                         f"run: RUN/{OUT})")  # fmt: skip
+    parser.add_argument("--fit", nargs=2, metavar=("PHOTOGRAPHS", "RETRO"), help="in place of TRANSLATOR: fit a color "
+                        "map to two folders of different images, without training")  # fmt: skip
+    parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
+                        "images)")  # fmt: skip
+    parser.add_argument("--position", choices=POSITIONS, help="with --fit: whether the color map also depends on the "
+                        "distance from the center (radial) or from the edges (frame) (default: by a test)")  # fmt: skip
     parser.add_argument("--list-looks", action=ListLooks, nargs=0, help="print the looks with their parameters")
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="parameters of a "
                         "look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
@@ -69,6 +78,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_weights(parser)
     options.add_force(parser)
     parser.set_defaults(for_runs={name: parser.get_default(name) for name in FOR_RUNS})
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Check the paths of the arguments. With --fit there is no TRANSLATOR, so that INPUT is the first argument."""
+    if arguments.fit:
+        if arguments.output is not None:
+            raise UserError(f"gan translate --fit {' '.join(arguments.fit)}: give INPUT and OUTPUT, and no TRANSLATOR")
+        if arguments.run is None:
+            raise UserError(f"gan translate --fit {' '.join(arguments.fit)} {arguments.input}: give OUTPUT, a folder "
+                            "or a file, because there is no run folder to write into")  # fmt: skip
+        arguments.run, arguments.input, arguments.output = FITTED, arguments.run, arguments.input
+        for folder in arguments.fit:
+            options.existing_path(folder)
+    elif arguments.map or arguments.position:
+        raise UserError(f"--{'map' if arguments.map else 'position'}: needs --fit PHOTOGRAPHS RETRO")
+    elif arguments.run is None:
+        raise UserError(f"gan translate {arguments.input}: give TRANSLATOR and INPUT; gan translate --help shows the "
+                        "arguments")  # fmt: skip
+    else:
+        existing_translator(arguments.run)
+    arguments.input = options.existing_path(arguments.input)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,7 +130,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gan.inference.image_translator import ImageTranslator
     from gan.sharing.translations import translations
 
-    chosen = chosen or choose_network(arguments)
+    chosen = chosen or (fit_closed_form if arguments.fit else choose_network)(arguments)
     palette = load_palette(arguments.palette, chosen) if arguments.palette else None
     pixel_art = pixel_art_of(arguments.cell, palette)
     fields = arguments.strength, arguments.cell, arguments.direction, palette
@@ -186,20 +216,48 @@ def choose_look(arguments: argparse.Namespace) -> Chosen:
     from gan.data.styles.settings import parse_settings
     from gan.inference.look import parse_look
 
-    for name, default in arguments.for_runs.items():
-        if getattr(arguments, name) != default:
-            raise UserError(f"--{name.replace('_', '-')}: needs a trained translator; {arguments.run} is a look")
+    refuse_for_runs(arguments, f"{arguments.run} is a look")
     if arguments.seed is not None:
         at_least("--seed", arguments.seed, 0)
     look = parse_look(arguments.run, parse_settings(arguments.settings))
     return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
 
 
-def choose_network(arguments: argparse.Namespace) -> Chosen:
-    """Return the trained translator of TRANSLATOR, on the selected device."""
+def refuse_for_runs(arguments: argparse.Namespace, instead: str) -> None:
+    """Raise UserError if an option is given that needs a trained translator."""
+    for name, default in arguments.for_runs.items():
+        if getattr(arguments, name) != default:
+            raise UserError(f"--{name.replace('_', '-')}: needs a trained translator; {instead}")
+
+
+def refuse_for_looks(arguments: argparse.Namespace, instead: str) -> None:
+    """Raise UserError if an option is given that needs a look."""
     if arguments.settings or arguments.seed is not None:
         given = "--set" if arguments.settings else "--seed"
-        raise UserError(f"{given}: needs a look, such as look:film; {arguments.run} is a trained translator")
+        raise UserError(f"{given}: needs a look, such as look:film; {instead}")
+
+
+def fit_closed_form(arguments: argparse.Namespace) -> Chosen:
+    """Return the closed form of --fit, and print how near it comes to the target images."""
+    refuse_for_runs(arguments, "--fit trains nothing")
+    refuse_for_looks(arguments, "--fit has no parameters")
+
+    from gan.inference.closed_form import ClosedFormFunction, choose_for_folders
+    from gan.inference.target_palette import palette_of_folder
+
+    photographs, retro = arguments.fit
+    choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
+    print(f"color map: {choice.describe()}")
+    return Chosen(
+        ClosedFormFunction(choice.color_map),
+        {"closed_form": digest.of_tensors(choice.color_map.state_dict().items())},
+        target_palette=partial(palette_of_folder, retro),
+    )
+
+
+def choose_network(arguments: argparse.Namespace) -> Chosen:
+    """Return the trained translator of TRANSLATOR, on the selected device."""
+    refuse_for_looks(arguments, f"{arguments.run} is a trained translator")
 
     from gan.inference.loading import load_generator, select_direction
     from gan.inference.network_function import NetworkFunction

@@ -183,7 +183,7 @@ def between(least: int, most: int) -> Callable[[Any], bool]:
 
 
 REQUIRED = ("software", "kind")
-MADE_BY = (("model", "images"), ("look",))  # fields that name what made an image: all of one of these
+MADE_BY = (("model", "images"), ("look",), ("closed_form",))  # fields that name what made an image: all of one of these
 FIELDS: dict[str, Callable[[Any], bool]] = {
     "format": lambda value: value == FORMAT,
     "software": lambda value: isinstance(value, str) and bool(re.fullmatch(r"retro-gan( [\w.+!-]{1,60})?", value)),
@@ -213,6 +213,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     # translations
     "original": is_digest,  # of the bytes of the original file
     "look": lambda value: is_list(is_filter, value, 100),  # filters without a network; then `seed` is their seed
+    "closed_form": is_digest,  # of a color map fitted to two folders
     "direction": one_of("b2a"),
     "steady": lambda value: value is True,
     "strength": lambda value: is_number(value) and 0 <= value <= 1,

@@ -242,6 +242,8 @@ def function_of(record: Record, image: Path, sources: Sources) -> tuple[ImageFun
     """Return the function that made a translation, and the fields of a record that name it."""
     if "look" in record:
         return Look([sources.filter(word) for word in record["look"]]), {"look": record["look"]}
+    if "closed_form" in record:
+        raise UserError(f"{image}: its color map was fitted to two folders; rerun gan translate --fit with them")
     network, state = sources.found.network.to(sources.device), sources.found.state
     if hasattr(network, "latent_dim"):
         raise UserError(f"{image}: is a translation, but its model is not a translator")

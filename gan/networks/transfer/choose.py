@@ -1,67 +1,141 @@
-"""Choose a closed form without a ground truth, by cross-validation over the images of both sides."""
+"""Choose a closed form without a ground truth.
+
+The kind of the map of colors is chosen by cross-validation over the images of both sides, and its position by a test
+of whether the mapped inputs vary with the position as the targets do.
+"""
 
 from __future__ import annotations
 
+from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
-from gan.networks.transfer.fit import KINDS, ClosedForm, Pixels, draw_pixels, with_position
+from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.fit import (
+    KINDS,
+    SAMPLES,
+    Change,
+    Levels,
+    draw_pixels,
+    opaque_colors,
+    with_position,
+)
+from gan.networks.transfer.position_test import contrasts, hotelling
 
-DIRECTIONS = 64
+DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)
 FOLDS = 4
-SAMPLES = 20_000  # pixels of each part
-POSITIONS = (None, "radial", "frame")
+HELD_OUT_SAMPLES = 20_000  # pixels of each side for a fit of a fold, and for its distance
+POSITIONS = ("radial", "frame")
+MARGIN = 0.1  # by which the distance of a simpler map must be smaller, relative to that of the last of KINDS
+SIGNIFICANCE = 1e-4  # p-value below which a map depends on the position
+MIN_IMAGES = 2 * FOLDS  # of each side
 
 
-class Candidate(NamedTuple):
-    """A closed form, by kind and position, with its distance to the targets on each fold."""
+class Choice(NamedTuple):
+    """The chosen closed form, fitted to all images.
+
+    Attributes:
+        kind: its map of colors, of KINDS.
+        position: "radial", "frame" or None.
+        distances: held-out distance of each of KINDS to the targets, and of the unchanged inputs.
+        p_value: probability of such a difference in position, after the map of colors, if there is none.
+    """
 
     kind: str
     position: str | None
-    distances: tuple[float, ...]
+    color_map: ColorMap
+    distances: dict[str, float]
+    p_value: float
 
-    @property
-    def name(self) -> str:
-        return f"{self.kind}, {self.position}" if self.position else self.kind
+    def describe(self) -> str:
+        """Return the chosen closed form and what it was chosen by, in one line."""
+        name = f"{self.kind}, with {self.position} position" if self.position else self.kind
+        listed = ", ".join(f"{kind} {distance:.4f}" for kind, distance in self.distances.items())
+        return f"{name} (held-out color distances: {listed}; dependence on the position: p = {self.p_value:.2g})"
 
 
-def sliced_wasserstein(x: np.ndarray, y: np.ndarray) -> float:
+def choose(
+    a: Tensor, b: Tensor, seed: int = 0, kind: str | None = None, position: str | None = None, samples: int = SAMPLES
+) -> Choice:
+    """Fit the closed forms from images a to images b, uint8 (N, C, H, W), and return the best.
+
+    Each side needs at least MIN_IMAGES images of at least 50 pixels, each with visible pixels. RGBA is premultiplied.
+
+    Args:
+        kind: one of KINDS to use; None chooses.
+        position: "radial", "frame", "none" for a map of colors alone; None chooses.
+        samples: pixels of each side for the fit.
+    """
+    distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
+    kind = kind or best_kind(distances)
+    pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
+    change = KINDS[kind](pixels[0].levels, pixels[1].levels)
+    plain = with_position(change, *pixels, None).color_map()
+    others = {name: with_position(change, *pixels, name).color_map() for name in POSITIONS}
+    source, target = opaque_colors(a), contrasts(opaque_colors(b))
+    left = {name: position_tests(each, source, target) for name, each in {"none": plain, **others}.items()}
+    p_value = min(p for _, p in left["none"])
+    if position is None:
+        nearest = min(POSITIONS, key=lambda name: sum(statistic for statistic, _ in left[name]))
+        position = nearest if p_value < SIGNIFICANCE else "none"
+    chosen = {"none": plain, **others}[position]
+    return Choice(kind, None if position == "none" else position, chosen, distances, p_value)
+
+
+def best_kind(distances: dict[str, float]) -> str:
+    """Return the last kind, which can do what the others do, unless another is nearer by MARGIN."""
+    last = [*KINDS][-1]
+    nearest = min(KINDS, key=lambda kind: distances[kind])
+    return nearest if distances[nearest] < (1 - MARGIN) * distances[last] else last
+
+
+@torch.inference_mode()
+def position_tests(change: ColorMap, source: Tensor, target: dict[str, np.ndarray]) -> list[tuple[float, float]]:
+    """Return F statistics and p-values of the differences in position between mapped inputs and targets.
+
+    Args:
+        source: colors of the inputs (N, 3, H, W), in levels.
+        target: contrasts of the targets.
+    """
+    mapped = contrasts((change(source / 127.5 - 1) + 1) * 127.5)
+    return [hotelling(mapped[kind], target[kind]) for kind in POSITIONS]
+
+
+def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[str, float]:
+    """Return the mean held-out distance of each kind to images b, and that of the unchanged images a.
+
+    A fold fits each kind to 3/4 of the images of both sides, and compares the rest.
+    """
+    found: dict[str, list[float]] = {kind: [] for kind in (*KINDS, "unchanged")}
+    for fold in range(FOLDS):
+        (a_fit, a_held_out), (b_fit, b_held_out) = (
+            [draw_pixels(part, seed + side, samples).levels for part in parts(images, fold, seed)]
+            for side, images in enumerate((a, b))
+        )
+        changes: dict[str, Change] = {kind: make(a_fit, b_fit) for kind, make in KINDS.items()}
+        for name, change in (changes | {"unchanged": lambda levels: levels}).items():
+            mapped = change(a_held_out).clip(0, 255)
+            found[name].append(sliced_wasserstein(mapped / 255, b_held_out / 255))
+    return {name: fmean(distances) for name, distances in found.items()}
+
+
+def parts(images: Tensor, fold: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Return the images to fit to and the held-out images of a fold."""
+    order = np.random.default_rng(seed).permutation(len(images))
+    held_out = np.arange(len(images)) % FOLDS == fold
+    return images[order[~held_out]], images[order[held_out]]
+
+
+def sliced_wasserstein(x: Levels, y: Levels) -> float:
     """Return the sliced Wasserstein distance of order 1 between the rows of x (n, D) and y (m, D).
 
-    Rabin, Peyré, Delon, Bernot, "Wasserstein Barycenter and its Application to Texture Mixing", 2011.
+    Bonneel, Rabin, Peyré, Pfister, "Sliced and Radon Wasserstein Barycenters of Measures", 2015.
     """
     axes = np.random.default_rng(3).standard_normal((DIRECTIONS, x.shape[1]))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
     gaps = (np.quantile(x @ axis, LEVELS) - np.quantile(y @ axis, LEVELS) for axis in axes)
     return float(np.mean([np.abs(gap).mean() for gap in gaps]))
-
-
-def features(pixels: Pixels, levels: np.ndarray) -> np.ndarray:
-    """Return color, radius and distance from the edge of pixels, (n, 5), all in 0..1."""
-    return np.column_stack([levels / 255, np.sqrt(pixels.place("radial")), 2 * pixels.place("frame")])
-
-
-def candidates(a: Tensor, b: Tensor, seed: int = 0) -> list[Candidate]:
-    """Return all closed forms from images a to images b, uint8 (N, C, H, W), with their held-out distances."""
-    found: dict[tuple[str, str | None], list[float]] = {(kind, place): [] for place in POSITIONS for kind in KINDS}
-    for fold in range(FOLDS):
-        (a_fit, a_held), (b_fit, b_held) = (
-            [draw_pixels(part, seed + side, SAMPLES) for part in parts(images, fold, seed)]
-            for side, images in enumerate((a, b))
-        )
-        goal = features(b_held, b_held.levels)
-        for kind, make in KINDS.items():
-            change = make(a_fit.levels, b_fit.levels)
-            for place in POSITIONS:
-                closed = with_position(change, a_fit, b_fit, place)
-                found[kind, place].append(sliced_wasserstein(features(a_held, closed(a_held)), goal))
-    return [Candidate(*name, tuple(distances)) for name, distances in found.items()]
-
-
-def parts(images: Tensor, fold: int, seed: int) -> tuple[Tensor, Tensor]:
-    order = np.random.default_rng(seed).permutation(len(images))
-    held = order[fold::FOLDS]
-    return images[np.setdiff1d(order, held)], images[held]

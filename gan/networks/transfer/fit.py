@@ -6,6 +6,7 @@ Levels are in 0..255. Each function takes the pixels of the inputs and of the ta
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -24,7 +25,8 @@ ROUNDS = 20  # rotations of the distribution transfer
 GRID = 17  # entries per axis of the table of a transport
 SMOOTHNESS = 5.0  # weight of the neighbors of an entry, relative to its pixels if they were spread evenly
 SMOOTHING_STEPS = 150
-BINS = 12  # of the position, for the correction
+BINS = 12  # of the radius, for the correction
+FRAME_BINS = np.arange(12) / 64  # of the distance from the edge: a pixel each, if images have a side of 64
 RIDGE = 1e-5  # penalty of the coefficients of a correction, relative to the number of quantiles
 MIN_ALPHA = 128  # alpha from which a pixel counts
 
@@ -118,6 +120,19 @@ def transferred(a: Levels, b: Levels) -> Levels:
     return a
 
 
+def opaque_colors(images: Tensor) -> Tensor:
+    """Return the straight colors (N, 3, H, W) of images uint8 (N, C, H, W), as float32 levels.
+
+    Pixels that are more than half transparent get the mean color of the visible pixels of their image.
+    """
+    if images.shape[1] < 4:
+        return images.float().expand(-1, 3, -1, -1)
+    colors = images[:, :3].float() * 255 / images[:, 3:].float().clamp(min=1)
+    visible = (images[:, 3:] >= MIN_ALPHA).float()
+    mean = (colors * visible).sum((2, 3), keepdim=True) / visible.sum((2, 3), keepdim=True).clamp(min=1)
+    return torch.where(visible > 0, colors, mean)
+
+
 class SmoothTable:
     """The mean of y - x of pixels on a grid of colors, as smooth as the number of pixels at an entry allows.
 
@@ -125,16 +140,18 @@ class SmoothTable:
     """
 
     def __init__(self, x: Levels, y: Levels) -> None:
-        weight, total = np.zeros(GRID**3), np.zeros((GRID**3, 3))
+        sums = np.zeros((4, GRID**3))
         for entry, share in corners(x):
-            weight += np.bincount(entry, share, GRID**3)
-            total += np.stack([np.bincount(entry, share * (y - x)[:, c], GRID**3) for c in range(3)], 1)
-        weight, total = weight.reshape(GRID, GRID, GRID, 1), total.reshape(GRID, GRID, GRID, 3)
+            values = (share, *(share * (y - x)[:, c] for c in range(3)))
+            sums += np.stack([np.bincount(entry, value, GRID**3) for value in values])
+        weight = sums[0].reshape(GRID, GRID, GRID, 1)
+        total = sums[1:].T.reshape(GRID, GRID, GRID, 3)
         smoothness = SMOOTHNESS * len(x) / GRID**3
-        grid, inner = np.zeros_like(total), slice(1, -1)
+        grid = np.zeros_like(total)
         for _ in range(SMOOTHING_STEPS):
-            padded = np.pad(grid, ((1, 1),) * 3 + ((0, 0),), mode="edge")
-            near = sum(np.roll(padded, step, axis)[inner, inner, inner] for step in (1, -1) for axis in range(3))
+            p = np.pad(grid, ((1, 1),) * 3 + ((0, 0),), mode="edge")
+            near = p[2:, 1:-1, 1:-1] + p[:-2, 1:-1, 1:-1] + p[1:-1, 2:, 1:-1] + p[1:-1, :-2, 1:-1]
+            near += p[1:-1, 1:-1, 2:] + p[1:-1, 1:-1, :-2]
             grid = (total + smoothness * near) / (weight + 6 * smoothness)
         self.shift = grid.reshape(-1, 3)
 
@@ -165,12 +182,12 @@ def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
     used = BASES[kind]
     place_a, place_b = a.place(kind), b.place(kind)
     functions_a = a.bases()[used]
-    edges = np.quantile(place_a, np.linspace(0, 1, BINS + 1)) if kind == "radial" else np.array(FRAME_BINS)
+    edges = np.quantile(place_a, np.linspace(0, 1, BINS + 1)) if kind == "radial" else FRAME_BINS
     levels = np.linspace(0.02, 0.98, 33)
     found = torch.zeros(3, POWERS, NUM_BASES)
     for c in range(3):
         rows, values = [], []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             own_a, own_b = (place_a >= low) & (place_a <= high), (place_b >= low) & (place_b <= high)
             if not own_a.any() or not own_b.any():
                 continue
@@ -184,9 +201,6 @@ def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
         solved = np.linalg.solve(matrix.T @ matrix + ridge, matrix.T @ target)
         found[c, :, used] = torch.from_numpy(solved.reshape(POWERS, -1)).float()
     return found
-
-
-FRAME_BINS = (0.0, 0.01, 0.02, 0.03, 0.04, 0.055, 0.07, 0.09, 0.11, 0.135, 0.16)
 
 
 def table_of(change: Change) -> Tensor:

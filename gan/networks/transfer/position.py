@@ -12,7 +12,7 @@ from gan.networks.tile_position import TilePosition
 
 # Distances from the nearest edge at which the functions of a frame peak, as fractions of the side. The last distance is
 # where they have ended.
-FRAME_KNOTS = (0.0, 0.02, 0.04, 0.07, 0.11, 0.16)
+FRAME_KNOTS = (0.0, 0.015, 0.03, 0.045, 0.06, 0.08, 0.105, 0.135, 0.17)
 RADIAL = 3  # 1, r^2, r^4, ...: the powers of the squared radius
 BASES = {"radial": slice(0, RADIAL), "frame": slice(RADIAL, RADIAL + len(FRAME_KNOTS) - 1)}
 NUM_BASES = RADIAL + len(FRAME_KNOTS) - 1

@@ -1,0 +1,181 @@
+"""Closed forms, fitted to images of different content, and the choice among them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+from torch import Tensor
+
+from gan.networks.transfer import choose, fit, position_test
+from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.fit import KINDS, Pixels, draw_pixels
+
+MATRIX = np.array([[0.7, 0.2, 0.0], [0.1, 0.6, 0.1], [0.0, 0.1, 0.5]])
+SHIFT = np.array([20.0, 10.0, 60.0])
+
+
+def photographs(count: int, seed: int) -> Tensor:
+    """Return images uint8 (count, 3, 64, 64): smooth random colors."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 4, 4, generator=generator) * 0.8 + 0.1 * torch.rand(
+        count, 3, 1, 1, generator=generator
+    )
+    return (255 * torch.nn.functional.interpolate(coarse, (64, 64), mode="bilinear")).round().to(torch.uint8)
+
+
+def linear_look(images: Tensor) -> Tensor:
+    mapped = torch.einsum("ij,njhw->nihw", torch.from_numpy(MATRIX), images.double())
+    return (mapped + torch.from_numpy(SHIFT)[:, None, None]).round().clamp(0, 255).to(torch.uint8)
+
+
+def vignette(images: Tensor) -> Tensor:
+    y, x = np.mgrid[-1:1:64j, -1:1:64j]
+    return (images * torch.from_numpy(1 - 0.6 * (x * x + y * y) / 2)).round().to(torch.uint8)
+
+
+def frame(images: Tensor) -> Tensor:
+    framed = images.clone()
+    for edge in (framed[..., :3, :], framed[..., -3:, :], framed[..., :, :3], framed[..., :, -3:]):
+        edge[:] = 250
+    return framed
+
+
+def error(change: ColorMap, images: Tensor, truth: Tensor) -> float:
+    """Return the mean absolute difference in levels."""
+    mapped = (change(images / 127.5 - 1) + 1) * 127.5
+    return float((mapped - truth).abs().mean())
+
+
+A, B, HELD_OUT = photographs(60, 1), photographs(60, 2), photographs(20, 3)
+FEW = 5000  # pixels for a fit
+
+
+def test_each_kind_finds_a_linear_look_of_other_images() -> None:
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(linear_look(B), 1, FEW)
+    unchanged = error(ColorMap(), HELD_OUT, linear_look(HELD_OUT))
+    left = {kind: error(fit.fit(a, b, kind).color_map(), HELD_OUT, linear_look(HELD_OUT)) / unchanged for kind in KINDS}
+    assert left["linear"] < 0.2
+    assert left["transport"] < 0.25
+    assert 0.25 < left["histogram"] < 0.6  # a histogram per channel cannot mix channels
+
+
+def test_a_transport_finds_a_curve_that_is_not_linear() -> None:
+    def look(images: Tensor) -> Tensor:
+        return (255 * (images / 255) ** 3).round().to(torch.uint8)
+
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)
+    left = {kind: error(fit.fit(a, b, kind).color_map(), HELD_OUT, look(HELD_OUT)) for kind in KINDS}
+    assert left["transport"] < 0.75 * left["linear"]
+    assert left["histogram"] < 0.5 * left["linear"]
+
+
+@pytest.mark.parametrize(("look", "position"), [(vignette, "radial"), (frame, "frame")])
+def test_a_correction_finds_a_look_that_varies_with_the_position(look: object, position: str) -> None:
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(look(B), 1, FEW)  # type: ignore[operator]
+    truth = look(HELD_OUT)  # type: ignore[operator]
+    plain, corrected = (error(fit.fit(a, b, "linear", kind).color_map(), HELD_OUT, truth) for kind in (None, position))
+    assert corrected < 0.5 * plain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("look", "position"), [(linear_look, None), (vignette, "radial"), (frame, "frame")])
+def test_the_position_is_chosen_without_a_ground_truth(look: object, position: str | None) -> None:
+    found = choose.choose(A, look(B), samples=FEW)  # type: ignore[operator]
+    assert found.kind == "transport"
+    assert found.position == position
+    assert found.distances["transport"] < 0.7 * found.distances["unchanged"]
+    assert (found.p_value < 1e-4) == (position is not None)
+    assert found.color_map.varies == ([] if position is None else [position])
+    assert found.describe().startswith("transport" if position is None else f"transport, with {position} position")
+
+
+def test_a_kind_and_a_position_can_be_given() -> None:
+    found = choose.choose(A[:16], B[:16], kind="linear", position="frame", samples=2000)
+    assert (found.kind, found.position, found.color_map.varies) == ("linear", "frame", ["frame"])
+    assert choose.choose(A[:16], vignette(B[:16]), position="none", samples=2000).color_map.varies == []
+
+
+def test_a_simpler_kind_wins_only_by_a_margin() -> None:
+    distances = {"linear": 1.0, "histogram": 0.95, "transport": 1.02, "unchanged": 0.1}
+    assert choose.best_kind(distances) == "transport"
+    assert choose.best_kind(distances | {"linear": 0.9}) == "linear"
+
+
+def test_hotelling_is_students_t_in_one_dimension() -> None:
+    rng = np.random.default_rng(0)
+    x, y = 10 * rng.standard_normal((20, 1)), 10 * rng.standard_normal((30, 1)) + 5
+    t, p = scipy.stats.ttest_ind(x[:, 0], y[:, 0])
+    assert position_test.hotelling(x, y) == pytest.approx((t**2, p), rel=1e-3)
+
+
+def test_contrasts_of_a_vignette_and_of_a_frame() -> None:
+    flat = torch.full((2, 3, 64, 64), 100.0)
+    assert all(abs(each).max() < 1e-9 for each in position_test.contrasts(flat).values())
+    edge = flat.clone()
+    edge[..., :1, :] = edge[..., -1:, :] = 200
+    edge[..., :, :1] = edge[..., :, -1:] = 200
+    bands = position_test.contrasts(edge)["frame"].reshape(2, 3, 2)
+    assert bands[..., 0] == pytest.approx(100)  # the outer band is one pixel wide
+    assert bands[..., 1] == pytest.approx(0)
+
+
+def test_a_closed_form_and_its_table_agree() -> None:
+    a, b = draw_pixels(A, 0, FEW), draw_pixels(vignette(B), 1, FEW)
+    closed = fit.fit(a, b, "transport", "radial")
+    pixels = draw_pixels(HELD_OUT[:1], 5, 64 * 64)
+    index = (64 * torch.from_numpy(pixels.rows)).long(), (64 * torch.from_numpy(pixels.columns)).long()
+    mapped = (closed.color_map()(HELD_OUT[:1] / 127.5 - 1) + 1) * 127.5
+    exact = pixels._replace(levels=HELD_OUT[0][:, index[0], index[1]].T.double().numpy())
+    difference = np.abs(closed(exact) - mapped[0][:, index[0], index[1]].T.numpy())
+    assert difference.mean() < 0.3
+    assert difference.max() < 2
+
+
+def test_fits_are_deterministic() -> None:
+    first, second = (choose.choose(A[:20], vignette(B[:20]), samples=2000) for _ in range(2))
+    assert torch.equal(first.color_map.table, second.color_map.table)
+    assert torch.equal(first.color_map.position, second.color_map.position)
+    assert first.distances == second.distances
+
+
+def test_transparent_pixels_do_not_count() -> None:
+    """Premultiplied RGBA: half of each image is transparent, the rest half opaque."""
+    alpha = torch.full((60, 1, 64, 64), 150, dtype=torch.uint8)
+    alpha[..., :32] = 0
+    premultiplied = torch.cat([(A.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
+    found = draw_pixels(premultiplied, 0)
+    opaque = draw_pixels(A[..., 32:], 0)
+    assert found.columns.min() > 0.5
+    visible, expected = (np.quantile(each.levels, [0.1, 0.5, 0.9]) for each in (found, opaque))
+    np.testing.assert_allclose(visible, expected, atol=4)
+
+
+def test_gray_images_have_equal_channels() -> None:
+    found = draw_pixels(A[:, :1], 0, 100)
+    assert found.levels.shape == (100, 3)
+    assert np.abs(found.levels - found.levels[:, :1]).max() <= 1  # the noise
+
+
+def test_images_of_one_color_stay_finite() -> None:
+    flat = torch.full((8, 3, 16, 16), 77, dtype=torch.uint8)
+    for kind in KINDS:
+        for position in (None, *choose.POSITIONS):
+            change = fit.fit(draw_pixels(flat, 0, 500), draw_pixels(flat + 50, 1, 500), kind, position).color_map()
+            assert torch.isfinite(change.table).all()
+            assert torch.isfinite(change.position).all()
+            assert error(change, flat, flat + 50) < 2
+
+
+def test_the_sliced_distance_of_shifted_rows() -> None:
+    """The mean over directions of |v|: 1/2 for a shift by 1 along one of three axes."""
+    rows = np.random.default_rng(0).random((4000, 3))
+    assert choose.sliced_wasserstein(rows, rows) == 0
+    assert choose.sliced_wasserstein(rows, rows + np.array([1, 0, 0])) == pytest.approx(0.5, abs=0.06)
+
+
+def test_pixels_know_their_place() -> None:
+    pixels = Pixels(np.zeros((2, 3)), np.array([0.5, 0.0]), np.array([0.5, 0.0]))
+    assert pixels.place("radial").tolist() == [0, 1]
+    assert pixels.place("frame").tolist() == [0.5, 0]
