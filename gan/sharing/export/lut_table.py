@@ -60,7 +60,7 @@ def apply(network: lut.Generator, context: Tensor, image: np.ndarray) -> np.ndar
         y = (color + 1) * gain - 1
         if network.texture is not None:
             y = y + network.texture(y[..., None, None])[..., 0, 0]  # an image of one pixel for each color
-        total += y.clamp(-1, 1)
+        total += y if network.falloff is None else y.clamp(-1, 1)
     mean = total / len(gains(network))
     mean = mean.mean(1, keepdim=True).expand(-1, 3) if network.channels == 1 else mean
     return ((mean + 1) / 2).numpy().reshape(image.shape)
