@@ -19,7 +19,6 @@ from gan.common.errors import UserError, at_least, reason
 from gan.common.memory import available
 from gan.common.progress import counting
 from gan.common.size import pair
-from gan.data.color_table.names import is_table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,12 +29,11 @@ MAX_SCALE = 4  # print a note if images are larger than the training size by mor
 MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
-LOOK = "look:"  # precedes the name of a look
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=existing_translator, metavar="TRANSLATOR", help="look:NAME for a look without a "
+    parser.add_argument("run", type=options.existing_run_or_look, metavar="TRANSLATOR", help="look:NAME for a look without a "
                         "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
                         f"trained translator: {options.MODEL}")  # fmt: skip
     parser.add_argument(
@@ -86,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.output is None:
         arguments.output = str(output_of(arguments.run))
-    chosen = choose_look(arguments) if names_look(arguments.run) else None
+    chosen = choose_look(arguments) if options.names_look(arguments.run) else None
     found = files.plan(arguments.input, arguments.output)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
@@ -158,25 +156,9 @@ class Chosen(NamedTuple):
     target_palette: Callable[[int], np.ndarray] | None = None
 
 
-def names_look(text: str) -> bool:
-    """Return whether TRANSLATOR is a look or a file with a color table."""
-    return text.startswith(LOOK) or is_table(text)
-
-
-def existing_translator(text: str) -> str:
-    """Return TRANSLATOR; raise UserError if there is no such run, checkpoint or look."""
-    if not names_look(text):
-        return options.existing_run(text)
-
-    from gan.inference.look import parse_look
-
-    parse_look(text)
-    return text
-
-
 def output_of(run: str) -> Path:
     """Return the default of OUTPUT."""
-    if names_look(run):
+    if options.names_look(run):
         raise UserError(f"{run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
     return options.out_in_run(run, None, OUT)
 
