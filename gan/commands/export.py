@@ -29,8 +29,8 @@ FEATURES = "features"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="MODEL", type=options.existing_run_or_look, help=f"{options.MODEL}; for a color table "
-                        "also look:NAME, FILE.cube, or a HaldCLUT FILE.png")  # fmt: skip
+    parser.add_argument("run", metavar="MODEL", type=options.existing_run_or_look, help=f"{options.MODEL}; for a color "
+                        "table also look:NAME, FILE.cube, or a HaldCLUT FILE.png")  # fmt: skip
     parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, *TABLES), help="onnx: for ONNX Runtime; pt2: "
                         "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
                         "runs the model in a browser, without a network; cube, hald: a color table for image and "

@@ -33,9 +33,9 @@ FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=options.existing_run_or_look, metavar="TRANSLATOR", help="look:NAME for a look without a "
-                        "network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color table; or a "
-                        f"trained translator: {options.MODEL}")  # fmt: skip
+    parser.add_argument("run", type=options.existing_run_or_look, metavar="TRANSLATOR", help="look:NAME for a look "
+                        "without a network (--list-looks shows all); FILE.cube, or a HaldCLUT FILE.png, for a color "
+                        f"table; or a trained translator: {options.MODEL}")  # fmt: skip
     parser.add_argument(
         "input", type=options.existing_path, metavar="INPUT", help="image, video, or folder of images and videos"
     )
