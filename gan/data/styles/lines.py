@@ -33,7 +33,7 @@ def engraving(
     gray = gray + 0.9 * (gray - smooth(gray, cell * 0.9)) + 0.3 * (gray - smooth(gray, side / 25))
     dark = np.clip(1.02 - gray, 0, 1)
     first = np.where(dark < HATCHED, dark, HATCHED + 0.4 * (dark - HATCHED)) if hatching else dark
-    size = size_within(image.shape, side / cell * SAMPLES)
+    size = size_within(image.shape, max(8, side / cell * SAMPLES))
     coarse = cell * size[0] / height
     small = resample(gray, size)
     across = directions(small, 3 * coarse, np.radians(angle + 90), 2 * (1 - flow) + 0.02)
