@@ -136,7 +136,15 @@ def names_look(text: str) -> bool:
 def existing_run_or_look(text: str) -> str:
     """Return text; raise UserError if there is no such run, checkpoint or look."""
     if not names_look(text):
-        return existing_run(text)
+        try:
+            return existing_run(text)
+        except UserError as error:
+            from gan.data.styles.registry import STYLES
+
+            if text not in STYLES:
+                raise
+            hint = f"for the look, write {LOOK}{text}"
+            raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error
 
     from gan.inference.look import parse_look
 
