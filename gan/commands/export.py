@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.commands.translate import existing_translator, names_look
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
@@ -30,8 +29,8 @@ FEATURES = "features"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="MODEL", type=existing_model, help=f"{options.MODEL}; for a color table "
-                        "also look:NAME, FILE.cube, or a HaldCLUT FILE.png")  # fmt: skip
+    parser.add_argument("run", metavar="MODEL", type=options.existing_run_or_look, help=f"{options.MODEL}; for a color "
+                        "table also look:NAME, FILE.cube, or a HaldCLUT FILE.png")  # fmt: skip
     parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, *TABLES), help="onnx: for ONNX Runtime; pt2: "
                         "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
                         "runs the model in a browser, without a network; cube, hald: a color table for image and "
@@ -58,11 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_force(parser)
 
 
-def existing_model(text: str) -> str:
-    """Return MODEL; raise UserError if there is no such run, checkpoint or look."""
-    return existing_translator(text) if names_look(text) else options.existing_run(text)
-
-
 def title(text: str) -> str:
     """Return a title; raise UserError for an empty or long one."""
     if not text.strip() or len(text) > MAX_TITLE:
@@ -75,7 +69,7 @@ def run(arguments: argparse.Namespace) -> None:
     refuse_unwritable(arguments.out)
     if arguments.to in TABLES:
         return run_table(arguments)
-    if names_look(arguments.run):
+    if options.names_look(arguments.run):
         raise UserError(f"{arguments.run}: is a look, which has no network; use --to cube or --to hald")
     refuse_options(arguments, "cube or hald", "table_size")
     if arguments.to == WEB:
@@ -104,7 +98,7 @@ def run_table(arguments: argparse.Namespace) -> None:
     from gan.sharing.export import tables
 
     size = tables.size_for(arguments.to, arguments.table_size or TABLE_SIZES[1])
-    if names_look(arguments.run):
+    if options.names_look(arguments.run):
         from gan.inference.look import parse_look
 
         found = tables.of_look(parse_look(arguments.run), size)

@@ -15,6 +15,7 @@ from gan.common.errors import UserError
 from gan.common.narrow import shows_bars
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
+from gan.data.color_table.names import is_table
 from gan.inference import shared_folder
 from gan.inference.resolve import path_in
 from gan.run import checkpoints, run_folder
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gan.model import Model
 
 SOME_UNREADABLE = 3  # exit code
+LOOK = "look:"  # precedes the name of a look
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixes of files in a run folder
 TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
 
@@ -123,6 +125,30 @@ def existing_run(text: str) -> str:
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
     if path.is_file() and path.suffix in NO_CHECKPOINTS:
         raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
+    return text
+
+
+def names_look(text: str) -> bool:
+    """Return whether text names a look, as in look:film, or a file with a color table, which is a look."""
+    return text.startswith(LOOK) or is_table(text)
+
+
+def existing_run_or_look(text: str) -> str:
+    """Return text; raise UserError if there is no such run, checkpoint or look."""
+    if not names_look(text):
+        try:
+            return existing_run(text)
+        except UserError as error:
+            from gan.data.styles.registry import STYLES
+
+            if text not in STYLES:
+                raise
+            hint = f"for the look, write {LOOK}{text}"
+            raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error
+
+    from gan.inference.look import parse_look
+
+    parse_look(text)
     return text
 
 

@@ -11,29 +11,24 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from gan.commands import options
+from gan.commands import options, translators
 from gan.commands.options import SOME_UNREADABLE
-from gan.common import digest
 from gan.common.errors import UserError, at_least, reason
 from gan.common.memory import available
 from gan.common.progress import counting
-from gan.common.size import pair
-from gan.data.color_table.names import is_table
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from gan.inference.image_function import ImageFunction
+    from gan.commands.translators import Chosen
 
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
-LOOK = "look:"  # precedes the name of a look
 MAPS, POSITIONS = ("linear", "histogram", "transport"), ("none", "radial", "frame")  # closed forms
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
@@ -97,7 +92,7 @@ def prepare(arguments: argparse.Namespace) -> None:
         raise UserError(f"gan translate {arguments.input}: give TRANSLATOR and INPUT; gan translate --help shows the "
                         "arguments")  # fmt: skip
     else:
-        existing_translator(arguments.run)
+        options.existing_run_or_look(arguments.run)
     arguments.input = options.existing_path(arguments.input)
 
 
@@ -116,7 +111,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.output is None:
         arguments.output = str(output_of(arguments.run))
-    chosen = choose_look(arguments) if names_look(arguments.run) else None
+    # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
+    chosen = translators.choose(arguments) if options.names_look(arguments.run) else None
     found = files.plan(arguments.input, arguments.output)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
@@ -130,7 +126,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gan.inference.image_translator import ImageTranslator
     from gan.sharing.translations import translations
 
-    chosen = chosen or (fit_closed_form if arguments.fit else choose_network)(arguments)
+    chosen = chosen or translators.choose(arguments)
     palette = load_palette(arguments.palette, chosen) if arguments.palette else None
     pixel_art = pixel_art_of(arguments.cell, palette)
     fields = arguments.strength, arguments.cell, arguments.direction, palette
@@ -162,6 +158,13 @@ def run(arguments: argparse.Namespace) -> int:
     return SOME_UNREADABLE if failed else 0
 
 
+def output_of(run: str) -> Path:
+    """Return the default of OUTPUT."""
+    if options.names_look(run):
+        raise UserError(f"{run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
+    return options.out_in_run(run, None, OUT)
+
+
 class ListLooks(argparse.Action):
     """Prints the looks. Their registry is imported only then."""
 
@@ -170,112 +173,6 @@ class ListLooks(argparse.Action):
 
         print(listing())
         parser.exit()
-
-
-class Chosen(NamedTuple):
-    """What TRANSLATOR names.
-
-    Attributes:
-        function: the function of images.
-        made_by: the fields of a record that name it.
-        trained: the side to which training images were scaled; None if they were not, or there were none.
-        target_palette: computes a palette of a number of colors from target images; None if there are none.
-    """
-
-    function: ImageFunction
-    made_by: dict[str, Any]
-    trained: int | None = None
-    target_palette: Callable[[int], np.ndarray] | None = None
-
-
-def names_look(text: str) -> bool:
-    """Return whether TRANSLATOR is a look or a file with a color table."""
-    return text.startswith(LOOK) or is_table(text)
-
-
-def existing_translator(text: str) -> str:
-    """Return TRANSLATOR; raise UserError if there is no such run, checkpoint or look."""
-    if not names_look(text):
-        return options.existing_run(text)
-
-    from gan.inference.look import parse_look
-
-    parse_look(text)
-    return text
-
-
-def output_of(run: str) -> Path:
-    """Return the default of OUTPUT."""
-    if names_look(run):
-        raise UserError(f"{run}: give OUTPUT, a folder or a file, because there is no run folder to write into")
-    return options.out_in_run(run, None, OUT)
-
-
-def choose_look(arguments: argparse.Namespace) -> Chosen:
-    """Return the look of TRANSLATOR with the parameters of --set."""
-    from gan.data.styles.settings import parse_settings
-    from gan.inference.look import parse_look
-
-    refuse_for_runs(arguments, f"{arguments.run} is a look")
-    if arguments.seed is not None:
-        at_least("--seed", arguments.seed, 0)
-    look = parse_look(arguments.run, parse_settings(arguments.settings))
-    return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
-
-
-def refuse_for_runs(arguments: argparse.Namespace, instead: str) -> None:
-    """Raise UserError if an option is given that needs a trained translator."""
-    for name, default in arguments.for_runs.items():
-        if getattr(arguments, name) != default:
-            raise UserError(f"--{name.replace('_', '-')}: needs a trained translator; {instead}")
-
-
-def refuse_for_looks(arguments: argparse.Namespace, instead: str) -> None:
-    """Raise UserError if an option is given that needs a look."""
-    if arguments.settings or arguments.seed is not None:
-        given = "--set" if arguments.settings else "--seed"
-        raise UserError(f"{given}: needs a look, such as look:film; {instead}")
-
-
-def fit_closed_form(arguments: argparse.Namespace) -> Chosen:
-    """Return the closed form of --fit, and print how near it comes to the target images."""
-    refuse_for_runs(arguments, "--fit trains nothing")
-    refuse_for_looks(arguments, "--fit has no parameters")
-
-    from gan.inference.closed_form import ClosedFormFunction, choose_for_folders
-    from gan.inference.target_palette import palette_of_folder
-
-    photographs, retro = arguments.fit
-    choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
-    print(f"color map: {choice.describe()}")
-    return Chosen(
-        ClosedFormFunction(choice.color_map),
-        {"closed_form": digest.of_tensors(choice.color_map.state_dict().items())},
-        target_palette=partial(palette_of_folder, retro),
-    )
-
-
-def choose_network(arguments: argparse.Namespace) -> Chosen:
-    """Return the trained translator of TRANSLATOR, on the selected device."""
-    refuse_for_looks(arguments, f"{arguments.run} is a trained translator")
-
-    from gan.inference.loading import load_generator, select_direction
-    from gan.inference.network_function import NetworkFunction
-    from gan.inference.resolve import checkpoint_of
-    from gan.inference.target_palette import target_palette
-    from gan.inference.tiling import tile_for_memory
-    from gan.sharing.provenance import fields_of
-
-    path = checkpoint_of(arguments.run, arguments.checkpoint)
-    network, state = load_generator(path, arguments.ema)
-    network, config = select_direction(path, network, arguments.direction), state["config"]
-    network.to(options.prepare_device(arguments))
-    return Chosen(
-        NetworkFunction(network, config["data"]["channels"], arguments.tile or tile_for_memory(network)),
-        fields_of(network, int(state["images"])),
-        None if config["data"].get("fit") == "patches" else max(pair(config["data"]["size"])),
-        partial(target_palette, config, Path(arguments.run), arguments.direction),
-    )
 
 
 def pixel_art_of(cell: int, palette: np.ndarray | None) -> Callable[..., np.ndarray] | None:

@@ -12,6 +12,7 @@ from gan.data.styles.settings import Settings
 from gan.inference.image_function import ImageFunction
 
 PREFIX = "look:"
+TABLE_BYTES_PER_PIXEL = 60  # of color tables alone, measured
 
 
 class Look(ImageFunction):
@@ -36,6 +37,8 @@ class Look(ImageFunction):
         self.names = [style] if isinstance(style, str) else list(style)
         self.filters = registry.filter_names(style, settings, PREFIX)
         self.recorded = [tables.recorded(each) if is_table(each) else each for each in self.filters]
+        if all(map(is_table, self.filters)):
+            self.bytes_per_pixel = TABLE_BYTES_PER_PIXEL
         self.apply = registry.make_style(self.filters, None, PREFIX)
 
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:

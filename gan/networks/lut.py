@@ -108,19 +108,15 @@ class Generator(nn.Module):
         lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
         y = lookup(context, color.float())
         if self.falloff is not None:
-            y = (y + 1) * self.vignette_gain(position, y) - 1
+            r2 = squared_radius(position, y)
+            first, second = LR_MULTIPLIER * self.falloff[..., None, None]  # (3, 1, 1) each
+            gain = 1 + first * r2 + second * r2.square()
+            y = (y + 1) * gain - 1
         if self.texture is not None:
             y = y + self.texture(y)
         if self.channels == 1:
             return y.mean(1, keepdim=True)
         return torch.cat([(y + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else y
-
-    def vignette_gain(self, position: TilePosition, like: Tensor) -> Tensor:
-        """Return the gain (3, h, w) of tiles `like` (N, C, h, w) at a position of the image."""
-        assert self.falloff is not None
-        r2 = squared_radius(position, like)
-        first, second = LR_MULTIPLIER * self.falloff[..., None, None]  # (3, 1, 1) each
-        return 1 + first * r2 + second * r2.square()
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), self.global_context(x))

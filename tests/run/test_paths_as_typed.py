@@ -126,3 +126,20 @@ def test_the_name_of_the_user_is_not_stored(inside: Path, monkeypatch: pytest.Mo
     assert stored("model.generator.width=8") == "model.generator.width=8"
     monkeypatch.setenv("HOME", "/")
     assert without_home("/data/x") == "/data/x"
+
+
+def test_a_style_is_a_path_only_if_it_is_a_color_table(inside: Path) -> None:
+    for name in ("film", "my look.cube", "clut.png"):
+        (inside / name).touch()
+    for text, value in (
+        ("film", "film"),
+        ("my look.cube", str(inside / "my look.cube")),
+        ("[fade,clut.png,halftone:cell=6]", ["fade", str(inside / "clut.png"), "halftone:cell=6"]),
+        ("none.cube", "none.cube"),
+    ):
+        (word,) = as_typed([f"data.style={text}"])
+        assert OverridesParser.create().parse_override(word).value() == value
+        assert as_typed([word]) == [word]
+    (word,) = as_typed(["data.style=film,my look.cube"], sweep=True)
+    first, second = OverridesParser.create().parse_override(word).sweep_string_iterator()
+    assert first == "film" and "my look.cube" in second

@@ -100,8 +100,9 @@ def table_of(change: Callable[[np.ndarray], np.ndarray], size: int, title: str =
     """Return the table of a function of colors, which is applied to an image of all entries.
 
     Args:
-        change: maps an image (H, W, 3), float32 in 0..1, to an image of the same shape, float in 0..1 or uint8. A pixel
-            must depend on nothing but the same pixel.
+        change: maps an image (H, W, 3), float32 in 0..1, to an image of the same shape, float or uint8. A pixel must
+            depend on nothing but the same pixel. Colors outside of 0..1 are kept, so that those between an entry inside
+            and one outside are right.
         size: entries along each axis.
     """
     inputs = identity(size)
@@ -129,7 +130,7 @@ def table_of_uint8(change: Callable[[np.ndarray], np.ndarray], size: int, title:
 
 
 def as_float(image: np.ndarray) -> np.ndarray:
-    """Return an image as float32 in 0..1."""
+    """Return an image as float32; 255 of uint8 is 1."""
     if image.dtype == np.uint8:
         return image.astype(np.float32) / 255
-    return image.astype(np.float32).clip(0, 1)
+    return image.astype(np.float32)

@@ -20,6 +20,7 @@ from gan.data.styles.filter import FloatImage, Range
 from gan.data.styles.helpers import clipped
 
 LAG = 3
+MAX_TEMPLATE = 1024  # pixels of a side of the enlarged template
 TEMPLATE, BLOCK, OVERLAP = 128, 32, 2  # pixels; AV1 has a template of 64, whose repetition shows in still images
 MARGIN = 16  # pixels in which the filter settles
 LARGEST = 1.1  # grain of which lag 3 is enough, in pixels; larger grain is a template enlarged
@@ -65,8 +66,9 @@ def template(rng: np.random.Generator, size: float) -> np.ndarray:
         field[row] = lfilter([1.0], recursion, field[row] + above)
     field = field[MARGIN:, MARGIN:-MARGIN]
     if size > LARGEST:
-        side = round(TEMPLATE * size / LARGEST)
-        field = resample_up(field, (side, side))
+        part = min(TEMPLATE, round(MAX_TEMPLATE * LARGEST / size))
+        side = round(part * size / LARGEST)
+        field = resample_up(field[:part, :part], (side, side))
     return ((field - field.mean()) / field.std()).astype(np.float32)
 
 

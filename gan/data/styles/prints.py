@@ -17,7 +17,7 @@ def halftone(
     image: FloatImage,
     rng: np.random.Generator,
     cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 64th of the shorter side, at least 4")] = 0,
-    angle: Annotated[float, Range(-90, 90, "turns all screens, in degrees")] = 0,
+    angle: Annotated[float, Range(-45, 45, "turns all screens, in degrees")] = 0,
     color: Annotated[float, Range(0, 1, "0: one black screen")] = 1,
 ) -> FloatImage:
     """Four-color halftone printing: a screen of dots for each ink, at the usual screen angles, on paper."""

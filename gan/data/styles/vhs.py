@@ -74,7 +74,8 @@ def displacement(rng: np.random.Generator, lines: int, jitter: float, torn: floa
     """Return the displacement of each line in microseconds, and how torn it is, 0..1."""
     slow = noise(rng, (lines, 2), (lines / 12, 2))[:, 0]
     shift = jitter * (0.8 * slow + 0.6 * gaussian_filter1d(rng.standard_normal(lines), 0.7))
-    below = np.clip(1 - (lines - 1 - np.arange(lines)) / max(torn * lines / LINES * 2, 1e-6), 0, 1)
+    above = np.arange(lines)[::-1]  # lines below each line
+    below = (torn > 0) * np.clip(1 - above / max(torn * lines / LINES * 2, 1e-6), 0, 1)
     tear = below**1.5 * (2.5 + 1.5 * rng.standard_normal()) + below * 0.5 * rng.standard_normal(lines)
     return shift + tear, (below > 0).astype(np.float32)
 

@@ -22,6 +22,8 @@ from gan.networks.tile_position import TilePosition
 from gan.sharing.export.parts import example_images
 
 NUM_INPUTS = 128
+Translate = Callable[[Tensor, TilePosition], Tensor]
+
 PLACES = 8  # rows and columns at which a vignette is averaged
 
 
@@ -45,33 +47,40 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
         lost.append("of the vignette only the mean remains")
     if network.texture is not None:
         lost.append("of the texture only the mean of flat areas remains")
-    return lambda image: apply(network, mean, image), lost
+
+    def translate(x: Tensor, position: TilePosition) -> Tensor:
+        y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))
+        return y[:, :3].expand(-1, 3, -1, -1)
+
+    return flat_areas(translate, PLACES if network.falloff is not None else 1), lost
 
 
-@torch.inference_mode()
-def apply(network: lut.Generator, context: Tensor, image: np.ndarray) -> np.ndarray:
-    """Return an image (H, W, 3), float in 0..1, each pixel of which is translated as a flat area of its color."""
-    x = torch.from_numpy(image).float().movedim(2, 0)[None] * 2 - 1
-    if network.channels == 1:
-        x = torch.einsum("c,nchw->nhw", torch.tensor(LUMA), x)[:, None].expand(-1, 3, -1, -1)
-    color = lut.sampled(context, x).flatten(2)[0].T  # (H W, 3)
-    total = torch.zeros_like(color)
-    for gain in gains(network):
-        y = (color + 1) * gain - 1
-        if network.texture is not None:
-            y = y + network.texture(y[..., None, None])[..., 0, 0]  # an image of one pixel for each color
-        total += y.clamp(-1, 1)
-    mean = total / len(gains(network))
-    mean = mean.mean(1, keepdim=True).expand(-1, 3) if network.channels == 1 else mean
-    return ((mean + 1) / 2).numpy().reshape(image.shape)
+def with_channels(x: Tensor, channels: int) -> Tensor:
+    """Convert RGB (N, 3, h, w) in [-1, 1] to gray or opaque RGBA for a network of 1 or 4 channels."""
+    if channels == 1:
+        return torch.einsum("c,nchw->nhw", torch.tensor(LUMA), x)[:, None]
+    return torch.cat([x, torch.ones_like(x[:, :1])], 1) if channels == 4 else x
 
 
-def gains(network: lut.Generator) -> Tensor:
-    """Return the gains (places, 3) of the vignette; 1 without a vignette."""
-    if network.falloff is None:
-        return torch.ones(1, 3)
-    like = torch.zeros(1, 3, PLACES, PLACES)
-    return network.vignette_gain(TilePosition.whole(like), like).flatten(1).T
+def flat_areas(translate: Translate, places: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function of images (H, W, 3), float in 0..1, that maps each pixel as a flat area of its color.
+
+    Args:
+        translate: function of tiles (N, 3, 1, 1) in [-1, 1] and their position, such as `forward_tile` of a network.
+        places: rows and columns of positions over which colors are averaged; 1 for a function that ignores positions.
+    """
+
+    @torch.inference_mode()
+    def change(image: np.ndarray) -> np.ndarray:
+        x = torch.from_numpy(image).float().reshape(-1, 3, 1, 1) * 2 - 1  # an image of one pixel for each color
+        if places == 1:
+            mean = translate(x, TilePosition(0, 0, 1, 1))
+        else:
+            positions = [TilePosition(row, column, places, places) for row in range(places) for column in range(places)]
+            mean = sum(translate(x, each).clamp(-1, 1) for each in positions) / len(positions)  # type: ignore[assignment]
+        return ((mean + 1) / 2).numpy().reshape(image.shape)
+
+    return change
 
 
 def inputs_of(model: Translator, path: Path) -> Tensor:

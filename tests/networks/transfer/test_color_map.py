@@ -54,6 +54,8 @@ def test_the_map_computes_the_stated_formula() -> None:
 
 def test_functions_of_a_frame_end_where_the_frame_ends() -> None:
     middle = torch.tensor([0.5])
-    frame = bases(torch.tensor([0.0, 0.5 * FRAME_KNOTS[1], 0.5 * FRAME_KNOTS[-1], FRAME_KNOTS[-1], 0.5]), middle)[BASES["frame"]]
+    frame = bases(torch.tensor([0.0, 0.5 * FRAME_KNOTS[1], 0.5 * FRAME_KNOTS[-1], FRAME_KNOTS[-1], 0.5]), middle)[
+        BASES["frame"]
+    ]
     torch.testing.assert_close(frame.sum(0), torch.tensor([1.0, 1.0, 1.0, 0.0, 0.0]), atol=1e-6, rtol=0)
     assert torch.equal(frame[0], torch.tensor([1.0, 0.5, 0.0, 0.0, 0.0]))

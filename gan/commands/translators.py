@@ -1,0 +1,109 @@
+"""What the first argument of gan translate names, or its option --fit: a function of images."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from gan.commands import options
+from gan.common import digest
+from gan.common.errors import UserError, at_least
+from gan.common.size import pair
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gan.inference.image_function import ImageFunction
+
+
+class Chosen(NamedTuple):
+    """What TRANSLATOR names.
+
+    Attributes:
+        function: the function of images.
+        made_by: the fields of a record that name it.
+        trained: the side to which training images were scaled; None if they were not, or there were none.
+        target_palette: computes a palette of a number of colors from target images; None if there are none.
+    """
+
+    function: ImageFunction
+    made_by: dict[str, Any]
+    trained: int | None = None
+    target_palette: Callable[[int], np.ndarray] | None = None
+
+
+def choose(arguments: argparse.Namespace) -> Chosen:
+    """Return the function of images that the arguments name."""
+    if arguments.fit:
+        return fit_closed_form(arguments)
+    return choose_look(arguments) if options.names_look(arguments.run) else choose_network(arguments)
+
+
+def choose_look(arguments: argparse.Namespace) -> Chosen:
+    """Return the look of TRANSLATOR with the parameters of --set."""
+    from gan.data.styles.settings import parse_settings
+    from gan.inference.look import parse_look
+
+    refuse_for_runs(arguments, f"{arguments.run} is a look")
+    if arguments.seed is not None:
+        at_least("--seed", arguments.seed, 0)
+    look = parse_look(arguments.run, parse_settings(arguments.settings))
+    return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
+
+
+def refuse_for_runs(arguments: argparse.Namespace, instead: str) -> None:
+    """Raise UserError if an option is given that needs a trained translator."""
+    for name, default in arguments.for_runs.items():
+        if getattr(arguments, name) != default:
+            raise UserError(f"--{name.replace('_', '-')}: needs a trained translator; {instead}")
+
+
+def refuse_for_looks(arguments: argparse.Namespace, instead: str) -> None:
+    """Raise UserError if an option is given that needs a look."""
+    if arguments.settings or arguments.seed is not None:
+        given = "--set" if arguments.settings else "--seed"
+        raise UserError(f"{given}: needs a look, such as look:film; {instead}")
+
+
+def fit_closed_form(arguments: argparse.Namespace) -> Chosen:
+    """Return the closed form of --fit, and print how near it comes to the target images."""
+    refuse_for_runs(arguments, "--fit trains nothing")
+    refuse_for_looks(arguments, "--fit has no parameters")
+
+    from gan.inference.closed_form import ClosedFormFunction, choose_for_folders
+    from gan.inference.target_palette import palette_of_folder
+
+    photographs, retro = arguments.fit
+    choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
+    print(f"color map: {choice.describe()}")
+    return Chosen(
+        ClosedFormFunction(choice.color_map),
+        {"closed_form": digest.of_tensors(choice.color_map.state_dict().items())},
+        target_palette=partial(palette_of_folder, retro),
+    )
+
+
+def choose_network(arguments: argparse.Namespace) -> Chosen:
+    """Return the trained translator of TRANSLATOR, on the selected device."""
+    refuse_for_looks(arguments, f"{arguments.run} is a trained translator")
+
+    from gan.inference.loading import load_generator, select_direction
+    from gan.inference.network_function import NetworkFunction
+    from gan.inference.resolve import checkpoint_of
+    from gan.inference.target_palette import target_palette
+    from gan.inference.tiling import tile_for_memory
+    from gan.sharing.provenance import fields_of
+
+    path = checkpoint_of(arguments.run, arguments.checkpoint)
+    network, state = load_generator(path, arguments.ema)
+    network, config = select_direction(path, network, arguments.direction), state["config"]
+    network.to(options.prepare_device(arguments))
+    return Chosen(
+        NetworkFunction(network, config["data"]["channels"], arguments.tile or tile_for_memory(network)),
+        fields_of(network, int(state["images"])),
+        None if config["data"].get("fit") == "patches" else max(pair(config["data"]["size"])),
+        partial(target_palette, config, Path(arguments.run), arguments.direction),
+    )

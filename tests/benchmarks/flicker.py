@@ -1,0 +1,91 @@
+"""Print the flicker of looks and trained translators, without and with --steady.
+
+    python tests/benchmarks/flicker.py PHOTOGRAPH look:grainy_film runs/film [--frames 24] [--height 240] [--step 2]
+
+Scenes are cut from one photograph. "pan": the camera moves by `--step` pixels per frame over the still photograph.
+"still": the camera stands still, and a part of the photograph moves through the image, which changes what depends on
+the whole image. Numbers are levels of 0..255, see `gan.metrics.flicker`; ratios are to the first translator, the look
+that the others learned.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gan.api import load
+from gan.common.table import aligned
+from gan.inference.image_function import ImageFunction
+from gan.inference.image_translator import ImageTranslator
+from gan.inference.loading import select_direction
+from gan.inference.look import is_look, parse_look
+from gan.inference.network_function import NetworkFunction
+from gan.metrics.flicker import flicker
+
+
+def pan(photograph: Image.Image, count: int, height: int, step: int) -> tuple[list[Image.Image], Tensor]:
+    """Return the frames of a pan, and the motion of their content."""
+    width = photograph.width - step * (count - 1)
+    top = (photograph.height - height) // 2
+    frames = [photograph.crop((step * n, top, step * n + width, top + height)) for n in range(count)]
+    return frames, torch.tensor([[0, -step]]).repeat(count - 1, 1)
+
+
+def still(photograph: Image.Image, count: int, height: int, step: int) -> tuple[list[Image.Image], Tensor]:
+    """Return the frames of a scene in which a part of the photograph, negated, moves down."""
+    frames, _ = pan(photograph, count, height, step)
+    part = frames[0].resize((frames[0].width // 3, height // 3)).point(lambda level: 255 - level)
+    moved = [frames[0].copy() for _ in frames]
+    for n, frame in enumerate(moved):
+        frame.paste(part, (frame.width // 3, round((height + part.height) * n / (count - 1)) - part.height))
+    return moved, torch.zeros(count - 1, 2, dtype=torch.int64)
+
+
+def function_of(name: str) -> ImageFunction:
+    if is_look(name):
+        return parse_look(name)
+    model = load(name)
+    return NetworkFunction(select_direction(name, model.network), model.config["data"]["channels"], None)
+
+
+def scores(name: str, scenes: list[tuple[list[Image.Image], Tensor]]) -> Iterator[float]:
+    function = function_of(name)
+    for frames, motion in scenes:
+        for steady in (False, True):
+            change = ImageTranslator(function, steady=steady).for_frames()
+            after = [change(frame) for frame in frames]
+            yield flicker(*(torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2) for each in (frames, after)), motion)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photograph")
+    parser.add_argument("translators", nargs="+")
+    parser.add_argument("--frames", type=int, default=24)
+    parser.add_argument("--height", type=int, default=240)
+    parser.add_argument("--step", type=int, default=2)
+    given = parser.parse_args()
+    with Image.open(given.photograph) as image:
+        photograph = image.convert("RGB").resize((round(image.width * given.height / image.height), given.height))
+    scenes = [scene(photograph, given.frames, given.height, given.step) for scene in (pan, still)]
+    rows: list[list[str]] = []
+    first: list[float] = []
+    for name in given.translators:
+        values = list(scores(name, scenes))
+        first = first or values
+        cells = [
+            f"{value:.2f}" + (f" ({value / own:.2f} x)" if own else "")
+            for value, own in zip(values, first, strict=True)
+        ]
+        rows.append([name, *cells])
+    heads = [f"{scene}{steady}" for scene in ("pan", "still") for steady in ("", ", --steady")]
+    print("\n".join(aligned(["translator", *heads], rows, right=heads)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""`gan translate --steady` on animations and videos, and the record of it; `gan translate FILE.cube`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageSequence
+
+import gan
+from gan.data.builtin.retro import draw
+from gan.data.color_table import cube
+from gan.data.color_table.table import table_of
+from gan.images import animation
+from tests.conftest import Train
+
+
+def animate(path: Path, count: int = 3) -> None:
+    """Write frames of a still photograph, of which one pixel changes."""
+    frames = [draw(0, 2, 32, 48).copy() for _ in range(count)]
+    for n, frame in enumerate(frames):
+        frame[0, 0] = 40 * n
+    first, *rest = map(Image.fromarray, frames)
+    first.save(path, save_all=True, append_images=rest, duration=40, lossless=True)
+
+
+def frames_of(path: Path) -> list[np.ndarray]:
+    with Image.open(path) as file:
+        return [np.asarray(frame.convert("RGB")).astype(int) for frame in ImageSequence.Iterator(file)]
+
+
+@pytest.mark.slow
+def test_animations(gan_command: Train, tmp_path: Path) -> None:
+    animate(tmp_path / "in.png")
+    for out, options in (("plain.png", ()), ("steady.png", ("--steady",))):
+        gan_command("translate", "look:grain", "in.png", out, *options)
+    plain, steady = frames_of(tmp_path / "plain.png"), frames_of(tmp_path / "steady.png")
+    assert len(plain) == len(steady) == 3 and np.array_equal(plain[0], steady[0])
+    assert np.abs(plain[0] - plain[1])[1:].mean() > 5 and np.abs(steady[0] - steady[2])[1:].max() == 0
+    record = gan.origin(tmp_path / "steady.png")
+    assert record is not None and record["steady"] is True
+    assert "reproduced" in gan_command("reproduce", "steady.png").stdout
+
+
+def test_videos(gan_command: Train, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    frames = torch.from_numpy(draw(0, 2, 32, 48).copy()).permute(2, 0, 1).repeat(3, 1, 1, 1)
+    frames[:, :, :8, :8] = torch.tensor([0, 100, 200])[:, None, None, None]
+    animation.save(frames, tmp_path / "in.mp4", rate=25)
+    changes = []
+    for out, options in (("plain.mp4", ()), ("steady.mp4", ("--steady",))):
+        gan_command("translate", "look:grain:grain=0.2", "in.mp4", out, *options)
+        with av.open(str(tmp_path / out)) as file:
+            seen = [frame.to_ndarray(format="rgb24").astype(int) for frame in file.decode(video=0)]
+        changes.append(np.abs(seen[0] - seen[2])[16:].mean())
+    assert changes[1] < changes[0] / 4
+
+
+def test_a_color_table_keeps_alpha_and_is_recorded_by_its_contents(gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "looks").mkdir()
+    table = table_of(lambda image: image[..., ::-1] ** 2, 33)
+    (tmp_path / "looks" / "my look, no. 1.cube").write_bytes(cube.encode(table))
+    pixels = np.concatenate([draw(0, 2, 32, 48), np.arange(32 * 48).reshape(32, 48, 1) % 256], 2).astype(np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "in.png")
+    gan_command("translate", "looks/my look, no. 1.cube", "in.png", "out.png", "--strength", "0.5")
+    with Image.open(tmp_path / "out.png") as image:
+        after = np.asarray(image)
+    half = (pixels[..., :3].astype(int) + np.rint(255 * table.apply(pixels[..., :3]))) / 2
+    seen = pixels[..., 3] > 0
+    assert np.array_equal(after[..., 3], pixels[..., 3]) and np.abs(after[..., :3] - half)[seen].max() <= 1
+    record = gan.origin(tmp_path / "out.png")
+    assert record is not None and record["look"][0].startswith("table:") and "looks" not in str(record)
+    error = gan_command("reproduce", "out.png", check=2).stderr
+    assert "was made with a color table that was not found; give its folder with --sources" in error
+    assert "reproduced" in gan_command("reproduce", "out.png", "--sources", "looks").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.cube", "in.png", "out.png"], "none.cube: cannot be read"),
+        (["bad.cube", "in.png", "out.png"], "bad.cube, line 2: a row has 3 numbers, not '1 2'"),
+        (["in.png", "in.png", "out.png"], "48x32 pixels are not a HaldCLUT"),
+        (["good.cube", "in.png"], "good.cube: give OUTPUT"),
+        (["good.cube", "in.png", "out.png", "--set", "vignette=1"], "it has no parameters"),
+        (["good.cube", "in.png", "out.png", "--device", "cuda"], "--device: needs a trained translator"),
+    ],
+)
+def test_bad_input_is_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
+    Image.fromarray(draw(0, 2, 32, 48)).save(tmp_path / "in.png")
+    (tmp_path / "bad.cube").write_text("LUT_3D_SIZE 2\n1 2\n")
+    (tmp_path / "good.cube").write_bytes(cube.encode(table_of(lambda image: image, 2)))
+    error = gan_command("translate", *words, check=2).stderr
+    assert said in error and error.count("\n") == 1 and not (tmp_path / "out.png").exists()

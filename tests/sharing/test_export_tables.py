@@ -1,0 +1,169 @@
+"""Color tables of looks and of translators, and what they do not hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+import gan
+from gan.common.errors import UserError
+from gan.data.builtin.retro import draw
+from gan.data.color_table import files
+from gan.data.color_table.table import ColorTable
+from gan.data.styles import to_table
+from gan.inference.look import parse_look
+from gan.inference.tiling import translate
+from gan.inference.translator import Translator
+from gan.networks import lut, resnet_translator
+from gan.sharing.export import tables
+from tests.conftest import Train
+
+CONFIG: dict[str, Any] = {"data": {"channels": 3, "size": 32}}
+
+
+def photograph() -> np.ndarray:
+    return draw(0, 2, 96, 130)
+
+
+def planes(pixels: np.ndarray) -> Tensor:
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+
+
+def look_of(word: str, pixels: np.ndarray) -> np.ndarray:
+    return parse_look(word)(pixels, 0) / 255
+
+
+def difference(table: ColorTable, pixels: np.ndarray, expected: np.ndarray) -> float:
+    """Return the largest difference of colors by a table, in levels."""
+    return float(np.abs(table.apply(pixels) - expected).max() * 255)
+
+
+@pytest.fixture
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sample few images of one color."""
+    monkeypatch.setattr(to_table, "KNOTS", 6)
+
+
+@pytest.mark.parametrize(
+    ("word", "limit"), [("look:fade", 0.51), ("look:sepia,fade", 1.5), ("look:film:vignette=0", 1.5), ("look:1977", 4)]
+)
+def test_filters_of_colors_are_tables(word: str, limit: float) -> None:  # 1977 clips between two entries
+    found = tables.of_look(parse_look(word), 33)
+    assert not found.lost and difference(found.table, photograph(), look_of(word, photograph())) < limit
+
+
+def test_what_depends_on_the_place_is_averaged_and_noise_is_left_out(coarse: None) -> None:
+    found = tables.of_look(parse_look("look:grainy_film"), 17)
+    assert [each.split(" ")[0] for each in found.lost] == ["of", "grain:", "the"] and found.name == "grainy_film"
+    flat = np.full((64, 64, 3), (180, 100, 40), np.uint8)
+    mean = look_of("look:film", flat).mean((0, 1))
+    assert np.abs(found.table.apply(flat[:1, :1]) - mean).max() < 1.5 / 255
+    assert np.abs(look_of("look:film:vignette=0", flat)[0, 0] - mean).max() > 10 / 255
+
+
+@pytest.mark.slow
+def test_dots_become_their_mean(coarse: None) -> None:
+    found = tables.of_look(parse_look("look:halftone"), 17)
+    flat = np.full((64, 64, 3), (204, 102, 51), np.uint8)  # one of the sampled colors
+    assert np.abs(found.table.apply(flat[:1, :1]) - look_of("look:halftone", flat).mean((0, 1))).max() < 4 / 255
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("look:poster", "is not a function of the color"), ("look:grain", "is random noise")]
+)
+def test_looks_of_which_no_color_remains_are_refused(word: str, said: str, coarse: None) -> None:
+    with pytest.raises(UserError, match=said):
+        tables.of_look(parse_look(word), 17)
+
+
+def made(**options: Any) -> lut.Generator:
+    """Return a translator with LUTs that change colors."""
+    torch.manual_seed(0)
+    network = lut.Generator(lut_size=9, **options).eval()
+    network.entries.data += 0.15 * torch.randn_like(network.entries)
+    if network.falloff is not None:
+        network.falloff.data[0] = -0.02
+    if network.texture is not None:
+        nn.init.normal_(network.texture[-1].weight, 0, 0.1)  # type: ignore[index, arg-type]
+    nn.init.normal_(network.to_weights.weight, 0, 0.5)
+    return network
+
+
+def exported(network: nn.Module, images: list[np.ndarray], size: int = 9, channels: int = 3) -> tables.Exported:
+    config = {"data": CONFIG["data"] | {"channels": channels}}
+    inputs = torch.stack([planes(each) for each in images])
+    return tables.of_translator(Translator(network, 0, config), size, "runs/film", lambda: inputs)
+
+
+def test_the_mix_of_luts_is_that_of_the_images() -> None:
+    network, pixels = made(num_luts=3), photograph()
+    found = exported(network, [pixels])
+    expected = translate(network, planes(pixels)).permute(1, 2, 0).numpy() / 255
+    assert difference(found.table, pixels, expected) < 0.51 and found.name == "translator" and not found.lost
+    found = exported(network, [pixels, 255 - pixels])
+    assert "the mean over 2 images" in found.lost[0] and difference(found.table, pixels, expected) > 0.6
+
+
+def test_of_a_vignette_and_texture_the_mean_of_flat_areas_remains() -> None:
+    network = made(num_luts=1, vignette=True, texture_channels=4)
+    found = exported(network, [photograph()])
+    assert [each.split(" only")[0] for each in found.lost] == ["of the vignette", "of the texture"]
+    flat = np.full((64, 64, 3), (180, 100, 40), np.uint8)
+    after = translate(network, planes(flat)).double().mean((1, 2)) / 255
+    assert found.table.apply(flat[0, :1]) == pytest.approx(after[None].numpy(), abs=2 / 255)
+
+
+def test_gray_translators() -> None:
+    network, pixels = made(channels=1), photograph()
+    found = exported(network, [pixels[..., :1]], channels=1)
+    gray = np.asarray(Image.fromarray(pixels).convert("L"))
+    expected = translate(network, torch.from_numpy(gray.copy())[None])[0].numpy()[..., None] / 255
+    assert np.abs(found.table.apply(pixels) - expected).mean() < 0.03
+
+
+def test_translators_that_change_more_than_colors_are_refused() -> None:
+    with pytest.raises(UserError, match=r"runs/film: its colors depend on other pixels; only a look or model=lut"):
+        exported(resnet_translator.Generator(3, 4, 1), [photograph()])
+
+
+@pytest.mark.slow
+def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
+    Image.fromarray(photograph()).save(tmp_path / "photo.png")
+    said = gan_command("export", "look:sepia,fade", "--to", "cube", "--out", "out").stdout
+    assert said == "out/sepia_fade.cube: 33 entries along each axis\n".replace("/", str(Path("/"))[-1])
+    gan_command("export", "look:sepia,fade", "--to", "hald", "--out", "out", "--table-size", "17")
+    error = gan_command("export", "look:sepia,fade", "--to", "hald", "--out", "out", check=2).stderr
+    assert "exists already; use --force to overwrite" in error
+    expected = np.rint(255 * look_of("look:sepia,fade", photograph())).astype(int)
+    gan_command("translate", "out/sepia_fade.cube", "photo.png", "after.png")
+    with Image.open(tmp_path / "after.png") as image:
+        assert np.abs(np.asarray(image).astype(int) - expected).max() <= 2
+        from_python = gan.translate(tmp_path / "out" / "sepia_fade.cube", tmp_path / "photo.png")
+        assert np.array_equal(np.asarray(from_python), np.asarray(image))
+    from_hald = gan.translate(str(tmp_path / "out" / "sepia_fade.png"), tmp_path / "photo.png")
+    assert np.abs(np.asarray(from_hald).astype(int) - expected).max() <= 6
+    gan_command("export", "out/sepia_fade.png", "--to", "cube", "--out", "again")  # 16 entries become 33
+    table, again = files.read(tmp_path / "out" / "sepia_fade.png"), files.read(tmp_path / "again" / "sepia_fade.cube")
+    assert difference(again, photograph(), table.apply(photograph())) < 2
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
+        (["look:flim", "--to", "cube"], "did you mean film?"),
+        (["none.cube", "--to", "hald"], "none.cube: cannot be read"),
+        (["look:film", "--to", "cube", "--fp16"], "--fp16: only --to onnx has it"),
+        (["look:film", "--to", "cube", "--title", "x"], "--title: only --to web has it"),
+        (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),
+    ],
+)
+def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
+    error = gan_command("export", *words, "--out", "out", check=2).stderr
+    assert said in error and not (tmp_path / "out").exists()
