@@ -129,3 +129,5 @@ def test_in_python() -> None:
     ):
         with pytest.raises(UserError, match=said):
             gan.translate("look:film", image, **options)
+    with pytest.raises(UserError, match=r"look:film: a look has no model; use gan\.translate\('look:film', IMAGES\)"):
+        gan.load("look:film")
