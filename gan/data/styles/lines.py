@@ -61,7 +61,7 @@ def woodcut(
     image: FloatImage,
     rng: np.random.Generator,
     cell: Annotated[
-        float, Range(0, 200, "distance of gouge marks in pixels; 0: a 60th of the shorter side, at least 4")
+        float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")
     ] = 0,
     black: Annotated[float, Range(0, 1, "amount of black")] = 0.5,
     detail: Annotated[float, Range(0, 20, "weight of outlines")] = 5,
