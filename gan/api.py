@@ -38,7 +38,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
         UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model on
             the Hub cannot be downloaded.
     """
-    if isinstance(run, str) and run.startswith(PREFIX):
+    if isinstance(run, str | os.PathLike) and is_look(os.fspath(run)):
         raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")
     path = checkpoint_of(hub.locate(run), checkpoint)
     generator, state = load_generator(path, ema)
@@ -62,9 +62,8 @@ def translate(
     Raises:
         UserError: the run is not a translator, the look is not known, or as `Translator.translate`.
     """
-    word = os.fspath(run) if isinstance(run, os.PathLike) else run
-    if isinstance(word, str) and is_look(word):
-        return translate_by_look(word, images, **options)
+    if isinstance(run, str | os.PathLike) and is_look(os.fspath(run)):
+        return translate_by_look(os.fspath(run), images, **options)
     translator = run if isinstance(run, Translator) else load(run)
     if not isinstance(translator, Translator):
         raise UserError(f"{run}: is not a translator; use gan.load(RUN).sample()")

@@ -60,9 +60,7 @@ def equal_tones(gray: np.ndarray, amount: float) -> np.ndarray:
 def woodcut(
     image: FloatImage,
     rng: np.random.Generator,
-    cell: Annotated[
-        float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")
-    ] = 0,
+    cell: Annotated[float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")] = 0,
     black: Annotated[float, Range(0, 1, "amount of black")] = 0.5,
     detail: Annotated[float, Range(0, 20, "weight of outlines")] = 5,
     gouges: Annotated[float, Range(0, 2, "width of the marks in middle tones")] = 1,
