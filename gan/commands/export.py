@@ -11,7 +11,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.commands import options
+from gan.commands import options, translators
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
@@ -29,8 +29,8 @@ FEATURES = "features"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="MODEL", type=options.existing_run_or_look, help=f"{options.MODEL}; for a color "
-                        "table also look:NAME, FILE.cube, or a HaldCLUT FILE.png")  # fmt: skip
+    parser.add_argument("run", nargs="?", metavar="MODEL", help=f"{options.MODEL}; for a color table also look:NAME, "
+                        "FILE.cube, or a HaldCLUT FILE.png; none with --fit")  # fmt: skip
     parser.add_argument("--to", required=True, choices=(*FORMATS, WEB, *TABLES), help="onnx: for ONNX Runtime; pt2: "
                         "for PyTorch, without this package; safetensors: weights alone; web: a folder with a page that "
                         "runs the model in a browser, without a network; cube, hald: a color table for image and "
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "any height and width")  # fmt: skip
     parser.add_argument("--no-features", dest=FEATURES, action="store_false", help="do not export the discriminator's "
                         "features, which recognition needs")  # fmt: skip
+    translators.add_fit(parser, "MODEL, with --to cube or hald")
     parser.add_argument("--table-size", type=int, choices=TABLE_SIZES, help="with --to cube: entries along each axis "
                         "(default: 33); with --to hald they are 16, 36 and 64")  # fmt: skip
     web = parser.add_argument_group("--to web")
@@ -55,6 +56,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                      "registry (default: downloaded once, 33 MB)")  # fmt: skip
     options.add_weights(parser)
     options.add_force(parser)
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Check MODEL, or the folders of --fit."""
+    translators.check_fit(arguments)
+    if arguments.fit and arguments.to not in TABLES:
+        raise UserError(f"--fit: needs --to cube or --to hald; --to {arguments.to} exports trained models")
+    if bool(arguments.fit) == (arguments.run is not None):
+        raise UserError("gan export: give either MODEL or --fit PHOTOGRAPHS RETRO")
+    if arguments.run is not None:
+        options.existing_run_or_look(arguments.run)
 
 
 def title(text: str) -> str:
@@ -98,7 +110,14 @@ def run_table(arguments: argparse.Namespace) -> None:
     from gan.sharing.export import tables
 
     size = tables.size_for(arguments.to, arguments.table_size or TABLE_SIZES[1])
-    if options.names_look(arguments.run):
+    if arguments.fit:
+        from gan.inference.closed_form import choose_for_folders
+
+        photographs, retro = arguments.fit
+        choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
+        print_line(f"color map: {choice.describe()}")
+        found = tables.of_color_map(choice.color_map, size, retro)
+    elif options.names_look(arguments.run):
         from gan.inference.look import parse_look
 
         found = tables.of_look(parse_look(arguments.run), size)

@@ -29,7 +29,6 @@ MAX_SCALE = 4  # print a note if images are larger than the training size by mor
 MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
-MAPS, POSITIONS = ("linear", "histogram", "transport"), ("none", "radial", "frame")  # closed forms
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
 
@@ -42,12 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="folder for files with the same names, created if "
                         "missing; or, for a single image, a file whose extension selects the format (default for a "
                         f"run: RUN/{OUT})")  # fmt: skip
-    parser.add_argument("--fit", nargs=2, metavar=("PHOTOGRAPHS", "RETRO"), help="in place of TRANSLATOR: fit a color "
-                        "map to two folders of different images, without training")  # fmt: skip
-    parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
-                        "images)")  # fmt: skip
-    parser.add_argument("--position", choices=POSITIONS, help="with --fit: whether the color map also depends on the "
-                        "distance from the center (radial) or from the edges (frame) (default: by a test)")  # fmt: skip
+    translators.add_fit(parser, "TRANSLATOR")
     parser.add_argument("--list-looks", action=ListLooks, nargs=0, help="print the looks with their parameters")
     parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="parameters of a "
                         "look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
@@ -84,14 +78,12 @@ def prepare(arguments: argparse.Namespace) -> None:
             raise UserError(f"gan translate --fit {' '.join(arguments.fit)} {arguments.input}: give OUTPUT, a folder "
                             "or a file, because there is no run folder to write into")  # fmt: skip
         arguments.run, arguments.input, arguments.output = FITTED, arguments.run, arguments.input
-        for folder in arguments.fit:
-            options.existing_path(folder)
-    elif arguments.map or arguments.position:
-        raise UserError(f"--{'map' if arguments.map else 'position'}: needs --fit PHOTOGRAPHS RETRO")
+        translators.check_fit(arguments)
     elif arguments.run is None:
         raise UserError(f"gan translate {arguments.input}: give TRANSLATOR and INPUT; gan translate --help shows the "
                         "arguments")  # fmt: skip
     else:
+        translators.check_fit(arguments)
         options.existing_run_or_look(arguments.run)
     arguments.input = options.existing_path(arguments.input)
 

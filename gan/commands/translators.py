@@ -19,6 +19,27 @@ if TYPE_CHECKING:
     from gan.inference.image_function import ImageFunction
 
 
+MAPS, POSITIONS = ("linear", "histogram", "transport"), ("none", "radial", "frame")  # closed forms
+
+
+def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
+    """Add --fit and its options. `instead` is the argument whose place it takes."""
+    parser.add_argument("--fit", nargs=2, metavar=("PHOTOGRAPHS", "RETRO"), help=f"in place of {instead}: fit a color "
+                        "map to two folders of different images, without training")  # fmt: skip
+    parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
+                        "images)")  # fmt: skip
+    parser.add_argument("--position", choices=POSITIONS, help="with --fit: whether the color map also depends on the "
+                        "distance from the center (radial) or from the edges (frame) (default: by a test)")  # fmt: skip
+
+
+def check_fit(arguments: argparse.Namespace) -> None:
+    """Raise UserError if a folder of --fit does not exist, or an option needs --fit."""
+    for folder in arguments.fit or ():
+        options.existing_path(folder)
+    if not arguments.fit and (arguments.map or arguments.position):
+        raise UserError(f"--{'map' if arguments.map else 'position'}: needs --fit PHOTOGRAPHS RETRO")
+
+
 class Chosen(NamedTuple):
     """What TRANSLATOR names.
 

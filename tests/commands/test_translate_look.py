@@ -16,6 +16,7 @@ from tests.commands.test_translate import files, make_folder, noise
 from tests.conftest import ROOT, Train
 
 
+@pytest.mark.slow
 def test_a_folder_of_all_kinds(gan_command: Train, tmp_path: Path) -> None:
     sizes = make_folder(tmp_path / "in")
     gan_command("translate", "look:grainy_film", "in", "out", "--compare", "sheets", check=3)
@@ -35,6 +36,7 @@ def test_a_folder_of_all_kinds(gan_command: Train, tmp_path: Path) -> None:
         assert "reproduced, all bytes are equal (look sepia,fade,vignette,grain)" in said
 
 
+@pytest.mark.slow
 def test_parameters_seed_strength_and_pixel_art(gan_command: Train, tmp_path: Path) -> None:
     noise(60, 40).save(tmp_path / "a.png")
 
@@ -129,3 +131,5 @@ def test_in_python() -> None:
     ):
         with pytest.raises(UserError, match=said):
             gan.translate("look:film", image, **options)
+    with pytest.raises(UserError, match=r"look:film: a look has no model; use gan\.translate\('look:film', IMAGES\)"):
+        gan.load("look:film")

@@ -17,10 +17,14 @@ from gan.data.builtin.retro import draw
 from gan.data.color_table import files
 from gan.data.color_table.table import ColorTable
 from gan.data.styles import to_table
+from gan.inference import closed_form
 from gan.inference.look import parse_look
 from gan.inference.tiling import translate
 from gan.inference.translator import Translator
 from gan.networks import lut, resnet_translator
+from gan.networks.transfer.choose import Choice
+from gan.networks.transfer.color_map import POWERS, ColorMap, identity_table
+from gan.networks.transfer.position import BASES, NUM_BASES
 from gan.sharing.export import tables
 from tests.conftest import Train
 
@@ -167,3 +171,40 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
 def test_bad_options_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
     error = gan_command("export", *words, "--out", "out", check=2).stderr
     assert said in error and not (tmp_path / "out").exists()
+
+
+def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
+    table = identity_table(9) ** 3
+    found = tables.of_color_map(ColorMap(table), 9, "scans/old cards/")
+    pixels = photograph()
+    expected = ((ColorMap(table)(planes(pixels)[None] / 127.5 - 1) + 1) / 2)[0].permute(1, 2, 0).numpy()
+    assert difference(found.table, pixels, expected) < 0.01 and found.name == "old_cards" and not found.lost
+    position = torch.zeros(3, POWERS, NUM_BASES)
+    position[:, 1, 1] = -0.5  # the light that the corners lose
+    position[:, 0, BASES["frame"]] = 0.4
+    varying = ColorMap(table, position)
+    found = tables.of_color_map(varying, 9, "old")
+    assert len(found.lost) == 2 and "frame" in found.lost[0]
+    flat = varying(torch.full((1, 3, 64, 64), 0.5))[0, 0, 12:-12, 12:-12].mean()
+    seen = found.table.apply(np.full((1, 3), 0.75, np.float32))
+    assert seen == pytest.approx(np.full((1, 3), (float(flat) + 1) / 2), abs=2 / 255)
+
+
+def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("photos", "retro"):
+        (tmp_path / folder).mkdir()
+    asked = []
+
+    def choose(*given: object) -> Choice:
+        asked.append(given)
+        return Choice("linear", None, ColorMap(identity_table(9) ** 3), {"linear": 0.1}, 0.5)
+
+    monkeypatch.setattr(closed_form, "choose_for_folders", choose)
+    words = ("--fit", "photos", "retro", "--to", "cube", "--out", "out", "--map", "linear")
+    said = gan_command("export", *words).stdout
+    assert asked == [("photos", "retro", "linear", None)] and "color map: linear" in said and "note" not in said
+    assert files.read(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(0.5625, abs=1e-4)
+    error = gan_command("export", *words[:3], "--to", "pt2", "--out", "other", check=2).stderr
+    assert "--fit: needs --to cube or --to hald" in error
+    error = gan_command("export", "--to", "cube", "--out", "other", check=2).stderr
+    assert "give either MODEL or --fit" in error

@@ -21,8 +21,8 @@ ABSORPTION = np.array([3.1, 1.95, 1.0], np.float32)  # of the densest blue: -ln 
 def prussian_blue(
     image: FloatImage,
     rng: np.random.Generator,
-    contrast: Annotated[float, Range(0.3, 3, "of the tone curve")] = 1.15,
-    density: Annotated[float, Range(0.2, 1.5, "of the darkest blue")] = 1,
+    contrast: Annotated[float, Range(0.3, 3, "contrast of the tone curve")] = 1.15,
+    density: Annotated[float, Range(0.2, 1.5, "density of the darkest blue")] = 1,
 ) -> FloatImage:
     """Prussian blue on paper: the amount of pigment is a curve of luminance, and absorbs red most."""
     gray = luminance(image).astype(np.float32)
@@ -36,7 +36,9 @@ def prussian_blue(
 def brushed_edge(
     image: FloatImage,
     rng: np.random.Generator,
-    edge_width: Annotated[float, Range(0, 0.3, "bare paper around the coating, as a fraction of the side")] = 0.035,
+    edge_width: Annotated[
+        float, Range(0, 0.3, "bare paper around the coating, as a fraction of the shorter side")
+    ] = 0.035,
     strokes: Annotated[float, Range(0, 3, "unevenness of the coating")] = 1,
 ) -> FloatImage:
     """Paper coated by brush: the image ends in irregular strokes, and the coating is uneven."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 
@@ -9,6 +11,7 @@ from gan.common.steady import mean_over_frames
 from gan.data.builtin.shapes import inks
 from gan.data.styles.filter import FloatImage
 
+BAND = 64  # rows
 CACHED = 1 << 15  # pixels that stay in the cache of the processor while they are used
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (ITU-R BT.601)
 
@@ -30,6 +33,12 @@ def mixed(before: FloatImage, after: FloatImage, amount: float) -> FloatImage:
 def palette(words: str) -> np.ndarray:
     """Return the colors of hexadecimal words, (colors, 3) in 0..1."""
     return np.array(inks(words), np.float32) / 255
+
+
+def bands(height: int) -> Iterator[slice]:
+    """Yield bands of rows. What is computed in bands needs little memory."""
+    for top in range(0, height, BAND):
+        yield slice(top, min(top + BAND, height))
 
 
 def blurred(image: np.ndarray, radius: float) -> FloatImage:

@@ -20,8 +20,10 @@ HATCHED = 0.42  # darkness from which a second set of lines crosses the first
 def engraving(
     image: FloatImage,
     rng: np.random.Generator,
-    cell: Annotated[float, Range(0, 200, "distance of lines in pixels; 0: a 110th of the side, at least 4")] = 0,
-    angle: Annotated[float, Range(-90, 90, "of lines where there is no structure, in degrees")] = 20,
+    cell: Annotated[
+        float, Range(0, 200, "distance of lines in pixels; 0: a 110th of the shorter side, at least 4")
+    ] = 0,
+    angle: Annotated[float, Range(-90, 90, "direction of lines where there is no structure, in degrees")] = 20,
     flow: Annotated[float, Range(0, 1, "how much lines follow the structure")] = 0.75,
     hatching: Annotated[float, Range(0, 90, "angle between crossing lines in degrees; 0: no crossing")] = 55,
 ) -> FloatImage:
@@ -58,7 +60,9 @@ def equal_tones(gray: np.ndarray, amount: float) -> np.ndarray:
 def woodcut(
     image: FloatImage,
     rng: np.random.Generator,
-    cell: Annotated[float, Range(0, 200, "distance of gouge marks in pixels; 0: a 60th of the side, at least 4")] = 0,
+    cell: Annotated[
+        float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")
+    ] = 0,
     black: Annotated[float, Range(0, 1, "amount of black")] = 0.5,
     detail: Annotated[float, Range(0, 20, "weight of outlines")] = 5,
     gouges: Annotated[float, Range(0, 2, "width of the marks in middle tones")] = 1,

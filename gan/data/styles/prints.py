@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from gan.data.styles.filter import FloatImage, Range
-from gan.data.styles.helpers import LUMINANCE, equalized, luminance, mixed, palette
+from gan.data.styles.helpers import LUMINANCE, bands, equalized, luminance, mixed, palette
 from gan.data.styles.paint import kuwahara
 
 POSTER_INKS = "1b2a41 c8452f e9a03b 2f7f79 8fb7a8 f3e6c8"
@@ -63,8 +63,11 @@ def poster(
     colors = some_inks(palette(POSTER_INKS), inks)
     target = np.sort(colors @ LUMINANCE)
     tone = np.interp(equalized(luminance(flat)), np.linspace(0, 1, len(target)), target)  # so that all inks are used
-    distance = 4 * (tone[..., None] - colors @ LUMINANCE) ** 2 + ((flat[:, :, None] - colors) ** 2).sum(-1)
-    return colors[distance.argmin(-1)]
+    page = np.empty_like(flat)
+    for rows in bands(len(flat)):
+        off = 4 * (tone[rows, :, None] - colors @ LUMINANCE) ** 2 + ((flat[rows, :, None] - colors) ** 2).sum(-1)
+        page[rows] = colors[off.argmin(-1)]
+    return page
 
 
 def some_inks(colors: np.ndarray, count: int) -> np.ndarray:

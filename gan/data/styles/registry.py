@@ -70,7 +70,7 @@ STYLES: dict[str, Style] = {
     "color_film": Style("faded color photograph with the grain of AV1", ("fade", "vignette", "film_grain")),
     "cyanotype": Style("Prussian blue on paper coated by brush", ("prussian_blue", "brushed_edge", "paper")),
     "halftone": Style("four-color print: dots of cyan, magenta, yellow and black", ("halftone",)),
-    "poster": Style("poster: flat areas in six inks", ("poster",)),
+    "poster": Style("flat areas in six inks", ("poster",)),
     "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
     "risograph": Style("dots or grain of bright pink, blue and yellow", ("drums", "ink_texture")),
     "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),

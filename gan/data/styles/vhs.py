@@ -1,7 +1,7 @@
 """A VHS tape: narrow bandwidth, delayed colors, and the faults of tape and heads.
 
 Luminance is recorded with a bandwidth of about 3 MHz and color, moved below it, with about 0.4 MHz; the visible part of
-a line takes 52.6 microseconds (Jack, "Video Demystified", 2007, chapters 8 and 9; SMPTE 170M for YIQ and the line).
+a line takes 52.6 microseconds (Jack, "Video Demystified", 2007; SMPTE 170M for YIQ and the line).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ BLUR = (2 * np.log(10)) ** 0.5 / (2 * np.pi)  # standard deviation in time of su
 def vhs_signal(
     image: FloatImage,
     rng: np.random.Generator,
-    bandwidth: Annotated[float, Range(0.2, 4, "of luminance and color, relative to VHS")] = 1,
-    delay: Annotated[float, Range(0, 4, "of the colors, in microseconds")] = 0.5,
-    sharpening: Annotated[float, Range(0, 3, "of the player, which leaves halos")] = 1.2,
+    bandwidth: Annotated[float, Range(0.2, 4, "bandwidth relative to VHS")] = 1,
+    delay: Annotated[float, Range(0, 4, "delay of the colors, in microseconds")] = 0.5,
+    sharpening: Annotated[float, Range(0, 3, "sharpening by the player, which leaves halos")] = 1.2,
 ) -> FloatImage:
     """What VHS keeps of a signal: soft luminance with halos, and smeared colors that come late."""
     height, width = image.shape[:2]

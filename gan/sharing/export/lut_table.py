@@ -62,12 +62,13 @@ def with_channels(x: Tensor, channels: int) -> Tensor:
     return torch.cat([x, torch.ones_like(x[:, :1])], 1) if channels == 4 else x
 
 
-def flat_areas(translate: Translate, places: int = 1) -> Callable[[np.ndarray], np.ndarray]:
+def flat_areas(translate: Translate, places: int = 1, margin: int = 0) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function of images (H, W, 3), float in 0..1, that maps each pixel as a flat area of its color.
 
     Args:
         translate: function of tiles (N, 3, 1, 1) in [-1, 1] and their position, such as `forward_tile` of a network.
         places: rows and columns of positions over which colors are averaged; 1 for a function that ignores positions.
+        margin: number of them along each edge that are left out.
     """
 
     @torch.inference_mode()
@@ -76,7 +77,8 @@ def flat_areas(translate: Translate, places: int = 1) -> Callable[[np.ndarray], 
         if places == 1:
             mean = translate(x, TilePosition(0, 0, 1, 1))
         else:
-            positions = [TilePosition(row, column, places, places) for row in range(places) for column in range(places)]
+            inside = range(margin, places - margin)
+            positions = [TilePosition(row, column, places, places) for row in inside for column in inside]
             mean = sum(translate(x, each).clamp(-1, 1) for each in positions) / len(positions)  # type: ignore[assignment]
         return ((mean + 1) / 2).numpy().reshape(image.shape)
 

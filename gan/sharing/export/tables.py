@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,9 +19,11 @@ from gan.sharing.translations import software
 if TYPE_CHECKING:
     from gan.inference.look import Look
     from gan.inference.translator import Translator
+    from gan.networks.transfer.color_map import ColorMap
 
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
 SIZES = (17, 33, 65)  # entries along each axis
+PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
 MAX_NAME = 60  # characters of a file's name
 
 
@@ -57,7 +60,22 @@ def of_look(look: Look, size: int) -> Exported:
         lost.append(f"{' and '.join(found.left_out)}: left out, because random")
     if found.averaged:
         lost.append(f"the table makes {round(100 * found.explained)} % of the look's change of areas of photographs")
-    return Exported(re.sub(r"[^\w.-]+", "_", name)[:MAX_NAME], found.table, lost)
+    return Exported(file_name(name), found.table, lost)
+
+
+def file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", name)[:MAX_NAME]
+
+
+def of_color_map(color_map: ColorMap, size: int, name: str) -> Exported:
+    """Return the table of a color map in closed form. `name` is that of the target images."""
+    from gan.sharing.export.lut_table import flat_areas
+
+    title = Path(os.path.abspath(name)).name
+    lost = ["the frame is left out"] if "frame" in color_map.varies else []
+    lost += ["of the radial position only the mean remains"] if "radial" in color_map.varies else []
+    places = (PLACES, FRAME) if color_map.varies else (1, 0)
+    return Exported(file_name(title), table_of(flat_areas(color_map.forward_tile, *places), size, title), lost)
 
 
 def of_translator(model: Translator, size: int, name: str, images: Callable[[], Any]) -> Exported:

@@ -41,7 +41,7 @@ def test_wrong_parameters(style: str, settings: dict[str, float], message: str) 
         filter_names(style, settings)
 
 
-@pytest.mark.parametrize("name", FILTERS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "woodcut")) for n in FILTERS])
 def test_each_parameter_changes_the_image(name: str) -> None:
     image = draw(0, 2, 48, 64)
     before = make_style(name)(image, 0)
