@@ -139,20 +139,20 @@ class SmoothTable:
     It minimizes the squared error of the pixels plus the squared differences of neighboring entries (Jacobi's method).
     """
 
-    def __init__(self, x: Levels, y: Levels) -> None:
+    def __init__(self, x: Levels, y: Levels, smoothness: float = SMOOTHNESS) -> None:
         sums = np.zeros((4, GRID**3))
         for entry, share in corners(x):
             values = (share, *(share * (y - x)[:, c] for c in range(3)))
             sums += np.stack([np.bincount(entry, value, GRID**3) for value in values])
         weight = sums[0].reshape(GRID, GRID, GRID, 1)
         total = sums[1:].T.reshape(GRID, GRID, GRID, 3)
-        smoothness = SMOOTHNESS * len(x) / GRID**3
+        weight_of_neighbors = smoothness * len(x) / GRID**3
         grid = np.zeros_like(total)
         for _ in range(SMOOTHING_STEPS):
             p = np.pad(grid, ((1, 1),) * 3 + ((0, 0),), mode="edge")
             near = p[2:, 1:-1, 1:-1] + p[:-2, 1:-1, 1:-1] + p[1:-1, 2:, 1:-1] + p[1:-1, :-2, 1:-1]
             near += p[1:-1, 1:-1, 2:] + p[1:-1, 1:-1, :-2]
-            grid = (total + smoothness * near) / (weight + 6 * smoothness)
+            grid = (total + weight_of_neighbors * near) / (weight + 6 * weight_of_neighbors)
         self.shift = grid.reshape(-1, 3)
 
     def __call__(self, x: Levels) -> Levels:

@@ -1,0 +1,105 @@
+"""`gan translate --fit PHOTOGRAPHS RETRO INPUT OUTPUT`: a color map without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gan
+from gan.cli import main
+from gan.common.errors import UserError
+from gan.data.builtin.retro import draw
+from gan.data.styles.registry import make_style
+from gan.inference.closed_form import ClosedFormFunction
+from gan.networks.transfer.color_map import POWERS, ColorMap
+from gan.networks.transfer.position import NUM_BASES
+from tests.conftest import Train
+
+COUNT, SIDE = 24, 48
+
+
+def pictures(folder: Path, first: int, look: str | None = None) -> list[np.ndarray]:
+    folder.mkdir()
+    made = []
+    for index in range(first, first + COUNT):
+        pixels = np.ascontiguousarray(draw(0, index, SIDE, SIDE))
+        pixels = pixels if look is None else make_style(look)(pixels, index)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+        made.append(pixels)
+    return made
+
+
+@pytest.mark.slow
+def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
+    inputs = pictures(tmp_path / "photos", 0)
+    pictures(tmp_path / "retro", 100, "film")
+    given = ("translate", "--fit", "photos", "retro", "photos", "out")
+    said = gan_command(*given).stdout
+    assert "color map: transport" in said
+    left, before = 0.0, 0.0
+    for index, pixels in enumerate(inputs):
+        truth = make_style("film")(pixels, index).astype(int)
+        mapped = np.asarray(Image.open(tmp_path / "out" / f"{index}.png")).astype(int)
+        left, before = left + np.abs(mapped - truth).mean(), before + np.abs(pixels.astype(int) - truth).mean()
+    assert left < 0.5 * before
+    assert f"{COUNT} existing files are skipped" in gan_command(*given).stdout
+    record = gan.origin(tmp_path / "out" / "0.png")
+    assert record and set(record) >= {"closed_form", "original", "pixels"} and "model" not in record
+    assert "rerun gan translate --fit" in gan_command("reproduce", "out/0.png", "--sources", "photos", check=2).stderr
+
+    Image.fromarray(np.dstack([inputs[0], np.full((SIDE, SIDE), 90, np.uint8)])).save(tmp_path / "clear.png")
+    said = gan_command(*given[:4], "clear.png", "b.png", "--map", "linear", "--position", "none", "--palette", "4")
+    assert "color map: linear (" in said.stdout
+    result = Image.open(tmp_path / "b.png")
+    assert result.mode == "RGBA" and result.getchannel("A").getextrema() == (90, 90)
+    assert len(np.unique(np.asarray(result.convert("RGB")).reshape(-1, 3), axis=0)) <= 4
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--fit", "a", "a", "a"], "give OUTPUT"),
+        (["--fit", "a", "a", "a", "b", "c"], "give INPUT and OUTPUT, and no TRANSLATOR"),
+        (["--fit", "a", "missing", "a", "b"], "no folder 'missing'"),
+        (["--fit", "a", "a", "missing", "b"], "no folder 'missing'"),
+        (["--fit", "a", "a", "a", "b"], "has 1 readable images; give at least 8"),
+        (["--fit", "a", "a", "a", "b", "--direction", "b2a"], "--direction: needs a trained translator"),
+        (["--fit", "a", "a", "a", "b", "--set", "x=1"], "--set: needs a look"),
+        (["look:film", "a", "b", "--map", "linear"], "--map: needs --fit"),
+        (["a"], "give TRANSLATOR and INPUT"),
+    ],
+)
+def test_errors_are_one_line(
+    words: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    Image.new("RGB", (60, 60), "red").save(tmp_path / "a" / "1.png")
+    assert main(["translate", *words]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+    assert not (tmp_path / "b").exists()
+
+
+def test_bands_equal_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
+    change = ColorMap()
+    change.position += 0.05
+    assert change.position.shape == (3, POWERS, NUM_BASES)
+    whole = ClosedFormFunction(change)(pixels, 0)
+    monkeypatch.setattr("gan.inference.closed_form.BAND", 200)
+    assert np.array_equal(ClosedFormFunction(change)(pixels, 0), whole)
+
+
+def test_folders_of_transparent_images_are_refused(tmp_path: Path) -> None:
+    from gan.inference.closed_form import choose_for_folders
+
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index in range(9):
+            Image.new("RGBA", (60, 60), (index, 0, 0, 0)).save(tmp_path / name / f"{index}.png")
+    with pytest.raises(UserError, match="has 0 readable images"):
+        choose_for_folders(str(tmp_path / "a"), str(tmp_path / "b"))
