@@ -132,7 +132,9 @@ def test_gray_translators() -> None:
 
 
 def test_translators_that_change_more_than_colors_are_refused() -> None:
-    with pytest.raises(UserError, match=r"runs/film: its colors depend on other pixels; only a look or model=lut"):
+    with pytest.raises(
+        UserError, match=r"runs/film: its colors depend on other pixels; only a look, model=lut or model=style"
+    ):
         exported(resnet_translator.Generator(3, 4, 1), [photograph()])
 
 
@@ -188,6 +190,14 @@ def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
     flat = varying(torch.full((1, 3, 64, 64), 0.5))[0, 0, 12:-12, 12:-12].mean()
     seen = found.table.apply(np.full((1, 3), 0.75, np.float32))
     assert seen == pytest.approx(np.full((1, 3), (float(flat) + 1) / 2), abs=2 / 255)
+
+
+def test_of_a_translator_with_texture_the_color_map_remains() -> None:
+    network = nn.Module()
+    network.start = ColorMap(identity_table(9) ** 3)
+    found = exported(network, [photograph()])
+    assert found.name == "translator" and found.lost == ["texture is left out"]
+    assert found.table.apply(np.full((1, 3), 0.75)) == pytest.approx(0.5625, abs=1e-4)
 
 
 def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

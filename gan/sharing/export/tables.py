@@ -79,7 +79,7 @@ def of_color_map(color_map: ColorMap, size: int, name: str) -> Exported:
 
 
 def of_translator(model: Translator, size: int, name: str, images: Callable[[], Any]) -> Exported:
-    """Return the table of a trained translator that maps colors: model=lut.
+    """Return the table of a trained translator that maps colors: model=lut, or the color map of model=style.
 
     Args:
         images: returns the inputs, uint8 (N, C, H, W), whose mean mix of LUTs is used.
@@ -88,10 +88,17 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
         UserError: the translator changes more than colors.
     """
     from gan.networks import lut
+    from gan.networks.transfer.color_map import ColorMap
     from gan.sharing.export import lut_table
 
+    start = getattr(model.network, "start", None)
+    if isinstance(start, ColorMap):  # of model=style
+        found = of_color_map(start, size, name)
+        return found._replace(name="translator", lost=[*found.lost, "texture is left out"])
     if not isinstance(model.network, lut.Generator):
-        raise UserError(f"{name}: its colors depend on other pixels; only a look or model=lut is a color table")
+        raise UserError(
+            f"{name}: its colors depend on other pixels; only a look, model=lut or model=style has a color table"
+        )
     change, lost = lut_table.mean_function(model.network, images())
     return Exported("translator", table_of(change, size, Path(name).name), lost)
 
