@@ -7,10 +7,11 @@ from torch import Tensor, nn
 
 from gan.networks.lut import unpremultiply
 from gan.networks.tile_position import TilePosition, noise_at
-from gan.networks.transfer.carriers import find_carriers
 from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.flow_lines import find_line_frequency
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
-from gan.networks.transfer.texture_network import TextureNetwork
+from gan.networks.transfer.texture_network import SETS, TextureNetwork
+from gan.networks.transfer.varying_carriers import find_carrier_sets
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
 STAGES = ("color", "noise", "network")
@@ -28,7 +29,8 @@ class Generator(nn.Module):
         width: channels of the texture network.
         layers: number of 3x3 convolutions of the texture network.
         carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
-        grain: whether the network adds to the image with shaped noise. None decides in `fit`: if there is no carrier.
+        grain: whether the network adds to the image with shaped noise. None decides in `fit`: if there are no carriers
+            and no flow lines.
 
     Attributes:
         stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network).
@@ -51,8 +53,11 @@ class Generator(nn.Module):
         self.channels, self.grain = channels, grain
         self.register_buffer("stage_index", torch.tensor(STAGES.index("network")))
         self.register_buffer("grainy", torch.tensor(bool(grain)))
-        self.receptive_radius = self.shaped_noise.receptive_radius + self.texture.receptive_radius
         self.bytes_per_pixel = 8 * (width + 2 * carriers + 3 * KERNEL)
+
+    @property
+    def receptive_radius(self) -> int:
+        return self.shaped_noise.receptive_radius + self.texture.receptive_radius
 
     @property
     def stage(self) -> str:
@@ -74,9 +79,12 @@ class Generator(nn.Module):
             return
         mapped = torch.cat([self.start.forward_tile(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
         self.shaped_noise.fit(mapped, targets)
-        found = find_carriers(mapped, targets, len(self.texture.frequencies))
+        found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
         self.texture.set_carriers(found)
-        self.grainy.fill_(not len(found) if self.grain is None else self.grain)
+        varying = len(found) > 1
+        frequency = 0.0 if varying else find_line_frequency(mapped, targets, found[0])
+        self.texture.flow_lines.frequency.fill_(frequency)
+        self.grainy.fill_(not (found.numel() or frequency) if self.grain is None else self.grain)
 
     def content(self, x: Tensor) -> Tensor:
         """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
@@ -91,7 +99,7 @@ class Generator(nn.Module):
             y = self.shaped_noise(y, self.white(y, position))
         if self.stage == "network":
             y = y + self.texture(y, color, position)
-        return self.assembled(leaky_clamp(y), alpha)
+        return self.assembled(leaky_clamp(y) if self.training else y.clamp(-1, 1), alpha)
 
     def white(self, x: Tensor, position: TilePosition) -> Tensor:
         """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: random in training, else of the position."""

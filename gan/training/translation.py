@@ -61,7 +61,8 @@ class Translator(TranslationPreviews, GAN):
 
         These are `closed_form`, and those of a generator with a method `fit`.
         """
-        has_fit = hasattr(self.generator, "fit")
+        generator: Any = self.generator
+        has_fit = hasattr(generator, "fit")
         if self.closed_form is None and not has_fit:
             return
         data.setup("fit")
@@ -69,14 +70,14 @@ class Translator(TranslationPreviews, GAN):
         a, b = opaque(inputs), opaque(targets)
         if not a.numel() or not b.numel():
             raise UserError("model.closed_form: all images of a domain are transparent")
-        averages = [self.ema.module, *(average.module for average in self.power_ema)]
+        averages: list[Any] = [self.ema.module, *(average.module for average in self.power_ema)]
         if self.closed_form is not None:
-            for network in (self.generator, *averages):
+            for network in (generator, *averages):
                 self.initialize_colors(self.closed_form, network, a, b)
         if has_fit:
-            self.generator.fit(inputs, targets)
+            generator.fit(inputs, targets)
             for network in averages:
-                network.load_state_dict(self.generator.state_dict())
+                network.load_state_dict(generator.state_dict())
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         generator.set_color_transform(*closed_form(a, b).of_units())

@@ -19,7 +19,7 @@ from gan.networks.transfer.cross_spectrum import cross_spectrum, hann
 FLOOR = 1e-4  # power in [-1, 1] squared below which a frequency is rounding noise
 BACKGROUND = 11  # side, in bins, of the neighborhood with whose median a peak is compared
 REACH = 2  # bins around a peak in which it is the largest: the half width of the main lobe of a Hann window
-PROMINENCE = 1.0  # log of the smallest ratio of a peak to its neighborhood
+PROMINENCE = 1.5  # log of the smallest ratio of a peak to its neighborhood
 LOWEST = 1 / 24  # cycles per pixel: lower frequencies are content
 CANDIDATES = 3  # peaks per carrier that are examined
 REFINING = 200  # windows by which a frequency is refined
@@ -28,7 +28,7 @@ ORDER = 3  # harmonics and combinations up to this order are shapes of dots, whi
 
 
 def find_carriers(inputs: Tensor, targets: Tensor, count: int) -> Tensor:
-    """Return the frequencies (K, 2), down and across, in cycles per pixel, of at most `count` carriers, strongest first.
+    """Return the frequencies (K, 2), down and across in cycles per pixel, of up to `count` carriers, strongest first.
 
     A carrier is a peak, over frequencies, of the largest ratio over all mixtures of channels between the power of
     targets and that of inputs: the largest generalized eigenvalue of the two cross-spectra. Thus the screen of each ink
@@ -39,8 +39,7 @@ def find_carriers(inputs: Tensor, targets: Tensor, count: int) -> Tensor:
     """
     side = targets.shape[-1]
     ratio = torch.fft.fftshift(largest_ratio(cross_spectrum(targets), cross_spectrum(inputs)).log())
-    local = F.unfold(F.pad(ratio[None, None], (BACKGROUND // 2,) * 4, mode="circular"), BACKGROUND)
-    height = ratio - local.median(1).values.view(side, side)
+    height = ratio - local_median(ratio, BACKGROUND)
     bins = torch.fft.fftshift(torch.fft.fftfreq(side))
     down, across = bins[:, None].expand(side, side), bins.expand(side, side)
     half = (down > 0) | ((down == 0) & (across > 0))  # the spectrum of real images is symmetric
@@ -56,6 +55,12 @@ def find_carriers(inputs: Tensor, targets: Tensor, count: int) -> Tensor:
             found.append((float(heights[n]), frequency))
     found.sort(key=lambda pair: -pair[0])
     return torch.stack([frequency for _, frequency in found[:count]]) if found else torch.empty(0, 2)
+
+
+def local_median(values: Tensor, size: int) -> Tensor:
+    """Return the median of the size x size neighborhood of each of the values (h, w), which repeat beyond the edges."""
+    padded = F.pad(values[None, None], (size // 2,) * 4, mode="circular")
+    return F.unfold(padded, size).median(1).values.view_as(values)
 
 
 def largest_ratio(targets: Tensor, inputs: Tensor) -> Tensor:

@@ -45,7 +45,7 @@ class ShapedNoise(nn.Module):
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor) -> None:
-        """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1]; s is at least 33."""
+        """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1]."""
         own, wanted = cross_spectrum(inputs).real, cross_spectrum(targets).real  # phases between channels do not matter
         high = ((radius(inputs.shape[-1]) - LOW) / BAND).clamp(0, 1)
         powers = [spectrum.diagonal(dim1=2, dim2=3).sum(-1) for spectrum in (own, wanted)]
@@ -78,16 +78,21 @@ class ShapedNoise(nn.Module):
 def windowed(spectrum: Tensor) -> Tensor:
     """Return the kernel (..., KERNEL, KERNEL) of a real, even spectrum (..., s, s), faded out by a Hann window."""
     side = spectrum.shape[-1]
+    reach = min(KERNEL, side - 1) // 2
     kernel = torch.fft.fftshift(torch.fft.ifft2(spectrum).real, dim=(-2, -1))
-    first = side // 2 - KERNEL // 2
-    taper = torch.hann_window(KERNEL + 2, periodic=False)[1:-1]
-    return kernel[..., first : first + KERNEL, first : first + KERNEL] * torch.outer(taper, taper)
+    inner = slice(side // 2 - reach, side // 2 + reach + 1)
+    taper = torch.hann_window(2 * reach + 3, periodic=False)[1:-1]
+    return F.pad(kernel[..., inner, inner] * torch.outer(taper, taper), (KERNEL // 2 - reach,) * 4)
 
 
 def local_luminance(x: Tensor) -> Tensor:
     """Return the blurred luminance (N, 1, h, w) of images (N, 3, h, w)."""
-    weights = x.new_tensor(LUMINANCE)[:, None, None]
-    return blur((x * weights).sum(1, keepdim=True), SIGMA)
+    return blur(luminance(x), SIGMA)
+
+
+def luminance(x: Tensor) -> Tensor:
+    """Return the luminance (N, 1, h, w) of images (N, 3, h, w)."""
+    return (x * x.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True)
 
 
 def interpolated(values: Tensor, luminance: Tensor) -> Tensor:
