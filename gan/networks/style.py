@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from gan.networks.lut import unpremultiply
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.flow_lines import find_line_frequency
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
 from gan.networks.transfer.texture_network import SETS, TextureNetwork
 from gan.networks.transfer.varying_carriers import find_carrier_sets
@@ -81,10 +80,10 @@ class Generator(nn.Module):
         self.shaped_noise.fit(mapped, targets)
         found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
         self.texture.set_carriers(found)
-        varying = len(found) > 1
-        frequency = 0.0 if varying else find_line_frequency(mapped, targets, found[0])
-        self.texture.flow_lines.frequency.fill_(frequency)
-        self.grainy.fill_(not (found.numel() or frequency) if self.grain is None else self.grain)
+        if len(found) == 1:
+            self.texture.flow_lines.fit(mapped, targets, found[0])
+        periodic = found.numel() > 0 or bool(self.texture.flow_lines.frequency)
+        self.grainy.fill_(not periodic if self.grain is None else self.grain)
 
     def content(self, x: Tensor) -> Tensor:
         """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from gan.networks.blur import blur, blur_radius
 from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
+from gan.networks.transfer.luminance import luminance
 
 DIRECTIONS = 8  # of the Gabor filters, over half a turn
 BANDWIDTH = 0.22  # standard deviation of a filter in the frequency domain, relative to its frequency
@@ -24,6 +25,8 @@ MIN_FREQUENCY = 1 / 16  # cycles per pixel: lower ones are content
 FINE = 1.0  # standard deviation of the blur before gradients, in pixels
 WIDE = 2.5  # standard deviation of the blur of the structure tensor, in distances of lines
 PROMINENCE = 0.25  # log of the smallest ratio of a ring of the spectrum to its neighbors
+FITTED = 200  # windows of inputs by which directions are fitted
+MAX_WEIGHT, STEPS = 4.0, 41  # of the preferred direction, in units of the mean structure
 NEIGHBORS = 11  # rings of the running median
 
 
@@ -77,14 +80,37 @@ class FlowLines(nn.Module):
 
     Attributes:
         frequency: cycles per pixel; 0 if there are no lines.
+        preferred: (2,), what is added to the structure tensor, for lines where there is no structure.
     """
 
     frequency: Tensor
+    preferred: Tensor
 
     def __init__(self, angles: tuple[float, ...]) -> None:
         super().__init__()
         self.angles = angles
         self.register_buffer("frequency", torch.zeros(()))
+        self.register_buffer("preferred", torch.zeros(2))
+
+    @torch.no_grad()
+    def fit(self, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
+        """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1], and to the carriers (K, 2) of targets.
+
+        Directions get the mean and the spread that the lines of targets have.
+        """
+        self.preferred.zero_()
+        self.frequency.fill_(find_line_frequency(inputs, targets, carriers))
+        f = float(self.frequency)
+        if f == 0:
+            return
+        wanted = mean_direction(inputs, targets, f)
+        real, imaginary = structure(luminance(inputs[:FITTED]), WIDE / f)
+        unit = torch.hypot(real, imaginary).mean() * wanted / wanted.norm().clamp(min=1e-6)
+        for weight in torch.linspace(0, MAX_WEIGHT, STEPS):
+            self.preferred.copy_(weight * unit)
+            shifted = torch.cat([real + self.preferred[0], imaginary + self.preferred[1]], 1)
+            if F.normalize(shifted, dim=1).mean((0, 2, 3)).norm() >= wanted.norm():
+                break
 
     @property
     def receptive_radius(self) -> int:
@@ -100,22 +126,39 @@ class FlowLines(nn.Module):
         f = float(self.frequency)
         if f == 0:
             return luminance.new_zeros(len(luminance), len(self.angles), *luminance.shape[2:])
-        direction, filters = across_structure(luminance, WIDE / f), gabor_filters(f).to(luminance)
+        filters = gabor_filters(f).to(luminance)
+        real, imaginary = structure(luminance, WIDE / f)
+        direction = torch.atan2(imaginary + self.preferred[1], real + self.preferred[0]) / 2  # across the structure
         turned = ((direction + math.radians(angle)) % math.pi for angle in self.angles)
         return math.sqrt(2) * torch.cat([wave(noise, angle, filters) for angle in turned], 1)
 
 
-def across_structure(luminance: Tensor, sigma: float) -> Tensor:
-    """Return the direction across the structure of luminance (N, 1, h, w), in radians in [0, pi), (N, 1, h, w).
+def mean_direction(inputs: Tensor, targets: Tensor, frequency: float) -> Tensor:
+    """Return the mean (2,) of (cos 2t, sin 2t) over the directions t in which targets have more power than inputs.
+
+    Its length is 0 for lines of all directions and 1 for parallel lines.
+    """
+    side = targets.shape[-1]
+    own, wanted = (cross_spectrum(each).real.diagonal(dim1=2, dim2=3).sum(-1) for each in (inputs, targets))
+    excess = (wanted - own).clamp(min=0) * ((radius(side) - frequency).abs() < 1.5 / side)
+    f = torch.fft.fftfreq(side)
+    twice = 2 * torch.atan2(f[:, None].expand(side, side), f.expand(side, side))
+    return torch.stack([(excess * twice.cos()).sum(), (excess * twice.sin()).sum()]) / excess.sum().clamp(min=1e-12)
+
+
+def structure(luminance: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """Return the structure tensor of luminance (N, 1, h, w) as a complex number: real and imaginary part (N, 1, h, w).
+
+    Half of its argument is the direction across the structure.
 
     Args:
-        sigma: standard deviation of the blur of the structure tensor in pixels.
+        sigma: standard deviation of the blur of the tensor in pixels.
     """
     x = F.pad(blur(luminance, FINE), (1,) * 4, mode="replicate")
     across, down = x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]
     real, imaginary = across.square() - down.square(), 2 * across * down  # (across + i down)^2
     strength = torch.hypot(real, imaginary).clamp(min=1e-6).sqrt()  # strong edges do not drown weak structure
-    return (torch.atan2(blur(imaginary / strength, sigma), blur(real / strength, sigma)) / 2) % math.pi
+    return blur(real / strength, sigma), blur(imaginary / strength, sigma)
 
 
 def filter_radius(frequency: float) -> int:

@@ -12,13 +12,13 @@ from torch.nn import functional as F
 
 from gan.networks.blur import blur, blur_radius
 from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
+from gan.networks.transfer.luminance import luminance
 
 KERNEL = 33  # side of the kernels in pixels
 SIGMA = 3.0  # of the blur that separates local intensity and detail, in pixels
 LEVELS = 10  # intensities at which the strength is fitted
 FEWEST = 200  # pixels of both sets that an intensity needs
 LOW, BAND = 0.03, 0.05  # cycles per pixel: below LOW nothing changes, above LOW + BAND everything may
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class ShapedNoise(nn.Module):
@@ -88,11 +88,6 @@ def windowed(spectrum: Tensor) -> Tensor:
 def local_luminance(x: Tensor) -> Tensor:
     """Return the blurred luminance (N, 1, h, w) of images (N, 3, h, w)."""
     return blur(luminance(x), SIGMA)
-
-
-def luminance(x: Tensor) -> Tensor:
-    """Return the luminance (N, 1, h, w) of images (N, 3, h, w)."""
-    return (x * x.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True)
 
 
 def interpolated(values: Tensor, luminance: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.transfer.carriers import carrier_planes
 from gan.networks.transfer.flow_lines import FlowLines
-from gan.networks.transfer.shaped_noise import luminance
+from gan.networks.transfer.luminance import luminance
 
 SLOPE = 0.2
 SETS = 64  # of carriers, for targets whose screens differ

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan.networks.transfer.carriers import carrier_planes
-from gan.networks.transfer.flow_lines import FlowLines, across_structure, find_line_frequency
+from gan.networks.transfer.flow_lines import FlowLines, find_line_frequency, mean_direction, structure
 from tests.networks.transfer.test_carriers import SIDE, scenes
 
 NONE = torch.empty(0, 2)
@@ -38,13 +38,14 @@ def test_lines_of_one_direction_are_left_to_the_carrier() -> None:
 @pytest.mark.parametrize("degrees", [0, 30, 90, 135])
 def test_waves_follow_the_structure_with_the_pitch(degrees: int) -> None:
     angle = math.radians(degrees)
-    structure = lines(torch.tensor([angle]), 16.0)
-    direction = across_structure(structure, 3.0)[0, 0, 20:44, 20:44]
+    waves = lines(torch.tensor([angle]), 16.0)
+    real, imaginary = structure(waves, 3.0)
+    direction = torch.atan2(imaginary, real)[0, 0, 20:44, 20:44] / 2
     assert torch.allclose((2 * (direction - angle)).cos(), torch.ones(24, 24), atol=0.02)
     made = FlowLines((0.0,))
     made.frequency.fill_(0.2)
     noise = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    wave = made(structure, noise)[0, 0]
+    wave = made(waves, noise)[0, 0]
     assert float(wave.square().mean()) == pytest.approx(1, abs=0.15)
     spectrum = torch.fft.fft2(wave).abs()
     spectrum[0, 0] = 0
@@ -52,6 +53,20 @@ def test_waves_follow_the_structure_with_the_pitch(degrees: int) -> None:
     down, across = (f - SIDE * (f > SIDE // 2) for f in (row, column))
     assert math.hypot(down, across) / SIDE == pytest.approx(0.2, abs=0.03)
     assert abs(math.cos(math.atan2(down, across) - angle)) > 0.97
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spread", [0.4, 0.8])
+def test_directions_get_the_mean_and_the_spread_of_the_targets(spread: float) -> None:
+    n, random = 200, torch.Generator().manual_seed(0)
+    angle = 0.7 + spread * torch.randn(n, generator=random)
+    made = FlowLines((0.0,))
+    made.fit(scenes(n, 1), scenes(n, 2) + 0.3 * lines(angle, 4.2), NONE)
+    gray = scenes(n, 3).mean(1, keepdim=True)
+    waves = made(gray, torch.randn(n, 1, SIDE, SIDE, generator=random))
+    assert float(torch.atan2(made.preferred[1], made.preferred[0]) / 2) == pytest.approx(0.7, abs=0.1)
+    length = float(mean_direction(0 * gray, waves, 1 / 4.2).norm())
+    assert length == pytest.approx(float((2 * (angle - 0.7)).cos().mean()), abs=0.15)
 
 
 def test_without_lines_there_are_no_waves() -> None:
