@@ -56,7 +56,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 # The translators, and the pairing of their data.
 TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
-TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut"), "disjoint")
+TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut", "style"), "disjoint")
 
 
 @functools.cache

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +34,8 @@ class Generator(nn.Module):
             and no flow lines.
 
     Attributes:
-        stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network).
+        stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network). Set
+            it with `set_stage`.
         multiple: height and width of images must be multiples of this number.
         receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
@@ -50,21 +53,29 @@ class Generator(nn.Module):
         self.shaped_noise = ShapedNoise()
         self.texture = TextureNetwork(carriers, width, layers)
         self.channels, self.grain = channels, grain
-        self.register_buffer("stage_index", torch.tensor(STAGES.index("network")))
-        self.register_buffer("grainy", torch.tensor(bool(grain)))
+        self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
+        self.set_stage("network", bool(grain))
         self.bytes_per_pixel = 8 * (width + 2 * carriers + 3 * KERNEL)
 
     @property
     def receptive_radius(self) -> int:
         return self.shaped_noise.receptive_radius + self.texture.receptive_radius
 
-    @property
-    def stage(self) -> str:
-        return STAGES[int(self.stage_index)]
+    def set_stage(self, stage: str, adds_to_grain: bool | None = None) -> None:
+        """Set what is returned (STAGES), and whether the network adds to the image with shaped noise (None: as before).
 
-    @stage.setter
-    def stage(self, name: str) -> None:
-        self.stage_index.fill_(STAGES.index(name))
+        Both are also buffers, so that they are saved; reading a buffer in each pass would wait for the device.
+        """
+        self.stage = stage
+        self.stage_index.fill_(STAGES.index(stage))
+        if adds_to_grain is not None:
+            self.adds_to_grain = adds_to_grain
+            self.grainy.fill_(adds_to_grain)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.set_stage(STAGES[int(self.stage_index)], bool(self.grainy))
 
     @torch.no_grad()
     def fit(self, a: Tensor, b: Tensor) -> None:
@@ -82,8 +93,8 @@ class Generator(nn.Module):
         self.texture.set_carriers(found)
         if len(found) == 1:
             self.texture.flow_lines.fit(mapped, targets, found[0])
-        periodic = found.numel() > 0 or bool(self.texture.flow_lines.frequency)
-        self.grainy.fill_(not periodic if self.grain is None else self.grain)
+        periodic = found.numel() > 0 or self.texture.flow_lines.cycles > 0
+        self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
 
     def content(self, x: Tensor) -> Tensor:
         """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
@@ -94,7 +105,7 @@ class Generator(nn.Module):
         """Translate tiles (N, C, h, w) at a position of the image."""
         color, alpha = unpremultiply(x)
         y = self.start.forward_tile(color, position)
-        if self.stage == "noise" or (self.stage == "network" and self.grainy):
+        if self.stage == "noise" or (self.stage == "network" and self.adds_to_grain):
             y = self.shaped_noise(y, self.white(y, position))
         if self.stage == "network":
             y = y + self.texture(y, color, position)

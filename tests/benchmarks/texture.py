@@ -121,7 +121,7 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     held_out, truth, real = images(out / "held_out"), images(out / "truth"), windows(images(out / "b"))
     outputs: dict[str, list[Tensor]] = {}
     for stage in STAGES:
-        network.stage = stage
+        network.set_stage(stage)
         outputs[stage] = [translate(network, image) for image in held_out]
     outputs["truth"] = truth
     extractors = {name: extractor(name).eval() for name in EXTRACTORS}

@@ -9,6 +9,7 @@ direction is that of the structure tensor (Bigun and Granlund, "Optimal orientat
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +80,8 @@ class FlowLines(nn.Module):
         angles: angles between the waves and the structure, in degrees.
 
     Attributes:
-        frequency: cycles per pixel; 0 if there are no lines.
+        cycles: frequency in cycles per pixel; 0 if there are no lines. Also a buffer, so that it is saved; reading a
+            buffer in each pass would wait for the device.
         preferred: (2,), what is added to the structure tensor, for lines where there is no structure.
     """
 
@@ -90,7 +92,17 @@ class FlowLines(nn.Module):
         super().__init__()
         self.angles = angles
         self.register_buffer("frequency", torch.zeros(()))
+        self.cycles = 0.0
         self.register_buffer("preferred", torch.zeros(2))
+
+    def set_frequency(self, cycles: float) -> None:
+        """Set the frequency in cycles per pixel; 0 for no lines."""
+        self.cycles = cycles
+        self.frequency.fill_(cycles)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.cycles = float(self.frequency)
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
@@ -99,8 +111,8 @@ class FlowLines(nn.Module):
         Directions get the mean and the spread that the lines of targets have.
         """
         self.preferred.zero_()
-        self.frequency.fill_(find_line_frequency(inputs, targets, carriers))
-        f = float(self.frequency)
+        self.set_frequency(find_line_frequency(inputs, targets, carriers))
+        f = self.cycles
         if f == 0:
             return
         wanted = mean_direction(inputs, targets, f)
@@ -115,7 +127,7 @@ class FlowLines(nn.Module):
     @property
     def receptive_radius(self) -> int:
         """Return the number of pixels around a tile on which its output depends; 0 without lines."""
-        f = float(self.frequency)
+        f = self.cycles
         return 0 if f == 0 else blur_radius(WIDE / f) + blur_radius(FINE) + 1 + PASSES * filter_radius(f)
 
     def forward(self, luminance: Tensor, noise: Tensor) -> Tensor:
@@ -123,7 +135,7 @@ class FlowLines(nn.Module):
 
         Without lines they are 0.
         """
-        f = float(self.frequency)
+        f = self.cycles
         if f == 0:
             return luminance.new_zeros(len(luminance), len(self.angles), *luminance.shape[2:])
         filters = gabor_filters(f).to(luminance)

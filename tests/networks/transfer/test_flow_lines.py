@@ -43,7 +43,7 @@ def test_waves_follow_the_structure_with_the_pitch(degrees: int) -> None:
     direction = torch.atan2(imaginary, real)[0, 0, 20:44, 20:44] / 2
     assert torch.allclose((2 * (direction - angle)).cos(), torch.ones(24, 24), atol=0.02)
     made = FlowLines((0.0,))
-    made.frequency.fill_(0.2)
+    made.set_frequency(0.2)
     noise = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     wave = made(waves, noise)[0, 0]
     assert float(wave.square().mean()) == pytest.approx(1, abs=0.15)
