@@ -34,8 +34,8 @@ class Generator(nn.Module):
             and no flow lines.
 
     Attributes:
-        stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network). Set
-            it with `set_stage`.
+        stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network).
+            Set it with `set_stage`.
         multiple: height and width of images must be multiples of this number.
         receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
