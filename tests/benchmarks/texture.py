@@ -117,7 +117,8 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     ]
     length = [] if any(word.startswith(("images=", "minutes=")) for word in options) else ["images=37_000"]
     subprocess.run([sys.executable, ROOT / "train.py", "model=style", *typed, *length, *options], check=True)
-    network: Any = load_model(str(out / "run")).network
+    loaded: Any = load_model(str(out / "run"))
+    network = loaded.network
     held_out, truth, real = images(out / "held_out"), images(out / "truth"), windows(images(out / "b"))
     outputs: dict[str, list[Tensor]] = {}
     for stage in STAGES:
