@@ -15,20 +15,19 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
+from gan.api import load
 from gan.data import styles
 from gan.inference.tiling import translate
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pixels import luminance
 from gan.metrics.spectrum import ROUNDING, spectral_distance
-from gan.model import load_model
 from gan.networks.blur import blur
 from gan.networks.style import STAGES
 
@@ -117,8 +116,7 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     ]
     length = [] if any(word.startswith(("images=", "minutes=")) for word in options) else ["images=37_000"]
     subprocess.run([sys.executable, ROOT / "train.py", "model=style", *typed, *length, *options], check=True)
-    loaded: Any = load_model(str(out / "run"))
-    network = loaded.network
+    network = load(out / "run").network
     held_out, truth, real = images(out / "held_out"), images(out / "truth"), windows(images(out / "b"))
     outputs: dict[str, list[Tensor]] = {}
     for stage in STAGES:
