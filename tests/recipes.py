@@ -41,6 +41,7 @@ TINY["projected_light"] = [option.replace("resolution=64", "resolution=32") for 
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
 TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
 TINY["lut"] = ["model.generator.lut_size=5", "model.generator.width=4", "model.discriminator.width=4"]
+TINY["style"] = ["model.generator.width=4", "model.generator.carriers=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]
 TINY["cyclegan"] = [
     "model.generator.a2b.width=4",
@@ -56,7 +57,7 @@ GOLDEN = Path(__file__).parent / "golden"
 
 # The translators, and the pairing of their data.
 TRANSLATORS = dict.fromkeys(("pix2pix", "pix2pix_unet"), "paired")
-TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut"), "disjoint")
+TRANSLATORS |= dict.fromkeys(("cut", "fastcut", "cyclegan", "lut", "style"), "disjoint")
 
 
 @functools.cache

@@ -57,15 +57,27 @@ class Translator(TranslationPreviews, GAN):
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
-        """Fit the closed form to the colors of the data; raise UserError if all images of a domain are transparent."""
-        if self.closed_form is None:
+        """Fit closed forms to the data; raise UserError if all images of a domain are transparent.
+
+        These are `closed_form`, and those of a generator with a method `fit`.
+        """
+        generator: Any = self.generator
+        has_fit = hasattr(generator, "fit")
+        if self.closed_form is None and not has_fit:
             return
         data.setup("fit")
-        a, b = opaque(data.inputs(FITTED_IMAGES)), opaque(data.reals(FITTED_IMAGES))
+        inputs, targets = data.inputs(FITTED_IMAGES), data.reals(FITTED_IMAGES)
+        a, b = opaque(inputs), opaque(targets)
         if not a.numel() or not b.numel():
             raise UserError("model.closed_form: all images of a domain are transparent")
-        for network in (self.generator, self.ema.module, *(average.module for average in self.power_ema)):
-            self.initialize_colors(self.closed_form, network, a, b)
+        averages: list[Any] = [self.ema.module, *(average.module for average in self.power_ema)]
+        if self.closed_form is not None:
+            for network in (generator, *averages):
+                self.initialize_colors(self.closed_form, network, a, b)
+        if has_fit:
+            generator.fit(inputs, targets)
+            for network in averages:
+                network.load_state_dict(generator.state_dict())
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         generator.set_color_transform(*closed_form(a, b).of_units())

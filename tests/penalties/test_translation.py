@@ -13,6 +13,7 @@ from gan.common.errors import UserError
 from gan.contracts import Augmented, CycleStep, TranslationStep, connect
 from gan.networks import lut
 from gan.networks.resnet_translator import Generator
+from gan.penalties.blurred_content import BlurredContent
 from gan.penalties.cycle import CycleConsistency
 from gan.penalties.identity import IdentityMapping
 from gan.penalties.lut_regularization import LUTRegularization
@@ -139,3 +140,26 @@ def test_lut_penalties_agree_with_the_formulas() -> None:
     assert LUTRegularization(0.0, 1.0)(SimpleNamespace(generator=lut.Generator())).item() == 0  # type: ignore[arg-type]
     with pytest.raises(UserError, match="use model=lut"):
         LUTRegularization()(SimpleNamespace(generator=nn.Identity()))  # type: ignore[arg-type]
+
+
+class Darker(Times):
+    """Has a color map of its own, which halves its input."""
+
+    def content(self, x: Tensor) -> Tensor:
+        return x / 2
+
+
+def test_blurred_content_compares_blurred_images_and_is_blind_to_texture() -> None:
+    flat = torch.full((2, 3, 40, 40), 0.4)
+    checks = torch.ones(40, 40)
+    checks[::2, ::2] = checks[1::2, 1::2] = -1
+    penalty = BlurredContent(weight=2.0, sigma=3.0)
+    textured = step_of(TranslationStep, Times(1.0), flat, flat)
+    textured.fake = flat + checks
+    assert penalty(textured).item() == pytest.approx(0, abs=0.05)
+    assert penalty(step_of(TranslationStep, Times(1.5), flat, flat)).item() == pytest.approx(2 * 0.5 * 0.4, rel=1e-5)
+    assert penalty(step_of(TranslationStep, Darker(0.5), flat, flat)).item() == pytest.approx(0, abs=1e-6)
+    generator = Times(1.0)
+    generator.latent_dim = 3  # type: ignore[assignment]
+    with pytest.raises(UserError, match="use model=style"):
+        penalty(step_of(TranslationStep, generator, flat, flat))

@@ -1,0 +1,29 @@
+"""Gaussian blur of tensors."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def gaussian(sigma: float) -> Tensor:
+    """Return a Gaussian of standard deviation `sigma` pixels, with a sum of 1: (2 ceil(3 sigma) + 1,)."""
+    taps = torch.arange(2 * blur_radius(sigma) + 1.0) - blur_radius(sigma)
+    weights = torch.exp(-0.5 * (taps / sigma) ** 2)
+    return weights / weights.sum()
+
+
+def blur_radius(sigma: float) -> int:
+    """Return the number of pixels around a pixel on which its blurred value depends."""
+    return math.ceil(3 * sigma)
+
+
+def blur(x: Tensor, sigma: float) -> Tensor:
+    """Return images (N, C, H, W) blurred by a Gaussian of standard deviation `sigma` pixels; edges are repeated."""
+    radius, channels = blur_radius(sigma), x.shape[1]
+    kernel = gaussian(sigma).to(x).expand(channels, 1, 1, -1)
+    x = F.pad(x, (radius,) * 4, mode="replicate")
+    return F.conv2d(F.conv2d(x, kernel, groups=channels), kernel.transpose(2, 3), groups=channels)

@@ -1,0 +1,144 @@
+"""A translator for any style: a color map in closed form, then shaped noise or a small network that adds texture."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan.networks.lut import unpremultiply
+from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
+from gan.networks.transfer.texture_network import SETS, TextureNetwork
+from gan.networks.transfer.varying_carriers import find_carrier_sets
+
+LEAK = 0.1  # slope of the output outside of [-1, 1]
+STAGES = ("color", "noise", "network")
+CHANNELS = 3  # planes of white noise for shaped noise, whose seeds differ from that of the network
+OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
+CHUNK = 50  # images that are mapped together
+
+
+class Generator(nn.Module):
+    """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1]; C is 1, 3 or 4 (premultiplied RGBA).
+
+    Initially it returns the image; after `fit`, the color map of the image.
+
+    Args:
+        width: channels of the texture network.
+        layers: number of 3x3 convolutions of the texture network.
+        carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
+        grain: whether the network adds to the image with shaped noise. None decides in `fit`: if there are no carriers
+            and no flow lines.
+
+    Attributes:
+        stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network).
+            Set it with `set_stage`.
+        multiple: height and width of images must be multiples of this number.
+        receptive_radius: number of pixels around a tile on which its output depends.
+        bytes_per_pixel: estimate of the memory of a forward pass.
+    """
+
+    stage_index: Tensor
+    grainy: Tensor
+    multiple = 1
+
+    def __init__(
+        self, channels: int = 3, width: int = 24, layers: int = 3, carriers: int = 12, grain: bool | None = None
+    ) -> None:
+        super().__init__()
+        self.start = ColorMap()
+        self.shaped_noise = ShapedNoise()
+        self.texture = TextureNetwork(carriers, width, layers)
+        self.channels, self.grain = channels, grain
+        self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
+        self.set_stage("network", bool(grain))
+        self.bytes_per_pixel = 8 * (width + 2 * carriers + 3 * KERNEL)
+
+    @property
+    def receptive_radius(self) -> int:
+        return self.shaped_noise.receptive_radius + self.texture.receptive_radius
+
+    def set_stage(self, stage: str, adds_to_grain: bool | None = None) -> None:
+        """Set what is returned (STAGES), and whether the network adds to the image with shaped noise (None: as before).
+
+        Both are also buffers, so that they are saved; reading a buffer in each pass would wait for the device.
+        """
+        self.stage = stage
+        self.stage_index.fill_(STAGES.index(stage))
+        if adds_to_grain is not None:
+            self.adds_to_grain = adds_to_grain
+            self.grainy.fill_(adds_to_grain)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.set_stage(STAGES[int(self.stage_index)], bool(self.grainy))
+
+    @torch.no_grad()
+    def fit(self, a: Tensor, b: Tensor) -> None:
+        """Fit shaped noise and carriers to windows uint8 (N, C, s, s) and (M, C, s, s) of inputs and targets.
+
+        Fit the color map first. Windows that are not opaque are left out. Without two windows that are, nothing
+        changes.
+        """
+        inputs, targets = opaque_windows(a), opaque_windows(b)
+        if min(len(inputs), len(targets)) < 2:
+            return
+        mapped = torch.cat([self.start.forward_tile(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
+        self.shaped_noise.fit(mapped, targets)
+        found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
+        self.texture.set_carriers(found)
+        if len(found) == 1:
+            self.texture.flow_lines.fit(mapped, targets, found[0])
+        periodic = found.numel() > 0 or self.texture.flow_lines.cycles > 0
+        self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
+
+    def content(self, x: Tensor) -> Tensor:
+        """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
+        color, alpha = unpremultiply(x)
+        return self.assembled(self.start.forward_tile(color, TilePosition.whole(x)), alpha)
+
+    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
+        """Translate tiles (N, C, h, w) at a position of the image."""
+        color, alpha = unpremultiply(x)
+        y = self.start.forward_tile(color, position)
+        if self.stage == "noise" or (self.stage == "network" and self.adds_to_grain):
+            y = self.shaped_noise(y, self.white(y, position))
+        if self.stage == "network":
+            y = y + self.texture(y, color, position)
+        return self.assembled(leaky_clamp(y) if self.training else y.clamp(-1, 1), alpha)
+
+    def white(self, x: Tensor, position: TilePosition) -> Tensor:
+        """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: random in training, else of the position."""
+        margin = KERNEL // 2
+        height, width = x.shape[2] + 2 * margin, x.shape[3] + 2 * margin
+        if self.training:
+            return torch.randn(len(x), CHANNELS, height, width, device=x.device)
+        outer = position._replace(top=position.top - margin, left=position.left - margin)
+        seeds = (position.image_index + number for number in range(1, CHANNELS + 1))
+        planes = [noise_at(outer._replace(image_index=seed), height, width) for seed in seeds]
+        return torch.stack(planes)[None].to(x)
+
+    def assembled(self, color: Tensor, alpha: Tensor) -> Tensor:
+        """Return images with the generator's channels, of color (N, 3, h, w) and alpha in [0, 1]."""
+        if self.channels == 1:
+            return color.mean(1, keepdim=True)
+        return torch.cat([(color + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else color
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.forward_tile(x, TilePosition.whole(x))
+
+
+def leaky_clamp(y: Tensor) -> Tensor:
+    """Return y with a small slope outside of [-1, 1], where D must not tell it from images, which are never there."""
+    inside = y.clamp(-1, 1)
+    return inside + LEAK * (y - inside)
+
+
+def opaque_windows(images: Tensor) -> Tensor:
+    """Return the color (N, 3, s, s) in [-1, 1] of those images uint8 (M, C, s, s) that have no transparent pixel."""
+    color, alpha = unpremultiply(images.float() / 127.5 - 1)
+    return color[alpha.flatten(1).amin(1) >= OPAQUE] if alpha.dim() else color

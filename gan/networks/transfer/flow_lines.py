@@ -1,0 +1,222 @@
+"""Flow lines: waves with the distance of the targets' lines, which follow the structure of the image.
+
+Engravers and woodcutters lay lines along forms. The waves are those of phasor noise (Tricard et al., "Procedural phasor
+noise", 2019): noise is filtered by the Gabor filter of the local direction, and its amplitude is made even. The
+direction is that of the structure tensor (Bigun and Granlund, "Optimal orientation detection of linear symmetry",
+1987).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gan.networks.blur import blur, blur_radius
+from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
+from gan.networks.transfer.luminance import luminance
+
+DIRECTIONS = 8  # of the Gabor filters, over half a turn
+BANDWIDTH = 0.22  # standard deviation of a filter in the frequency domain, relative to its frequency
+PASSES = 2
+MIN_FREQUENCY = 1 / 16  # cycles per pixel: lower ones are content
+FINE = 1.0  # standard deviation of the blur before gradients, in pixels
+WIDE = 2.5  # standard deviation of the blur of the structure tensor, in distances of lines
+PROMINENCE = 0.25  # log of the smallest ratio of a ring of the spectrum to its neighbors
+FITTED = 200  # windows by which directions and tones are fitted
+SAMPLED = 1_000_000  # pixels for quantiles
+EXTREMES = (0.03, 0.97)  # quantiles of luminance
+MAX_WEIGHT, STEPS = 4.0, 41  # of the preferred direction, in units of the mean structure
+NEIGHBORS = 11  # rings of the running median
+
+
+def find_line_frequency(inputs: Tensor, targets: Tensor, carriers: Tensor) -> float:
+    """Return the frequency, in cycles per pixel, of lines of all directions in targets; 0 if there are none.
+
+    It is a peak of the ratio of the power of targets and inputs over rings of the spectrum. A ring counts if the
+    carriers (K, 2) on it, which have one direction each, explain less than half of the power that inputs lack.
+
+    Args:
+        inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
+    """
+    side = targets.shape[-1]
+    own, wanted = (cross_spectrum(each).real.diagonal(dim1=2, dim2=3).sum(-1) for each in (inputs, targets))
+    rings = (radius(side) * side + 0.5).long()
+    ratio = (wanted + 1e-6).log() - (own + 1e-6).log()
+    means = torch.stack([ratio[rings == ring].median() for ring in range(side // 2)])
+    prominence = means - running_median(means)
+    prominence[: math.ceil(MIN_FREQUENCY * side)] = 0
+    best = int(prominence.argmax())
+    if prominence[best] < PROMINENCE:
+        return 0.0
+    excess = (wanted - own).clamp(min=0) * ((rings - best).abs() <= 1)
+    on_carriers = near(carriers, side)
+    if (excess * on_carriers).sum() > excess.sum() / 2:
+        return 0.0
+    return float((excess * radius(side)).sum() / excess.sum())
+
+
+def running_median(values: Tensor) -> Tensor:
+    """Return the medians (R,) of NEIGHBORS values around each of the values (R,)."""
+    reach = NEIGHBORS // 2
+    return F.pad(values[None, None], (reach, reach), mode="replicate")[0, 0].unfold(0, NEIGHBORS, 1).median(1).values
+
+
+def near(carriers: Tensor, side: int) -> Tensor:
+    """Return a mask (side, side) of the bins within 1.5 bins of a carrier or its negative."""
+    f = torch.fft.fftfreq(side)
+    bins = torch.stack(torch.meshgrid(f, f, indexing="ij"), -1)  # (s, s, 2)
+    mask = torch.zeros(side, side, dtype=torch.bool)
+    for frequency in (*carriers, *-carriers):
+        mask |= (bins - frequency).norm(dim=-1) < 1.5 / side
+    return mask
+
+
+class FlowLines(nn.Module):
+    """Waves along the structure of an image, and lines of ink that cover as much of the paper as the image is dark.
+
+    Args:
+        angles: angles between the waves and the structure, in degrees.
+
+    Attributes:
+        cycles: frequency in cycles per pixel; 0 if there are no lines. Also a buffer, so that it is saved; reading a
+            buffer in each pass would wait for the device.
+        preferred: (2,), what is added to the structure tensor, for lines where there is no structure.
+    """
+
+    frequency: Tensor
+    preferred: Tensor
+    tones: Tensor
+
+    def __init__(self, angles: tuple[float, ...]) -> None:
+        super().__init__()
+        self.angles = angles
+        self.register_buffer("frequency", torch.zeros(()))
+        self.cycles = 0.0
+        self.register_buffer("preferred", torch.zeros(2))
+        self.register_buffer("tones", torch.tensor([-1.0, 1.0]))  # luminance of ink and paper
+
+    def set_frequency(self, cycles: float) -> None:
+        """Set the frequency in cycles per pixel; 0 for no lines."""
+        self.cycles = cycles
+        self.frequency.fill_(cycles)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.cycles = float(self.frequency)
+
+    @torch.no_grad()
+    def fit(self, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
+        """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1], and to the carriers (K, 2) of targets.
+
+        Directions get the mean and the spread that the lines of targets have. Ink and paper are the darkest and the
+        lightest tones of targets.
+        """
+        self.preferred.zero_()
+        self.set_frequency(find_line_frequency(inputs, targets, carriers))
+        f = self.cycles
+        if f == 0:
+            return
+        tones = luminance(targets[:FITTED]).flatten()
+        self.tones.copy_(tones[:: -(-len(tones) // SAMPLED)].quantile(torch.tensor(EXTREMES)))
+        wanted = mean_direction(inputs, targets, f)
+        real, imaginary = structure(luminance(inputs[:FITTED]), WIDE / f)
+        unit = torch.hypot(real, imaginary).mean() * wanted / wanted.norm().clamp(min=1e-6)
+        for weight in torch.linspace(0, MAX_WEIGHT, STEPS):
+            self.preferred.copy_(weight * unit)
+            shifted = torch.cat([real + self.preferred[0], imaginary + self.preferred[1]], 1)
+            if F.normalize(shifted, dim=1).mean((0, 2, 3)).norm() >= wanted.norm():
+                break
+
+    @property
+    def receptive_radius(self) -> int:
+        """Return the number of pixels around a tile on which its output depends; 0 without lines."""
+        f = self.cycles
+        return 0 if f == 0 else blur_radius(WIDE / f) + blur_radius(FINE) + 1 + PASSES * filter_radius(f)
+
+    def forward(self, luminance: Tensor, noise: Tensor) -> Tensor:
+        """Return waves with a variance of 1, and lines in [-1, 1], where -1 is ink, (N, 2A, h, w); A angles.
+
+        Without lines they are 0.
+
+        Args:
+            luminance, noise: (N, 1, h, w) and (N or 1, 1, h, w).
+        """
+        f = self.cycles
+        if f == 0:
+            return luminance.new_zeros(len(luminance), 2 * len(self.angles), *luminance.shape[2:])
+        filters = gabor_filters(f).to(luminance)
+        real, imaginary = structure(luminance, WIDE / f)
+        direction = torch.atan2(imaginary + self.preferred[1], real + self.preferred[0]) / 2  # across the structure
+        turned = ((direction + math.radians(angle)) % math.pi for angle in self.angles)
+        waves = torch.cat([wave(noise, angle, filters) for angle in turned], 1)
+        ink, paper = self.tones
+        light = ((luminance - ink) / (paper - ink).clamp(min=0.1)).clamp(0, 1)
+        distance = waves.clamp(-1, 1).arccos() / math.pi  # from the middle of the line, uniform in 0..1
+        lines = (2 * (distance - 1 + light) * (1 / f / 2)).clamp(-1, 1)  # with soft edges of a pixel
+        return torch.cat([math.sqrt(2) * waves, lines], 1)
+
+
+def mean_direction(inputs: Tensor, targets: Tensor, frequency: float) -> Tensor:
+    """Return the mean (2,) of (cos 2t, sin 2t) over the directions t in which targets have more power than inputs.
+
+    Its length is 0 for lines of all directions and 1 for parallel lines.
+    """
+    side = targets.shape[-1]
+    own, wanted = (cross_spectrum(each).real.diagonal(dim1=2, dim2=3).sum(-1) for each in (inputs, targets))
+    excess = (wanted - own).clamp(min=0) * ((radius(side) - frequency).abs() < 1.5 / side)
+    f = torch.fft.fftfreq(side)
+    twice = 2 * torch.atan2(f[:, None].expand(side, side), f.expand(side, side))
+    return torch.stack([(excess * twice.cos()).sum(), (excess * twice.sin()).sum()]) / excess.sum().clamp(min=1e-12)
+
+
+def structure(luminance: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
+    """Return the structure tensor of luminance (N, 1, h, w) as a complex number: real and imaginary part (N, 1, h, w).
+
+    Half of its argument is the direction across the structure.
+
+    Args:
+        sigma: standard deviation of the blur of the tensor in pixels.
+    """
+    x = F.pad(blur(luminance, FINE), (1,) * 4, mode="replicate")
+    across, down = x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]
+    real, imaginary = across.square() - down.square(), 2 * across * down  # (across + i down)^2
+    strength = torch.hypot(real, imaginary).clamp(min=1e-6).sqrt()  # strong edges do not drown weak structure
+    return blur(real / strength, sigma), blur(imaginary / strength, sigma)
+
+
+def filter_radius(frequency: float) -> int:
+    """Return the radius of Gabor filters in pixels: 2.5 standard deviations."""
+    return math.ceil(2.5 / (2 * math.pi * BANDWIDTH * frequency))
+
+
+def gabor_filters(frequency: float) -> Tensor:
+    """Return the real and imaginary parts of the Gabor filters of all directions: (2, DIRECTIONS, 1, k, k)."""
+    sigma = 1 / (2 * math.pi * BANDWIDTH * frequency)
+    taps = torch.arange(2 * filter_radius(frequency) + 1.0) - filter_radius(frequency)
+    down, across = taps[:, None], taps
+    envelope = torch.exp(-(down.square() + across.square()) / (2 * sigma**2))
+    angle = math.pi * torch.arange(DIRECTIONS)[:, None, None] / DIRECTIONS
+    phase = 2 * math.pi * frequency * (across * angle.cos() + down * angle.sin())
+    return torch.stack([envelope * phase.cos(), envelope * phase.sin()])[:, :, None] / envelope.sum()
+
+
+def wave(noise: Tensor, direction: Tensor, filters: Tensor) -> Tensor:
+    """Return a wave in [-1, 1] that travels in the local direction, both (N, 1, h, w).
+
+    Weights interpolate between the filters of the two nearest directions. A filter beyond half a turn runs backwards.
+    """
+    place = direction / math.pi * DIRECTIONS
+    turn = (place - torch.arange(DIRECTIONS, device=place.device)[:, None, None]).abs()  # (N, DIRECTIONS, h, w)
+    weight = (1 - torch.minimum(turn, DIRECTIONS - turn)).clamp(min=0)
+    signed = torch.where(turn > DIRECTIONS / 2, -weight, weight)
+    reach = filters.shape[-1] // 2
+    for _ in range(PASSES):
+        padded = F.pad(noise, (reach,) * 4, mode="replicate")
+        real = (F.conv2d(padded, filters[0]) * weight).sum(1, keepdim=True)
+        imaginary = (F.conv2d(padded, filters[1]) * signed).sum(1, keepdim=True)
+        noise = real / torch.hypot(real, imaginary).clamp(min=1e-6)
+    return noise

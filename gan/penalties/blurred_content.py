@@ -1,0 +1,40 @@
+"""Blurred content: a translation keeps the low frequencies of its input, and is free in texture."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from gan.common.errors import UserError
+from gan.contracts import TranslationStep
+from gan.networks.blur import blur
+
+
+class BlurredContent(nn.Module):
+    """weight * E |blur(G(a)) - blur(c(a))|, mean over pixels and channels, in fp32; for translators.
+
+    c is the generator's `content`, the image that the texture is added to, or the identity if it has none.
+
+    Args:
+        weight: factor of the term.
+        sigma: standard deviation of the Gaussian blur in pixels. It must average the texture: half of its period.
+        interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
+    """
+
+    network = "generator"
+
+    def __init__(self, weight: float = 5.0, sigma: float = 3.0, interval: int = 1) -> None:
+        super().__init__()
+        self.weight = weight
+        self.sigma = sigma
+        self.interval = interval
+
+    def forward(self, step: TranslationStep) -> Tensor:
+        """Return the term of a step. Raise UserError if the generator is not a translator."""
+        if hasattr(step.generator, "latent_dim"):
+            raise UserError(
+                "penalty=blurred_content: needs a translator, but this model generates images from noise; "
+                "use model=style"
+            )
+        content = step.generator.content(step.real_a) if hasattr(step.generator, "content") else step.real_a
+        difference = blur(step.fake_b.float() - content.float(), self.sigma)
+        return self.weight * difference.abs().mean()

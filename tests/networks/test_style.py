@@ -1,0 +1,90 @@
+"""The style translator: contracts of translators, stages, tiles, alpha and gray images."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gan.inference.tiling import translate
+from gan.networks.style import STAGES, Generator, leaky_clamp
+from gan.networks.texture_patch import Discriminator
+
+
+def generator(channels: int = 3) -> Generator:
+    """Return a generator whose parts all change the image."""
+    torch.manual_seed(0)
+    made = Generator(channels, width=4, carriers=2, grain=True)
+    nn.init.normal_(made.shaped_noise.kernel, 0, 0.003)
+    nn.init.normal_(made.texture.to_image.weight, 0, 0.1)
+    made.texture.set_carriers(torch.tensor([[[0.2, 0.05], [0.05, -0.2]]]))
+    made.texture.flow_lines.set_frequency(0.3)
+    return made.eval()
+
+
+def picture(channels: int, height: int, width: int) -> Tensor:
+    x = torch.randint(0, 256, (channels, height, width), generator=torch.Generator().manual_seed(1), dtype=torch.uint8)
+    if channels == 4:
+        x[:3] = x[:3] * (x[3:] / 255)
+    return x
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_initially_it_is_the_identity(channels: int) -> None:
+    image = picture(channels, 24, 31)
+    difference = translate(Generator(channels, width=4).eval(), image).int() - image.int()
+    assert difference.abs().max() <= 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiles_agree_with_the_whole_image(channels: int) -> None:
+    image, network = picture(channels, 40, 200), generator(channels)
+    whole, tiled = translate(network, image), translate(network, image, tile=64)
+    assert (whole.int() - tiled.int()).abs().max() <= 1
+    assert (whole.int() - image.int()).abs().float().mean() > 2
+    if channels == 4:
+        assert torch.equal(whole[3], image[3]) and (whole[:3] <= whole[3:]).all()
+
+
+def test_a_stage_leaves_out_the_later_parts_and_is_saved() -> None:
+    image, network = picture(3, 40, 40), generator()
+    found = {}
+    for stage in STAGES:
+        network.set_stage(stage)
+        copy = Generator(width=4, carriers=2).eval()
+        copy.load_state_dict(network.state_dict())
+        assert copy.stage == stage
+        found[stage] = translate(copy, image)
+    assert (found["color"].int() - image.int()).abs().max() <= 1
+    assert not torch.equal(found["noise"], found["color"]) and not torch.equal(found["noise"], found["network"])
+
+
+def test_noise_and_phases_are_random_only_in_training() -> None:
+    x, network = torch.zeros(2, 3, 30, 30), generator()
+    assert torch.equal(network(x), network(x))
+    network.train()
+    first, second = network(x), network(x)
+    assert not torch.equal(first, second) and not torch.equal(first[0], first[1])
+
+
+def test_windows_with_transparent_pixels_do_not_count_in_the_fit() -> None:
+    network = Generator(4, width=4)
+    windows = torch.full((8, 4, 32, 32), 255, dtype=torch.uint8)
+    windows[:, :3] = torch.randint(0, 256, (8, 3, 32, 32))
+    transparent = windows * 0
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    network.fit(windows, transparent)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    network.fit(windows // 2 + torch.tensor([0, 0, 0, 128], dtype=torch.uint8)[:, None, None], windows)
+    assert network.shaped_noise.kernel.abs().max() > 0
+
+
+def test_the_clamp_has_a_small_slope_outside() -> None:
+    assert leaky_clamp(torch.tensor([-3.0, -1.0, 0.5, 2.0])).tolist() == pytest.approx([-1.2, -1, 0.5, 1.1])
+
+
+def test_the_discriminator_sees_detail_only() -> None:
+    torch.manual_seed(0)
+    network, x = Discriminator(width=4), torch.rand(1, 3, 40, 40)
+    assert torch.allclose(network(x), network(x + 0.7), atol=1e-5)
+    assert not torch.allclose(Discriminator(width=4, sigma=0)(x), Discriminator(width=4, sigma=0)(x + 0.7), atol=1e-3)
+    assert network(x[..., :22, :22]).shape == (1, 1, 1)  # one patch
