@@ -132,36 +132,56 @@ class StyledFiles(ImageFiles):
 
     The look is applied at the training size. With fit="patches" it is applied to the whole photograph, from which the
     patches are cut: a vignette then has one center, and a screen the pitch that it has in the file.
+
+    Args:
+        full_size: apply the look to whole photographs of full size with every fit.
     """
 
-    def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
+    def __init__(self, roots: Sequence[str], style: str | Sequence[str], full_size: bool = False) -> None:
         super().__init__(roots)
         registry.make_style(style)  # raises if it is unknown
         self.filters = registry.filter_names(style)
+        self.full_size = full_size
         self.identity = [self.identity, self.filters, source_hash(*registry.MODULES), *tables.contents(self.filters)]
+        self.identity += ["full size"] if full_size else []
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"files": self.files, "filters": self.filters}
+        return {"files": self.files, "filters": self.filters, "full_size": self.full_size}
 
     def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
         seed = zlib.crc32(data)  # a photograph always gets the same grain
-        fit, image = decoder.each, decoder.read(data)
+        fit = decoder.each
+        if self.full_size:
+            pair = self.whole_pair(fit, read_first_frame(BytesIO(data), decoder.max_pixels), seed)
+            yield DecodedImage(scaled(pair, fit.size), False)
+            return
+        image = decoder.read(data)
         if fit.fit != "patches":
             pixels, pixel_art = fit.fit_image(image)
             yield DecodedImage(stack_pair(pixels, self.in_style(pixels, seed)), pixel_art)
             return
         image = fit.enlarge_to_patch(image)
-        whole = replace(fit, size=(image.height, image.width), fit="stretch", patches_per_image=1)  # no resampling
-        pixels = whole.fit_image(image).pixels
-        pair = stack_pair(pixels, self.in_style(pixels, seed))
+        pair = self.whole_pair(fit, image, seed)
         for left, top, right, bottom in fit.patch_boxes(image):
             rows = np.ascontiguousarray(pair.transpose(1, 2, 0)[top:bottom, left:right])  # channels last in memory
             yield DecodedImage(rows.transpose(2, 0, 1), False)
+
+    def whole_pair(self, fit: Decoder, image: Image.Image, seed: int) -> np.ndarray:
+        """Return an image of any size and the same image in the style, without resampling, uint8 (2C, H, W)."""
+        whole = replace(fit, size=(image.height, image.width), fit="stretch", patches_per_image=1)
+        pixels = whole.fit_image(image).pixels
+        return stack_pair(pixels, self.in_style(pixels, seed))
 
     def in_style(self, pixels: np.ndarray, seed: int) -> np.ndarray:
         """Return an image in the style, uint8 (C, H, W) with the channels of `pixels`."""
         colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
         return match_channels(registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed), pixels)
+
+
+def scaled(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return images (C, H, W) of another size, with a box filter; channels are last in memory."""
+    channels = [Image.fromarray(np.ascontiguousarray(each)).resize(size[::-1], Image.Resampling.BOX) for each in pixels]
+    return np.stack([np.asarray(each) for each in channels], -1).transpose(2, 0, 1)
 
 
 def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from gan.data.sources.files import mode
 from gan.data.styles import registry
 
 PAIRINGS = ("disjoint", "shared", "paired")
+WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
 CHECKED_FILES = 16  # number of files of each side whose channels are checked
 GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
 
@@ -61,6 +62,7 @@ class PairedDataModule(ImageDataModule):
         if (a is None) != (b is None) or (a is None) == (root is None):
             raise UserError("data=paired: give data.a=FOLDER data.b=FOLDER, or data.root=FOLDER of side-by-side images")
         super().__init__(root=root, **options)
+        self.given = {"a": a, "b": b, "root": root, **options}
         if self.decoder.frames != "first":
             raise UserError(f"data.frames={self.decoder.frames} does not work with pairs: use data.frames=first")
         self.folders = with_home(a), with_home(b)
@@ -99,6 +101,15 @@ class PairedDataModule(ImageDataModule):
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
         return super().reals(n, held_out)
 
+    @property
+    def shows_windows(self) -> bool:
+        """Whether images are windows of files, so that their position in the file is unknown."""
+        return self.decoder.each.fit == "patches"
+
+    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
+        return whole_images(self, n)
+
     def preview(self, n: int) -> Tensor:
         return self.reals(n)
 
@@ -120,6 +131,7 @@ class StyledDataModule(PairedDataModule):
         if pairing not in PAIRINGS:
             raise UserError(f"data.pairing={pairing} is not known: use one of {', '.join(PAIRINGS)}")
         super().__init__(root=root, **options)
+        self.given = {"root": root, "style": style, "pairing": pairing, **options}
         if pairing == "disjoint" and self.split is None:
             raise UserError("data.pairing=disjoint needs data.split: use file, prefix or folder")
         self.style = style
@@ -133,6 +145,15 @@ class StyledDataModule(PairedDataModule):
     def open_source(self) -> Any:
         self.source = self.source or StyledFiles(self.roots or [], self.style)
         return self.source
+
+    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps.
+
+        The look is applied where it is in training: to photographs of full size with fit="patches", which are scaled
+        after that.
+        """
+        source = StyledFiles(self.roots or [], self.style, full_size=True) if self.shows_windows else None
+        return whole_images(self, n, source)
 
     def setup(self, stage: str) -> None:
         super().setup(stage)
@@ -194,6 +215,7 @@ class UnpairedDataModule(LightningDataModule):
 
     def __init__(self, a: str | Sequence[str], b: str | Sequence[str], seed: int = 0, **options: Any) -> None:
         super().__init__()
+        self.given = {"a": a, "b": b, "seed": seed, **options}
         self.a = ImageDataModule(a, seed=seed, **options)
         self.b = ImageDataModule(b, seed=seed + SEED_OFFSET, **options)
         self.sides = self.a, self.b
@@ -230,6 +252,15 @@ class UnpairedDataModule(LightningDataModule):
         storage = "device" if any(side.storage == "device" for side in self.sides) else self.a.storage
         return training_batches(PairBatches(streams, self.channels), self.a.num_workers, storage)
 
+    @property
+    def shows_windows(self) -> bool:
+        """Whether images are windows of files, so that their position in the file is unknown."""
+        return self.a.decoder.fit == "patches"
+
+    def whole_images(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
+        return whole_images(self, n)
+
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)
@@ -262,6 +293,19 @@ class UnpairedDataModule(LightningDataModule):
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         for name, side in zip("ab", self.sides, strict=True):
             side.load_state_dict(state_dict[name])
+
+
+def whole_images(data: Any, n: int, source: Any = None) -> tuple[Tensor, Tensor]:
+    """Return up to n training images of each side of a DataModule with the attribute `given`, scaled without cropping.
+
+    Args:
+        source: what to read in place of the files that `data` reads.
+    """
+    whole = type(data)(**data.given | {"size": WHOLE_SIDE, "fit": "stretch"})
+    if source is not None:
+        whole.source = source
+    whole.setup("fit")
+    return whole.inputs(n), whole.reals(n)
 
 
 def modes(source: Any) -> set[str]:

@@ -13,7 +13,7 @@ from gan.inference.image_function import ImageFunction
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.choose import MIN_IMAGES, Choice, choose
 from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import MIN_ALPHA
+from gan.networks.transfer.fit import visible
 
 FIT_SIZE = 64  # side in pixels to which images are scaled for a fit
 FIT_IMAGES = 500  # images of a folder for a fit, spread evenly over all
@@ -53,8 +53,7 @@ def images_of(folder: str) -> Tensor:
     """Return small images of a folder that have visible pixels, uint8 (N, 4, H, W), premultiplied."""
     data = ImageDataModule(folder, size=FIT_SIZE, channels=4, fit="stretch", max_images=FIT_IMAGES)
     data.setup("fit")
-    images = data.reals(FIT_IMAGES)
-    images = images[(images[:, 3] >= MIN_ALPHA).flatten(1).any(1)]
+    images = visible(data.reals(FIT_IMAGES))
     if len(images) < MIN_IMAGES:
         raise UserError(f"--fit {folder}: has {len(images)} readable images; give at least {MIN_IMAGES}")
     return images

@@ -36,6 +36,8 @@ class Generator(nn.Module):
     Attributes:
         stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network).
             Set it with `set_stage`.
+        shows_windows: whether images are windows of files, at unknown positions. A color map that varies with the
+            position then uses its mean.
         multiple: height and width of images must be multiples of this number.
         receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
@@ -44,6 +46,7 @@ class Generator(nn.Module):
     stage_index: Tensor
     grainy: Tensor
     multiple = 1
+    shows_windows = False
 
     def __init__(
         self, channels: int = 3, width: int = 24, layers: int = 3, carriers: int = 12, grain: bool | None = None
@@ -87,7 +90,7 @@ class Generator(nn.Module):
         inputs, targets = opaque_windows(a), opaque_windows(b)
         if min(len(inputs), len(targets)) < 2:
             return
-        mapped = torch.cat([self.start.forward_tile(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
+        mapped = torch.cat([self.colored(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
         self.shaped_noise.fit(mapped, targets)
         found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
         self.texture.set_carriers(found)
@@ -99,12 +102,17 @@ class Generator(nn.Module):
     def content(self, x: Tensor) -> Tensor:
         """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
         color, alpha = unpremultiply(x)
-        return self.assembled(self.start.forward_tile(color, TilePosition.whole(x)), alpha)
+        return self.assembled(self.colored(color, TilePosition.whole(x)), alpha)
+
+    def colored(self, color: Tensor, position: TilePosition) -> Tensor:
+        """Return the color map of colors (N, 3, h, w) in [-1, 1]."""
+        y: Tensor = self.start.forward_tile(color, None if self.shows_windows else position)
+        return y
 
     def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
         """Translate tiles (N, C, h, w) at a position of the image."""
         color, alpha = unpremultiply(x)
-        y = self.start.forward_tile(color, position)
+        y = self.colored(color, position)
         if self.stage == "noise" or (self.stage == "network" and self.adds_to_grain):
             y = self.shaped_noise(y, self.white(y, position))
         if self.stage == "network":

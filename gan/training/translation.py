@@ -13,9 +13,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
+from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
 from gan.images.convert import to_float
 from gan.metrics.color_transfer import Affine, opaque
+from gan.networks.transfer.choose import choose
+from gan.networks.transfer.fit import visible
 from gan.run.early_checks import TAKES_IMAGES, check_sides
 from gan.training.ema import EMA
 from gan.training.image_pool import ImagePool
@@ -57,27 +60,50 @@ class Translator(TranslationPreviews, GAN):
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
-        """Fit closed forms to the data; raise UserError if all images of a domain are transparent.
+        """Fit closed forms to the data: `closed_form`, or those of a generator with a color map, `start`.
 
-        These are `closed_form`, and those of a generator with a method `fit`.
+        Raises:
+            UserError: all images of a domain are transparent.
         """
         generator: Any = self.generator
-        has_fit = hasattr(generator, "fit")
-        if self.closed_form is None and not has_fit:
+        if self.closed_form is None and not hasattr(generator, "start"):
             return
         data.setup("fit")
         inputs, targets = data.inputs(FITTED_IMAGES), data.reals(FITTED_IMAGES)
         a, b = opaque(inputs), opaque(targets)
         if not a.numel() or not b.numel():
             raise UserError("model.closed_form: all images of a domain are transparent")
-        averages: list[Any] = [self.ema.module, *(average.module for average in self.power_ema)]
         if self.closed_form is not None:
-            for network in (generator, *averages):
+            for network in (generator, *self.averages()):
                 self.initialize_colors(self.closed_form, network, a, b)
-        if has_fit:
-            generator.fit(inputs, targets)
-            for network in averages:
-                network.load_state_dict(generator.state_dict())
+        else:
+            self.fit_start(data, inputs, targets)
+
+    def fit_start(self, data: Any, inputs: Tensor, targets: Tensor) -> None:
+        """Fit the color map of a generator to whole images, and its other parts to those of training."""
+        generator: Any = self.generator
+        a, b = data.whole_images(FITTED_IMAGES)
+        choice = choose(visible(a), visible(b), self.seed)
+        generator.start.load_state_dict(choice.color_map.state_dict())
+        print_line(f"color map: {choice.describe()}")
+        self.tell_windows(data)
+        generator.fit(inputs, targets)
+        for network in self.averages():
+            network.load_state_dict(generator.state_dict())
+
+    def averages(self) -> list[Any]:
+        """Return the averages of the generator."""
+        return [self.ema.module, *(average.module for average in self.power_ema)]
+
+    def tell_windows(self, data: Any) -> None:
+        """Tell generators with a color map whether the data shows windows of files."""
+        for network in (self.generator, *self.averages()):
+            if hasattr(network, "shows_windows"):
+                network.shows_windows = data.shows_windows
+
+    def on_fit_start(self) -> None:
+        super().on_fit_start()
+        self.tell_windows(self.data)
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         generator.set_color_transform(*closed_form(a, b).of_units())

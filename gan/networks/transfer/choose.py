@@ -6,7 +6,10 @@ of whether the mapped inputs vary with the position as the targets do.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +23,7 @@ from gan.networks.transfer.fit import (
     Change,
     Levels,
     draw_pixels,
+    fit,
     opaque_colors,
     with_position,
 )
@@ -41,19 +45,22 @@ class Choice(NamedTuple):
     Attributes:
         kind: its map of colors, of KINDS.
         position: "radial", "frame" or None.
-        distances: held-out distance of each of KINDS to the targets, and of the unchanged inputs.
+        distances: held-out distance of each of KINDS to the targets, and of the unchanged inputs; empty if there are
+            too few images.
         p_value: probability of such a difference in position, after the map of colors, if there is none.
     """
 
     kind: str
     position: str | None
     color_map: ColorMap
-    distances: dict[str, float]
-    p_value: float
+    distances: Mapping[str, float] = MappingProxyType({})
+    p_value: float = math.nan
 
     def describe(self) -> str:
         """Return the chosen closed form and what it was chosen by, in one line."""
         name = f"{self.kind}, with {self.position} position" if self.position else self.kind
+        if not self.distances:
+            return f"{name} (fewer than {MIN_IMAGES} images on a side are too few to compare color maps)"
         listed = ", ".join(f"{kind} {distance:.4f}" for kind, distance in self.distances.items())
         return f"{name} (held-out color distances: {listed}; dependence on the position: p = {self.p_value:.2g})"
 
@@ -63,27 +70,29 @@ def choose(
 ) -> Choice:
     """Fit the closed forms from images a to images b, uint8 (N, C, H, W), and return the best.
 
-    Each side needs at least MIN_IMAGES images of at least 50 pixels, each with visible pixels. RGBA is premultiplied.
+    Images have a side of at least 50 pixels and visible pixels. RGBA is premultiplied. With fewer than MIN_IMAGES
+    images on a side nothing is compared: what is not given is linear and without position.
 
     Args:
         kind: one of KINDS to use; None chooses.
         position: "radial", "frame", "none" for a map of colors alone; None chooses.
         samples: pixels of each side for the fit.
     """
+    pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
+    if min(len(a), len(b)) < MIN_IMAGES:
+        kind, position = kind or "linear", None if position == "none" else position
+        return Choice(kind, position, fit(*pixels, kind, position).color_map())
     distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
     kind = kind or best_kind(distances)
-    pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
     change = KINDS[kind](pixels[0].levels, pixels[1].levels)
-    plain = with_position(change, *pixels, None).color_map()
-    others = {name: with_position(change, *pixels, name).color_map() for name in POSITIONS}
+    maps = {name: with_position(change, *pixels, name).color_map() for name in (None, *POSITIONS)}
     source, target = opaque_colors(a), contrasts(opaque_colors(b))
-    left = {name: position_tests(each, source, target) for name, each in {"none": plain, **others}.items()}
-    p_value = min(p for _, p in left["none"])
-    if position is None:
-        nearest = min(POSITIONS, key=lambda name: sum(statistic for statistic, _ in left[name]))
-        position = nearest if p_value < SIGNIFICANCE else "none"
-    chosen = {"none": plain, **others}[position]
-    return Choice(kind, None if position == "none" else position, chosen, distances, p_value)
+    tests = {name: position_tests(each, source, target) for name, each in maps.items()}
+    p_value = min(p for _, p in tests[None])
+    if position is None and p_value < SIGNIFICANCE:
+        position = min(POSITIONS, key=lambda name: sum(statistic for statistic, _ in tests[name]))
+    chosen = position if position in POSITIONS else None
+    return Choice(kind, chosen, maps[chosen], distances, p_value)
 
 
 def best_kind(distances: dict[str, float]) -> str:

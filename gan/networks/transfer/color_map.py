@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from gan.networks.lookup import gathered, sampled
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.position import BASES, NUM_BASES, bases, rows_and_columns
+from gan.networks.transfer.position import BASES, NUM_BASES, bases, mean_bases, rows_and_columns
 
 TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
 POWERS = 3  # 1, x, x^2: the powers of a level in the correction
@@ -46,13 +46,20 @@ class ColorMap(nn.Module):
         """Return the kinds of position on which the map depends, of BASES."""
         return [name for name, own in BASES.items() if bool(self.position[..., own].any())]
 
-    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
-        """Map the colors of tiles (N, 3, h, w) at a position of the image."""
+    def forward_tile(self, x: Tensor, position: TilePosition | None) -> Tensor:
+        """Map the colors of tiles (N, 3, h, w) at a position of the image.
+
+        Args:
+            position: None if it is unknown; then the functions of the position have their means.
+        """
         lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
         with full_precision(x):
             y = lookup(self.table.expand(len(x), -1, -1, -1, -1), x.float())
             if torch.compiler.is_exporting() or self.varies:
-                functions = bases(*rows_and_columns(position, *x.shape[2:])).to(y)  # (NUM_BASES, h, w)
+                if position is None:
+                    functions = mean_bases()[:, None, None].to(y)  # (NUM_BASES, 1, 1)
+                else:
+                    functions = bases(*rows_and_columns(position, *x.shape[2:])).to(y)  # (NUM_BASES, h, w)
                 y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
             return y.clamp(-1, 1)
 

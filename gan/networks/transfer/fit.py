@@ -120,6 +120,11 @@ def transferred(a: Levels, b: Levels) -> Levels:
     return a
 
 
+def visible(images: Tensor) -> Tensor:
+    """Return the images uint8 (N, C, H, W) that have a visible pixel."""
+    return images[(images[:, 3] >= MIN_ALPHA).flatten(1).any(1)] if images.shape[1] == 4 else images
+
+
 def opaque_colors(images: Tensor) -> Tensor:
     """Return the straight colors (N, 3, H, W) of images uint8 (N, C, H, W), as float32 levels.
 

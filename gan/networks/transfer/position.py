@@ -45,3 +45,9 @@ def bases(rows: Tensor, columns: Tensor) -> Tensor:
         falling = (following - distance) / (following - knot)
         hats.append(torch.minimum(rising, falling).clamp(0, 1))
     return torch.stack([r2**power for power in range(RADIAL)] + hats)
+
+
+def mean_bases(side: int = 64) -> Tensor:
+    """Return the means of all functions over an image, (NUM_BASES,): for windows whose position is unknown."""
+    centers = (torch.arange(side) + 0.5) / side
+    return bases(centers[:, None], centers[None]).flatten(1).mean(1)
