@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan.data.decoding.color import unpremultiply
 from gan.evaluation.generator import Row
-from gan.inference.tiling import translate_each
+from gan.inference.tiling import tell_windows, translate_each
 from gan.metrics.color_transfer import CLOSED_FORMS, opaque
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.perceptual import PerceptualDistance
@@ -113,6 +113,7 @@ def has_held_out(data: Any) -> bool:
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
     """Translate n held-out images of a DataModule with all networks; training images if there are none."""
     held_out = has_held_out(data)
+    tell_windows((network, *baselines.values()), data)
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)

@@ -7,7 +7,7 @@ depend on all pixels, so that their statistics are computed first, over all tile
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import islice
@@ -98,6 +98,13 @@ def memory_errors() -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
             raise MemoryError(str(error)) from error
         raise
+
+
+def tell_windows(networks: Iterable[Any], data: Any) -> None:
+    """Tell networks with a color map whether the images of a DataModule are windows of files, at unknown positions."""
+    for network in networks:
+        if hasattr(network, "shows_windows"):
+            network.shows_windows = data.shows_windows
 
 
 def translate_each(network: Any, images: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
 from gan.images.convert import to_float
+from gan.inference.tiling import tell_windows
 from gan.metrics.color_transfer import Affine, opaque
 from gan.networks.transfer.choose import choose
 from gan.networks.transfer.fit import visible
@@ -86,7 +87,7 @@ class Translator(TranslationPreviews, GAN):
         choice = choose(visible(a), visible(b), self.seed)
         generator.start.load_state_dict(choice.color_map.state_dict())
         print_line(f"color map: {choice.describe()}")
-        self.tell_windows(data)
+        tell_windows((generator, *self.averages()), data)
         generator.fit(inputs, targets)
         for network in self.averages():
             network.load_state_dict(generator.state_dict())
@@ -95,15 +96,9 @@ class Translator(TranslationPreviews, GAN):
         """Return the averages of the generator."""
         return [self.ema.module, *(average.module for average in self.power_ema)]
 
-    def tell_windows(self, data: Any) -> None:
-        """Tell generators with a color map whether the data shows windows of files."""
-        for network in (self.generator, *self.averages()):
-            if hasattr(network, "shows_windows"):
-                network.shows_windows = data.shows_windows
-
     def on_fit_start(self) -> None:
         super().on_fit_start()
-        self.tell_windows(self.data)
+        tell_windows((self.generator, *self.averages()), self.data)
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         generator.set_color_transform(*closed_form(a, b).of_units())

@@ -204,3 +204,18 @@ def test_patches_have_the_look_of_the_whole_photograph(tmp_path: Path) -> None:
     for patch, box in zip(patches, decoder.each.patch_boxes(Image.fromarray(photograph)), strict=True):
         for found, wanted in ((patch[..., :3], photograph), (patch[..., 3:], whole)):
             assert np.array_equal(found, Image.fromarray(wanted).crop(box))
+
+
+def test_whole_images_are_not_cut(tmp_path: Path) -> None:
+    """A look of a whole photograph: the vignette of a window would be around the window."""
+    photographs(tmp_path / "in", 12, 80)
+    options = {"size": 16, "fit": "patches", "patches_per_image": 2, "split": "file", "channels": 3}
+    data = StyledDataModule(str(tmp_path / "in"), "vignette", "shared", **options)
+    a, b = data.whole_images(100)
+    assert data.shows_windows and a.shape == b.shape and a.shape[1:] == (3, 64, 64)
+    dark = b.float().mean((0, 1)) / a.float().mean((0, 1)).clamp(min=1)  # the order differs, the images are the same
+    assert dark[0, 0] < 0.6 * dark[32, 32]
+    assert dark[-1, -1] == pytest.approx(float(dark[0, 0]), abs=0.1)
+    unpaired = UnpairedDataModule(str(tmp_path / "in"), str(tmp_path / "in"), **options | {"split": None})
+    first, second = unpaired.whole_images(3)
+    assert unpaired.shows_windows and len(first) == 3 and torch.equal(first, second)
