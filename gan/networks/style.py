@@ -15,7 +15,7 @@ from gan.networks.transfer.texture_network import SETS, TextureNetwork
 from gan.networks.transfer.varying_carriers import find_carrier_sets
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
-STAGES = ("color", "noise", "network")
+STAGES = ("color", "noise", "network", "finished")
 CHANNELS = 3  # planes of white noise for shaped noise, whose seeds differ from that of the network
 OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
 CHUNK = 50  # images that are mapped together
@@ -34,8 +34,9 @@ class Generator(nn.Module):
             and no flow lines.
 
     Attributes:
-        stage: what is returned: "color" (the color map), "noise" (and shaped noise), or "network" (and the network).
-            Set it with `set_stage`.
+        stage: what is returned: "color" (the color map), "noise" (and shaped noise), "network" (and the network), or
+            "finished" (and the color map `finish`, which is to be fitted to outputs of the network and to targets). Set
+            it with `set_stage`.
         shows_windows: whether images are windows of files, at unknown positions. A color map that varies with the
             position then uses its mean.
         multiple: height and width of images must be multiples of this number.
@@ -54,6 +55,7 @@ class Generator(nn.Module):
         super().__init__()
         self.start = ColorMap()
         self.shaped_noise = ShapedNoise()
+        self.finish = ColorMap()
         self.texture = TextureNetwork(carriers, width, layers)
         self.channels, self.grain = channels, grain
         self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
@@ -113,11 +115,15 @@ class Generator(nn.Module):
         """Translate tiles (N, C, h, w) at a position of the image."""
         color, alpha = unpremultiply(x)
         y = self.colored(color, position)
-        if self.stage == "noise" or (self.stage == "network" and self.adds_to_grain):
+        learned = self.stage in ("network", "finished")
+        if self.stage == "noise" or (learned and self.adds_to_grain):
             y = self.shaped_noise(y, self.white(y, position))
-        if self.stage == "network":
+        if learned:
             y = y + self.texture(y, color, position)
-        return self.assembled(leaky_clamp(y) if self.training else y.clamp(-1, 1), alpha)
+        y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
+        if self.stage == "finished":
+            y = self.finish.forward_tile(y, position)
+        return self.assembled(y, alpha)
 
     def white(self, x: Tensor, position: TilePosition) -> Tensor:
         """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: random in training, else of the position."""

@@ -55,6 +55,7 @@ def test_a_stage_leaves_out_the_later_parts_and_is_saved() -> None:
         assert copy.stage == stage
         found[stage] = translate(copy, image)
     assert (found["color"].int() - image.int()).abs().max() <= 1
+    assert torch.equal(found["network"], found["finished"])  # its color map is the identity
     assert not torch.equal(found["noise"], found["color"]) and not torch.equal(found["noise"], found["network"])
 
 

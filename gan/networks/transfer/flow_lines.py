@@ -26,9 +26,7 @@ MIN_FREQUENCY = 1 / 16  # cycles per pixel: lower ones are content
 FINE = 1.0  # standard deviation of the blur before gradients, in pixels
 WIDE = 2.5  # standard deviation of the blur of the structure tensor, in distances of lines
 PROMINENCE = 0.25  # log of the smallest ratio of a ring of the spectrum to its neighbors
-FITTED = 200  # windows by which directions and tones are fitted
-SAMPLED = 1_000_000  # pixels for quantiles
-EXTREMES = (0.03, 0.97)  # quantiles of luminance
+FITTED = 200  # windows of inputs by which directions are fitted
 MAX_WEIGHT, STEPS = 4.0, 41  # of the preferred direction, in units of the mean structure
 NEIGHBORS = 11  # rings of the running median
 
@@ -76,7 +74,7 @@ def near(carriers: Tensor, side: int) -> Tensor:
 
 
 class FlowLines(nn.Module):
-    """Waves along the structure of an image, and lines of ink that cover as much of the paper as the image is dark.
+    """Waves along the structure of an image, with a variance of 1.
 
     Args:
         angles: angles between the waves and the structure, in degrees.
@@ -89,7 +87,6 @@ class FlowLines(nn.Module):
 
     frequency: Tensor
     preferred: Tensor
-    tones: Tensor
 
     def __init__(self, angles: tuple[float, ...]) -> None:
         super().__init__()
@@ -97,7 +94,6 @@ class FlowLines(nn.Module):
         self.register_buffer("frequency", torch.zeros(()))
         self.cycles = 0.0
         self.register_buffer("preferred", torch.zeros(2))
-        self.register_buffer("tones", torch.tensor([-1.0, 1.0]))  # luminance of ink and paper
 
     def set_frequency(self, cycles: float) -> None:
         """Set the frequency in cycles per pixel; 0 for no lines."""
@@ -112,16 +108,13 @@ class FlowLines(nn.Module):
     def fit(self, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
         """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1], and to the carriers (K, 2) of targets.
 
-        Directions get the mean and the spread that the lines of targets have. Ink and paper are the darkest and the
-        lightest tones of targets.
+        Directions get the mean and the spread that the lines of targets have.
         """
         self.preferred.zero_()
         self.set_frequency(find_line_frequency(inputs, targets, carriers))
         f = self.cycles
         if f == 0:
             return
-        tones = luminance(targets[:FITTED]).flatten()
-        self.tones.copy_(tones[:: -(-len(tones) // SAMPLED)].quantile(torch.tensor(EXTREMES)))
         wanted = mean_direction(inputs, targets, f)
         real, imaginary = structure(luminance(inputs[:FITTED]), WIDE / f)
         unit = torch.hypot(real, imaginary).mean() * wanted / wanted.norm().clamp(min=1e-6)
@@ -138,26 +131,18 @@ class FlowLines(nn.Module):
         return 0 if f == 0 else blur_radius(WIDE / f) + blur_radius(FINE) + 1 + PASSES * filter_radius(f)
 
     def forward(self, luminance: Tensor, noise: Tensor) -> Tensor:
-        """Return waves with a variance of 1, and lines in [-1, 1], where -1 is ink, (N, 2A, h, w); A angles.
+        """Return waves (N, A, h, w) of luminance (N, 1, h, w) and noise (N or 1, 1, h, w); A is the number of angles.
 
         Without lines they are 0.
-
-        Args:
-            luminance, noise: (N, 1, h, w) and (N or 1, 1, h, w).
         """
         f = self.cycles
         if f == 0:
-            return luminance.new_zeros(len(luminance), 2 * len(self.angles), *luminance.shape[2:])
+            return luminance.new_zeros(len(luminance), len(self.angles), *luminance.shape[2:])
         filters = gabor_filters(f).to(luminance)
         real, imaginary = structure(luminance, WIDE / f)
         direction = torch.atan2(imaginary + self.preferred[1], real + self.preferred[0]) / 2  # across the structure
         turned = ((direction + math.radians(angle)) % math.pi for angle in self.angles)
-        waves = torch.cat([wave(noise, angle, filters) for angle in turned], 1)
-        ink, paper = self.tones
-        light = ((luminance - ink) / (paper - ink).clamp(min=0.1)).clamp(0, 1)
-        distance = waves.clamp(-1, 1).arccos() / math.pi  # from the middle of the line, uniform in 0..1
-        lines = (2 * (distance - 1 + light) * (1 / f / 2)).clamp(-1, 1)  # with soft edges of a pixel
-        return torch.cat([math.sqrt(2) * waves, lines], 1)
+        return math.sqrt(2) * torch.cat([wave(noise, angle, filters) for angle in turned], 1)
 
 
 def mean_direction(inputs: Tensor, targets: Tensor, frequency: float) -> Tensor:

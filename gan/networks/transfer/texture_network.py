@@ -39,7 +39,7 @@ class TextureNetwork(nn.Module):
     def __init__(self, carriers: int = 12, width: int = 24, layers: int = 3) -> None:
         super().__init__()
         self.flow_lines = FlowLines(ANGLES)
-        widths = [3 + 3 + 1 + 2 * carriers + 2 * len(ANGLES), *[width] * layers]
+        widths = [3 + 3 + 1 + 2 * carriers + len(ANGLES), *[width] * layers]
         self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3) for before, after in pairwise(widths))
         self.to_image = nn.Conv2d(width, 3, 1)
         for parameter in self.to_image.parameters():

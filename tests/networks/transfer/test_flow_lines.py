@@ -58,28 +58,19 @@ def test_waves_follow_the_structure_with_the_pitch(degrees: int) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("spread", [0.4, 0.8])
 def test_directions_get_the_mean_and_the_spread_of_the_targets(spread: float) -> None:
-    n, random = 80, torch.Generator().manual_seed(0)
+    n, random = 200, torch.Generator().manual_seed(0)
     angle = 0.7 + spread * torch.randn(n, generator=random)
     made = FlowLines((0.0,))
     made.fit(scenes(n, 1), scenes(n, 2) + 0.3 * lines(angle, 4.2), NONE)
     gray = scenes(n, 3).mean(1, keepdim=True)
-    waves = made(gray, torch.randn(n, 1, SIDE, SIDE, generator=random))[:, :1]
+    waves = made(gray, torch.randn(n, 1, SIDE, SIDE, generator=random))
     assert float(torch.atan2(made.preferred[1], made.preferred[0]) / 2) == pytest.approx(0.7, abs=0.1)
     length = float(mean_direction(0 * gray, waves, 1 / 4.2).norm())
-    assert length == pytest.approx(float((2 * (angle - 0.7)).cos().mean()), abs=0.22)
-
-
-@pytest.mark.parametrize("light", [-1.0, -0.4, 0.5, 1.0])
-def test_lines_of_ink_cover_as_much_as_the_image_is_dark(light: float) -> None:
-    made = FlowLines((0.0, 60.0))
-    made.set_frequency(0.2)
-    noise = torch.randn(1, 1, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    lines = made(torch.full((1, 1, SIDE, SIDE), light), noise)[0, 2:]
-    assert lines.mean((1, 2)).tolist() == pytest.approx([light, light], abs=0.15)
+    assert length == pytest.approx(float((2 * (angle - 0.7)).cos().mean()), abs=0.15)
 
 
 def test_without_lines_there_are_no_waves() -> None:
     made = FlowLines((0.0, 60.0))
     x = torch.rand(2, 1, 20, 30)
     assert made.receptive_radius == 0
-    assert torch.equal(made(x, x), torch.zeros(2, 4, 20, 30))
+    assert torch.equal(made(x, x), torch.zeros(2, 2, 20, 30))
