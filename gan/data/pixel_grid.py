@@ -23,17 +23,21 @@ MIN_BITS = 11.0  # evidence for a grid without smoothing: log2 of the probabilit
 SMOOTHING = (0.0, 0.7, 1.4, 2.8, 5.6)  # standard deviations in pixels, for gradients; a cell has at least four
 MIN_CELLS = 8  # along the longer side
 NOISE = 16.0  # steps below this level, of 255, count little
-MIN_CONFIDENCE = 0.45
-MIN_CONFIDENCE_OF_TWO = 0.6  # for cells of about two pixels: the chroma of JPEG has this period
-MIN_EVIDENCE = 14.0  # the natural logarithm of the probability that the periodogram of random edges has such a peak
+MIN_CONFIDENCE = 0.4
+MIN_CONFIDENCE_OF_TWO = 0.55  # for cells of about two pixels: the chroma of JPEG has this period
+MIN_EVIDENCE = 8.0  # the natural logarithm of the probability that the periodogram of random edges has such a peak
 FUNDAMENTAL = 0.7  # a peak at this fraction of the highest one may be the fundamental frequency
 MIN_SAMPLES = 4  # effective number of places of edges, for an axis to take part
 MAX_OF_TWO = 2.2  # pixels
 OVERSAMPLING = 8  # of the frequencies
+MAX_ASPECT = 2.0
+MAX_PART = 512
 MAX_SHIFT = 0.6  # pixels
-MAX_LINES = 384  # lines of an image whose gradients are read
+MAX_LINES = 160  # lines of an image whose gradients are read
 MAX_SIDE = 2048  # pixels; only the center of a larger image is read
-BLURS = (0.0, 0.12, 0.2, 0.28, 0.36)  # standard deviations of the blur to try for the colors, in cells
+BLURS = (0.0, 0.2, 0.28, 0.36)  # standard deviations of the blur to try, in cells
+SHARP = 0.7  # prefer cells without blur up to 1 / SHARP times the residual
+MAX_RESIDUAL = 0.15  # maximum fraction of the variance of an image that cells of one color, blurred, do not explain
 OPAQUE = 16  # alpha that is nearer to 0 or 255 becomes 0 or 255, in smoothed images
 
 
@@ -56,7 +60,8 @@ class Grid(NamedTuple):
     columns: Axis  # the lines between columns of cells
     rows: Axis
     confidence: float  # 1: all edges are on the grid
-    exact: bool  # cells have one color: the image was enlarged without smoothing
+    exact: bool  # all pixels of each cell have one color
+    blur: float = 0.0  # standard deviation of the Gaussian that smoothed the edges of cells, in cells
 
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the number of rows and columns of cells of an image, which is the height and width of its pixel art."""
@@ -138,8 +143,21 @@ def smoothed_grid(image: np.ndarray) -> Grid | None:
                 refine(profiles[axis][SMOOTHING.index(peak.smoothing)], peak.frequency, image.shape[1 - axis])
                 for axis, peak in enumerate(peaks)
             ]
-            return Grid(axes[0], axes[1], min(peak.confidence for peak in found), False)
+            if max(axes[0].period / axes[1].period, axes[1].period / axes[0].period) > MAX_ASPECT:
+                continue
+            grid = Grid(axes[0], axes[1], min(peak.confidence for peak in found), False)
+            return explained(image, grid)
     return None
+
+
+def explained(image: np.ndarray, grid: Grid) -> Grid | None:
+    """Return a grid with the blur that explains an image best; None if cells of one color do not explain it."""
+    part = image[:MAX_PART, :MAX_PART]
+    residual = {blur: misfit(part, grid, blur) for blur in BLURS}
+    blur = min(residual, key=lambda each: residual[each] * (1 if each else SHARP))
+    if residual[blur] > MAX_RESIDUAL * part.var((0, 1)).mean():
+        return None
+    return grid._replace(blur=blur)
 
 
 def gradient(image: np.ndarray) -> np.ndarray:
@@ -177,6 +195,7 @@ def highest(profiles: list[np.ndarray], smoothing: float) -> Peak:
     if not is_peak.any():
         return Peak()
     place = int(np.argmax(is_peak))
+    place += int(np.argmax(inner[place : place + points // length]))  # the minimum of two axes has side peaks
     evidence = sum(samples[axis] * each[low + place] ** 2 for axis, each in zip(used, spectra))
     return Peak(float(inner[place]), float(evidence), (low + place) / points, smoothing)
 
@@ -188,7 +207,7 @@ def refine(profile: np.ndarray, frequency: float, length: int) -> Axis:
     less than half a pixel for it.
     """
     positions = np.arange(1, len(profile) + 1)
-    near = frequency + np.linspace(-1, 1, 33) / (OVERSAMPLING * length)
+    near = frequency + np.linspace(-0.5, 0.5, 65) / length
     waves = np.exp(-2j * np.pi * near[:, None] * positions) @ profile
     period = 1 / near[np.abs(waves).argmax()]
     cells = length / period
@@ -210,8 +229,24 @@ def restore(pixels: np.ndarray, grid: Grid) -> np.ndarray:
     if grid.exact:
         return pixels[(rows[:-1] + rows[1:]) // 2][:, (columns[:-1] + columns[1:]) // 2]
     image = premultiply(pixels)
-    blur = min(BLURS, key=lambda blur: misfit(image, grid, blur))
-    return to_straight(deconvolve(image, grid, blur))
+    return to_straight(deconvolve(image, grid, grid.blur) if grid.blur else central_medians(image, rows, columns))
+
+
+def central_medians(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the median color of the central half of each cell, float (h, w, C).
+
+    Args:
+        rows, columns: the borders of cells.
+    """
+    bands = [[(start, stop) for start, stop in zip(*central(edges))] for edges in (rows, columns)]
+    for axis, each in enumerate(bands):
+        image = np.concatenate([np.median(image.take(range(*band), axis), axis, keepdims=True) for band in each], axis)
+    return image
+
+
+def central(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    margin = np.diff(edges) // 4
+    return edges[:-1] + margin, edges[1:] - margin
 
 
 def mixing(axis: Axis, length: int, blur: float) -> csr_array:
