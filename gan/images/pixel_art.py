@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from PIL import Image
 from scipy.cluster.vq import kmeans2
-from scipy.spatial import cKDTree
 from skimage.color import lab2rgb, rgb2lab
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
+from torch.nn.functional import avg_pool2d, pad
 
 from gan.common.errors import UserError, reason
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
+from gan.data.pixel_grid import Grid, find_grid
+from gan.images.dither import dithered
 from gan.images.files import colors_in
+from gan.images.palettes import COLORS, palette_of
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
@@ -26,35 +30,76 @@ MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixe
 
 
 def to_pixel_art(
-    image: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None
+    image: Tensor,
+    cell: int | Grid = 1,
+    palette: np.ndarray | None = None,
+    alpha: Tensor | None = None,
+    dither: str = "none",
 ) -> Tensor:
-    """Return pixel art of an image, uint8 RGB (3, H, W): each cell gets the palette color nearest to its mean, in Lab.
+    """Return pixel art of an image, uint8 RGB (3, H, W): each cell has one color, which is its mean or of a palette.
 
     Args:
-        cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges.
+        cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges. A grid has
+            cells of its own.
         palette: (K, 3), uint8 RGB; None keeps the mean colors.
         alpha: (H, W), the weight of each pixel in the mean of its cell.
+        dither: one of `gan.images.dither.METHODS`, for a palette.
     """
     height, width = image.shape[1:]
-    cell = min(cell, max(height, width))
     seen = torch.ones(1, height, width) if alpha is None else alpha[None].float().clamp(min=MIN_WEIGHT)
-    small, weight = (
-        avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (image * seen, seen)
-    )
+    if isinstance(cell, Grid):
+        edges = [torch.from_numpy(axis.edges(n)) for axis, n in ((cell.rows, height), (cell.columns, width))]
+        small, weight = (sums(each, edges) for each in (image * seen, seen))
+    else:
+        cell = min(cell, max(height, width))
+        small, weight = (
+            avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (image * seen, seen)
+        )
     small = (small / weight).round()
     if palette is not None:
-        colors = rgb2lab(small.permute(1, 2, 0).numpy() / 255)  # (h, w, 3)
-        nearest = cKDTree(rgb2lab(palette / 255.0)).query(colors)[1]
-        small = torch.from_numpy(palette[nearest]).permute(2, 0, 1)
-    large = small.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
+        pixels = small.permute(1, 2, 0).numpy().astype(np.uint8)
+        solid = (weight[0] > MIN_WEIGHT).numpy()
+        small = torch.from_numpy(dithered(pixels, palette, dither, solid)).permute(2, 0, 1)
+    if isinstance(cell, Grid):
+        large = small.repeat_interleave(edges[0].diff(), 1).repeat_interleave(edges[1].diff(), 2)
+    else:
+        large = small.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
     return large[:, :height, :width].to(torch.uint8)
 
 
-def converter(cell: int = 1, palette: np.ndarray | None = None) -> Callable[[Tensor, Tensor | None], Tensor] | None:
-    """Return `to_pixel_art` as a function of an image and its alpha; None if it would not change the image."""
-    if cell == 1 and palette is None:
-        return None
-    return lambda image, alpha: to_pixel_art(image, cell, palette, alpha)
+def sums(image: Tensor, edges: Sequence[Tensor]) -> Tensor:
+    """Return the sums over cells of an image (C, H, W). `edges` are the borders of rows and of columns of cells."""
+    total = pad(image.double(), (1, 0, 1, 0)).cumsum(1).cumsum(2)
+    return total[:, edges[0]][:, :, edges[1]].diff(dim=1).diff(dim=2)
+
+
+class PixelArt(NamedTuple):
+    """Converts translations to pixel art.
+
+    Args:
+        cell: side of a cell in pixels, or "auto" for the grid of the input; an input without a grid has cells of one
+            pixel.
+        palette, dither: as in `to_pixel_art`.
+    """
+
+    cell: int | str = 1
+    palette: np.ndarray | None = None
+    dither: str = "none"
+
+    def __call__(self, image: Tensor, source: Image.Image) -> Tensor:
+        """Return pixel art uint8 (3, H, W) of a translation of the same shape.
+
+        Args:
+            source: the input, RGB or RGBA. Its alpha is that of the translation.
+        """
+        alpha = torch.from_numpy(np.array(source.getchannel("A"))) if source.mode == "RGBA" else None
+        cell = (find_grid(np.asarray(source)) or 1) if isinstance(self.cell, str) else self.cell
+        return to_pixel_art(image, cell, self.palette, alpha, self.dither)
+
+
+def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: str = "none") -> PixelArt | None:
+    """Return a `PixelArt`; None if it would not change an image."""
+    return None if cell == 1 and palette is None else PixelArt(cell, palette, dither)
 
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
@@ -67,7 +112,7 @@ def fit_palette(images: Tensor, colors: int) -> np.ndarray:
 
 
 def read_palette(path: str) -> np.ndarray:
-    """Read a palette from an image or a text file.
+    """Return a palette uint8 (K, 3) by its name in `gan.images.palettes`, or read it from an image or a text file.
 
     From an image, all its colors are read. From a text, the color at the start of each line is read: 1b2a41, #1b2a41,
     ff1b2a41 (alpha first), or 27 42 65 as written by GIMP. Other lines are ignored.
@@ -75,11 +120,14 @@ def read_palette(path: str) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, or contains no colors or more than MAX_COLORS.
     """
+    if path in COLORS:
+        return palette_of(path)
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(
-            f"--palette {path}: neither a number of colors nor a readable file ({reason(error)})"
+            f"--palette {path}: neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file "
+            f"({reason(error)})"
         ) from error
     try:
         with IsolatedProcess() as isolated:
