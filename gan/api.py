@@ -13,8 +13,9 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.images.collection import Given
 from gan.inference.loading import load_generator
+from gan.inference.look import PREFIX
 from gan.inference.resolve import checkpoint_of
-from gan.inference.translator import Translator
+from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import read_metrics
@@ -47,16 +48,19 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
 def translate(
     run: str | os.PathLike[str] | Translator, images: Given, **options: Any
 ) -> Image.Image | list[Image.Image]:
-    """Return the translation of an image by a run: `gan.translate("runs/film", "photo.jpg")`.
+    """Return the translation of an image by a run or a look: `gan.translate("look:film", "photo.jpg")`.
 
     Args:
-        run: what `gan.load` takes, or what it returned, which is faster for further images.
+        run: what `gan.load` takes, or what it returned, which is faster for further images; or look:NAME.
         images: a path, Pillow image, array or tensor, or several, see `gan.images.collection.to_pil_images`.
-        options: as in `gan.inference.translator.Translator.translate`.
+        options: as in `gan.inference.translator.Translator.translate`; for a look, as in
+            `gan.inference.translator.translate_by_look`.
 
     Raises:
-        UserError: the run is not a translator, or as `Translator.translate`.
+        UserError: the run is not a translator, the look is not known, or as `Translator.translate`.
     """
+    if isinstance(run, str) and run.startswith(PREFIX):
+        return translate_by_look(run, images, **options)
     translator = run if isinstance(run, Translator) else load(run)
     if not isinstance(translator, Translator):
         raise UserError(f"{run}: is not a translator; use gan.load(RUN).sample()")

@@ -95,7 +95,7 @@ def test_processes_that_read_images_do_not_import_torch() -> None:
         "data.decoding.cache",
         "data.checks.report",
         "data.pairs",
-        "data.styles",
+        "data.styles.registry",
         "images.files",
         "sharing.demo.upload_list",
     ]

@@ -55,7 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     from gan.sharing.find_model import find
     from gan.sharing.reproduce import Sources, compare, reproduce
 
-    found = find(record, file, arguments.model)
+    found = find(record, file, arguments.model) if "model" in record else None
+    if arguments.model and found is None:
+        raise UserError(f"--model {arguments.model}: {file} was made without a model; leave --model out")
     sources = Sources(found, file, arguments.sources, options.prepare_device(arguments))
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder, f"made{file.suffix}")
@@ -64,13 +66,14 @@ def run(arguments: argparse.Namespace) -> int:
         if out is not None:
             with writing(out), open(made, "rb") as opened:
                 write_atomically(out, lambda target: shutil.copyfileobj(opened, target))
-    print(f"{file}: {describe(result, record)} (model {found.path})")
+    made_by = f"look {','.join(record['look'])}" if found is None else f"model {found.path}"
+    print(f"{file}: {describe(result, record)} ({made_by})")
     return 0 if result.same_pixels else DIFFERENT
 
 
 def describe(result: Comparison, record: Record) -> str:
     """Return the result of a comparison as text."""
-    from gan.sharing.provenance import software
+    from gan.sharing.translations import software
 
     if result.same_bytes:
         return "reproduced, all bytes are equal"

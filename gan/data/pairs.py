@@ -1,7 +1,7 @@
 """Sources of pairs of images. A pair is stored as one image with twice the channels for the cache, crops and flips.
 
 `a` is the input and `b` the target: two files with the same name in two folders, the halves of one file, or a
-photograph and the same photograph in a known style (`styles`).
+photograph and the same photograph in a known style (`gan.data.styles`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import os
 import posixpath
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
@@ -18,13 +18,13 @@ import numpy as np
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data import styles
 from gan.data.decoding.cache import source_hash
 from gan.data.decoding.color import unpremultiply
 from gan.data.decoding.decode import DecodedImage, Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import read_first_frame
 from gan.data.sources.files import File, ImageFiles, content, find
+from gan.data.styles import registry
 
 MAX_LISTED = 20  # maximum number of files without a partner to list in a message
 LENGTH_BYTES = 8  # bytes of the length of the first file, which precedes the contents of two files
@@ -128,24 +128,40 @@ class SideBySideFiles(ImageFiles):
 
 
 class StyledFiles(ImageFiles):
-    """Photographs, each paired with the same photograph in a style of `styles`, applied at the training size."""
+    """Photographs, each paired with itself in a look of `gan.data.styles`.
+
+    The look is applied at the training size. With fit="patches" it is applied to the whole photograph, from which the
+    patches are cut: a vignette then has one center, and a screen the pitch that it has in the file.
+    """
 
     def __init__(self, roots: Sequence[str], style: str | Sequence[str]) -> None:
         super().__init__(roots)
-        styles.make_style(style)  # raises if it is unknown
-        self.filters = styles.filter_names(style)
-        self.identity = [self.identity, self.filters, source_hash(styles)]
+        registry.make_style(style)  # raises if it is unknown
+        self.filters = registry.filter_names(style)
+        self.identity = [self.identity, self.filters, source_hash(*registry.MODULES)]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"files": self.files, "filters": self.filters}
 
     def decode(self, data: bytes, decoder: Any) -> Iterator[DecodedImage]:
         seed = zlib.crc32(data)  # a photograph always gets the same grain
-        for n, patch in enumerate(decoder.each.patches(decoder.read(data))):
-            pixels, pixel_art = decoder.each.fit_image(patch)
-            colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
-            styled = styles.make_style(self.filters)(colors.transpose(1, 2, 0), seed + n)
-            yield DecodedImage(stack_pair(pixels, match_channels(styled, pixels)), pixel_art)
+        fit, image = decoder.each, decoder.read(data)
+        if fit.fit != "patches":
+            pixels, pixel_art = fit.fit_image(image)
+            yield DecodedImage(stack_pair(pixels, self.in_style(pixels, seed)), pixel_art)
+            return
+        image = fit.enlarge_to_patch(image)
+        whole = replace(fit, size=(image.height, image.width), fit="stretch", patches_per_image=1)  # no resampling
+        pixels = whole.fit_image(image).pixels
+        pair = stack_pair(pixels, self.in_style(pixels, seed))
+        for left, top, right, bottom in fit.patch_boxes(image):
+            rows = np.ascontiguousarray(pair.transpose(1, 2, 0)[top:bottom, left:right])  # channels last in memory
+            yield DecodedImage(rows.transpose(2, 0, 1), False)
+
+    def in_style(self, pixels: np.ndarray, seed: int) -> np.ndarray:
+        """Return an image in the style, uint8 (C, H, W) with the channels of `pixels`."""
+        colors = unpremultiply(pixels)[:3] if len(pixels) == 4 else np.broadcast_to(pixels, (3, *pixels.shape[1:]))
+        return match_channels(registry.make_style(self.filters)(colors.transpose(1, 2, 0), seed), pixels)
 
 
 def match_channels(styled: np.ndarray, pixels: np.ndarray) -> np.ndarray:

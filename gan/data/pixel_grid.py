@@ -48,12 +48,11 @@ class Axis(NamedTuple):
     offset: float  # in 0 <= offset < period
 
     def edges(self, length: int) -> np.ndarray:
-        """Return the borders of the cells whose center is in an image, int (cells + 1), from 0 to `length`."""
+        """Return the borders of the cells whose center is in an image, int (cells + 1), rising from 0 to `length`."""
         first = self.offset - self.period if self.offset > self.period / 2 else self.offset
         count = max(1, round((length - first) / self.period))
         edges = np.rint(first + self.period * np.arange(count + 1)).astype(int)
-        edges[0], edges[-1] = 0, length
-        return np.maximum.accumulate(np.clip(edges, 0, length))
+        return np.concatenate([[0], edges[1:-1], [length]])
 
 
 class Grid(NamedTuple):

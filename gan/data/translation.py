@@ -14,12 +14,12 @@ from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
 from gan.common.home import with_home
-from gan.data import styles
 from gan.data.decoding.pool import parallel_map
 from gan.data.module import DEVICE_SHARE, Batches, ImageDataModule, first_by_digest, position, training_batches
 from gan.data.pairs import MatchedFiles, PairDecoder, SideBySideFiles, StyledFiles
 from gan.data.sampler import SEED_OFFSET, EndlessBatches
 from gan.data.sources.files import mode
+from gan.data.styles import registry
 
 PAIRINGS = ("disjoint", "shared", "paired")
 CHECKED_FILES = 16  # number of files of each side whose channels are checked
@@ -108,7 +108,7 @@ class StyledDataModule(PairedDataModule):
 
     Args:
         root: photographs.
-        style: one of `gan.data.styles.STYLES`, one of pilgram's filters, or a list of filters.
+        style: a look, see `gan.data.styles.registry.filter_names`.
         pairing: how training uses the pairs. "disjoint": a and b are different photographs, as in two unrelated
             folders. "shared": a and b are the same photographs in different orders. "paired": a and b are pairs.
         split: as in `ImageDataModule`. Its groups also stay together when photographs are divided between a and b.
@@ -126,8 +126,8 @@ class StyledDataModule(PairedDataModule):
         self.pairing = pairing
         self.aligned = pairing == "paired"
         self.is_b = np.empty(0, bool)  # (rows,): training rows of side b, with pairing="disjoint"
-        predictable = [name for name in styles.filter_names(style) if name not in styles.STOCHASTIC]
-        stochastic = predictable != styles.filter_names(style)
+        predictable = registry.predictable(style)
+        stochastic = predictable != registry.filter_names(style)
         self.without_noise = StyledDataModule(root, predictable, pairing, **options) if stochastic else None
 
     def open_source(self) -> Any:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from PIL import Image
 from scipy.cluster.vq import kmeans2
 from skimage.color import lab2rgb, rgb2lab
-from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
 
 from gan.common.errors import UserError, reason
 from gan.data.decoding.errors import ImageError
@@ -23,6 +18,9 @@ from gan.images.dither import dithered
 from gan.images.files import colors_in
 from gan.images.palettes import COLORS, palette_of
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
 MAX_TEXT = 1 << 20  # bytes of a palette in a text file
@@ -30,13 +28,13 @@ MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixe
 
 
 def to_pixel_art(
-    image: Tensor,
+    image: np.ndarray,
     cell: int | Grid = 1,
     palette: np.ndarray | None = None,
-    alpha: Tensor | None = None,
+    alpha: np.ndarray | None = None,
     dither: str = "none",
-) -> Tensor:
-    """Return pixel art of an image, uint8 RGB (3, H, W): each cell has one color, which is its mean or of a palette.
+) -> np.ndarray:
+    """Return pixel art of an image, uint8 RGB (H, W, 3): each cell has one color, its mean or one of a palette.
 
     Args:
         cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges. A grid has
@@ -45,32 +43,29 @@ def to_pixel_art(
         alpha: (H, W), the weight of each pixel in the mean of its cell.
         dither: one of `gan.images.dither.METHODS`, for a palette.
     """
-    height, width = image.shape[1:]
-    seen = torch.ones(1, height, width) if alpha is None else alpha[None].float().clamp(min=MIN_WEIGHT)
-    if isinstance(cell, Grid):
-        edges = [torch.from_numpy(axis.edges(n)) for axis, n in ((cell.rows, height), (cell.columns, width))]
-        small, weight = (sums(each, edges) for each in (image * seen, seen))
-    else:
-        cell = min(cell, max(height, width))
-        small, weight = (
-            avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (image * seen, seen)
-        )
-    small = (small / weight).round()
+    height, width = image.shape[:2]
+    rows, columns = cell_edges(cell, height, width)
+    seen = np.ones((height, width, 1), np.float32) if alpha is None else alpha[..., None].astype(np.float32)
+    seen = seen.clip(MIN_WEIGHT)
+    weight = cell_means(seen, rows, columns)
+    small = np.rint(cell_means(image * seen, rows, columns) / weight).clip(0, 255).astype(np.uint8)
     if palette is not None:
-        pixels = small.permute(1, 2, 0).numpy().astype(np.uint8)
-        solid = (weight[0] > MIN_WEIGHT).numpy()
-        small = torch.from_numpy(dithered(pixels, palette, dither, solid)).permute(2, 0, 1)
+        small = dithered(small, palette, dither, weight[..., 0] > MIN_WEIGHT)
+    return small.repeat(np.diff(rows), 0).repeat(np.diff(columns), 1)
+
+
+def cell_edges(cell: int | Grid, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the borders of the rows and of the columns of cells, from 0 to the length."""
     if isinstance(cell, Grid):
-        large = small.repeat_interleave(edges[0].diff(), 1).repeat_interleave(edges[1].diff(), 2)
-    else:
-        large = small.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
-    return large[:, :height, :width].to(torch.uint8)
+        return cell.rows.edges(height), cell.columns.edges(width)
+    return np.append(np.arange(0, height, cell), height), np.append(np.arange(0, width, cell), width)
 
 
-def sums(image: Tensor, edges: Sequence[Tensor]) -> Tensor:
-    """Return the sums over cells of an image (C, H, W). `edges` are the borders of rows and of columns of cells."""
-    total = pad(image.double(), (1, 0, 1, 0)).cumsum(1).cumsum(2)
-    return total[:, edges[0]][:, :, edges[1]].diff(dim=1).diff(dim=2)
+def cell_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the means over cells, float32 (h, w, C), of values (H, W, C)."""
+    totals = np.add.reduceat(np.add.reduceat(values, rows[:-1], 0, np.float64), columns[:-1], 1, np.float64)
+    area = np.diff(rows)[:, None, None] * np.diff(columns)[None, :, None]
+    return totals.astype(np.float32) / area.astype(np.float32)
 
 
 class PixelArt(NamedTuple):
@@ -86,14 +81,14 @@ class PixelArt(NamedTuple):
     palette: np.ndarray | None = None
     dither: str = "none"
 
-    def __call__(self, image: Tensor, source: Image.Image) -> Tensor:
-        """Return pixel art uint8 (3, H, W) of a translation of the same shape.
+    def __call__(self, image: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Return pixel art uint8 (H, W, 3) of a translation of the same shape.
 
         Args:
-            source: the input, RGB or RGBA. Its alpha is that of the translation.
+            source: the input, uint8 (H, W, 3 or 4). Its alpha is that of the translation.
         """
-        alpha = torch.from_numpy(np.array(source.getchannel("A"))) if source.mode == "RGBA" else None
-        cell = (find_grid(np.asarray(source)) or 1) if isinstance(self.cell, str) else self.cell
+        alpha = source[..., 3] if source.shape[2] == 4 else None
+        cell = (find_grid(source) or 1) if isinstance(self.cell, str) else self.cell
         return to_pixel_art(image, cell, self.palette, alpha, self.dither)
 
 

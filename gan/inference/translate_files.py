@@ -22,7 +22,7 @@ from gan.data.sources.folder import SUFFIXES
 from gan.images import files as image_files
 from gan.images import video
 from gan.images.embedded_text import save_options
-from gan.inference.tiling import is_tiled
+from gan.inference.image_function import BYTES_PER_PIXEL
 
 if TYPE_CHECKING:
     from gan.inference.image_translator import ImageTranslator
@@ -47,18 +47,20 @@ class Describe(Protocol):
         ...
 
 
-BYTES_PER_PIXEL, PIXEL_ART_BYTES_PER_PIXEL = 40, 120  # upper limits of memory in both processes, measured
+PIXEL_ART_BYTES_PER_PIXEL = 120  # upper limit of memory in both processes, measured
 SHEET_SIDE = 512  # maximum side of each image on a sheet, in pixels
 
 
-def max_pixels(memory: int, pixel_art: bool) -> int:
+def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PIXEL) -> int:
     """Return the largest number of pixels of an image that fits into memory, at most the limit for training images.
 
     Args:
         memory: available memory in bytes. The network may use half of it.
         pixel_art: whether the translation is converted to pixel art.
+        bytes_per_pixel: what the function of images needs.
     """
-    return max(1, min(MAX_PIXELS, memory // 2 // (PIXEL_ART_BYTES_PER_PIXEL if pixel_art else BYTES_PER_PIXEL)))
+    each = max(bytes_per_pixel, PIXEL_ART_BYTES_PER_PIXEL if pixel_art else 0)
+    return max(1, min(MAX_PIXELS, memory // 2 // each))
 
 
 def plan(source: Path, output: str) -> list[tuple[File, Path]]:
@@ -151,7 +153,7 @@ def translate_files(
             else:
                 contents = apart(image_files.read_file, file, kind, limit)
                 largest = max(image.shape[0] for image in contents.images), max(i.shape[1] for i in contents.images)
-                tile = translator.tile if is_tiled(translator.network, *largest, translator.tile) else None
+                tile = translator.function.tile_side(*largest)
                 about = partial(describe, contents.digest, tile) if describe else None
                 before = image_files.write(contents, target, translator, kind, about, **exact)
                 side = max(side, *before.shape[:2])

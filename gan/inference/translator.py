@@ -6,11 +6,13 @@ from typing import Any
 
 from PIL import Image
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least
 from gan.common.size import pair
 from gan.images.collection import Given, is_single, to_pil_images
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.loading import move, select_direction
+from gan.inference.look import parse_look
+from gan.inference.network_function import NetworkFunction
 from gan.inference.tiling import memory_errors, tile_for_memory
 
 
@@ -61,17 +63,44 @@ class Translator:
         """
         if direction not in ("a2b", "b2a"):
             raise UserError(f"direction={direction}: give a2b or b2a")
-        if not 0 <= strength <= 1:
-            raise UserError(f"strength={strength}: give 0 to 1")
+        check_strength(strength)
         network = select_direction("this model", self.network, direction)
-        translate = ImageTranslator(
-            network, self.config["data"]["channels"], tile or tile_for_memory(network), strength
-        )
+        function = NetworkFunction(network, self.config["data"]["channels"], tile or tile_for_memory(network))
         try:
             with memory_errors():
-                found = [translate(image) for image in to_pil_images(images)]
+                return translate_given(ImageTranslator(function, strength), images)
         except MemoryError as error:
             raise UserError("an image does not fit into memory; give a smaller tile") from error
-        return found[0] if is_single(images) else found
 
     __call__ = translate
+
+
+def translate_by_look(
+    look: str, images: Given, *, strength: float = 1.0, seed: int = 0, **settings: float
+) -> Image.Image | list[Image.Image]:
+    """Return an image in a look, or a list for several images: Pillow images of the same sizes. Alpha is kept.
+
+    Args:
+        look: look:NAME, see `gan.inference.look.parse_look`.
+        images: as in `Translator.translate`.
+        strength: 0 is the input, 1 the look.
+        seed: selects the grain and noise, together with the pixels of each image.
+        settings: parameters of the look, as in `vignette=0.3`.
+
+    Raises:
+        UserError: the look or a parameter is unknown, a value is out of its range, or an image cannot be read.
+    """
+    check_strength(strength)
+    at_least("seed", seed, 0)
+    return translate_given(ImageTranslator(parse_look(look, settings), strength, seed=seed), images)
+
+
+def check_strength(strength: float) -> None:
+    if not 0 <= strength <= 1:
+        raise UserError(f"strength={strength}: give 0 to 1")
+
+
+def translate_given(translator: ImageTranslator, images: Given) -> Image.Image | list[Image.Image]:
+    """Return the translation of an image, or a list for several images, see `gan.images.collection.to_pil_images`."""
+    found = [translator(image) for image in to_pil_images(images)]
+    return found[0] if is_single(images) else found

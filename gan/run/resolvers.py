@@ -177,9 +177,10 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
     """
     kind = data.rpartition(".")[2]
     if kind == "StyledDataModule" and _root_.data.pairing == "paired":
-        from gan.data import styles
+        from gan.data.styles import registry
 
-        predictable = styles.STOCHASTIC.isdisjoint(styles.filter_names(_root_.data.style))
+        style = _root_.data.style
+        predictable = registry.predictable(style) == registry.filter_names(style)
     else:
         predictable = kind == "PairedDataModule"
     return "eval/ciede2000" if predictable else "eval/kid_x1000_lite0"

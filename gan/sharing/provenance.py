@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +10,15 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gan.common import digest
-from gan.common.errors import UserError
-from gan.data.decoding.reader import header
 from gan.images.convert import to_pil_image
-from gan.images.embedded_text import KEY, pixel_digest
+from gan.images.embedded_text import KEY
 from gan.latent.attributes import for_channels
 from gan.latent.mixing import Part
 from gan.latent.store import fingerprint
 from gan.sharing import record
+from gan.sharing.translations import Records
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gan.model import Model
 
 
@@ -38,16 +33,13 @@ def model_hash(network: nn.Module) -> str:
     return digest.of_tensors(network.state_dict().items())
 
 
-@cache
-def software() -> str:
-    """Return the name and version of this program."""
-    try:
-        return f"retro-gan {version('retro-gan')}"
-    except PackageNotFoundError:
-        return "retro-gan"
+def fields_of(network: nn.Module, images: int) -> dict[str, Any]:
+    """Return the fields of a record that name a network, which is on its device and has seen `images` in training."""
+    device = next(network.parameters()).device.type
+    return {"device": None if device == "cpu" else device, "model": model_hash(network), "images": images}
 
 
-class Origin:
+class Origin(Records):
     """Writes the records of images of one model.
 
     Args:
@@ -57,9 +49,7 @@ class Origin:
     """
 
     def __init__(self, network: nn.Module, images: int, **fields: Any) -> None:
-        device = next(network.parameters()).device.type
-        about = {"format": record.FORMAT, "software": software(), "device": None if device == "cpu" else device}
-        self.fields = about | {"model": model_hash(network), "images": images} | fields
+        super().__init__(**(fields_of(network, images) | fields))
 
     def text(self, image: Tensor | Image.Image | None = None, **fields: Any) -> str:
         """Return the record of an image as text.
@@ -67,53 +57,11 @@ class Origin:
         Args:
             image: the image as it is written, if the format is lossless; uint8 (C, H, W) if it is a tensor.
         """
-        image = to_pil_image(image) if isinstance(image, Tensor) else image
-        pixels = None if image is None else pixel_digest(image)
-        return record.to_text(record.make(**(self.fields | fields), pixels=pixels))
+        return super().text(to_pil_image(image) if isinstance(image, Tensor) else image, **fields)
 
     def chunk(self, image: Tensor, **fields: Any) -> dict[str, str]:
         """Return the record of an image uint8 (C, H, W) as a text chunk for `gan.images.convert.save_png`."""
         return {KEY: self.text(image, **fields)}
-
-
-class Translations:
-    """Describes translations and their sheets, for `gan.inference.translate_files.translate_files`."""
-
-    def __init__(self, origin: Origin) -> None:
-        self.origin = origin
-
-    def __call__(self, original: str, tile: int | None, image: Image.Image | None, saved_as: str = "") -> str:
-        kind = "comparison" if saved_as else "translation"
-        return self.origin.text(image, kind=kind, original=original, tile=tile, saved_as=saved_as)
-
-    def later_sheet(self, target: Path, image: Image.Image) -> str | None:
-        try:
-            about = record.origin(target)
-        except UserError:  # damaged, or of another format
-            return None
-        if about is None or about["kind"] != "translation":
-            return None
-        changed = {"kind": "comparison", "saved_as": header(target).format, "pixels": pixel_digest(image)}
-        return record.to_text(about | changed)
-
-
-def translations(
-    network: nn.Module, images: int, strength: float, cell: int, direction: str, palette: np.ndarray | None
-) -> Translations:
-    """Return what describes the translations by options of gan translate.
-
-    Args:
-        network: the translator of one direction, on its device.
-        images: number of images it has seen in training.
-        palette: uint8 (K, 3).
-    """
-    shared = {
-        "strength": None if strength == 1 else strength,
-        "cell": None if cell == 1 else cell,
-        "direction": None if direction == "a2b" else direction,
-        "palette": None if palette is None else palette.tobytes().hex(),
-    }
-    return Translations(Origin(network, images, **shared))
 
 
 def class_names(classes: Sequence[str], labels: Tensor | None, count: int) -> list[str | None]:

@@ -92,7 +92,8 @@ def parse(text: str, where: str) -> Record:
     for name, value in found.items():
         if name not in FIELDS or not FIELDS[name](value):
             raise UserError(f"{where}: its retro-gan metadata has an impossible value of {name[:40]!r}")
-    if missing := [name for name in REQUIRED if name not in found]:
+    made_by = next((names for names in MADE_BY if names[0] in found), MADE_BY[0])
+    if missing := [name for name in (*REQUIRED, *made_by) if name not in found]:
         raise UserError(f"{where}: its retro-gan metadata lacks {missing[0]}")
     record: Record = found
     return record
@@ -167,6 +168,12 @@ def is_mix(value: Any) -> bool:
     return one and is_name(value.get("class", "any")) and value.keys() <= {"seed", "layers", "fraction", "class"}
 
 
+def is_filter(value: Any) -> bool:
+    """Return whether a value is a filter with its parameters, as in "halftone:cell=6"."""
+    form = r"\w{1,60}(:\w{1,60}=-?[0-9.e+-]{1,30}){0,30}"
+    return isinstance(value, str) and re.fullmatch(form, value, re.ASCII) is not None
+
+
 def one_of(*values: Any) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and value in values
 
@@ -175,7 +182,8 @@ def between(least: int, most: int) -> Callable[[Any], bool]:
     return lambda value: is_integer(value, least, most)
 
 
-REQUIRED = ("software", "kind", "model", "images")
+REQUIRED = ("software", "kind")
+MADE_BY = (("model", "images"), ("look",))  # fields that name what made an image: all of one of these
 FIELDS: dict[str, Callable[[Any], bool]] = {
     "format": lambda value: value == FORMAT,
     "software": lambda value: isinstance(value, str) and bool(re.fullmatch(r"retro-gan( [\w.+!-]{1,60})?", value)),
@@ -204,6 +212,7 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "space": one_of("z", "w", "w+"),
     # translations
     "original": is_digest,  # of the bytes of the original file
+    "look": lambda value: is_list(is_filter, value, 100),  # filters without a network; then `seed` is their seed
     "direction": one_of("b2a"),
     "strength": lambda value: is_number(value) and 0 <= value <= 1,
     "cell": between(1, MAX_SEED),

@@ -31,8 +31,11 @@ from gan.images.embedded_text import KEY, pixel_digest
 from gan.images.files import check_frames
 from gan.images.pixel_art import converter
 from gan.inference import translate_files
+from gan.inference.image_function import ImageFunction
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.inputs import decoder_of
+from gan.inference.look import Look
+from gan.inference.network_function import NetworkFunction
 from gan.latent import mixing, store
 from gan.latent.position import POSITIONS
 from gan.latent.space import Space
@@ -42,9 +45,11 @@ from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, LATENTS_FILE, PROJEC
 from gan.sharing import provenance
 from gan.sharing.find_model import Found
 from gan.sharing.record import Record, expand
+from gan.sharing.translations import Records, Translations
 
 EXTENSIONS = {"JPEG": ".jpg", "TIFF": ".tif"}  # of formats whose extension is not their name
-DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `provenance.Translations` adds
+DESCRIBED = {"kind", "original", "tile", "saved_as"}  # what `gan.sharing.translations.Translations` adds
+NOT_COPIED = {"model", "images", "pixels", "device"}  # of the image that is made here
 MAX_TOTAL = 1 << 29  # pixels of an animation
 NOT_FOUND = "not found; give its folder with --sources"
 
@@ -192,7 +197,7 @@ def check_size(record: Record, image: Path, model: Model, count: int) -> None:
 
 def origin_of(record: Record, network: Any, images: int) -> provenance.Origin:
     """Return the origin with the fields of a record, but of the model that is here."""
-    fields = {name: value for name, value in record.items() if name not in ("model", "images", "pixels", "device")}
+    fields = {name: value for name, value in record.items() if name not in NOT_COPIED}
     return provenance.Origin(network, images, **fields)
 
 
@@ -205,25 +210,35 @@ def chunk(record: Record, model: Model, pixels: Tensor) -> dict[str, str]:
 
 def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     """Write the translation of a record, or the sheet of it and its original."""
-    network, state = sources.found.network.to(sources.device), sources.found.state
-    if hasattr(network, "latent_dim"):
-        raise UserError(f"{image}: is a translation, but its model is not a translator")
+    function, made_by = function_of(record, image, sources)
     file = sources.original(record.get("original", ""))
     palette = np.frombuffer(bytes.fromhex(record.get("palette", "")), np.uint8).reshape(-1, 3)
     art = converter(record.get("cell", 1), palette if len(palette) else None)
-    fields = record.get("tile"), float(record.get("strength", 1.0)), art, len(palette) > 0
-    translator = ImageTranslator(network, state["config"]["data"]["channels"], *fields)
+    fields = float(record.get("strength", 1.0)), art, len(palette) > 0, record.get("seed", 0)
+    translator = ImageTranslator(function, *fields)
     is_sheet = record["kind"] == "comparison"
     form = record.get("saved_as", "PNG") if is_sheet else header(image).format
     target = out.with_name(f"translation{EXTENSIONS.get(form, f'.{form.lower()}')}")
     sheets = out.parent / "sheets" if is_sheet else None
-    origin = origin_of({name: record[name] for name in record.keys() - DESCRIBED}, network, int(state["images"]))
+    shared = {name: value for name, value in record.items() if name not in DESCRIBED | NOT_COPIED}
+    describe = Translations(Records(**(shared | made_by)))
     with IsolatedProcess() as apart:
-        options = True, sheets, MAX_PIXELS, True, lambda done: None, apart, provenance.Translations(origin)
+        options = True, sheets, MAX_PIXELS, True, lambda done: None, apart, describe
         failed, _ = translate_files.translate_files([(file, target)], translator, *options)
     if failed:
         raise UserError(f"{image}: its original cannot be translated: {failed[0]}")
     (translate_files.sheet_path(file, sheets) if sheets else target).replace(out)
+
+
+def function_of(record: Record, image: Path, sources: Sources) -> tuple[ImageFunction, dict[str, Any]]:
+    """Return the function that made a translation, and the fields of a record that name it."""
+    if "look" in record:
+        return Look(record["look"]), {"look": record["look"]}
+    network, state = sources.found.network.to(sources.device), sources.found.state
+    if hasattr(network, "latent_dim"):
+        raise UserError(f"{image}: is a translation, but its model is not a translator")
+    function = NetworkFunction(network, state["config"]["data"]["channels"], record.get("tile"))
+    return function, provenance.fields_of(network, int(state["images"]))
 
 
 # ---- what a record names by a digest
@@ -233,17 +248,24 @@ class Sources:
     """Finds what a record names by a digest: in the run, in the folder of the image, and in paths of the user.
 
     Args:
-        found: the model.
+        found: the model; None if the record names none.
         image: the file with the record.
         given: files and folders.
         device: where the model makes the image.
     """
 
-    def __init__(self, found: Found, image: Path, given: Sequence[Path], device: str) -> None:
-        self.found = found
+    def __init__(self, found: Found | None, image: Path, given: Sequence[Path], device: str) -> None:
+        self.model_found = found
         self.image = image
         self.given = given
         self.device = device
+
+    @property
+    def found(self) -> Found:
+        """The model; raise UserError if the record names none."""
+        if self.model_found is None:
+            raise UserError(f"{self.image}: its metadata names no model that makes such an image")
+        return self.model_found
 
     def vectors(self, *defaults: Path) -> Iterator[Path]:
         """Yield the safetensors files in which to search; `defaults` are paths in the run folder."""

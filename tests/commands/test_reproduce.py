@@ -15,7 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 import gan
 from gan.images.embedded_text import KEY
 from gan.latent.store import fingerprint
-from gan.sharing.provenance import model_hash, software
+from gan.sharing.provenance import model_hash
+from gan.sharing.translations import software
 from tests.commands.test_translate import noise, trained
 from tests.conftest import Train
 

@@ -11,7 +11,7 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.pairs import StyledFiles
-from gan.data.styles import make_style
+from gan.data.styles.registry import make_style
 from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule
 
 

@@ -24,7 +24,7 @@ from PIL import Image
 from gan import api
 from gan.common.errors import UserError
 from gan.images.convert import to_float, to_pil_image, to_uint8
-from gan.inference.image_translator import planes_of
+from gan.inference.network_function import planes_of
 from gan.inference.sampling import classes_of, latents
 from gan.inference.tiling import pad, translate
 from gan.networks.tile_position import TilePosition, noise_at

@@ -93,15 +93,25 @@ class Decoder:
         if self.fit != "patches":
             yield image
             return
+        image = self.enlarge_to_patch(image)
+        yield from map(image.crop, self.patch_boxes(image))
+
+    def enlarge_to_patch(self, image: Image.Image) -> Image.Image:
+        """Return an image that is at least as large as a patch."""
         height, width = self.size
         scale = max(1.0, width / image.width, height / image.height)
-        if scale > 1:
-            enlarged = max(width, round(scale * image.width)), max(height, round(scale * image.height))
-            image = image.resize(enlarged, KERNELS.get(self.resample, Image.Resampling.LANCZOS))
+        if scale == 1:
+            return image
+        enlarged = max(width, round(scale * image.width)), max(height, round(scale * image.height))
+        return image.resize(enlarged, KERNELS.get(self.resample, Image.Resampling.LANCZOS))
+
+    def patch_boxes(self, image: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+        """Yield left, top, right and bottom of each patch of an image that is at least as large as a patch."""
+        height, width = self.size
         for n in range(self.patches_per_image):
             across, down = ((0.5 + n * step) % 1 for step in PATCH_STEPS)
             left, top = int(across * (image.width - width + 1)), int(down * (image.height - height + 1))
-            yield image.crop((left, top, left + width, top + height))
+            yield left, top, left + width, top + height
 
     def min_side(self) -> int:
         """Return the smallest side for decoding a JPEG, so that resizing still averages two pixels; 0 is full size."""

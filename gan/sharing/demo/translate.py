@@ -18,6 +18,7 @@ from gan.images.files import encode
 from gan.images.pixel_art import MAX_COLORS, converter, read_palette
 from gan.inference.image_translator import ImageTranslator
 from gan.inference.loading import has_data, select_direction
+from gan.inference.network_function import NetworkFunction
 from gan.inference.target_palette import target_palette
 from gan.inference.tiling import tile_for_memory
 from gan.inference.translate_files import format_of, translate_files
@@ -26,7 +27,8 @@ from gan.sharing.demo.context import LONG, Context, answer
 from gan.sharing.demo.generate import zipped
 from gan.sharing.demo.shown import Shown
 from gan.sharing.demo.uploads import IMAGES, find_files, target_of
-from gan.sharing.provenance import translations
+from gan.sharing.provenance import fields_of
+from gan.sharing.translations import translations
 
 FORWARD, BACK = "to the target style", "back to photographs"
 NO_PALETTE, FROM_TARGETS, FROM_FILE = "all colors", "colors of target images", "colors of a file"
@@ -93,9 +95,9 @@ def translate_tab(shown: Shown, context: Context) -> None:
             chosen = target_palette(shown.model.config, shown.path, way, number)
         elif given == FROM_FILE:
             chosen = palette_of(palette_file)
-        options = tiles or tile_for_memory(network), weight, converter(side, chosen), chosen is not None
-        translator = ImageTranslator(network, shown.model.config["data"]["channels"], *options)
-        describe = translations(network, shown.model.images, weight, side, way, chosen)
+        function = NetworkFunction(network, shown.model.config["data"]["channels"], tiles or tile_for_memory(network))
+        translator = ImageTranslator(function, weight, converter(side, chosen), chosen is not None)
+        describe = translations(fields_of(network, shown.model.images), weight, side, way, chosen)
         with tempfile.TemporaryDirectory(dir=context.folder) as folder:
             taken: set[str] = set()
             todo = [(file, Path(folder, target_of(file, taken))) for file in found]

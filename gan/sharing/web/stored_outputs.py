@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.images.convert import to_float, to_pil_image, to_uint8
-from gan.inference.image_translator import planes_of
+from gan.inference.network_function import planes_of
 from gan.inference.tiling import pad, thumbnail, translate
 from gan.inference.translator import Translator
 from gan.model import Model

@@ -1,0 +1,173 @@
+"""All filters and looks by name. A look is a named sequence of filters: the ground truth of data=retro_filter.
+
+A filter maps an image (H, W, 3), float32 in 0..1, and a random generator to an image. Lengths are fractions of the
+shorter side, so that an image has the same look at any size, unless a parameter sets them in pixels. Cells of prints
+and of pixel art are at least two pixels.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from gan.common.errors import UserError
+from gan.common.program import install
+from gan.data.builtin import shapes
+from gan.data.styles import (
+    cyanotype,
+    fields,
+    film,
+    film_grain,
+    filter,
+    flow,
+    helpers,
+    lines,
+    paint,
+    prints,
+    screens,
+    spot_inks,
+    vhs,
+)
+from gan.data.styles.filter import Filter, FloatImage
+from gan.data.styles.settings import Settings, checked, split_word, to_word
+
+MODULES = (
+    shapes, filter, helpers, fields, flow, film, film_grain, prints, spot_inks, paint, lines, cyanotype, screens, vhs,
+)  # fmt: skip # their source computes the pixels
+
+FILTERS: dict[str, Filter] = {
+    function.__name__: function
+    for function in (
+        film.sepia, film.fade, film.vignette, film.grain, film_grain.film_grain, cyanotype.prussian_blue,
+        cyanotype.brushed_edge, prints.halftone, prints.poster, spot_inks.stencils, spot_inks.drums,
+        spot_inks.ink_texture, lines.engraving, lines.woodcut, paint.painting, paint.washes, paint.paper,
+        screens.pixels, screens.scan_lines, vhs.vhs_signal, vhs.vhs_tape,
+    )
+}  # fmt: skip
+# random, so a translator cannot predict them
+STOCHASTIC = {"grain", "film_grain", "paper", "brushed_edge", "ink_texture", "vhs_tape"}
+MIN_SIDE = 4  # pixels; smaller images are padded, because filters need neighbors
+
+
+class Style(NamedTuple):
+    """A look: what it is, in one line, and its filters in order."""
+
+    about: str
+    filters: tuple[str, ...]
+
+
+STYLES: dict[str, Style] = {
+    "film": Style("sepia-toned, faded photograph with dark corners", ("sepia", "fade", "vignette")),
+    "grainy_film": Style("film with grain", ("sepia", "fade", "vignette", "grain")),
+    "color_film": Style("faded color photograph with the grain of AV1", ("fade", "vignette", "film_grain")),
+    "cyanotype": Style("Prussian blue on paper coated by brush", ("prussian_blue", "brushed_edge", "paper")),
+    "halftone": Style("four-color print: dots of cyan, magenta, yellow and black", ("halftone",)),
+    "poster": Style("poster: flat areas in six inks", ("poster",)),
+    "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
+    "risograph": Style("dots or grain of bright pink, blue and yellow", ("drums", "ink_texture")),
+    "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),
+    "woodcut": Style("black areas cut by white gouge marks", ("woodcut",)),
+    "painting": Style("oil painting: flat strokes that keep edges", ("painting",)),
+    "watercolor": Style("watercolor washes on rough paper", ("washes", "paper")),
+    "pixel_art": Style("pixel art in the 16 colors of PICO-8", ("pixels",)),
+    "crt": Style("cathode-ray tube: scan lines, columns of red, green and blue, bloom", ("scan_lines",)),
+    "vhs": Style("video tape: smeared colors, noise, torn lines", ("vhs_signal", "vhs_tape")),
+}
+
+
+def make_style(
+    style: str | Sequence[str], settings: Settings | None = None, where: str = "data.style="
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Return a function that maps (image uint8 (H, W, 3), seed) to the image in a style, uint8 (H, W, 3).
+
+    Args:
+        style: as for `filter_names`.
+        settings: parameters of the filters by name.
+        where: what precedes the name where the user types it, for messages.
+
+    Raises:
+        UserError: a name or a parameter is unknown, or a value is out of its range.
+    """
+    steps = [(filter_of(name, where), own) for name, own in map(split_word, filter_names(style, settings, where))]
+
+    def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        height, width = pixels.shape[:2]
+        image = pixels.astype(np.float32) / 255
+        if min(height, width) < MIN_SIDE:
+            missing = [(0, max(0, MIN_SIDE - side)) for side in (height, width)]
+            image = np.pad(image, (*missing, (0, 0)), "edge")
+        for function, own in steps:
+            image = function(image, rng, **own)
+        return np.rint(255 * helpers.clipped(image[:height, :width])).astype(np.uint8)
+
+    return apply
+
+
+def filter_names(style: str | Sequence[str], settings: Settings | None = None, where: str = "data.style=") -> list[str]:
+    """Return the filters of a style in order, each with its own parameters, as in `halftone:cell=6`.
+
+    Args:
+        style: one of STYLES or FILTERS, one of pilgram's filters, or a list of filters, applied in order. Each may have
+            parameters, as in "film:vignette=0.3".
+        settings: parameters of the filters by name.
+
+    Raises:
+        UserError: as `make_style`.
+    """
+    # YAML reads 1977 as a number
+    words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
+    found: list[str] = []
+    for word in words:
+        name, own = split_word(word)
+        parts = STYLES[name].filters if name in STYLES else (name,)
+        functions = {each: filter_of(each, where) for each in parts}
+        for part, values in checked(functions, own, f"{where}{name}").items():
+            found.append(to_word(part, values))
+    if settings:
+        names = [split_word(word)[0] for word in found]
+        more = checked({each: filter_of(each, where) for each in names}, settings, "--set")
+        found = [to_word(name, {**own, **more[name]}) for name, own in map(split_word, found)]
+    return found
+
+
+def predictable(style: str | Sequence[str]) -> list[str]:
+    """Return the filters of a style that are not random, in order."""
+    return [word for word in filter_names(style) if split_word(word)[0] not in STOCHASTIC]
+
+
+def filter_of(name: str, where: str = "data.style=") -> Filter:
+    """Return a filter by its name; raise UserError if it is unknown."""
+    return FILTERS.get(name) or pilgram_filter(name, where)
+
+
+def pilgram_filter(name: str, where: str) -> Filter:
+    """Return a filter of the pilgram library, by its name; "1977" is its function _1977."""
+    try:
+        import pilgram
+    except ImportError:
+        needs = f"; pilgram's filters, such as 1977, need {install('styles')}"
+        raise UserError(unknown(where, name, [*STYLES, *FILTERS]) + needs) from None
+    filters = {each.removeprefix("_"): each for each in pilgram.__all__ if callable(getattr(pilgram, each))}
+    if name not in filters:
+        raise UserError(unknown(where, name, [*STYLES, *FILTERS, *filters]))
+    function = getattr(pilgram, filters[name])
+
+    def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
+        filtered = function(Image.fromarray(np.rint(255 * image).astype(np.uint8)))
+        return np.asarray(filtered.convert("RGB"), np.float32) / 255
+
+    return apply
+
+
+def unknown(where: str, name: str, known: Sequence[str]) -> str:
+    """Return the message that a name is not known, with the names that are, and before them the one that is similar."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return (
+        f"{where}{name} is not known{f' (did you mean {near[0]}?)' if near else ''}: "
+        f"use one of {', '.join(dict.fromkeys(known))}"
+    )

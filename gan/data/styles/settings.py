@@ -1,0 +1,90 @@
+"""Parameters of filters as users type them: `halftone:cell=6:angle=30`, or `--set cell=6 angle=30`."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+
+from gan.common.errors import UserError
+from gan.data.styles.filter import Filter, Parameter, parameters_of
+
+Settings = Mapping[str, float]
+
+
+def split_word(word: str) -> tuple[str, dict[str, float]]:
+    """Return the name and the parameters of a word such as `halftone:cell=6`.
+
+    Raises:
+        UserError: as `parse_settings`.
+    """
+    name, *parts = word.split(":")
+    return name, parse_settings(parts, f"{name}:")
+
+
+def to_word(name: str, settings: Settings) -> str:
+    """Return the word of a name and its parameters."""
+    return ":".join([name, *(f"{key}={shown(value)}" for key, value in settings.items())])
+
+
+def parse_settings(words: Iterable[str], where: str = "--set ") -> dict[str, float]:
+    """Parse parameters: ["cell=6", "angle=-30"] -> {"cell": 6.0, "angle": -30.0}.
+
+    Raises:
+        UserError: a word has another form, or its value is not finite.
+    """
+    found = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise UserError(f"{where}{word}: write NAME=VALUE, as in cell=6") from None
+        if not math.isfinite(found[name]):
+            raise UserError(f"{where}{word}: give a finite number")
+    return found
+
+
+def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> dict[str, dict[str, float]]:
+    """Return the parameters of each of some filters by name, without those that equal the default.
+
+    A parameter that several filters have applies to each of them.
+
+    Args:
+        where: what the user typed the parameters into, for messages.
+
+    Raises:
+        UserError: no filter has a parameter, or its value is out of its range.
+    """
+    parameters = {name: parameters_of(function) for name, function in filters.items()}
+    known = {name: parameter for own in parameters.values() for name, parameter in own.items()}
+    for name, value in settings.items():
+        if name not in known:
+            raise UserError(f"{where} {name}: there is no such parameter; {hint(name, known)}")
+        check(name, value, known[name], where)
+    given = {name: int(value) if known[name].whole else float(value) for name, value in settings.items()}
+    return {
+        filter: {name: value for name, value in given.items() if name in own and value != own[name].default}
+        for filter, own in parameters.items()
+    }
+
+
+def check(name: str, value: float, parameter: Parameter, where: str) -> None:
+    """Raise UserError if a value is out of its range, or not an integer where one is needed."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
+        raise UserError(f"{where} {name}={value}: give {shown(parameter.low)} to {shown(parameter.high)}")
+    if parameter.whole and value != int(value):
+        raise UserError(f"{where} {name}={value}: give a whole number")
+
+
+def hint(name: str, known: Mapping[str, Parameter]) -> str:
+    """Return the names that are known, and before them the one that is similar."""
+    if not known:
+        return "it has no parameters"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"{f'did you mean {near[0]}? ' if near else ''}the parameters are {', '.join(known)}"
+
+
+def shown(value: float) -> str:
+    """Return a number without needless zeros."""
+    return str(int(value)) if value == int(value) else repr(float(value))
