@@ -1,4 +1,4 @@
-"""Check a folder of images before training, pack images as shards, and manage the cache of decoded images."""
+"""Check a folder of images before training, restore enlarged pixel art, pack images as shards, and manage the cache."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gan.commands import options
+from gan.commands import options, unscale
 from gan.commands.options import add_command, parse_size
+from gan.commands.unscale import add_unscale
 from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
 from gan.common.table import counted
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--frames", default="first", help="first or all frames of an animation (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
+    add_unscale(parts)
     cache = add_command(parts, "cache", "list or clear the cache of decoded images")
     what = cache.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the sets of decoded images, the most recent first; "
@@ -51,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--clear", action="store_true", help="remove all sets; they are decoded again when needed")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int | None:
+    if arguments.part == "unscale":
+        return unscale.run(arguments)
     if arguments.part == "check":
         check(arguments)
     elif arguments.part == "pack":
@@ -60,6 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
         clear_cache()
     else:
         list_cache()
+    return None
 
 
 def check(arguments: argparse.Namespace) -> None:

@@ -11,34 +11,36 @@ interpolation in JPEG compressed images, 2005).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 from scipy.special import ndtr
 
 MIN_BITS = 11.0  # evidence for a grid without smoothing: log2 of the probability that edges are on it by chance
-SMOOTHING = (0.0, 0.7, 1.4, 2.8, 5.6)  # standard deviations in pixels, for gradients; a cell has at least four
+SMOOTHING = (0.0, 0.7, 1.4, 2.8, 5.6)  # standard deviations for gradients in pixels; a cell has at least four of them
 MIN_CELLS = 8  # along the longer side
-NOISE = 16.0  # steps below this level, of 255, count little
-MIN_CONFIDENCE = 0.4
-MIN_CONFIDENCE_OF_TWO = 0.55  # for cells of about two pixels: the chroma of JPEG has this period
-MIN_EVIDENCE = 8.0  # the natural logarithm of the probability that the periodogram of random edges has such a peak
-FUNDAMENTAL = 0.7  # a peak at this fraction of the highest one may be the fundamental frequency
 MIN_SAMPLES = 4  # effective number of places of edges, for an axis to take part
+NOISE = 16.0  # steps below this level, of 255, count little
+OVERSAMPLING = 8  # of the frequencies of a periodogram
+FUNDAMENTAL = 0.7  # a peak at this fraction of the highest one may be the fundamental frequency
+MIN_CONFIDENCE = 0.4
+MIN_CONFIDENCE_OF_TWO = 0.55  # for cells of about two pixels, because the chroma of JPEG has this period
 MAX_OF_TWO = 2.2  # pixels
-OVERSAMPLING = 8  # of the frequencies
-MAX_ASPECT = 2.0
-MAX_PART = 512
-MAX_SHIFT = 0.6  # pixels
-MAX_LINES = 160  # lines of an image whose gradients are read
-MAX_SIDE = 2048  # pixels; only the center of a larger image is read
-BLURS = (0.0, 0.2, 0.28, 0.36)  # standard deviations of the blur to try, in cells
-SHARP = 0.7  # prefer cells without blur up to 1 / SHARP times the residual
-MAX_RESIDUAL = 0.15  # maximum fraction of the variance of an image that cells of one color, blurred, do not explain
-OPAQUE = 16  # alpha that is nearer to 0 or 255 becomes 0 or 255, in smoothed images
+MIN_EVIDENCE = 8.0
+MAX_ASPECT = 2.0  # of cells that are not squares
+MAX_SHIFT = 0.6  # pixels over the whole image, for rounding a period to whole pixels
+MAX_LINES = 160  # of an image, evenly spaced, for gradients
+MAX_SIDE = 2048  # pixels; only the center of a larger image is searched
+BLURS = (0.0, 0.2, 0.28, 0.36)  # standard deviations to try, in cells: sharp, blurred, bicubic, bilinear
+REACH = 2  # cells, of a blur
+SHARP = 0.7  # prefer cells without blur unless a blur lowers the residual below this fraction
+MAX_RESIDUAL = 0.15  # maximum fraction of the variance of an image that blurred cells do not explain
+FIT_PIXELS, FIT_CELLS = 256, 24  # side of the part of an image for comparing blurs: the larger of both
+OPAQUE = 16  # alpha this near to 0 or 255 becomes 0 or 255, in smoothed images
 
 
 class Axis(NamedTuple):
@@ -54,41 +56,52 @@ class Axis(NamedTuple):
         edges = np.rint(first + self.period * np.arange(count + 1)).astype(int)
         return np.concatenate([[0], edges[1:-1], [length]])
 
+    def moved(self, pixels: int) -> Axis:
+        """Return the same lines in an image whose edge lies `pixels` before that of this one."""
+        return Axis(self.period, (self.offset + pixels) % self.period)
+
 
 class Grid(NamedTuple):
     columns: Axis  # the lines between columns of cells
     rows: Axis
     confidence: float  # 1: all edges are on the grid
-    exact: bool  # all pixels of each cell have one color
+    exact: bool = False  # all pixels of each cell have one color
     blur: float = 0.0  # standard deviation of the Gaussian that smoothed the edges of cells, in cells
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Return the number of rows and columns of cells of an image, which is the height and width of its pixel art."""
+        """Return the height and width in cells of an image."""
         return len(self.rows.edges(height)) - 1, len(self.columns.edges(width)) - 1
+
+    def moved(self, top: int, left: int) -> Grid:
+        return self._replace(rows=self.rows.moved(top), columns=self.columns.moved(left))
 
 
 def find_grid(pixels: np.ndarray) -> Grid | None:
     """Return the grid of enlarged pixel art, uint8 (H, W, 3 or 4) with straight alpha; None if there is none.
 
-    Cells have sides from two pixels to an eighth of the longer side (larger without smoothing). They are squares if
-    squares explain the image.
+    Cells have at least two pixels a side. The longer side has at least eight cells, or fewer without smoothing. Cells
+    are squares if squares explain the image.
     """
-    image = premultiply(center(pixels))
+    part, top, left = center(pixels, MAX_SIDE, MAX_SIDE)
+    image = premultiply(part)
     found = exact_grid(image) or smoothed_grid(image)
-    if found is None:
-        return None
-    top, left = ((side - kept) // 2 for side, kept in zip(pixels.shape, image.shape[:2], strict=False))
-    columns, rows = (
-        Axis(axis.period, (axis.offset + cut) % axis.period)
-        for axis, cut in ((found.columns, left), (found.rows, top))
-    )
-    return found._replace(columns=columns, rows=rows)
+    return found and found.moved(top, left)
 
 
-def center(pixels: np.ndarray) -> np.ndarray:
-    """Return the central part of an image, at most MAX_SIDE pixels a side."""
-    top, left = (max(0, side - MAX_SIDE) // 2 for side in pixels.shape[:2])
-    return pixels[top : top + MAX_SIDE, left : left + MAX_SIDE]
+def grid_of_side(pixels: np.ndarray, side: float) -> Grid:
+    """Return the grid with square cells of a side of at least two pixels that is nearest to the edges of an image."""
+    part, top, left = center(pixels, MAX_SIDE, MAX_SIDE)
+    image = premultiply(part)
+    smoothing = max(each for each in SMOOTHING if 4 * each <= side)
+    columns, rows = (align(edge_profile(gradient(lines), smoothing), side) for lines in (image, image.swapaxes(0, 1)))
+    grid = Grid(columns, rows, 0.0)
+    return (fit_blur(image, grid) or grid).moved(top, left)
+
+
+def center(pixels: np.ndarray, height: int, width: int) -> tuple[np.ndarray, int, int]:
+    """Return the central part of an image, at most of the given size, and its distances from the top and the left."""
+    top, left = max(0, len(pixels) - height) // 2, max(0, pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width], top, left
 
 
 def premultiply(pixels: np.ndarray) -> np.ndarray:
@@ -115,176 +128,199 @@ def exact_grid(image: np.ndarray) -> Grid | None:
     return Grid(Axis(side, offsets[0]), Axis(side, offsets[1]), 1.0, True)
 
 
-# ---- with smoothing, noise, or cells of different sizes
+# ---- with smoothing, noise, or cells that have no whole number of pixels
 
 
 class Peak(NamedTuple):
-    confidence: float = 0.0  # amplitude of the periodogram, relative to that of edges that are all on the grid
-    evidence: float = 0.0  # negative logarithm of the probability that random edges have it
+    """A peak of a periodogram."""
+
+    confidence: float = 0.0  # amplitude, relative to that of edges that are all on a grid
+    evidence: float = 0.0  # negative logarithm of the probability that edges at random have it at this frequency
     frequency: float = 0.0  # cells per pixel
-    smoothing: float = 0.0
+    smoothing: float = 0.0  # one of SMOOTHING
 
     @property
     def is_grid(self) -> bool:
-        least = MIN_CONFIDENCE_OF_TWO if self.frequency > 1 / MAX_OF_TWO else MIN_CONFIDENCE
-        return self.confidence >= least and self.evidence >= MIN_EVIDENCE
+        of_two = self.frequency * MAX_OF_TWO > 1
+        return (
+            self.confidence >= (MIN_CONFIDENCE_OF_TWO if of_two else MIN_CONFIDENCE) and self.evidence >= MIN_EVIDENCE
+        )
 
 
 def smoothed_grid(image: np.ndarray) -> Grid | None:
-    """Return the grid of an image float (H, W, C) whose cells may be blurred, noisy, or cropped; None without one."""
-    gradients = [gradient(image), gradient(image.swapaxes(0, 1))]
-    profiles = [[edge_profile(lines, smoothing) for smoothing in SMOOTHING] for lines in gradients]
-    for groups in ([[0, 1]], [[0], [1]]):  # squares, else rectangles
-        found = [max(highest([profiles[axis][n] for axis in axes], s) for n, s in enumerate(SMOOTHING)) for axes in groups]
-        if all(peak.is_grid for peak in found):
-            peaks = found * (2 // len(found))
-            axes = [
-                refine(profiles[axis][SMOOTHING.index(peak.smoothing)], peak.frequency, image.shape[1 - axis])
-                for axis, peak in enumerate(peaks)
-            ]
-            if max(axes[0].period / axes[1].period, axes[1].period / axes[0].period) > MAX_ASPECT:
-                continue
-            grid = Grid(axes[0], axes[1], min(peak.confidence for peak in found), False)
-            return explained(image, grid)
-    return None
-
-
-def explained(image: np.ndarray, grid: Grid) -> Grid | None:
-    """Return a grid with the blur that explains an image best; None if cells of one color do not explain it."""
-    part = image[:MAX_PART, :MAX_PART]
-    residual = {blur: misfit(part, grid, blur) for blur in BLURS}
-    blur = min(residual, key=lambda each: residual[each] * (1 if each else SHARP))
-    if residual[blur] > MAX_RESIDUAL * part.var((0, 1)).mean():
+    """Return the grid of an image float (H, W, C) whose cells may be blurred, noisy or stretched; None without one."""
+    profiles = [
+        {smoothing: edge_profile(steps, smoothing) for smoothing in SMOOTHING}
+        for steps in (gradient(image), gradient(image.swapaxes(0, 1)))
+    ]
+    both = highest(profiles)
+    peaks = [both, both] if both.is_grid else [highest([each]) for each in profiles]  # squares, else rectangles
+    if not all(peak.is_grid for peak in peaks):
         return None
-    return grid._replace(blur=blur)
+    columns, rows = (
+        refine(each[peak.smoothing], peak.frequency, length)
+        for each, peak, length in zip(profiles, peaks, image.shape[1::-1], strict=True)
+    )
+    if max(columns.period / rows.period, rows.period / columns.period) > MAX_ASPECT:
+        return None
+    return fit_blur(image, Grid(columns, rows, min(peak.confidence for peak in peaks)))
 
 
 def gradient(image: np.ndarray) -> np.ndarray:
-    """Return the largest difference of a channel between neighbors in a line, float (lines, W - 1)."""
-    lines = image[:: -(-len(image) // MAX_LINES)]
-    return np.abs(np.diff(lines, axis=1)).max(2)
+    """Return the largest difference of a channel between neighbors in evenly spaced rows, float (rows, W - 1)."""
+    rows = image[:: -(-len(image) // MAX_LINES)]
+    return np.abs(np.diff(rows, axis=1)).max(2)
 
 
 def edge_profile(steps: np.ndarray, smoothing: float) -> np.ndarray:
-    """Return the weight of the edges between pixel n and n + 1 of all lines: local maxima of a smoothed gradient."""
+    """Return the weight of the edges between pixel n and n + 1 in all rows: local maxima of a smoothed gradient."""
     if smoothing:
         steps = gaussian_filter1d(steps, smoothing, mode="constant")
     beside = np.pad(steps, ((0, 0), (1, 1)))
     peaks = (steps > beside[:, :-2]) & (steps >= beside[:, 2:])
-    weights = steps * steps / (steps * steps + NOISE**2)
-    return np.where(peaks, weights, 0).sum(0)
+    squares = steps * steps
+    return np.where(peaks, squares / (squares + NOISE**2), 0).sum(0)
 
 
-def highest(profiles: list[np.ndarray], smoothing: float) -> Peak:
-    """Return the lowest frequency whose peak in the periodograms of all profiles is nearly as high as the highest."""
-    total = [profile.sum() for profile in profiles]
-    samples = [weight**2 / max((profile**2).sum(), 1e-9) for weight, profile in zip(total, profiles)]  # effective number
-    used = [axis for axis, count in enumerate(samples) if count >= MIN_SAMPLES] or [int(np.argmax(samples))]
+def highest(profiles: Sequence[Mapping[float, np.ndarray]]) -> Peak:
+    """Return the peak of the highest confidence over all smoothings, for profiles of one or two axes."""
+    return max(peak_of([each[smoothing] for each in profiles], smoothing) for smoothing in SMOOTHING)
+
+
+def peak_of(profiles: Sequence[np.ndarray], smoothing: float) -> Peak:
+    """Return the lowest peak in the periodograms of all profiles that is nearly as high as the highest one."""
+    totals = np.array([profile.sum() for profile in profiles])
+    samples = totals**2 / np.maximum([np.square(profile).sum() for profile in profiles], 1e-9)  # effective numbers
+    used = [axis for axis, count in enumerate(samples) if count >= min(MIN_SAMPLES, samples.max())]
     length = max(map(len, profiles)) + 1
     points = 1 << math.ceil(math.log2(OVERSAMPLING * length))
-    spectra = [np.abs(np.fft.rfft(profiles[axis], points)) / max(total[axis], 1e-9) for axis in used]
-    height = np.minimum.reduce(spectra)
-    low, high = math.ceil(points * MIN_CELLS / length), math.floor(points / max(2.0, 4 * smoothing))
+    low, high = points * MIN_CELLS // length, int(points / max(2.0, 4 * smoothing))
     if low >= high:
         return Peak()
-    band = height[low - 1 : high + 1]
-    band = np.append(band, 0) if high == points // 2 else np.append(band, height[high + 1])
-    inner = band[1:-1]
-    is_peak = (inner >= band[:-2]) & (inner >= band[2:]) & (inner >= FUNDAMENTAL * inner.max())
-    if not is_peak.any():
+    spectra = np.stack([np.abs(np.fft.rfft(profiles[axis], points)) / max(totals[axis], 1e-9) for axis in used])
+    heights = np.pad(spectra.min(0), (0, 1))[low - 1 : high + 2]
+    band = heights[1:-1]
+    peaks = (band >= heights[:-2]) & (band >= heights[2:]) & (band >= FUNDAMENTAL * band.max())
+    if not peaks.any():
         return Peak()
-    place = int(np.argmax(is_peak))
-    place += int(np.argmax(inner[place : place + points // length]))  # the minimum of two axes has side peaks
-    evidence = sum(samples[axis] * each[low + place] ** 2 for axis, each in zip(used, spectra))
-    return Peak(float(inner[place]), float(evidence), (low + place) / points, smoothing)
+    first = int(peaks.argmax())
+    place = first + int(band[first : first + points // length].argmax())  # a minimum of axes has peaks beside the main
+    evidence = samples[used] @ np.square(spectra[:, low + place])  # of the Rayleigh test, for each axis
+    return Peak(float(band[place]), float(evidence), (low + place) / points, smoothing)
 
 
 def refine(profile: np.ndarray, frequency: float, length: int) -> Axis:
     """Return the grid whose lines are nearest to the edges of a profile, near a frequency.
 
-    The period is a whole number of pixels, or a whole number of cells has the length of the image, if lines move by
-    less than half a pixel for it.
+    The period becomes a whole number of pixels, or a whole number of cells gets the length of the image, if lines move
+    by less than a pixel for it.
     """
     positions = np.arange(1, len(profile) + 1)
     near = frequency + np.linspace(-0.5, 0.5, 65) / length
-    waves = np.exp(-2j * np.pi * near[:, None] * positions) @ profile
-    period = 1 / near[np.abs(waves).argmax()]
+    period = 1 / near[np.abs(np.exp(-2j * np.pi * near[:, None] * positions) @ profile).argmax()]
     cells = length / period
     if abs(round(period) - period) * cells < MAX_SHIFT:
         period = float(round(period))
     elif abs(round(cells) - cells) * period < MAX_SHIFT:
         period = length / round(cells)
-    offset = np.angle(np.exp(2j * np.pi / period * positions) @ profile) / (2 * np.pi) * period
-    offset = round(offset) % period if period == round(period) else offset % period
-    return Axis(max(2.0, period), offset)
+    return align(profile, max(2.0, float(period)))
+
+
+def align(profile: np.ndarray, period: float) -> Axis:
+    """Return the grid of a period whose lines are nearest to the edges of a profile."""
+    positions = np.arange(1, len(profile) + 1)
+    offset = float(np.angle(np.exp(2j * np.pi / period * positions) @ profile)) / (2 * np.pi) * period
+    return Axis(period, (round(offset) if period.is_integer() else offset) % period)
 
 
 # ---- colors
 
 
 def restore(pixels: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return pixel art at its own size, uint8 (h, w, C), of an enlarged image uint8 (H, W, C) with straight alpha."""
-    rows, columns = grid.rows.edges(pixels.shape[0]), grid.columns.edges(pixels.shape[1])
+    """Return pixel art at its own size, uint8 (h, w, C), of an enlarged image uint8 (H, W, C) with straight alpha.
+
+    Cells of one color give it back exactly. Others give the median of their central half, or, if they are blurred, the
+    colors that explain the image best.
+    """
+    rows, columns = grid.rows.edges(len(pixels)), grid.columns.edges(pixels.shape[1])
     if grid.exact:
         return pixels[(rows[:-1] + rows[1:]) // 2][:, (columns[:-1] + columns[1:]) // 2]
     image = premultiply(pixels)
-    return to_straight(deconvolve(image, grid, grid.blur) if grid.blur else central_medians(image, rows, columns))
+    return to_straight(deblurred(image, grid, grid.blur) if grid.blur else central_medians(image, rows, columns))
 
 
 def central_medians(image: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """Return the median color of the central half of each cell, float (h, w, C).
+    """Return the medians of the central halves of cells, float (h, w, C).
 
     Args:
         rows, columns: the borders of cells.
     """
-    bands = [[(start, stop) for start, stop in zip(*central(edges))] for edges in (rows, columns)]
-    for axis, each in enumerate(bands):
-        image = np.concatenate([np.median(image.take(range(*band), axis), axis, keepdims=True) for band in each], axis)
+    for axis, edges in enumerate((rows, columns)):
+        margins = np.diff(edges) // 4
+        parts = [np.arange(*ends) for ends in zip(edges[:-1] + margins, edges[1:] - margins, strict=True)]
+        image = np.stack([np.median(image.take(part, axis), axis) for part in parts], axis)
     return image
 
 
-def central(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    margin = np.diff(edges) // 4
-    return edges[:-1] + margin, edges[1:] - margin
+def fit_blur(image: np.ndarray, grid: Grid) -> Grid | None:
+    """Return a grid with the blur that explains an image best; None if none does."""
+    height, width = (max(FIT_PIXELS, math.ceil(FIT_CELLS * axis.period)) for axis in (grid.rows, grid.columns))
+    part, top, left = center(image, height, width)
+    here = grid.moved(-top, -left)
+    residuals = {
+        blur: float(np.square(blurred(deblurred(part, here, blur), here, blur, part.shape) - part).mean())
+        for blur in BLURS
+    }
+    blur = min(BLURS, key=lambda blur: residuals[blur] * (1 if blur else SHARP))
+    return grid._replace(blur=blur) if residuals[blur] <= MAX_RESIDUAL * part.var((0, 1)).mean() else None
 
 
-def mixing(axis: Axis, length: int, blur: float) -> csr_array:
-    """Return the weight of each cell in each pixel of a line, (length, cells): cells blurred by a Gaussian.
+def deblurred(image: np.ndarray, grid: Grid, blur: float) -> np.ndarray:
+    """Return the colors of cells, float (h, w, C) in 0..255, that `blurred` turns into an image, by least squares."""
+    for place, axis in enumerate((grid.rows, grid.columns)):
+        weights = cell_weights(axis, image.shape[place], blur)
+        image = along(place, weights.T.__matmul__, image)
+        image = along(place, splu((weights.T @ weights).tocsc()).solve, image)
+    return image.clip(0, 255)
+
+
+def blurred(small: np.ndarray, grid: Grid, blur: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an image (H, W, C) of blurred cells with the colors of `small` (h, w, C)."""
+    for place, axis in enumerate((grid.rows, grid.columns)):
+        small = along(place, cell_weights(axis, shape[place], blur).__matmul__, small)
+    return small
+
+
+def along(axis: int, change: Callable[[np.ndarray], np.ndarray], image: np.ndarray) -> np.ndarray:
+    """Apply a function of columns (n, lines) along an axis of an image (H, W, C)."""
+    lines = np.moveaxis(image, axis, 0).astype(np.float64)
+    changed = change(lines.reshape(len(lines), -1))
+    return np.moveaxis(changed.reshape(-1, *lines.shape[1:]), 0, axis)
+
+
+def cell_weights(axis: Axis, length: int, blur: float) -> csc_array:
+    """Return the weight of each cell in each pixel of a line, (length, cells). The outer cells go on beyond the image.
 
     Args:
         blur: standard deviation, in cells.
     """
-    edges = axis.edges(length).astype(float)
-    edges[0], edges[-1] = -np.inf, np.inf  # the color of the outer cells goes on
-    sigma = max(blur * axis.period, 1e-3)
-    covered = ndtr((edges[None] - np.arange(length)[:, None] - 0.5) / sigma)
-    weights = np.diff(covered, axis=1)
-    return csr_array(np.where(weights > 1e-3, weights, 0))
-
-
-def deconvolve(image: np.ndarray, grid: Grid, blur: float) -> np.ndarray:
-    """Return the colors of cells float (h, w, C) that give an image (H, W, C) when blurred, by least squares."""
-    for number, axis in enumerate((grid.rows, grid.columns)):
-        weights = mixing(axis, image.shape[number], blur)
-        lines = np.moveaxis(image, number, 0)
-        solved = splu((weights.T @ weights).tocsc()).solve((weights.T @ lines.reshape(len(lines), -1)).astype(float))
-        image = np.moveaxis(solved.reshape(-1, *lines.shape[1:]), 0, number)
-    return image
-
-
-def misfit(image: np.ndarray, grid: Grid, blur: float) -> float:
-    small = np.clip(deconvolve(image, grid, blur), 0, 255)
-    rows, columns = (mixing(axis, n, blur) for axis, n in zip((grid.rows, grid.columns), image.shape, strict=False))
-    again = np.moveaxis(np.tensordot((rows @ small.reshape(len(small), -1)).reshape(-1, *small.shape[1:]), columns.toarray(), (1, 1)), 2, 1)
-    return float(np.square(again - image).mean())
+    edges = axis.edges(length).astype(np.float64)
+    pixels = np.arange(length) + 0.5
+    cells = np.searchsorted(edges, pixels)[:, None] - 1 + np.arange(-REACH, REACH + 1)
+    inside = (cells >= 0) & (cells < len(edges) - 1)
+    edges[0], edges[-1] = -np.inf, np.inf
+    cells = cells.clip(0, len(edges) - 2)
+    ends = (edges[np.stack([cells, cells + 1])] - pixels[:, None]) / max(blur * axis.period, 1e-6)
+    weights = np.diff(ndtr(ends), axis=0)[0] * inside
+    rows = np.repeat(np.arange(length), cells.shape[1])
+    return csc_array((weights.reshape(-1), (rows, cells.reshape(-1))), shape=(length, len(edges) - 1))
 
 
 def to_straight(image: np.ndarray) -> np.ndarray:
-    """Return uint8 with straight alpha of float pixels (h, w, C) with multiplied colors."""
-    image = np.clip(image, 0, 255)
-    if image.shape[2] == 4:
-        alpha = image[..., 3:]
-        alpha[alpha < OPAQUE] = 0
-        alpha[alpha > 255 - OPAQUE] = 255
-        image[..., :3] *= np.where(alpha > 0, 255 / np.maximum(alpha, 1), 0)
-    return np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+    """Return uint8 with straight alpha of pixels (h, w, C) in 0..255 whose colors are multiplied by alpha."""
+    if image.shape[2] < 4:
+        return np.rint(image).astype(np.uint8)
+    alpha = image[..., 3:]
+    alpha = np.where(alpha < OPAQUE, 0, np.where(alpha > 255 - OPAQUE, 255, alpha))
+    colors = np.where(alpha > 0, image[..., :3] * 255 / np.maximum(image[..., 3:], 1), 0)
+    return np.rint(np.concatenate([colors.clip(0, 255), alpha], -1)).astype(np.uint8)

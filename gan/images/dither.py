@@ -23,21 +23,21 @@ import numpy as np
 from scipy.spatial import cKDTree
 from skimage.color import rgb2lab
 
-from gan.images.palettes import MONOCHROME, palette_of
+from gan.images.palettes import BAYER, MONOCHROME, palette_of
 
-MATRICES = {"bayer": 4, "bayer2": 2, "bayer4": 4, "bayer8": 8}
-METHODS = ("none", "floyd_steinberg", *MATRICES)
 LEVELS = 32  # of each channel in the table of nearest colors
 LIGHT = 4096  # steps of linear light in the table of sRGB levels
 OVERSHOOT = 0.5  # limit of the error that is passed on where the palette cannot reach a color, in linear light
 BLOCK = 1 << 16  # pixels of ordered dithering at once
 
 
-def dithered(image: np.ndarray, palette: np.ndarray, method: str = "none", seen: np.ndarray | None = None) -> np.ndarray:
+def dithered(
+    image: np.ndarray, palette: np.ndarray, method: str = "none", seen: np.ndarray | None = None
+) -> np.ndarray:
     """Return an image uint8 (H, W, 3) in the colors of a palette uint8 (K, 3).
 
     Args:
-        method: one of METHODS.
+        method: one of `gan.images.palettes.DITHERS`.
         seen: bool (H, W), the pixels that are not transparent; others do not pass errors on.
     """
     if any(np.array_equal(palette, tones) for tones in TONES):
@@ -47,7 +47,7 @@ def dithered(image: np.ndarray, palette: np.ndarray, method: str = "none", seen:
     elif method == "floyd_steinberg":
         nearest = floyd_steinberg(image, palette, np.ones(image.shape[:2], bool) if seen is None else seen)
     else:
-        nearest = ordered(image, palette, bayer_matrix(MATRICES[method]))
+        nearest = ordered(image, palette, bayer_matrix(BAYER[method]))
     return palette[nearest]
 
 

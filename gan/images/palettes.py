@@ -1,13 +1,13 @@
-"""Palettes of old machines, by name.
+"""Palettes of old machines, and methods of dithering, by name.
 
 Sources:
     gameboy         the four greens in which emulators and artists show the screen of the Game Boy (1989)
     gameboy_pocket  its gray successor of 1996: Wikipedia, List of video game console palettes
     pico8           the PICO-8 manual, of Lexaloffle
     cga             the 16 colors of RGBI on IBM's color display 5153, which shows dark yellow as brown
-    cga0, cga1      the two bright palettes of four colors, of CGA's graphics mode 4: IBM, Color/Graphics Monitor Adapter
-    ega             all 64 colors of EGA, two bits a channel: IBM, Enhanced Graphics Adapter. Its 16 at the start are cga
-    c64             measured and computed by Philip Timmermann (Pepto, Calculating the color palette of the VIC II, 2001)
+    cga0, cga1      the bright palettes of four colors of CGA's graphics mode 4: IBM, Color/Graphics Monitor Adapter
+    ega             all 64 colors of EGA, two bits a channel: IBM, Enhanced Graphics Adapter
+    c64             Philip Timmermann (Pepto), Calculating the color palette of the VIC II, 2001
     nes             the PPU 2C02 of the Famicom and NES: NESdev Wiki, PPU palettes, 2C02G
     zx_spectrum     the 15 colors of the ULA: 0 and 215 of 255, and 255 for bright ones
     black_white     two colors, such as of the first Macintosh
@@ -41,6 +41,8 @@ COLORS = {
 }
 
 
+BAYER = {"bayer": 4, "bayer2": 2, "bayer4": 4, "bayer8": 8}  # sides of matrices
+DITHERS = ("none", "floyd_steinberg", *BAYER)  # see gan.images.dither
 MONOCHROME = ("gameboy", "gameboy_pocket", "black_white")  # palettes of tones
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
@@ -41,12 +42,12 @@ def to_pixel_art(
             cells of its own.
         palette: (K, 3), uint8 RGB; None keeps the mean colors.
         alpha: (H, W), the weight of each pixel in the mean of its cell.
-        dither: one of `gan.images.dither.METHODS`, for a palette.
+        dither: one of `gan.images.palettes.DITHERS`, for a palette.
     """
     height, width = image.shape[:2]
     rows, columns = cell_edges(cell, height, width)
-    seen = np.ones((height, width, 1), np.float32) if alpha is None else alpha[..., None].astype(np.float32)
-    seen = seen.clip(MIN_WEIGHT)
+    seen = np.ones((height, width)) if alpha is None else np.maximum(alpha, MIN_WEIGHT)
+    seen = seen[..., None].astype(np.float32)
     weight = cell_means(seen, rows, columns)
     small = np.rint(cell_means(image * seen, rows, columns) / weight).clip(0, 255).astype(np.uint8)
     if palette is not None:
@@ -68,7 +69,8 @@ def cell_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.
     return totals.astype(np.float32) / area.astype(np.float32)
 
 
-class PixelArt(NamedTuple):
+@dataclass(frozen=True)
+class PixelArt:
     """Converts translations to pixel art.
 
     Args:
@@ -99,7 +101,11 @@ def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: st
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
-    pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
+    return fit_colors(images.permute(0, 2, 3, 1).reshape(-1, 3).numpy(), colors)
+
+
+def fit_colors(pixels: np.ndarray, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3), from dark to light, fitted to pixels uint8 RGB (N, 3) by k-means in Lab."""
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
     centers = kmeans2(rgb2lab(pixels / 255.0), colors, minit="++", seed=0)[0]

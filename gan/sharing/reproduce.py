@@ -213,7 +213,7 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     function, made_by = function_of(record, image, sources)
     file = sources.original(record.get("original", ""))
     palette = np.frombuffer(bytes.fromhex(record.get("palette", "")), np.uint8).reshape(-1, 3)
-    art = converter(record.get("cell", 1), palette if len(palette) else None)
+    art = converter(record.get("cell", 1), palette if len(palette) else None, record.get("dither", "none"))
     fields = float(record.get("strength", 1.0)), art, len(palette) > 0, record.get("seed", 0)
     translator = ImageTranslator(function, *fields)
     is_sheet = record["kind"] == "comparison"
