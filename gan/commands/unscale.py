@@ -26,11 +26,11 @@ MAX_CELL = 1024  # pixels
 
 
 def add_unscale(parts: Any) -> None:
-    parser = add_command(parts, "unscale", "write enlarged pixel art at its own size: find the grid of pixels in images "
-                         "that were enlarged, blurred or saved as JPEG")  # fmt: skip
+    parser = add_command(parts, "unscale", "write enlarged pixel art at its own size, also if it was blurred or saved "
+                         "as JPEG")  # fmt: skip
     parser.add_argument("input", type=options.existing_path, metavar="INPUT", help="image, or folder of images")
-    parser.add_argument("output", metavar="OUTPUT", help="folder for PNG files with the same names, created if missing; "
-                        "or, for a single image, a PNG file")  # fmt: skip
+    parser.add_argument("output", metavar="OUTPUT", help="folder for PNG files with the same names, created if "
+                        "missing; or, for a single image, a PNG file")  # fmt: skip
     parser.add_argument("--cell", type=float, metavar="PIXELS", help="side of the enlarged pixels, as in 4 or 3.5 "
                         "(default: found in each image)")  # fmt: skip
     options.add_palette(parser, "the images")
