@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -146,6 +147,7 @@ def as_text(report: dict[str, Any]) -> str:
         f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
         f"pixel art: {report['sprites']:,}",
     ]
+    lines += enlarged(report)
     if report["animations"]:
         lines += [f"animations: {len(report['animations']):,}; data.frames=all gives {report['images']:,} images"]
     if report["classes"]:
@@ -168,6 +170,19 @@ def as_text(report: dict[str, Any]) -> str:
     }
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
     return "\n".join([*lines, "", suggestion["command"]])
+
+
+def enlarged(report: dict[str, Any]) -> list[str]:
+    """Return the lines about enlarged pixel art."""
+    found = report["enlarged"]
+    if not found["images"]:
+        return []
+    among = f" of {found['searched']:,} searched images" if found["searched"] < report["readable"] else ""
+    folders = report["folder"] if len(report["folder"]) == 1 else ["FOLDER"]
+    return [
+        f"enlarged pixel art: {found['images']:,}{among} ({counts(found['sizes'])}); restore it with "
+        + shlex.join(["gan", "data", "unscale", *folders, "OUTPUT"])
+    ]
 
 
 def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[str]:

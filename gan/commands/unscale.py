@@ -130,8 +130,8 @@ def load_palette(given: str, unscaler: Any, files: Sequence[Any]) -> np.ndarray:
 
 def summary(results: Sequence[Any]) -> str:
     """Return a line such as "200 images restored (4x: 180, 3x: 20); 5 images without a grid are written unscaled"."""
-    factors = Counter(factor(*one.cell) for one in results if one.cell)
-    rest = sum(not one.error and one.cell is None for one in results)
+    factors = Counter(one.factor for one in results if one.factor)
+    rest = sum(not one.error and not one.factor for one in results)
     lines = []
     if factors:
         listed = ", ".join(f"{name}: {count:,}" for name, count in factors.most_common(MAX_LINES))
@@ -139,9 +139,3 @@ def summary(results: Sequence[Any]) -> str:
     if rest:
         lines.append(f"{counted(rest, 'image')} without a grid written at the same size")
     return "; ".join(lines) or "no image restored"
-
-
-def factor(width: float, height: float) -> str:
-    """Return the name of an enlargement, such as "4x" or "4x by 4.8x"."""
-    across, down = f"{width:.3g}x", f"{height:.3g}x"
-    return across if across == down else f"{across} by {down}"

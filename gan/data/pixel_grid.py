@@ -20,6 +20,7 @@ from scipy.sparse import csc_array
 from scipy.sparse.linalg import splu
 from scipy.special import ndtr
 
+FEW_LINES = 16
 MIN_BITS = 11.0  # evidence for a grid without smoothing: log2 of the probability that edges are on it by chance
 SMOOTHING = (0.0, 0.7, 1.4, 2.8, 5.6)  # standard deviations for gradients in pixels; a cell has at least four of them
 MIN_CELLS = 8  # along the longer side
@@ -33,7 +34,7 @@ MAX_OF_TWO = 2.2  # pixels
 MIN_EVIDENCE = 8.0
 MAX_ASPECT = 2.0  # of cells that are not squares
 MAX_SHIFT = 0.6  # pixels over the whole image, for rounding a period to whole pixels
-MAX_LINES = 160  # of an image, evenly spaced, for gradients
+MAX_LINES = 96  # of an image, evenly spaced, for gradients
 MAX_SIDE = 2048  # pixels; only the center of a larger image is searched
 BLURS = (0.0, 0.2, 0.28, 0.36)  # standard deviations to try, in cells: sharp, blurred, bicubic, bilinear
 REACH = 2  # cells, of a blur
@@ -71,6 +72,12 @@ class Grid(NamedTuple):
     def size(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width in cells of an image."""
         return len(self.rows.edges(height)) - 1, len(self.columns.edges(width)) - 1
+
+    @property
+    def factor(self) -> str:
+        """The enlargement for messages, such as "4x", or "4x by 4.8x" of width and height."""
+        across, down = (f"{axis.period:.3g}x" for axis in (self.columns, self.rows))
+        return across if across == down else f"{across} by {down}"
 
     def moved(self, top: int, left: int) -> Grid:
         return self._replace(rows=self.rows.moved(top), columns=self.columns.moved(left))
@@ -117,15 +124,23 @@ def premultiply(pixels: np.ndarray) -> np.ndarray:
 
 def exact_grid(image: np.ndarray) -> Grid | None:
     """Return the coarsest grid of squares with all edges of an image float (H, W, C); None if it may be chance."""
-    positions = [np.flatnonzero(np.diff(lines, axis=1).any((0, 2))) + 1 for lines in (image, image.swapaxes(0, 1))]
-    side = math.gcd(*(int(np.gcd.reduce(np.diff(each), initial=0)) for each in positions))
-    if side < 2:
+    for lines in (FEW_LINES, max(image.shape)):  # few lines refuse most images
+        positions = [edge_places(each[:: -(-len(each) // lines)]) for each in (image, image.swapaxes(0, 1))]
+        side = math.gcd(*(int(np.gcd.reduce(np.diff(each), initial=0)) for each in positions))
+        if side == 1:
+            return None
+    if side == 0:  # an axis has at most one edge, and so has the other
         return None
     offsets = [int(each[0]) % side if len(each) else 0 for each in positions]
     whole = sum(offset == 0 and length % side == 0 for offset, length in zip(offsets, image.shape[1::-1], strict=True))
     if (sum(max(0, len(each) - 1) for each in positions) + whole) * math.log2(side) < MIN_BITS:
         return None
     return Grid(Axis(side, offsets[0]), Axis(side, offsets[1]), 1.0, True)
+
+
+def edge_places(rows: np.ndarray) -> np.ndarray:
+    """Return the places in rows (N, W, C) where a pixel differs from the one before it in any row."""
+    return np.flatnonzero(np.diff(rows, axis=1).any((0, 2))) + 1
 
 
 # ---- with smoothing, noise, or cells that have no whole number of pixels

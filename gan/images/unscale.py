@@ -25,7 +25,7 @@ class Unscaled(NamedTuple):
     """What was done with a file."""
 
     error: str = ""  # the reason if it cannot be read or written
-    cell: tuple[float, float] | None = None  # width and height of its cells in pixels; None without a grid
+    factor: str = ""  # its enlargement, such as "4x"; empty without a grid
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Unscaler:
             if error.errno != errno.ENAMETOOLONG:
                 raise
             return Unscaled(reason(error))
-        return Unscaled(cell=grid and (grid.columns.period, grid.rows.period))
+        return Unscaled(factor=grid.factor if grid else "")
 
     def colors(self, file: File) -> np.ndarray:
         """Return the opaque pixels of the first frame at its own size, uint8 (N, 3); none if it cannot be read."""
