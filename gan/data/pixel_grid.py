@@ -27,6 +27,7 @@ MIN_CELLS = 8  # along the longer side
 MIN_SAMPLES = 4  # effective number of places of edges, for an axis to take part
 NOISE = 16.0  # steps below this level, of 255, count little
 OVERSAMPLING = 8  # of the frequencies of a periodogram
+CLOSE = 1.1  # frequencies of one peak, at different smoothings
 FUNDAMENTAL = 0.7  # a peak at this fraction of the highest one may be the fundamental frequency
 MIN_CONFIDENCE = 0.4
 MIN_CONFIDENCE_OF_TWO = 0.55  # for cells of about two pixels, because the chroma of JPEG has this period
@@ -36,7 +37,7 @@ MAX_ASPECT = 2.0  # of cells that are not squares
 MAX_SHIFT = 0.6  # pixels over the whole image, for rounding a period to whole pixels
 MAX_LINES = 96  # of an image, evenly spaced, for gradients
 MAX_SIDE = 2048  # pixels; only the center of a larger image is searched
-BLURS = (0.0, 0.2, 0.28, 0.36)  # standard deviations to try, in cells: sharp, blurred, bicubic, bilinear
+BLURS = (0.0, 0.2, 0.25, 0.3, 0.36)  # standard deviations to try, in cells; 0.3 is that of bilinear enlargement
 REACH = 2  # cells, of a blur
 SHARP = 0.7  # prefer cells without blur unless a blur lowers the residual below this fraction
 MAX_RESIDUAL = 0.15  # maximum fraction of the variance of an image that blurred cells do not explain
@@ -124,18 +125,19 @@ def premultiply(pixels: np.ndarray) -> np.ndarray:
 
 def exact_grid(image: np.ndarray) -> Grid | None:
     """Return the coarsest grid of squares with all edges of an image float (H, W, C); None if it may be chance."""
-    for lines in (FEW_LINES, max(image.shape)):  # few lines refuse most images
+    for lines in (FEW_LINES, max(image.shape)):  # few lines are enough for most images without a grid
         positions = [edge_places(each[:: -(-len(each) // lines)]) for each in (image, image.swapaxes(0, 1))]
         side = math.gcd(*(int(np.gcd.reduce(np.diff(each), initial=0)) for each in positions))
         if side == 1:
             return None
-    if side == 0:  # an axis has at most one edge, and so has the other
+    if side == 0:  # at most one edge along each axis
         return None
     offsets = [int(each[0]) % side if len(each) else 0 for each in positions]
     whole = sum(offset == 0 and length % side == 0 for offset, length in zip(offsets, image.shape[1::-1], strict=True))
     if (sum(max(0, len(each) - 1) for each in positions) + whole) * math.log2(side) < MIN_BITS:
         return None
-    return Grid(Axis(side, offsets[0]), Axis(side, offsets[1]), 1.0, True)
+    columns, rows = (Axis(float(side), float(offset)) for offset in offsets)
+    return Grid(columns, rows, 1.0, exact=True)
 
 
 def edge_places(rows: np.ndarray) -> np.ndarray:
@@ -168,17 +170,24 @@ def smoothed_grid(image: np.ndarray) -> Grid | None:
         {smoothing: edge_profile(steps, smoothing) for smoothing in SMOOTHING}
         for steps in (gradient(image), gradient(image.swapaxes(0, 1)))
     ]
+    lengths = image.shape[1::-1]
     both = highest(profiles)
-    peaks = [both, both] if both.is_grid else [highest([each]) for each in profiles]  # squares, else rectangles
-    if not all(peak.is_grid for peak in peaks):
-        return None
-    columns, rows = (
-        refine(each[peak.smoothing], peak.frequency, length)
-        for each, peak, length in zip(profiles, peaks, image.shape[1::-1], strict=True)
-    )
+    if both.is_grid:  # squares
+        axes = refine([each[both.smoothing] for each in profiles], both.frequency, lengths)
+        confidence = both.confidence
+    else:  # rectangles
+        peaks = [highest([each]) for each in profiles]
+        if not all(peak.is_grid for peak in peaks):
+            return None
+        axes = [
+            refine([each[peak.smoothing]], peak.frequency, [length])[0]
+            for each, peak, length in zip(profiles, peaks, lengths, strict=True)
+        ]
+        confidence = min(peak.confidence for peak in peaks)
+    columns, rows = axes
     if max(columns.period / rows.period, rows.period / columns.period) > MAX_ASPECT:
         return None
-    return fit_blur(image, Grid(columns, rows, min(peak.confidence for peak in peaks)))
+    return fit_blur(image, Grid(columns, rows, confidence))
 
 
 def gradient(image: np.ndarray) -> np.ndarray:
@@ -198,8 +207,12 @@ def edge_profile(steps: np.ndarray, smoothing: float) -> np.ndarray:
 
 
 def highest(profiles: Sequence[Mapping[float, np.ndarray]]) -> Peak:
-    """Return the peak of the highest confidence over all smoothings, for profiles of one or two axes."""
-    return max(peak_of([each[smoothing] for each in profiles], smoothing) for smoothing in SMOOTHING)
+    """Return the lowest peak over all smoothings that is nearly as high as the highest, for profiles of some axes."""
+    peaks = [peak_of([each[smoothing] for each in profiles], smoothing) for smoothing in SMOOTHING]
+    best = max(peaks)
+    high = [peak for peak in peaks if peak.is_grid and peak.confidence >= FUNDAMENTAL * best.confidence]
+    lowest = min((peak.frequency for peak in high), default=0.0)
+    return max((peak for peak in high if peak.frequency < CLOSE * lowest), default=best)
 
 
 def peak_of(profiles: Sequence[np.ndarray], smoothing: float) -> Peak:
@@ -224,28 +237,36 @@ def peak_of(profiles: Sequence[np.ndarray], smoothing: float) -> Peak:
     return Peak(float(band[place]), float(evidence), (low + place) / points, smoothing)
 
 
-def refine(profile: np.ndarray, frequency: float, length: int) -> Axis:
-    """Return the grid whose lines are nearest to the edges of a profile, near a frequency.
+def refine(profiles: Sequence[np.ndarray], frequency: float, lengths: Sequence[int]) -> list[Axis]:
+    """Return the grids whose lines are nearest to the edges of profiles, near a frequency that all of them share.
 
-    The period becomes a whole number of pixels, or a whole number of cells gets the length of the image, if lines move
+    The period becomes a whole number of pixels, or a whole number of cells gets the length of an image, if lines move
     by less than a pixel for it.
     """
-    positions = np.arange(1, len(profile) + 1)
-    near = frequency + np.linspace(-0.5, 0.5, 65) / length
-    period = 1 / near[np.abs(np.exp(-2j * np.pi * near[:, None] * positions) @ profile).argmax()]
-    cells = length / period
-    if abs(round(period) - period) * cells < MAX_SHIFT:
-        period = float(round(period))
-    elif abs(round(cells) - cells) * period < MAX_SHIFT:
-        period = length / round(cells)
-    return align(profile, max(2.0, float(period)))
+    near = frequency + np.linspace(-0.5, 0.5, 65) / max(lengths)
+    heights = np.zeros(len(near))
+    for profile in profiles:
+        positions = np.arange(1, len(profile) + 1)
+        heights += np.abs(np.exp(-2j * np.pi * near[:, None] * positions) @ profile)
+    period = float(1 / near[heights.argmax()])
+    whole = float(round(period))
+    axes = []
+    for profile, length in zip(profiles, lengths, strict=True):
+        cells = max(1, round(length / period))
+        if abs(whole - period) * max(lengths) < MAX_SHIFT * period:
+            own = whole
+        else:
+            own = length / cells if abs(length / period - cells) * period < MAX_SHIFT else period
+        axes.append(align(profile, max(2.0, own)))
+    return axes
 
 
 def align(profile: np.ndarray, period: float) -> Axis:
     """Return the grid of a period whose lines are nearest to the edges of a profile."""
+    period = float(period)
     positions = np.arange(1, len(profile) + 1)
     offset = float(np.angle(np.exp(2j * np.pi / period * positions) @ profile)) / (2 * np.pi) * period
-    return Axis(period, (round(offset) if period.is_integer() else offset) % period)
+    return Axis(period, float(round(offset) if period.is_integer() else offset) % period)
 
 
 # ---- colors
