@@ -58,6 +58,11 @@ class Axis(NamedTuple):
         edges = np.rint(first + self.period * np.arange(count + 1)).astype(int)
         return np.concatenate([[0], edges[1:-1], [length]])
 
+    def all_edges(self, length: int) -> np.ndarray:
+        """Return the borders of all cells of which an image shows a part, int (cells + 1), rising from 0 to `length`."""
+        inner = np.rint(np.arange(self.offset, length, self.period)).astype(int)
+        return np.concatenate([[0], inner[(inner > 0) & (inner < length)], [length]])
+
     def moved(self, pixels: int) -> Axis:
         """Return the same lines in an image whose edge lies `pixels` before that of this one."""
         return Axis(self.period, (self.offset + pixels) % self.period)

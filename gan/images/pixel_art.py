@@ -58,7 +58,7 @@ def to_pixel_art(
 def cell_edges(cell: int | Grid, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the borders of the rows and of the columns of cells, from 0 to the length."""
     if isinstance(cell, Grid):
-        return cell.rows.edges(height), cell.columns.edges(width)
+        return cell.rows.all_edges(height), cell.columns.all_edges(width)
     return np.append(np.arange(0, height, cell), height), np.append(np.arange(0, width, cell), width)
 
 

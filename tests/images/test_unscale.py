@@ -52,7 +52,8 @@ def test_images_without_a_grid_keep_their_size_and_get_the_palette(tmp_path: Pat
     image.save(tmp_path / "a.png")
     done, target = unscale(tmp_path / "a.png", palette=palette_of("gameboy"), dither="bayer")
     assert done == ("", "")
-    pixels = np.asarray(Image.open(target))
+    with Image.open(target) as written:
+        pixels = np.asarray(written)
     assert np.array_equal(pixels[..., 3], alpha)
     assert {tuple(color) for color in pixels[..., :3].reshape(-1, 3)} <= {tuple(c) for c in palette_of("gameboy")}
 
@@ -60,7 +61,9 @@ def test_images_without_a_grid_keep_their_size_and_get_the_palette(tmp_path: Pat
 def test_the_cell_may_be_given_and_the_colors_are_those_of_the_small_image(tmp_path: Path) -> None:
     large(3, 6).save(tmp_path / "a.png")
     done, target = unscale(tmp_path / "a.png", side=3.0)  # half of the found one
-    assert done == ("", "3x") and Image.open(target).size == (48, 48)
+    assert done == ("", "3x")
+    with Image.open(target) as image:
+        assert image.size == (48, 48)
     colors = Unscaler().colors(single(tmp_path / "a.png"))
     assert np.array_equal(colors, sprite(3).reshape(-1, 3))
 
@@ -71,6 +74,10 @@ def test_unreadable_files(content: bytes, reason: str, tmp_path: Path) -> None:
     done, target = unscale(tmp_path / "a.png")
     assert reason in done.error and not target.exists()  # type: ignore[attr-defined]
     assert not len(Unscaler().colors(single(tmp_path / "a.png")))
+
+
+def test_too_many_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)  # which the limit replaces
     large(0).save(tmp_path / "b.png")
     done, _ = unscale(tmp_path / "b.png", max_pixels=100)
     assert "set another limit with --max-pixels" in done.error  # type: ignore[attr-defined]
