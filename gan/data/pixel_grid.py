@@ -59,7 +59,7 @@ class Axis(NamedTuple):
         return np.concatenate([[0], edges[1:-1], [length]])
 
     def all_edges(self, length: int) -> np.ndarray:
-        """Return the borders of all cells of which an image shows a part, int (cells + 1), rising from 0 to `length`."""
+        """Return the borders of all cells that an image shows at least in part, int (cells + 1), from 0 to `length`."""
         inner = np.rint(np.arange(self.offset, length, self.period)).astype(int)
         return np.concatenate([[0], inner[(inner > 0) & (inner < length)], [length]])
 
