@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images; "
                        "the sheet of an earlier check is replaced")  # fmt: skip
     check.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    add_unscale(parts)
     pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     options.add_out(pack, "folder of the shards; new or empty")
@@ -46,7 +47,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     pack.add_argument("--frames", default="first", help="first or all frames of an animation (default: %(default)s)")
     pack.add_argument("--labels", default=False, nargs="?", const=True, metavar="TABLE",
                       help="use sub-folders as classes, or a CSV or JSON file of files and labels")  # fmt: skip
-    add_unscale(parts)
     cache = add_command(parts, "cache", "list or clear the cache of decoded images")
     what = cache.add_mutually_exclusive_group()
     what.add_argument("--list", action="store_true", help="list the sets of decoded images, the most recent first; "

@@ -23,12 +23,17 @@ import numpy as np
 from scipy.spatial import cKDTree
 from skimage.color import rgb2lab
 
-from gan.images.palettes import BAYER, MONOCHROME, palette_of
+from gan.images.palettes import BAYER, COLORS, MONOCHROME
 
 LEVELS = 32  # of each channel in the table of nearest colors
 LIGHT = 4096  # steps of linear light in the table of sRGB levels
 OVERSHOOT = 0.5  # limit of the error that is passed on where the palette cannot reach a color, in linear light
 BLOCK = 1 << 16  # pixels of ordered dithering at once
+
+
+def palette_of(name: str) -> np.ndarray:
+    """Return the colors of a name in `gan.images.palettes.COLORS`, uint8 (K, 3)."""
+    return np.frombuffer(bytes.fromhex(COLORS[name]), np.uint8).reshape(-1, 3)
 
 
 def dithered(

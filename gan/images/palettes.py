@@ -17,8 +17,6 @@ from __future__ import annotations
 
 from itertools import product
 
-import numpy as np
-
 CGA = "000000 0000aa 00aa00 00aaaa aa0000 aa00aa aa5500 aaaaaa 555555 5555ff 55ff55 55ffff ff5555 ff55ff ffff55 ffffff"
 COLORS = {
     "gameboy": "0f380f 306230 8bac0f 9bbc0f",
@@ -44,8 +42,3 @@ COLORS = {
 BAYER = {"bayer": 4, "bayer2": 2, "bayer4": 4, "bayer8": 8}  # sides of matrices
 DITHERS = ("none", "floyd_steinberg", *BAYER)  # see gan.images.dither
 MONOCHROME = ("gameboy", "gameboy_pocket", "black_white")  # palettes of tones
-
-
-def palette_of(name: str) -> np.ndarray:
-    """Return the colors of a name in COLORS, uint8 (K, 3)."""
-    return np.frombuffer(bytes.fromhex(COLORS[name]), np.uint8).reshape(-1, 3)

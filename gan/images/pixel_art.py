@@ -15,9 +15,9 @@ from gan.common.errors import UserError, reason
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.pixel_grid import Grid, find_grid
-from gan.images.dither import dithered
+from gan.images.dither import dithered, palette_of
 from gan.images.files import colors_in
-from gan.images.palettes import COLORS, palette_of
+from gan.images.palettes import COLORS
 
 if TYPE_CHECKING:
     from torch import Tensor

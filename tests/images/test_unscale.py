@@ -10,7 +10,7 @@ from PIL import Image
 
 from gan.data.builtin import retro
 from gan.data.sources.files import single
-from gan.images.palettes import palette_of
+from gan.images.dither import palette_of
 from gan.images.unscale import Unscaler
 
 
