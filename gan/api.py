@@ -38,6 +38,8 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
         UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model on
             the Hub cannot be downloaded.
     """
+    if isinstance(run, str) and run.startswith(PREFIX):
+        raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")
     path = checkpoint_of(hub.locate(run), checkpoint)
     generator, state = load_generator(path, ema)
     if hasattr(generator, "latent_dim"):

@@ -30,7 +30,7 @@ COMMANDS = {
     "edit": "edit images through their latents",
     "project": "project images to latents",
     "demo": "show models on a page in the browser, to generate, edit, translate and watch training",
-    "translate": "translate images into the style of a trained translator",
+    "translate": "translate images with a trained translator or a look",
     "recognize": "classify images with the features of a discriminator",
     "reproduce": "reproduce an image from its metadata, and compare both",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",

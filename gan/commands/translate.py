@@ -156,7 +156,15 @@ class Chosen(NamedTuple):
 def existing_translator(text: str) -> str:
     """Return TRANSLATOR; raise UserError if there is no such run, checkpoint or look."""
     if not text.startswith(LOOK):
-        return options.existing_run(text)
+        try:
+            return options.existing_run(text)
+        except UserError as error:
+            from gan.data.styles.registry import STYLES
+
+            if text not in STYLES:
+                raise
+            hint = f"for the look, write {LOOK}{text}"
+            raise UserError(f"{text}: no such run folder or checkpoint; {hint}") from error
 
     from gan.inference.look import parse_look
 

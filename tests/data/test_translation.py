@@ -10,7 +10,8 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.pairs import StyledFiles
+from gan.data.decoding.decode import Decoder
+from gan.data.pairs import PairDecoder, StyledFiles
 from gan.data.styles.registry import make_style
 from gan.data.translation import PairedDataModule, StyledDataModule, UnpairedDataModule
 
@@ -190,3 +191,16 @@ def test_patches_of_pairs_are_aligned(tmp_path: Path) -> None:
     again = PairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), size=28, fit="patches", patches_per_image=3)
     again.setup("fit")
     assert len(again) == 9  # of one proportion, and not of one size
+
+
+def test_patches_have_the_look_of_the_whole_photograph(tmp_path: Path) -> None:
+    (photograph,) = photographs(tmp_path, 1, 96)
+    data = (tmp_path / "0_0.png").read_bytes()
+    whole = make_style("vignette")(photograph, 0)
+    fit = {"size": (32, 32), "fit": "patches", "patches_per_image": 3}
+    source, decoder = StyledFiles([str(tmp_path)], "vignette"), PairDecoder(Decoder(**fit))  # type: ignore[arg-type]
+    patches = [patch.pixels.transpose(1, 2, 0) for patch in source.decode(data, decoder)]
+    assert len(patches) == 3
+    for patch, box in zip(patches, decoder.each.patch_boxes(Image.fromarray(photograph)), strict=True):
+        for found, wanted in ((patch[..., :3], photograph), (patch[..., 3:], whole)):
+            assert np.array_equal(found, Image.fromarray(wanted).crop(box))

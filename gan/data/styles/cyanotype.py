@@ -12,7 +12,7 @@ import numpy as np
 
 from gan.data.styles.fields import edge, noise, smooth
 from gan.data.styles.filter import FloatImage, Range
-from gan.data.styles.helpers import clipped, luminance
+from gan.data.styles.helpers import clipped, equalized, luminance
 
 PAPER = np.array([0.955, 0.945, 0.905], np.float32)
 ABSORPTION = np.array([3.1, 1.95, 1.0], np.float32)  # of the densest blue: -ln of its reflectance, per channel
@@ -21,11 +21,12 @@ ABSORPTION = np.array([3.1, 1.95, 1.0], np.float32)  # of the densest blue: -ln 
 def prussian_blue(
     image: FloatImage,
     rng: np.random.Generator,
-    contrast: Annotated[float, Range(0.3, 3, "of the tone curve")] = 1.15,
-    density: Annotated[float, Range(0.2, 1.5, "of the darkest blue")] = 1,
+    contrast: Annotated[float, Range(0.3, 3, "contrast of the tone curve")] = 1.15,
+    density: Annotated[float, Range(0.2, 1.5, "density of the darkest blue")] = 1,
 ) -> FloatImage:
     """Prussian blue on paper: the amount of pigment is a curve of luminance, and absorbs red most."""
     gray = luminance(image).astype(np.float32)
+    gray = 0.7 * gray + 0.3 * equalized(gray).astype(np.float32)  # as a negative made for the process
     gray = gray + 0.35 * (gray - smooth(gray, min(gray.shape) / 90))  # contact prints are sharp
     dark = np.clip(1 - gray, 0, 1)
     pigment = density * dark**contrast / (dark**contrast + 0.55 * (1 - dark) ** contrast + 1e-6)
@@ -35,7 +36,9 @@ def prussian_blue(
 def brushed_edge(
     image: FloatImage,
     rng: np.random.Generator,
-    edge_width: Annotated[float, Range(0, 0.3, "bare paper around the coating, as a fraction of the side")] = 0.035,
+    edge_width: Annotated[
+        float, Range(0, 0.3, "bare paper around the coating, as a fraction of the shorter side")
+    ] = 0.035,
     strokes: Annotated[float, Range(0, 3, "unevenness of the coating")] = 1,
 ) -> FloatImage:
     """Paper coated by brush: the image ends in irregular strokes, and the coating is uneven."""

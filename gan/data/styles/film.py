@@ -47,7 +47,7 @@ def grain(
     grain: Annotated[float, Range(0, 0.5, "standard deviation in midtones")] = 0.07,
     grain_size: Annotated[
         float,
-        Range(0, 50, "standard deviation of the blur of the grain in pixels; 0: an 800th of the side, at least 0.5"),
+        Range(0, 50, "radius in pixels; 0: an 800th of the shorter side, at least 0.5"),
     ] = 0,
 ) -> FloatImage:
     """Film grain: gray noise with a scale of one pixel or a 400th of the side, strongest in midtones."""

@@ -1,8 +1,8 @@
 """Film grain by an autoregressive model, with a strength that depends on the intensity, as in the AV1 video codec.
 
 Norkin and Birkbeck, "Film Grain Synthesis for AV1 Video Codec", 2018 (DCC): a template of grain is white noise through
-an autoregressive filter of lag 3 (their eq. 1 and 2); blocks of 32 x 32 pixels at random places of the template, which
-overlap by two pixels, cover the image; and a piecewise linear function of the intensity scales the grain (eq. 3).
+an autoregressive filter of lag 3; blocks of 32 x 32 pixels at random places of the template, which overlap by two
+pixels, cover the image; and a piecewise linear function of the intensity scales the grain.
 
 AV1 estimates the coefficients from a film and its denoised version by the normal equations. Here they solve the same
 equations for a Gaussian correlation of a given size.
@@ -20,6 +20,7 @@ from gan.data.styles.filter import FloatImage, Range
 from gan.data.styles.helpers import clipped
 
 LAG = 3
+MAX_TEMPLATE = 1024  # pixels of a side of the enlarged template
 TEMPLATE, BLOCK, OVERLAP = 128, 32, 2  # pixels; AV1 has a template of 64, whose repetition shows in still images
 MARGIN = 16  # pixels in which the filter settles
 LARGEST = 1.1  # grain of which lag 3 is enough, in pixels; larger grain is a template enlarged
@@ -32,7 +33,7 @@ def film_grain(
     image: FloatImage,
     rng: np.random.Generator,
     grain: Annotated[float, Range(0, 0.5, "standard deviation in midtones")] = 0.06,
-    grain_size: Annotated[float, Range(0, 20, "radius in pixels; 0: a 1600th of the side, at least 0.7")] = 0,
+    grain_size: Annotated[float, Range(0, 20, "radius in pixels; 0: a 1600th of the shorter side, at least 0.7")] = 0,
     shadows: Annotated[float, Range(0, 2, "grain in shadows, relative to midtones")] = 0.9,
     highlights: Annotated[float, Range(0, 2, "grain in highlights, relative to midtones")] = 0.6,
     grain_color: Annotated[float, Range(0, 1, "grain in the colors, relative to luminance")] = 0.35,
@@ -65,8 +66,9 @@ def template(rng: np.random.Generator, size: float) -> np.ndarray:
         field[row] = lfilter([1.0], recursion, field[row] + above)
     field = field[MARGIN:, MARGIN:-MARGIN]
     if size > LARGEST:
-        side = round(TEMPLATE * size / LARGEST)
-        field = resample_up(field, (side, side))
+        part = min(TEMPLATE, round(MAX_TEMPLATE * LARGEST / size))
+        side = round(part * size / LARGEST)
+        field = resample_up(field[:part, :part], (side, side))
     return ((field - field.mean()) / field.std()).astype(np.float32)
 
 

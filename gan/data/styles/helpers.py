@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from PIL import Image
 
 from gan.data.builtin.shapes import inks
 from gan.data.styles.filter import FloatImage
 
+BAND = 64  # rows
+CACHED = 1 << 15  # pixels that stay in the cache of the processor while they are used
 LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # weights of red, green and blue (ITU-R BT.601)
 
 
@@ -30,16 +34,33 @@ def palette(words: str) -> np.ndarray:
     return np.array(inks(words), np.float32) / 255
 
 
+def bands(height: int) -> Iterator[slice]:
+    """Yield bands of rows. What is computed in bands needs little memory."""
+    for top in range(0, height, BAND):
+        yield slice(top, min(top + BAND, height))
+
+
 def blurred(image: np.ndarray, radius: float) -> FloatImage:
     """Gaussian blur of (H, W, C); `radius` is the standard deviation in pixels."""
     reach = int(np.ceil(3 * radius))
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1, dtype=np.float32) / radius) ** 2)
-    for axis in (0, 1):
-        padding = [(reach, reach) if each == axis else (0, 0) for each in range(3)]
-        padded, length = np.pad(image, padding, "edge"), image.shape[axis]
-        shifted = (np.take(padded, range(tap, tap + length), axis) for tap in range(2 * reach + 1))
-        image = sum(weight * each for weight, each in zip(weights / weights.sum(), shifted, strict=True))
-    return image
+    weights = weights / weights.sum()
+    across = blur_columns(blur_columns(image, weights).swapaxes(0, 1), weights)
+    return np.ascontiguousarray(across.swapaxes(0, 1))
+
+
+def blur_columns(image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Correlate each column of (H, W, C) with weights. Blocks of columns stay in the cache of the processor."""
+    reach, height = len(weights) // 2, image.shape[0]
+    result = np.empty_like(image, order="C")
+    step = max(1, CACHED // (height + 2 * reach))
+    for left in range(0, image.shape[1], step):
+        padded = np.pad(image[:, left : left + step], ((reach, reach), (0, 0), (0, 0)), "edge")
+        total = weights[0] * padded[:height]
+        for tap in range(1, len(weights)):
+            total += weights[tap] * padded[tap : tap + height]
+        result[:, left : left + step] = total
+    return result
 
 
 def resized(image: FloatImage, size: tuple[int, int]) -> FloatImage:

@@ -20,20 +20,22 @@ HATCHED = 0.42  # darkness from which a second set of lines crosses the first
 def engraving(
     image: FloatImage,
     rng: np.random.Generator,
-    cell: Annotated[float, Range(0, 200, "distance of lines in pixels; 0: a 130th of the side, at least 3.5")] = 0,
-    angle: Annotated[float, Range(-90, 90, "of lines where there is no structure, in degrees")] = 20,
+    cell: Annotated[
+        float, Range(0, 200, "distance of lines in pixels; 0: a 110th of the shorter side, at least 4")
+    ] = 0,
+    angle: Annotated[float, Range(-90, 90, "direction of lines where there is no structure, in degrees")] = 20,
     flow: Annotated[float, Range(0, 1, "how much lines follow the structure")] = 0.75,
     hatching: Annotated[float, Range(0, 90, "angle between crossing lines in degrees; 0: no crossing")] = 55,
 ) -> FloatImage:
     """Engraving: lines that follow the forms, swell in shadows and are crossed by others in the darks."""
     height, width = image.shape[:2]
     side = min(height, width)
-    cell = max(2.5, cell or max(3.5, side / 130))
+    cell = max(2.5, cell or max(4.0, side / 110))
     gray = equal_tones(luminance(image), 0.35)
     gray = gray + 0.9 * (gray - smooth(gray, cell * 0.9)) + 0.3 * (gray - smooth(gray, side / 25))
     dark = np.clip(1.02 - gray, 0, 1)
     first = np.where(dark < HATCHED, dark, HATCHED + 0.4 * (dark - HATCHED)) if hatching else dark
-    size = size_within(image.shape, side / cell * SAMPLES)
+    size = size_within(image.shape, max(8, side / cell * SAMPLES))
     coarse = cell * size[0] / height
     small = resample(gray, size)
     across = directions(small, 3 * coarse, np.radians(angle + 90), 2 * (1 - flow) + 0.02)
@@ -58,7 +60,9 @@ def equal_tones(gray: np.ndarray, amount: float) -> np.ndarray:
 def woodcut(
     image: FloatImage,
     rng: np.random.Generator,
-    cell: Annotated[float, Range(0, 200, "distance of gouge marks in pixels; 0: a 60th of the side, at least 4")] = 0,
+    cell: Annotated[
+        float, Range(0, 200, "distance of marks in pixels; 0: a 60th of the shorter side, at least 4")
+    ] = 0,
     black: Annotated[float, Range(0, 1, "amount of black")] = 0.5,
     detail: Annotated[float, Range(0, 20, "weight of outlines")] = 5,
     gouges: Annotated[float, Range(0, 2, "width of the marks in middle tones")] = 1,

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from gan.data.styles.filter import FloatImage, Range
-from gan.data.styles.helpers import blurred, box_mean, clipped, luminance
+from gan.data.styles.helpers import bands, blurred, box_mean, clipped, luminance
 
 
 def painting(
@@ -53,13 +53,14 @@ def kuwahara(image: FloatImage, radius: int) -> FloatImage:
     Kuwahara et al., "Processing of RI-angiocardiographic images", 1976. Smooths and keeps edges.
     """
     padded = np.pad(image, ((2 * radius, 2 * radius), (2 * radius, 2 * radius), (0, 0)), "edge")
-    mean, square = (
-        box_mean(padded, radius),
-        box_mean(padded**2, radius),
-    )  # centers: `radius` from the padded edge
-    variance = (square - mean**2).sum(-1)
+    mean = box_mean(padded, radius)  # centers: `radius` from the padded edge
+    variance = (box_mean(padded**2, radius) - mean**2).sum(-1)
     height, width = image.shape[:2]
     corners = [(y, x) for y in (0, 2 * radius) for x in (0, 2 * radius)]  # a quadrant's center is `radius` off
-    quadrants = np.stack([mean[y : y + height, x : x + width] for y, x in corners])  # (4, H, W, 3)
-    variances = np.stack([variance[y : y + height, x : x + width] for y, x in corners])  # (4, H, W)
-    return np.take_along_axis(quadrants, variances.argmin(0)[None, ..., None], 0)[0].astype(np.float32)
+    result = np.empty((height, width, 3), np.float32)
+    for rows in bands(height):
+        parts = [(slice(rows.start + y, rows.stop + y), slice(x, x + width)) for y, x in corners]
+        smallest = np.stack([variance[part] for part in parts]).argmin(0)  # (rows, W)
+        quadrants = np.stack([mean[part] for part in parts])  # (4, rows, W, 3)
+        result[rows] = np.take_along_axis(quadrants, smallest[None, ..., None], 0)[0]
+    return result

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 
 from gan.data.styles.filter import FloatImage, Range
-from gan.data.styles.helpers import LUMINANCE, equalized, luminance, mixed, palette
+from gan.data.styles.helpers import LUMINANCE, bands, equalized, luminance, mixed, palette
 from gan.data.styles.paint import kuwahara
 
 POSTER_INKS = "1b2a41 c8452f e9a03b 2f7f79 8fb7a8 f3e6c8"
@@ -17,7 +17,7 @@ def halftone(
     image: FloatImage,
     rng: np.random.Generator,
     cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 64th of the shorter side, at least 4")] = 0,
-    angle: Annotated[float, Range(-90, 90, "turns all screens, in degrees")] = 0,
+    angle: Annotated[float, Range(-45, 45, "turns all screens, in degrees")] = 0,
     color: Annotated[float, Range(0, 1, "0: one black screen")] = 1,
 ) -> FloatImage:
     """Four-color halftone printing: a screen of dots for each ink, at the usual screen angles, on paper."""
@@ -63,8 +63,11 @@ def poster(
     colors = some_inks(palette(POSTER_INKS), inks)
     target = np.sort(colors @ LUMINANCE)
     tone = np.interp(equalized(luminance(flat)), np.linspace(0, 1, len(target)), target)  # so that all inks are used
-    distance = 4 * (tone[..., None] - colors @ LUMINANCE) ** 2 + ((flat[:, :, None] - colors) ** 2).sum(-1)
-    return colors[distance.argmin(-1)]
+    page = np.empty_like(flat)
+    for rows in bands(len(flat)):
+        off = 4 * (tone[rows, :, None] - colors @ LUMINANCE) ** 2 + ((flat[rows, :, None] - colors) ** 2).sum(-1)
+        page[rows] = colors[off.argmin(-1)]
+    return page
 
 
 def some_inks(colors: np.ndarray, count: int) -> np.ndarray:

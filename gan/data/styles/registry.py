@@ -33,7 +33,7 @@ from gan.data.styles import (
     vhs,
 )
 from gan.data.styles.filter import Filter, FloatImage
-from gan.data.styles.settings import Settings, checked, split_word, to_word
+from gan.data.styles.settings import Settings, checked, split_word, to_word, typed
 
 MODULES = (
     shapes, filter, helpers, fields, flow, film, film_grain, prints, spot_inks, paint, lines, cyanotype, screens, vhs,
@@ -66,7 +66,7 @@ STYLES: dict[str, Style] = {
     "color_film": Style("faded color photograph with the grain of AV1", ("fade", "vignette", "film_grain")),
     "cyanotype": Style("Prussian blue on paper coated by brush", ("prussian_blue", "brushed_edge", "paper")),
     "halftone": Style("four-color print: dots of cyan, magenta, yellow and black", ("halftone",)),
-    "poster": Style("poster: flat areas in six inks", ("poster",)),
+    "poster": Style("flat areas in six inks", ("poster",)),
     "screen_print": Style("stencils in yellow, red, blue and near-black", ("stencils", "ink_texture")),
     "risograph": Style("dots or grain of bright pink, blue and yellow", ("drums", "ink_texture")),
     "engraving": Style("lines that follow the forms, crossed in the darks", ("engraving",)),
@@ -92,7 +92,10 @@ def make_style(
     Raises:
         UserError: a name or a parameter is unknown, or a value is out of its range.
     """
-    steps = [(filter_of(name, where), own) for name, own in map(split_word, filter_names(style, settings, where))]
+    steps = []
+    for name, own in map(split_word, filter_names(style, settings, where)):
+        function = filter_of(name, where)
+        steps.append((function, typed(own, function)))
 
     def apply(pixels: np.ndarray, seed: int) -> np.ndarray:
         rng = np.random.default_rng(seed)
@@ -166,7 +169,7 @@ def pilgram_filter(name: str, where: str) -> Filter:
 
 def unknown(where: str, name: str, known: Sequence[str]) -> str:
     """Return the message that a name is not known, with the names that are, and before them the one that is similar."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return (
         f"{where}{name} is not known{f' (did you mean {near[0]}?)' if near else ''}: "
         f"use one of {', '.join(dict.fromkeys(known))}"

@@ -62,11 +62,16 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
         if name not in known:
             raise UserError(f"{where} {name}: there is no such parameter; {hint(name, known)}")
         check(name, value, known[name], where)
-    given = {name: int(value) if known[name].whole else float(value) for name, value in settings.items()}
     return {
-        filter: {name: value for name, value in given.items() if name in own and value != own[name].default}
+        filter: {name: settings[name] for name in settings if name in own and settings[name] != own[name].default}
         for filter, own in parameters.items()
     }
+
+
+def typed(settings: Settings, function: Filter) -> dict[str, float]:
+    """Return the parameters of a filter as integers where it needs them."""
+    known = parameters_of(function)
+    return {name: int(value) if known[name].whole else value for name, value in settings.items()}
 
 
 def check(name: str, value: float, parameter: Parameter, where: str) -> None:

@@ -30,9 +30,9 @@ MASK = 128  # side of the mask of the grain-touch screen
 def stencils(
     image: FloatImage,
     rng: np.random.Generator,
-    inks: Annotated[int, Range(2, 4, "number of inks: 2 to 4, from dark to light")] = 4,
-    detail: Annotated[float, Range(0.3, 4, "of the stencils; 1: features of a 90th of the side")] = 1,
-    misregistration: Annotated[float, Range(0, 20, "of the plates, in thousandths of the side")] = 3,
+    inks: Annotated[int, Range(2, 4, "2: red and near-black; 3: also blue; 4: also yellow")] = 4,
+    detail: Annotated[float, Range(0.3, 4, "fineness of the stencils; 1: features of a 90th of the shorter side")] = 1,
+    misregistration: Annotated[float, Range(0, 20, "displacement of plates, in thousandths of the shorter side")] = 3,
 ) -> FloatImage:
     """Screen print: stencils in a few flat inks, which overlap and are slightly misregistered."""
     side = min(image.shape[:2])
@@ -68,10 +68,10 @@ def overprints(inks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def drums(
     image: FloatImage,
     rng: np.random.Generator,
-    inks: Annotated[int, Range(1, 3, "number of inks: blue; pink and blue; or also yellow")] = 2,
+    inks: Annotated[int, Range(1, 3, "1: blue; 2: also pink; 3: also yellow")] = 2,
     grain_touch: Annotated[int, Range(0, 1, "1: a screen of irregular grain in place of dots")] = 0,
-    cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 130th of the side, at least 3")] = 0,
-    misregistration: Annotated[float, Range(0, 20, "of the drums, in thousandths of the side")] = 3,
+    cell: Annotated[float, Range(0, 500, "distance of dots in pixels; 0: a 130th of the shorter side, at least 3")] = 0,
+    misregistration: Annotated[float, Range(0, 20, "displacement of drums, in thousandths of the shorter side")] = 3,
 ) -> FloatImage:
     """Risograph: two or three bright inks, screened by dots or grain, with misregistered drums."""
     side = min(image.shape[:2])

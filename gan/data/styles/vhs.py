@@ -1,7 +1,7 @@
 """A VHS tape: narrow bandwidth, delayed colors, and the faults of tape and heads.
 
 Luminance is recorded with a bandwidth of about 3 MHz and color, moved below it, with about 0.4 MHz; the visible part of
-a line takes 52.6 microseconds (Jack, "Video Demystified", 2007, chapters 8 and 9; SMPTE 170M for YIQ and the line).
+a line takes 52.6 microseconds (Jack, "Video Demystified", 2007; SMPTE 170M for YIQ and the line).
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ BLUR = (2 * np.log(10)) ** 0.5 / (2 * np.pi)  # standard deviation in time of su
 def vhs_signal(
     image: FloatImage,
     rng: np.random.Generator,
-    bandwidth: Annotated[float, Range(0.2, 4, "of luminance and color, relative to VHS")] = 1,
-    delay: Annotated[float, Range(0, 4, "of the colors, in microseconds")] = 0.5,
-    sharpening: Annotated[float, Range(0, 3, "of the player, which leaves halos")] = 1.2,
+    bandwidth: Annotated[float, Range(0.2, 4, "bandwidth relative to VHS")] = 1,
+    delay: Annotated[float, Range(0, 4, "delay of the colors, in microseconds")] = 0.5,
+    sharpening: Annotated[float, Range(0, 3, "sharpening by the player, which leaves halos")] = 1.2,
 ) -> FloatImage:
     """What VHS keeps of a signal: soft luminance with halos, and smeared colors that come late."""
     height, width = image.shape[:2]
@@ -74,7 +74,8 @@ def displacement(rng: np.random.Generator, lines: int, jitter: float, torn: floa
     """Return the displacement of each line in microseconds, and how torn it is, 0..1."""
     slow = noise(rng, (lines, 2), (lines / 12, 2))[:, 0]
     shift = jitter * (0.8 * slow + 0.6 * gaussian_filter1d(rng.standard_normal(lines), 0.7))
-    below = np.clip(1 - (lines - 1 - np.arange(lines)) / max(torn * lines / LINES * 2, 1e-6), 0, 1)
+    above = np.arange(lines)[::-1]  # lines below each line
+    below = (torn > 0) * np.clip(1 - above / max(torn * lines / LINES * 2, 1e-6), 0, 1)
     tear = below**1.5 * (2.5 + 1.5 * rng.standard_normal()) + below * 0.5 * rng.standard_normal(lines)
     return shift + tear, (below > 0).astype(np.float32)
 

@@ -12,7 +12,7 @@ from gan.data.styles.film import vignette
 from gan.data.styles.helpers import blurred, box_mean, luminance, palette
 from gan.data.styles.paint import kuwahara
 from gan.data.styles.prints import POSTER_INKS, screen
-from gan.data.styles.registry import FILTERS, STYLES, make_style, predictable
+from gan.data.styles.registry import FILTERS, STYLES, filter_names, make_style, predictable
 from gan.data.styles.screens import PICO8
 
 RNG = np.random.default_rng(0)
@@ -33,6 +33,18 @@ def test_styles_keep_the_size_and_are_deterministic(style: str | list[str]) -> N
         assert np.abs(after.astype(int) - before).mean() > 2
 
 
+@pytest.mark.parametrize("style", STYLES)
+def test_tiny_and_plain_images(style: str) -> None:
+    for size in ((1, 1), (2, 9), (40, 5)):
+        plain = np.full((*size, 3), 100, np.uint8)
+        assert make_style(style)(plain, 0).shape == plain.shape
+
+
+def test_filters_of_a_look_have_no_look_of_the_same_name_with_other_filters() -> None:
+    for name in STYLES:
+        assert filter_names(filter_names(name)) == filter_names(name)
+
+
 def test_another_seed_gives_another_grain_and_nothing_else() -> None:
     one, two = (make_style("grain")(picture(), seed).astype(int) for seed in (0, 1))
     assert 5 < (one - two).std() < 40 and abs((one - two).mean()) < 2
@@ -48,6 +60,8 @@ def test_only_stochastic_filters_are_random() -> None:
 def test_an_unknown_style_lists_the_known_ones() -> None:
     with pytest.raises(UserError, match=r"data\.style=daguerreotype is not known: use one of film, .*sepia.*, 1977"):
         make_style("daguerreotype")
+    with pytest.raises(UserError, match=r"data\.style=flim is not known \(did you mean film\?\): use one of film, gra"):
+        make_style("flim")
     with pytest.raises(UserError, match=r"data\.style=daguerreotype"):
         make_style(["sepia", "daguerreotype"])
 

@@ -1,0 +1,135 @@
+"""`gan translate look:NAME`: the files, options and metadata of gan translate, without a network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import gan
+from gan.common.errors import UserError
+from tests.commands.test_translate import files, make_folder, noise
+from tests.conftest import ROOT, Train
+
+
+@pytest.mark.slow
+def test_a_folder_of_all_kinds(gan_command: Train, tmp_path: Path) -> None:
+    sizes = make_folder(tmp_path / "in")
+    gan_command("translate", "look:grainy_film", "in", "out", "--compare", "sheets", check=3)
+    assert files(tmp_path / "out") == set(sizes) and files(tmp_path / "sheets") == {f"{name}.png" for name in sizes}
+    for name, size in sizes.items():
+        with Image.open(tmp_path / "in" / name) as before, Image.open(tmp_path / "out" / name) as after:
+            assert after.size == size and after.format == before.format, name
+    name = "a folder/ümläut, #1 %20.png"
+    with Image.open(tmp_path / "in" / name) as before, Image.open(tmp_path / "out" / name) as after:
+        assert np.array_equal(before.getchannel("A"), after.getchannel("A"))
+        assert not np.array_equal(before.convert("RGB"), after.convert("RGB"))
+    (tmp_path / "out" / "gray.png").unlink()
+    again = gan_command("translate", "look:grainy_film", "in", "out", check=3)
+    assert f"{len(sizes) - 1} existing files are skipped" in again.stdout
+    for file in ("out/gray.png", "out/moves.gif", "sheets/turned.jpg.png"):
+        said = gan_command("reproduce", file, "--sources", "in").stdout
+        assert "reproduced, all bytes are equal (look sepia,fade,vignette,grain)" in said
+
+
+@pytest.mark.slow
+def test_parameters_seed_strength_and_pixel_art(gan_command: Train, tmp_path: Path) -> None:
+    noise(60, 40).save(tmp_path / "a.png")
+
+    def look(name: str, *options: str) -> np.ndarray:
+        gan_command("translate", f"look:{name}", "a.png", "b.png", "--force", *options)
+        gan_command("reproduce", "b.png")
+        return np.asarray(Image.open(tmp_path / "b.png")).astype(int)
+
+    plain = np.asarray(Image.open(tmp_path / "a.png")).astype(int)
+    film = look("film")
+    assert np.array_equal(look("sepia,fade", "--set", "sepia=0", "fade=0"), plain)
+    assert np.array_equal(look("film", "--set", "vignette=0")[20, 30], film[20, 30])
+    assert look("film", "--set", "vignette=0")[0, 0].sum() > film[0, 0].sum() + 50
+    assert np.abs(look("film", "--strength", "0.5") - (plain + film) / 2).max() <= 1
+    first, second = look("grain"), look("grain", "--seed", "1")
+    assert np.array_equal(first, look("grain", "--seed", "0")) and not np.array_equal(first, second)
+    cells = look("film", "--cell", "10")
+    assert len(np.unique(cells.reshape(-1, 3), axis=0)) <= 24
+    record = gan.origin(tmp_path / "b.png")
+    assert record and record["look"] == ["sepia", "fade", "vignette"] and record["cell"] == 10 and "model" not in record
+
+
+def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command: Train, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (32, 32), (level, level, level)) for level in (120, 121, 122)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], duration=40, lossless=True)
+    for name, same in (("grain", False), ("halftone", True)):
+        gan_command("translate", f"look:{name}", "a.webp", f"{name}.webp")
+        with Image.open(tmp_path / f"{name}.webp") as moves:
+            shown = []
+            for frame in range(2):
+                moves.seek(frame)
+                shown.append(np.asarray(moves.convert("L")).astype(float))
+        correlation = np.corrcoef(shown[0].ravel(), shown[1].ravel())[0, 1]
+        assert correlation > 0.95 if same else abs(correlation) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["look:flim", "a.png", "b.png"], "look:flim is not known (did you mean film?): use one of film, grainy_film"),
+        (["look:", "a.png", "b.png"], "look: is not known: use one of film, grainy_film"),
+        (["look:film", "a.png"], "look:film: give OUTPUT, a folder or a file"),
+        (["look:film", "a.png", "b.png", "--tile", "128"], "--tile: needs a trained translator; look:film is a look"),
+        (["look:film", "a.png", "b.png", "--direction", "b2a"], "--direction: needs a trained translator"),
+        (["look:film", "a.png", "b.png", "--checkpoint", "last"], "--checkpoint: needs a trained translator"),
+        (["look:film", "a.png", "b.png", "--ema", "0.1"], "--ema: needs a trained translator"),
+        (["look:film", "a.png", "b.png", "--set", "grain=1"], "--set grain: there is no such parameter"),
+        (["look:film", "a.png", "b.png", "--set", "fade"], "--set fade: write NAME=VALUE"),
+        (["look:film", "a.png", "b.png", "--seed", "-1"], "--seed=-1: must be an integer of at least 0"),
+        (["look:film", "a.png", "b.png", "--palette", "8"], "--palette 8: a look has no target images"),
+    ],
+)
+def test_errors_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
+    noise(8, 8).save(tmp_path / "a.png")
+    error = gan_command("translate", *words, check=2).stderr
+    assert error.startswith(f"error: {said}") and error.count("\n") == 1 and not (tmp_path / "b.png").exists()
+
+
+def test_records_of_looks_are_checked(gan_command: Train, tmp_path: Path) -> None:
+    noise(8, 8).save(tmp_path / "a.png")
+    gan_command("translate", "look:film", "a.png", "b.png")
+    error = gan_command("reproduce", "b.png", "--model", ".", check=2).stderr
+    assert "was made without a model; leave --model out" in error
+    (tmp_path / "a.png").unlink()
+    assert "a translation of an image that was not found" in gan_command("reproduce", "b.png", check=2).stderr
+
+
+@pytest.mark.slow
+def test_a_look_needs_no_torch(tmp_path: Path) -> None:
+    noise(8, 8).save(tmp_path / "a.png")
+    code = "import sys; from gan.cli import main; code = main(sys.argv[1:]); sys.exit(code or 'torch' in sys.modules)"
+    words = [sys.executable, "-c", code, "translate", "look:film", "a.png", "b.png"]
+    subprocess.run(words, cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True)
+    assert (tmp_path / "b.png").is_file()
+    listed = subprocess.run(
+        [*words[:4], "--list-looks"], cwd=tmp_path, check=True, env={"PYTHONPATH": str(ROOT)}, capture_output=True
+    )
+    assert b"woodcut: " in listed.stdout
+
+
+def test_in_python() -> None:
+    image = noise(40, 30)
+    film = gan.translate("look:film", image)
+    assert isinstance(film, Image.Image) and film.size == (40, 30)
+    several = gan.translate("look:film", [image, image], strength=0, vignette=0.2)
+    assert isinstance(several, list) and all(np.array_equal(each, image) for each in several)
+    assert not np.array_equal(gan.translate("look:grain", image, seed=1), gan.translate("look:grain", image))
+    for options, said in (
+        ({"grain": 1}, "no such parameter"),
+        ({"strength": 2}, "give 0 to 1"),
+        ({"seed": -1}, "least 0"),
+    ):
+        with pytest.raises(UserError, match=said):
+            gan.translate("look:film", image, **options)
+    with pytest.raises(UserError, match=r"look:film: a look has no model; use gan\.translate\('look:film', IMAGES\)"):
+        gan.load("look:film")
