@@ -40,7 +40,7 @@ COMMANDS = {
     "runs": "list runs with their scores, sizes and status, and remove some",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "info": "print versions, devices, cache and extras, for reports of faults",
-    "data": "check a folder of images before training, pack shards, manage the cache",
+    "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }
 
 EXAMPLES = """examples:

@@ -49,7 +49,7 @@ def test_help_lists_train_first(capsys: pytest.CaptureFixture[str]) -> None:
         (["generate", ".", "--device", "gpu"], "--device gpu: give cpu, cuda, cuda:1 or mps"),
         (["generate", ".", "--threads", "0"], "--threads 0: give auto or a number of at least 1"),
         (["interpolate", ".", "--fps"], "gan interpolate: --fps: expected one argument; gan interpolate --help shows"),
-        (["data", "."], "gan data .: no such command; choose from check, pack, cache, as in gan data check ."),
+        (["data", "."], "gan data .: no such command; choose from check, unscale, pack, cache, as in gan data check ."),
         (["recognize", "fitt"], "gan recognize fitt: no such command; did you mean fit?"),
         (["generate", ".", "seeds=0-3"], "gan generate seeds=0-3: no such argument; write --seeds 0-3"),
         (["edit", ".", "brightness=1"], "gan edit brightness=1: no such argument; write --set brightness=1"),

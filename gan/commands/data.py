@@ -1,10 +1,11 @@
-"""Check a folder of images before training, pack images as shards, and manage the cache of decoded images."""
+"""Check a folder of images before training, restore enlarged pixel art, pack images as shards, and manage the cache."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -13,8 +14,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gan.commands import options
+from gan.commands import options, unscale
 from gan.commands.options import add_command, parse_size
+from gan.commands.unscale import add_unscale
 from gan.common.errors import UserError, to_line, writing
 from gan.common.progress import counting
 from gan.common.table import counted
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     check.add_argument("--sheet", type=Path, metavar="PNG", help="file for a contact sheet of the training images; "
                        "the sheet of an earlier check is replaced")  # fmt: skip
     check.add_argument("--json", action="store_true", help="print the whole report as JSON")
+    add_unscale(parts)
     pack = add_command(parts, "pack", "write images as shards for data=stream")
     pack.add_argument("roots", nargs="+", metavar="FOLDER", help="folder or zip archive of images")
     options.add_out(pack, "folder of the shards; new or empty")
@@ -51,7 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--clear", action="store_true", help="remove all sets; they are decoded again when needed")
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace) -> int | None:
+    if arguments.part == "unscale":
+        return unscale.run(arguments)
     if arguments.part == "check":
         check(arguments)
     elif arguments.part == "pack":
@@ -60,6 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
         clear_cache()
     else:
         list_cache()
+    return None
 
 
 def check(arguments: argparse.Namespace) -> None:
@@ -141,6 +147,7 @@ def as_text(report: dict[str, Any]) -> str:
         f"with transparent pixels: {report['transparent']:,}; gray: {report['gray']:,}; "
         f"pixel art: {report['sprites']:,}",
     ]
+    lines += enlarged(report)
     if report["animations"]:
         lines += [f"animations: {len(report['animations']):,}; data.frames=all gives {report['images']:,} images"]
     if report["classes"]:
@@ -163,6 +170,19 @@ def as_text(report: dict[str, Any]) -> str:
     }
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
     return "\n".join([*lines, "", suggestion["command"]])
+
+
+def enlarged(report: dict[str, Any]) -> list[str]:
+    """Return the lines about enlarged pixel art."""
+    found = report["enlarged"]
+    if not found["images"]:
+        return []
+    among = f" of {found['searched']:,} searched images" if found["searched"] < report["readable"] else ""
+    folders = report["folder"] if len(report["folder"]) == 1 else ["FOLDER"]
+    return [
+        f"enlarged pixel art: {found['images']:,}{among} ({counts(found['sizes'])}); restore it with "
+        + shlex.join(["gan", "data", "unscale", *folders, "OUTPUT"])
+    ]
 
 
 def listed(title: str, lines: Sequence[str], count: int | None = None) -> list[str]:

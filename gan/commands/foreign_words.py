@@ -22,10 +22,12 @@ COMMANDS = {
     "pix2pix": "gan translate",
     "plot": "gan compare", "curves": "gan compare", "diff": "gan compare",
     "check": "gan data check", "dataset": "gan data check", "pack": "gan data pack", "cache": "gan data cache",
+    "unscale": "gan data unscale", "unfake": "gan data unscale", "snap": "gan data unscale",
+    "downscale": "gan data unscale", "pixelate": "gan translate look:pixel_art",
     "sefa": "gan directions", "ganspace": "gan directions", "pca": "gan directions",
 }  # fmt: skip
 # Command -> its sub-commands.
-PARTS = {"data": ("check", "pack", "cache"), "recognize": ("fit", "predict", "score")}
+PARTS = {"data": ("check", "unscale", "pack", "cache"), "recognize": ("fit", "predict", "score")}
 RUN = "the run is an argument without a name, as in gan generate runs/NAME; --checkpoint FILE chooses a checkpoint"
 PATH = "paths to read are arguments without a name; see gan COMMAND --help"
 OWN = {"reproduce": ("--model",)}  # command -> options that it has itself

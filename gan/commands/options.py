@@ -11,11 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least
 from gan.common.narrow import shows_bars
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
+from gan.images.palettes import COLORS, DITHERS
 from gan.inference import shared_folder
 from gan.inference.resolve import path_in
 from gan.run import checkpoints, run_folder
@@ -86,6 +87,18 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
 
 def add_recognition(parser: argparse.ArgumentParser, help: str) -> None:
     parser.add_argument("--recognition", type=Path, metavar="DIR", help=help)
+
+
+def add_palette(parser: argparse.ArgumentParser, images: str) -> None:
+    parser.add_argument("--palette", metavar="COLORS", help=f"pixel art: {', '.join(COLORS)}; or a number of colors to "
+                        f"compute from {images}; or an image or text file with the colors")  # fmt: skip
+    parser.add_argument("--dither", choices=DITHERS, default="none", help="dithering with the colors of --palette "
+                        "(default: %(default)s)")  # fmt: skip
+
+
+def check_dither(arguments: argparse.Namespace) -> None:
+    if arguments.dither != "none" and not arguments.palette:
+        raise UserError(f"--dither {arguments.dither}: needs a palette; add --palette, as in --palette gameboy")
 
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
@@ -191,6 +204,16 @@ def check_kind(command: str, run: str, translates: bool) -> None:
         raise UserError(f"{run}: is not a translator; use gan generate")
     if command in TAKES_LATENTS and translates:
         raise UserError(f"{run}: is a translator; use gan translate")
+
+
+def parse_cell(text: str) -> int | str:
+    """Return the value of --cell; raise UserError if it is neither a number of pixels nor "auto"."""
+    if text == "auto":
+        return text
+    try:
+        return at_least("--cell", int(text), 1)
+    except ValueError as error:
+        raise UserError(f"--cell {text}: give the side of a cell in pixels, or auto") from error
 
 
 def truncation(text: str) -> float:

@@ -53,10 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
                         "the translation (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--cell", type=int, default=1, metavar="PIXELS", help="pixel art: side of a cell, which has "
-                        "one color (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--palette", metavar="COLORS", help="pixel art: number of colors to compute from target "
-                        "images; or an image or text file with the colors")  # fmt: skip
+    parser.add_argument("--cell", type=options.parse_cell, default=1, metavar="PIXELS", help="pixel art: side of a "
+                        "cell, which has one color; or auto for inputs that are enlarged pixel art, which keep their "
+                        "cells (default: %(default)s)")  # fmt: skip
+    options.add_palette(parser, "target images")
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also save input and output side by side")
     parser.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of large images; tiles join "
                         "without seams (default: as large as memory allows)")  # fmt: skip
@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--palette and --strength: blending changes the colors; give one of them")
     if arguments.tile is not None and arguments.tile < MIN_TILE:
         raise UserError(f"--tile {arguments.tile}: give at least {MIN_TILE} pixels")
-    at_least("--cell", arguments.cell, 1)
+    options.check_dither(arguments)
     if arguments.max_pixels is not None:
         at_least("--max-pixels", arguments.max_pixels, 1)
 
@@ -120,8 +120,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     chosen = chosen or translators.choose(arguments)
     palette = load_palette(arguments.palette, chosen) if arguments.palette else None
-    pixel_art = pixel_art_of(arguments.cell, palette)
-    fields = arguments.strength, arguments.cell, arguments.direction, palette
+    pixel_art = pixel_art_of(arguments.cell, palette, arguments.dither)
+    fields = arguments.strength, arguments.cell, arguments.direction, palette, arguments.dither
     describe = None if arguments.no_metadata else translations(chosen.made_by, *fields, arguments.steady)
     seed, steady = arguments.seed or 0, arguments.steady
     exact = arguments.palette is not None
@@ -167,22 +167,22 @@ class ListLooks(argparse.Action):
         parser.exit()
 
 
-def pixel_art_of(cell: int, palette: np.ndarray | None) -> Callable[..., np.ndarray] | None:
-    """Return the conversion to pixel art; None, without importing torch, if nothing is converted."""
+def pixel_art_of(cell: int | str, palette: np.ndarray | None, dither: str) -> Callable[..., np.ndarray] | None:
+    """Return the conversion to pixel art; None, without its imports, if nothing is converted."""
     if cell == 1 and palette is None:
         return None
 
     from gan.images.pixel_art import converter
 
-    return converter(cell, palette)
+    return converter(cell, palette, dither)
 
 
 def load_palette(given: str, chosen: Chosen) -> np.ndarray:
-    """Return the palette of --palette: read from a file, or computed from target images."""
+    """Return the palette of --palette: by its name, read from a file, or computed from target images."""
     from gan.images.pixel_art import read_palette
 
     if not given.isdecimal():
         return read_palette(given)
     if chosen.target_palette is None:
-        raise UserError(f"--palette {given}: a look has no target images; give an image or a file of colors")
+        raise UserError(f"--palette {given}: a look has no target images; give a palette such as gameboy, or a file")
     return chosen.target_palette(int(given))

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from scipy.cluster.vq import kmeans2
-from scipy.spatial import cKDTree
 from skimage.color import lab2rgb, rgb2lab
-from torch import Tensor
-from torch.nn.functional import avg_pool2d
 
 from gan.common.errors import UserError, reason
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
+from gan.data.pixel_grid import Grid, find_grid
+from gan.images.dither import dithered, palette_of
 from gan.images.files import colors_in
+from gan.images.palettes import COLORS
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
@@ -26,51 +29,83 @@ MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixe
 
 
 def to_pixel_art(
-    image: Tensor, cell: int = 1, palette: np.ndarray | None = None, alpha: Tensor | None = None
-) -> Tensor:
-    """Return pixel art of an image, uint8 RGB (3, H, W): each cell gets the palette color nearest to its mean, in Lab.
+    image: np.ndarray,
+    cell: int | Grid = 1,
+    palette: np.ndarray | None = None,
+    alpha: np.ndarray | None = None,
+    dither: str = "none",
+) -> np.ndarray:
+    """Return pixel art of an image, uint8 RGB (H, W, 3): each cell has one color, its mean or one of a palette.
 
     Args:
-        cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges.
+        cell: side of a cell in pixels; cells start at the top left and are cropped at the other edges. A grid has
+            cells of its own.
         palette: (K, 3), uint8 RGB; None keeps the mean colors.
         alpha: (H, W), the weight of each pixel in the mean of its cell.
+        dither: one of `gan.images.palettes.DITHERS`, for a palette.
     """
-    height, width = image.shape[1:]
-    cell = min(cell, max(height, width))
-    seen = torch.ones(1, height, width) if alpha is None else alpha[None].float().clamp(min=MIN_WEIGHT)
-    small, weight = (
-        avg_pool2d(each[None], cell, ceil_mode=True, count_include_pad=False)[0] for each in (image * seen, seen)
-    )
-    small = (small / weight).round()
+    height, width = image.shape[:2]
+    rows, columns = cell_edges(cell, height, width)
+    seen = np.ones((height, width)) if alpha is None else np.maximum(alpha, MIN_WEIGHT)
+    seen = seen[..., None].astype(np.float32)
+    weight = cell_means(seen, rows, columns)
+    small = np.rint(cell_means(image * seen, rows, columns) / weight).clip(0, 255).astype(np.uint8)
     if palette is not None:
-        colors = rgb2lab(small.permute(1, 2, 0).numpy() / 255)  # (h, w, 3)
-        nearest = cKDTree(rgb2lab(palette / 255.0)).query(colors)[1]
-        small = torch.from_numpy(palette[nearest]).permute(2, 0, 1)
-    large = small.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
-    return large[:, :height, :width].to(torch.uint8)
+        small = dithered(small, palette, dither, weight[..., 0] > MIN_WEIGHT)
+    return small.repeat(np.diff(rows), 0).repeat(np.diff(columns), 1)
 
 
-def converter(
-    cell: int = 1, palette: np.ndarray | None = None
-) -> Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None:
-    """Return `to_pixel_art` as a function of arrays; None if it would not change the image.
+def cell_edges(cell: int | Grid, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the borders of the rows and of the columns of cells, from 0 to the length."""
+    if isinstance(cell, Grid):
+        return cell.rows.all_edges(height), cell.columns.all_edges(width)
+    return np.append(np.arange(0, height, cell), height), np.append(np.arange(0, width, cell), width)
 
-    Its arguments are an image, uint8 RGB (H, W, 3), and its alpha (H, W) or None.
+
+def cell_means(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the means over cells, float32 (h, w, C), of values (H, W, C)."""
+    totals = np.add.reduceat(np.add.reduceat(values, rows[:-1], 0, np.float64), columns[:-1], 1, np.float64)
+    area = np.diff(rows)[:, None, None] * np.diff(columns)[None, :, None]
+    return totals.astype(np.float32) / area.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class PixelArt:
+    """Converts translations to pixel art.
+
+    Args:
+        cell: side of a cell in pixels, or "auto" for the grid of the input; an input without a grid has cells of one
+            pixel.
+        palette, dither: as in `to_pixel_art`.
     """
-    if cell == 1 and palette is None:
-        return None
 
-    def convert(image: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
-        planes = torch.from_numpy(np.array(image)).permute(2, 0, 1)
-        weights = None if alpha is None else torch.from_numpy(np.array(alpha))
-        return to_pixel_art(planes, cell, palette, weights).permute(1, 2, 0).contiguous().numpy()
+    cell: int | str = 1
+    palette: np.ndarray | None = None
+    dither: str = "none"
 
-    return convert
+    def __call__(self, image: np.ndarray, source: np.ndarray) -> np.ndarray:
+        """Return pixel art uint8 (H, W, 3) of a translation of the same shape.
+
+        Args:
+            source: the input, uint8 (H, W, 3 or 4). Its alpha is that of the translation.
+        """
+        alpha = source[..., 3] if source.shape[2] == 4 else None
+        cell = (find_grid(source) or 1) if isinstance(self.cell, str) else self.cell
+        return to_pixel_art(image, cell, self.palette, alpha, self.dither)
+
+
+def converter(cell: int | str = 1, palette: np.ndarray | None = None, dither: str = "none") -> PixelArt | None:
+    """Return a `PixelArt`; None if it would not change an image."""
+    return None if cell == 1 and palette is None else PixelArt(cell, palette, dither)
 
 
 def fit_palette(images: Tensor, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3), from dark to light, fitted to images uint8 RGB (N, 3, H, W) by k-means in Lab."""
-    pixels = images.permute(0, 2, 3, 1).reshape(-1, 3).numpy()
+    return fit_colors(images.permute(0, 2, 3, 1).reshape(-1, 3).numpy(), colors)
+
+
+def fit_colors(pixels: np.ndarray, colors: int) -> np.ndarray:
+    """Return a palette uint8 (K, 3), from dark to light, fitted to pixels uint8 RGB (N, 3) by k-means in Lab."""
     pixels = pixels[np.random.default_rng(0).permutation(len(pixels))[:MAX_SAMPLES]]
     colors = min(colors, len(np.unique(pixels, axis=0)))
     centers = kmeans2(rgb2lab(pixels / 255.0), colors, minit="++", seed=0)[0]
@@ -78,7 +113,7 @@ def fit_palette(images: Tensor, colors: int) -> np.ndarray:
 
 
 def read_palette(path: str) -> np.ndarray:
-    """Read a palette from an image or a text file.
+    """Return a palette uint8 (K, 3) by its name in `gan.images.palettes`, or read it from an image or a text file.
 
     From an image, all its colors are read. From a text, the color at the start of each line is read: 1b2a41, #1b2a41,
     ff1b2a41 (alpha first), or 27 42 65 as written by GIMP. Other lines are ignored.
@@ -86,11 +121,14 @@ def read_palette(path: str) -> np.ndarray:
     Raises:
         UserError: the file cannot be read, or contains no colors or more than MAX_COLORS.
     """
+    if path in COLORS:
+        return palette_of(path)
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(
-            f"--palette {path}: neither a number of colors nor a readable file ({reason(error)})"
+            f"--palette {path}: neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file "
+            f"({reason(error)})"
         ) from error
     try:
         with IsolatedProcess() as isolated:

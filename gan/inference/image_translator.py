@@ -23,8 +23,8 @@ class ImageTranslator:
     Args:
         function: the translation of pixels.
         strength: weight of the translation: 0 keeps the image, 1 is the full translation.
-        to_pixel_art: function from a translation, uint8 RGB (H, W, 3), and its alpha (H, W) or None to pixel art, as
-            `gan.images.pixel_art.converter` returns; None keeps the translation.
+        to_pixel_art: function from a translation, uint8 RGB (H, W, 3), and its input (H, W, 3 or 4) to pixel art, such
+            as a `gan.images.pixel_art.PixelArt`; None keeps the translation.
         exact: whether files keep every color of the result, as a palette needs.
         seed: selects the random parts of the function, together with the pixels of each image.
         steady: whether the frames of a file keep the random parts and statistics, see `gan.common.steady`.
@@ -33,7 +33,7 @@ class ImageTranslator:
 
     function: ImageFunction
     strength: float = 1.0
-    to_pixel_art: Callable[[np.ndarray, np.ndarray | None], np.ndarray] | None = None
+    to_pixel_art: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
     exact: bool = False
     seed: int = 0
     steady: bool = False
@@ -54,12 +54,11 @@ class ImageTranslator:
     def translate(self, image: Image.Image) -> np.ndarray:
         """Return the full translation as RGB, uint8 (H, W, 3)."""
         pixels = np.asarray(image)
-        alpha = pixels[..., 3] if image.mode == "RGBA" else None
-        given = pixels if self.function.takes_alpha or alpha is None else without_alpha(pixels)
+        given = pixels if self.function.takes_alpha or image.mode == "RGB" else without_alpha(pixels)
         number = (zlib.crc32(pixels.tobytes()) + self.seed) % MAX_NUMBER
         with self.video.frame(pixels) if self.video else nullcontext():
             result = self.function(given, from_first_frame(number))
-        return result if self.to_pixel_art is None else self.to_pixel_art(result, alpha)
+        return result if self.to_pixel_art is None else self.to_pixel_art(result, pixels)
 
 
 def without_alpha(pixels: np.ndarray) -> np.ndarray:

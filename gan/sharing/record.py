@@ -23,6 +23,7 @@ from gan.common.untrusted import parse_json
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import FORMATS, MAX_PIXELS, header
 from gan.images import embedded_text
+from gan.images.palettes import DITHERS
 
 FORMAT = 1  # version of the record; increased whenever older programs would make another image from it
 KINDS = ("image", "grid", "interpolation", "translation", "comparison", "projection", "optimization")
@@ -217,7 +218,8 @@ FIELDS: dict[str, Callable[[Any], bool]] = {
     "direction": one_of("b2a"),
     "steady": lambda value: value is True,
     "strength": lambda value: is_number(value) and 0 <= value <= 1,
-    "cell": between(1, MAX_SEED),
+    "cell": lambda value: value == "auto" or is_integer(value, 1, MAX_SEED),
+    "dither": one_of(*DITHERS),
     "palette": lambda value: isinstance(value, str) and bool(re.fullmatch(f"([0-9a-f]{{6}}){{1,{MAX_COLORS}}}", value)),
     "tile": between(1, MAX_SIDE),
     "saved_as": one_of(*FORMATS),  # the format of the translation in a comparison

@@ -215,7 +215,7 @@ def translate(record: Record, image: Path, sources: Sources, out: Path) -> None:
     function, made_by = function_of(record, image, sources)
     file = sources.original(record.get("original", ""))
     palette = np.frombuffer(bytes.fromhex(record.get("palette", "")), np.uint8).reshape(-1, 3)
-    art = converter(record.get("cell", 1), palette if len(palette) else None)
+    art = converter(record.get("cell", 1), palette if len(palette) else None, record.get("dither", "none"))
     fields = (
         float(record.get("strength", 1.0)),
         art,

@@ -72,9 +72,10 @@ class Translations:
 def translations(
     made_by: Mapping[str, Any],
     strength: float = 1.0,
-    cell: int = 1,
+    cell: int | str = 1,
     direction: str = "a2b",
     palette: np.ndarray | None = None,
+    dither: str = "none",
     steady: bool = False,
 ) -> Translations:
     """Return what describes the translations by options of gan translate.
@@ -89,5 +90,6 @@ def translations(
         "direction": None if direction == "a2b" else direction,
         "palette": None if palette is None else palette.tobytes().hex(),
         "steady": steady or None,
+        "dither": None if dither == "none" else dither,
     }
     return Translations(Records(**made_by, **shared))

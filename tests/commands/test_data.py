@@ -20,6 +20,7 @@ from PIL import Image
 
 from gan.commands.data import as_text, parse_size
 from gan.common.errors import UserError
+from gan.data.builtin import retro
 from gan.data.checks.report import (
     FileInfo,
     command,
@@ -287,6 +288,60 @@ def test_pixel_art_gets_its_experiment(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_enlarged_pixel_art_is_reported(tmp_path: Path) -> None:
+    for index in range(3):
+        large = retro.draw(7, 4 * index + 1, 24, 24).repeat(4, 0).repeat(4, 1)
+        Image.fromarray(large).save(tmp_path / f"{index}.png")
+    Image.fromarray(retro.draw(7, 2, 96, 96)).save(tmp_path / "other.png")
+    files = find([str(tmp_path)])
+    facts = [inspect_file(file, searched=files[1:]) for file in files]
+    report = {"folder": [str(tmp_path)], "others": {}} | summarize(files, facts, None)
+    assert report["enlarged"] == {"searched": 3, "images": 2, "sizes": {"4x from 24x24": 2}}
+    report["suggestion"]["command"] = "gan train"
+    assert "enlarged pixel art: 2 of 3 searched images (4x from 24x24 2); restore it with gan" in as_text(report)
+
+
+@pytest.mark.slow
+def test_a_folder_is_unscaled(tmp_path: Path, gan_command: Train) -> None:
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    sprites = [retro.draw(7, 4 * index + 1, 24, 24) for index in range(3)]
+    names = ("a.png", "a.bmp", "deep/b.gif")
+    for name, sprite in zip(names, sprites, strict=True):
+        Image.fromarray(sprite.repeat(3, 0).repeat(3, 1)).save(tmp_path / "in" / name)
+    (tmp_path / "in" / "broken.jpg").write_text("no image")
+    said = gan_command("data", "unscale", "in", "out", check=3)
+    assert "3 images restored (3x: 3)" in said.stdout and "broken.jpg: not a PNG" in said.stderr
+    for name, sprite in zip(("a.png", "a.bmp.png", "deep/b.png"), sprites, strict=True):
+        with Image.open(tmp_path / "out" / name) as image:
+            assert np.array_equal(np.asarray(image.convert("RGB")), sprite), name
+    before = (tmp_path / "out" / "a.png").stat().st_mtime_ns
+    (tmp_path / "in" / "broken.jpg").unlink()
+    assert "3 existing files are skipped" in gan_command("data", "unscale", "in", "out").stdout
+    assert (tmp_path / "out" / "a.png").stat().st_mtime_ns == before
+    gan_command("data", "unscale", "in/a.png", "few.png", "--palette", "3", "--dither", "bayer8")
+    with Image.open(tmp_path / "few.png") as image:
+        assert image.size == (24, 24) and len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) <= 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["in", "in/out"], "is in the input folder"),
+        (["in/a.png", "out.jpg"], "use the extension .png"),
+        (["in", "out", "--cell", "1"], "--cell 1: give 2 to"),
+        (["in", "out", "--palette", "gamebay"], "gameboy, gameboy_pocket"),
+        (["in", "out", "--palette", "1"], "give 2 to 256 colors"),
+        (["in", "out", "--dither", "bayer"], "add --palette"),
+        (["in", "out", "--max-pixels", "0"], "--max-pixels=0"),
+    ],
+)
+def test_wrong_options_of_unscale(words: list[str], said: str, tmp_path: Path, gan_command: Train) -> None:
+    (tmp_path / "in").mkdir()
+    noise(16, 16, 0).save(tmp_path / "in" / "a.png")
+    assert said in gan_command("data", "unscale", *words, check=2).stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_cache_is_listed_and_cleared(messy: Path, gan_command: Train, train: Train, cache: Path) -> None:
     train("data=folder", f'data.root="{messy}"', "images=4")
     listed = gan_command("data", "cache", "--list").stdout

@@ -123,7 +123,7 @@ def test_translations_are_reproduced(gan_command: Train, tmp_path: Path) -> None
     noise(40, 40).save(tmp_path / "in" / "plain.bmp")
     frames = [noise(18, 22), noise(19, 22).resize((18, 22))]
     frames[0].save(tmp_path / "in" / "moves.gif", save_all=True, append_images=frames[1:], duration=[30, 70])
-    art = ["--cell", "3", "--palette", "5", "--direction", "a2b"]
+    art = ["--cell", "3", "--palette", "5", "--dither", "bayer", "--direction", "a2b"]
     for out, options in (("film", ["--compare", "sheets"]), ("half", ["--strength", "0.5", "--tile", "64"])):
         gan_command("translate", run, "in", out, *options)
     later = (tmp_path / "sheets" / "holiday.jpg.png").read_bytes()

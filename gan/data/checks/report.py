@@ -7,7 +7,7 @@ import hashlib
 import os
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -21,6 +21,7 @@ from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import CRASHED, parallel_map
 from gan.data.decoding.reader import MAX_PIXELS, header, read_frames
+from gan.data.pixel_grid import find_grid
 from gan.data.sources.files import File, content
 from gan.data.sources.folder import CLUTTER, SUFFIXES
 from gan.data.split import group_keys
@@ -33,6 +34,7 @@ MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a cla
 MAX_CLASSES = 200
 MIN_GROUPS = 10  # minimum number of groups for suggesting a grouping of the validation split
 BLANK_RANGE = 4  # maximum difference of two pixels of a blank image, of 255
+MAX_SEARCHED = 500  # images in which the grid of enlarged pixel art is searched, evenly spaced
 MAX_HASH_DISTANCE = 3  # maximum number of different bits, of 64, in the perceptual hashes of near-duplicates
 
 # The options of data=folder, and those of experiment=pixel_art.
@@ -63,10 +65,16 @@ class FileInfo(NamedTuple):
     hash: int = 0  # perceptual, 64 bits
     mirrored_hash: int = 0  # perceptual hash of the mirrored image
     blank: bool = False  # one color
+    searched: bool = False  # for the grid of enlarged pixel art
+    enlarged: str = ""  # how often, and the size before, such as "4x from 32x32"; empty without a grid
 
 
-def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
-    """Decode all frames of a file and return its properties; `error` is the reason if it cannot be read."""
+def inspect_file(file: File, max_pixels: int = MAX_PIXELS, searched: Collection[File] = ()) -> FileInfo:
+    """Decode all frames of a file and return its properties; `error` is the reason if it cannot be read.
+
+    Args:
+        searched: the files in which the grid of enlarged pixel art is searched.
+    """
     try:
         data = content(file)
         head = header(BytesIO(data), max_pixels)
@@ -92,7 +100,17 @@ def inspect_file(file: File, max_pixels: int = MAX_PIXELS) -> FileInfo:
         int(str(imagehash.phash(seen)), 16),
         int(str(imagehash.phash(seen.transpose(Image.Transpose.FLIP_LEFT_RIGHT))), 16),
         all(int(band.max()) - int(band.min()) <= BLANK_RANGE for band in (red, green, blue)),
+        file in searched,
+        enlargement(np.asarray(first)) if file in searched else "",
     )
+
+
+def enlargement(pixels: np.ndarray) -> str:
+    """Return how enlarged pixel art, uint8 (H, W, 3 or 4), has been enlarged; an empty string for other images."""
+    if (grid := find_grid(pixels)) is None:
+        return ""
+    height, width = grid.size(*pixels.shape[:2])
+    return f"{grid.factor} from {width}x{height}"
 
 
 def inspect_files(
@@ -100,7 +118,9 @@ def inspect_files(
 ) -> list[FileInfo]:
     """Return `inspect_file` of all files, computed on all cores."""
     facts: list[FileInfo] = []
-    work = functools.partial(inspect_file, max_pixels=max_pixels)
+    places = np.linspace(0, len(files) - 1, min(MAX_SEARCHED, len(files))).astype(int)
+    searched = frozenset(files[place] for place in places)
+    work = functools.partial(inspect_file, max_pixels=max_pixels, searched=searched)
     for part in parallel_map(work, files, lambda file: FileInfo(error=CRASHED)):
         facts += part
         advance(len(part))
@@ -156,6 +176,11 @@ def summarize(files: Sequence[File], facts: Sequence[FileInfo], size: tuple[int,
         "transparent": sum(fact.transparent for fact in known),
         "gray": sum(fact.gray for fact in known),
         "sprites": sum(fact.sprite for fact in known),
+        "enlarged": {
+            "searched": sum(fact.searched for fact in known),
+            "images": sum(bool(fact.enlarged) for fact in known),
+            "sizes": count_values(fact.enlarged for fact in known if fact.enlarged),
+        },
         "classes": count_values(file.name.partition("/")[0] for _, file, _ in good if "/" in file.name),
         "blank": [path for path, fact in zip(paths, known, strict=True) if fact.blank],
         "duplicates": {
