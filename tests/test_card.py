@@ -22,7 +22,10 @@ PENALTIES = {
     "approximate_r1": PLAIN, "approximate_r2": PLAIN, "gradient_penalty": PLAIN, "lecam": "", "r1": PLAIN, "r2": PLAIN,
     "r1_lazy": PLAIN, "rotation": "",
 }  # fmt: skip
-OF_RECIPES = {"cycle", "lut_regularization", "patch_nce", "patch_nce_fast", "path_length", "reconstruction"}
+OF_RECIPES = {
+    "blurred_content", "cycle", "lut_regularization", "patch_nce", "patch_nce_fast", "path_length", "r1_texture",
+    "reconstruction",
+}  # fmt: skip
 VARIANTS = [
     *RECIPES,
     *(f"dcgan loss={path.stem}" for path in sorted((CONF / "loss").glob("*.yaml"))),

@@ -324,7 +324,7 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
         (["RUN", "in", "out", "--tile", "3"], "--tile 3: give at least 64"),
         (["RUN", "in", "out", "--cell", "0"], "--cell=0"),
         (["RUN", "in", "out", "--palette", "1"], "--palette 1: give 2 to 256"),
-        (["RUN", "in", "out", "--palette", "none.hex"], "neither a number of colors nor a readable file"),
+        (["RUN", "in", "out", "--palette", "none.hex"], "nor a number of colors, nor a readable file"),
         (["RUN", "in", "out", "--palette", "notes.txt"], "0 colors"),
         (["RUN", "in", "out", "--set", "grain=1"], "--set: needs a look, such as look:film"),
         (["RUN", "in", "out", "--seed", "1"], "--seed: needs a look, such as look:film"),
