@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from gan.inference.image_function import ImageFunction
 
 
-MAPS, POSITIONS = ("linear", "histogram", "transport"), ("none", "radial", "frame")  # closed forms
+MAPS, POSITIONS = (
+    ("linear", "histogram", "transport", "flexible_transport"),
+    ("none", "radial", "frame"),
+)  # closed forms
 
 
 def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:

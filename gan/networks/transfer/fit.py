@@ -23,7 +23,7 @@ SAMPLES = 60_000  # pixels of each side for a fit
 QUANTILES = np.linspace(0, 1, 65)
 ROUNDS = 20  # rotations of the distribution transfer
 GRID = 17  # entries per axis of the table of a transport
-SMOOTHNESS = 5.0  # weight of the neighbors of an entry, relative to its pixels if they were spread evenly
+SMOOTH, FLEXIBLE = 50.0, 2.0  # weights of the neighbors of an entry, relative to its pixels if spread evenly
 SMOOTHING_STEPS = 150
 BINS = 12  # of the radius, for the correction
 FRAME_BINS = np.arange(12) / 64  # of the distance from the edge: a pixel each, if images have a side of 64
@@ -85,7 +85,7 @@ def histogram(a: Levels, b: Levels) -> Change:
     return lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1)
 
 
-def transport(a: Levels, b: Levels) -> Change:
+def transport(a: Levels, b: Levels, smoothness: float = SMOOTH) -> Change:
     """Return the linear map, followed by a smooth table that gives the result the distribution of `b`.
 
     Without the linear map, a distribution transfer also transfers the differences in content of the two sets. The
@@ -93,15 +93,21 @@ def transport(a: Levels, b: Levels) -> Change:
     """
     start = linear(a, b)
     before = start(a).clip(0, 255)
-    table = SmoothTable(before, transferred(before, b))
+    table = SmoothTable(before, transferred(before, b), smoothness)
     return lambda x: table(start(x).clip(0, 255))
+
+
+def flexible_transport(a: Levels, b: Levels) -> Change:
+    """Return a `transport` whose table is less smooth, for looks with few colors or steep curves."""
+    return transport(a, b, FLEXIBLE)
 
 
 KINDS: dict[str, Callable[[Levels, Levels], Change]] = {
     "linear": linear,
     "histogram": histogram,
     "transport": transport,
-}  # the simplest first
+    "flexible_transport": flexible_transport,
+}
 
 
 def transferred(a: Levels, b: Levels) -> Levels:
@@ -144,7 +150,7 @@ class SmoothTable:
     It minimizes the squared error of the pixels plus the squared differences of neighboring entries (Jacobi's method).
     """
 
-    def __init__(self, x: Levels, y: Levels, smoothness: float = SMOOTHNESS) -> None:
+    def __init__(self, x: Levels, y: Levels, smoothness: float) -> None:
         sums = np.zeros((4, GRID**3))
         for entry, share in corners(x):
             values = (share, *(share * (y - x)[:, c] for c in range(3)))
