@@ -9,9 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def gaussian(sigma: float) -> Tensor:
-    """Return a Gaussian of standard deviation `sigma` pixels, with a sum of 1: (2 ceil(3 sigma) + 1,)."""
-    taps = torch.arange(2 * blur_radius(sigma) + 1.0) - blur_radius(sigma)
+def gaussian(sigma: float, like: Tensor) -> Tensor:
+    """Return a Gaussian of standard deviation `sigma` pixels, with a sum of 1: (2 ceil(3 sigma) + 1,), float32.
+
+    Args:
+        like: a tensor on the device of the result.
+    """
+    taps = torch.arange(2 * blur_radius(sigma) + 1, device=like.device, dtype=torch.float32) - blur_radius(sigma)
     weights = torch.exp(-0.5 * (taps / sigma) ** 2)
     return weights / weights.sum()
 
@@ -24,6 +28,6 @@ def blur_radius(sigma: float) -> int:
 def blur(x: Tensor, sigma: float) -> Tensor:
     """Return images (N, C, H, W) blurred by a Gaussian of standard deviation `sigma` pixels; edges are repeated."""
     radius, channels = blur_radius(sigma), x.shape[1]
-    kernel = gaussian(sigma).to(x).expand(channels, 1, 1, -1)
+    kernel = gaussian(sigma, x).to(x.dtype).expand(channels, 1, 1, -1)
     x = F.pad(x, (radius,) * 4, mode="replicate")
     return F.conv2d(F.conv2d(x, kernel, groups=channels), kernel.transpose(2, 3), groups=channels)

@@ -28,7 +28,7 @@ class Generator(nn.Module):
 
     Args:
         width: channels of the texture network.
-        layers: number of 3x3 convolutions of the texture network.
+        n_layers: number of 3x3 convolutions of the texture network.
         carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
         grain: whether the network adds to the image with shaped noise. None decides in `fit`: if there are no carriers
             and no flow lines.
@@ -50,13 +50,13 @@ class Generator(nn.Module):
     shows_windows = False
 
     def __init__(
-        self, channels: int = 3, width: int = 24, layers: int = 3, carriers: int = 12, grain: bool | None = None
+        self, channels: int = 3, width: int = 24, n_layers: int = 3, carriers: int = 12, grain: bool | None = None
     ) -> None:
         super().__init__()
         self.start = ColorMap()
         self.shaped_noise = ShapedNoise()
         self.finish = ColorMap()
-        self.texture = TextureNetwork(carriers, width, layers)
+        self.texture = TextureNetwork(carriers, width, n_layers)
         self.channels, self.grain = channels, grain
         self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
         self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
@@ -78,9 +78,13 @@ class Generator(nn.Module):
             self.adds_to_grain = adds_to_grain
             self.grainy.fill_(adds_to_grain)
 
+    def read_buffers(self) -> None:
+        """Set the stage that the buffers say, after they have changed."""
+        self.set_stage(STAGES[int(self.stage_index)], bool(self.grainy))
+
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        self.set_stage(STAGES[int(self.stage_index)], bool(self.grainy))
+        self.read_buffers()
 
     @torch.no_grad()
     def fit(self, a: Tensor, b: Tensor) -> None:

@@ -98,6 +98,9 @@ class Translator(TranslationPreviews, GAN):
 
     def on_fit_start(self) -> None:
         super().on_fit_start()
+        for module in self.modules():
+            if hasattr(module, "read_buffers"):
+                module.read_buffers()  # type: ignore[operator]  # other ranks have received them from the one that fitted them
         tell_windows((self.generator, *self.averages()), self.data)
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:

@@ -88,6 +88,7 @@ def test_bands_equal_the_whole_image(monkeypatch: pytest.MonkeyPatch) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), np.uint8)
     change = ColorMap()
     change.position += 0.05
+    change.read_buffers()
     assert change.position.shape == (3, POWERS, NUM_BASES)
     whole = ClosedFormFunction(change)(pixels, 0)
     monkeypatch.setattr("gan.inference.closed_form.BAND", 200)

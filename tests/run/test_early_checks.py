@@ -40,7 +40,7 @@ MISTAKES = [
     (["-m", "seed=0,1", "data.size=32,65"], "size 65x65"),
     (["data.root=pics", "data.labels=true"], "needs a sub-folder for each class, but there is none"),
     (["data.root=pics", "data.labels=no.csv"], "data.labels=no.csv: no such file"),
-    (["data=retro_filter", "data.root=pics", "data.style=no.cube"], "data.style=no.cube: no such file"),
+    (["model=lut", "data=retro_filter", "data.root=pics", "data.style=no.cube"], "data.style=no.cube: no such file"),
     (["data=retro_filter", "data.root=pics", "data.style=film,grain"], "write data.style=[film,grain]"),
     (["data.a=pics"], "data.a is for translators, but model=dcgan generates images; add model=cyclegan"),
     (["model=cyclegan"], "add data.a=FOLDER data.b=FOLDER"),

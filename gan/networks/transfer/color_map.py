@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -31,20 +33,29 @@ class ColorMap(nn.Module):
     Attributes:
         table: (3, P, P, P), colors in [-1, 1]. The last three axes are blue, green and red.
         position: (3, POWERS, NUM_BASES).
+        varies: the kinds of position on which the map depends, of BASES.
     """
 
     table: Tensor
     position: Tensor
+    means: Tensor
 
     def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
         super().__init__()
         self.register_buffer("table", identity_table() if table is None else table)
         self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
+        self.register_buffer("means", mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
+        self.varies: list[str] = []
+        if position is not None:
+            self.read_buffers()
 
-    @property
-    def varies(self) -> list[str]:
-        """Return the kinds of position on which the map depends, of BASES."""
-        return [name for name, own in BASES.items() if bool(self.position[..., own].any())]
+    def read_buffers(self) -> None:
+        """Set `varies` after `position` has changed; reading it in each pass would wait for the device."""
+        self.varies = [name for name, own in BASES.items() if bool(self.position[..., own].any())]
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.read_buffers()
 
     def forward_tile(self, x: Tensor, position: TilePosition | None) -> Tensor:
         """Map the colors of tiles (N, 3, h, w) at a position of the image.
@@ -56,10 +67,7 @@ class ColorMap(nn.Module):
         with full_precision(x):
             y = lookup(self.table.expand(len(x), -1, -1, -1, -1), x.float())
             if torch.compiler.is_exporting() or self.varies:
-                if position is None:
-                    functions = mean_bases()[:, None, None].to(y)  # (NUM_BASES, 1, 1)
-                else:
-                    functions = bases(*rows_and_columns(position, *x.shape[2:])).to(y)  # (NUM_BASES, h, w)
+                functions = self.means if position is None else bases(*rows_and_columns(position, y))
                 y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
             return y.clamp(-1, 1)
 

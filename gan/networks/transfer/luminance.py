@@ -9,4 +9,5 @@ LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 def luminance(x: Tensor) -> Tensor:
     """Return the luminance (N, 1, h, w) of images (N, 3, h, w)."""
-    return (x * x.new_tensor(LUMINANCE)[:, None, None]).sum(1, keepdim=True)
+    red, green, blue = x.split(1, 1)  # a tensor of weights would have to be copied to the device
+    return LUMINANCE[0] * red + LUMINANCE[1] * green + LUMINANCE[2] * blue

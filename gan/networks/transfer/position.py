@@ -18,10 +18,15 @@ BASES = {"radial": slice(0, RADIAL), "frame": slice(RADIAL, RADIAL + len(FRAME_K
 NUM_BASES = RADIAL + len(FRAME_KNOTS) - 1
 
 
-def rows_and_columns(position: TilePosition, height: int, width: int) -> tuple[Tensor, Tensor]:
-    """Return the centers of the rows (h, 1) and columns (1, w) of a tile as fractions of the image's sides."""
-    rows = (torch.arange(height).float() + (position.top + 0.5)) / position.height
-    columns = (torch.arange(width).float() + (position.left + 0.5)) / position.width
+def rows_and_columns(position: TilePosition, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the centers of the rows (h, 1) and columns (1, w) of a tile as fractions of the image's sides.
+
+    Args:
+        like: the tile (N, C, h, w).
+    """
+    height, width = like.shape[2:]
+    rows = (torch.arange(height, device=like.device).float() + (position.top + 0.5)) / position.height
+    columns = (torch.arange(width, device=like.device).float() + (position.left + 0.5)) / position.width
     return rows[:, None], columns[None]
 
 

@@ -28,7 +28,7 @@ class TextureNetwork(nn.Module):
     Args:
         carriers: largest number of carriers.
         width: channels of the hidden layers.
-        layers: number of 3x3 convolutions.
+        n_layers: number of 3x3 convolutions.
 
     Attributes:
         receptive_radius: number of pixels around a tile on which its output depends.
@@ -36,22 +36,22 @@ class TextureNetwork(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, carriers: int = 12, width: int = 24, layers: int = 3) -> None:
+    def __init__(self, carriers: int = 12, width: int = 24, n_layers: int = 3) -> None:
         super().__init__()
         self.flow_lines = FlowLines(ANGLES)
-        widths = [3 + 3 + 1 + 2 * carriers + len(ANGLES), *[width] * layers]
+        widths = [3 + 3 + 1 + 2 * carriers + len(ANGLES), *[width] * n_layers]
         self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3) for before, after in pairwise(widths))
         self.to_image = nn.Conv2d(width, 3, 1)
         for parameter in self.to_image.parameters():
             nn.init.zeros_(parameter)
-        self.layers = layers
+        self.n_layers = n_layers
         # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. In training mode, each image gets
         # one of the sets; in eval mode all get the first.
         self.register_buffer("frequencies", torch.zeros(SETS, carriers, 2))
 
     @property
     def receptive_radius(self) -> int:
-        return self.layers + self.flow_lines.receptive_radius
+        return self.n_layers + self.flow_lines.receptive_radius
 
     @torch.no_grad()
     def set_carriers(self, sets: Tensor) -> None:
@@ -77,7 +77,7 @@ class TextureNetwork(nn.Module):
     def forward(self, x: Tensor, source: Tensor, position: TilePosition) -> Tensor:
         """Return what is added to the image x, a translation of `source`; both are (N, 3, h, w)."""
         n, _, height, width = x.shape
-        margin = self.layers
+        margin = self.n_layers
         outer = position._replace(top=position.top - margin, left=position.left - margin)
         planes = self.planes(n, outer, height + 2 * margin, width + 2 * margin)
         images = F.pad(torch.cat([x, source], 1), (margin,) * 4, mode="replicate")

@@ -43,6 +43,7 @@ def test_the_correction_is_the_same_at_any_size() -> None:
 def test_the_map_computes_the_stated_formula() -> None:
     change = ColorMap(position=torch.zeros(3, POWERS, NUM_BASES))
     change.position[1, 2, RADIAL - 1] = -0.5  # y - y^2 r^4 / 2, in green
+    change.read_buffers()
     x = torch.rand(1, 3, 5, 5) * 2 - 1
     y = (change(x) + 1) / 2
     level = (x + 1) / 2
