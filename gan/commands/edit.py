@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import math
 import operator
 import re
 import sys
@@ -17,6 +16,7 @@ from gan.commands import options
 from gan.commands.directions import class_attributes
 from gan.commands.resumable import Results
 from gan.common import digest
+from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    seeds, settings = parse_seeds(arguments.seeds), parse_settings(arguments.settings)
+    seeds, settings = parse_seeds(arguments.seeds), parse_assignments(arguments.settings, "sefa0=2")
     mixes = [parse_mix(word) for word in arguments.mix]
     size = options.parse_size(arguments.size) if arguments.size else None
     out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
@@ -169,17 +169,3 @@ def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:
         raise UserError(f"--mix {word}: write SEED:LAYERS, as in 12:4-8, or SEED:FRACTION, as in 12:0.5")
     seed, first, last, fraction = found.groups()
     return int(seed), float(fraction) if fraction else (int(first), int(last or first))
-
-
-def parse_settings(words: list[str]) -> dict[str, float]:
-    """Parse the values of --set: ["sefa0=2", "pca1=-.5"] -> {"sefa0": 2.0, "pca1": -0.5}."""
-    settings = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        try:
-            settings[name] = float(value)
-        except ValueError:
-            raise UserError(f"--set {word}: write NAME=VALUE, as in sefa0=2") from None
-        if not math.isfinite(settings[name]):
-            raise UserError(f"--set {word}: give a finite number")
-    return settings

@@ -7,11 +7,12 @@ import math
 import os
 import re
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, reason
 from gan.common.narrow import shows_bars
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
@@ -30,6 +31,26 @@ SOME_UNREADABLE = 3  # exit code
 LOOK = "look:"  # precedes the name of a look
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixes of files in a run folder
 TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
+
+
+MAX_LINES = 20  # maximum number of failed files to list
+
+
+def report_failed(lines: Sequence[str], total: int, what: str) -> int:
+    """Print the lines of failed files, and how many of all they are. Return the exit code."""
+    for line in lines[:MAX_LINES]:
+        print(line, file=sys.stderr)
+    if lines:
+        print(f"{len(lines)} of {total} files could not be {what}", file=sys.stderr)
+    return SOME_UNREADABLE if lines else 0
+
+
+def rerun_later(error: OSError, output: str) -> UserError:
+    """Return the error of a command that cannot write one of its files."""
+    return UserError(
+        f"{error.filename or output}: cannot be written ({reason(error)}); files already written are complete, rerun "
+        "the command to continue"
+    )
 
 
 def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:

@@ -9,14 +9,12 @@ command. Files that cannot be read or do not fit into memory are listed at the e
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from gan.commands import options, translators
-from gan.commands.options import SOME_UNREADABLE
-from gan.common.errors import UserError, at_least, reason
+from gan.common.errors import UserError, at_least
 from gan.common.memory import available
 from gan.common.progress import counting
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from gan.commands.translators import Chosen
 
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
-MAX_LINES = 20  # maximum number of failed files to list
 OUT = "translated"  # in the run folder
 MIN_TILE = 64  # minimum of --tile in pixels
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
@@ -136,18 +133,11 @@ def run(arguments: argparse.Namespace) -> int:
         with counting(f"translating into {arguments.output}", len(todo)) as advance, IsolatedProcess() as apart:
             failed, side = files.translate_files(todo, translator, *given, advance, apart, describe)
     except OSError as error:
-        raise UserError(
-            f"{error.filename or arguments.output}: cannot be written ({reason(error)}); files already written are "
-            "complete, rerun the command to continue"
-        ) from error
+        raise options.rerun_later(error, arguments.output) from error
     if chosen.trained is not None and side > MAX_SCALE * chosen.trained:
         print(f"note: an image has a side of {side} pixels, but training images were downsampled to {chosen.trained}, "
               "so grain, dots and strokes will have the wrong size; train with data.fit=patches")  # fmt: skip
-    for line in failed[:MAX_LINES]:
-        print(line, file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} of {len(todo)} files could not be translated", file=sys.stderr)
-    return SOME_UNREADABLE if failed else 0
+    return options.report_failed(failed, len(todo), "translated")
 
 
 def output_of(run: str) -> Path:

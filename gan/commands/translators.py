@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.commands import options
 from gan.common import digest
+from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, at_least
 from gan.common.size import pair
 
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from gan.inference.image_function import ImageFunction
 
 
-MAPS, POSITIONS = (
-    ("linear", "histogram", "transport", "flexible_transport"),
-    ("none", "radial", "frame"),
-)  # closed forms
+MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of closed forms
+POSITIONS = ("none", "radial", "frame")  # on which they depend
 
 
 def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
@@ -68,13 +67,13 @@ def choose(arguments: argparse.Namespace) -> Chosen:
 
 def choose_look(arguments: argparse.Namespace) -> Chosen:
     """Return the look of TRANSLATOR with the parameters of --set."""
-    from gan.data.styles.settings import parse_settings
+    from gan.data.styles.settings import EXAMPLE
     from gan.inference.look import parse_look
 
     refuse_for_runs(arguments, f"{arguments.run} is a look")
     if arguments.seed is not None:
         at_least("--seed", arguments.seed, 0)
-    look = parse_look(arguments.run, parse_settings(arguments.settings))
+    look = parse_look(arguments.run, parse_assignments(arguments.settings, EXAMPLE))
     return Chosen(look, {"look": look.recorded, "seed": arguments.seed or None})
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.commands.options import SOME_UNREADABLE, add_command
-from gan.common.errors import UserError, at_least, reason
+from gan.commands.options import add_command
+from gan.common.errors import UserError, at_least
 from gan.common.memory import available
 from gan.common.progress import counting
 from gan.common.table import counted
@@ -20,7 +19,7 @@ from gan.common.table import counted
 if TYPE_CHECKING:
     import numpy as np
 
-MAX_LINES = 20  # maximum number of failed files to list
+MAX_FACTORS = 20  # maximum number of enlargements to list
 PALETTE_IMAGES = 200  # images for computing a palette
 MAX_CELL = 1024  # pixels
 
@@ -70,17 +69,10 @@ def run(arguments: argparse.Namespace) -> int:
                 results += part
                 advance(len(part))
     except OSError as error:
-        raise UserError(
-            f"{error.filename or arguments.output}: cannot be written ({reason(error)}); files already written are "
-            "complete, rerun the command to continue"
-        ) from error
+        raise options.rerun_later(error, arguments.output) from error
     print(summary(results))
     failed = [f"{file.shown}: {one.error}" for (file, _), one in zip(todo, results, strict=True) if one.error]
-    for line in failed[:MAX_LINES]:
-        print(line, file=sys.stderr)
-    if failed:
-        print(f"{len(failed)} of {len(todo)} files could not be read", file=sys.stderr)
-    return SOME_UNREADABLE if failed else 0
+    return options.report_failed(failed, len(todo), "read")
 
 
 def plan(source: Path, output: str) -> list[tuple[Any, Path]]:
@@ -114,12 +106,11 @@ def load_palette(given: str, unscaler: Any, files: Sequence[Any]) -> np.ndarray:
     import numpy as np
 
     from gan.data.decoding.pool import parallel_map
-    from gan.images.pixel_art import MAX_COLORS, fit_colors, read_palette
+    from gan.images.pixel_art import check_colors, fit_colors, read_palette
 
     if not given.isdecimal():
         return read_palette(given)
-    if not 2 <= int(given) <= MAX_COLORS:
-        raise UserError(f"--palette {given}: give 2 to {MAX_COLORS} colors")
+    check_colors(int(given))
     chosen = [files[int(place)] for place in np.linspace(0, len(files) - 1, min(PALETTE_IMAGES, len(files)))]
     parts = parallel_map(unscaler.colors, chosen, lambda file: np.empty((0, 3), np.uint8))
     pixels = np.concatenate([each for part in parts for each in part])
@@ -134,7 +125,7 @@ def summary(results: Sequence[Any]) -> str:
     rest = sum(not one.error and not one.factor for one in results)
     lines = []
     if factors:
-        listed = ", ".join(f"{name}: {count:,}" for name, count in factors.most_common(MAX_LINES))
+        listed = ", ".join(f"{name}: {count:,}" for name, count in factors.most_common(MAX_FACTORS))
         lines.append(f"{counted(factors.total(), 'image')} restored ({listed})")
     if rest:
         lines.append(f"{counted(rest, 'image')} without a grid written at the same size")

@@ -1,7 +1,7 @@
 """Palettes of old machines, and methods of dithering, by name.
 
 Sources:
-    gameboy         the four greens in which emulators and artists show the screen of the Game Boy (1989)
+    gameboy         the four greens that emulators and artists use for the screen of the Game Boy (1989)
     gameboy_pocket  its gray successor of 1996: Wikipedia, List of video game console palettes
     pico8           the PICO-8 manual, of Lexaloffle
     cga             the 16 colors of RGBI on IBM's color display 5153, which shows dark yellow as brown
@@ -10,7 +10,7 @@ Sources:
     c64             Philip Timmermann (Pepto), Calculating the color palette of the VIC II, 2001
     nes             the PPU 2C02 of the Famicom and NES: NESdev Wiki, PPU palettes, 2C02G
     zx_spectrum     the 15 colors of the ULA: 0 and 215 of 255, and 255 for bright ones
-    black_white     two colors, such as of the first Macintosh
+    black_white     two colors, as on the first Macintosh
 """
 
 from __future__ import annotations

@@ -112,6 +112,12 @@ def fit_colors(pixels: np.ndarray, colors: int) -> np.ndarray:
     return np.rint(255 * lab2rgb(centers[np.argsort(centers[:, 0])])).astype(np.uint8)
 
 
+def check_colors(colors: int) -> None:
+    """Raise UserError if a palette cannot be computed with this number of colors."""
+    if not 2 <= colors <= MAX_COLORS:
+        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
+
+
 def read_palette(path: str) -> np.ndarray:
     """Return a palette uint8 (K, 3) by its name in `gan.images.palettes`, or read it from an image or a text file.
 

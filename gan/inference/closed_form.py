@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.data.module import ImageDataModule
+from gan.data.translation import WHOLE_SIDE
 from gan.images.convert import to_float, to_uint8
 from gan.inference.image_function import ImageFunction
 from gan.networks.tile_position import TilePosition
@@ -15,7 +16,7 @@ from gan.networks.transfer.choose import MIN_IMAGES, Choice, choose
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import visible
 
-FIT_SIZE = 64  # side in pixels to which images are scaled for a fit
+FIT_SIZE = WHOLE_SIDE  # side in pixels to which images are scaled for a fit
 FIT_IMAGES = 500  # images of a folder for a fit, spread evenly over all
 BAND = 1 << 20  # pixels that are mapped at a time
 
@@ -49,11 +50,16 @@ def choose_for_folders(photos: str, retro: str, kind: str | None = None, positio
     return choose(images_of(photos), images_of(retro), kind=kind, position=position)
 
 
-def images_of(folder: str) -> Tensor:
-    """Return small images of a folder that have visible pixels, uint8 (N, 4, H, W), premultiplied."""
+def small_images(folder: str) -> Tensor:
+    """Return up to FIT_IMAGES images of a folder, scaled to FIT_SIZE, uint8 (N, 4, H, W), premultiplied."""
     data = ImageDataModule(folder, size=FIT_SIZE, channels=4, fit="stretch", max_images=FIT_IMAGES)
     data.setup("fit")
-    images = visible(data.reals(FIT_IMAGES))
+    return data.reals(FIT_IMAGES)
+
+
+def images_of(folder: str) -> Tensor:
+    """Return `small_images` that have visible pixels; raise UserError if they are too few for a fit."""
+    images = visible(small_images(folder))
     if len(images) < MIN_IMAGES:
         raise UserError(f"--fit {folder}: has {len(images)} readable images; give at least {MIN_IMAGES}")
     return images

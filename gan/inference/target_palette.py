@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 
 from gan.common.errors import UserError
-from gan.data.module import ImageDataModule
-from gan.images.pixel_art import MAX_COLORS, fit_palette
+from gan.images.pixel_art import check_colors, fit_palette
+from gan.inference.closed_form import small_images
 from gan.inference.loading import has_data, load_data
 from gan.metrics.color_transfer import opaque
 
 TARGET_IMAGES = 500  # images for computing a palette
-FOLDER_SIZE = 64  # side in pixels to which the images of a folder are scaled
 
 
 def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors: int) -> np.ndarray:
@@ -29,7 +28,7 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
     Raises:
         UserError: the number of colors is out of range, or the target images are not there.
     """
-    check_count(colors)
+    check_colors(colors)
     if not has_data(config):
         raise UserError(f"--palette {colors}: a shared model has no target images; give an image or a file of colors")
     data = load_data(config, path)
@@ -39,12 +38,5 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
 
 def palette_of_folder(folder: str, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3) of at most `colors` colors, computed from the images of a folder."""
-    check_count(colors)
-    data = ImageDataModule(folder, size=FOLDER_SIZE, channels=4, fit="stretch", max_images=TARGET_IMAGES)
-    data.setup("fit")
-    return fit_palette(opaque(data.reals(TARGET_IMAGES)), colors)
-
-
-def check_count(colors: int) -> None:
-    if not 2 <= colors <= MAX_COLORS:
-        raise UserError(f"--palette {colors}: give 2 to {MAX_COLORS} colors")
+    check_colors(colors)
+    return fit_palette(opaque(small_images(folder)), colors)

@@ -10,6 +10,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def identity_table(size: int) -> Tensor:
+    """Return the table (3, size, size, size) that maps each color in [-1, 1] to itself; its axes: blue, green, red."""
+    steps = torch.linspace(-1, 1, size)
+    blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
+    return torch.stack([red, green, blue])
+
+
 def sampled(luts: Tensor, color: Tensor) -> Tensor:
     """Return the colors (N, 3, h, w) that LUTs (N, 3, P, P, P) have for colors (N, 3, h, w) in [-1, 1]."""
     # The color is the position in the LUT; grid_sample expects positions in [-1, 1].

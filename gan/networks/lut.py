@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.lookup import gathered, sampled
+from gan.networks.lookup import gathered, identity_table, sampled
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.position import rows_and_columns, squared_radius
 
 MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
 LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
@@ -56,10 +57,8 @@ class Generator(nn.Module):
         texture_channels: int = 0,
     ) -> None:
         super().__init__()
-        steps = torch.linspace(-1, 1, lut_size)
-        blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
         # Three axes: channels_last does not support five.
-        self.register_buffer("grid", torch.stack([red, green, blue]).flatten(1), persistent=False)  # (3, P^3)
+        self.register_buffer("grid", identity_table(lut_size).flatten(1), persistent=False)  # (3, P^3)
         self.entries = nn.Parameter(torch.cat([self.grid[None], torch.zeros(num_luts - 1, *self.grid.shape)]))
         self.lut_size = lut_size
         widths = [3, width, 2 * width, 4 * width, 4 * width]
@@ -108,15 +107,13 @@ class Generator(nn.Module):
         lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
         y = lookup(context, color.float())
         if self.falloff is not None:
-            r2 = squared_radius(position, y)
+            r2 = squared_radius(*rows_and_columns(position, y))
             first, second = LR_MULTIPLIER * self.falloff[..., None, None]  # (3, 1, 1) each
             gain = 1 + first * r2 + second * r2.square()
             y = (y + 1) * gain - 1
         if self.texture is not None:
             y = y + self.texture(y)
-        if self.channels == 1:
-            return y.mean(1, keepdim=True)
-        return torch.cat([(y + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else y
+        return premultiply(y, alpha, self.channels)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), self.global_context(x))
@@ -131,13 +128,11 @@ def unpremultiply(x: Tensor) -> tuple[Tensor, Tensor]:
     return color.clamp(-1, 1), alpha
 
 
-def squared_radius(position: TilePosition, like: Tensor) -> Tensor:
-    """Return the squared distance (h, w) of each pixel of a tile from the image's center; 1 in the corners."""
-    rows = torch.arange(like.shape[2], device=like.device, dtype=like.dtype).add(position.top + 0.5) / position.height
-    columns = (
-        torch.arange(like.shape[3], device=like.device, dtype=like.dtype).add(position.left + 0.5) / position.width
-    )
-    return 2 * ((rows[:, None] - 0.5).square() + (columns - 0.5).square())
+def premultiply(color: Tensor, alpha: Tensor, channels: int) -> Tensor:
+    """Return the image (N, channels, h, w) of color (N, 3, h, w) in [-1, 1] and alpha in [0, 1]; gray is the mean."""
+    if channels == 1:
+        return color.mean(1, keepdim=True)
+    return torch.cat([(color + 1) * alpha - 1, 2 * alpha - 1], 1) if channels == 4 else color
 
 
 def texture_network(width: int) -> nn.Module:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.networks.lut import unpremultiply
+from gan.networks.lut import premultiply, unpremultiply
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
@@ -108,7 +108,7 @@ class Generator(nn.Module):
     def content(self, x: Tensor) -> Tensor:
         """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
         color, alpha = unpremultiply(x)
-        return self.assembled(self.colored(color, TilePosition.whole(x)), alpha)
+        return premultiply(self.colored(color, TilePosition.whole(x)), alpha, self.channels)
 
     def colored(self, color: Tensor, position: TilePosition) -> Tensor:
         """Return the color map of colors (N, 3, h, w) in [-1, 1]."""
@@ -127,7 +127,7 @@ class Generator(nn.Module):
         y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
         if self.stage == "finished":
             y = self.finish.forward_tile(y, position)
-        return self.assembled(y, alpha)
+        return premultiply(y, alpha, self.channels)
 
     def white(self, x: Tensor, position: TilePosition) -> Tensor:
         """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: random in training, else of the position."""
@@ -139,12 +139,6 @@ class Generator(nn.Module):
         seeds = (position.image_index + number for number in range(1, CHANNELS + 1))
         planes = [noise_at(outer._replace(image_index=seed), height, width) for seed in seeds]
         return torch.stack(planes)[None].to(x)
-
-    def assembled(self, color: Tensor, alpha: Tensor) -> Tensor:
-        """Return images with the generator's channels, of color (N, 3, h, w) and alpha in [0, 1]."""
-        if self.channels == 1:
-            return color.mean(1, keepdim=True)
-        return torch.cat([(color + 1) * alpha - 1, 2 * alpha - 1], 1) if self.channels == 4 else color
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x))

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.lut import Generator, squared_radius, unpremultiply
+from gan.networks.lut import Generator, unpremultiply
 from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.position import rows_and_columns, squared_radius
 
 
 def interpolated(table: np.ndarray, color: np.ndarray) -> np.ndarray:
@@ -90,6 +91,6 @@ def test_tiles_agree_with_the_whole_image() -> None:
 
 
 def test_the_radius_is_0_in_the_center_and_1_in_the_corners() -> None:
-    r2 = squared_radius(TilePosition(0, 0, 101, 201), torch.zeros(1, 3, 101, 201))
+    r2 = squared_radius(*rows_and_columns(TilePosition(0, 0, 101, 201), torch.zeros(1, 3, 101, 201)))
     assert r2[50, 100] == pytest.approx(0, abs=1e-6) and r2[0, 0] == pytest.approx(1, abs=0.02)
     assert torch.allclose(r2, r2.flip(0, 1), atol=1e-5)

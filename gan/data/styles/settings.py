@@ -3,49 +3,32 @@
 from __future__ import annotations
 
 import difflib
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
+from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError
 from gan.data.color_table.names import is_table
 from gan.data.styles.filter import Filter, Parameter, parameters_of
 
 Settings = Mapping[str, float]
+EXAMPLE = "cell=6"  # for messages
 
 
 def split_word(word: str) -> tuple[str, dict[str, float]]:
     """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters.
 
     Raises:
-        UserError: as `parse_settings`.
+        UserError: as `gan.common.assignments.parse_assignments`.
     """
     if is_table(word):
         return word, {}
     name, *parts = word.split(":")
-    return name, parse_settings(parts, f"{name}:")
+    return name, parse_assignments(parts, EXAMPLE, f"{name}:")
 
 
 def to_word(name: str, settings: Settings) -> str:
     """Return the word of a name and its parameters."""
     return ":".join([name, *(f"{key}={shown(value)}" for key, value in settings.items())])
-
-
-def parse_settings(words: Iterable[str], where: str = "--set ") -> dict[str, float]:
-    """Parse parameters: ["cell=6", "angle=-30"] -> {"cell": 6.0, "angle": -30.0}.
-
-    Raises:
-        UserError: a word has another form, or its value is not finite.
-    """
-    found = {}
-    for word in words:
-        name, _, value = word.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise UserError(f"{where}{word}: write NAME=VALUE, as in cell=6") from None
-        if not math.isfinite(found[name]):
-            raise UserError(f"{where}{word}: give a finite number")
-    return found
 
 
 def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> dict[str, dict[str, float]]:

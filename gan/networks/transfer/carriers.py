@@ -75,7 +75,7 @@ def largest_ratio(targets: Tensor, inputs: Tensor) -> Tensor:
 def refined(windows: Tensor, start: Tensor, steps: int = 4) -> Tensor:
     """Return the frequency (2,) near `start` at which windows have most power, to a hundredth of a bin."""
     side = windows.shape[-1]
-    x = windows[:, :, :, :] - windows.mean((2, 3), keepdim=True)
+    x = windows - windows.mean((2, 3), keepdim=True)
     place, taper, best, width = torch.arange(side), hann(side), start, 1 / side
     for _ in range(steps):
         offsets = torch.linspace(-width, width, 5)

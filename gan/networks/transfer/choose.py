@@ -20,8 +20,8 @@ from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import (
     KINDS,
     SAMPLES,
-    Change,
     Levels,
+    all_kinds,
     draw_pixels,
     fit,
     opaque_colors,
@@ -128,8 +128,7 @@ def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[st
             [draw_pixels(part, seed + side, samples).levels for part in parts(images, fold, seed)]
             for side, images in enumerate((a, b))
         )
-        changes: dict[str, Change] = {kind: make(a_fit, b_fit) for kind, make in KINDS.items()}
-        for name, change in (changes | {"unchanged": lambda levels: levels}).items():
+        for name, change in (all_kinds(a_fit, b_fit) | {"unchanged": lambda levels: levels}).items():
             mapped = change(a_held_out).clip(0, 255)
             found[name].append(sliced_wasserstein(mapped / 255, b_held_out / 255))
     return {name: fmean(distances) for name, distances in found.items()}

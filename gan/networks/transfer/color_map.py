@@ -7,20 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.networks.lookup import gathered, sampled
+from gan.networks.lookup import gathered, identity_table, sampled
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.position import BASES, NUM_BASES, bases, mean_bases, rows_and_columns
 
 TABLE_SIZE = 33  # entries per axis, as most programs use for .cube files
 POWERS = 3  # 1, x, x^2: the powers of a level in the correction
-
-
-def identity_table(size: int = TABLE_SIZE) -> Tensor:
-    """Return the table (3, size, size, size) that maps each color in [-1, 1] to itself; its axes: blue, green, red."""
-    steps = torch.linspace(-1, 1, size)
-    blue, green, red = torch.meshgrid(steps, steps, steps, indexing="ij")
-    return torch.stack([red, green, blue])
 
 
 class ColorMap(nn.Module):
@@ -42,7 +35,7 @@ class ColorMap(nn.Module):
 
     def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
         super().__init__()
-        self.register_buffer("table", identity_table() if table is None else table)
+        self.register_buffer("table", identity_table(TABLE_SIZE) if table is None else table)
         self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
         self.register_buffer("means", mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
         self.varies: list[str] = []

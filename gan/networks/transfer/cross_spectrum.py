@@ -15,13 +15,19 @@ def cross_spectrum(windows: Tensor) -> Tensor:
     identity at each frequency (Welch, "The use of fast Fourier transform for the estimation of power spectra", 1967).
     """
     side = windows.shape[-1]
-    taper = torch.outer(hann(side), hann(side)).to(windows)
-    taper = taper / taper.square().mean().sqrt() / side
     total = torch.zeros(side, side, *[windows.shape[1]] * 2, dtype=torch.complex64, device=windows.device)
     for part in windows.float().split(CHUNK):
-        z = torch.fft.fft2((part - part.mean((2, 3), keepdim=True)) * taper)
+        z = tapered(part)
         total += torch.einsum("ncyx,ndyx->yxcd", z, z.conj())
     return total / len(windows)
+
+
+def tapered(windows: Tensor) -> Tensor:
+    """Return the Fourier transforms of windows (..., s, s) after a Hann window, in units of the noise's deviation."""
+    side = windows.shape[-1]
+    taper = torch.outer(hann(side), hann(side)).to(windows)
+    taper = taper / taper.square().mean().sqrt() / side
+    return torch.fft.fft2((windows - windows.mean((-2, -1), keepdim=True)) * taper)
 
 
 def hann(side: int) -> Tensor:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap, corrected, identity_table
+from gan.networks.lookup import identity_table
+from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap, corrected
 from gan.networks.transfer.position import BASES, NUM_BASES, bases, edge_distance, squared_radius
 
 Levels = np.ndarray  # (n, 3), float64 in 0..255
@@ -85,21 +86,18 @@ def histogram(a: Levels, b: Levels) -> Change:
     return lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1)
 
 
-def transport(a: Levels, b: Levels, smoothness: float = SMOOTH) -> Change:
+def transport(a: Levels, b: Levels) -> Change:
     """Return the linear map, followed by a smooth table that gives the result the distribution of `b`.
 
     Without the linear map, a distribution transfer also transfers the differences in content of the two sets. The
     smooth table after it adds only what a linear map cannot do.
     """
-    start = linear(a, b)
-    before = start(a).clip(0, 255)
-    table = SmoothTable(before, transferred(before, b), smoothness)
-    return lambda x: table(start(x).clip(0, 255))
+    return smoothed(*moved(a, b), SMOOTH)
 
 
 def flexible_transport(a: Levels, b: Levels) -> Change:
     """Return a `transport` whose table is less smooth, for looks with few colors or steep curves."""
-    return transport(a, b, FLEXIBLE)
+    return smoothed(*moved(a, b), FLEXIBLE)
 
 
 KINDS: dict[str, Callable[[Levels, Levels], Change]] = {
@@ -108,6 +106,30 @@ KINDS: dict[str, Callable[[Levels, Levels], Change]] = {
     "transport": transport,
     "flexible_transport": flexible_transport,
 }
+
+
+def all_kinds(a: Levels, b: Levels) -> dict[str, Change]:
+    """Return the maps of all KINDS. The linear map and the distribution transfer are computed once."""
+    start, before, after = moved(a, b)
+    return {
+        "linear": start,
+        "histogram": histogram(a, b),
+        "transport": smoothed(start, before, after, SMOOTH),
+        "flexible_transport": smoothed(start, before, after, FLEXIBLE),
+    }
+
+
+def moved(a: Levels, b: Levels) -> tuple[Change, Levels, Levels]:
+    """Return the linear map, the colors `a` after it, and these moved so that their distribution is that of `b`."""
+    start = linear(a, b)
+    before = start(a).clip(0, 255)
+    return start, before, transferred(before, b)
+
+
+def smoothed(start: Change, before: Levels, after: Levels, smoothness: float) -> Change:
+    """Return the linear map `start`, followed by a smooth table that moves the colors `before` to `after`."""
+    table = SmoothTable(before, after, smoothness)
+    return lambda x: table(start(x).clip(0, 255))
 
 
 def transferred(a: Levels, b: Levels) -> Levels:
@@ -216,7 +238,7 @@ def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
 
 def table_of(change: Change) -> Tensor:
     """Return a function of levels as a table (3, P, P, P) in [-1, 1]."""
-    grid = identity_table().flatten(1).T.double().numpy()  # (P^3, 3)
+    grid = identity_table(TABLE_SIZE).flatten(1).T.double().numpy()  # (P^3, 3)
     mapped = change((grid + 1) * 127.5) / 127.5 - 1
     return torch.from_numpy(mapped.T).float().reshape(3, *(TABLE_SIZE,) * 3)
 

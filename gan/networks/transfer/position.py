@@ -25,8 +25,8 @@ def rows_and_columns(position: TilePosition, like: Tensor) -> tuple[Tensor, Tens
         like: the tile (N, C, h, w).
     """
     height, width = like.shape[2:]
-    rows = (torch.arange(height, device=like.device).float() + (position.top + 0.5)) / position.height
-    columns = (torch.arange(width, device=like.device).float() + (position.left + 0.5)) / position.width
+    rows = torch.arange(height, device=like.device, dtype=like.dtype).add(position.top + 0.5) / position.height
+    columns = torch.arange(width, device=like.device, dtype=like.dtype).add(position.left + 0.5) / position.width
     return rows[:, None], columns[None]
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gan.networks.transfer.carriers import FLOOR, LOWEST, find_carriers, local_median, refined
-from gan.networks.transfer.cross_spectrum import cross_spectrum, hann
+from gan.networks.transfer.cross_spectrum import cross_spectrum, tapered
 
 WINDOWS = 200  # of each side that are examined
 QUANTILE = 0.95  # of the inputs' peaks that the median peak of targets exceeds, if targets have screens
@@ -75,14 +75,6 @@ def peaks(windows: Tensor, inputs: Tensor) -> tuple[Tensor, Tensor]:
     inside = ratios[:, half]
     best, at = inside.max(1)
     return torch.stack([down[half][at], across[half][at]], 1), best - inside.median(1).values
-
-
-def tapered(windows: Tensor) -> Tensor:
-    """Return the Fourier transforms of windows (..., s, s) after a Hann window, in units of the noise's deviation."""
-    side = windows.shape[-1]
-    taper = torch.outer(hann(side), hann(side))
-    centered = windows - windows.mean((-2, -1), keepdim=True)
-    return torch.fft.fft2(centered * taper / taper.square().mean().sqrt() / side)
 
 
 def whitened_power(windows: Tensor, inputs: Tensor) -> Tensor:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from gan.networks.lookup import identity_table
 from gan.networks.tile_position import TilePosition
-from gan.networks.transfer.color_map import POWERS, ColorMap, identity_table
+from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap
 from gan.networks.transfer.position import BASES, FRAME_KNOTS, NUM_BASES, RADIAL, bases
 
 
@@ -13,7 +14,7 @@ def some_map(kind: str) -> ColorMap:
     torch.manual_seed(0)
     position = torch.zeros(3, POWERS, NUM_BASES)
     position[..., BASES[kind]] = 0.1 * torch.randn(position[..., BASES[kind]].shape)
-    return ColorMap(identity_table() * 0.9 + 0.02, position)
+    return ColorMap(identity_table(TABLE_SIZE) * 0.9 + 0.02, position)
 
 
 def test_a_new_map_is_the_identity() -> None:
