@@ -17,7 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from gan.common.errors import UserError, at_least
+from gan.common.errors import UserError, at_least, switch
 from gan.common.home import with_home
 from gan.common.output import print_line
 from gan.common.processes import check_workers
@@ -58,6 +58,8 @@ class ImageDataModule(LightningDataModule):
         split: hold out a `validation` fraction of the images. Images of one "file", "folder", "prefix" or "content"
             stay on the same side. None trains on all images.
         split_seed: seed of the split.
+        report_half: keep every other held-out file for `use_report_half`, so that a final report is on images that
+            selected no checkpoint.
         storage: keep pixels on "disk" (memory-mapped), in "memory", or on the training "device". "auto" is "device" on
             a GPU if the pixels take at most 1/16 of its memory and `num_workers` is 0, otherwise "disk".
         num_workers: number of processes that load batches; 0 is fastest if the images fit into memory.
@@ -88,6 +90,7 @@ class ImageDataModule(LightningDataModule):
         split: str | None = None,
         validation: float = 0.1,
         split_seed: int = 0,
+        report_half: bool = False,
         storage: str = "disk",
         num_workers: int = 0,
         max_images: int | None = None,
@@ -117,6 +120,7 @@ class ImageDataModule(LightningDataModule):
         self.split = split
         self.validation = validation
         self.split_seed = at_least("data.split_seed", split_seed, 0)
+        self.report_half = switch("data.report_half", report_half)
         if storage not in STORAGES:
             raise UserError(f"data.storage={storage} is not known: use one of {', '.join(STORAGES)}")
         self.storage = storage
@@ -130,6 +134,7 @@ class ImageDataModule(LightningDataModule):
         self.rows = np.empty(0, np.int64)  # rows of `pixels` for training
         self.validation_rows = np.empty(0, np.int64)
         self.digests = self.validation_digests = np.empty(0, "S32")  # digests of the files of those rows
+        self.report_rows, self.report_digests = self.validation_rows, self.validation_digests
         self.labels = np.empty(0, np.int64)  # (rows,)
         self.classes: list[str] = []
         self.names: list[str] = []  # of all images, before the split
@@ -183,6 +188,8 @@ class ImageDataModule(LightningDataModule):
             held_out = self._select_validation(self.names)
             self.rows, self.validation_rows = self.rows[~held_out], self.rows[held_out]
             self.digests, self.validation_digests = self.digests[~held_out], self.digests[held_out]
+        if self.report_half:
+            self._divide_validation()
         if self.storage in ("memory", "device"):
             self._load_into_memory()
         self.fingerprint = fingerprint(source.names, found.counts)
@@ -196,10 +203,25 @@ class ImageDataModule(LightningDataModule):
         images = (self.pixels[self.rows[row : row + 1]] for row in range(len(names)))
         return split.select(str(self.split), names, images, fraction, self.split_seed)
 
+    def _divide_validation(self) -> None:
+        """Keep every other held-out file for the report, if there are at least two."""
+        files, file = np.unique(self.validation_digests, return_inverse=True)
+        report = file % 2 == 1
+        if len(files) > 1:
+            self.report_rows, self.validation_rows = self.validation_rows[report], self.validation_rows[~report]
+            self.report_digests = self.validation_digests[report]
+            self.validation_digests = self.validation_digests[~report]
+
+    def use_report_half(self) -> None:
+        """Make the held-out images those of the report, if there are any."""
+        if len(self.report_rows):
+            self.validation_rows, self.validation_digests = self.report_rows, self.report_digests
+
     def _load_into_memory(self) -> None:
-        used = np.concatenate([self.rows, self.validation_rows])
+        used = np.concatenate([self.rows, self.validation_rows, self.report_rows])
+        ends = np.cumsum([len(self.rows), len(self.validation_rows)])
         self.pixels, self.labels = self.pixels[used], self.labels[used]
-        self.rows, self.validation_rows = np.split(np.arange(len(used)), [len(self.rows)])
+        self.rows, self.validation_rows, self.report_rows = np.split(np.arange(len(used)), ends)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         if self.trainer is not None:

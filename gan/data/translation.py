@@ -261,6 +261,12 @@ class UnpairedDataModule(LightningDataModule):
         """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
         return whole_images(self, n)
 
+    def use_report_half(self) -> None:
+        """Make the held-out images those of the report, if both sides have any."""
+        if all(len(side.report_rows) for side in self.sides):
+            for side in self.sides:
+                side.use_report_half()
+
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)

@@ -112,6 +112,8 @@ def has_held_out(data: Any) -> bool:
 
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
     """Translate n held-out images of a DataModule with all networks; training images if there are none."""
+    if hasattr(data, "use_report_half"):
+        data.use_report_half()
     held_out = has_held_out(data)
     tell_windows((network, *baselines.values()), data)
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
@@ -125,5 +127,17 @@ def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any])
         target if truths is None else truths,
         data.inputs(n),
         data.reals(n),
-        {name: translate_each(other, inputs) for name, other in baselines.items()},
+        {name: translate_each(other, inputs) for name, other in baselines.items()} | by_stage(network, inputs),
     )
+
+
+def by_stage(network: Any, inputs: Tensor) -> dict[str, Tensor]:
+    """Return the translations of each stage of a network by name; empty if it has no stages."""
+    if not hasattr(network, "set_stage"):
+        return {}
+    chosen, found = network.stage, {}
+    for stage in network.stages:
+        network.set_stage(stage)
+        found[f"stage {stage}"] = translate_each(network, inputs)
+    network.set_stage(chosen)
+    return found

@@ -131,9 +131,11 @@ def tile_function(network: Any, image: Tensor, device: torch.device) -> Callable
     height, width = image.shape[1:]
     # Without --steady, each frame of a video gets different grain.
     number = from_first_frame(zlib.crc32(image.contiguous().numpy().tobytes()))
+    # The position of a window is unknown. Any will do for noise and carriers, but not the same for all windows.
+    top, left = divmod(number, 2**16) if getattr(network, "shows_windows", False) else (0, 0)
 
     def run(x: Tensor, tile: Tile) -> Tensor:
-        place = TilePosition(tile.input_rows.start, tile.input_columns.start, height, width, number)
+        place = TilePosition(top + tile.input_rows.start, left + tile.input_columns.start, height, width, number)
         y: Tensor = network.forward_tile(x, place, *views)
         return y
 

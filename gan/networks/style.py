@@ -34,9 +34,9 @@ class Generator(nn.Module):
             and no flow lines.
 
     Attributes:
-        stage: what is returned: "color" (the color map), "noise" (and shaped noise), "network" (and the network), or
-            "finished" (and the color map `finish`, which is to be fitted to outputs of the network and to targets). Set
-            it with `set_stage`.
+        stage: what is returned in eval mode: "color" (the color map), "noise" (and shaped noise), "network" (and the
+            network), or "finished" (and the color map `finish`, which is fitted to outputs of the network and to
+            targets, see `gan.evaluation.stages`). Set it with `set_stage`. In training mode it is "network".
         shows_windows: whether images are windows of files, at unknown positions. A color map that varies with the
             position then uses its mean.
         multiple: height and width of images must be multiples of this number.
@@ -46,6 +46,7 @@ class Generator(nn.Module):
 
     stage_index: Tensor
     grainy: Tensor
+    stages = STAGES
     multiple = 1
     shows_windows = False
 
@@ -119,13 +120,14 @@ class Generator(nn.Module):
         """Translate tiles (N, C, h, w) at a position of the image."""
         color, alpha = unpremultiply(x)
         y = self.colored(color, position)
-        learned = self.stage in ("network", "finished")
-        if self.stage == "noise" or (learned and self.adds_to_grain):
+        stage = "network" if self.training else self.stage
+        learned = stage in ("network", "finished")
+        if stage == "noise" or (learned and self.adds_to_grain):
             y = self.shaped_noise(y, self.white(y, position))
         if learned:
             y = y + self.texture(y, color, position)
         y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
-        if self.stage == "finished":
+        if stage == "finished":
             y = self.finish.forward_tile(y, position)
         return premultiply(y, alpha, self.channels)
 

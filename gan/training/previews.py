@@ -60,6 +60,9 @@ class Previews:
         """Return the classes (n,) of n `fakes`; None without classes."""
         return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
 
+    def before_scores(self) -> None:
+        """Prepare the EMA generator for an evaluation."""
+
     def num_eval_images(self, n: int) -> int:
         """Return the number of images to measure if n are requested."""
         return n

@@ -8,6 +8,8 @@ the translation keeps: `reconstruction` with known ground truth (pix2pix), `patc
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -15,9 +17,12 @@ from torch import Tensor, nn
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
+from gan.evaluation import stages
 from gan.images.convert import to_float
 from gan.inference.tiling import tell_windows
 from gan.metrics.color_transfer import Affine, opaque
+from gan.metrics.extractors import extractor, features
+from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import choose
 from gan.networks.transfer.fit import visible
 from gan.run.early_checks import TAKES_IMAGES, check_sides
@@ -28,6 +33,7 @@ from gan.training.randomness import rows
 from gan.training.translation_previews import TranslationPreviews
 
 FITTED_IMAGES = 500  # images of each domain for fitting a closed form
+STAGE_IMAGES = 500  # images of each domain for choosing a stage
 
 
 class Translator(TranslationPreviews, GAN):
@@ -102,6 +108,38 @@ class Translator(TranslationPreviews, GAN):
             if hasattr(module, "read_buffers"):
                 module.read_buffers()  # type: ignore[operator]  # other ranks have received them from the one that fitted them
         tell_windows((self.generator, *self.averages()), self.data)
+
+    def before_scores(self) -> None:
+        """Choose the stage of a generator with stages on rank 0, and set it on all ranks, see `evaluation.stages`."""
+        network: Any = self.ema.module
+        if not hasattr(network, "set_stage"):
+            return
+        if self.trainer.is_global_zero:
+            self.choose_stage(network)
+        state = self.trainer.strategy.broadcast((network.stage, network.finish.state_dict()))
+        for each in (self.generator, *self.averages()):
+            each.set_stage(state[0])
+            each.finish.load_state_dict(state[1])
+
+    def choose_stage(self, network: Any) -> None:
+        """Set the best stage of a generator, by held-out images or by training images if there are none."""
+        stages.fit_finish(network, self.data.inputs(FITTED_IMAGES), self.data.reals(FITTED_IMAGES))
+        held_out = min(len(self.data.inputs(2, True)), len(self.data.reals(2, True))) == 2
+        inputs, targets = self.data.inputs(STAGE_IMAGES, held_out), self.data.reals(STAGE_IMAGES, held_out)
+        found = {each.name: features(each, targets) for each in self.stage_extractors}
+        kids = stages.stage_kids(network, inputs, found, self.stage_extractors)
+        stage = stages.best_stage(kids)
+        network.set_stage(stage)
+        first = self.stage_extractors[0].name
+        self.log_scalars({f"stage/kid_x1000_{first}_{name}": own[first] for name, own in kids.items()})
+        print_line(f"stage: {stages.describe(kids, stage)}")
+
+    @cached_property
+    def stage_extractors(self) -> list[Any]:
+        """Return the extractors that choose the stage: Lite0, whose weights may be missing, and random convolutions."""
+        with suppress(MissingWeights):
+            return [extractor("lite0"), extractor("random_conv")]
+        return [extractor("random_conv")]
 
     def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
         generator.set_color_transform(*closed_form(a, b).of_units())

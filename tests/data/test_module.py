@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gan.common.errors import UserError
 from gan.data import module
+from gan.data.builtin.retro import draw
 from gan.data.module import ImageDataModule
 
 
@@ -282,3 +283,23 @@ def test_more_workers_than_cores_do_not_warn(monkeypatch: pytest.MonkeyPatch, fo
         warnings.simplefilter("always")
         next(iter(data.train_dataloader()))
     assert not caught
+
+
+def test_half_of_the_held_out_files_is_kept_for_the_report(tmp_path: Path) -> None:
+    for index in range(20):
+        Image.fromarray(draw(0, index, 32, 32)).save(tmp_path / f"{index}.png")
+    options = {"size": 16, "fit": "stretch", "split": "file", "validation": 0.4}
+    whole, halved = (ImageDataModule(str(tmp_path), report_half=half, **options) for half in (False, True))
+    for data in (whole, halved):
+        data.setup("fit")
+    everything, selection = whole.reals(100, True), halved.reals(100, True)
+    assert len(halved.rows) == len(whole.rows)
+    halved.use_report_half()
+    report = halved.reals(100, True)
+    assert 0 < len(selection) < len(everything) and len(selection) + len(report) == len(everything)
+    files = [{image.numpy().tobytes() for image in part} for part in (selection, report, everything)]
+    assert not files[0] & files[1] and files[0] | files[1] == files[2]
+    in_memory = ImageDataModule(str(tmp_path), report_half=True, storage="memory", **options)
+    in_memory.setup("fit")
+    in_memory.use_report_half()
+    assert torch.equal(in_memory.reals(100, True), report)

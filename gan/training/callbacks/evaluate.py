@@ -156,6 +156,7 @@ class Evaluate(Callback):
         if not self.loaded:
             return
         started = time.monotonic()
+        pl_module.before_scores()
         advance = self.counter("evaluation", len(self.loaded) * len(range(self.num_images)[:: trainer.world_size]))
         fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)  # this rank's share
         values: dict[str, float] = {}

@@ -1,0 +1,80 @@
+"""Choose what a translator with stages returns: a closed form, or its network if that is better on held-out images.
+
+A network that is trained for ten minutes on twenty images can be worse than the closed form it starts from. The choice
+makes sure that users get the better one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gan.images.convert import to_float, to_uint8
+from gan.inference.tiling import translate_each
+from gan.metrics.extractors import features
+from gan.metrics.kid import KID_SCALE, squared_mmd
+from gan.networks.transfer.fit import draw_pixels, fit, visible
+
+MARGIN = 0.1  # smallest relative decrease of the first KID for which a later stage replaces the color map
+TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
+NOISE = 1.0  # KIDs times 1,000 up to this value do not differ
+FINISH_IMAGES = 200  # images of each side for fitting the last color map
+CHUNK = 50  # images that are translated together
+
+Kids = dict[str, float]  # times 1,000, by extractor
+
+
+@torch.inference_mode()
+def fit_finish(network: Any, inputs: Tensor, targets: Tensor) -> None:
+    """Fit the color map after the network to training images uint8 (N, C, H, W) of both sides."""
+    network.set_stage("network")
+    images = to_float(visible(inputs[:FINISH_IMAGES]))
+    made = torch.cat([to_uint8(network(part)) for part in images.split(CHUNK)])
+    closed = fit(draw_pixels(made, 0), draw_pixels(visible(targets[:FINISH_IMAGES]), 1), "flexible_transport")
+    network.finish.load_state_dict(closed.color_map().state_dict())
+
+
+def stage_kids(
+    network: Any, inputs: Tensor, targets: Mapping[str, Tensor], extractors: Sequence[Any]
+) -> dict[str, Kids]:
+    """Return the KID times 1,000 of each stage by extractor.
+
+    Args:
+        inputs: held-out images uint8 (N, C, H, W) to translate.
+        targets: features of held-out targets by the name of the extractor.
+    """
+    found = {}
+    for stage in network.stages:
+        network.set_stage(stage)
+        made = translate_each(network, inputs)
+        found[stage] = {
+            each.name: KID_SCALE * squared_mmd(targets[each.name], features(each, made)) for each in extractors
+        }
+    return found
+
+
+def best_stage(kids: Mapping[str, Kids]) -> str:
+    """Return the stage with the least KID in features of the first extractor.
+
+    A stage counts only if that KID is smaller than the color map's, the first, by MARGIN and NOISE, and no other KID
+    is larger than the color map's by TOLERANCE and NOISE.
+    """
+    (start, reference), *later = kids.items()
+    first, *others = reference
+
+    def improves(own: Kids) -> bool:
+        better = own[first] < (1 - MARGIN) * reference[first] - NOISE
+        return better and all(own[name] <= TOLERANCE * reference[name] + NOISE for name in others)
+
+    good = [stage for stage, own in later if improves(own)]
+    return min(good, key=lambda stage: kids[stage][first], default=start)
+
+
+def describe(kids: Mapping[str, Kids], stage: str) -> str:
+    """Return the chosen stage and the KIDs of all, in one line."""
+    first = next(iter(kids[stage]))
+    listed = ", ".join(f"{name} {own[first]:.1f}" for name, own in kids.items())
+    return f"{stage} (held-out KID x 1000 in {first}: {listed})"

@@ -1,0 +1,62 @@
+"""The choice of the stage of a translator: never worse than the closed form it starts from."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from gan.evaluation.stages import best_stage, describe, fit_finish, stage_kids
+from gan.metrics.extractors import extractor, features
+from gan.networks.style import Generator
+
+
+def kids(**stages: tuple[float, float]) -> dict[str, dict[str, float]]:
+    return {stage: {"lite0": lite0, "random_conv": other} for stage, (lite0, other) in stages.items()}
+
+
+@pytest.mark.parametrize(
+    ("found", "chosen"),
+    [
+        (kids(color=(100, 20), noise=(90.5, 20), network=(95, 20)), "color"),  # too little to tell
+        (kids(color=(100, 20), noise=(60, 20), network=(50, 20)), "network"),
+        (kids(color=(100, 20), noise=(60, 20), network=(50, 27)), "noise"),  # the other features object
+        (kids(color=(2, 0.1), noise=(1.2, 0.1), network=(1.5, 0.1)), "color"),  # all are as near as real images
+        (kids(color=(100, 0.1), noise=(10, 0.9), network=(200, 0.1)), "noise"),
+    ],
+)
+def test_a_later_stage_must_be_better_in_one_network_and_not_worse_in_the_other(
+    found: dict[str, dict[str, float]], chosen: str
+) -> None:
+    assert best_stage(found) == chosen
+    assert describe(found, chosen).startswith(f"{chosen} (held-out KID x 1000 in lite0: color ")
+
+
+def windows(count: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.rand(count, 3, 5, 5, generator=generator)
+    return (255 * torch.nn.functional.interpolate(coarse, (32, 32), mode="bilinear")).to(torch.uint8)
+
+
+def test_the_last_color_map_is_fitted_to_what_the_network_makes() -> None:
+    network, inputs = Generator(width=4, carriers=2).eval(), windows(40, 0)
+    network.texture.to_image.bias.data += 0.5  # the network makes images too bright
+    targets = windows(40, 1)
+    fit_finish(network, inputs, targets)
+    with torch.inference_mode():
+        means = {}
+        for stage in ("color", "network", "finished"):
+            network.set_stage(stage)
+            means[stage] = float(network(inputs / 127.5 - 1).mean())
+    assert means["network"] > means["color"] + 0.3
+    assert means["finished"] == pytest.approx(float((targets / 127.5 - 1).mean()), abs=0.03)
+
+
+def test_each_stage_is_scored() -> None:
+    network, inputs = Generator(width=4, carriers=2).eval(), windows(20, 0)
+    network.texture.to_image.bias.data += 0.8
+    features_of = extractor("random_conv")
+    found = stage_kids(network, inputs, {"random_conv": features(features_of, windows(20, 1))}, [features_of])
+    assert list(found) == list(network.stages)
+    assert found["network"]["random_conv"] > 10 * max(1, found["color"]["random_conv"])
+    assert best_stage(found) == "color"
