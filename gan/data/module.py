@@ -212,10 +212,11 @@ class ImageDataModule(LightningDataModule):
             self.report_digests = self.validation_digests[report]
             self.validation_digests = self.validation_digests[~report]
 
-    def use_report_half(self) -> None:
-        """Make the held-out images those of the report, if there are any."""
+    def use_report_half(self) -> bool:
+        """Make the held-out images those of the report, and return True, if there are any."""
         if len(self.report_rows):
             self.validation_rows, self.validation_digests = self.report_rows, self.report_digests
+        return len(self.report_rows) > 0
 
     def _load_into_memory(self) -> None:
         used = np.concatenate([self.rows, self.validation_rows, self.report_rows])

@@ -261,11 +261,13 @@ class UnpairedDataModule(LightningDataModule):
         """Return up to n whole training images of each side, uint8 (n, C, s, s), for fitting color maps."""
         return whole_images(self, n)
 
-    def use_report_half(self) -> None:
-        """Make the held-out images those of the report, if both sides have any."""
-        if all(len(side.report_rows) for side in self.sides):
-            for side in self.sides:
-                side.use_report_half()
+    def use_report_half(self) -> bool:
+        """Make the held-out images those of the report, and return True, if both sides have any."""
+        if not all(len(side.report_rows) for side in self.sides):
+            return False
+        for side in self.sides:
+            side.use_report_half()
+        return True
 
     def inputs(self, n: int, held_out: bool = False) -> Tensor:
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""

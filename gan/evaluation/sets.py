@@ -121,6 +121,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     if reference in (None, f"{source}:train", f"{source}:val"):
         require_data(model.config, f"{source}: a shared model has no images; give real ones with --reference FOLDER")
         data = loading.load_data(model.config, checkpoint)
+        use_report_half(data)
         part = reference.rpartition(":")[2] if reference else default_part(data)
         sets = real_sets(data, part, request)
         if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
@@ -171,12 +172,13 @@ def from_translator(
             )
         baselines[name] = other.to(request.device)
     data = loading.load_data(config, checkpoint)
+    unseen = use_report_half(data)
     held_out = translator.has_held_out(data)
     if not held_out:
         if request.reference:
             raise UserError(f"{source}: has no held-out images; train with data.split=file")
         print("note: no images were held out, so training images are translated; train with data.split=file")
-    elif source.is_dir() and checkpoint == checkpoints.best(source):
+    elif not unseen and source.is_dir() and checkpoint == checkpoints.best(source):
         print("note: the best checkpoint was selected on these images; use --checkpoint last for an unbiased result")
     translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
     part = default_part(data)
@@ -191,6 +193,11 @@ def from_translator(
         "inputs": "held out" if held_out else "trained on",
     }
     return sets, protocol, translations
+
+
+def use_report_half(data: Any) -> bool:
+    """Evaluate a DataModule on the held-out images that selected no checkpoint, and return True, if it has any."""
+    return hasattr(data, "use_report_half") and data.use_report_half()
 
 
 def require_data(config: dict[str, Any], message: str) -> None:

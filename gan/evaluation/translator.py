@@ -112,8 +112,6 @@ def has_held_out(data: Any) -> bool:
 
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
     """Translate n held-out images of a DataModule with all networks; training images if there are none."""
-    if hasattr(data, "use_report_half"):
-        data.use_report_half()
     held_out = has_held_out(data)
     tell_windows((network, *baselines.values()), data)
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)

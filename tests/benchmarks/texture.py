@@ -2,9 +2,10 @@
 
 python tests/benchmarks/texture.py PHOTOS LOOK_OR_FOLDER OUT [options of train.py]
 
-PHOTOS is a folder of photographs. LOOK_OR_FOLDER is one of `gan.data.styles`, or a folder of real targets. Two fifths
-of the photographs are inputs, two fifths become targets, and a fifth is held out; so is a fifth of real targets.
-Training has `images=37_000` by default, about ten minutes of one core. Prints a row for each stage of the
+PHOTOS is a folder of photographs. LOOK_OR_FOLDER is a look, as `gan translate --list-looks` has them, or a folder of
+real targets. Two fifths of the photographs are inputs, two fifths become targets, and a fifth is held out; so is a
+fifth of real targets.
+Training has `images=45_000` by default, about ten minutes of one core. Prints a row for each stage of the
 generator: distance of radial spectra and of all frequencies of luminance in dB, KID in features of random_conv and of
 Lite0 (not x 1000), all between 500 held-out and 500 training windows of 64 pixels, and the correlation of blurred
 luminance with the color map. OUT gets the folders of images, the run, and a contact sheet.
@@ -22,7 +23,7 @@ from PIL import Image
 from torch import Tensor
 
 from gan.api import load
-from gan.data import styles
+from gan.data.styles.registry import make_style
 from gan.inference.tiling import translate
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import squared_mmd
@@ -57,7 +58,7 @@ def prepare(photographs: list[Path], look: str, out: Path) -> None:
         "held_out": photographs[4 * fifth :],
     }
     sets["truth"] = sets["held_out"]
-    apply = None if Path(look).is_dir() else styles.make_style(look)
+    apply = None if Path(look).is_dir() else make_style(look)
     if apply is None:
         targets = files(look)
         sets["b"], sets["truth"] = targets[len(targets) // 5 :], targets[: len(targets) // 5]
@@ -111,10 +112,10 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     typed = [
         f"data.a={out / 'a'}",
         f"data.b={out / 'b'}",
-        "callback=[progress,checkpoint]",
+        "callback=[progress,checkpoint,evaluate]",
         f"hydra.run.dir={out / 'run'}",
     ]
-    length = [] if any(word.startswith(("images=", "minutes=")) for word in options) else ["images=37_000"]
+    length = [] if any(word.startswith(("images=", "minutes=")) for word in options) else ["images=45_000"]
     subprocess.run([sys.executable, ROOT / "train.py", "model=style", *typed, *length, *options], check=True)
     network = load(out / "run").network
     held_out, truth, real = images(out / "held_out"), images(out / "truth"), windows(images(out / "b"))

@@ -294,7 +294,7 @@ def test_half_of_the_held_out_files_is_kept_for_the_report(tmp_path: Path) -> No
         data.setup("fit")
     everything, selection = whole.reals(100, True), halved.reals(100, True)
     assert len(halved.rows) == len(whole.rows)
-    halved.use_report_half()
+    assert halved.use_report_half() and not whole.use_report_half()
     report = halved.reals(100, True)
     assert 0 < len(selection) < len(everything) and len(selection) + len(report) == len(everything)
     files = [{image.numpy().tobytes() for image in part} for part in (selection, report, everything)]
