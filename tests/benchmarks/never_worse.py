@@ -77,8 +77,9 @@ def measure(run: Run, out: Path, images: int, options: list[str]) -> str:
     data = [f"data.a={out / 'a'}", f"data.b={out / 'b'}", f"data.size={run.size}"]
     words = ["model=style", *data, f"images={images}", f"hydra.run.dir={out / 'run'}", *options]
     subprocess.run([sys.executable, ROOT / "train.py", *words], check=True, stdout=subprocess.DEVNULL)
-    evaluate = ["-m", "gan", "evaluate", out / "run", "--extractor", ",".join(EXTRACTORS)]
-    subprocess.run([sys.executable, *evaluate], check=True, stdout=subprocess.DEVNULL)
+    for name in EXTRACTORS:
+        evaluate = ["-m", "gan", "evaluate", out / "run", "--extractor", name]
+        subprocess.run([sys.executable, *evaluate], check=True, stdout=subprocess.DEVNULL)
     lines = [json.loads(line) for line in (out / "run" / "evaluation.jsonl").read_text().splitlines()]
     found = {(line["extractor"], line["row"]): line["value"] for line in lines if line["metric"] == "kid_target_x1000"}
     values = [found[name, row] for name in EXTRACTORS for row in ("stage color", "translated")]
