@@ -144,7 +144,7 @@ class Generator(nn.Module):
         color, alpha = unpremultiply(x)
         y = self.colored(color, position)
         if noise is None and not self.training and self.noise_numbers:
-            noise = noise_planes(position, *x.shape[2:], self.noise_numbers, self.noise_margin).to(y)
+            noise = noise_planes(position, x.shape[2], x.shape[3], self.noise_numbers, self.noise_margin).to(y)
         if self.is_grainy:
             y = self.shaped_noise(y, self.white(y, noise))
         if self.is_learned:

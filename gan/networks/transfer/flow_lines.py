@@ -175,7 +175,9 @@ def structure(luminance: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
 
 def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
     """Return the absolute values of complex numbers; ONNX has no `hypot`."""
-    return (real.square() + imaginary.square()).sqrt() if torch.compiler.is_exporting() else torch.hypot(real, imaginary)
+    if torch.compiler.is_exporting():
+        return (real.square() + imaginary.square()).sqrt()
+    return torch.hypot(real, imaginary)
 
 
 def filter_radius(frequency: float) -> int:

@@ -60,7 +60,7 @@ class TextureNetwork(nn.Module):
         self.frequencies[:, : sets.shape[1]] = sets[torch.arange(SETS) % len(sets)]
 
     def planes(self, n: int, position: TilePosition, height: int, width: int, noise: Tensor | None = None) -> Tensor:
-        """Return white noise and carriers (n, 1 + 2K, height, width) at a position; in eval mode n is 1 or that of noise.
+        """Return white noise and carriers (n, 1 + 2K, height, width) at a position; in eval mode n is that of noise.
 
         Args:
             noise: (N or 1, 1, height, width), in place of random noise or the noise of the position.

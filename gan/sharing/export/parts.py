@@ -131,13 +131,13 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
     def run(network: Any, images: Tensor, *_: Tensor) -> Tensor:
         return torch.cat([network(image[None]) for image in images])  # one at a time, as gan translate
 
-    network, inputs, about = Call(plain(translator), "forward"), ("image",), {}
-    if numbers:
-        network, inputs = TranslateWithNoise(plain(translator)), ("image", "noise")
-        about = {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin}
+    network = plain(translator)
+    exported = TranslateWithNoise(network) if numbers else Call(network, "forward")
+    inputs = ("image", "noise") if numbers else ("image",)
+    about = {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin} if numbers else {}
     options: dict[str, Any] = {"free_size": not fixed, "multiple": translator.multiple, "about": about}
-    options["noise_margin"] = margin
-    return Part(name, translator, run, network, inputs, ("translation",), images_of, size, **options)
+    options |= {"noise_margin": margin}
+    return Part(name, translator, run, exported, inputs, ("translation",), images_of, size, **options)
 
 
 def noise_of(translator: Any) -> tuple[range, int]:
