@@ -1,8 +1,9 @@
 """Show models on a page in the browser: generate, edit, interpolate, project, translate, and watch training.
 
 RUN is a run folder, a checkpoint file, a folder written by gan share, or hf://USER/NAME. Each of several models (at
-most 8) has its own tab; the tab Compare shows them side by side. Without RUN the newest run in runs/ is shown. The page
-is on this machine only, and Ctrl-C ends it.
+most 8) has its own tab; the tab Compare shows them side by side. Without RUN, the page has looks, color maps, palettes
+and pixel art, which need no training, and the newest run in runs/ if there is one. The page is on this machine only,
+and Ctrl-C ends it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gan.commands import options
+from gan.commands import options, translators
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
@@ -29,12 +30,19 @@ HOST = "127.0.0.1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("runs", nargs="*", metavar="RUN", type=options.existing_run,
-                        help=f"{options.MODEL} (default: the newest run in {RUNS}/)")  # fmt: skip
+    parser.add_argument("runs", nargs="*", metavar="RUN", type=existing_run,
+                        help=f"{options.MODEL} (default: looks and other tools without training, and the newest run in "
+                        f"{RUNS}/)")  # fmt: skip
+    translators.add_fit(parser, "RUN")
     parser.add_argument("--port", type=port, help="port of the page (default: 7860, or the next free one)")
     parser.add_argument("--host", default=HOST, help="address to listen on, such as 0.0.0.0 in a container; others "
                         "may then use the page, which has no password (default: %(default)s)")  # fmt: skip
     options.add_device(parser)
+
+
+def prepare(arguments: argparse.Namespace) -> None:
+    """Check the folders of --fit."""
+    translators.check_fit(arguments)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,24 +50,44 @@ def run(arguments: argparse.Namespace) -> None:
         raise UserError(f"{len(arguments.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
     runs = [str(hub.locate(run)) for run in arguments.runs]
     names = [one_line(run) for run in arguments.runs]
-    if not runs:
-        runs = names = [str(newest_run())]
-        print_line(f"showing {runs[0]}, the newest run in {RUNS}/")
+    if not (runs or arguments.fit) and (newest := newest_run()):
+        runs = names = [str(newest)]
+        print_line(f"showing {newest}, the newest run in {RUNS}/")
     for each in runs:
         check(each)
     if find_spec("gradio") is None:
         raise UserError(f"gan demo needs Gradio: {install('demo')}")
 
     from gan.sharing.demo import server
+    from gan.sharing.demo.content import Content
 
     with server.listen(arguments.host, arguments.port) as listener:
         print_line("loading ...")
         options.prepare_device(arguments)
         models = [load(run, name, arguments.device) for run, name in zip(runs, names, strict=True)]
+        fitted = fit(arguments) if arguments.fit else None
         if arguments.host not in server.LOOPBACK:
             print("warning: everyone who can reach this machine can use the page; it has no password",
                   file=sys.stderr)  # fmt: skip
-        server.serve(models, arguments.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
+        content = Content(models, not arguments.runs or bool(arguments.fit), fitted)
+        server.serve(content, arguments.host, lambda at: print_line(f"{at}  (Ctrl-C ends it)"), listener)
+
+
+def fit(arguments: argparse.Namespace) -> Any:
+    """Return the color map of --fit."""
+    from gan.inference.closed_form import choose_for_folders
+    from gan.sharing.demo.content import Fitted
+
+    photographs, retro = arguments.fit
+    choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
+    return Fitted(choice, f"{one_line(photographs)} and {one_line(retro)}")
+
+
+def existing_run(text: str) -> str:
+    """Return a path; raise UserError if there is no run or checkpoint."""
+    if options.names_look(text):
+        raise UserError(f"{text}: is a look; give no RUN: the page then has a tab for looks and color tables")
+    return options.existing_run(text)
 
 
 def port(text: str) -> int:
@@ -69,19 +97,12 @@ def port(text: str) -> int:
     raise UserError(f"--port {text}: give a number from 1 to 65535")
 
 
-def newest_run() -> Path:
-    """Return the run in RUNS with the newest checkpoint, or if none has one, the newest run.
-
-    Raises:
-        UserError: there is no run.
-    """
+def newest_run() -> Path | None:
+    """Return the run in RUNS with the newest checkpoint, or if none has one, the newest run; None without runs."""
     found = run_folder.find_runs(RUNS) if RUNS.is_dir() else []
-    if not found:
-        raise UserError(f"no run in {RUNS}/; train one with gan train, or give a run, a folder written by gan share or "
-                        "hf://USER/NAME")  # fmt: skip
     saved = {run: paths[-1] for run in found if (paths := checkpoints.list_checkpoints(run))}
     dated = saved or {run: run / run_folder.CONFIG for run in found}
-    return max(dated, key=lambda run: dated[run].stat().st_mtime)
+    return max(dated, key=lambda run: dated[run].stat().st_mtime, default=None)
 
 
 def check(run: str) -> None:

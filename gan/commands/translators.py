@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gan.commands import options
-from gan.common import digest
 from gan.common.assignments import parse_assignments
 from gan.common.errors import UserError, at_least
 from gan.common.size import pair
@@ -102,11 +101,8 @@ def fit_closed_form(arguments: argparse.Namespace) -> Chosen:
     photographs, retro = arguments.fit
     choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
     print(f"color map: {choice.describe()}")
-    return Chosen(
-        ClosedFormFunction(choice.color_map),
-        {"closed_form": digest.of_tensors(choice.color_map.state_dict().items())},
-        target_palette=partial(palette_of_folder, retro),
-    )
+    function = ClosedFormFunction(choice.color_map)
+    return Chosen(function, {"closed_form": function.recorded}, target_palette=partial(palette_of_folder, retro))
 
 
 def choose_network(arguments: argparse.Namespace) -> Chosen:

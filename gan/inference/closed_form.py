@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan.common import digest
 from gan.common.errors import UserError
 from gan.data.module import ImageDataModule
 from gan.data.translation import WHOLE_SIDE
@@ -22,12 +23,17 @@ BAND = 1 << 20  # pixels that are mapped at a time
 
 
 class ClosedFormFunction(ImageFunction):
-    """Applies a color map. Tiles are not needed, because a pixel depends on nothing but its color and position."""
+    """Applies a color map. Tiles are not needed, because a pixel depends on nothing but its color and position.
+
+    Attributes:
+        recorded: what names the color map in a record.
+    """
 
     bytes_per_pixel = 60
 
     def __init__(self, color_map: ColorMap) -> None:
         self.color_map = color_map
+        self.recorded = digest.of_tensors(color_map.state_dict().items())
 
     @torch.inference_mode()
     def __call__(self, pixels: np.ndarray, number: int) -> np.ndarray:

@@ -25,7 +25,11 @@ def sampled(luts: Tensor, color: Tensor) -> Tensor:
 
 
 def gathered(luts: Tensor, color: Tensor) -> Tensor:
-    """Return the same as `sampled`: the sum of the eight nearest entries, weighted by their distance on each axis."""
+    """Return the same as `sampled`: the sum of the eight nearest entries, weighted by their distance on each axis.
+
+    Args:
+        luts: (N or 1, 3, P, P, P).
+    """
     size = luts.shape[-1]
     position = (color.clamp(-1, 1) + 1) * ((size - 1) / 2)  # (N, 3, h, w), in entries along red, green and blue
     lower = position.floor().clamp(max=size - 2)

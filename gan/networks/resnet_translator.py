@@ -86,12 +86,15 @@ class Generator(nn.Module):
             arXiv:1812.04948, section 3.2). In eval mode the noise is a function of the position.
 
     Attributes:
+        noise_numbers: numbers of the planes of noise that an image needs: none, or 0.
+        noise_margin: number of pixels around a tile for which it needs noise.
         multiple: height and width must be multiples of this number.
         receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
     """
 
     multiple = 4  # the size is halved twice
+    noise_margin = 0
 
     def __init__(
         self,
@@ -116,6 +119,7 @@ class Generator(nn.Module):
         self.base = ColorTransform(channels) if residual else None
         # Initial gains from 0 to 1: the sign of a gain does not matter, so that its gradient at 0 vanishes on average.
         self.noise_gain = nn.Parameter(torch.linspace(0, 1, width)[:, None, None]) if noise else None
+        self.noise_numbers = range(int(noise))
         # A residual block adds two pixels at a quarter of the size; 28 pixels are enough for all other layers. The
         # statistics of instance normalization are not counted.
         self.receptive_radius = 8 * n_blocks + 28

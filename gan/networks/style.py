@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.lut import premultiply, unpremultiply
-from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.tile_position import TilePosition, noise_planes
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
 from gan.networks.transfer.texture_network import SETS, TextureNetwork
@@ -16,7 +16,8 @@ from gan.networks.transfer.varying_carriers import find_carrier_sets
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
 STAGES = ("color", "noise", "network", "finished")
-CHANNELS = 3  # planes of white noise for shaped noise, whose seeds differ from that of the network
+LEARNED = STAGES[2:]
+CHANNELS = 3  # planes of white noise for shaped noise, after the plane of the network
 OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
 CHUNK = 50  # images that are mapped together
 
@@ -39,6 +40,7 @@ class Generator(nn.Module):
             targets, see `gan.evaluation.stages`). Set it with `set_stage`. In training mode it is "network".
         shows_windows: whether images are windows of files, at unknown positions. A color map that varies with the
             position then uses its mean.
+        noise_margin: number of pixels around a tile for which it needs noise.
         multiple: height and width of images must be multiples of this number.
         receptive_radius: number of pixels around a tile on which its output depends.
         bytes_per_pixel: estimate of the memory of a forward pass.
@@ -62,6 +64,7 @@ class Generator(nn.Module):
         self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
         self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
         self.set_stage("network", bool(grain))
+        self.noise_margin = max(KERNEL // 2, n_layers)
         self.bytes_per_pixel = 8 * (width + 2 * carriers + 3 * KERNEL)
 
     @property
@@ -116,34 +119,56 @@ class Generator(nn.Module):
         y: Tensor = self.start.forward_tile(color, None if self.shows_windows else position)
         return y
 
-    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
-        """Translate tiles (N, C, h, w) at a position of the image."""
+    @property
+    def is_learned(self) -> bool:
+        """Whether the network adds to the image."""
+        return self.training or self.stage in LEARNED
+
+    @property
+    def is_grainy(self) -> bool:
+        """Whether shaped noise is added."""
+        return self.adds_to_grain if self.is_learned else self.stage == "noise"
+
+    @property
+    def noise_numbers(self) -> range:
+        """The numbers of the planes of noise that an image needs in eval mode: 0 for the network, then shaped noise."""
+        return range(0 if self.is_learned else 1, 1 + CHANNELS * self.is_grainy)
+
+    def forward_tile(self, x: Tensor, position: TilePosition, noise: Tensor | None = None) -> Tensor:
+        """Translate tiles (N, C, h, w) at a position of the image.
+
+        Args:
+            noise: standard normal (N or 1, K, h + 2 noise_margin, w + 2 noise_margin) for the K `noise_numbers`, in
+                place of random noise in training mode, and of the noise of the position in eval mode.
+        """
         color, alpha = unpremultiply(x)
         y = self.colored(color, position)
-        stage = "network" if self.training else self.stage
-        learned = stage in ("network", "finished")
-        if stage == "noise" or (learned and self.adds_to_grain):
-            y = self.shaped_noise(y, self.white(y, position))
-        if learned:
-            y = y + self.texture(y, color, position)
+        if noise is None and not self.training and self.noise_numbers:
+            noise = noise_planes(position, x.shape[2], x.shape[3], self.noise_numbers, self.noise_margin).to(y)
+        if self.is_grainy:
+            y = self.shaped_noise(y, self.white(y, noise))
+        if self.is_learned:
+            own = None if noise is None else without_margin(noise[:, :1], self.noise_margin - self.texture.n_layers)
+            y = y + self.texture(y, color, position, own)
         y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
-        if stage == "finished":
+        if self.stage == "finished" and not self.training:
             y = self.finish.forward_tile(y, position)
         return premultiply(y, alpha, self.channels)
 
-    def white(self, x: Tensor, position: TilePosition) -> Tensor:
-        """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: random in training, else of the position."""
+    def white(self, x: Tensor, noise: Tensor | None) -> Tensor:
+        """Return white noise (N or 1, 3, h + 32, w + 32) for shaped noise: from `noise`, or else random."""
         margin = KERNEL // 2
-        height, width = x.shape[2] + 2 * margin, x.shape[3] + 2 * margin
-        if self.training:
-            return torch.randn(len(x), CHANNELS, height, width, device=x.device)
-        outer = position._replace(top=position.top - margin, left=position.left - margin)
-        seeds = (position.image_index + number for number in range(1, CHANNELS + 1))
-        planes = [noise_at(outer._replace(image_index=seed), height, width) for seed in seeds]
-        return torch.stack(planes)[None].to(x)
+        if noise is None:
+            return torch.randn(len(x), CHANNELS, x.shape[2] + 2 * margin, x.shape[3] + 2 * margin, device=x.device)
+        return without_margin(noise[:, -CHANNELS:], self.noise_margin - margin)
 
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.forward_tile(x, TilePosition.whole(x))
+    def forward(self, x: Tensor, label: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
+        return self.forward_tile(x, TilePosition.whole(x), noise)
+
+
+def without_margin(x: Tensor, margin: int) -> Tensor:
+    """Return x (..., h, w) without `margin` rows and columns at each side."""
+    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]
 
 
 def leaky_clamp(y: Tensor) -> Tensor:

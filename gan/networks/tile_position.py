@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -34,3 +35,15 @@ def noise_at(position: TilePosition, height: int, width: int) -> Tensor:
         x = (x ^ (x >> shift)) * factor & MASK
     x = x ^ (x >> 16)
     return torch.special.ndtri((x.double() + 0.5) / 2**32).float()
+
+
+def noise_planes(position: TilePosition, height: int, width: int, numbers: Iterable[int], margin: int = 0) -> Tensor:
+    """Return planes of noise (1, K, height + 2 margin, width + 2 margin) for a tile and the pixels around it.
+
+    Args:
+        numbers: K numbers; each is added to the index of the image, so that no two planes are alike.
+    """
+    outer = position._replace(top=position.top - margin, left=position.left - margin)
+    height, width = height + 2 * margin, width + 2 * margin
+    indices = (position.image_index + number for number in numbers)
+    return torch.stack([noise_at(outer._replace(image_index=index), height, width) for index in indices])[None]

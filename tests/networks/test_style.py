@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gan.inference.tiling import translate
 from gan.networks.style import STAGES, Generator, leaky_clamp
 from gan.networks.texture_patch import Discriminator
+from gan.networks.tile_position import TilePosition, noise_planes
 
 
 def generator(channels: int = 3) -> Generator:
@@ -57,6 +58,20 @@ def test_a_stage_leaves_out_the_later_parts_and_is_saved() -> None:
     assert (found["color"].int() - image.int()).abs().max() <= 1
     assert torch.equal(found["network"], found["finished"])  # its color map is the identity
     assert not torch.equal(found["noise"], found["color"]) and not torch.equal(found["noise"], found["network"])
+
+
+def test_noise_can_be_an_input_whose_planes_depend_on_the_stage() -> None:
+    x, network = torch.zeros(2, 3, 20, 30), generator()
+    expected = {"color": [], "noise": [1, 2, 3], "network": [0, 1, 2, 3], "finished": [0, 1, 2, 3]}
+    for stage in STAGES:
+        network.set_stage(stage)
+        assert list(network.noise_numbers) == expected[stage]
+        if network.noise_numbers:
+            given = noise_planes(TilePosition.whole(x), 20, 30, network.noise_numbers, network.noise_margin)
+            assert torch.equal(network(x, noise=given), network(x))
+            assert not torch.equal(network(x, noise=given.flip(2)), network(x))
+    network.set_stage("network", False)
+    assert list(network.noise_numbers) == [0]
 
 
 def test_noise_and_phases_are_random_only_in_training() -> None:

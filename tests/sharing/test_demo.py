@@ -36,6 +36,7 @@ from tests.sharing.served_demo import Demo, demo
 CLASSES = ("poster", "neon")
 ANY, FORWARD = "any class", "to the target style"
 NO_MIX = ("none", 1, 0, 1, 0.5)
+PIXELS = {"cell": 1, "auto": False, "palette": "all colors", "colors": 4, "file": None, "dither": "none"}
 ATTRIBUTES = 5  # sliders
 DIRECTIONS = 2
 POSITIONS = 3
@@ -154,8 +155,8 @@ class TestCalls:
         )
 
     def translate(self, page: Demo, *files: Any, **changed: Any) -> Any:
-        given = {"direction": FORWARD, "strength": 1, "cell": 1, "palette": "all colors", "colors": 4, "file": None}
-        return page.call("translate_3", list(files), *(given | changed).values(), 0)
+        given = {"direction": FORWARD, "strength": 1, "tile": 0} | PIXELS
+        return page.call("translate_3", list(files), *(given | changed).values())
 
     def test_photographs_come_back_in_their_size_and_format(self, page: Demo) -> None:
         archive = zipped(a__one_png=photo(20, 30, "PNG"), b__one_png=photo(30, 20, "PNG"), readme_txt=b"x")
@@ -414,14 +415,6 @@ def test_numbers_out_of_range() -> None:
         limits.pixels(64, 1024, 1024)
 
 
-@needs_gradio
-def test_a_shared_translator_has_no_colors_of_target_images() -> None:
-    from gan.sharing.demo.translate import palettes_of
-
-    assert palettes_of({"data": {"size": 32}}) == ["all colors", "colors of a file"]
-    assert palettes_of({"data": {"_target_": "x"}}) == ["all colors", "colors of target images", "colors of a file"]
-
-
 def test_the_port() -> None:
     with server.listen("127.0.0.1", None) as first, server.listen("127.0.0.1", None) as second:
         port = first.getsockname()[1]
@@ -439,8 +432,9 @@ def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: 
     def error(*words: str) -> str:
         return gan_command("demo", *words, check=2).stderr
 
-    assert "no run in runs/; train one with gan train, or give a run" in error()
+    assert "--map: needs --fit PHOTOGRAPHS RETRO" in error("--map", "linear")
     assert "no such run folder or checkpoint" in error("missing")
+    assert "look:film: is a look; give no RUN: the page then has a tab for looks" in error("look:film")
     assert "no checkpoint in" in error(str(tmp_path))
     assert "--port 0: give a number from 1 to 65535" in error("--port", "0")
     made(tmp_path / "runs" / "cards")

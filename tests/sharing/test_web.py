@@ -27,7 +27,7 @@ from gan.images.convert import to_float, to_pil_image, to_uint8
 from gan.inference.network_function import planes_of
 from gan.inference.sampling import classes_of, latents
 from gan.inference.tiling import pad, translate
-from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.tile_position import TilePosition, noise_planes
 from gan.sharing.export import parity
 from gan.sharing.web import runtime, stored_outputs
 from gan.sharing.web.describe import class_edges
@@ -116,7 +116,7 @@ CLASSES = torch.tensor([5.0, 0, 2])
 NODE = """
 import { writeFileSync } from "node:fs";
 import { classOf, latentsOf } from "PAGE/generate.mjs";
-import { noiseAt } from "PAGE/noise.mjs";
+import { noisePlanes } from "PAGE/noise.mjs";
 import { planesOf, toFloats, toImageData, toPlanes, cropped } from "PAGE/pixels.mjs";
 import { thumbnail } from "PAGE/thumbnail.mjs";
 import { numberOf } from "PAGE/translate.mjs";
@@ -131,7 +131,7 @@ const given = JSON.parse(process.argv[1]), found = {};
 const seeds = given.seeds.map(BigInt);
 found.latents = latentsOf(seeds, given.latent_dim);
 found.classes = Uint8Array.from(seeds, (seed) => classOf(seed, given.class_edges));
-found.noise = noiseAt(20, 30, given.number);
+found.noise = noisePlanes(20, 30, given.number, [0, 3], 4);
 const image = new ImageData(new Uint8ClampedArray(Buffer.from(given.pixels, "base64")), given.width, given.height);
 for (const channels of [1, 3, 4]) {
   const planes = planesOf(image, channels), floats = toFloats(planes, 4);
@@ -169,7 +169,7 @@ def test_javascript_computes_what_python_computes(tmp_path: Path) -> None:
     assert (found("latents", np.float32).reshape(z.shape) == z).all()
     labels = classes_of(seeds, CLASSES)
     assert labels is not None and found("classes").tolist() == labels.tolist()
-    noise = noise_at(TilePosition(0, 0, 20, 30, 2**32 - 5), 20, 30).numpy()
+    noise = noise_planes(TilePosition(0, 0, 20, 30, 2**32 - 5), 20, 30, [0, 3], 4).numpy()
     assert abs(found("noise", np.float32).reshape(noise.shape) - noise).max() < 1e-6
     for channels in (1, 3, 4):
         planes = planes_of(image, channels)

@@ -56,10 +56,13 @@ class ColorMap(nn.Module):
         Args:
             position: None if it is unknown; then the functions of the position have their means.
         """
-        lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
+        table = self.table[None]
         with full_precision(x):
-            y = lookup(self.table.expand(len(x), -1, -1, -1, -1), x.float())
-            if torch.compiler.is_exporting() or self.varies:
+            if torch.compiler.is_exporting():  # other runtimes sample grids of two axes only
+                y = gathered(table, x.float())
+            else:
+                y = sampled(table.expand(len(x), -1, -1, -1, -1), x.float())
+            if self.varies:
                 functions = self.means if position is None else bases(*rows_and_columns(position, y))
                 y = 2 * corrected((y + 1) / 2, self.position, functions) - 1
             return y.clamp(-1, 1)

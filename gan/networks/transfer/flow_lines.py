@@ -137,7 +137,7 @@ class FlowLines(nn.Module):
         """
         f = self.cycles
         if f == 0:
-            return luminance.new_zeros(len(luminance), len(self.angles), *luminance.shape[2:])
+            return luminance.new_zeros(luminance.shape[0], len(self.angles), *luminance.shape[2:])
         filters = gabor_filters(f).to(luminance)
         real, imaginary = structure(luminance, WIDE / f)
         direction = torch.atan2(imaginary + self.preferred[1], real + self.preferred[0]) / 2  # across the structure
@@ -169,8 +169,15 @@ def structure(luminance: Tensor, sigma: float) -> tuple[Tensor, Tensor]:
     x = F.pad(blur(luminance, FINE), (1,) * 4, mode="replicate")
     across, down = x[..., 1:-1, 2:] - x[..., 1:-1, :-2], x[..., 2:, 1:-1] - x[..., :-2, 1:-1]
     real, imaginary = across.square() - down.square(), 2 * across * down  # (across + i down)^2
-    strength = torch.hypot(real, imaginary).clamp(min=1e-6).sqrt()  # strong edges do not drown weak structure
+    strength = magnitude(real, imaginary).clamp(min=1e-6).sqrt()  # strong edges do not drown weak structure
     return blur(real / strength, sigma), blur(imaginary / strength, sigma)
+
+
+def magnitude(real: Tensor, imaginary: Tensor) -> Tensor:
+    """Return the absolute values of complex numbers; ONNX has no `hypot`."""
+    if torch.compiler.is_exporting():
+        return (real.square() + imaginary.square()).sqrt()
+    return torch.hypot(real, imaginary)
 
 
 def filter_radius(frequency: float) -> int:
@@ -203,5 +210,5 @@ def wave(noise: Tensor, direction: Tensor, filters: Tensor) -> Tensor:
         padded = F.pad(noise, (reach,) * 4, mode="replicate")
         real = (F.conv2d(padded, filters[0]) * weight).sum(1, keepdim=True)
         imaginary = (F.conv2d(padded, filters[1]) * signed).sum(1, keepdim=True)
-        noise = real / torch.hypot(real, imaginary).clamp(min=1e-6)
+        noise = real / magnitude(real, imaginary).clamp(min=1e-6)
     return noise

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.tile_position import TilePosition, noise_planes
 from gan.networks.transfer.carriers import carrier_planes
 from gan.networks.transfer.flow_lines import FlowLines
 from gan.networks.transfer.luminance import luminance
@@ -59,27 +59,35 @@ class TextureNetwork(nn.Module):
         self.frequencies.zero_()
         self.frequencies[:, : sets.shape[1]] = sets[torch.arange(SETS) % len(sets)]
 
-    def planes(self, n: int, position: TilePosition, height: int, width: int) -> Tensor:
-        """Return white noise and carriers (n, 1 + 2K, height, width) at a position; in eval mode n is 1."""
+    def planes(self, n: int, position: TilePosition, height: int, width: int, noise: Tensor | None = None) -> Tensor:
+        """Return white noise and carriers (n, 1 + 2K, height, width) at a position; in eval mode n is that of noise.
+
+        Args:
+            noise: (N or 1, 1, height, width), in place of random noise or the noise of the position.
+        """
         device, (_, count, _) = self.frequencies.device, self.frequencies.shape
         if self.training:
-            noise = torch.randn(n, 1, height, width, device=device)
+            white = torch.randn(n, 1, height, width, device=device)
             phase = torch.rand(n, count, device=device)
             frequencies = self.frequencies[torch.randint(SETS, (n,), device=device)]
         else:
-            noise = noise_at(position, height, width)[None, None].to(device)
+            white = noise_planes(position, height, width, [0]).to(device) if noise is None else noise
             phase = torch.zeros(1, count, device=device)
             frequencies = self.frequencies[:1]
-        carriers = carrier_planes(frequencies, position.top, position.left, height, width, phase)
         used = (frequencies != 0).any(-1).repeat(1, 2)[..., None, None]  # (N, 2K, 1, 1)
-        return torch.cat([noise, carriers * used], 1)
+        carriers = used * carrier_planes(frequencies, position.top, position.left, height, width, phase)
+        return torch.cat([white, carriers.expand(white.shape[0], -1, -1, -1)], 1)
 
-    def forward(self, x: Tensor, source: Tensor, position: TilePosition) -> Tensor:
-        """Return what is added to the image x, a translation of `source`; both are (N, 3, h, w)."""
+    def forward(self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor | None = None) -> Tensor:
+        """Return what is added to the image x, a translation of `source`; both are (N, 3, h, w).
+
+        Args:
+            noise: (N or 1, 1, h + 2 n_layers, w + 2 n_layers), as in `planes`.
+        """
         n, _, height, width = x.shape
         margin = self.n_layers
         outer = position._replace(top=position.top - margin, left=position.left - margin)
-        planes = self.planes(n, outer, height + 2 * margin, width + 2 * margin)
+        planes = self.planes(n, outer, height + 2 * margin, width + 2 * margin, noise)
         images = F.pad(torch.cat([x, source], 1), (margin,) * 4, mode="replicate")
         with torch.no_grad():  # waves depend on the color map, which has no weights
             waves = self.flow_lines(luminance(images[:, :3].detach()), planes[:, :1].to(images))

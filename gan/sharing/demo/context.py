@@ -20,6 +20,7 @@ from gan.data.decoding.pool import IsolatedProcess
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FAST, LONG, WATCH = "fast", "long", "watch"  # one call of each kind runs at a time, so that they share the cores
+PROGRESS = gr.Progress()  # as a default of an argument, it tells Gradio to pass the progress
 
 
 class Cancelled(Exception):

@@ -1,19 +1,22 @@
-"""The page: tabs for each model by its kind, and a tab that compares several models."""
+"""The page: tabs for each model by its kind, a tab that compares several models, and tabs that need no model."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
 
 from gan.sharing.demo import limits
+from gan.sharing.demo.color_map import color_map_tab
 from gan.sharing.demo.compare import compare_tab
+from gan.sharing.demo.content import Content
 from gan.sharing.demo.context import Context
 from gan.sharing.demo.edit import edit_tab
 from gan.sharing.demo.generate import generate_tab
 from gan.sharing.demo.interpolate import interpolate_tab
+from gan.sharing.demo.looks import looks_tab
+from gan.sharing.demo.pixel_art import pixel_art_tab
 from gan.sharing.demo.project import project_tab
 from gan.sharing.demo.shown import Shown
 from gan.sharing.demo.training import STYLE as REPORT
@@ -26,6 +29,7 @@ STYLE = f"""
 footer {{ display: none !important; }}
 {REPORT}
 """
+HEADING = "<h2 style='margin: 0'>retro-gan</h2><span>looks, color maps and pixel art, without training</span>"
 FONTS = ["system-ui", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 MONOSPACE = ["ui-monospace", "SFMono-Regular", "Menlo", "Consolas", "monospace"]
 # Components whose values we check ourselves. Gradio's checks let NaN pass, and print a traceback for other values.
@@ -37,19 +41,27 @@ def theme() -> Any:
     return gr.themes.Default(primary_hue="orange", neutral_hue="stone", font=FONTS, font_mono=MONOSPACE)
 
 
-def build(models: Sequence[Shown], context: Context) -> gr.Blocks:
-    """Return the page of one or more models."""
+def build(content: Content, context: Context) -> gr.Blocks:
+    """Return the page."""
+    models = content.models
     with gr.Blocks(title="retro-gan", analytics_enabled=False, delete_cache=(60, limits.KEPT)) as blocks:
-        if len(models) == 1:
+        if len(models) == 1 and not content.without_model:
             one_model(models[0], context, blocks)
+        elif not models:
+            gr.HTML(HEADING)
+            without_model(content, context)
         else:
             with gr.Tabs():
                 for n, shown in enumerate(models):
                     shown.calls = f"_{n + 1}" if n else ""
                     with gr.Tab(shown.name):
                         one_model(shown, context, blocks, first=n == 0)
-                with gr.Tab("Compare") as tab:
-                    compare_tab(models, context, tab.select)
+                if len(models) > 1:
+                    with gr.Tab("Compare") as tab:
+                        compare_tab(models, context, tab.select)
+                if content.without_model:
+                    with gr.Tab("Without training"):
+                        without_model(content, context)
         blocks.unload(context.cancel)  # the visitor has closed the page
     for component in blocks.blocks.values():
         if isinstance(component, CHECKED):
@@ -65,6 +77,17 @@ def paths_of(payload: Any) -> Any:
     """Return the paths of uploads, which Gradio and the gate have checked: one, a list, or None."""
     files = getattr(payload, "root", payload)
     return [file.path for file in files] if isinstance(files, list) else files and files.path
+
+
+def without_model(content: Content, context: Context) -> None:
+    """Add the tabs that need no model. The color map is first if one was fitted."""
+    with gr.Tabs(selected="color_map" if content.fitted else "looks"):
+        with gr.Tab("Looks", id="looks"):
+            looks_tab(context)
+        with gr.Tab("Color map", id="color_map"):
+            color_map_tab(context, content.fitted)
+        with gr.Tab("Pixel art", id="pixel_art"):
+            pixel_art_tab(context)
 
 
 def one_model(shown: Shown, context: Context, blocks: gr.Blocks, first: bool = True) -> None:

@@ -52,11 +52,11 @@ def listen(host: str, port: int | None) -> socket.socket:
 
 
 @contextmanager
-def prepared(models: Sequence[Any], any_host: bool = False) -> Iterator[Any]:
+def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
     """Yield the ASGI application of a page. Its temporary files are removed at the end.
 
     Args:
-        models: `gan.sharing.demo.shown.Shown` each.
+        content: a `gan.sharing.demo.content.Content`.
         any_host: see `gan.sharing.demo.gate.Gate`.
     """
     with tempfile.TemporaryDirectory(prefix="retro-gan-demo-") as name:
@@ -71,7 +71,7 @@ def prepared(models: Sequence[Any], any_host: bool = False) -> Iterator[Any]:
         from gan.sharing.demo.gate import Gate
 
         context = Context(folder)
-        blocks = page.build(models, context)
+        blocks = page.build(content, context)
         blocks.state_session_capacity = limits.MAX_SESSIONS
         app = gr.mount_gradio_app(
             FastAPI(docs_url=None, redoc_url=None, openapi_url=None), blocks, path="/", footer_links=[],
@@ -79,7 +79,7 @@ def prepared(models: Sequence[Any], any_host: bool = False) -> Iterator[Any]:
             ssr_mode=False, mcp_server=False, theme=page.theme(), css=page.STYLE,
         )  # fmt: skip
         blocks.has_launched = True  # Gradio checks the paths of uploads only then
-        Thread(target=measure, args=(models, context.ending), daemon=True).start()
+        Thread(target=measure, args=(content.models, context.ending), daemon=True).start()
         try:
             yield Gate(app, folder, any_host)
         finally:
@@ -94,10 +94,11 @@ def measure(models: Sequence[Any], ending: Event) -> None:
                 shown.units  # noqa: B018
 
 
-def serve(models: Sequence[Any], host: str, started: Callable[[str], None], listener: socket.socket) -> None:
+def serve(content: Any, host: str, started: Callable[[str], None], listener: socket.socket) -> None:
     """Serve the page until Ctrl-C or SIGTERM.
 
     Args:
+        content: a `gan.sharing.demo.content.Content`.
         started: called with the address of the page.
         listener: the socket of `listen`.
     """
@@ -107,7 +108,7 @@ def serve(models: Sequence[Any], host: str, started: Callable[[str], None], list
 
     share_arenas()
     any_host = host not in LOOPBACK
-    with termination_as_exit(), prepared(models, any_host) as app:
+    with termination_as_exit(), prepared(content, any_host) as app:
         config = uvicorn.Config(app, log_level="critical", access_log=False, timeout_graceful_shutdown=1,
                                 limit_concurrency=limits.MAX_CONNECTIONS, ws="none", server_header=False)  # fmt: skip
         started(address(listener))

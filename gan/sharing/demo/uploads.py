@@ -48,10 +48,14 @@ def decode_one(path: str, data: dict[str, Any], context: Context) -> Decoded:
     return found
 
 
-def target_of(file: File, taken: set[str]) -> str:
-    """Return a safe and new name for the result of a file, with its extension, and add it to the names taken."""
-    stem, suffix = os.path.splitext(os.path.basename(file.name))
-    stem, suffix = file_name(stem or "image"), suffix.lower()
+def target_of(file: File, taken: set[str], suffix: str | None = None) -> str:
+    """Return a safe and new name for the result of a file, and add it to the names taken.
+
+    Args:
+        suffix: its extension; None keeps that of the file.
+    """
+    stem, own = os.path.splitext(os.path.basename(file.name))
+    stem, suffix = file_name(stem or "image"), suffix or own.lower()
     name, count = stem + suffix, 1
     while name.lower() in taken:
         count += 1

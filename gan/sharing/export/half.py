@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from gan.common.errors import UserError
 
+EXACT = "frequencies"  # of carriers, whose phase grows with the distance from the corner of the image
 LARGEST = torch.finfo(torch.float16).max
 
 
@@ -35,7 +36,7 @@ def in_half(network: nn.Module) -> nn.Module:
     """
     network = copy.deepcopy(network)
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
-        if is_halved(value):
+        if is_halved(name, value):
             check_range(name, float(value.detach().abs().max()))
             value.data = value.data.half()
     return network
@@ -47,5 +48,6 @@ def check_range(name: str, largest: float) -> None:
         raise UserError(f"--fp16: the weight {name} exceeds {LARGEST:g}, the largest number of fp16; export without it")
 
 
-def is_halved(value: Tensor) -> bool:
-    return value.dtype == torch.float32 and value.ndim >= 2
+def is_halved(name: str, value: Tensor) -> bool:
+    """Return whether a weight is stored in fp16."""
+    return value.dtype == torch.float32 and value.ndim >= 2 and name.rpartition(".")[2] != EXACT

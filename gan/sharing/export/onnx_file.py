@@ -109,7 +109,8 @@ def rename_dimensions(graph: Any, part: Part) -> None:
     for value in (*graph.input, *graph.output):
         for axis, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.dim_param:
-                dim.dim_param = ("batch", "", "height", "width")[axis]
+                margin = f" + {2 * part.noise_margin}" if value.name == "noise" and part.noise_margin and axis else ""
+                dim.dim_param = ("batch", "", "height", "width")[axis] + margin
 
 
 def open_file(data: bytes, part: Part) -> Callable[..., tuple[Tensor, ...]]:

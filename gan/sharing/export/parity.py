@@ -60,11 +60,15 @@ def differ(part: Part, x: Tensor, y: Tensor) -> bool:
 
 
 def perturbed(network: nn.Module) -> nn.Module:
-    """Return a copy whose weights are multiplied by random factors from -1 to 1."""
+    """Return a copy whose weights are multiplied by random factors from -1 to 1.
+
+    The weights of a closed form, which nothing has trained, are its buffers.
+    """
     network = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
+    weights = network.parameters() if getattr(network, "is_learned", True) else network.buffers()
     with torch.no_grad():
-        for weight in network.parameters():
+        for weight in filter(torch.is_floating_point, weights):
             weight.mul_(2 * torch.rand(weight.shape, generator=generator) - 1)
     return network
 

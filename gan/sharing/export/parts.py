@@ -18,7 +18,7 @@ from torch.nn.utils import parametrize
 from gan.data.builtin.retro import draw
 from gan.inference.sampling import latents
 from gan.inference.tiling import MIN_SIDE
-from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.tile_position import TilePosition, noise_planes
 from gan.recognition.features import POOLED_SIDE
 
 MAX_BATCH = 2**16
@@ -27,7 +27,7 @@ EXAMPLE_SIDES = (83, 112)  # height and width for tracing; the next multiples ar
 CHECKED_SIDES = ((61, 96), (130, 75))  # sizes for the comparison; neither is that for tracing
 BATCHES = (1, 3)  # batches for the comparison; tracing uses another one
 EXAMPLE_BATCH = 2
-NOISE = "standard normal; for the noise of gan translate see gan.networks.tile_position.noise_at"
+NOISE = "standard normal; for the noise of gan translate see gan.networks.tile_position.noise_planes"
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Part:
         free_size: whether height and width are free; they must be multiples of `multiple`.
         size: height and width of the images: all of them, or those of training if the size is free.
         gives_images: whether the output is an image, in [-1, 1].
+        noise_margin: pixels by which the input "noise" is larger than the images at each side.
         about: further metadata.
         fixed_inputs: names of inputs whose height and width are fixed although those of the images are free.
     """
@@ -62,6 +63,7 @@ class Part:
     free_size: bool = False
     multiple: int = 1
     gives_images: bool = True
+    noise_margin: int = 0
     about: dict[str, Any] = field(default_factory=dict)
     fixed_inputs: tuple[str, ...] = ()
 
@@ -117,21 +119,30 @@ def translator_part(name: str, translator: Any, channels: int, size: tuple[int, 
     Args:
         size: height and width of the training images; of all images with `fixed`.
     """
-    noisy = getattr(translator, "noise_gain", None) is not None
+    numbers, margin = noise_of(translator)
 
     def images_of(n: int, sides: tuple[int, int]) -> tuple[Tensor, ...]:
         image = example_images(n, channels, sides)
-        noise = noise_at(TilePosition(0, 0, *sides), *sides).expand(n, 1, -1, -1).contiguous()
-        return (image, noise) if noisy else (image,)
+        if not numbers:
+            return (image,)
+        noise = noise_planes(TilePosition(0, 0, *sides), *sides, numbers, margin)
+        return image, noise.expand(n, -1, -1, -1).contiguous()
 
     def run(network: Any, images: Tensor, *_: Tensor) -> Tensor:
         return torch.cat([network(image[None]) for image in images])  # one at a time, as gan translate
 
     network = plain(translator)
-    exported = TranslateWithNoise(network) if noisy else Call(network, "forward")
-    inputs, about = ("image", "noise") if noisy else ("image",), {"noise": NOISE} if noisy else {}
+    exported = TranslateWithNoise(network) if numbers else Call(network, "forward")
+    inputs = ("image", "noise") if numbers else ("image",)
+    about = {"noise": NOISE, "noise_numbers": [*numbers], "noise_margin": margin} if numbers else {}
     options: dict[str, Any] = {"free_size": not fixed, "multiple": translator.multiple, "about": about}
+    options |= {"noise_margin": margin}
     return Part(name, translator, run, exported, inputs, ("translation",), images_of, size, **options)
+
+
+def noise_of(translator: Any) -> tuple[range, int]:
+    """Return the numbers of the planes of noise that images need, and the margin of the planes in pixels."""
+    return getattr(translator, "noise_numbers", range(0)), getattr(translator, "noise_margin", 0)
 
 
 def features_part(discriminator: Any, channels: int, size: tuple[int, int]) -> Part:

@@ -20,7 +20,7 @@ def encode(part: Part, half: bool, about: Mapping[str, str]) -> bytes:
         half: store matrices and kernels in fp16.
     """
     tensors = {
-        name: (value.half() if half and is_halved(value) else value).detach().contiguous().clone()
+        name: (value.half() if half and is_halved(name, value) else value).detach().contiguous().clone()
         for name, value in part.original.state_dict().items()
     }
     return save(tensors, dict(about))

@@ -103,6 +103,12 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
     return Exported("translator", table_of(change, size, Path(name).name), lost)
 
 
+def encode(found: Exported, to: str) -> bytes:
+    """Return the bytes of a file, which says as a comment what is lost. `to` is "cube" or "hald"."""
+    comments = [software(), *(f"lost: {each}" for each in found.lost)]
+    return cube.encode(found.table, comments) if to == "cube" else hald.encode(found.table, "\n".join(comments))
+
+
 def write(found: Exported, to: str, out: Path, force: bool) -> Path:
     """Write a table to a folder, atomically, and return the path.
 
@@ -116,8 +122,7 @@ def write(found: Exported, to: str, out: Path, force: bool) -> Path:
     path = out / f"{found.name}{SUFFIXES[to]}"
     if not force and path.exists():
         raise UserError(f"{path}: exists already; use --force to overwrite")
-    comments = [software(), *(f"lost: {each}" for each in found.lost)]
-    data = cube.encode(found.table, comments) if to == "cube" else hald.encode(found.table, "\n".join(comments))
+    data = encode(found, to)
     with writing(out):
         write_atomically(path, lambda file: file.write(data))
     return path

@@ -29,14 +29,7 @@ def trace(part: Part, network: nn.Module) -> ExportedProgram:
         UserError: the network cannot be traced, for example because it branches on values.
     """
     inputs = part.example(EXAMPLE_BATCH, part.example_size())
-    batch = Dim("batch", min=1, max=MAX_BATCH)
-    dims: dict[int, Any] = {0: batch}
-    if part.free_size:
-        dims |= {axis: side(name, part.multiple) for axis, name in ((2, "height"), (3, "width"))}
-    shapes = tuple(
-        {axis: dim for axis, dim in dims.items() if axis < (1 if name in part.fixed_inputs else value.ndim)}
-        for name, value in zip(part.inputs, inputs, strict=True)
-    )
+    shapes = tuple(dimensions(part, name, value.ndim) for name, value in zip(part.inputs, inputs, strict=True))
     with quiet(), torch.no_grad():
         try:
             program = torch.export.export(Positional(network), inputs, dynamic_shapes=(shapes,), strict=False)
@@ -46,6 +39,16 @@ def trace(part: Part, network: nn.Module) -> ExportedProgram:
             raise UserError(f"{part.name}: its network cannot be exported ({reason}); use --to safetensors") from error
     strip(program)
     return program
+
+
+def dimensions(part: Part, name: str, axes: int) -> dict[int, Any]:
+    """Return the free dimensions of an input of a part, by their axis."""
+    dims: dict[int, Any] = {0: Dim("batch", min=1, max=MAX_BATCH)}
+    if part.free_size and axes == 4 and name not in part.fixed_inputs:
+        margin = part.noise_margin if name == "noise" else 0
+        for axis, title in ((2, "height"), (3, "width")):
+            dims[axis] = side(title, part.multiple) + 2 * margin if margin else side(title, part.multiple)
+    return dims
 
 
 class Positional(nn.Module):

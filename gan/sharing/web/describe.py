@@ -12,7 +12,7 @@ from gan.common.errors import UserError
 from gan.inference.translator import Translator
 from gan.latent.space import Space
 from gan.model import Model
-from gan.sharing.export.parts import Part
+from gan.sharing.export.parts import Part, noise_of
 from gan.sharing.web import stored_outputs
 from gan.sharing.web.stored_outputs import Functions, encoded
 
@@ -53,6 +53,8 @@ def describe(
     if isinstance(model, Translator):
         network: Any = parts[0].original
         about |= {"multiple": network.multiple, "max_pixels": MAX_BYTES // network.bytes_per_pixel}
+        numbers, margin = noise_of(network)
+        about["noise"] = {"numbers": [*numbers], "margin": margin}
         about["thumbnail_size"] = getattr(network, "thumbnail_size", None)
         about["check"] = stored_outputs.of_translator(model, parts, functions, half)
     else:

@@ -18,9 +18,9 @@ from gan.inference.network_function import planes_of
 from gan.inference.tiling import pad, thumbnail, translate
 from gan.inference.translator import Translator
 from gan.model import Model
-from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.tile_position import TilePosition, noise_planes
 from gan.sharing.export.parity import HALF_LEVELS, MAX_LEVELS
-from gan.sharing.export.parts import Part, example_images
+from gan.sharing.export.parts import Part, example_images, noise_of
 
 SEEDS = [0, 1]
 SIDES = 45, 70  # height and width of the image that translators get, no multiples
@@ -75,7 +75,7 @@ def inputs_of(part: Part, planes: Tensor) -> list[Tensor]:
     if "noise" in part.inputs:
         height, width = x.shape[2:]
         place = TilePosition(0, 0, height, width, crc32(planes.contiguous().numpy().tobytes()))
-        inputs["noise"] = noise_at(place, height, width)[None, None]
+        inputs["noise"] = noise_planes(place, height, width, *noise_of(network))
     if "thumbnail" in part.inputs:
         inputs["thumbnail"] = to_float(thumbnail(planes[None], network.thumbnail_size)).contiguous()
     return [inputs[name] for name in part.inputs]

@@ -1,4 +1,4 @@
-// The noise of gan.networks.tile_position.noise_at, for an image that is not cut into tiles.
+// The noise of gan.networks.tile_position, for an image that is not cut into tiles.
 
 // The inverse of the normal distribution function: Cephes, ndtri.c (Moshier, 1989), as in torch.special.ndtri.
 const CENTER = [
@@ -31,16 +31,19 @@ function inverseNormal(p) {  // for 2^-33 <= p <= 1 - 2^-33
   return lower === p ? -found : found;
 }
 
-// Return standard normal noise, height x width. `index` is the number of the image, its CRC-32 in gan translate.
-export function noiseAt(height, width, index = 0) {
-  const noise = new Float32Array(height * width);
-  for (let row = 0; row < height; row++) {
-    for (let column = 0; column < width; column++) {
-      let x = (Math.imul(row, 0x9e3779b1) + Math.imul(column, 0x85ebca77) + Math.imul(index, 0xc2b2ae3d)) >>> 0;
-      x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0;
-      x = Math.imul(x ^ (x >>> 15), 0x846ca68b) >>> 0;
-      noise[row * width + column] = inverseNormal(((x ^ (x >>> 16)) >>> 0) / 2 ** 32 + 2 ** -33);
-    }
-  }
+// Return planes of standard normal noise, (height + 2 margin) x (width + 2 margin) each, as noise_planes.
+//   index: the number of the image, its CRC-32 in gan translate
+//   numbers: of the planes
+export function noisePlanes(height, width, index = 0, numbers = [0], margin = 0) {
+  const size = (height + 2 * margin) * (width + 2 * margin), noise = new Float32Array(numbers.length * size);
+  let n = 0;
+  for (const number of numbers)
+    for (let row = -margin; row < height + margin; row++)
+      for (let column = -margin; column < width + margin; column++) {
+        let x = Math.imul(row, 0x9e3779b1) + Math.imul(column, 0x85ebca77) + Math.imul(index + number, 0xc2b2ae3d) >>> 0;
+        x = Math.imul(x ^ (x >>> 16), 0x7feb352d) >>> 0;
+        x = Math.imul(x ^ (x >>> 15), 0x846ca68b) >>> 0;
+        noise[n++] = inverseNormal(((x ^ (x >>> 16)) >>> 0) / 2 ** 32 + 2 ** -33);
+      }
   return noise;
 }

@@ -1,6 +1,6 @@
 // Translate an image, as gan translate.
 
-import { noiseAt } from "./noise.mjs";
+import { noisePlanes } from "./noise.mjs";
 import { cropped, planesOf, toFloats, toImageData, toPlanes } from "./pixels.mjs";
 import { thumbnail } from "./thumbnail.mjs";
 
@@ -9,8 +9,10 @@ export async function translated(ort, session, model, image) {
   const given = planesOf(image, model.channels), tensor = ({ data, dims }) => new ort.Tensor("float32", data, dims);
   const inputs = { image: tensor(toFloats(given, model.multiple)) };
   const [, , height, width] = inputs.image.dims;
-  if (session.inputNames.includes("noise"))
-    inputs.noise = tensor({ data: noiseAt(height, width, numberOf(given.planes)), dims: [1, 1, height, width] });
+  if (session.inputNames.includes("noise")) {
+    const { numbers, margin } = model.noise, dims = [1, numbers.length, height + 2 * margin, width + 2 * margin];
+    inputs.noise = tensor({ data: noisePlanes(height, width, numberOf(given.planes), numbers, margin), dims });
+  }
   if (session.inputNames.includes("thumbnail"))
     inputs.thumbnail = tensor(toFloats(thumbnail(given, model.thumbnail_size)));
   const { translation } = await session.run(inputs);
