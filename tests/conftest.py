@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -52,6 +53,27 @@ TINY = [
     "callback.checkpoint.interval=8",
     "callback.progress.plain_interval=0",
 ]  # seconds a run
+
+
+# They start first, so that no other worker is idle while one runs the last long test.
+LONG = (
+    "tests/test_docs.py::test_site",
+    "tests/test_card.py",
+    "tests/training/test_memory.py",
+    "tests/test_docs.py",
+    "tests/commands/test_train.py",
+)
+
+gc.disable()  # until all tests are collected, which makes objects that stay
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # the collections that tests cause look through their own objects only
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
