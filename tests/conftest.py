@@ -100,9 +100,8 @@ def unlocked() -> Iterator[None]:
 
 
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run Python in a new process, or, where forking is safe, train.py or a file of tests/ in a `Forked` one."""
-    ours = Path(script[0]).is_relative_to(ROOT) or (script[0] == "-m" and script[1].startswith("tests."))
-    if ours and sys.platform == "linux":
+    """Run Python in a new process, and train.py and files of tests/ in a `Forked` one."""
+    if Path(script[0]).is_relative_to(ROOT) or (script[0] == "-m" and script[1].startswith("tests.")):
         with tempfile.TemporaryDirectory() as outputs:
             forked = Forked(script, folder, Path(outputs, "out"), Path(outputs, "error"))
             out, error = forked.communicate()

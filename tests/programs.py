@@ -27,7 +27,7 @@ def environment() -> dict[str, str]:
 class Forked:
     """A fork of `tests.warm` that runs `python words...`, with the members of subprocess.Popen that tests use.
 
-    /proc/PID/cmdline is that of `tests.warm`.
+    /proc/PID/cmdline is that of `tests.warm`. Systems other than Linux get a new process: they cannot fork safely.
     """
 
     def __init__(
@@ -36,12 +36,22 @@ class Forked:
         """Start it in a folder, perhaps in a new session, with its output in files and more environment variables."""
         self.words, self.out, self.error = words, out, error
         self.returncode: int | None = None
-        request = {"words": words, "folder": str(folder), "environment": environment() | more, "session": session}
-        self.pid: int = ask(request | {"stdout": str(out), "stderr": str(error or out)})
+        self.process: subprocess.Popen[bytes] | None = None
+        variables = environment() | more
+        if sys.platform == "linux":
+            request = {"words": words, "folder": str(folder), "environment": variables, "session": session}
+            self.pid: int = ask(request | {"stdout": str(out), "stderr": str(error or out)})
+            return
+        with open(out, "ab") as stdout, open(error or out, "ab") as stderr:
+            self.process = subprocess.Popen(
+                [sys.executable, *words], cwd=folder, env=variables | {"PYTHONPATH": str(ROOT)}, stdout=stdout,
+                stderr=stderr, start_new_session=session,
+            )  # fmt: skip
+        self.pid = self.process.pid
 
     def poll(self) -> int | None:
         if self.returncode is None:
-            self.returncode = ask({"pid": self.pid})
+            self.returncode = self.process.poll() if self.process else ask({"pid": self.pid})
         return self.returncode
 
     def wait(self, timeout: float = PATIENCE) -> int:
