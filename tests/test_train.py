@@ -384,8 +384,8 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); sys.argv = sys.argv[1:];"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    words = ["-c", code, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.num_images=4"]
-    result = run_python(words, tmp_path)
+    words = [str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.num_images=4"]
+    result = run_python(["-B", "-c", code, *words], tmp_path)  # -B: compiled modules are files, too, and would be torn
     assert result.returncode == 2, result.stderr
     assert "not saved" in result.stderr and "32 images" in result.stdout
     assert len(result.stderr.splitlines()) == 1  # TensorBoard's thread has died, and is silent about it
