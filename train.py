@@ -9,10 +9,11 @@
 `python train.py --help` lists the groups and options. gan/commands/train.py is the program.
 """
 
-from gan.common import signals
+from gan.common import garbage_collection, signals
 
 if __name__ == "__main__":
     signals.end_silently()  # before the slow imports
+    garbage_collection.skip_at_exit()
 
     import sys
 

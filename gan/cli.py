@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from gan.common import signals
+from gan.common import garbage_collection, signals
 
 if __name__ == "__main__" or sys.argv[0].removesuffix(".exe").endswith("gan"):  # not if Python code imports this file
     signals.end_silently()
+    garbage_collection.skip_at_exit()
 
 import argparse
 import importlib

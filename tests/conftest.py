@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
+import gc
 import io
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +19,7 @@ import pytest
 from gan.cli import main
 from gan.training.expected_warnings import EXPECTED_WARNINGS
 from tests.patience import PATIENCE
+from tests.programs import ROOT, Forked, environment
 
 # A background job of a shell ignores Ctrl-C, and so would all processes that tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -28,8 +27,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Before torch is imported: threads of several workers would compete for cores, and tests use the CPU.
 os.environ |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-
-ROOT = Path(__file__).parent.parent
 
 TINY = [
     "data.size=16",
@@ -58,6 +55,27 @@ TINY = [
 ]  # seconds a run
 
 
+# They start first, so that no other worker is idle while one runs the last long test.
+LONG = (
+    "tests/test_docs.py::test_site",
+    "tests/test_card.py",
+    "tests/training/test_memory.py",
+    "tests/test_docs.py",
+    "tests/commands/test_train.py",
+)
+
+gc.disable()  # until all tests are collected, which makes objects that stay
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: next((n for n, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # the collections that tests cause look through their own objects only
+    gc.enable()
+
+
 def pytest_configure(config: pytest.Config) -> None:
     for message in EXPECTED_WARNINGS:
         config.addinivalue_line("filterwarnings", f"ignore:{message}")
@@ -81,15 +99,13 @@ def unlocked() -> Iterator[None]:
         sys.modules["gan.run.lock"].release()
 
 
-def environment() -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if k not in ("LOCAL_RANK", "RANK", "WORLD_SIZE")}
-    return kept | {"COLUMNS": "200"}
-
-
 def command(script: list[str], folder: Path, check: int | None = 0) -> subprocess.CompletedProcess[str]:
-    """Run Python in a new process; if forking is safe, run train.py in a fork of a process that has imported torch."""
-    if script[0] == str(ROOT / "train.py") and sys.platform == "linux":
-        result = forked(script, folder)
+    """Run Python in a new process, and train.py and files of tests/ in a `Forked` one."""
+    if Path(script[0]).is_relative_to(ROOT) or (script[0] == "-m" and script[1].startswith("tests.")):
+        with tempfile.TemporaryDirectory() as outputs:
+            forked = Forked(script, folder, Path(outputs, "out"), Path(outputs, "error"))
+            out, error = forked.communicate()
+        result = subprocess.CompletedProcess(script, forked.wait(), out, error)
     else:
         result = subprocess.run(
             [sys.executable, *script], cwd=folder, env=environment(), capture_output=True, text=True, timeout=PATIENCE
@@ -104,26 +120,6 @@ def run_python(words: list[str], folder: Path, **options: Any) -> subprocess.Com
     env = environment() | {"PYTHONPATH": str(ROOT)}
     shared: dict[str, Any] = {"cwd": folder, "env": env, "capture_output": True, "text": True, "timeout": PATIENCE}
     return subprocess.run([sys.executable, *words], **(shared | options))
-
-
-def forked(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory() as name:
-        out, error = Path(name, "out"), Path(name, "error")
-        request = {"words": words, "folder": str(folder), "stdout": str(out), "stderr": str(error)}
-        server = warm()
-        assert server.stdin and server.stdout
-        print(json.dumps(request | {"environment": environment()}), file=server.stdin, flush=True)
-        code = int(server.stdout.readline())
-        return subprocess.CompletedProcess(words, code, out.read_text(), error.read_text())
-
-
-@functools.cache
-def warm() -> subprocess.Popen[str]:
-    words = [sys.executable, "-m", "tests.warm"]
-    pipe = subprocess.PIPE
-    server = subprocess.Popen(words, cwd=ROOT, env=environment(), text=True, stdin=pipe, stdout=pipe)
-    atexit.register(server.communicate)  # closes its stdin, and waits for the end that this brings
-    return server
 
 
 @pytest.fixture

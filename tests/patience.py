@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.programs import Forked
 
 PATIENCE = 600  # seconds; below the half hour of a collective, which tests must tell apart
 
 
 def wait_for(
-    condition: Callable[[], Any], process: subprocess.Popen[Any] | None = None, interval: float = 0.05
+    condition: Callable[[], Any], process: subprocess.Popen[Any] | Forked | None = None, interval: float = 0.05
 ) -> None:
     """Wait until a condition holds. Fail if it does not in time, or if the process ends before."""
     end = time.monotonic() + PATIENCE

@@ -8,8 +8,6 @@ import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +16,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.conftest import ROOT, TINY, environment, run_python
+from tests.conftest import ROOT, TINY, command, run_python
 from tests.patience import PATIENCE, wait_for
+from tests.programs import Forked
 
 pytestmark = pytest.mark.slow
 
+RUN = "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
 LONG = [option for option in TINY if not option.startswith(("data.images", "data.num_images"))] + ["images=1000000"]
 
 
@@ -38,29 +38,29 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
+def gatherers(process: Forked) -> list[int]:
+    """Return the worker processes of the data loader, or the other rank; not the processes that decode."""
+    found = [pid for pid in children(process.pid) if "multiprocessing" not in Path(f"/proc/{pid}/cmdline").read_text()]
+    assert found
+    return found
+
+
 @contextmanager
-def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Iterator[subprocess.Popen[str]]:
+def running(folder: Path, *options: str, cache: str = "", code: str = "") -> Iterator[Forked]:
     """Start a run, in Python that executes `code` and then train.py, and wait for its first checkpoint."""
-    python = [sys.executable, "-c", code] if code else [sys.executable]
-    words = [*python, str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options]
     run = folder.parent / "run"
-    process = subprocess.Popen(
-        [*words, f"hydra.run.dir={run}"],
-        cwd=folder.parent,
-        env=environment() | {"PYTHONPATH": str(ROOT)} | ({"RETRO_GAN_CACHE": cache} if cache else {}),
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    words = [str(ROOT / "train.py"), *LONG, "data=folder", f"data.root={folder}", *options, f"hydra.run.dir={run}"]
+    words = after(code, *words) if code else words
+    process = Forked(words, folder.parent, folder.parent / "said", **({"RETRO_GAN_CACHE": cache} if cache else {}))
     try:
         wait_for(lambda: list((run / "checkpoints").glob("*.ckpt")), process)
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
-def ending(process: subprocess.Popen[str]) -> str:
+def ending(process: Forked) -> str:
     """Return the last line of a run, which must end with exit code 2 and without a traceback."""
     said = process.communicate(timeout=PATIENCE)[0]
     assert process.returncode == 2, said
@@ -72,11 +72,11 @@ def resume(folder: Path, cache: str = "") -> str:
     saved = max(
         int(re.findall(r"\d+", path.stem)[0]) for path in (folder.parent / "run" / "checkpoints").glob("*.ckpt")
     )
-    words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 400}"]
-    kept = environment() | ({"RETRO_GAN_CACHE": cache} if cache else {})
-    result = subprocess.run(words, cwd=folder.parent, env=kept, capture_output=True, text=True, timeout=PATIENCE)
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout + result.stderr
+    words = [str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 48}"]
+    more = {"RETRO_GAN_CACHE": cache} if cache else {}
+    process = Forked(words, folder.parent, folder.parent / "said after that", **more)
+    assert process.wait() == 0, process.communicate()
+    return process.communicate()[0]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -102,8 +102,7 @@ def alive(pid: int) -> bool:
 def test_a_worker_that_dies(folder: Path) -> None:
     with running(folder, "data.num_workers=2") as process:
         workers = children(process.pid)
-        killed = next(pid for pid in workers if "multiprocessing" not in Path(f"/proc/{pid}/cmdline").read_text())
-        os.kill(killed, signal.SIGKILL)
+        os.kill(gatherers(process)[0], signal.SIGKILL)
         assert "a worker process of the data loader died" in ending(process)
         wait_for(lambda: not any(map(alive, workers)))  # some end after the one that started them
     resume(folder)
@@ -118,16 +117,8 @@ def test_a_folder_that_is_deleted_while_the_cache_has_its_pixels(folder: Path) -
         said = process.communicate(timeout=PATIENCE)[0]
         assert process.returncode == 143, said
     # the set is gone, so the run can't be gone on with, and says so
-    words = [sys.executable, str(ROOT / "train.py"), f"resume={folder.parent / 'run'}"]
-    result = subprocess.run(words, cwd=folder.parent, capture_output=True, text=True, timeout=PATIENCE)
-    assert result.returncode == 2 and "there is no such folder or zip archive" in result.stderr
-
-
-def gatherers(process: subprocess.Popen[str]) -> list[int]:
-    """Return the worker processes of the data loader, which are forks of the main process."""
-    started = [pid for pid in children(process.pid) if "train.py" in Path(f"/proc/{pid}/cmdline").read_text()]
-    assert started
-    return started
+    result = command([str(ROOT / "train.py"), f"resume={folder.parent / 'run'}"], folder.parent, check=2)
+    assert "there is no such folder or zip archive" in result.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -152,15 +143,13 @@ def test_a_file_that_cannot_be_waited_for_does_not_keep_a_signal_waiting(
     """A read that never returns, as from a network disk that has disappeared."""
     (tmp_path / "blocked").touch()
     code = (
-        "import os, sys, runpy, time\n"
+        "import os, time\n"
         "from gan.data.sources import files\n"
         "whole = files.content\n"
         "def content(file):\n"
         "    while os.path.exists(file.root + '/gone'): time.sleep(3600)\n"
         "    return whole(file)\n"
         "files.content = content\n"
-        "sys.argv = sys.argv[1:]\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     with running(folder, f"data.num_workers={workers}", cache=str(tmp_path / "blocked"), code=code) as process:
         (folder / "gone").touch()
@@ -187,9 +176,9 @@ def test_ranks_do_not_outlive_the_first(folder: Path) -> None:
     with running(folder, "trainer.devices=2", "trainer.accelerator=cpu") as process:
         (rank,) = gatherers(process)
         process.kill()
-        said = process.communicate(timeout=PATIENCE)[0]  # until the other has closed its output, too
-        assert "Traceback" not in said and "another process of this run has died" in said
         wait_for(lambda: not Path(f"/proc/{rank}").exists())
+        said = process.communicate(timeout=PATIENCE)[0]
+        assert "Traceback" not in said and "another process of this run has died" in said
 
 
 def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
@@ -205,10 +194,9 @@ def test_a_stopped_rank_does_not_keep_a_signal_waiting(folder: Path) -> None:
     resume(folder)
 
 
-def wrapped(code: str, folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a program in a new Python process, after some code."""
-    start = "; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
-    return run_python(["-c", f"import runpy, sys\n{code}\n{start.removeprefix('; ')}", *words], folder)
+def after(code: str, *words: str) -> list[str]:
+    """Return the words with which Python runs a program after some code."""
+    return ["-c", f"import runpy, sys\n{code}\n{RUN}", *words]
 
 
 NO_NETWORK = """
@@ -223,10 +211,11 @@ socket.getaddrinfo = refuse
 
 def test_no_network_is_used(tmp_path: Path) -> None:
     """Importing, training on the built-in images, and generating need no network access."""
-    trained = wrapped(NO_NETWORK, tmp_path, str(ROOT / "train.py"), *TINY, "images=8", "hydra.run.dir=run")
+    words = [str(ROOT / "train.py"), *TINY, "images=8", "hydra.run.dir=run"]
+    trained = run_python(after(NO_NETWORK, *words), tmp_path)
     assert trained.returncode == 0, trained.stderr
     generate = [str(ROOT / "gan" / "cli.py"), "generate", "run", "--seeds", "0-1", "--out", "drawn"]
-    drawn = wrapped(NO_NETWORK, tmp_path, *generate)
+    drawn = run_python(after(NO_NETWORK, *generate), tmp_path)
     assert drawn.returncode == 0, drawn.stderr
     assert len(list((tmp_path / "drawn").glob("*.png"))) == 2
     assert "network" not in trained.stderr + drawn.stderr
@@ -244,8 +233,9 @@ time.time = back
 
 def test_a_clock_that_goes_backwards(tmp_path: Path) -> None:
     """The system clock changes by a day during the run. Durations use the monotonic clock."""
-    run = wrapped(BACKWARDS, tmp_path, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=run")
-    assert run.returncode == 0 and run.stderr == "", run.stderr
+    words = after(BACKWARDS, str(ROOT / "train.py"), *TINY, "images=64", "hydra.run.dir=run")
+    run = Forked(words, tmp_path, tmp_path / "out", tmp_path / "error")
+    assert (run.wait(), run.communicate()[1]) == (0, "")
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     times = [line["time"] for line in lines]
     assert max(before - after for before, after in itertools.pairwise(times)) > 80000

@@ -7,8 +7,6 @@ import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,9 @@ from gan.common.files import write_json
 from gan.run import checkpoints
 from gan.run.checkpoint_file import load
 from gan.run.metrics import logged_objective, read_metrics
-from tests.conftest import ROOT, TINY, Train, environment, run_python
+from tests.conftest import ROOT, TINY, Train, run_python
 from tests.patience import PATIENCE, wait_for
+from tests.programs import Forked
 
 
 def weights(run: Path, images: int) -> dict[str, torch.Tensor]:
@@ -385,8 +384,8 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
         "resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192)); sys.argv = sys.argv[1:];"
         "runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    words = ["-c", code, str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.num_images=4"]
-    result = run_python(words, tmp_path)
+    words = [str(ROOT / "train.py"), *TINY, "images=32", "hydra.run.dir=a", "data.num_images=4"]
+    result = run_python(["-B", "-c", code, *words], tmp_path)  # -B: compiled modules are files, too, and would be torn
     assert result.returncode == 2, result.stderr
     assert "not saved" in result.stderr and "32 images" in result.stdout
     assert len(result.stderr.splitlines()) == 1  # TensorBoard's thread has died, and is silent about it
@@ -394,12 +393,8 @@ def test_a_full_disk_does_not_end_the_run(tmp_path: Path) -> None:
     assert not list((tmp_path / "a" / "checkpoints").glob("*.ckpt"))
 
 
-def start(*overrides: str, folder: Path) -> subprocess.Popen[bytes]:
-    words = [sys.executable, str(ROOT / "train.py"), *TINY, *overrides]
-    with open(folder / "out", "w") as out:
-        return subprocess.Popen(
-            words, cwd=folder, env=environment(), stdout=out, stderr=subprocess.STDOUT, start_new_session=True
-        )
+def start(*overrides: str, folder: Path) -> Forked:
+    return Forked([str(ROOT / "train.py"), *TINY, *overrides], folder, folder / "out", session=True)
 
 
 def snapshot(folder: Path) -> dict[str, tuple[bytes, int]]:

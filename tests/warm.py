@@ -1,8 +1,13 @@
-"""A process that has imported the modules of train.py and forks a run for each request, which saves seconds per run.
+"""A process that has imported the modules of a training, and forks a program for each request, which saves seconds.
 
     python -m tests.warm
 
-reads requests from stdin, a JSON object a line, and answers each with the run's exit code.
+reads requests from stdin, a JSON object a line, and answers each with a line:
+
+{"words": ..., "folder": ..., "environment": ..., "session": ..., "stdout": ..., "stderr": ...}    its process id
+{"pid": ...}                                                    its exit code, or null while it is running
+
+`tests.programs` sends them.
 """
 
 from __future__ import annotations
@@ -16,28 +21,31 @@ import runpy
 import signal
 import sys
 import traceback
+from types import ModuleType
 from typing import Any
 
 HEAVY = (
     "gan.training.fit",
     "gan.run.resume",
     "gan.training.callbacks.samples",
+    "gan.training.loggers.tensorboard",
 )  # with torch, lightning, hydra and torchvision
-LONGEST = 300  # seconds that a run may take
+LONGEST = 600  # seconds that a program may take
 
 
 def become(request: dict[str, Any]) -> None:
-    """Run `python script arguments...` in its folder and environment, with output to files."""
+    """Run `python words...` in its folder and environment, with output to files."""
     signal.alarm(LONGEST)
+    if request["session"]:
+        os.setsid()
     for stream, path in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), stream)
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), stream)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
-    sys.argv = request["words"]
     code: object = 0
     try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
+        run(request["words"])
     except SystemExit as end:
         code = end.code or 0
     except BaseException:
@@ -49,15 +57,34 @@ def become(request: dict[str, Any]) -> None:
     os._exit(code if isinstance(code, int) else 1)  # taking every module apart would take a second or two
 
 
+def run(words: list[str]) -> None:
+    """Run a file, a module after -m, or code after -c, with the other words as its arguments."""
+    first, *rest = words
+    sys.argv = rest if first == "-m" else words
+    if first == "-m":
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif first == "-c":
+        main = sys.modules["__main__"] = ModuleType("__main__")
+        sys.argv = [first, *rest[1:]]
+        exec(rest[0], vars(main))
+    else:
+        runpy.run_path(first, run_name="__main__")
+
+
 def main() -> None:
     for name in HEAVY:
         importlib.import_module(name)
     gc.freeze()  # a collection in a child would copy all of it
     for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            become(json.loads(line))
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        request = json.loads(line)
+        if "words" in request:
+            answer: int | None = os.fork()
+            if answer == 0:
+                become(request)
+        else:
+            ended, status = os.waitpid(request["pid"], os.WNOHANG)
+            answer = os.waitstatus_to_exitcode(status) if ended else None
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":

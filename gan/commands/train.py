@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from gan.common import code, program, signals
 from gan.common.errors import UserError
+from gan.common.garbage_collection import skip_during_imports
 from gan.common.narrow import shows_bars
 from gan.common.output import escape_unprintable, print_line
 from gan.common.processes import safe_path
@@ -115,13 +116,14 @@ def train(cfg: DictConfig) -> float:
     with errors_in_one_line():
         if shows_bars():
             print_line("starting ...")  # the imports below take seconds, on a busy machine a minute
-        import torch  # imported late, so that errors in options are printed quickly
-        from hydra.utils import instantiate
+        with skip_during_imports():
+            import torch  # imported late, so that errors in options are printed quickly
+            from hydra.utils import instantiate
 
-        from gan.common.clock import seed_of
-        from gan.run.job import start_run
-        from gan.run.resolvers import describe_rules
-        from gan.training.fit import fit
+            from gan.common.clock import seed_of
+            from gan.run.job import start_run
+            from gan.run.resolvers import describe_rules
+            from gan.training.fit import fit
 
         run, notes = start_run(cfg), describe_rules(cfg)  # before instantiate resolves the rules
         torch.manual_seed(seed_of(cfg.seed, "weights"))

@@ -7,7 +7,7 @@ import os
 import platform
 import sys
 from datetime import datetime
-from importlib.metadata import distributions
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
@@ -67,13 +67,12 @@ def isolate_job() -> None:
 
 def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     """Write a line of environment.jsonl, then overrides.yaml and config.yaml: the order of `run_folder.RECORD`."""
-    versions = {d.metadata["Name"].lower(): d.version for d in distributions() if d.metadata["Name"]}
     line = {
         "time": datetime.now().astimezone().isoformat(timespec="seconds"),
         "command": [without_home(sys.argv[0]), *map(stored, sys.argv[1:])],
         "git": git_revision(),
         "python": platform.python_version(),
-        "packages": {name: versions.get(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "machine": platform.platform(),
         "cores": os.cpu_count(),
     }
@@ -81,3 +80,11 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
         file.write(json.dumps(line) + "\n")
     write_yaml(run / run_folder.OVERRIDES, list(map(stored, without(overrides, "resume", "resume_force"))))
     write_yaml(run / run_folder.CONFIG, to_plain(cfg))
+
+
+def version_of(package: str) -> str | None:
+    """Return the version of an installed package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -59,7 +59,10 @@ def _watch(trainer: Trainer, children: list[subprocess.Popen[bytes]]) -> None:
 
 
 def end_processes(trainer: Trainer, code: int) -> None:
-    """Kill the child processes, print the error, and exit."""
+    """Kill the child processes, print the error, and exit.
+
+    Other ways to exit may never end: a destructor of gloo waits for its threads, and they wait for Python's lock.
+    """
     for process in getattr(trainer.strategy.launcher, "procs", ()):
         process.kill()
     print_error(str(rank_lost(Path(trainer.default_root_dir))))

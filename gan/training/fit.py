@@ -119,6 +119,8 @@ def fit(
         if cfg.resume and (unusable := damage(error, cfg.resume)):
             raise unusable from error
         if isinstance(error, Exception) and ranks.is_rank_lost(error):
+            if child or HydraConfig.get().mode is not RunMode.MULTIRUN:
+                ranks.end_processes(trainer, 2)
             raise ranks.rank_lost(run) from error
         if memory.is_ram_exhausted(error):
             raise UserError(

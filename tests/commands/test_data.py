@@ -370,7 +370,7 @@ def test_a_full_disk_while_packing(messy: Path, tmp_path: Path) -> None:
         "from gan.cli import main; sys.exit(main(sys.argv[1:]))"
     )
     words = ["data", "pack", str(messy / "class 0"), "--out", "shards", "--size", "64"]
-    result = run_python(["-c", code, *words], tmp_path)
+    result = run_python(["-B", "-c", code, *words], tmp_path)  # -B: compiled modules are files, too, and would be torn
     assert result.returncode == 2, result.stderr
     assert result.stderr == "error: --out shards: cannot be written (File too large); remove its contents\n"
 

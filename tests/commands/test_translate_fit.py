@@ -45,13 +45,14 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
         mapped = np.asarray(Image.open(tmp_path / "out" / f"{index}.png")).astype(int)
         left, before = left + np.abs(mapped - truth).mean(), before + np.abs(pixels.astype(int) - truth).mean()
     assert left < 0.5 * before
-    assert f"{COUNT} existing files are skipped" in gan_command(*given).stdout
+    linear = ("--map", "linear", "--position", "none")
+    assert f"{COUNT} existing files are skipped" in gan_command(*given, *linear).stdout
     record = gan.origin(tmp_path / "out" / "0.png")
     assert record and set(record) >= {"closed_form", "original", "pixels"} and "model" not in record
     assert "rerun gan translate --fit" in gan_command("reproduce", "out/0.png", "--sources", "photos", check=2).stderr
 
     Image.fromarray(np.dstack([inputs[0], np.full((SIDE, SIDE), 90, np.uint8)])).save(tmp_path / "clear.png")
-    said = gan_command(*given[:4], "clear.png", "b.png", "--map", "linear", "--position", "none", "--palette", "4")
+    said = gan_command(*given[:4], "clear.png", "b.png", *linear, "--palette", "4")
     assert "color map: linear (" in said.stdout
     result = Image.open(tmp_path / "b.png")
     assert result.mode == "RGBA" and result.getchannel("A").getextrema() == (90, 90)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Annotated
 
 import numpy as np
-from scipy.signal import lfilter
 
 from gan.data.styles.fields import resample_up
 from gan.data.styles.filter import FloatImage, Range
@@ -56,6 +55,8 @@ def template(rng: np.random.Generator, size: float) -> np.ndarray:
     Args:
         size: standard deviation of the Gaussian that white noise would be blurred with, in pixels.
     """
+    from scipy.signal import lfilter  # half a second, and looks without grain do not need it
+
     weights = coefficients(min(size, LARGEST))
     field = rng.standard_normal((TEMPLATE + MARGIN, TEMPLATE + 2 * MARGIN))
     recursion = np.concatenate([[1.0], -weights[LAG, :LAG][::-1]])
