@@ -11,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from gan.common.errors import UserError
+from gan.common.nested import flatten
 from gan.images.collection import Given
 from gan.inference.loading import load_generator
 from gan.inference.look import is_look
@@ -18,7 +19,7 @@ from gan.inference.resolve import checkpoint_of
 from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
-from gan.run.metrics import read_metrics
+from gan.run.metrics import first_scored, read_metrics
 from gan.sharing import hub
 from gan.sharing.show import View, show
 
@@ -137,5 +138,6 @@ class Run:
     def __repr__(self) -> str:
         saved, score = checkpoints.list_checkpoints(self.path), str(self.config.get("objective"))
         images = f"{checkpoints.images_of(saved[-1]):,} images seen" if saved else "no checkpoint"
-        best = min((line[score] for line in self.metrics if score in line and line["images"] > 0), default=None)
+        since = first_scored(str(flatten(self.config).get("model._target_")))
+        best = min((line[score] for line in self.metrics if score in line and line["images"] >= since), default=None)
         return f"<gan.Run {self.path}: {images}{'' if best is None else f', best {score} {best:.4g}'}>"

@@ -53,7 +53,14 @@ class MappedGenerator(Generator, Protocol):
 
 @runtime_checkable
 class Translator(Protocol):
-    """Maps images to images."""
+    """Maps images to images.
+
+    Optional members:
+
+    start: ColorMap | None           color map of the input, to which a new network adds nothing; fitted before training
+    fit(inputs, targets)             fits other parts before training, to images uint8 (N, C, H, W)
+    forward_tile(x, position, ...)   translations of tiles at a position of the image, see `gan.inference.tiling`
+    """
 
     multiple: int  # both sides of the input must be multiples of this number
 

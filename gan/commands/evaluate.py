@@ -139,11 +139,12 @@ def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
         + [f"{row.values[value]:.{digits}f}" if value in row.values else "-" for value, _, _, digits in columns]
         for row in rows
     ]
-    if is_too_wide(" " * (22 + sum(widths))):
+    first = max(22, *(len(row.name) + 2 for row in rows))
+    if is_too_wide(" " * (first + sum(widths))):
         print_stacked(headings, table)
         return
     for name, *cells in [headings, *table]:
-        print(f"{name:<22}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
+        print(f"{name:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
 
 
 def print_statistics(sets: Sets) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from lightning import LightningDataModule
 from torch import Tensor
+from torch.nn.functional import interpolate
 from torch.utils.data import IterableDataset
 
 from gan.common.errors import UserError
@@ -314,6 +315,18 @@ def whole_images(data: Any, n: int, source: Any = None) -> tuple[Tensor, Tensor]
         whole.source = source
     whole.setup("fit")
     return whole.inputs(n), whole.reals(n)
+
+
+def images_for_color_maps(data: Any, n: int) -> tuple[Tensor, Tensor]:
+    """Return up to n training images of each side of a DataModule, uint8 (n, C, s, s), for fitting color maps.
+
+    They are whole if the DataModule has `whole_images`; else they are those of training, scaled.
+    """
+    if hasattr(data, "whole_images"):
+        found: tuple[Tensor, Tensor] = data.whole_images(n)
+        return found
+    side = (WHOLE_SIDE, WHOLE_SIDE)
+    return tuple(interpolate(each, side, mode="bilinear", antialias=True) for each in (data.inputs(n), data.reals(n)))  # type: ignore[return-value]
 
 
 def modes(source: Any) -> set[str]:

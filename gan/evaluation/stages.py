@@ -20,7 +20,8 @@ from gan.networks.transfer.fit import draw_pixels, fit, visible
 
 MARGIN = 0.1  # smallest relative decrease of the first KID for which a later stage replaces the color map
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
-NOISE = 1.0  # KIDs times 1,000 up to this value do not differ
+NOISE = 1.0  # KIDs times 1,000 up to this value do not differ, if they are those of
+NOISE_IMAGES = 200  # translations or more
 FINISH_IMAGES = 200  # images of each side for fitting the last color map
 CHUNK = 50  # images that are translated together
 
@@ -66,11 +67,16 @@ def best_stage(kids: Mapping[str, Kids]) -> str:
     first, *others = reference
 
     def improves(own: Kids) -> bool:
-        better = own[first] < (1 - MARGIN) * reference[first] - NOISE
+        better = own[first] < clearly_below(reference[first])
         return better and all(own[name] <= TOLERANCE * reference[name] + NOISE for name in others)
 
     good = [stage for stage, own in later if improves(own)]
     return min(good, key=lambda stage: kids[stage][first], default=start)
+
+
+def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
+    """Return the KID times 1,000 below which a KID of n translations is lower than `kid` by more than chance."""
+    return kid - MARGIN * abs(kid) - NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
 
 
 def describe(kids: Mapping[str, Kids], stage: str) -> str:

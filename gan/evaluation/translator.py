@@ -1,4 +1,4 @@
-"""Evaluate a translator in comparison with the unchanged input and closed-form color transfers.
+"""Evaluate a translator in comparison with the unchanged input and closed-form color maps.
 
 A good translation is near the ground truth if that is known, is near the target style and far from its input, and
 keeps the content. No single number measures this. Compare each number with the baselines.
@@ -12,15 +12,22 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gan.data.decoding.color import unpremultiply
+from gan.data.translation import images_for_color_maps
 from gan.evaluation.generator import Row
+from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import tell_windows, translate_each
-from gan.metrics.color_transfer import CLOSED_FORMS, opaque
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.spectrum import spectral_distance
 from gan.metrics.translation import content_preservation, ground_truth_scores
+from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.choose import choose
+from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.fit import all_kinds, draw_pixels, visible, with_position
+
+FITTED_IMAGES = 500  # images of each domain for fitting color maps, as in training
+CHUNK = 50  # images that are mapped together
 
 
 class Translations(NamedTuple):
@@ -32,9 +39,10 @@ class Translations(NamedTuple):
         truths: the ground truth, or None.
         target: real images of the target style with other content.
         reference: images for comparing fine detail: the ground truth with grain, or `target` if there is none.
-        sources: training images of the input domain, for fitting closed forms.
-        targets: training images of the target domain, for fitting closed forms.
+        sources: training images of the input domain, for fitting color maps.
+        targets: training images of the target domain, for fitting color maps.
         baselines: translations of the inputs by other networks, by name.
+        windows: whether `inputs` are windows of files, at unknown positions.
     """
 
     inputs: Tensor
@@ -45,6 +53,7 @@ class Translations(NamedTuple):
     sources: Tensor
     targets: Tensor
     baselines: dict[str, Tensor]
+    windows: bool = False
 
 
 def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list[Row]:
@@ -87,22 +96,32 @@ def candidates(images: Translations) -> Iterator[tuple[str, Tensor]]:
     yield "translated", images.outputs
     yield from images.baselines.items()
     yield "input unchanged", images.inputs
-    for name, fit in CLOSED_FORMS.items():
-        yield name, recolor(fit, images)
+    for name, change in color_maps(images):
+        yield name, recolored(change, images.inputs, images.windows)
     if images.truths is not None and not torch.equal(images.truths, images.reference):
         yield "truth with grain", images.reference  # the best possible if grain cannot be predicted
     if images.truths is not None:
         yield "truth of another", images.truths.roll(1, 0)  # the right style with the wrong content
 
 
-def recolor(fit: Callable[[Tensor, Tensor], Callable[[Tensor], Tensor]], images: Translations) -> Tensor:
-    """Return the inputs after a closed-form color transfer. For RGBA, it uses visible colors and keeps alpha."""
-    change = fit(opaque(images.sources), opaque(images.targets))
-    if images.inputs.shape[1] < 4:
-        return change(images.inputs)
-    straight = torch.from_numpy(unpremultiply(images.inputs.transpose(0, 1).numpy())).transpose(0, 1)
-    color, alpha = change(straight[:, :3]), straight[:, 3:]
-    return torch.cat([(color.float() * alpha / 255).round().to(torch.uint8), alpha], 1)
+def color_maps(images: Translations) -> Iterator[tuple[str, ColorMap]]:
+    """Yield the name and color map of each kind, and of the one that a run starts from; none if no pixel is visible."""
+    sources, targets = visible(images.sources), visible(images.targets)
+    if not len(sources) or not len(targets):
+        return
+    chosen = choose(sources, targets)
+    a, b = draw_pixels(sources, 0), draw_pixels(targets, 1)
+    for kind, change in all_kinds(a.levels, b.levels).items():
+        yield kind, with_position(change, a, b, None).color_map()
+    yield ", ".join(["chosen: " + chosen.kind, *filter(None, [chosen.position])]), chosen.color_map
+
+
+@torch.inference_mode()
+def recolored(change: ColorMap, images: Tensor, windows: bool) -> Tensor:
+    """Return images uint8 (N, C, H, W) after a color map; alpha stays. `windows`: as in `ColorMap.shows_windows`."""
+    change.shows_windows = windows
+    place = TilePosition.whole(images)
+    return torch.cat([to_uint8(change.of_images(to_float(part), place)) for part in images.split(CHUNK)])
 
 
 def has_held_out(data: Any) -> bool:
@@ -123,9 +142,9 @@ def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any])
         None if truths is None else data.predictable_ground_truth(n, held_out),
         target,
         target if truths is None else truths,
-        data.inputs(n),
-        data.reals(n),
+        *images_for_color_maps(data, FITTED_IMAGES),
         {name: translate_each(other, inputs) for name, other in baselines.items()} | by_stage(network, inputs),
+        getattr(data, "shows_windows", False),
     )
 
 

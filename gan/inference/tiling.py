@@ -101,10 +101,10 @@ def memory_errors() -> Iterator[None]:
 
 
 def tell_windows(networks: Iterable[Any], data: Any) -> None:
-    """Tell networks with a color map whether the images of a DataModule are windows of files, at unknown positions."""
-    for network in networks:
-        if hasattr(network, "shows_windows"):
-            network.shows_windows = data.shows_windows
+    """Tell networks and their color maps whether the images of a DataModule are windows, at unknown positions."""
+    for module in (module for network in networks for module in network.modules()):
+        if hasattr(module, "shows_windows"):
+            module.shows_windows = getattr(data, "shows_windows", False)
 
 
 def translate_each(network: Any, images: Tensor) -> Tensor:

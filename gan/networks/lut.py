@@ -13,19 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan.networks.alpha import premultiply, unpremultiply
 from gan.networks.lookup import gathered, identity_table, sampled
 from gan.networks.precision import full_precision
 from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.position import rows_and_columns, squared_radius
 
-MIN_ALPHA = 0.5 / 255  # alpha below which a pixel has no color
 LR_MULTIPLIER = 20  # of the falloff, which must reach 0.5 while the entries of the LUTs change by some hundredths
 
 
 class Generator(nn.Module):
     """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1]; C is 1, 3 or 4 (premultiplied RGBA).
 
-    Initially it returns the image, or its color transform (see `set_color_transform`).
+    The LUTs are applied to the color map `start` of the image. Initially both are the identity.
 
     Args:
         num_luts: number of LUTs to mix. A network predicts their weights from a thumbnail of the image.
@@ -57,6 +58,7 @@ class Generator(nn.Module):
         texture_channels: int = 0,
     ) -> None:
         super().__init__()
+        self.start = ColorMap()
         # Three axes: channels_last does not support five.
         self.register_buffer("grid", identity_table(lut_size).flatten(1), persistent=False)  # (3, P^3)
         self.entries = nn.Parameter(torch.cat([self.grid[None], torch.zeros(num_luts - 1, *self.grid.shape)]))
@@ -72,13 +74,6 @@ class Generator(nn.Module):
         self.texture = texture_network(texture_channels) if texture_channels else None
         self.channels = channels
         self.bytes_per_pixel = 200 + 24 * texture_channels
-
-    @torch.no_grad()
-    def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
-        """Set the first LUT to matrix @ color + shift, for colors in [-1, 1]: (3, 3) and (3,), or (1, 1) and (1,)."""
-        if len(shift) == 1:
-            matrix, shift = matrix * torch.eye(3).to(matrix), shift.expand(3)
-        self.entries[0] = matrix.to(self.entries) @ self.grid + shift.to(self.entries)[:, None]
 
     @property
     def luts(self) -> Tensor:
@@ -104,6 +99,7 @@ class Generator(nn.Module):
     def forward_tile(self, x: Tensor, position: TilePosition, context: Tensor) -> Tensor:
         """Translate tiles (N, C, h, w) at a position of the image."""
         color, alpha = unpremultiply(x)
+        color = self.start.of_images(color, position)
         lookup = gathered if torch.compiler.is_exporting() else sampled  # other runtimes sample grids of two axes only
         y = lookup(context, color.float())
         if self.falloff is not None:
@@ -117,22 +113,6 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), self.global_context(x))
-
-
-def unpremultiply(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the color (N, 3, H, W) in [-1, 1], not premultiplied, and alpha in [0, 1]; gray is repeated."""
-    if x.shape[1] != 4:
-        return x.expand(-1, 3, -1, -1), x.new_ones(())
-    alpha = (x[:, 3:] + 1) / 2
-    color = (x[:, :3] + 1) / alpha.clamp(min=MIN_ALPHA) - 1
-    return color.clamp(-1, 1), alpha
-
-
-def premultiply(color: Tensor, alpha: Tensor, channels: int) -> Tensor:
-    """Return the image (N, channels, h, w) of color (N, 3, h, w) in [-1, 1] and alpha in [0, 1]; gray is the mean."""
-    if channels == 1:
-        return color.mean(1, keepdim=True)
-    return torch.cat([(color + 1) * alpha - 1, 2 * alpha - 1], 1) if channels == 4 else color
 
 
 def texture_network(width: int) -> nn.Module:

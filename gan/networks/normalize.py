@@ -1,4 +1,4 @@
-"""Modules shared by translators: normalization, activation, initialization, and the color transform of the output."""
+"""Modules shared by translators: normalization, activation, initialization, and their output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
-from gan.networks.precision import full_precision
+from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.color_map import ColorMap
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
     "instance": nn.InstanceNorm2d,  # without scale and shift, as in CycleGAN; removes absolute tone
@@ -53,39 +54,9 @@ def initialize_translator(translator: nn.Module, to_image: nn.Module, norm: str,
             nn.init.zeros_(weight)
 
 
-class ColorTransform(nn.Module):
-    """A fixed linear map of colors, initially the identity. A residual translator adds its output to the result.
+def output_image(x: Tensor, y: Tensor, start: ColorMap | None, position: TilePosition) -> Tensor:
+    """Return the translation of tiles x at a position of the image, given the output y of the last layer.
 
-    Images (N, C, H, W) in [-1, 1] -> the same shape. With premultiplied RGBA, alpha stays unchanged.
+    With a color map `start`, it is that of x plus y; else tanh y, as published.
     """
-
-    matrix: Tensor
-    shift: Tensor
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        colors = 1 if channels == 1 else 3
-        self.register_buffer("matrix", torch.eye(colors))
-        self.register_buffer("shift", torch.zeros(colors))
-
-    def set(self, matrix: Tensor, shift: Tensor) -> None:
-        """Set the map to matrix @ color + shift, for colors in [-1, 1]."""
-        self.matrix.copy_(matrix)
-        self.shift.copy_(shift)
-
-    def forward(self, x: Tensor) -> Tensor:
-        colors = len(self.shift)
-        shift = self.shift[:, None, None]
-        with full_precision(x):  # in half precision, rounding errors are half an 8-bit level
-            mapped = torch.einsum("ij,njhw->nihw", self.matrix, x[:, :colors].float())
-        if x.shape[1] == colors:
-            return mapped + shift
-        # Premultiplied colors are alpha (color + 1) - 1, before and after.
-        alpha = (x[:, colors:] + 1) / 2
-        mapped = mapped + self.matrix.sum(1)[:, None, None] * (1 - alpha) + (shift + 1) * alpha - 1
-        return torch.cat([mapped, x[:, colors:]], 1)
-
-
-def output_image(x: Tensor, y: Tensor, base: nn.Module | None) -> Tensor:
-    """Return the translation of image x, given the output y of the last layer: base(x) + y, or tanh y as published."""
-    return torch.tanh(y) if base is None else base(x) + y
+    return torch.tanh(y) if start is None else start.of_images(x, position) + y

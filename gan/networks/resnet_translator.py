@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.features import activations
-from gan.networks.normalize import ColorTransform, activation, initialize_translator, normalize, output_image
+from gan.networks.normalize import activation, initialize_translator, normalize, output_image
 from gan.networks.resample import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
+from gan.networks.transfer.color_map import ColorMap
 
 
 class Down(nn.Module):
@@ -79,8 +80,8 @@ class Generator(nn.Module):
         width: channels at the full size; four times as many at a quarter of it.
         n_blocks: residual blocks; the paper has 6 at 128 pixels and 9 from 256 on.
         norm: "instance" (the paper), "batch", or "none", which keeps absolute tone.
-        residual: add the network's output, which is initially 0, to the image or to its color transform (see
-            `set_color_transform`). False: end with tanh.
+        residual: add the network's output, which is initially 0, to the color map `start` of the image, which is
+            initially the identity. False: end with tanh.
         antialias: blur when the size changes, as in CUT.
         noise: add noise at the full size, with a learned gain per channel, as a source of grain (Karras et al., 2019,
             arXiv:1812.04948, section 3.2). In eval mode the noise is a function of the position.
@@ -116,7 +117,7 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(Residual(4 * width, norm) for _ in range(n_blocks))
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
         self.to_image = nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect")
-        self.base = ColorTransform(channels) if residual else None
+        self.start = ColorMap() if residual else None
         # Initial gains from 0 to 1: the sign of a gain does not matter, so that its gradient at 0 vanishes on average.
         self.noise_gain = nn.Parameter(torch.linspace(0, 1, width)[:, None, None]) if noise else None
         self.noise_numbers = range(int(noise))
@@ -129,11 +130,6 @@ class Generator(nn.Module):
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the image and the outputs of the stem, of both downsampling layers and of each block, for CUT."""
         return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
-
-    def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
-        """Set the color transform of a residual generator; without `residual` do nothing."""
-        if self.base is not None:
-            self.base.set(matrix, shift)
 
     def noise(self, x: Tensor, position: TilePosition, given: Tensor | None = None) -> Tensor | None:
         """Return the noise (N or 1, width, H, W) to add at the full size; None without the option `noise`."""
@@ -154,7 +150,7 @@ class Generator(nn.Module):
         y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
         half, full = self.up
         y = full(half(y), self.noise(x, position, noise))
-        return output_image(x, self.to_image(y), self.base)  # (N, C, H, W)
+        return output_image(x, self.to_image(y), self.start, position)  # (N, C, H, W)
 
     def forward(self, x: Tensor, label: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), noise)

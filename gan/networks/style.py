@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gan.networks.lut import premultiply, unpremultiply
+from gan.networks.alpha import premultiply, unpremultiply
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
@@ -116,7 +116,7 @@ class Generator(nn.Module):
 
     def colored(self, color: Tensor, position: TilePosition) -> Tensor:
         """Return the color map of colors (N, 3, h, w) in [-1, 1]."""
-        y: Tensor = self.start.forward_tile(color, None if self.shows_windows else position)
+        y: Tensor = self.start.forward_tile(color, position)
         return y
 
     @property

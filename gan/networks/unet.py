@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.common.errors import UserError
-from gan.networks.normalize import ColorTransform, activation, initialize_translator, normalize, output_image
+from gan.networks.normalize import activation, initialize_translator, normalize, output_image
+from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.color_map import ColorMap
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width
 DROPPED = 3  # number of decoder stages with dropout, after the innermost stage
@@ -61,8 +63,8 @@ class Generator(nn.Module):
             which keeps absolute tone.
         dropout: probability of dropout in three stages of the decoder, 0.5 in the paper. It is used in training only,
             so that an image has one translation; the paper also uses it at test time.
-        residual: add the network's output, which is initially 0, to the image or to its color transform (see
-            `set_color_transform`). False: end with tanh.
+        residual: add the network's output, which is initially 0, to the color map `start` of the image, which is
+            initially the identity. False: end with tanh.
 
     Attributes:
         multiple: height and width must be multiples of this number.
@@ -104,18 +106,14 @@ class Generator(nn.Module):
         )
         self.activation = activation(norm)
         self.to_image = nn.ConvTranspose2d(2 * width, channels, 4, 2, 1)
-        self.base = ColorTransform(channels) if residual else None
+        self.start = ColorMap() if residual else None
         self.multiple = 2**depth
         self.receptive_radius = None
         self.bytes_per_pixel = 24 * width
         initialize_translator(self, self.to_image, norm, residual)
 
-    def set_color_transform(self, matrix: Tensor, shift: Tensor) -> None:
-        """Set the color transform of a residual generator; without `residual` do nothing."""
-        if self.base is not None:
-            self.base.set(matrix, shift)
-
-    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+    def forward_tile(self, x: Tensor, position: TilePosition) -> Tensor:
+        """Translate images (N, C, H, W), which may be padded and are never cut into tiles, at a position."""
         maps = []
         y = x
         for down in self.down:
@@ -124,4 +122,7 @@ class Generator(nn.Module):
         maps.pop()
         for up in self.up:
             y = torch.cat([maps.pop(), up(y)], 1)
-        return output_image(x, self.to_image(self.activation(y)), self.base)  # (N, C, H, W)
+        return output_image(x, self.to_image(self.activation(y)), self.start, position)  # (N, C, H, W)
+
+    def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        return self.forward_tile(x, TilePosition.whole(x))

@@ -14,7 +14,7 @@ from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
 from gan.common.table import shortened, truncated
 from gan.run import run_folder
-from gan.run.metrics import read_metrics
+from gan.run.metrics import first_scored, read_metrics
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
@@ -44,7 +44,8 @@ class Run(NamedTuple):
     def scores(self) -> dict[str, float]:
         """All scores of the evaluation with the best value of the run's objective."""
         objective = str(self.config.get("objective"))
-        trained = [line for line in self.lines if line["images"] > 0]
+        since = first_scored(str(self.config.get("model._target_")))
+        trained = [line for line in self.lines if line["images"] >= since]
         scored = [line for line in trained if math.isfinite(line.get(objective, math.nan))]
         best = min(scored, key=lambda line: line[objective]) if scored else {}
         return {name: best.get(name, math.nan) for name in best if name.startswith("eval/")}

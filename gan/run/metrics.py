@@ -63,12 +63,22 @@ def cut_metrics(path: Path, images: int) -> None:
     write_atomically(path, lambda file: file.write("".join(json.dumps(line) + "\n" for line in kept).encode()))
 
 
-def logged_objective(run: Path, name: str, mode: str) -> float:
-    """Return the best or last logged value of `name` after training began; inf if it is missing or not finite.
+def first_scored(model: str) -> int:
+    """Return the number of images from which on scores count: 0 for translators, which are also saved before training.
+
+    Args:
+        model: name of the class of the model.
+    """
+    return 0 if model.startswith("gan.training.translation.") else 1
+
+
+def logged_objective(run: Path, name: str, mode: str, since: int = 1) -> float:
+    """Return the best or last logged value of `name`; inf if it is missing or not finite.
 
     Args:
         mode: "best" is the smallest finite value, "last" the last value.
+        since: images from which on values count; see `first_scored`.
     """
-    values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] > 0]
+    values = [line[name] for line in read_metrics(run / METRICS) if name in line and line["images"] >= since]
     finite = [value if math.isfinite(value) else math.inf for value in values] or [math.inf]
     return min(finite) if mode == "best" else finite[-1]

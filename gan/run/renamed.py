@@ -34,6 +34,7 @@ RENAMED: dict[str, str | tuple[str, ...]] = {
     "metric.kernel": "metric.kid",
     "metric=frechet": "metric=fd",
     "metric=kernel": "metric=kid",
+    "model.closed_form": "model.fit_color_map",
     "model.discriminator.back": "model.discriminator.b2a",
     "model.discriminator.beside": "model.discriminator.condition_channels",
     "model.discriminator.blocks": "model.discriminator.blocks_per_stage",

@@ -23,6 +23,7 @@ WRITTEN: tuple[str, ...] = (
 )
 WRITTEN += (run_folder.LOGGERS, run_folder.DECISION, run_folder.METRICS_CSV, "events.out.tfevents.*", "hparams.yaml")
 WRITTEN += (f"{run_folder.SAMPLES}/reals.png", f"{run_folder.SAMPLES}/{'[0-9]' * 9}*.png")
+WRITTEN += ("checkpoints/images-000000000.ckpt",)  # of a translator before training
 WRITTEN += ("checkpoints/images-*.json", "checkpoints/best.json", ".*.tmp", "samples/.*.tmp", "checkpoints/.*.tmp")
 WRITTEN += ("wandb/run-*", "wandb/offline-run-*", "wandb/latest-run", "wandb/debug*.log", "wandb/settings")
 WRITTEN_FOLDERS = (run_folder.SAMPLES, run_folder.CHECKPOINTS, "wandb")
@@ -87,10 +88,14 @@ def remove() -> None:
 
 
 def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
-    """Remove folders, from the last to the first, unless one has a checkpoint or another process trains into it."""
+    """Remove folders, from the last to the first, unless one has a checkpoint or another process trains into it.
+
+    The checkpoint of a translator before training does not count.
+    """
     while folders:
         folder = folders.pop()
-        in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or checkpoints.list_checkpoints(folder)
+        saved = {*checkpoints.list_checkpoints(folder)} - {checkpoints.checkpoint_path(folder, 0)}
+        in_use = folder in taken_over or (folder / run_folder.LOCK).exists() or saved
         with suppress(OSError):
             if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
                 empty(folder)

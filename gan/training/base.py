@@ -60,6 +60,7 @@ class Base(Previews, LightningModule):
     penalties: Any
     augment: Any
     needs_pairs = False  # whether each image of the data must have its ground truth
+    saves_start = False  # whether its scores before training can be the best, so that it is also saved then
     judges_alone = True  # whether the discriminator sees an image without the input of the translation
 
     def __init__(

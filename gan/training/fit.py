@@ -26,12 +26,13 @@ from gan.common.processes import check_cpu_devices, is_child
 from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
+from gan.evaluation.translator import has_held_out
 from gan.run import checkpoints, ranks, run_folder
 from gan.run.checkpoint_file import load
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.config import to_plain
 from gan.run.early_checks import PRECISIONS
-from gan.run.metrics import logged_objective, read_metrics
+from gan.run.metrics import first_scored, logged_objective, read_metrics
 from gan.run.resolvers import images_at
 from gan.training import disk, memory
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
@@ -44,9 +45,10 @@ from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers.background import Background
 from gan.training.loggers.json_lines import JSONLines
 from gan.training.module import GAN
-from gan.training.next_steps import describe_resumed, describe_time, next_steps
+from gan.training.next_steps import describe_gain, describe_resumed, describe_time, next_steps
 from gan.training.restoring import damage
 from gan.training.schedules import drop_overridden_schedules
+from gan.training.translation import Translator
 
 SCORE = "eval/"  # begin of the logged names of scores
 
@@ -182,7 +184,7 @@ def objective(run: Path, cfg: DictConfig) -> float:
 
     A single run without scores prints nothing, because only a sweep needs them.
     """
-    value = logged_objective(run, cfg.objective, cfg.objective_mode)
+    value = logged_objective(run, cfg.objective, cfg.objective_mode, first_scored(cfg.model._target_))
     if value == math.inf:
         lines = read_metrics(run / run_folder.METRICS)
         names = sorted({name for line in lines for name in line} - {"images", "time", "seconds"})
@@ -247,9 +249,24 @@ def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) ->
     if run.is_relative_to(Path.cwd()):
         run = run.relative_to(Path.cwd())
     print_line(f"{run}: {describe_time(model.images_seen, clock.seconds, clock.other)}")
+    if gained := gain(trainer, model, data, run):
+        print_line(gained)
     shows = any(getattr(logger, "label", "") == "tensorboard" for logger in trainer.loggers)
     for line in next_steps(run, translates=hasattr(data, "inputs"), tensorboard=shows):
         print_line(line)
+
+
+def gain(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> str:
+    """Return by how much training has improved the score of the best checkpoint; empty if the start was not scored."""
+    parts: Any = trainer.callbacks  # type: ignore[attr-defined]
+    start = next((part.notes.untrained for part in parts if isinstance(part, Evaluate)), {})
+    found = next((part for part in parts if isinstance(part, Checkpoint) and part.monitor in start), None)
+    best = None if found is None else found.record()
+    if best is None or not isinstance(model, Translator):
+        return ""
+    score = str(best["monitor"])
+    later = logged_objective(run, score, "best")
+    return describe_gain(model.start_name, score, has_held_out(data), start[score], later, best["images"])
 
 
 def load_weights(model: GAN, source: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,28 @@ def describe_time(images: int, training: float, other: Mapping[str, float]) -> s
     """
     parts = {"training": training} | {name: seconds for name, seconds in other.items() if seconds >= 1}
     return f"{images:,} images in " + ", ".join(f"{duration(seconds)} of {name}" for name, seconds in parts.items())
+
+
+def describe_gain(start_name: str, score: str, held_out: bool, start: float, later: float, best_images: int) -> str:
+    """Return by how much training has improved a score of a translator, or that it has not.
+
+    Args:
+        start_name: what training starts from, such as "the color map".
+        score: logged name.
+        held_out: whether the score is that of held-out images.
+        start: value before training.
+        later: best value after training began; inf if there is none.
+        best_images: images seen at the best checkpoint; 0: before training.
+    """
+    name = f"{score.removeprefix('eval/')} on {'held-out' if held_out else 'training'} images"
+    if best_images == 0:
+        found = f" and {later:.4g} at best after that" if math.isfinite(later) else ""
+        chance = ", which can be chance" if later < start else ""
+        return (
+            f"training gained nothing over {start_name}: {name} was {start:.4g} before training{found}{chance}; the "
+            f"best checkpoint is {start_name}"
+        )
+    return f"training gained: {name} was {start:.4g} with {start_name}, and is {later:.4g} at {best_images:,} images"
 
 
 def next_steps(run: Path, translates: bool, tensorboard: bool) -> list[str]:

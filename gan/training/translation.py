@@ -7,20 +7,20 @@ the translation keeps: `reconstruction` with known ground truth (pix2pix), `patc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, switch
 from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
+from gan.data.translation import images_for_color_maps
 from gan.evaluation import stages
 from gan.images.convert import to_float
+from gan.inference.checks import translators
 from gan.inference.tiling import tell_windows
-from gan.metrics.color_transfer import Affine, opaque
 from gan.metrics.extractors import extractor, features
 from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import choose
@@ -40,17 +40,16 @@ class Translator(TranslationPreviews, GAN):
     """Trains a generator that maps images a to images like b.
 
     Args:
-        closed_form: color transfer (`gan.metrics.color_transfer`) for initializing a new generator; None initializes it
-            with the identity.
+        fit_color_map: start a new generator from the color map that `gan.networks.transfer.choose` fits to the data.
+            False: start from the identity. Without effect on generators that have no color map `start`.
     """
 
     step_type: type[TranslationStep] = TranslationStep
+    saves_start = True
 
-    def __init__(
-        self, *args: Any, closed_form: Callable[[Tensor, Tensor], Affine] | None = None, **options: Any
-    ) -> None:
+    def __init__(self, *args: Any, fit_color_map: bool = True, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.closed_form = closed_form
+        self.fit_color_map = switch("model.fit_color_map", fit_color_map)
 
     def make_step(self, batch: dict[str, Tensor]) -> Any:
         return self.step_type(real_a=to_float(batch["a"]), **self.parts_of(batch["b"], batch))
@@ -67,36 +66,42 @@ class Translator(TranslationPreviews, GAN):
         self.check_pairs(data)
 
     def initialize_from(self, data: Any) -> None:
-        """Fit closed forms to the data: `closed_form`, or those of a generator with a color map, `start`.
+        """Fit to the data what a new generator starts from: color maps, and closed forms of other parts (`fit`).
 
         Raises:
             UserError: all images of a domain are transparent.
         """
         generator: Any = self.generator
-        if self.closed_form is None and not hasattr(generator, "start"):
-            return
         data.setup("fit")
-        inputs, targets = data.inputs(FITTED_IMAGES), data.reals(FITTED_IMAGES)
-        a, b = opaque(inputs), opaque(targets)
-        if not a.numel() or not b.numel():
-            raise UserError("model.closed_form: all images of a domain are transparent")
-        if self.closed_form is not None:
-            for network in (generator, *self.averages()):
-                self.initialize_colors(self.closed_form, network, a, b)
-        else:
-            self.fit_start(data, inputs, targets)
-
-    def fit_start(self, data: Any, inputs: Tensor, targets: Tensor) -> None:
-        """Fit the color map of a generator to whole images, and its other parts to those of training."""
-        generator: Any = self.generator
-        a, b = data.whole_images(FITTED_IMAGES)
-        choice = choose(visible(a), visible(b), self.seed)
-        generator.start.load_state_dict(choice.color_map.state_dict())
-        print_line(f"color map: {choice.describe()}")
+        if self.fit_color_map:
+            self.fit_starts(data)
         tell_windows((generator, *self.averages()), data)
-        generator.fit(inputs, targets)
+        if hasattr(generator, "fit"):
+            generator.fit(data.inputs(FITTED_IMAGES), data.reals(FITTED_IMAGES))
         for network in self.averages():
             network.load_state_dict(generator.state_dict())
+
+    def fit_starts(self, data: Any) -> None:
+        """Fit the color map of each direction, to whole images where the data has them."""
+        starts = [getattr(network, "start", None) for network in translators(self.generator)]
+        if not any(starts):
+            return
+        a, b = map(visible, images_for_color_maps(data, FITTED_IMAGES))
+        if not len(a) or not len(b):
+            raise UserError("model.fit_color_map=true: all images of a domain are transparent; use false")
+        for start, name, inputs, targets in zip(starts, ("a2b", "b2a"), (a, b), (b, a), strict=False):
+            if start is not None:
+                choice = choose(inputs, targets, self.seed)
+                start.load_state_dict(choice.color_map.state_dict())
+                print_line(f"color map{f' {name}' * (len(starts) > 1)}: {choice.describe()}")
+
+    @property
+    def start_name(self) -> str:
+        """Return what training starts from, for messages."""
+        if self.config.get("init_from"):
+            return "the weights of init_from"
+        starts = (getattr(network, "start", None) for network in translators(self.generator))
+        return "the color map" if self.fit_color_map and any(starts) else "the untrained network"
 
     def averages(self) -> list[Any]:
         """Return the averages of the generator."""
@@ -141,9 +146,6 @@ class Translator(TranslationPreviews, GAN):
             return [extractor("lite0"), extractor("random_conv")]
         return [extractor("random_conv")]
 
-    def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        generator.set_color_transform(*closed_form(a, b).of_units())
-
 
 class Pix2Pix(Translator):
     """A translator whose discriminator sees pairs. Isola et al., 2017, arXiv:1611.07004, equation 4."""
@@ -167,10 +169,6 @@ class CycleGAN(Translator):
     def __init__(self, *args: Any, pool_size: int = 50, **options: Any) -> None:
         super().__init__(*args, **options)
         self.pools = nn.ModuleList(ImagePool(pool_size, self.seed + direction) for direction in range(2))
-
-    def initialize_colors(self, closed_form: Callable[..., Affine], generator: Any, a: Tensor, b: Tensor) -> None:
-        super().initialize_colors(closed_form, generator.a2b, a, b)
-        super().initialize_colors(closed_form, generator.b2a, b, a)
 
     def make_step(self, batch: dict[str, Tensor]) -> Any:
         both: TranslationStep = super().make_step(batch)

@@ -126,7 +126,7 @@ def test_a_translator_is_compared_with_closed_forms_and_another_run(gan_command:
     shutil.copytree(tmp_path / "run", tmp_path / "other")
     result = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "other")
     names = [line[:22].strip() for line in result.stdout.splitlines()]
-    for name in ("generated", "translated", "other", "input unchanged", "Monge-Kantorovich", "truth of another"):
+    for name in ("generated", "translated", "other", "input unchanged", "flexible_transport", "truth of another"):
         assert name in names
     lines = [json.loads(line) for line in (tmp_path / "run" / "evaluation.jsonl").read_text().splitlines()]
     gains = {line["row"]: line["value"] for line in lines if line["metric"] == "gain"}

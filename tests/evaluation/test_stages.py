@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.stages import best_stage, describe, fit_finish, stage_kids
+from gan.evaluation.stages import best_stage, clearly_below, describe, fit_finish, stage_kids
 from gan.metrics.extractors import extractor, features
 from gan.networks.style import Generator
 
@@ -60,3 +60,8 @@ def test_each_stage_is_scored() -> None:
     assert list(found) == list(network.stages)
     assert found["network"]["random_conv"] > 10 * max(1, found["color"]["random_conv"])
     assert best_stage(found) == "color"
+
+
+def test_few_images_need_a_larger_difference() -> None:
+    assert clearly_below(30.0) == clearly_below(30.0, 1000) == 26.0
+    assert clearly_below(30.0, 50) == 25.0 and clearly_below(-10.0) == -12.0

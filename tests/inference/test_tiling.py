@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import pad, split, translate
 from gan.networks import lut, resnet_translator, unet
+from tests.color_maps import give_start
 
 
 def picture(height: int, width: int, channels: int = 3) -> Tensor:
@@ -20,7 +21,7 @@ def random(network: nn.Module) -> nn.Module:
     torch.manual_seed(0)
     for parameter in network.parameters():
         nn.init.normal_(parameter, 0, 0.15) if parameter.dim() > 1 else nn.init.normal_(parameter, 0, 0.02)
-    return network.eval()
+    return give_start(network).eval()  # type: ignore[no-any-return]
 
 
 NETWORKS = {
@@ -31,7 +32,7 @@ NETWORKS = {
     "resnet, instance, antialiased": lambda: resnet_translator.Generator(3, 4, 1, antialias=True),
     "resnet, batch": lambda: resnet_translator.Generator(3, 4, 2, norm="batch"),
     "lut": lambda: lut.Generator(lut_size=5, vignette=True, texture_channels=4),
-    "unet": lambda: unet.Generator(3, 4, depth=4, norm="none"),
+    "unet": lambda: unet.Generator(3, 4, depth=4, norm="none", residual=True),
 }
 
 
@@ -58,6 +59,13 @@ def test_translations_keep_the_size(name: str, size: tuple[int, int]) -> None:
     network = random(NETWORKS[name]())
     for tile in (None, 48):
         assert translate(network, picture(*size), tile).shape == (3, *size)
+
+
+def test_the_vignette_of_an_image_does_not_depend_on_its_padding() -> None:
+    network = give_start(unet.Generator(3, 4, depth=5, norm="none", residual=True)).eval()  # sides: multiples of 32
+    gray = torch.full((3, 33, 70), 128, dtype=torch.uint8)
+    translated = translate(network, gray)
+    assert torch.equal(translated, translated.flip(1, 2)) and translated[0, 0, 0] < translated[0, 16, 35] - 30
 
 
 def test_padding_repeats_the_border() -> None:

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from gan.networks.lut import Generator, unpremultiply
+from gan.networks.alpha import unpremultiply
+from gan.networks.lut import Generator
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.position import rows_and_columns, squared_radius
 
@@ -53,19 +54,6 @@ def test_initially_it_is_the_identity(channels: int) -> None:
         x[:, :3] = (x[:, :3] + 1) * (x[:, 3:] + 1) / 2 - 1  # premultiplied
     y = Generator(channels, vignette=True, texture_channels=4)(x)
     assert torch.allclose(x, y, atol=1e-5)
-
-
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_initially_it_is_the_color_transform(channels: int) -> None:
-    colors = min(channels, 3)
-    matrix, shift = torch.rand(colors, colors) / 3, torch.rand(colors)
-    generator = Generator(channels)
-    generator.set_color_transform(matrix, shift)
-    color, alpha = torch.rand(2, colors, 8, 12) * 2 - 1, torch.rand(2, 1, 8, 12) * 0.9 + 0.1
-    moved = torch.einsum("ij,njhw->nihw", matrix, color) + shift[:, None, None]
-    if channels == 4:
-        color, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (color, moved))
-    assert torch.allclose(generator(color), moved, atol=1e-5)
 
 
 def test_color_changes_under_alpha_and_alpha_stays() -> None:

@@ -1,11 +1,19 @@
 """Translators: published parameter counts, image sizes, and the effect of each option."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
 from gan.common.errors import UserError
-from gan.networks import patch, resnet_translator, unet
+from gan.inference.tiling import tell_windows
+from gan.networks import lut, patch, resnet_translator, unet
+from gan.networks.alpha import premultiply
+from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.position import rows_and_columns, squared_radius
+from tests.color_maps import SCALE, SHIFT, VIGNETTE, give_start
 
 
 def count(module: nn.Module) -> int:
@@ -45,23 +53,22 @@ def test_a_residual_translator_is_initially_the_identity(build: type[nn.Module])
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator])
-def test_a_residual_translator_is_initially_the_color_transform(build: type[nn.Module], channels: int) -> None:
-    options = {"depth": 3} if build is unet.Generator else {"n_blocks": 1}
-    colors = min(channels, 3)
-    matrix, shift = torch.rand(colors, colors), torch.rand(colors)
-    generator = build(channels, 8, norm="none", residual=True, **options)
-    generator.set_color_transform(matrix, shift)
-    color, alpha = torch.rand(1, colors, 32, 32) * 2 - 1, torch.rand(1, 1, 32, 32)
-    moved = torch.einsum("ij,njhw->nihw", matrix, color) + shift[:, None, None]
-    if channels == 4:
-        color, moved = (torch.cat([alpha * (each + 1), 2 * alpha], 1) - 1 for each in (color, moved))
+@pytest.mark.parametrize("build", [resnet_translator.Generator, unet.Generator, lut.Generator])
+def test_a_new_translator_is_its_color_map_at_the_position(build: type[nn.Module], channels: int) -> None:
+    options = {unet.Generator: {"depth": 3, "residual": True, "norm": "none"}, lut.Generator: {}}
+    generator: Any = build(channels, **options.get(build, {"n_blocks": 1, "residual": True}))
+    give_start(generator)
+    color, alpha = torch.rand(1, min(channels, 3), 32, 48) * 2 - 1, torch.rand(1, 1, 32, 48) * 0.9 + 0.1
+    moved = SCALE * color.expand(-1, 3, -1, -1) + SHIFT
+    r2 = squared_radius(*rows_and_columns(TilePosition.whole(color), color))
+    corrected = (moved + 2 * VIGNETTE[:, None, None] * r2).clamp(-1, 1)
+    x = torch.cat([alpha * (color + 1) - 1, 2 * alpha - 1], 1) if channels == 4 else color
+    expected = premultiply(corrected, alpha, channels)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.allclose(generator(color), moved, atol=1e-5)
-    published = build(channels, 8, norm="instance", **options)
-    before = published(color)
-    published.set_color_transform(matrix, shift)
-    assert torch.equal(published(color), before)
+        assert torch.allclose(generator(x), expected, atol=1e-5)
+    tell_windows([nn.ModuleDict({"a2b": generator})], SimpleNamespace(shows_windows=True))
+    constant = generator(torch.zeros_like(x))[0, :1, 8:-8, 8:-8]  # at an unknown position
+    assert constant.max() - constant.min() < 1e-5 and not torch.allclose(generator(x), expected, atol=0.01)
 
 
 def test_instance_normalization_loses_tone_and_none_keeps_it() -> None:

@@ -15,7 +15,7 @@ import yaml
 from gan.common.errors import UserError
 from gan.common.files import write_atomically, write_json
 from gan.run import checkpoints, run_folder
-from gan.run.metrics import cut_metrics, logged_objective, read_metrics
+from gan.run.metrics import cut_metrics, first_scored, logged_objective, read_metrics
 
 
 def save(run: Path, images: int, data: bytes = b"x" * 1000) -> Path:
@@ -110,6 +110,8 @@ def test_objective(values: list[float], mode: str, expected: float, tmp_path: Pa
     lines = [json.dumps({"images": i, "eval/kid": value}) for i, value in enumerate([0, *values])]  # untrained
     (tmp_path / run_folder.METRICS).write_text("".join(line + "\n" for line in lines))
     assert logged_objective(tmp_path, "eval/kid", mode) == expected
+    since = first_scored("gan.training.translation.CycleGAN")
+    assert logged_objective(tmp_path, "eval/kid", "best", since) == 0 and first_scored("gan.training.module.GAN") == 1
 
 
 def scored(run: Path, images: int, best: int | None) -> Path:

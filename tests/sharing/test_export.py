@@ -34,11 +34,13 @@ from gan.sharing.export.parts import (
     translator_part,
 )
 from gan.sharing.export.trace import trace
+from tests.color_maps import give_start
 from tests.conftest import ROOT, Train
 from tests.pages import blocks
 from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
 
 SIZE = (16, 24)
+resnet_part = resnet_translator.Generator
 
 
 def random(network: Any) -> Any:
@@ -46,7 +48,7 @@ def random(network: Any) -> Any:
     torch.manual_seed(0)
     for parameter in () if type(network).__module__ == stylegan2.__name__ else network.parameters():
         nn.init.normal_(parameter, 0, 0.15) if parameter.ndim > 1 else nn.init.normal_(parameter, 1, 0.1)
-    return network.eval()
+    return give_start(network).eval()
 
 
 def generator(build: Callable[..., Any], **options: Any) -> Callable[[], list[Part]]:
@@ -55,6 +57,16 @@ def generator(build: Callable[..., Any], **options: Any) -> Callable[[], list[Pa
 
 def translator(build: Callable[..., Any], channels: int = 3, **options: Any) -> Callable[[], list[Part]]:
     return lambda: [translator_part("translator", random(build(channels, **options)), channels, (32, 32), False)]
+
+
+def new(channels: int, **options: Any) -> Callable[[], list[Part]]:
+    """Return the part of a translator that is the color map alone: the best checkpoint may be that before training."""
+
+    def parts() -> list[Part]:
+        network = resnet_part(channels, width=4, n_blocks=1, norm="none", residual=True, **options)
+        return [translator_part("translator", give_start(network).eval(), channels, (32, 32), False)]
+
+    return parts
 
 
 def features(build: Callable[..., Any], **options: Any) -> Callable[[], list[Part]]:
@@ -70,12 +82,12 @@ def style_part() -> list[Part]:
     return [translator_part("translator", network, 4, (32, 32), False)]
 
 
-resnet_part = resnet_translator.Generator
 PARTS = {
     "dcgan, classes": generator(dcgan.Generator, width=4, latent_dim=8, classes=3),
     "fastgan": generator(fastgan.Generator, width=4, latent_dim=8),
     "stylegan2, classes": generator(stylegan2.Generator, width=4, max_channels=8, latent_dim=8, classes=3),
     "resnet, noise, residual": translator(resnet_part, width=4, n_blocks=1, norm="none", residual=True, noise=True),
+    "resnet, gray, before training": new(1),
     "unet": translator(unet.Generator, width=4, depth=4, norm="none", residual=True),
     "lut, alpha": translator(lut.Generator, 4, lut_size=5, width=4, vignette=True, texture_channels=4),
     "style, alpha": style_part,

@@ -21,12 +21,13 @@ from gan.inference import closed_form
 from gan.inference.look import parse_look
 from gan.inference.tiling import translate
 from gan.inference.translator import Translator
-from gan.networks import lut, resnet_translator
+from gan.networks import lut, resnet_translator, style
 from gan.networks.lookup import identity_table
 from gan.networks.transfer.choose import Choice
 from gan.networks.transfer.color_map import POWERS, ColorMap
 from gan.networks.transfer.position import BASES, NUM_BASES
 from gan.sharing.export import tables
+from tests.color_maps import give_start
 from tests.conftest import Train
 
 CONFIG: dict[str, Any] = {"data": {"channels": 3, "size": 32}}
@@ -124,6 +125,15 @@ def test_of_a_vignette_and_texture_the_mean_of_flat_areas_remains() -> None:
     assert found.table.apply(flat[0, :1]) == pytest.approx(after[None].numpy(), abs=2 / 255)
 
 
+def test_of_the_position_of_a_start_the_mean_remains() -> None:
+    network = give_start(lut.Generator()).eval()
+    found = exported(network, [photograph()])
+    assert found.lost == ["of the radial position only the mean remains"]
+    level = found.table.apply(np.full((1, 1, 3), 128, np.uint8))[0, 0]
+    inside = translate(network, torch.full((3, 64, 64), 128, dtype=torch.uint8))[:, 12:52, 12:52]
+    assert level == pytest.approx(inside.double().mean((1, 2)).numpy() / 255, abs=0.005)
+
+
 def test_gray_translators() -> None:
     network, pixels = made(channels=1), photograph()
     found = exported(network, [pixels[..., :1]], channels=1)
@@ -194,7 +204,7 @@ def test_a_color_map_is_exact_without_position_and_averaged_with_it() -> None:
 
 
 def test_of_a_translator_with_texture_the_color_map_remains() -> None:
-    network = nn.Module()
+    network = style.Generator(width=4, carriers=2)
     network.start = ColorMap(identity_table(9) ** 3)
     found = exported(network, [photograph()])
     assert found.name == "translator" and found.lost == ["texture is left out"]

@@ -198,6 +198,10 @@ def test_the_best_line_is_that_of_the_objective() -> None:
         log.add(line)
     assert log.best[KID] == 300 and log.newest[KID] == 350 and log.untrained[KID] == 900
     assert log.seconds == 120 and log.images == 6000
+    translator = Log(KID, since=0)  # its start can be the best
+    for line in ({"images": 0, KID: 90.0}, *LINES[1:]):
+        translator.add(line)
+    assert translator.best == {KID: 90.0, "images": 0, "seconds": pytest.approx(math.nan, nan_ok=True)}
 
 
 @pytest.mark.parametrize(("value", "shown"), [

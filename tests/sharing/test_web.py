@@ -33,6 +33,7 @@ from gan.sharing.web import runtime, stored_outputs
 from gan.sharing.web.describe import class_edges
 from gan.sharing.web.parts import page_parts, thumbnail
 from gan.sharing.web.write import MODEL
+from tests.color_maps import give_start
 from tests.conftest import ROOT, Train
 from tests.security.checkpoints import DCGAN, LUT, checkpoint
 
@@ -240,8 +241,9 @@ def test_the_inputs_of_a_page_give_the_translations_of_gan_translate(name: str, 
     model = loaded(tmp_path, TRANSLATORS[name])
     for parameter in model.network.parameters():
         torch.nn.init.normal_(parameter, 0, 0.3, generator=torch.Generator().manual_seed(0))
+    give_start(model.network)
     (part,) = page_parts(model)
-    assert part.inputs == ("image", "noise" if "noise" in name else "thumbnail")
+    assert part.inputs == ("image", *(("noise", "sides") if "noise" in name else ("thumbnail",)))
     planes = planes_of(Image.effect_noise((50, 33), 90).convert("RGBA"), model.config["data"]["channels"])
     if len(planes) == 4:
         planes = planes * torch.linspace(0, 1, 50)  # premultiplied

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 
 from gan.training import disk
-from gan.training.next_steps import describe_resumed, describe_time, next_steps
+from gan.training.next_steps import describe_gain, describe_resumed, describe_time, next_steps
 from tests.conftest import Train
 
 from .test_module import model
@@ -25,6 +26,19 @@ def test_a_resumed_run_says_where_it_goes_on() -> None:
 def test_the_time_of_each_part_is_listed() -> None:
     said = describe_time(112_000, 290, {"evaluation": 15.2, "grids": 6, "health": 0.4})
     assert said == "112,000 images in 4:50 of training, 0:15 of evaluation, 0:06 of grids"
+
+
+def test_a_translator_says_what_training_has_gained() -> None:
+    kid = "eval/kid_x1000_lite0"
+    assert describe_gain("the color map", kid, True, 30.0, 20.0, 1200) == (
+        "training gained: kid_x1000_lite0 on held-out images was 30 with the color map, and is 20 at 1,200 images"
+    )
+    nothing = "training gained nothing over the color map: kid_x1000_lite0 on training images was 30 before training"
+    last = "; the best checkpoint is the color map"
+    assert describe_gain("the color map", kid, False, 30.0, 31.0, 0) == f"{nothing} and 31 at best after that{last}"
+    chance = f"{nothing} and 29 at best after that, which can be chance{last}"
+    assert describe_gain("the color map", kid, False, 30.0, 29.0, 0) == chance
+    assert describe_gain("the color map", kid, False, 30.0, math.inf, 0) == f"{nothing}{last}"
 
 
 def test_commands_fit_the_run(tmp_path: Path) -> None:

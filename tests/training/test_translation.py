@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from gan.contracts import Augmented
 from gan.data.translation import StyledDataModule, UnpairedDataModule
+from gan.evaluation.translator import recolored
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
-from gan.metrics.color_transfer import channel_statistics, monge_kantorovich
 from gan.metrics.translation import ground_truth_scores
+from gan.networks.transfer.choose import choose
 from gan.penalties.reconstruction import Reconstruction
 from gan.training.fit import load_weights
 from gan.training.translation import PairStep
@@ -162,7 +163,7 @@ def first_gain(run: Path) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_a_new_translator_is_initialized_with_the_closed_form(ranks: int, train: Train, tmp_path: Path) -> None:
+def test_a_new_translator_starts_from_the_fitted_color_map(ranks: int, train: Train, tmp_path: Path) -> None:
     options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=fade", "data.split=file"]
     options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
     options += ["model.generator.lut_size=17", "model.discriminator.width=4"]
@@ -173,21 +174,33 @@ def test_a_new_translator_is_initialized_with_the_closed_form(ranks: int, train:
     data = StyledDataModule(cfg["root"], "fade", "shared", size=32, validation=0.2, split="file")
     data.setup("fit")
     pictures, truths = data.inputs(99, held_out=True), data.ground_truth(99, held_out=True)
-    moved = monge_kantorovich(data.inputs(99), data.reals(99))(pictures)
+    change = choose(*data.whole_images(99)).color_map
+    moved = recolored(change, pictures, False)
     assert first_gain(tmp_path / "run") == pytest.approx(ground_truth_scores(pictures, moved, truths)["gain"], abs=0.02)
+    for network in ("generator", "ema.module"):
+        torch.testing.assert_close(state["state_dict"][f"{network}.start.table"], change.table, atol=0.02, rtol=0)
     if ranks == 1:  # what was learned elsewhere is not fitted again
         train(*options[:-1], "images=8", "init_from=run", "hydra.run.dir=next", tiny=False)
         assert first_gain(tmp_path / "next") != first_gain(tmp_path / "run")
 
 
-def test_both_directions_are_initialized_with_closed_forms() -> None:
-    form = "model.closed_form={_target_: gan.metrics.color_transfer.channel_statistics, _partial_: true}"
-    module, data = build("cyclegan", form, "model.generator.a2b.residual=true", "data.style=fade")
+def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixture[str]) -> None:
+    module, data = build("cyclegan", "data.style=fade")
     module.initialize_from(data)
+    said = capsys.readouterr().out
+    assert "color map a2b: " in said and "color map b2a: " in said
     both = module.ema.module
-    for network, a, b in ((both.a2b, data.inputs, data.reals), (both.b2a, data.reals, data.inputs)):
-        expected = channel_statistics(a(99), b(99))(a(4))
-        assert (translate_each(network, a(4)).int() - expected.int()).abs().max() <= 1
+    a, b = data.inputs(99), data.reals(99)
+    for network, inputs, targets in ((both.a2b, a, b), (both.b2a, b, a)):
+        levels = [each.double().mean((0, 2, 3)) for each in (inputs, translate_each(network, inputs), targets)]
+        assert (levels[1] - levels[2]).norm() < 0.5 * (levels[0] - levels[2]).norm()
+
+
+def test_without_fitting_a_translator_starts_from_the_identity() -> None:
+    module, data = build("cut", "model.fit_color_map=false", "data.style=fade")
+    module.initialize_from(data)
+    data.setup("fit")
+    assert torch.equal(translate_each(module.generator, data.inputs(2)), data.inputs(2))
 
 
 def test_parameters_of_a_penalty_are_trained_with_its_network() -> None:

@@ -28,6 +28,7 @@ from gan.networks.transfer.fit import (
     with_position,
 )
 from gan.networks.transfer.position_test import contrasts, hotelling
+from gan.networks.transfer.quantiles import quantiles
 
 DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)
@@ -148,5 +149,5 @@ def sliced_wasserstein(x: Levels, y: Levels) -> float:
     """
     axes = np.random.default_rng(3).standard_normal((DIRECTIONS, x.shape[1]))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
-    gaps = (np.quantile(x @ axis, LEVELS) - np.quantile(y @ axis, LEVELS) for axis in axes)
+    gaps = (quantiles(x @ axis, LEVELS) - quantiles(y @ axis, LEVELS) for axis in axes)
     return float(np.mean([np.abs(gap).mean() for gap in gaps]))

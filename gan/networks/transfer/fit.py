@@ -16,6 +16,7 @@ from torch import Tensor
 from gan.networks.lookup import identity_table
 from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap, corrected
 from gan.networks.transfer.position import BASES, NUM_BASES, bases, edge_distance, squared_radius
+from gan.networks.transfer.quantiles import quantiles
 
 Levels = np.ndarray  # (n, 3), float64 in 0..255
 Change = Callable[[Levels], Levels]
@@ -82,7 +83,7 @@ def linear(a: Levels, b: Levels) -> Change:
 
 def histogram(a: Levels, b: Levels) -> Change:
     """Return the map that gives each channel of `a` the histogram of that of `b`."""
-    curves = [(np.quantile(a[:, c], QUANTILES), np.quantile(b[:, c], QUANTILES)) for c in range(3)]
+    curves = [(quantiles(a[:, c], QUANTILES), quantiles(b[:, c], QUANTILES)) for c in range(3)]
     return lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1)
 
 
@@ -143,7 +144,7 @@ def transferred(a: Levels, b: Levels) -> Levels:
         axes, _ = np.linalg.qr(rng.standard_normal((3, 3)))
         u, v = a @ axes, b @ axes
         for c in range(3):
-            u[:, c] = np.interp(u[:, c], np.quantile(u[:, c], levels), np.quantile(v[:, c], levels))
+            u[:, c] = np.interp(u[:, c], quantiles(u[:, c], levels), quantiles(v[:, c], levels))
         a = u @ axes.T
     return a
 
@@ -215,7 +216,7 @@ def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
     used = BASES[kind]
     place_a, place_b = a.place(kind), b.place(kind)
     functions_a = a.bases()[used]
-    edges = np.quantile(place_a, np.linspace(0, 1, BINS + 1)) if kind == "radial" else FRAME_BINS
+    edges = quantiles(place_a, np.linspace(0, 1, BINS + 1)) if kind == "radial" else FRAME_BINS
     levels = np.linspace(0.02, 0.98, 33)
     found = torch.zeros(3, POWERS, NUM_BASES)
     for c in range(3):
@@ -224,7 +225,7 @@ def correction(a: Pixels, b: Pixels, kind: str) -> Tensor:
             own_a, own_b = (place_a >= low) & (place_a <= high), (place_b >= low) & (place_b <= high)
             if not own_a.any() or not own_b.any():
                 continue
-            x, y = (np.quantile(p.levels[own, c], levels) / 255 for p, own in ((a, own_a), (b, own_b)))
+            x, y = (quantiles(p.levels[own, c], levels) / 255 for p, own in ((a, own_a), (b, own_b)))
             middle = functions_a[:, own_a].mean(1)
             powers = np.stack([x**power for power in range(POWERS)], 1)  # (quantiles, POWERS)
             rows.append((powers[:, :, None] * middle).reshape(len(x), -1))

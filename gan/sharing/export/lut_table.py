@@ -19,12 +19,14 @@ from gan.inference.translator import Translator
 from gan.metrics.pixels import LUMA
 from gan.networks import lut
 from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.color_map import ColorMap
 from gan.sharing.export.parts import example_images
 
 NUM_INPUTS = 128
 Translate = Callable[[Tensor, TilePosition], Tensor]
 
-PLACES = 8  # rows and columns at which a vignette is averaged
+VIGNETTE = 8  # rows and columns at which a vignette is averaged
+PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
 
 
 @torch.inference_mode()
@@ -36,7 +38,7 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
     """
     contexts = network.global_context(to_float(thumbnail(images, network.thumbnail_size)))
     mean = contexts.mean(0, keepdim=True)
-    lost = []
+    (places, margin), lost = places_of(network.start)
     if contexts.shape[0] > 1 and network.entries.shape[0] > 1:
         apart = float((contexts - mean).abs().mean() * 127.5)
         lost.append(
@@ -52,7 +54,14 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
         y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))
         return y[:, :3].expand(-1, 3, -1, -1)
 
-    return flat_areas(translate, PLACES if network.falloff is not None else 1), lost
+    return flat_areas(translate, max(places, VIGNETTE) if network.falloff is not None else places, margin), lost
+
+
+def places_of(color_map: ColorMap) -> tuple[tuple[int, int], list[str]]:
+    """Return the arguments `places` and `margin` of `flat_areas` for a color map, and what a table of it loses."""
+    lost = ["the frame is left out"] if "frame" in color_map.varies else []
+    lost += ["of the radial position only the mean remains"] if "radial" in color_map.varies else []
+    return ((PLACES, FRAME) if color_map.varies else (1, 0)), lost
 
 
 def with_channels(x: Tensor, channels: int) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.images.convert import to_uint8
+from gan.networks.transfer.color_map import ColorMap
 from gan.sharing.export.parts import BATCHES, Part, as_tuple
 
 MAX_DIFFERENCE = 1e-4  # of outputs; relative to the largest absolute value if that exceeds 1
@@ -60,16 +61,20 @@ def differ(part: Part, x: Tensor, y: Tensor) -> bool:
 
 
 def perturbed(network: nn.Module) -> nn.Module:
-    """Return a copy whose weights are multiplied by random factors from -1 to 1.
+    """Return a copy whose weights, and tables of fitted color maps, are multiplied by random factors from -1 to 1.
 
     The weights of a closed form, which nothing has trained, are its buffers.
     """
     network = copy.deepcopy(network)
     generator = torch.Generator().manual_seed(0)
-    weights = network.parameters() if getattr(network, "is_learned", True) else network.buffers()
+    color_maps = [module for module in network.modules() if isinstance(module, ColorMap) and not module.is_identity]
+    trained = [*network.parameters(), *(each.table for each in color_maps)]
+    weights = trained if getattr(network, "is_learned", True) else network.buffers()
     with torch.no_grad():
         for weight in filter(torch.is_floating_point, weights):
             weight.mul_(2 * torch.rand(weight.shape, generator=generator) - 1)
+    for each in color_maps:
+        each.read_buffers()
     return network
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = {"cube": ".cube", "hald": ".png"}
 SIZES = (17, 33, 65)  # entries along each axis
-PLACES, FRAME = 16, 3  # rows and columns at which a map with position is averaged, and those along an edge in its frame
 MAX_NAME = 60  # characters of a file's name
 
 
@@ -69,12 +68,10 @@ def file_name(name: str) -> str:
 
 def of_color_map(color_map: ColorMap, size: int, name: str) -> Exported:
     """Return the table of a color map in closed form. `name` is that of the target images."""
-    from gan.sharing.export.lut_table import flat_areas
+    from gan.sharing.export.lut_table import flat_areas, places_of
 
     title = Path(os.path.abspath(name)).name
-    lost = ["the frame is left out"] if "frame" in color_map.varies else []
-    lost += ["of the radial position only the mean remains"] if "radial" in color_map.varies else []
-    places = (PLACES, FRAME) if color_map.varies else (1, 0)
+    places, lost = places_of(color_map)
     return Exported(file_name(title), table_of(flat_areas(color_map.forward_tile, *places), size, title), lost)
 
 
@@ -87,13 +84,11 @@ def of_translator(model: Translator, size: int, name: str, images: Callable[[], 
     Raises:
         UserError: the translator changes more than colors.
     """
-    from gan.networks import lut
-    from gan.networks.transfer.color_map import ColorMap
+    from gan.networks import lut, style
     from gan.sharing.export import lut_table
 
-    start = getattr(model.network, "start", None)
-    if isinstance(start, ColorMap):  # of model=style
-        found = of_color_map(start, size, name)
+    if isinstance(model.network, style.Generator):
+        found = of_color_map(model.network.start, size, name)
         return found._replace(name="translator", lost=[*found.lost, "texture is left out"])
     if not isinstance(model.network, lut.Generator):
         raise UserError(

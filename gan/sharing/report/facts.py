@@ -15,7 +15,7 @@ from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.run import checkpoints, run_folder, state
 from gan.run.comparison import Run
-from gan.run.metrics import json_lines
+from gan.run.metrics import first_scored, json_lines
 from gan.sharing.report.grids import Grids, find_grids
 from gan.sharing.report.log import ONE_RUN, Log, read_log
 from gan.sharing.report.private import leaf, public_tree
@@ -132,7 +132,8 @@ def read_facts(folder: Path, limits: tuple[int, int] = ONE_RUN) -> Facts:
     facts.log = Log(facts.objective)
     if usable(facts, run_folder.METRICS):
         with noting(facts, run_folder.METRICS):
-            facts.log = read_log(folder / run_folder.METRICS, facts.objective, limits)
+            since = first_scored(str(facts.config.get("model._target_")))
+            facts.log = read_log(folder / run_folder.METRICS, facts.objective, limits, since)
     facts.starts = read_lines(facts, run_folder.ENVIRONMENT, MAX_STARTS)
     facts.records = read_lines(facts, run_folder.EVALUATION, MAX_RECORDS)
     with noting(facts, run_folder.SAMPLES):

@@ -57,7 +57,7 @@ class Log:
     Attributes:
         curves: by name, such as eval/fd_lite0.
         untrained: the scores at 0 images.
-        best: the line with the best value of the objective after training began.
+        best: the line with the best value of the objective, from `since` images on.
         newest: the last line with scores.
         images: images seen.
         seconds: seconds of training, NaN if unknown.
@@ -65,8 +65,8 @@ class Log:
         cut: whether the file is longer than MAX_BYTES.
     """
 
-    def __init__(self, objective: str, limits: tuple[int, int] = ONE_RUN) -> None:
-        self.objective = objective
+    def __init__(self, objective: str, limits: tuple[int, int] = ONE_RUN, since: int = 1) -> None:
+        self.objective, self.since = objective, since
         self.max_curves, self.max_points = limits
         self.curves: dict[str, Curve] = {}
         self.untrained: dict[str, float] = {}
@@ -94,8 +94,10 @@ class Log:
         about = {"images": images, "seconds": seconds}
         if images == 0:
             self.untrained = scores
+        else:
+            self.newest = {**scores, **about}
+        if images < self.since:
             return
-        self.newest = {**scores, **about}
         value = scores.get(self.objective, math.nan)
         if abs(value) <= LARGEST and not value >= self.best.get(self.objective, math.inf):
             self.best = {**scores, **about}
@@ -119,9 +121,9 @@ class Log:
         return [*([self.best] if self.best else []), {"images": self.images, **clock}]
 
 
-def read_log(path: Path, objective: str, limits: tuple[int, int] = ONE_RUN) -> Log:
-    """Return the log of a run; an empty one if there is no file."""
-    log = Log(objective, limits)
+def read_log(path: Path, objective: str, limits: tuple[int, int] = ONE_RUN, since: int = 1) -> Log:
+    """Return the log of a run; an empty one if there is no file. `since`: see `gan.run.metrics.first_scored`."""
+    log = Log(objective, limits, since)
     for line in each_line(path, MAX_BYTES):
         log.add(line)
     log.cut = path.is_file() and path.stat().st_size > MAX_BYTES

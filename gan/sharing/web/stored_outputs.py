@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
+import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
@@ -78,6 +79,8 @@ def inputs_of(part: Part, planes: Tensor) -> list[Tensor]:
         inputs["noise"] = noise_planes(place, height, width, *noise_of(network))
     if "thumbnail" in part.inputs:
         inputs["thumbnail"] = to_float(thumbnail(planes[None], network.thumbnail_size)).contiguous()
+    if "sides" in part.inputs:
+        inputs["sides"] = torch.tensor([planes.shape[1:]]).float()
     return [inputs[name] for name in part.inputs]
 
 

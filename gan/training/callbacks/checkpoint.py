@@ -17,6 +17,7 @@ from gan.common.clock import crosses
 from gan.common.errors import Diverged, UserError, at_least, reason
 from gan.common.files import write_json
 from gan.common.output import print_line
+from gan.evaluation.stages import NOISE_IMAGES, clearly_below
 from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.evaluate import last_scores
@@ -29,7 +30,8 @@ class Checkpoint(LightningCheckpoint):
     """Saves a checkpoint at regular intervals, at the end, at an interruption, and at a new best score.
 
     Lightning runs callbacks of this type last, after samples and scores of the same batch. Checkpoints are saved only
-    in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs.
+    in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs,
+    and, of a translator, before the first batch: training may never improve on the color map it starts from.
 
     Args:
         run: the run folder.
@@ -58,6 +60,15 @@ class Checkpoint(LightningCheckpoint):
         self.mode = mode
         self.best_score = math.inf if mode == "min" else -math.inf
         self.best: str | None = None  # file name
+        self.num_images = NOISE_IMAGES  # number of images that are scored
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        if not pl_module.saves_start:
+            return
+        self.num_images = pl_module.num_eval_images(self.num_images)
+        if pl_module.images_seen == 0 and self.is_better(last_scores(trainer)):
+            with paused(trainer, "checkpoints"):
+                self.save(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if due(trainer, pl_module, self.interval) or trainer.should_stop or self.is_better(last_scores(trainer)):
@@ -65,8 +76,14 @@ class Checkpoint(LightningCheckpoint):
                 self.save(trainer, pl_module)
 
     def is_better(self, scores: dict[str, float]) -> bool:
-        """Return whether the scores contain a new best score."""
+        """Return whether the scores contain a new best score.
+
+        A KID must be clearly below that of a translator before training: among many KIDs of a few held-out images, one
+        is lower by chance.
+        """
         score = scores.get(self.monitor or "", math.nan)
+        if self.best == checkpoints.checkpoint_path(self.run, 0).name and "/kid_" in str(self.monitor):
+            return score < clearly_below(self.best_score, self.num_images)
         return score < self.best_score if self.mode == "min" else score > self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:

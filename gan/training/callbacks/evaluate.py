@@ -76,7 +76,7 @@ class Evaluate(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         with paused(trainer, "evaluation"):
             self.prepare(trainer, pl_module)
-            if pl_module.images_seen == 0 or (self.interval is None and self.cost is None):
+            if (pl_module.images_seen == 0 and self.scored_at != 0) or (self.interval is None and self.cost is None):
                 self.score(trainer, pl_module)
 
     def prepare(self, trainer: Trainer, pl_module: GAN) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-NOTICEABLE = 1.01  # times the score of the untrained network
+NOTICEABLE = 0.01  # relative increase of the score of the untrained network
 MEANINGLESS = 0.01  # recall below which a precision says nothing about the quality
 
 
@@ -29,7 +29,7 @@ class ScoreNotes:
         if images == 0:
             yield "untrained", f"untrained network: {listed(scores)}; scores often get worse before they improve"
         for name, before in self.untrained.items():
-            if "/kid_" in name and scores.get(name, before) > NOTICEABLE * before:
+            if "/kid_" in name and scores.get(name, before) > before + NOTICEABLE * abs(before):
                 higher = f"{short(name)} {scores[name]:.4g} is higher than that of the untrained network ({before:.4g})"
                 yield "rises", f"{higher}; this is common in the first minutes"
         for name, precision in scores.items():

@@ -89,6 +89,34 @@ def test_the_best_is_kept_and_named(mode: Any, best: int, tmp_path: Path) -> Non
     assert json.loads((tmp_path / "checkpoints" / "best.json").read_text())["monitor"] == "eval/kid"
 
 
+@pytest.mark.parametrize(
+    ("monitor", "scores", "best"),
+    [
+        ("eval/kid_x1000_lite0", [30.0, 26.5, 40.0], 0),  # lower by less than 10 % and 1
+        ("eval/kid_x1000_lite0", [30.0, 25.0, 40.0], 8),
+        ("eval/kid_x1000_lite0", [30.0, 40.0, 25.0], 16),
+        ("eval/kid_x1000_lite0", [-5.0, -5.4, -6.0], 0),
+        ("eval/ciede2000", [5.0, 4.9, 6.0], 8),  # the distance to the ground truth is no estimate
+        ("eval/ciede2000", [5.0, 5.1, 6.0], 0),
+    ],
+)
+def test_the_start_of_a_translator_is_kept_unless_training_is_clearly_better(
+    monitor: str, scores: list[float], best: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FromStart(Scores):
+        def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+            self.score(trainer, pl_module)
+
+        def score(self, trainer: Trainer, pl_module: GAN) -> None:
+            self.scored_at, self.scores = pl_module.images_seen, {monitor: next(self.script)}
+
+    monkeypatch.setattr(GAN, "saves_start", True)
+    fit(tmp_path, 4, FromStart(scores, interval=8), Checkpoint(str(tmp_path), interval=8, keep=1, monitor=monitor))
+    assert images(tmp_path) == sorted({best, 16})
+    path = checkpoints.best(tmp_path)
+    assert path is not None and checkpoints.images_of(path) == best
+
+
 def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
     """Regression: with a newer incomplete checkpoint, keep=1 removed all complete ones."""
     callback = Checkpoint(str(tmp_path), interval=8, keep=1)

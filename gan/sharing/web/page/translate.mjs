@@ -15,6 +15,8 @@ export async function translated(ort, session, model, image) {
   }
   if (session.inputNames.includes("thumbnail"))
     inputs.thumbnail = tensor(toFloats(thumbnail(given, model.thumbnail_size)));
+  if (session.inputNames.includes("sides"))
+    inputs.sides = tensor({ data: Float32Array.of(given.height, given.width), dims: [1, 2] });
   const { translation } = await session.run(inputs);
   return cropped(toPlanes(translation, 0), given.height, given.width);
 }

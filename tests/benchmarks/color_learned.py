@@ -1,0 +1,122 @@
+"""Gain of trained translators on known looks, beside that of the color map they start from.
+
+    python tests/benchmarks/color_learned.py PHOTOGRAPHS OUT [--models cut lut] [--looks film] [--minutes 10]
+
+A model may also be an experiment such as paper_cut. --options are options of train.py for all models, such as
+--minutes null --options images=4000. Two fifths of the photographs are inputs, two fifths are targets in the look, and
+one fifth is held out from training. Looks are applied to the files, which are then scaled to 64 pixels. A fifth of
+inputs and targets select the best checkpoint. The gain is 1 - dE00(translation, truth) / dE00(photograph, truth) of the
+held-out photographs. OUT gets the images and runs; runs that are there already are measured, not trained again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from gan.api import load
+from gan.data.styles import registry
+from gan.evaluation.translator import recolored
+from gan.images.convert import to_float, to_uint8
+from gan.inference.loading import select_direction
+from gan.inference.tiling import translate_each
+from gan.metrics.translation import ground_truth_scores
+from gan.networks.transfer.choose import choose
+from gan.run.paths import CONF
+
+ROOT = Path(__file__).resolve().parents[2]
+SIDE = 64
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("photographs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--models", nargs="+", default=["cut", "cyclegan", "lut"])
+    parser.add_argument("--looks", nargs="+", default=["film", "1977", "poster"])
+    parser.add_argument("--minutes", default="10")
+    parser.add_argument("--options", nargs="*", default=[])
+    given = parser.parse_args()
+    paths = sorted(path for path in given.photographs.iterdir() if path.suffix.lower() in (".jpg", ".png"))
+    for look in given.looks:
+        folder = given.out.absolute() / look
+        a, b, photographs, truths = prepare(paths, look, folder)
+        chosen = choose(a, b)
+        with torch.inference_mode():
+            mapped = to_uint8(chosen.color_map(to_float(photographs)))
+        kind = f"{chosen.kind} {chosen.position or ''}".strip()
+        print(f"{look}: color map ({kind}) {gain(photographs, mapped, truths):.3f}", flush=True)
+        for model in given.models:
+            run = folder / model
+            if not (run / "checkpoints").is_dir():
+                train(model, folder, run, [f"minutes={given.minutes}", *given.options])
+            found = []
+            for which in ("best", "last"):
+                translator = load(run, checkpoint=which)
+                network = select_direction(run, translator.network)
+                if not found and network.start is not None:
+                    found.append(f"start {gain(photographs, recolored(network.start, photographs, False), truths):.3f}")
+                made = translate_each(network, photographs)
+                found.append(f"{which} {gain(photographs, made, truths):.3f} at {translator.images:,} images")
+            print(f"{look}: {model}: {', '.join(found)}", flush=True)
+
+
+def prepare(paths: list[Path], look: str, folder: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return inputs, targets, held-out photographs and their ground truth, uint8 (N, 3, SIDE, SIDE).
+
+    Write the first two to the folders a and b.
+    """
+    order = np.random.default_rng(0).permutation(len(paths))
+    part = 2 * len(order) // 5
+    style = registry.make_style(look)
+    photographs = {number: np.asarray(Image.open(paths[number]).convert("RGB")) for number in order}
+    styled = {number: style(photographs[number], int(number)) for number in order[part:]}
+    sides = {"a": [photographs[n] for n in order[:part]], "b": [styled[n] for n in order[part : 2 * part]]}
+    found = {name: [small(image) for image in images] for name, images in sides.items()}
+    for name, images in found.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number, image in enumerate(images):
+            Image.fromarray(image).save(folder / name / f"{number:04}.png")
+    held_out = order[2 * part :]
+    found["photographs"] = [small(photographs[n]) for n in held_out]
+    found["truths"] = [small(styled[n]) for n in held_out]
+    a, b, inputs, truths = (
+        torch.from_numpy(np.stack(each)).permute(0, 3, 1, 2).contiguous() for each in found.values()
+    )
+    return a, b, inputs, truths
+
+
+def small(image: np.ndarray) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+def train(model: str, folder: Path, run: Path, options: list[str]) -> None:
+    """Train a model, or an experiment of that name, on the folders a and b of `folder`."""
+    name = f"experiment={model}" if (CONF / "experiment" / f"{model}.yaml").is_file() else f"model={model}"
+    data = [
+        "data=unpaired",
+        f"data.a={folder / 'a'}",
+        f"data.b={folder / 'b'}",
+        f"data.size={SIDE}",
+        "data.fit=stretch",
+    ]
+    data += ["data.split=file", "data.validation=0.2", "callback=[progress,checkpoint,evaluate]"]
+    command = [sys.executable, str(ROOT / "train.py"), name, *data, f"hydra.run.dir={run}", *options]
+    subprocess.run(command, check=True)
+
+
+def gain(photographs: Tensor, made: Tensor, truths: Tensor) -> float:
+    return ground_truth_scores(photographs, made, truths)["gain"]
+
+
+if __name__ == "__main__":
+    main()
