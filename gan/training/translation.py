@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from gan.images.convert import to_float
 from gan.inference.tiling import tell_windows
 from gan.metrics.color_transfer import Affine, opaque
 from gan.metrics.extractors import extractor, features
+from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import choose
 from gan.networks.transfer.fit import visible
@@ -94,9 +95,22 @@ class Translator(TranslationPreviews, GAN):
         generator.start.load_state_dict(choice.color_map.state_dict())
         print_line(f"color map: {choice.describe()}")
         tell_windows((generator, *self.averages()), data)
-        generator.fit(inputs, targets)
+        generator.fit(inputs, targets, self.distance_to(targets))
+        if generator.texture.inks.count:
+            print_line(f"drawing: {generator.texture.inks.describe()}")
         for network in self.averages():
             network.load_state_dict(generator.state_dict())
+
+    def distance_to(self, targets: Tensor) -> Callable[[Tensor], float]:
+        """Return the KID of images uint8 (N, C, H, W) to targets, times 1,000, in features that choose the stage."""
+
+        first = self.stage_extractors[0]
+        wanted = cache(lambda: features(first, targets))  # not needed by all looks
+
+        def distance(images: Tensor) -> float:
+            return KID_SCALE * squared_mmd(wanted(), features(first, images))
+
+        return distance
 
     def averages(self) -> list[Any]:
         """Return the averages of the generator."""
