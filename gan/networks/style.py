@@ -1,7 +1,9 @@
-"""A translator for any style: a color map in closed form, then shaped noise or a small network that adds texture."""
+"""A translator for any style: a color map, then shaped noise or a drawing in inks, and a small network."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -10,16 +12,22 @@ from torch import Tensor, nn
 from gan.networks.alpha import premultiply, unpremultiply
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.inks import to_levels
+from gan.networks.transfer.luminance import luminance
 from gan.networks.transfer.shaped_noise import KERNEL, ShapedNoise
-from gan.networks.transfer.texture_network import SETS, TextureNetwork
+from gan.networks.transfer.texture_network import ANGLES, SETS, TextureNetwork
 from gan.networks.transfer.varying_carriers import find_carrier_sets
 
 LEAK = 0.1  # slope of the output outside of [-1, 1]
-STAGES = ("color", "noise", "network", "finished")
-LEARNED = STAGES[2:]
+STAGES = ("color", "noise", "drawing", "network", "finished")
+LEARNED = STAGES[3:]
 CHANNELS = 3  # planes of white noise for shaped noise, after the plane of the network
 OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
 CHUNK = 50  # images that are mapped together
+FEWEST = 100  # windows for fitting a drawing
+WINDOWS = 240  # of inputs, for choosing the settings of a drawing
+HOPELESS = 1.5  # no settings are searched if flat areas without them are worse by this factor
+BETTER = 0.8  # a drawing is used if its distance to targets is less than this part of that of the other closed forms
 
 
 class Generator(nn.Module):
@@ -32,12 +40,13 @@ class Generator(nn.Module):
         n_layers: number of 3x3 convolutions of the texture network.
         carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
         grain: whether the network adds to the image with shaped noise. None decides in `fit`: if there are no carriers
-            and no flow lines.
+            and no flow lines. It does not if there is a drawing.
 
     Attributes:
-        stage: what is returned in eval mode: "color" (the color map), "noise" (and shaped noise), "network" (and the
-            network), or "finished" (and the color map `finish`, which is fitted to outputs of the network and to
-            targets, see `gan.evaluation.stages`). Set it with `set_stage`. In training mode it is "network".
+        stage: what is returned in eval mode: "color" (the color map), "noise" (and shaped noise), "drawing" (in inks),
+            "network" (the drawing, or one of the first two, and the network), or "finished" (and the color map
+            `finish`, which is fitted to outputs of the network and to targets, see `gan.evaluation.stages`). Set it
+            with `set_stage`. In training mode it is "network".
         shows_windows: whether images are windows of files, at unknown positions. A color map that varies with the
             position then uses its mean.
         noise_margin: number of pixels around a tile for which it needs noise.
@@ -48,7 +57,6 @@ class Generator(nn.Module):
 
     stage_index: Tensor
     grainy: Tensor
-    stages = STAGES
     multiple = 1
     shows_windows = False
 
@@ -90,12 +98,20 @@ class Generator(nn.Module):
         super()._load_from_state_dict(*args)
         self.read_buffers()
 
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """Return the stages that differ."""
+        return tuple(stage for stage in STAGES if stage != "drawing" or self.texture.inks.count)
+
     @torch.no_grad()
-    def fit(self, a: Tensor, b: Tensor) -> None:
-        """Fit shaped noise and carriers to windows uint8 (N, C, s, s) and (M, C, s, s) of inputs and targets.
+    def fit(self, a: Tensor, b: Tensor, distance: Callable[[Tensor], float] | None = None) -> None:
+        """Fit shaped noise, carriers and lines to windows uint8 (N, C, s, s) and (M, C, s, s) of inputs and targets.
 
         Fit the color map first. Windows that are not opaque are left out. Without two windows that are, nothing
         changes.
+
+        Args:
+            distance: of images uint8 (N, C, s, s) to targets. It decides about a drawing in inks; None: there is none.
         """
         inputs, targets = opaque_windows(a), opaque_windows(b)
         if min(len(inputs), len(targets)) < 2:
@@ -103,16 +119,51 @@ class Generator(nn.Module):
         mapped = torch.cat([self.colored(part, TilePosition.whole(part)) for part in inputs.split(CHUNK)])
         self.shaped_noise.fit(mapped, targets)
         found = find_carrier_sets(mapped, targets, self.texture.frequencies.shape[1], SETS)
-        self.texture.set_carriers(found)
         if len(found) == 1:
-            self.texture.flow_lines.fit(mapped, targets, found[0])
-        periodic = found.numel() > 0 or self.texture.flow_lines.cycles > 0
+            self.texture.flow_lines.fit(inputs, mapped, targets, found[0])
+        has_lines = self.texture.flow_lines.cycles > 0
+        self.texture.set_carriers(found[:, :0] if has_lines else found)  # parallel lines have peaks like carriers
+        periodic = found.numel() > 0 or has_lines
         self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
+        if distance is not None and (has_lines or not periodic) and len(inputs) >= FEWEST:
+            self.fit_inks(a[:WINDOWS], inputs, targets, distance)
+
+    def fit_inks(self, a: Tensor, inputs: Tensor, targets: Tensor, distance: Callable[[Tensor], float]) -> None:
+        """Fit a drawing in inks, and keep it if it is much nearer to the targets than the other closed forms."""
+        inks, lines, stage, was_training = self.texture.inks, self.texture.flow_lines, self.stage, self.training
+        self.eval()
+
+        def of(stage: str) -> float:
+            self.set_stage(stage)
+            return distance(to_levels(torch.cat([self(part) for part in (a.float() / 127.5 - 1).split(CHUNK)])))
+
+        def waves_of(angle: float) -> Tensor:
+            lines.set_angles(0.0, angle or ANGLES[1])
+            parts = luminance(inputs[:WINDOWS]).split(CHUNK)
+            position = TilePosition.whole(inputs)
+            return torch.cat([lines(part, random_noise(part), position) for part in parts])
+
+        others = min(of("color"), of("noise"))
+        inks.fit_colors(inputs, targets, self.start, lines.cycles > 0)
+        toned = self.toned(inputs[:WINDOWS], TilePosition.whole(inputs))
+        limit = math.inf if lines.cycles else HOPELESS * others  # settings change lines much more than areas
+        own = inks.fit_settings(toned, waves_of, lines.cycles, lambda made: distance(to_levels(made)), limit)
+        lines.set_angles(0.0, inks.settings["hatching"] or ANGLES[1])
+        if own > BETTER * others:
+            inks.set_settings(inks.settings, 0)
+        self.set_stage(stage)
+        self.train(was_training)
 
     def content(self, x: Tensor) -> Tensor:
         """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
         color, alpha = unpremultiply(x)
-        return premultiply(self.colored(color, TilePosition.whole(x)), alpha, self.channels)
+        change = self.toned if self.texture.inks.count else self.colored
+        return premultiply(change(color, TilePosition.whole(x)), alpha, self.channels)
+
+    def toned(self, color: Tensor, position: TilePosition) -> Tensor:
+        """Return the color map of a drawing of colors (N, 3, h, w) in [-1, 1]."""
+        y: Tensor = self.texture.inks.tone.forward_tile(color, position)
+        return y
 
     def colored(self, color: Tensor, position: TilePosition) -> Tensor:
         """Return the color map of colors (N, 3, h, w) in [-1, 1]."""
@@ -127,12 +178,17 @@ class Generator(nn.Module):
     @property
     def is_grainy(self) -> bool:
         """Whether shaped noise is added."""
-        return self.adds_to_grain if self.is_learned else self.stage == "noise"
+        return not self.is_drawn and (self.adds_to_grain if self.is_learned else self.stage == "noise")
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the image is a drawing in inks, which the network may have changed."""
+        return self.texture.inks.count > 0 and (self.is_learned or self.stage == "drawing")
 
     @property
     def noise_numbers(self) -> range:
-        """The numbers of the planes of noise that an image needs in eval mode: 0 for the network, then shaped noise."""
-        return range(0 if self.is_learned else 1, 1 + CHANNELS * self.is_grainy)
+        """The numbers of the planes of noise in eval mode: 0 for lines and the network, then those of shaped noise."""
+        return range(0 if self.is_learned or self.is_drawn else 1, 1 + CHANNELS * self.is_grainy)
 
     def forward_tile(self, x: Tensor, position: TilePosition, noise: Tensor | None = None) -> Tensor:
         """Translate tiles (N, C, h, w) at a position of the image.
@@ -142,14 +198,14 @@ class Generator(nn.Module):
                 place of random noise in training mode, and of the noise of the position in eval mode.
         """
         color, alpha = unpremultiply(x)
-        y = self.colored(color, position)
+        y = (self.toned if self.is_drawn else self.colored)(color, position)
         if noise is None and not self.training and self.noise_numbers:
             noise = noise_planes(position, x.shape[2], x.shape[3], self.noise_numbers, self.noise_margin).to(y)
         if self.is_grainy:
             y = self.shaped_noise(y, self.white(y, noise))
-        if self.is_learned:
+        if self.is_learned or self.is_drawn:
             own = None if noise is None else without_margin(noise[:, :1], self.noise_margin - self.texture.n_layers)
-            y = y + self.texture(y, color, position, own)
+            y = self.texture(y, color, position, own, self.is_learned)
         y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
         if self.stage == "finished" and not self.training:
             y = self.finish.forward_tile(y, position)
@@ -169,6 +225,11 @@ class Generator(nn.Module):
 def without_margin(x: Tensor, margin: int) -> Tensor:
     """Return x (..., h, w) without `margin` rows and columns at each side."""
     return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]
+
+
+def random_noise(like: Tensor) -> Tensor:
+    """Return white noise of the shape of a tensor, always the same."""
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(0))
 
 
 def leaky_clamp(y: Tensor) -> Tensor:

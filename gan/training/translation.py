@@ -7,8 +7,9 @@ the translation keeps: `reconstruction` with known ground truth (pix2pix), `patc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from gan.images.convert import to_float
 from gan.inference.checks import translators
 from gan.inference.tiling import tell_windows
 from gan.metrics.extractors import extractor, features
+from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.networks.transfer.choose import choose
 from gan.networks.transfer.fit import visible
@@ -77,7 +79,10 @@ class Translator(TranslationPreviews, GAN):
             self.fit_starts(data)
         tell_windows((generator, *self.averages()), data)
         if hasattr(generator, "fit"):
-            generator.fit(data.inputs(FITTED_IMAGES), data.reals(FITTED_IMAGES))
+            targets = data.reals(FITTED_IMAGES)
+            generator.fit(data.inputs(FITTED_IMAGES), targets, self.distance_to(targets))
+            if generator.texture.inks.count:
+                print_line(f"drawing: {generator.texture.inks.describe()}")
         for network in self.averages():
             network.load_state_dict(generator.state_dict())
 
@@ -102,6 +107,16 @@ class Translator(TranslationPreviews, GAN):
             return "the weights of init_from"
         starts = (getattr(network, "start", None) for network in translators(self.generator))
         return "the color map" if self.fit_color_map and any(starts) else "the untrained network"
+
+    def distance_to(self, targets: Tensor) -> Callable[[Tensor], float]:
+        """Return the KID of images uint8 (N, C, H, W) to targets, times 1,000, in features that choose the stage."""
+        first = self.stage_extractors[0]
+        wanted = cache(lambda: features(first, targets))  # not needed by all looks
+
+        def distance(images: Tensor) -> float:
+            return KID_SCALE * squared_mmd(wanted(), features(first, images))
+
+        return distance
 
     def averages(self) -> list[Any]:
         """Return the averages of the generator."""

@@ -30,7 +30,6 @@ from gan.metrics.kid import squared_mmd
 from gan.metrics.pixels import luminance
 from gan.metrics.spectrum import ROUNDING, spectral_distance
 from gan.networks.blur import blur
-from gan.networks.style import STAGES
 
 SIDE, COUNT = 64, 500
 EXTRACTORS = ("random_conv", "lite0")
@@ -120,7 +119,7 @@ def main(photographs: str, look: str, out: Path, *options: str) -> None:
     network = load(out / "run").network
     held_out, truth, real = images(out / "held_out"), images(out / "truth"), windows(images(out / "b"))
     outputs: dict[str, list[Tensor]] = {}
-    for stage in STAGES:
+    for stage in network.stages:
         network.set_stage(stage)
         outputs[stage] = [translate(network, image) for image in held_out]
     outputs["truth"] = truth

@@ -8,16 +8,22 @@ from gan.inference.tiling import translate
 from gan.networks.style import STAGES, Generator, leaky_clamp
 from gan.networks.texture_patch import Discriminator
 from gan.networks.tile_position import TilePosition, noise_planes
+from gan.networks.transfer.inks import SETTINGS
 
 
-def generator(channels: int = 3) -> Generator:
-    """Return a generator whose parts all change the image."""
+def generator(channels: int = 3, inks: int = 0) -> Generator:
+    """Return a generator whose parts all change the image; with inks it draws lines."""
     torch.manual_seed(0)
     made = Generator(channels, width=4, carriers=2, grain=True)
     nn.init.normal_(made.shaped_noise.kernel, 0, 0.003)
     nn.init.normal_(made.texture.to_image.weight, 0, 0.1)
     made.texture.set_carriers(torch.tensor([[[0.2, 0.05], [0.05, -0.2]]]))
-    made.texture.flow_lines.set_frequency(0.3)
+    lines = made.texture.flow_lines
+    lines.preferred.copy_(torch.tensor([0.01, 0.02]))
+    lines.set_frequency(0.3)
+    made.texture.inks.palette.copy_(torch.linspace(-0.9, 0.8, 8)[:, None].expand(8, 3))
+    settings = dict.fromkeys(SETTINGS, 0.5) | {"hatching": 50.0}
+    made.texture.inks.set_settings(settings, inks)
     return made.eval()
 
 
@@ -36,9 +42,9 @@ def test_initially_it_is_the_identity(channels: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("channels", [1, 3, 4])
-def test_tiles_agree_with_the_whole_image(channels: int) -> None:
-    image, network = picture(channels, 40, 200), generator(channels)
+@pytest.mark.parametrize(("channels", "inks"), [(1, 0), (3, 0), (4, 0), (4, 2)])
+def test_tiles_agree_with_the_whole_image(channels: int, inks: int) -> None:
+    image, network = picture(channels, 40, 200), generator(channels, inks)
     whole, tiled = translate(network, image), translate(network, image, tile=64)
     assert (whole.int() - tiled.int()).abs().max() <= 1
     assert (whole.int() - image.int()).abs().float().mean() > 2
@@ -62,7 +68,7 @@ def test_a_stage_leaves_out_the_later_parts_and_is_saved() -> None:
 
 def test_noise_can_be_an_input_whose_planes_depend_on_the_stage() -> None:
     x, network = torch.zeros(2, 3, 20, 30), generator()
-    expected = {"color": [], "noise": [1, 2, 3], "network": [0, 1, 2, 3], "finished": [0, 1, 2, 3]}
+    expected = {"color": [], "noise": [1, 2, 3], "drawing": [], "network": [0, 1, 2, 3], "finished": [0, 1, 2, 3]}
     for stage in STAGES:
         network.set_stage(stage)
         assert list(network.noise_numbers) == expected[stage]
@@ -72,6 +78,20 @@ def test_noise_can_be_an_input_whose_planes_depend_on_the_stage() -> None:
             assert not torch.equal(network(x, noise=given.flip(2)), network(x))
     network.set_stage("network", False)
     assert list(network.noise_numbers) == [0]
+    network = generator(inks=2)
+    network.set_stage("drawing")
+    assert list(network.noise_numbers) == [0]
+
+
+def test_with_inks_the_network_changes_a_drawing() -> None:
+    image, network = picture(3, 40, 40), generator(inks=2)
+    found = {}
+    for stage in network.stages:
+        network.set_stage(stage)
+        found[stage] = translate(network, image)
+    assert list(found) == list(STAGES)
+    assert len(found["drawing"].flatten(1).unique(dim=1).T) < len(found["color"].flatten(1).unique(dim=1).T)
+    assert not torch.equal(found["drawing"], found["network"])
 
 
 def test_noise_and_phases_are_random_only_in_training() -> None:

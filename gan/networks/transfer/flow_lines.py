@@ -16,18 +16,22 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.blur import blur, blur_radius
+from gan.networks.tile_position import TilePosition
+from gan.networks.transfer.carriers import carrier_planes
 from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
 from gan.networks.transfer.luminance import luminance
 
 DIRECTIONS = 8  # of the Gabor filters, over half a turn
 BANDWIDTH = 0.22  # standard deviation of a filter in the frequency domain, relative to its frequency
-PASSES = 2
+PASSES = 3
 MIN_FREQUENCY = 1 / 16  # cycles per pixel: lower ones are content
 FINE = 1.0  # standard deviation of the blur before gradients, in pixels
 WIDE = 2.5  # standard deviation of the blur of the structure tensor, in distances of lines
 PROMINENCE = 0.25  # log of the smallest ratio of a ring of the spectrum to its neighbors
 FITTED = 200  # windows of inputs by which directions are fitted
 MAX_WEIGHT, STEPS = 4.0, 41  # of the preferred direction, in units of the mean structure
+EXPLAINED = 0.8  # share of the power of a ring; parallel lines have peaks, but broad ones
+PLANE = 0.8  # weight of a plane wave, relative to noise, in what is filtered where lines have a preferred direction
 NEIGHBORS = 11  # rings of the running median
 
 
@@ -35,7 +39,7 @@ def find_line_frequency(inputs: Tensor, targets: Tensor, carriers: Tensor) -> fl
     """Return the frequency, in cycles per pixel, of lines of all directions in targets; 0 if there are none.
 
     It is a peak of the ratio of the power of targets and inputs over rings of the spectrum. A ring counts if the
-    carriers (K, 2) on it, which have one direction each, explain less than half of the power that inputs lack.
+    carriers (K, 2) on it, which have one direction each, explain less than EXPLAINED of the power that inputs lack.
 
     Args:
         inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
@@ -52,7 +56,7 @@ def find_line_frequency(inputs: Tensor, targets: Tensor, carriers: Tensor) -> fl
         return 0.0
     excess = (wanted - own).clamp(min=0) * ((rings - best).abs() <= 1)
     on_carriers = near(carriers, side)
-    if (excess * on_carriers).sum() > excess.sum() / 2:
+    if (excess * on_carriers).sum() > EXPLAINED * excess.sum():
         return 0.0
     return float((excess * radius(side)).sum() / excess.sum())
 
@@ -80,35 +84,54 @@ class FlowLines(nn.Module):
         angles: angles between the waves and the structure, in degrees.
 
     Attributes:
-        cycles: frequency in cycles per pixel; 0 if there are no lines. Also a buffer, so that it is saved; reading a
-            buffer in each pass would wait for the device.
+        cycles: frequency in cycles per pixel; 0 if there are no lines.
         preferred: (2,), what is added to the structure tensor, for lines where there is no structure.
+        parallel: weight of the plane waves from which lines start, with the frequencies `vectors` (A, 2).
+
+    `cycles` and `angles` are also buffers, so that they are saved; reading a buffer in each pass would wait for the
+    device.
     """
 
     frequency: Tensor
     preferred: Tensor
+    degrees: Tensor
+    vectors: Tensor
 
     def __init__(self, angles: tuple[float, ...]) -> None:
         super().__init__()
-        self.angles = angles
         self.register_buffer("frequency", torch.zeros(()))
-        self.cycles = 0.0
         self.register_buffer("preferred", torch.zeros(2))
+        self.register_buffer("degrees", torch.tensor(angles))
+        self.register_buffer("vectors", torch.zeros(len(angles), 2), persistent=False)
+        self.cycles, self.angles, self.parallel = 0.0, list(angles), 0.0
 
     def set_frequency(self, cycles: float) -> None:
         """Set the frequency in cycles per pixel; 0 for no lines."""
-        self.cycles = cycles
         self.frequency.fill_(cycles)
+        self.read_buffers()
+
+    def set_angles(self, *angles: float) -> None:
+        """Set the angles between the waves and the structure, in degrees."""
+        self.degrees.copy_(torch.tensor(angles))
+        self.read_buffers()
+
+    def read_buffers(self) -> None:
+        """Set what the buffers say, after they have changed."""
+        self.cycles, self.angles = float(self.frequency), self.degrees.tolist()
+        real, imaginary = self.preferred.tolist()
+        self.parallel = PLANE if real or imaginary else 0.0
+        across = [math.atan2(imaginary, real) / 2 + math.radians(angle) for angle in self.angles]
+        self.vectors.copy_(self.cycles * torch.tensor([(math.sin(angle), math.cos(angle)) for angle in across]))
 
     def _load_from_state_dict(self, *args: Any) -> None:
         super()._load_from_state_dict(*args)
-        self.cycles = float(self.frequency)
+        self.read_buffers()
 
     @torch.no_grad()
-    def fit(self, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
+    def fit(self, source: Tensor, inputs: Tensor, targets: Tensor, carriers: Tensor) -> None:
         """Fit to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1], and to the carriers (K, 2) of targets.
 
-        Directions get the mean and the spread that the lines of targets have.
+        `inputs` are the color map of `source`. Directions get the mean and the spread that the lines of targets have.
         """
         self.preferred.zero_()
         self.set_frequency(find_line_frequency(inputs, targets, carriers))
@@ -116,13 +139,14 @@ class FlowLines(nn.Module):
         if f == 0:
             return
         wanted = mean_direction(inputs, targets, f)
-        real, imaginary = structure(luminance(inputs[:FITTED]), WIDE / f)
+        real, imaginary = structure(luminance(source[:FITTED]), WIDE / f)
         unit = torch.hypot(real, imaginary).mean() * wanted / wanted.norm().clamp(min=1e-6)
         for weight in torch.linspace(0, MAX_WEIGHT, STEPS):
             self.preferred.copy_(weight * unit)
             shifted = torch.cat([real + self.preferred[0], imaginary + self.preferred[1]], 1)
             if F.normalize(shifted, dim=1).mean((0, 2, 3)).norm() >= wanted.norm():
                 break
+        self.read_buffers()
 
     @property
     def receptive_radius(self) -> int:
@@ -130,19 +154,27 @@ class FlowLines(nn.Module):
         f = self.cycles
         return 0 if f == 0 else blur_radius(WIDE / f) + blur_radius(FINE) + 1 + PASSES * filter_radius(f)
 
-    def forward(self, luminance: Tensor, noise: Tensor) -> Tensor:
-        """Return waves (N, A, h, w) of luminance (N, 1, h, w) and noise (N or 1, 1, h, w); A is the number of angles.
+    def forward(self, luminance: Tensor, noise: Tensor, position: TilePosition, moved: bool = False) -> Tensor:
+        """Return waves (N, A, h, w) in [-1, 1] of luminance (N, 1, h, w); A is the number of angles.
 
-        Without lines they are 0.
+        Lines start parallel in the preferred direction, with some noise. Without lines waves are 0.
+
+        Args:
+            noise: white noise (N or 1, 1, h, w).
+            moved: whether each image gets another phase, by chance.
         """
-        f = self.cycles
+        f, (n, _, height, width) = self.cycles, luminance.shape
         if f == 0:
-            return luminance.new_zeros(luminance.shape[0], len(self.angles), *luminance.shape[2:])
-        filters = gabor_filters(f).to(luminance)
+            return luminance.new_zeros(n, len(self.angles), height, width)
         real, imaginary = structure(luminance, WIDE / f)
         direction = torch.atan2(imaginary + self.preferred[1], real + self.preferred[0]) / 2  # across the structure
-        turned = ((direction + math.radians(angle)) % math.pi for angle in self.angles)
-        return math.sqrt(2) * torch.cat([wave(noise, angle, filters) for angle in turned], 1)
+        found = []
+        for angle, frequency in zip(self.angles, self.vectors, strict=True):
+            phase = torch.rand(n, 1, device=luminance.device) if moved else torch.zeros(1, 1, device=luminance.device)
+            plane = carrier_planes(frequency[None], position.top, position.left, height, width, phase)[:, :1]
+            start = torch.lerp(noise, plane.to(noise), self.parallel)
+            found.append(wave(start, (direction + math.radians(angle)) % math.pi, f))
+        return torch.cat(found, 1)
 
 
 def mean_direction(inputs: Tensor, targets: Tensor, frequency: float) -> Tensor:
@@ -185,19 +217,27 @@ def filter_radius(frequency: float) -> int:
     return math.ceil(2.5 / (2 * math.pi * BANDWIDTH * frequency))
 
 
-def gabor_filters(frequency: float) -> Tensor:
-    """Return the real and imaginary parts of the Gabor filters of all directions: (2, DIRECTIONS, 1, k, k)."""
+def gabor_filters(frequency: float, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the Gabor filters of all directions as products of a row and a column.
+
+    Weights of two convolutions: (2 DIRECTIONS, 1, 1, k), and (2 DIRECTIONS, 2, k, 1) of groups of two channels, for
+    the real and imaginary parts of each direction one after the other.
+    """
     sigma = 1 / (2 * math.pi * BANDWIDTH * frequency)
-    taps = torch.arange(2 * filter_radius(frequency) + 1.0) - filter_radius(frequency)
-    down, across = taps[:, None], taps
-    envelope = torch.exp(-(down.square() + across.square()) / (2 * sigma**2))
-    angle = math.pi * torch.arange(DIRECTIONS)[:, None, None] / DIRECTIONS
-    phase = 2 * math.pi * frequency * (across * angle.cos() + down * angle.sin())
-    return torch.stack([envelope * phase.cos(), envelope * phase.sin()])[:, :, None] / envelope.sum()
+    reach = filter_radius(frequency)
+    taps = torch.arange(2 * reach + 1, device=like.device, dtype=torch.float32) - reach
+    envelope = torch.exp(-(taps.square()) / (2 * sigma**2))
+    envelope = envelope / envelope.sum()
+    angle = math.pi * torch.arange(DIRECTIONS, device=like.device)[:, None] / DIRECTIONS
+    phases = [2 * math.pi * frequency * taps * each for each in (angle.cos(), angle.sin())]  # across, down
+    (row_real, row_imaginary), (real, imaginary) = ((envelope * p.cos(), envelope * p.sin()) for p in phases)
+    rows = torch.stack([row_real, row_imaginary], 1).flatten(0, 1)[:, None, None]
+    columns = torch.stack([torch.stack([real, -imaginary], 1), torch.stack([imaginary, real], 1)], 1)
+    return rows.to(like), columns.flatten(0, 1)[..., None].to(like)
 
 
-def wave(noise: Tensor, direction: Tensor, filters: Tensor) -> Tensor:
-    """Return a wave in [-1, 1] that travels in the local direction, both (N, 1, h, w).
+def wave(start: Tensor, direction: Tensor, frequency: float) -> Tensor:
+    """Return a wave in [-1, 1] that travels in the local direction, from a field `start`; all are (N, 1, h, w).
 
     Weights interpolate between the filters of the two nearest directions. A filter beyond half a turn runs backwards.
     """
@@ -205,10 +245,12 @@ def wave(noise: Tensor, direction: Tensor, filters: Tensor) -> Tensor:
     turn = (place - torch.arange(DIRECTIONS, device=place.device)[:, None, None]).abs()  # (N, DIRECTIONS, h, w)
     weight = (1 - torch.minimum(turn, DIRECTIONS - turn)).clamp(min=0)
     signed = torch.where(turn > DIRECTIONS / 2, -weight, weight)
-    reach = filters.shape[-1] // 2
+    rows, columns = gabor_filters(frequency, start)
+    reach = rows.shape[-1] // 2
     for _ in range(PASSES):
-        padded = F.pad(noise, (reach,) * 4, mode="replicate")
-        real = (F.conv2d(padded, filters[0]) * weight).sum(1, keepdim=True)
-        imaginary = (F.conv2d(padded, filters[1]) * signed).sum(1, keepdim=True)
-        noise = real / magnitude(real, imaginary).clamp(min=1e-6)
-    return noise
+        padded = F.pad(start, (reach,) * 4, mode="replicate")
+        both = F.conv2d(F.conv2d(padded, rows), columns, groups=DIRECTIONS)
+        real = (both[:, ::2] * weight).sum(1, keepdim=True)
+        imaginary = (both[:, 1::2] * signed).sum(1, keepdim=True)
+        start = real / magnitude(real, imaginary).clamp(min=1e-6)
+    return start

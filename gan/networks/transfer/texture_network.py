@@ -1,8 +1,10 @@
-"""A small residual network that adds texture to an image, from noise and from carriers."""
+"""A small residual network that adds texture to an image, or to a drawing in inks, from noise, carriers and lines."""
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +13,21 @@ from torch.nn import functional as F
 from gan.networks.tile_position import TilePosition, noise_planes
 from gan.networks.transfer.carriers import carrier_planes
 from gan.networks.transfer.flow_lines import FlowLines
+from gan.networks.transfer.inks import INKS, Inks
 from gan.networks.transfer.luminance import luminance
 
 SLOPE = 0.2
+BEFORE = 3 + 3 + 1  # planes before the carriers: image, source, noise
 SETS = 64  # of carriers, for targets whose screens differ
 ANGLES = (0.0, 60.0)  # of flow lines; the second crosses the first, as engravers do in shadows
 
 
 class TextureNetwork(nn.Module):
-    """Images (N, 3, h, w) in [-1, 1] -> what is added to them, initially 0.
+    """Images (N, 3, h, w) in [-1, 1] -> images with texture, initially the same, or drawings of them in inks.
 
-    Besides the image it sees its source, a plane of white noise, a cosine and a sine plane per carrier, and waves along
-    the structure of the image. In training mode, noise and phases are random. In eval mode, they are functions of the
-    pixel's place in the image, so that tiles and the frames of a video agree.
+    Besides the image or the drawing it sees its source, a plane of white noise, a cosine and a sine plane per carrier,
+    and waves along the structure of the source. In training mode, noise and phases are random. In eval mode, they are
+    functions of the pixel's place in the image, so that tiles and the frames of a video agree.
 
     Args:
         carriers: largest number of carriers.
@@ -32,6 +36,8 @@ class TextureNetwork(nn.Module):
 
     Attributes:
         receptive_radius: number of pixels around a tile on which its output depends.
+        used: number of carriers that are computed; the others have a frequency of 0. Reading the buffer in each pass
+            would wait for the device.
     """
 
     frequencies: Tensor
@@ -39,60 +45,92 @@ class TextureNetwork(nn.Module):
     def __init__(self, carriers: int = 12, width: int = 24, n_layers: int = 3) -> None:
         super().__init__()
         self.flow_lines = FlowLines(ANGLES)
-        widths = [3 + 3 + 1 + 2 * carriers + len(ANGLES), *[width] * n_layers]
+        self.inks = Inks()
+        widths = [BEFORE + 2 * carriers + len(ANGLES), *[width] * n_layers]
         self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3) for before, after in pairwise(widths))
-        self.to_image = nn.Conv2d(width, 3, 1)
+        self.to_image = nn.Conv2d(width, INKS, 1)  # of which an image uses three
         for parameter in self.to_image.parameters():
             nn.init.zeros_(parameter)
         self.n_layers = n_layers
         # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. In training mode, each image gets
         # one of the sets; in eval mode all get the first.
         self.register_buffer("frequencies", torch.zeros(SETS, carriers, 2))
+        self.used = carriers
 
     @property
     def receptive_radius(self) -> int:
-        return self.n_layers + self.flow_lines.receptive_radius
+        drawing = self.inks.receptive_radius(self.flow_lines.cycles) if self.inks.count else 0
+        return self.n_layers + self.flow_lines.receptive_radius + drawing
 
     @torch.no_grad()
     def set_carriers(self, sets: Tensor) -> None:
         """Set the sets of frequencies, (S, K, 2); S is at most SETS, and K at most the number of carriers."""
         self.frequencies.zero_()
         self.frequencies[:, : sets.shape[1]] = sets[torch.arange(SETS) % len(sets)]
+        self.read_buffers()
+
+    def read_buffers(self) -> None:
+        """Set the number of carriers in use, after the frequencies have changed."""
+        self.used = int((self.frequencies != 0).any(-1).any(0).sum())
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.read_buffers()
 
     def planes(self, n: int, position: TilePosition, height: int, width: int, noise: Tensor | None = None) -> Tensor:
-        """Return white noise and carriers (n, 1 + 2K, height, width) at a position; in eval mode n is that of noise.
+        """Return white noise and K carriers in use (n, 1 + 2K, height, width); in eval mode n is that of noise.
 
         Args:
             noise: (N or 1, 1, height, width), in place of random noise or the noise of the position.
         """
-        device, (_, count, _) = self.frequencies.device, self.frequencies.shape
+        device, count = self.frequencies.device, self.used
         if self.training:
             white = torch.randn(n, 1, height, width, device=device)
             phase = torch.rand(n, count, device=device)
-            frequencies = self.frequencies[torch.randint(SETS, (n,), device=device)]
+            frequencies = self.frequencies[torch.randint(SETS, (n,), device=device), :count]
         else:
             white = noise_planes(position, height, width, [0]).to(device) if noise is None else noise
             phase = torch.zeros(1, count, device=device)
-            frequencies = self.frequencies[:1]
+            frequencies = self.frequencies[:1, :count]
         used = (frequencies != 0).any(-1).repeat(1, 2)[..., None, None]  # (N, 2K, 1, 1)
         carriers = used * carrier_planes(frequencies, position.top, position.left, height, width, phase)
         return torch.cat([white, carriers.expand(white.shape[0], -1, -1, -1)], 1)
 
-    def forward(self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor | None = None) -> Tensor:
-        """Return what is added to the image x, a translation of `source`; both are (N, 3, h, w).
+    def weight_in_use(self, weight: Tensor) -> Tensor:
+        """Return the weight of the first convolution without the planes of unused carriers, which are 0."""
+        count = self.frequencies.shape[1]
+        if self.used == count:
+            return weight
+        before, cosines, sines, waves = weight.split([BEFORE, count, count, len(ANGLES)], 1)
+        return torch.cat([before, cosines[:, : self.used], sines[:, : self.used], waves], 1)
+
+    def forward(
+        self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor | None = None, learned: bool = True
+    ) -> Tensor:
+        """Return the image x with texture, or its drawing in inks. x is a color map of `source`; both are (N, 3, h, w).
 
         Args:
             noise: (N or 1, 1, h + 2 n_layers, w + 2 n_layers), as in `planes`.
+            learned: whether the network takes part; otherwise the result is x or the drawing.
         """
         n, _, height, width = x.shape
         margin = self.n_layers
         outer = position._replace(top=position.top - margin, left=position.left - margin)
-        planes = self.planes(n, outer, height + 2 * margin, width + 2 * margin, noise)
+        planes = self.planes(n, outer, height + 2 * margin, width + 2 * margin, noise).to(x)
         images = F.pad(torch.cat([x, source], 1), (margin,) * 4, mode="replicate")
-        with torch.no_grad():  # waves depend on the color map, which has no weights
-            waves = self.flow_lines(luminance(images[:, :3].detach()), planes[:, :1].to(images))
-        y = torch.cat([images, planes.to(images).expand(n, -1, -1, -1), waves], 1)
-        for convolution in self.convolutions:
+        with torch.no_grad():  # waves and drawings have no weights
+            lines, white = self.flow_lines, planes[:, :1]
+            waves = lines(luminance(images[:, 3:]), white, outer, self.training)
+            logits = self.inks.logits(images[:, :3], waves, white, lines.cycles) if self.inks.count else None
+            if logits is not None:
+                images = torch.cat([self.inks.mixed(logits), images[:, 3:]], 1)
+                logits = logits[..., margin : margin + height, margin : margin + width]
+        if not learned:
+            return x if logits is None else self.inks.mixed(logits)
+        y = torch.cat([images, planes.expand(n, -1, -1, -1), math.sqrt(2) * waves], 1)
+        first: Any = self.convolutions[0]
+        y = F.leaky_relu(F.conv2d(y, self.weight_in_use(first.weight), first.bias), SLOPE)
+        for convolution in self.convolutions[1:]:
             y = F.leaky_relu(convolution(y), SLOPE)
-        added: Tensor = self.to_image(y)
-        return added
+        y = self.to_image(y)
+        return x + y[:, :3] if logits is None else self.inks.mixed(logits + y[:, : self.inks.count])

@@ -1,0 +1,236 @@
+"""A drawing in a few inks, in closed form: lines whose width carries the tone, or flat areas.
+
+Lines follow the structure of the image and are crossed by others in the darks, as engravers do (Ostromoukhov, "Digital
+facial engraving", 1999). Without lines, each pixel gets the nearest ink after unsharp masking (Winnemoeller, "XDoG: an
+advanced image stylization with extended difference of Gaussians", 2011), and areas get smooth outlines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan.networks.blur import blur, blur_radius
+from gan.networks.transfer.color_map import ColorMap
+from gan.networks.transfer.fit import draw_pixels, fit
+from gan.networks.transfer.luminance import luminance
+
+INKS = 8  # largest number of inks; with lines there are two
+TONE_SIGMA = 3.0  # of the blur that turns lines into tones, in pixels
+FLAT = 0.02  # standard deviation in 3x3 pixels below which a pixel belongs to a flat area, in [-1, 1]
+ROUNDS = 20  # of k-means
+PIXELS = 20_000  # for k-means
+SEARCHES = 2  # of each setting
+HATCHED = 0.42  # darkness from which a second set of lines crosses the first
+DARKEST = 0.75  # coverage by the second set
+ROUGH_SIGMA = 0.8  # of the blur of noise that varies the width of lines, in distances of lines
+SOFTNESS = 0.02  # squared distance of colors by which the weights of two inks differ by a factor of e
+SLOPE = 4.0  # of the logit of an ink, per pixel from its edge
+WIDE = 2.0  # ratio of the wide blur of unsharp masking to the narrow one
+CONTOUR = (0.6, 2.0)  # standard deviations of the blurs for contours in the darkest ink
+NARROW = 0.7  # least narrow blur of unsharp masking in pixels
+SETTINGS = {  # name: values to try; the first, the initial value, has no effect
+    "hatching": (0.0, 45.0, 60.0, 90.0),  # angle between crossing lines in degrees; 0: none cross
+    "contrast": (1.0, 1.4, 1.8, 2.2, 2.7, 3.4),  # of tones, about the middle
+    "roughness": (0.0, 0.1, 0.15, 0.2, 0.3),  # standard deviation of the coverage by lines
+    "sharpness": (0.0, 0.5, 1.0, 2.0),  # of unsharp masking
+    "blur": (0.0, 0.8, 1.4),  # standard deviation before inks are chosen, in pixels
+    "contour": (0.0, 1.0, 2.0, 4.0),  # of unsharp masking for the darkest ink alone
+    "outline": (0.0, 0.8, 1.4, 2.0),  # standard deviation of the blur of areas, in pixels
+}
+OF_LINES, OF_AREAS = ("contrast", "hatching", "sharpness", "roughness"), ("blur", "sharpness", "outline", "contour")
+
+
+class Inks(nn.Module):
+    """Draws images (N, 3, h, w) in [-1, 1] in the inks of targets. Initially there are no inks.
+
+    Attributes:
+        tone: the color map before inks are chosen. With lines it is fitted to blurred images.
+        palette: (INKS, 3), colors of the inks; with lines the first is darker.
+        count: number of inks that are used, also a buffer, so that it is saved.
+        settings: the chosen values of SETTINGS, also a buffer.
+    """
+
+    palette: Tensor
+    number: Tensor
+    values: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tone = ColorMap()
+        self.register_buffer("palette", torch.zeros(INKS, 3))
+        self.register_buffer("number", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("values", torch.zeros(len(SETTINGS)))
+        self.set_settings({name: values[0] for name, values in SETTINGS.items()}, 0)
+
+    def set_settings(self, settings: dict[str, float], count: int) -> None:
+        """Set the settings and the number of inks."""
+        self.settings, self.count = settings, count
+        self.values.copy_(torch.tensor(list(settings.values())))
+        self.number.fill_(count)
+
+    def _load_from_state_dict(self, *args: Any) -> None:
+        super()._load_from_state_dict(*args)
+        self.read_buffers()
+
+    def read_buffers(self) -> None:
+        """Set the settings that the buffers say, after they have changed."""
+        self.settings = dict(zip(SETTINGS, self.values.tolist(), strict=True))
+        self.count = int(self.number)
+
+    def describe(self) -> str:
+        """Return the number of inks and the settings that have an effect, in one line."""
+        used = [f"{name} {value:g}" for name, value in self.settings.items() if value != SETTINGS[name][0]]
+        return ", ".join([f"{self.count} inks", *used])
+
+    def receptive_radius(self, cycles: float) -> int:
+        """Return the number of pixels around a tile on which the drawing depends, apart from the waves of lines."""
+        radius = max(blur_radius(self.wide), blur_radius(CONTOUR[1])) + blur_radius(self.settings["outline"])
+        return radius + (blur_radius(ROUGH_SIGMA / cycles) if cycles else 0)
+
+    def logits(self, x: Tensor, waves: Tensor, noise: Tensor, cycles: float) -> Tensor:
+        """Return the logits (N, K, h, w) of inks for images x after the color map `tone`.
+
+        Args:
+            waves: (N, 2, h, w) in [-1, 1], across lines and crossing lines.
+            noise: white noise (N, 1, h, w).
+            cycles: frequency of the lines in cycles per pixel; 0 for flat areas.
+        """
+        if cycles:
+            return self.lines(self.sharpened(x, self.settings["sharpness"]), waves, noise, cycles)
+        return self.areas(x)
+
+    def sharpened(self, x: Tensor, amount: float) -> Tensor:
+        """Return images after unsharp masking."""
+        narrow = blur(x, self.settings["blur"]) if self.settings["blur"] else x
+        return narrow + amount * (narrow - blur(x, self.wide)) if amount else narrow
+
+    @property
+    def wide(self) -> float:
+        return WIDE * max(NARROW, self.settings["blur"])
+
+    def lines(self, x: Tensor, waves: Tensor, noise: Tensor, cycles: float) -> Tensor:
+        ink, paper = luminance(self.palette[:2, :, None, None]).unbind()
+        dark = 0.5 + self.settings["contrast"] * ((paper - luminance(x)) / (paper - ink).clamp(min=1e-3) - 0.5)
+        if self.settings["roughness"]:
+            sigma = ROUGH_SIGMA / cycles
+            even = 2 * math.sqrt(math.pi) * sigma  # the inverse of the standard deviation of blurred white noise
+            dark = dark + self.settings["roughness"] * even * blur(noise, sigma)
+        away = waves.clamp(-1, 1).arccos() / math.pi  # from the middle of a line: 0, to halfway between two lines: 1
+        if self.settings["hatching"]:
+            first = torch.where(dark < HATCHED, dark, HATCHED + 0.4 * (dark - HATCHED))
+            second = ((dark - first) / (1 - first).clamp(min=1e-3)).clamp(0, DARKEST)
+            inside = torch.maximum(first - away[:, :1], torch.where(second > 0, second - away[:, 1:], -1))
+        else:
+            inside = dark - away[:, :1]
+        pixels = inside / (2 * cycles)  # from the edge of the nearest line
+        return torch.cat([SLOPE * pixels, torch.zeros_like(pixels)], 1)
+
+    def areas(self, x: Tensor) -> Tensor:
+        squared = self.squared_distances(self.sharpened(x, self.settings["sharpness"]))
+        logits = -squared / SOFTNESS
+        if self.settings["outline"]:
+            logits = SLOPE * self.settings["outline"] * 4 * blur(logits.softmax(1), self.settings["outline"])
+        if self.settings["contour"]:
+            narrow, wide = (blur(x, sigma) for sigma in CONTOUR)
+            sharp = narrow + self.settings["contour"] * (narrow - wide)
+            dark = self.squared_distances(sharp.clamp(-1, 1))[:, :1]
+            nearer = ((squared.amin(1, keepdim=True) - dark) / SOFTNESS).clamp(max=SLOPE)
+            darkest = torch.maximum(logits[:, :1], logits.amax(1, keepdim=True) + nearer)
+            logits = torch.cat([darkest, logits[:, 1:]], 1)
+        return logits
+
+    def squared_distances(self, x: Tensor) -> Tensor:
+        """Return the squared distances (N, K, h, w) of colors (N, 3, h, w) from the inks."""
+        return (x[:, None] - self.palette[: self.count, :, None, None]).square().sum(2)
+
+    def mixed(self, logits: Tensor) -> Tensor:
+        """Return the colors (N, 3, h, w) of inks in the proportions that logits (N, K, h, w) say."""
+        return torch.einsum("nkhw,kc->nchw", logits.softmax(1), self.palette[: self.count])
+
+    @torch.no_grad()
+    def fit_colors(self, inputs: Tensor, targets: Tensor, start: ColorMap, has_lines: bool) -> None:
+        """Fit the palette and `tone` to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
+
+        Args:
+            start: the color map of flat areas.
+        """
+        count = 2 if has_lines else INKS
+        palette = k_means(targets.movedim(1, -1).reshape(-1, 3)[is_flat(targets).flatten()], count)
+        order = luminance(palette[:, :, None, None]).flatten().argsort()
+        self.palette[:count] = palette[order]
+        self.set_settings({name: values[0] for name, values in SETTINGS.items()}, count)
+        change = start
+        if has_lines:
+            smooth = [to_levels(blur(each, TONE_SIGMA)) for each in (inputs, targets)]
+            change = fit(draw_pixels(smooth[0], 0), draw_pixels(smooth[1], 1), "transport").color_map()
+        self.tone.load_state_dict(change.state_dict())
+
+    @torch.no_grad()
+    def fit_settings(
+        self,
+        x: Tensor,
+        waves_of: Callable[[float], Tensor],
+        cycles: float,
+        distance: Callable[[Tensor], float],
+        limit: float = math.inf,
+    ) -> float:
+        """Set the settings that give drawings of the least distance to targets, one after another, and return it.
+
+        Args:
+            x: windows (N, 3, s, s) after `tone`.
+            waves_of: returns the waves (N, 2, s, s) for an angle between crossing lines.
+            distance: of drawings (N, 3, s, s).
+            limit: largest distance with the initial settings from which a search is worth its time.
+        """
+        waves_of = cache(waves_of)
+        noise = torch.randn(len(x), 1, *x.shape[2:], generator=torch.Generator().manual_seed(0))
+
+        def current() -> float:
+            return distance(self.mixed(self.logits(x, waves_of(self.settings["hatching"]), noise, cycles)))
+
+        best = current()
+        if best > limit:
+            return best
+        for name in SEARCHES * (OF_LINES if cycles else OF_AREAS):
+            for value in [each for each in SETTINGS[name] if each != self.settings[name]]:
+                before = self.settings
+                self.set_settings(before | {name: value}, self.count)
+                found = current()
+                if found < best:
+                    best = found
+                else:
+                    self.set_settings(before, self.count)
+        return best
+
+
+def to_levels(x: Tensor) -> Tensor:
+    return ((x.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+
+
+def is_flat(windows: Tensor) -> Tensor:
+    """Return whether pixels (N, h, w) of windows (N, 3, h, w) belong to flat areas; all if fewer than 1 % do."""
+    mean = nn.functional.avg_pool2d(windows, 3, 1, 1, count_include_pad=False)
+    square = nn.functional.avg_pool2d(windows.square(), 3, 1, 1, count_include_pad=False)
+    flat = (square - mean.square()).amax(1) < FLAT**2
+    return flat if flat.float().mean() > 0.01 else torch.ones_like(flat)
+
+
+def k_means(colors: Tensor, count: int) -> Tensor:
+    """Return `count` colors, the medians of clusters of colors (n, 3); clusters start far from each other."""
+    generator = torch.Generator().manual_seed(0)
+    colors = colors[torch.randperm(len(colors), generator=generator)[:PIXELS]]
+    centers = colors[:1]
+    while len(centers) < count:  # k-means++ (Arthur and Vassilvitskii, 2007)
+        squared = torch.cdist(colors, centers).amin(1).square() + 1e-9
+        centers = torch.cat([centers, colors[torch.multinomial(squared, 1, generator=generator)]])
+    for _ in range(ROUNDS):
+        nearest = torch.cdist(colors, centers).argmin(1)
+        members = [colors[nearest == n] for n in range(count)]
+        centers = torch.stack([own.median(0).values if len(own) else centers[n] for n, own in enumerate(members)])
+    return centers
