@@ -114,6 +114,7 @@ def peak() -> int:
 def cage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cage]:
     monkeypatch.setenv("SECRET_TOKEN", SECRET)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # code that the user allows would leave its compiled form
     made = Cage(tmp_path)
     yield made
     assert not made.canary.exists() and os.environ["SECRET_TOKEN"] == SECRET
