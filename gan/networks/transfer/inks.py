@@ -26,16 +26,16 @@ FLAT = 0.02  # standard deviation in 3x3 pixels below which a pixel belongs to a
 ROUNDS = 20  # of k-means
 PIXELS = 20_000  # for k-means
 SEARCHES = 2  # of each setting
-HATCHED = 0.42  # darkness from which a second set of lines crosses the first
-DARKEST = 0.75  # coverage by the second set
+SHARE = 0.5  # of the darkness that the first set of lines takes where a second set crosses it
 ROUGH_SIGMA = 0.8  # of the blur of noise that varies the width of lines, in distances of lines
 SOFTNESS = 0.02  # squared distance of colors by which the weights of two inks differ by a factor of e
 SLOPE = 4.0  # of the logit of an ink, per pixel from its edge
 WIDE = 2.0  # ratio of the wide blur of unsharp masking to the narrow one
 CONTOUR = (0.6, 2.0)  # standard deviations of the blurs for contours in the darkest ink
 NARROW = 0.7  # least narrow blur of unsharp masking in pixels
-SETTINGS = {  # name: values to try; the first, the initial value, has no effect
+SETTINGS = {  # name: values to try, the first at the start
     "hatching": (0.0, 45.0, 60.0, 90.0),  # angle between crossing lines in degrees; 0: none cross
+    "crossed": (0.5, 0.3, 0.4, 0.6, 0.7),  # darkness from which they cross
     "contrast": (1.0, 1.4, 1.8, 2.2, 2.7, 3.4),  # of tones, about the middle
     "roughness": (0.0, 0.1, 0.15, 0.2, 0.3),  # standard deviation of the coverage by lines
     "sharpness": (0.0, 0.5, 1.0, 2.0),  # of unsharp masking
@@ -43,7 +43,8 @@ SETTINGS = {  # name: values to try; the first, the initial value, has no effect
     "contour": (0.0, 1.0, 2.0, 4.0),  # of unsharp masking for the darkest ink alone
     "outline": (0.0, 0.8, 1.4, 2.0),  # standard deviation of the blur of areas, in pixels
 }
-OF_LINES, OF_AREAS = ("contrast", "hatching", "sharpness", "roughness"), ("blur", "sharpness", "outline", "contour")
+OF_LINES = ("contrast", "hatching", "crossed", "sharpness", "roughness")
+OF_AREAS = ("blur", "sharpness", "outline", "contour")
 
 
 class Inks(nn.Module):
@@ -123,8 +124,8 @@ class Inks(nn.Module):
             dark = dark + self.settings["roughness"] * even * blur(noise, sigma)
         away = waves.clamp(-1, 1).arccos() / math.pi  # from the middle of a line: 0, to halfway between two lines: 1
         if self.settings["hatching"]:
-            first = torch.where(dark < HATCHED, dark, HATCHED + 0.4 * (dark - HATCHED))
-            second = ((dark - first) / (1 - first).clamp(min=1e-3)).clamp(0, DARKEST)
+            first = dark - (1 - SHARE) * (dark - self.settings["crossed"]).clamp(min=0)
+            second = ((dark - first) / (1 - first).clamp(min=1e-3)).clamp(0, 1)  # of what the first leaves blank
             inside = torch.maximum(first - away[:, :1], torch.where(second > 0, second - away[:, 1:], -1))
         else:
             inside = dark - away[:, :1]
