@@ -105,6 +105,8 @@ class Translator(TranslationPreviews, GAN):
         """Return what training starts from, for messages."""
         if self.config.get("init_from"):
             return "the weights of init_from"
+        if hasattr(self.generator, "set_stage"):
+            return "the best closed form"
         starts = (getattr(network, "start", None) for network in translators(self.generator))
         return "the color map" if self.fit_color_map and any(starts) else "the untrained network"
 
