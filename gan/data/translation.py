@@ -23,6 +23,7 @@ from gan.data.sources.files import mode
 from gan.data.styles import registry
 
 PAIRINGS = ("disjoint", "shared", "paired")
+FITTED_IMAGES = 500  # images of each side for fitting color maps and other closed forms
 WHOLE_SIDE = 64  # side in pixels to which whole images are scaled, for fitting color maps
 CHECKED_FILES = 16  # number of files of each side whose channels are checked
 GRAY, WITH_ALPHA = {"1", "L", "LA", "La", "I", "I;16", "F"}, {"RGBA", "RGBa", "LA", "La", "PA"}  # Pillow's modes
@@ -317,7 +318,12 @@ def whole_images(data: Any, n: int, source: Any = None) -> tuple[Tensor, Tensor]
     return whole.inputs(n), whole.reals(n)
 
 
-def images_for_color_maps(data: Any, n: int) -> tuple[Tensor, Tensor]:
+def has_held_out(data: Any) -> bool:
+    """Return whether a DataModule has held-out images for evaluating a translator."""
+    return len(data.inputs(2, True)) == 2
+
+
+def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Tensor]:
     """Return up to n training images of each side of a DataModule, uint8 (n, C, s, s), for fitting color maps.
 
     They are whole if the DataModule has `whole_images`; else they are those of training, scaled.

@@ -18,6 +18,7 @@ from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.first_frame import shape_of
 from gan.data.sources.files import find
+from gan.data.translation import has_held_out
 from gan.evaluation import translator
 from gan.evaluation.generator import Sets, digest_of_set
 from gan.evaluation.memorization import MIN_HELD_OUT
@@ -173,7 +174,7 @@ def from_translator(
         baselines[name] = other.to(request.device)
     data = loading.load_data(config, checkpoint)
     unseen = use_report_half(data)
-    held_out = translator.has_held_out(data)
+    held_out = has_held_out(data)
     if not held_out:
         if request.reference:
             raise UserError(f"{source}: has no held-out images; train with data.split=file")

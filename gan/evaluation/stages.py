@@ -15,13 +15,10 @@ from torch import Tensor
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
 from gan.metrics.extractors import features
-from gan.metrics.kid import KID_SCALE, squared_mmd
+from gan.metrics.kid import KID_SCALE, NOISE, clearly_below, squared_mmd
 from gan.networks.transfer.fit import draw_pixels, fit, visible
 
-MARGIN = 0.1  # smallest relative decrease of the first KID for which a later stage replaces the color map
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
-NOISE = 1.0  # KIDs times 1,000 up to this value do not differ, if they are those of
-NOISE_IMAGES = 200  # translations or more
 FINISH_IMAGES = 200  # images of each side for fitting the last color map
 CHUNK = 50  # images that are translated together
 
@@ -30,11 +27,11 @@ Kids = dict[str, float]  # times 1,000, by extractor
 
 @torch.inference_mode()
 def fit_finish(network: Any, inputs: Tensor, targets: Tensor) -> None:
-    """Fit the color map after the network to training images uint8 (N, C, H, W) of both sides."""
+    """Fit the color map after the network to training images uint8 (N, C, H, W), FINISH_IMAGES of each side."""
     network.set_stage("network")
-    images = to_float(visible(inputs[:FINISH_IMAGES]))
+    images = to_float(visible(inputs))
     made = torch.cat([to_uint8(network(part)) for part in images.split(CHUNK)])
-    closed = fit(draw_pixels(made, 0), draw_pixels(visible(targets[:FINISH_IMAGES]), 1), "flexible_transport")
+    closed = fit(draw_pixels(made, 0), draw_pixels(visible(targets), 1), "flexible_transport")
     network.finish.load_state_dict(closed.color_map().state_dict())
 
 
@@ -60,8 +57,8 @@ def stage_kids(
 def best_stage(kids: Mapping[str, Kids]) -> str:
     """Return the stage with the least KID in features of the first extractor.
 
-    A stage counts only if that KID is smaller than the color map's, the first, by MARGIN and NOISE, and no other KID
-    is larger than the color map's by TOLERANCE and NOISE.
+    A stage counts only if that KID is clearly below the color map's, the first, and no other KID is larger than the
+    color map's by TOLERANCE and NOISE.
     """
     (start, reference), *later = kids.items()
     first, *others = reference
@@ -72,11 +69,6 @@ def best_stage(kids: Mapping[str, Kids]) -> str:
 
     good = [stage for stage, own in later if improves(own)]
     return min(good, key=lambda stage: kids[stage][first], default=start)
-
-
-def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
-    """Return the KID times 1,000 below which a KID of n translations is lower than `kid` by more than chance."""
-    return kid - MARGIN * abs(kid) - NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
 
 
 def describe(kids: Mapping[str, Kids], stage: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from gan.data.translation import images_for_color_maps
+from gan.data.translation import has_held_out, images_for_color_maps
 from gan.evaluation.generator import Row
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import tell_windows, translate_each
@@ -26,7 +26,6 @@ from gan.networks.transfer.choose import choose
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import all_kinds, draw_pixels, visible, with_position
 
-FITTED_IMAGES = 500  # images of each domain for fitting color maps, as in training
 CHUNK = 50  # images that are mapped together
 
 
@@ -124,11 +123,6 @@ def recolored(change: ColorMap, images: Tensor, windows: bool) -> Tensor:
     return torch.cat([to_uint8(change.of_images(to_float(part), place)) for part in images.split(CHUNK)])
 
 
-def has_held_out(data: Any) -> bool:
-    """Return whether a DataModule has held-out images for evaluating a translator."""
-    return len(data.inputs(2, True)) == 2
-
-
 def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any]) -> Translations:
     """Translate n held-out images of a DataModule with all networks; training images if there are none."""
     held_out = has_held_out(data)
@@ -136,25 +130,30 @@ def translate_all(network: Any, data: Any, n: int, baselines: Mapping[str, Any])
     inputs, truths = data.inputs(n, held_out), data.ground_truth(n, held_out)
     target = data.reals(n, True)
     target = target if len(target) > 1 else data.reals(n)
+    outputs = translate_each(network, inputs)
     return Translations(
         inputs,
-        translate_each(network, inputs),
+        outputs,
         None if truths is None else data.predictable_ground_truth(n, held_out),
         target,
         target if truths is None else truths,
-        *images_for_color_maps(data, FITTED_IMAGES),
-        {name: translate_each(other, inputs) for name, other in baselines.items()} | by_stage(network, inputs),
+        *images_for_color_maps(data),
+        {name: translate_each(other, inputs) for name, other in baselines.items()} | by_stage(network, inputs, outputs),
         getattr(data, "shows_windows", False),
     )
 
 
-def by_stage(network: Any, inputs: Tensor) -> dict[str, Tensor]:
-    """Return the translations of each stage of a network by name; empty if it has no stages."""
+def by_stage(network: Any, inputs: Tensor, outputs: Tensor) -> dict[str, Tensor]:
+    """Return the translations of each stage of a network by name; empty if it has no stages.
+
+    Args:
+        outputs: those of the present stage.
+    """
     if not hasattr(network, "set_stage"):
         return {}
     chosen, found = network.stage, {}
     for stage in network.stages:
         network.set_stage(stage)
-        found[f"stage {stage}"] = translate_each(network, inputs)
+        found[f"stage {stage}"] = outputs if stage == chosen else translate_each(network, inputs)
     network.set_stage(chosen)
     return found

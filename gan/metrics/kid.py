@@ -11,6 +11,9 @@ from gan.metrics.features import blocks, checked
 
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 SUBSET = 1000  # images per subset
+MARGIN = 0.1  # smallest relative decrease of a KID that is not chance
+NOISE = 1.0  # KIDs times 1,000 up to this value do not differ, if they are those of
+NOISE_IMAGES = 200  # images or more
 WHOLE = 4096  # up to this many images, the kernel of all pairs is computed once: three matrices of up to 128 MB
 
 
@@ -73,6 +76,11 @@ def kid_of_subsets(
         sums = within_x.sum() - within_x.trace(), within_y.sum() - within_y.trace(), between.sum()
         values.append(_estimate(*sums, size, size))
     return float(np.mean(values)), float(np.std(values))
+
+
+def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
+    """Return the KID times 1,000 below which a KID of n images is lower than `kid` by more than chance."""
+    return kid - MARGIN * abs(kid) - NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:

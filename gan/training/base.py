@@ -126,6 +126,11 @@ class Base(Previews, LightningModule):
         parts = [getattr(self, network), *(part for part in self.penalties.values() if part.network == network)]
         return [parameter for part in parts for parameter in part.parameters()]
 
+    @property
+    def start_name(self) -> str:
+        """Return what training starts from, for messages."""
+        return "the untrained network"
+
     def on_fit_start(self) -> None:
         if self.compile_with is not None:
             compile_in_place(self.compile_with, self.generator, self.discriminator)

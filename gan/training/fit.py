@@ -26,7 +26,7 @@ from gan.common.processes import check_cpu_devices, is_child
 from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
-from gan.evaluation.translator import has_held_out
+from gan.data.translation import has_held_out
 from gan.run import checkpoints, ranks, run_folder
 from gan.run.checkpoint_file import load
 from gan.run.checkpoint_io import AtomicCheckpointIO
@@ -48,7 +48,6 @@ from gan.training.module import GAN
 from gan.training.next_steps import describe_gain, describe_resumed, describe_time, next_steps
 from gan.training.restoring import damage
 from gan.training.schedules import drop_overridden_schedules
-from gan.training.translation import Translator
 
 SCORE = "eval/"  # begin of the logged names of scores
 
@@ -262,7 +261,7 @@ def gain(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> str:
     start = next((part.notes.untrained for part in parts if isinstance(part, Evaluate)), {})
     found = next((part for part in parts if isinstance(part, Checkpoint) and part.monitor in start), None)
     best = None if found is None else found.record()
-    if best is None or not isinstance(model, Translator):
+    if best is None or not model.saves_start:
         return ""
     score = str(best["monitor"])
     later = logged_objective(run, score, "best")

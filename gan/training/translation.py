@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from gan.common.errors import UserError, switch
 from gan.common.output import print_line
 from gan.contracts import CycleStep, PairStep, TranslationStep, connect
-from gan.data.translation import images_for_color_maps
+from gan.data.translation import FITTED_IMAGES, images_for_color_maps
 from gan.evaluation import stages
 from gan.images.convert import to_float
 from gan.inference.checks import translators
@@ -34,7 +34,6 @@ from gan.training.module import GAN
 from gan.training.randomness import rows
 from gan.training.translation_previews import TranslationPreviews
 
-FITTED_IMAGES = 500  # images of each domain for fitting a closed form
 STAGE_IMAGES = 500  # images of each domain for choosing a stage
 
 
@@ -91,7 +90,7 @@ class Translator(TranslationPreviews, GAN):
         starts = [getattr(network, "start", None) for network in translators(self.generator)]
         if not any(starts):
             return
-        a, b = map(visible, images_for_color_maps(data, FITTED_IMAGES))
+        a, b = map(visible, images_for_color_maps(data))
         if not len(a) or not len(b):
             raise UserError("model.fit_color_map=true: all images of a domain are transparent; use false")
         for start, name, inputs, targets in zip(starts, ("a2b", "b2a"), (a, b), (b, a), strict=False):
@@ -108,7 +107,7 @@ class Translator(TranslationPreviews, GAN):
         if hasattr(self.generator, "set_stage"):
             return "the best closed form"
         starts = (getattr(network, "start", None) for network in translators(self.generator))
-        return "the color map" if self.fit_color_map and any(starts) else "the untrained network"
+        return "the color map" if self.fit_color_map and any(starts) else super().start_name
 
     def distance_to(self, targets: Tensor) -> Callable[[Tensor], float]:
         """Return the KID of images uint8 (N, C, H, W) to targets, times 1,000, in features that choose the stage."""
@@ -145,16 +144,25 @@ class Translator(TranslationPreviews, GAN):
 
     def choose_stage(self, network: Any) -> None:
         """Set the best stage of a generator, by held-out images or by training images if there are none."""
-        stages.fit_finish(network, self.data.inputs(FITTED_IMAGES), self.data.reals(FITTED_IMAGES))
-        held_out = min(len(self.data.inputs(2, True)), len(self.data.reals(2, True))) == 2
-        inputs, targets = self.data.inputs(STAGE_IMAGES, held_out), self.data.reals(STAGE_IMAGES, held_out)
-        found = {each.name: features(each, targets) for each in self.stage_extractors}
-        kids = stages.stage_kids(network, inputs, found, self.stage_extractors)
+        stages.fit_finish(network, *(images(stages.FINISH_IMAGES) for images in (self.data.inputs, self.data.reals)))
+        inputs = self.data.inputs(STAGE_IMAGES, self.stage_held_out)
+        kids = stages.stage_kids(network, inputs, self.stage_targets, self.stage_extractors)
         stage = stages.best_stage(kids)
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.log_scalars({f"stage/kid_x1000_{first}_{name}": own[first] for name, own in kids.items()})
         print_line(f"stage: {stages.describe(kids, stage)}")
+
+    @cached_property
+    def stage_held_out(self) -> bool:
+        """Whether held-out images choose the stage: those of training do if a side has fewer than two."""
+        return min(len(self.data.inputs(2, True)), len(self.data.reals(2, True))) == 2
+
+    @cached_property
+    def stage_targets(self) -> dict[str, Tensor]:
+        """Return the features of the targets that choose the stage, by the name of the extractor."""
+        targets = self.data.reals(STAGE_IMAGES, self.stage_held_out)
+        return {each.name: features(each, targets) for each in self.stage_extractors}
 
     @cached_property
     def stage_extractors(self) -> list[Any]:

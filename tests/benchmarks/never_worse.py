@@ -20,12 +20,12 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
+from texture import files
 
 from gan.data.styles.registry import make_style
 
 ROOT = Path(__file__).parents[2]
 EXTRACTORS = ("lite0", "random_conv")
-ENDINGS = (".jpg", ".jpeg", ".png")
 
 
 class Run(NamedTuple):
@@ -50,12 +50,6 @@ RUNS = [
     Run("0", 64, 500),
     Run("1", 64, 20),
 ]
-
-
-def files(folder: Path) -> list[Path]:
-    """Return the image files of a folder in a random but fixed order."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS)
-    return [found[n] for n in np.random.RandomState(0).permutation(len(found))]
 
 
 def prepare(run: Run, photographs: list[Path], targets: list[Path], out: Path) -> None:

@@ -38,7 +38,7 @@ ENDINGS = (".jpg", ".jpeg", ".png")
 ROOT = Path(__file__).parents[2]
 
 
-def files(folder: str) -> list[Path]:
+def files(folder: str | Path) -> list[Path]:
     """Return the image files of a folder in a random but fixed order."""
     found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in ENDINGS)
     return [found[n] for n in np.random.RandomState(0).permutation(len(found))]

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from gan.evaluation.stages import best_stage, clearly_below, describe, fit_finish, stage_kids
+from gan.evaluation.stages import best_stage, describe, fit_finish, stage_kids
 from gan.metrics.extractors import extractor, features
+from gan.metrics.kid import clearly_below
 from gan.networks.style import Generator
 
 

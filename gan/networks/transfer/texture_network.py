@@ -48,7 +48,7 @@ class TextureNetwork(nn.Module):
         self.inks = Inks()
         widths = [BEFORE + 2 * carriers + len(ANGLES), *[width] * n_layers]
         self.convolutions = nn.ModuleList(nn.Conv2d(before, after, 3) for before, after in pairwise(widths))
-        self.to_image = nn.Conv2d(width, INKS, 1)  # of which an image uses three
+        self.to_image = nn.Conv2d(width, INKS, 1)  # an image uses three of them
         for parameter in self.to_image.parameters():
             nn.init.zeros_(parameter)
         self.n_layers = n_layers

@@ -46,7 +46,7 @@ def color_map_tab(context: Context, fitted: Fitted | None) -> None:
             retro = image_upload("2. Images in the style", 120)
             with gr.Accordion("Kind of the map", open=False):
                 kind = gr.Radio([CHOSEN, *KINDS], value=CHOSEN, label="Map")
-                position = gr.Radio([TESTED, NOWHERE, *BASES], value=TESTED, label="Position")
+                position = gr.Radio(POSITIONS, value=TESTED, label="Position")
             with gr.Row():
                 fit_button = gr.Button("Fit the color map", variant="primary" if fitted is None else "secondary")
             table = gr.DownloadButton("Download the color map (.cube)", interactive=fitted is not None,
@@ -65,10 +65,8 @@ def color_map_tab(context: Context, fitted: Fitted | None) -> None:
         one, other, kind, position = given
         wanted = limits.choice("Map", kind, (CHOSEN, *KINDS)), limits.choice("Position", position, POSITIONS)
         job = request, progress
-        photos, targets = (
-            images_of(context, one, "Photographs", job),
-            images_of(context, other, "Images in the style", job),
-        )
+        photos = images_of(context, one, "Photographs", job)
+        targets = images_of(context, other, "Images in the style", job)
         asked = None if wanted[0] == CHOSEN else wanted[0], None if wanted[1] == TESTED else wanted[1]
         made = choose(photos, targets, kind=asked[0], position=asked[1])
         ready = gr.DownloadButton(value=table_of(context, made), interactive=True)

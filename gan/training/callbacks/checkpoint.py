@@ -17,7 +17,7 @@ from gan.common.clock import crosses
 from gan.common.errors import Diverged, UserError, at_least, reason
 from gan.common.files import write_json
 from gan.common.output import print_line
-from gan.evaluation.stages import NOISE_IMAGES, clearly_below
+from gan.metrics.kid import NOISE_IMAGES, clearly_below
 from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.evaluate import last_scores
