@@ -15,7 +15,7 @@ from torch import Tensor
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
 from gan.metrics.extractors import features
-from gan.metrics.kid import KID_SCALE, NOISE, clearly_below, squared_mmd
+from gan.metrics.kid import KID_SCALE, NOISE, NOISE_IMAGES, clearly_below, squared_mmd
 from gan.networks.transfer.fit import draw_pixels, fit, visible
 
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
@@ -54,17 +54,20 @@ def stage_kids(
     return found
 
 
-def best_stage(kids: Mapping[str, Kids]) -> str:
+def best_stage(kids: Mapping[str, Kids], n: int = NOISE_IMAGES) -> str:
     """Return the stage with the least KID in features of the first extractor.
 
     A stage counts only if that KID is clearly below the color map's, the first, and no other KID is larger than the
     color map's by TOLERANCE and NOISE.
+
+    Args:
+        n: number of held-out images of the smaller side.
     """
     (start, reference), *later = kids.items()
     first, *others = reference
 
     def improves(own: Kids) -> bool:
-        better = own[first] < clearly_below(reference[first])
+        better = own[first] < clearly_below(reference[first], n)
         return better and all(own[name] <= TOLERANCE * reference[name] + NOISE for name in others)
 
     good = [stage for stage, own in later if improves(own)]

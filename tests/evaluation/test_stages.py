@@ -66,3 +66,5 @@ def test_each_stage_is_scored() -> None:
 def test_few_images_need_a_larger_difference() -> None:
     assert clearly_below(30.0) == clearly_below(30.0, 1000) == 26.0
     assert clearly_below(30.0, 50) == 25.0 and clearly_below(-10.0) == -12.0
+    found = {"color": {"lite0": 30.0}, "network": {"lite0": 25.5}}
+    assert best_stage(found) == "network" and best_stage(found, 50) == "color"
