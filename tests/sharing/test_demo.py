@@ -9,6 +9,8 @@ import itertools
 import json
 import shutil
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +31,7 @@ from gan.sharing.demo import limits, server
 from gan.sharing.demo.gate import Gate, Refused, next_part
 from tests.browser import Faults, browser
 from tests.conftest import Train
+from tests.patience import PATIENCE
 from tests.security.checkpoints import DCGAN, LUT, STYLEGAN2, checkpoint
 from tests.sharing.made_run import made
 from tests.sharing.served_demo import Demo, demo
@@ -426,6 +429,24 @@ def test_the_port() -> None:
     for given in (None, 7860):
         with pytest.raises(UserError, match=r"--host 192\.0\.2\.1: is not an address of this machine; leave it out"):
             server.listen("192.0.2.1", given)  # an address for documentation
+
+
+def test_the_server_waits_for_the_thread_that_measures() -> None:
+    begun = threading.Event()
+
+    class Slow:
+        generates, finished = True, False
+
+        @property
+        def units(self) -> None:
+            begun.set()
+            time.sleep(0.2)
+            self.finished = True
+
+    slow = Slow()
+    with server.measuring([slow], threading.Event()):
+        assert begun.wait(PATIENCE)
+    assert slow.finished
 
 
 def test_errors_of_the_command(gan_command: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

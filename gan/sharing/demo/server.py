@@ -79,11 +79,26 @@ def prepared(content: Any, any_host: bool = False) -> Iterator[Any]:
             ssr_mode=False, mcp_server=False, theme=page.theme(), css=page.STYLE,
         )  # fmt: skip
         blocks.has_launched = True  # Gradio checks the paths of uploads only then
-        Thread(target=measure, args=(content.models, context.ending), daemon=True).start()
-        try:
-            yield Gate(app, folder, any_host)
-        finally:
-            context.close()
+        with measuring(content.models, context.ending):
+            try:
+                yield Gate(app, folder, any_host)
+            finally:
+                context.close()
+
+
+@contextmanager
+def measuring(models: Sequence[Any], ending: Event) -> Iterator[None]:
+    """Measure the attributes of the models in another thread, and wait for its end.
+
+    Python ends threads that outlive the program; torch aborts the process if it is computing in one.
+    """
+    thread = Thread(target=measure, args=(models, ending))
+    thread.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        thread.join()
 
 
 def measure(models: Sequence[Any], ending: Event) -> None:
