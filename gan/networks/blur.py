@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from gan.losses.heads import at_least_fp32
+from gan.networks.precision import full_precision
+
 
 def gaussian(sigma: float, like: Tensor) -> Tensor:
     """Return a Gaussian of standard deviation `sigma` pixels, with a sum of 1: (2 ceil(3 sigma) + 1,), float32.
@@ -26,8 +29,15 @@ def blur_radius(sigma: float) -> int:
 
 
 def blur(x: Tensor, sigma: float) -> Tensor:
-    """Return images (N, C, H, W) blurred by a Gaussian of standard deviation `sigma` pixels; edges are repeated."""
-    radius, channels = blur_radius(sigma), x.shape[1]
-    kernel = gaussian(sigma, x).to(x.dtype).expand(channels, 1, 1, -1)
-    x = F.pad(x, (radius,) * 4, mode="replicate")
-    return F.conv2d(F.conv2d(x, kernel, groups=channels), kernel.transpose(2, 3), groups=channels)
+    """Return images (N, C, H, W) blurred by a Gaussian of standard deviation `sigma` pixels; edges are repeated.
+
+    It runs in fp32: what is subtracted from the image must be as exact as the image, and PyTorch 2.13 never returns
+    from convolutions of single channels in bf16 with wide kernels on CPUs with AMX.
+    """
+    with full_precision(x):
+        exact = at_least_fp32(x)
+        radius, channels = blur_radius(sigma), x.shape[1]
+        kernel = gaussian(sigma, x).to(exact.dtype).expand(channels, 1, 1, -1)
+        exact = F.pad(exact, (radius,) * 4, mode="replicate")
+        across = F.conv2d(exact, kernel, groups=channels)
+        return F.conv2d(across, kernel.transpose(2, 3), groups=channels).to(x.dtype)

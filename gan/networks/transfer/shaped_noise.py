@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gan.networks.blur import blur, blur_radius
+from gan.networks.precision import full_precision
 from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
 from gan.networks.transfer.luminance import luminance
 
@@ -60,14 +61,16 @@ class ShapedNoise(nn.Module):
         self.strength.copy_(fitted_strength(inputs, targets))
 
     def noise(self, white: Tensor) -> Tensor:
-        """Return noise (N, 3, h, w) with the fitted spectrum for white noise (N, 3, h + 32, w + 32)."""
-        return F.conv2d(white, self.kernel)
+        """Return noise (N, 3, h, w) with the fitted spectrum for white noise (N, 3, h + 32, w + 32), in fp32."""
+        with full_precision(white):
+            return F.conv2d(white, self.kernel)
 
     def forward(self, x: Tensor, white: Tensor) -> Tensor:
         """Return images (N, 3, h, w) with noise, made from white noise (N or 1, 3, h + 32, w + 32)."""
         channels = x.shape[1]
         padded = F.pad(x, (KERNEL // 2,) * 4, mode="replicate")
-        smooth = F.conv2d(padded, self.filter.expand(channels, 1, -1, -1), groups=channels)
+        with full_precision(x):  # as in `blur`
+            smooth = F.conv2d(padded, self.filter.expand(channels, 1, -1, -1), groups=channels)
         return smooth + self.strength_at(x) * self.noise(white)
 
     def strength_at(self, x: Tensor) -> Tensor:
