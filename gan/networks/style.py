@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.alpha import premultiply, unpremultiply
-from gan.networks.tile_position import TilePosition, noise_planes
+from gan.networks.tile_position import TilePosition, noise_planes, without_margin
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.inks import to_levels
 from gan.networks.transfer.luminance import luminance
@@ -72,7 +72,7 @@ class Generator(nn.Module):
         self.register_buffer("stage_index", torch.zeros((), dtype=torch.int64))
         self.register_buffer("grainy", torch.zeros((), dtype=torch.bool))
         self.set_stage("network", bool(grain))
-        self.noise_margin = max(KERNEL // 2, n_layers)
+        self.noise_margin = max(KERNEL // 2, self.texture.noise_margin)
         self.bytes_per_pixel = 8 * (width + 2 * carriers + 3 * KERNEL)
 
     @property
@@ -204,7 +204,7 @@ class Generator(nn.Module):
         if self.is_grainy:
             y = self.shaped_noise(y, self.white(y, noise))
         if self.is_learned or self.is_drawn:
-            own = None if noise is None else without_margin(noise[:, :1], self.noise_margin - self.texture.n_layers)
+            own = None if noise is None else without_margin(noise[:, :1], self.noise_margin - self.texture.noise_margin)
             y = self.texture(y, color, position, own, self.is_learned)
         y = leaky_clamp(y) if self.training else y.clamp(-1, 1)
         if self.stage == "finished" and not self.training:
@@ -220,11 +220,6 @@ class Generator(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None, noise: Tensor | None = None) -> Tensor:
         return self.forward_tile(x, TilePosition.whole(x), noise)
-
-
-def without_margin(x: Tensor, margin: int) -> Tensor:
-    """Return x (..., h, w) without `margin` rows and columns at each side."""
-    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]
 
 
 def random_noise(like: Tensor) -> Tensor:

@@ -47,3 +47,8 @@ def noise_planes(position: TilePosition, height: int, width: int, numbers: Itera
     height, width = height + 2 * margin, width + 2 * margin
     indices = (position.image_index + number for number in numbers)
     return torch.stack([noise_at(outer._replace(image_index=index), height, width) for index in indices])[None]
+
+
+def without_margin(x: Tensor, margin: int) -> Tensor:
+    """Return x (..., h, w) without `margin` rows and columns at each side."""
+    return x[..., margin : x.shape[-2] - margin, margin : x.shape[-1] - margin]

@@ -23,6 +23,7 @@ from gan.common.errors import UserError
 from gan.images.convert import to_float, to_uint8
 from gan.inference.sampling import latents
 from gan.networks import dcgan, fastgan, lut, resnet_translator, style, stylegan2, unet
+from gan.networks.transfer.inks import SETTINGS
 from gan.sharing.export import export, half, onnx_file, parity, pt2_file, safetensors_file
 from gan.sharing.export.parts import (
     Part,
@@ -73,13 +74,30 @@ def features(build: Callable[..., Any], **options: Any) -> Callable[[], list[Par
     return lambda: [features_part(random(build(SIZE, **options)), 3, SIZE)]
 
 
-def style_part() -> list[Part]:
-    """Return the part of a network with shaped noise, carriers and flow lines."""
+def style_network() -> Any:
+    """Return a network with shaped noise, carriers and flow lines."""
     network = random(style.Generator(4, width=4, n_layers=1, carriers=2, grain=True))
     network.texture.set_carriers(torch.tensor([[[0.2, 0.05], [0.05, -0.2]]]))
     network.texture.flow_lines.set_frequency(0.3)
     nn.init.normal_(network.shaped_noise.kernel, 0, 0.003)
-    return [translator_part("translator", network, 4, (32, 32), False)]
+    return network
+
+
+def drawing_network() -> Any:
+    """Return a network that draws in three uneven inks."""
+    network = style_network()
+    network.texture.flow_lines.set_frequency(0.0)
+    inks = network.texture.inks
+    inks.palette.copy_(torch.linspace(-0.9, 0.8, len(inks.palette))[:, None].expand(-1, 3))
+    inks.set_settings({name: values[-1] for name, values in SETTINGS.items()}, 3)
+    nn.init.normal_(inks.uneven.kernel, 0, 0.05)
+    nn.init.normal_(inks.uneven.curve, 0, 0.1)
+    inks.uneven.direction.fill_(0.5)
+    return network
+
+
+def style_part(network: Callable[[], Any]) -> Callable[[], list[Part]]:
+    return lambda: [translator_part("translator", network(), 4, (32, 32), False)]
 
 
 PARTS = {
@@ -90,7 +108,8 @@ PARTS = {
     "resnet, gray, before training": new(1),
     "unet": translator(unet.Generator, width=4, depth=4, norm="none", residual=True),
     "lut, alpha": translator(lut.Generator, 4, lut_size=5, width=4, vignette=True, texture_channels=4),
-    "style, alpha": style_part,
+    "style, alpha": style_part(style_network),
+    "style, drawing": style_part(drawing_network),
     "features": features(dcgan.Discriminator, width=4, norm="spectral"),
 }
 

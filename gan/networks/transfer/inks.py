@@ -16,9 +16,11 @@ import torch
 from torch import Tensor, nn
 
 from gan.networks.blur import blur, blur_radius
+from gan.networks.tile_position import without_margin
 from gan.networks.transfer.color_map import ColorMap
 from gan.networks.transfer.fit import draw_pixels, fit
 from gan.networks.transfer.luminance import luminance
+from gan.networks.transfer.uneven_inks import NOISE_REACH, UnevenInks
 
 INKS = 8  # largest number of inks; with lines there are two
 TONE_SIGMA = 3.0  # of the blur that turns lines into tones, in pixels
@@ -42,9 +44,10 @@ SETTINGS = {  # name: values to try, the first at the start
     "blur": (0.0, 0.8, 1.4),  # standard deviation before inks are chosen, in pixels
     "contour": (0.0, 1.0, 2.0, 4.0),  # of unsharp masking for the darkest ink alone
     "outline": (0.0, 0.8, 1.4, 2.0),  # standard deviation of the blur of areas, in pixels
+    "unevenness": (0.0, 1.0),  # 1: the colors of inks vary as in targets
 }
-OF_LINES = ("contrast", "hatching", "crossed", "sharpness", "roughness")
-OF_AREAS = ("blur", "sharpness", "outline", "contour")
+OF_LINES = ("contrast", "hatching", "crossed", "sharpness", "roughness", "unevenness")
+OF_AREAS = ("blur", "sharpness", "outline", "contour", "unevenness")
 
 
 class Inks(nn.Module):
@@ -55,6 +58,7 @@ class Inks(nn.Module):
         palette: (INKS, 3), colors of the inks; with lines the first is darker.
         count: number of inks that are used, also a buffer, so that it is saved.
         settings: the chosen values of SETTINGS, also a buffer.
+        uneven: how the colors of inks vary.
     """
 
     palette: Tensor
@@ -64,6 +68,7 @@ class Inks(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.tone = ColorMap()
+        self.uneven = UnevenInks(INKS)
         self.register_buffer("palette", torch.zeros(INKS, 3))
         self.register_buffer("number", torch.zeros((), dtype=torch.int64))
         self.register_buffer("values", torch.zeros(len(SETTINGS)))
@@ -150,9 +155,23 @@ class Inks(nn.Module):
         """Return the squared distances (N, K, h, w) of colors (N, 3, h, w) from the inks."""
         return (x[:, None] - self.palette[: self.count, :, None, None]).square().sum(2)
 
-    def mixed(self, logits: Tensor) -> Tensor:
-        """Return the colors (N, 3, h, w) of inks in the proportions that logits (N, K, h, w) say."""
-        return torch.einsum("nkhw,kc->nchw", logits.softmax(1), self.palette[: self.count])
+    def field(self, white: Tensor) -> Tensor | None:
+        """Return the field (N, 1, h, w) that varies the colors; None: they are even.
+
+        Args:
+            white: noise (N, 1, h + 2 NOISE_REACH, w + 2 NOISE_REACH).
+        """
+        return self.uneven.field(white) if self.settings["unevenness"] else None
+
+    def mixed(self, logits: Tensor, field: Tensor | None) -> Tensor:
+        """Return the colors (N, 3, h, w) of inks in the proportions that logits (N, K, h, w) say.
+
+        Args:
+            field: (N or 1, 1, h, w) of `field`.
+        """
+        shares = logits.softmax(1)
+        colors = torch.einsum("nkhw,kc->nchw", shares, self.palette[: self.count])
+        return colors if field is None else colors + self.uneven(shares, field)
 
     @torch.no_grad()
     def fit_colors(self, inputs: Tensor, targets: Tensor, start: ColorMap, has_lines: bool) -> None:
@@ -165,6 +184,7 @@ class Inks(nn.Module):
         palette = k_means(targets.movedim(1, -1).reshape(-1, 3)[is_flat(targets).flatten()], count)
         order = luminance(palette[:, :, None, None]).flatten().argsort()
         self.palette[:count] = palette[order]
+        self.uneven.fit(targets, self.palette[:count])
         self.set_settings({name: values[0] for name, values in SETTINGS.items()}, count)
         change = start
         if has_lines:
@@ -190,10 +210,13 @@ class Inks(nn.Module):
             limit: largest distance with the initial settings from which a search is worth its time.
         """
         waves_of = cache(waves_of)
-        noise = torch.randn(len(x), 1, *x.shape[2:], generator=torch.Generator().manual_seed(0))
+        sides = (side + 2 * NOISE_REACH for side in x.shape[2:])
+        wide = torch.randn(len(x), 1, *sides, generator=torch.Generator().manual_seed(0))
+        noise = without_margin(wide, NOISE_REACH)
 
         def current() -> float:
-            return distance(self.mixed(self.logits(x, waves_of(self.settings["hatching"]), noise, cycles)))
+            logits = self.logits(x, waves_of(self.settings["hatching"]), noise, cycles)
+            return distance(self.mixed(logits, self.field(wide)))
 
         best = current()
         if best > limit:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.tile_position import TilePosition, noise_planes
+from gan.networks.tile_position import TilePosition, noise_planes, without_margin
 from gan.networks.transfer.carriers import carrier_planes
 from gan.networks.transfer.flow_lines import FlowLines
 from gan.networks.transfer.inks import INKS, Inks
 from gan.networks.transfer.luminance import luminance
+from gan.networks.transfer.uneven_inks import NOISE_REACH
 
 SLOPE = 0.2
 BEFORE = 3 + 3 + 1  # planes before the carriers: image, source, noise
@@ -35,6 +36,7 @@ class TextureNetwork(nn.Module):
         n_layers: number of 3x3 convolutions.
 
     Attributes:
+        noise_margin: number of pixels around a tile for which it needs noise.
         receptive_radius: number of pixels around a tile on which its output depends.
         used: number of carriers that are computed; the others have a frequency of 0. Reading the buffer in each pass
             would wait for the device.
@@ -51,7 +53,7 @@ class TextureNetwork(nn.Module):
         self.to_image = nn.Conv2d(width, INKS, 1)  # an image uses three of them
         for parameter in self.to_image.parameters():
             nn.init.zeros_(parameter)
-        self.n_layers = n_layers
+        self.n_layers, self.noise_margin = n_layers, n_layers + NOISE_REACH
         # Down and across in cycles per pixel; a frequency of 0 is an unused carrier. In training mode, each image gets
         # one of the sets; in eval mode all get the first.
         self.register_buffer("frequencies", torch.zeros(SETS, carriers, 2))
@@ -77,24 +79,24 @@ class TextureNetwork(nn.Module):
         super()._load_from_state_dict(*args)
         self.read_buffers()
 
-    def planes(self, n: int, position: TilePosition, height: int, width: int, noise: Tensor | None = None) -> Tensor:
-        """Return white noise and K carriers in use (n, 1 + 2K, height, width); in eval mode n is that of noise.
+    def white(self, n: int, position: TilePosition, height: int, width: int) -> Tensor:
+        """Return white noise for n tiles (n or 1, 1, height + 2 noise_margin, width + 2 noise_margin)."""
+        if not self.training:
+            return noise_planes(position, height, width, [0], self.noise_margin).to(self.frequencies)
+        margins = 2 * self.noise_margin
+        return torch.randn(n, 1, height + margins, width + margins, device=self.frequencies.device)
 
-        Args:
-            noise: (N or 1, 1, height, width), in place of random noise or the noise of the position.
-        """
+    def carriers(self, n: int, position: TilePosition, height: int, width: int) -> Tensor:
+        """Return the K carriers in use for n tiles (n or 1, 2K, height, width)."""
         device, count = self.frequencies.device, self.used
         if self.training:
-            white = torch.randn(n, 1, height, width, device=device)
             phase = torch.rand(n, count, device=device)
             frequencies = self.frequencies[torch.randint(SETS, (n,), device=device), :count]
         else:
-            white = noise_planes(position, height, width, [0]).to(device) if noise is None else noise
             phase = torch.zeros(1, count, device=device)
             frequencies = self.frequencies[:1, :count]
         used = (frequencies != 0).any(-1).repeat(1, 2)[..., None, None]  # (N, 2K, 1, 1)
-        carriers = used * carrier_planes(frequencies, position.top, position.left, height, width, phase)
-        return torch.cat([white, carriers.expand(white.shape[0], -1, -1, -1)], 1)
+        return used * carrier_planes(frequencies, position.top, position.left, height, width, phase)
 
     def weight_in_use(self, weight: Tensor) -> Tensor:
         """Return the weight of the first convolution without the planes of unused carriers, which are 0."""
@@ -110,27 +112,32 @@ class TextureNetwork(nn.Module):
         """Return the image x with texture, or its drawing in inks. x is a color map of `source`; both are (N, 3, h, w).
 
         Args:
-            noise: (N or 1, 1, h + 2 n_layers, w + 2 n_layers), as in `planes`.
+            noise: (N or 1, 1, h + 2 noise_margin, w + 2 noise_margin), in place of random noise or the noise of the
+                position.
             learned: whether the network takes part; otherwise the result is x or the drawing.
         """
         n, _, height, width = x.shape
         margin = self.n_layers
         outer = position._replace(top=position.top - margin, left=position.left - margin)
-        planes = self.planes(n, outer, height + 2 * margin, width + 2 * margin, noise).to(x)
+        wide = (self.white(n, position, height, width) if noise is None else noise).to(x)
+        white = without_margin(wide, self.noise_margin - margin)  # (N, 1, h + 2 n_layers, w + 2 n_layers)
+        carriers = self.carriers(n, outer, *white.shape[2:]).to(x)
+        planes = torch.cat([white, carriers.expand(white.shape[0], -1, -1, -1)], 1)
         images = F.pad(torch.cat([x, source], 1), (margin,) * 4, mode="replicate")
         with torch.no_grad():  # waves and drawings have no weights
-            lines, white = self.flow_lines, planes[:, :1]
+            lines = self.flow_lines
             waves = lines(luminance(images[:, 3:]), white, outer, self.training)
             logits = self.inks.logits(images[:, :3], waves, white, lines.cycles) if self.inks.count else None
+            field = None if logits is None else self.inks.field(wide)
             if logits is not None:
-                images = torch.cat([self.inks.mixed(logits), images[:, 3:]], 1)
-                logits = logits[..., margin : margin + height, margin : margin + width]
+                images = torch.cat([self.inks.mixed(logits, field), images[:, 3:]], 1)
+                logits, field = (None if each is None else without_margin(each, margin) for each in (logits, field))
         if not learned:
-            return x if logits is None else self.inks.mixed(logits)
+            return x if logits is None else self.inks.mixed(logits, field)
         y = torch.cat([images, planes.expand(n, -1, -1, -1), math.sqrt(2) * waves], 1)
         first: Any = self.convolutions[0]
         y = F.leaky_relu(F.conv2d(y, self.weight_in_use(first.weight), first.bias), SLOPE)
         for convolution in self.convolutions[1:]:
             y = F.leaky_relu(convolution(y), SLOPE)
         y = self.to_image(y)
-        return x + y[:, :3] if logits is None else self.inks.mixed(logits + y[:, : self.inks.count])
+        return x + y[:, :3] if logits is None else self.inks.mixed(logits + y[:, : self.inks.count], field)

@@ -40,7 +40,7 @@ def test_k_means_finds_the_inks() -> None:
 @pytest.mark.parametrize("hatching", [0.0, 90.0])
 def test_lines_carry_the_tone(hatching: float) -> None:
     made, x = inks(BLACK_AND_WHITE, hatching=hatching), flat(-0.6, 0.0, 0.4)
-    drawn = made.mixed(made.logits(x, parallel(3), torch.zeros(3, 1, 32, 32), CYCLES))
+    drawn = made.mixed(made.logits(x, parallel(3), torch.zeros(3, 1, 32, 32), CYCLES), None)
     assert drawn.amin() < -0.9
     assert drawn.amax() > 0.9
     assert torch.allclose(drawn.mean((1, 2, 3)), torch.tensor([-0.6, 0.0, 0.4]), atol=0.25)
@@ -56,7 +56,7 @@ def test_areas_get_the_nearest_ink_and_smooth_outlines() -> None:
     speck = {}
     for outline in (0.0, 1.4):
         made = inks(colors, outline=outline)
-        drawn = made.mixed(made.logits(x, x[:, :2], x[:, :1], 0.0))[0]
+        drawn = made.mixed(made.logits(x, x[:, :2], x[:, :1], 0.0), None)[0]
         assert torch.allclose(drawn[:, 4, 4], torch.tensor(colors[2]), atol=0.05)
         assert torch.allclose(drawn[:, 20, 26], torch.tensor(colors[1]), atol=0.05)
         speck[outline] = float(drawn[:, 8, 8].mean())
@@ -70,7 +70,7 @@ def test_the_search_finds_settings_that_gave_an_image() -> None:
     truth = inks(colors, sharpness=1.0, outline=1.4)
     coarse = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 2 - 1
     x = torch.nn.functional.interpolate(coarse, scale_factor=4)
-    wanted, made = truth.mixed(truth.logits(x, x, x, 0.0)), inks(colors)
+    wanted, made = truth.mixed(truth.logits(x, x, x, 0.0), None), inks(colors)
     best = made.fit_settings(x, lambda angle: x, 0.0, lambda drawn: float((drawn - wanted).abs().mean()))
     assert best == 0
     assert inks(colors).fit_settings(x, lambda angle: x, 0.0, lambda drawn: 2.0, limit=1.0) == 2
