@@ -173,6 +173,7 @@ class Evaluate(Callback):
         seconds = time.monotonic() - started
         self.cost = seconds if self.cost is None else self.cost
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
+        self.notes.start = pl_module.start_name
         for line in self.notes.new(self.scored_at, self.scores):
             print_line(f"evaluate: {line}")
 

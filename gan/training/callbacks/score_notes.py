@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-NOTICEABLE = 0.01  # relative increase of the score of the untrained network
+NOTICEABLE = 0.01  # relative increase of the score at 0 images
 MEANINGLESS = 0.01  # recall below which a precision says nothing about the quality
 
 
 class ScoreNotes:
-    """Notes on the scores of one run. Each kind of note is given once."""
+    """Notes on the scores of one run. Each kind of note is given once.
 
-    def __init__(self) -> None:
+    Args:
+        start: what training starts from.
+    """
+
+    def __init__(self, start: str = "the untrained network") -> None:
+        self.start = start
         self.untrained: dict[str, float] = {}  # scores at 0 images
         self.given: list[str] = []  # kinds of notes
 
@@ -27,10 +32,10 @@ class ScoreNotes:
     def notes(self, images: int, scores: Mapping[str, float]) -> Iterator[tuple[str, str]]:
         """Yield kind and text of each note that applies."""
         if images == 0:
-            yield "untrained", f"untrained network: {listed(scores)}; scores often get worse before they improve"
+            yield "untrained", f"{self.start} has {listed(scores)}; scores often get worse before they improve"
         for name, before in self.untrained.items():
             if "/kid_" in name and scores.get(name, before) > before + NOTICEABLE * abs(before):
-                higher = f"{short(name)} {scores[name]:.4g} is higher than that of the untrained network ({before:.4g})"
+                higher = f"{short(name)} {scores[name]:.4g} is higher than that of {self.start} ({before:.4g})"
                 yield "rises", f"{higher}; this is common in the first minutes"
         for name, precision in scores.items():
             recall = name.replace("/precision", "/recall")

@@ -7,9 +7,11 @@ from gan.training.callbacks.score_notes import ScoreNotes
 UNTRAINED = {"eval/kid_x1000_lite0": 931.0, "eval/precision_lite0": 1.0, "eval/recall_lite0": 0.0}
 
 
-def test_scores_at_0_images_are_those_of_the_untrained_network() -> None:
+def test_scores_at_0_images_are_those_of_the_start() -> None:
+    (start,) = ScoreNotes("the color map").new(0, {"eval/kid_x1000_lite0": 30.0})
+    assert start.startswith("the color map has kid_x1000_lite0 30;")
     first, second = ScoreNotes().new(0, UNTRAINED)
-    assert first.startswith("untrained network: kid_x1000_lite0 931, precision_lite0 1, recall_lite0 0;")
+    assert first.startswith("the untrained network has kid_x1000_lite0 931, precision_lite0 1, recall_lite0 0;")
     assert second.startswith("precision_lite0 1 says nothing while recall_lite0 is below 0.01")
 
 
