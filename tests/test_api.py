@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import pydoc
 import signal
@@ -48,6 +49,8 @@ def test_training_from_python(
     folder.mkdir()
     for n in range(12):
         Image.fromarray(np.random.default_rng(n).integers(0, 256, (20, 20, 4), np.uint8)).save(folder / f"{n}.png")
+    for module in ("gan.training.fit", "scipy.special"):
+        importlib.import_module(module)  # Lightning and SciPy add filters of warnings when they are imported
     before = state()
     with pytest.raises(gan.UserError, match="model=dcgn: no such model; did you mean dcgan"):
         gan.train(model="dcgn")
