@@ -61,9 +61,8 @@ class ShapedNoise(nn.Module):
         self.strength.copy_(fitted_strength(inputs, targets))
 
     def noise(self, white: Tensor) -> Tensor:
-        """Return noise (N, 3, h, w) with the fitted spectrum for white noise (N, 3, h + 32, w + 32), in fp32."""
-        with full_precision(white):
-            return F.conv2d(white, self.kernel)
+        """Return noise (N, 3, h, w) with the fitted spectrum for white noise (N, 3, h + 32, w + 32)."""
+        return F.conv2d(white, self.kernel)
 
     def forward(self, x: Tensor, white: Tensor) -> Tensor:
         """Return images (N, 3, h, w) with noise, made from white noise (N or 1, 3, h + 32, w + 32)."""

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gan.networks.precision import full_precision
 from gan.networks.transfer.shaped_noise import KERNEL, windowed
 
 NOISE_REACH = KERNEL // 2  # pixels of noise around a pixel on which the field depends
@@ -59,8 +58,7 @@ class UnevenInks(nn.Module):
 
     def field(self, white: Tensor) -> Tensor:
         """Return the field (N, 1, h, w) for white noise (N, 1, h + 2 NOISE_REACH, w + 2 NOISE_REACH)."""
-        with full_precision(white):
-            return F.conv2d(white, self.kernel[None, None])
+        return F.conv2d(white, self.kernel[None, None])
 
     def forward(self, shares: Tensor, field: Tensor) -> Tensor:
         """Return what a field (N or 1, 1, h, w) adds to the colors (N, 3, h, w) of inks in proportions (N, K, h, w)."""
