@@ -55,10 +55,10 @@ def stage_kids(
 
 
 def best_stage(kids: Mapping[str, Kids], n: int = NOISE_IMAGES) -> str:
-    """Return the stage with the least KID in features of the first extractor.
+    """Return the stage with the lowest KID in features of the first extractor.
 
-    A stage counts only if that KID is clearly below the color map's, the first, and no other KID is larger than the
-    color map's by TOLERANCE and NOISE.
+    Return the color map, the first stage, unless another stage passes two tests: this KID is clearly below that of the
+    color map, and each KID of other extractors is at most TOLERANCE times that of the color map plus NOISE.
 
     Args:
         n: number of held-out images of the smaller side.

@@ -31,8 +31,9 @@ def blur_radius(sigma: float) -> int:
 def blur(x: Tensor, sigma: float) -> Tensor:
     """Return images (N, C, H, W) blurred by a Gaussian of standard deviation `sigma` pixels; edges are repeated.
 
-    It runs in fp32: what is subtracted from the image must be as exact as the image, and PyTorch 2.13 never returns
-    from convolutions of single channels in bf16 with wide kernels on CPUs with AMX.
+    The convolutions run in fp32 also under autocast, for two reasons. Callers subtract the result from the image, so it
+    needs the precision of the image. And PyTorch 2.13 hangs in depthwise bf16 convolutions with wide kernels on some
+    CPUs with AMX.
     """
     with full_precision(x):
         exact = at_least_fp32(x)

@@ -26,21 +26,22 @@ OPAQUE = 1 - 1 / 255  # alpha from which on a pixel is opaque
 CHUNK = 50  # images that are mapped together
 FEWEST = 100  # windows for fitting a drawing
 WINDOWS = 240  # of inputs, for choosing the settings of a drawing
-HOPELESS = 1.5  # no settings are searched if flat areas without them are worse by this factor
-BETTER = 0.8  # a drawing is used if its distance to targets is less than this part of that of the other closed forms
+HOPELESS = 1.5  # skip the search for flat areas if their distance to targets exceeds that of the others by this factor
+BETTER = 0.8  # a drawing is used if its distance to targets is at most this fraction of that of the others
 
 
 class Generator(nn.Module):
     """Images (N, C, H, W) -> translations of the same size, nominally in [-1, 1]; C is 1, 3 or 4 (premultiplied RGBA).
 
-    Initially it returns the image; after `fit`, the color map of the image.
+    Initially it returns the image. After `fit`, before training, it returns the drawing in inks if there is one, else
+    the color-mapped image, with shaped noise if `grain` is true.
 
     Args:
         width: channels of the texture network.
         n_layers: number of 3x3 convolutions of the texture network.
         carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
-        grain: whether the network adds to the image with shaped noise. None decides in `fit`: if there are no carriers
-            and no flow lines. It does not if there is a drawing.
+        grain: whether the network adds to the image with shaped noise. None: `fit` decides, true if there are no
+            carriers and no flow lines. It has no effect if there is a drawing.
 
     Attributes:
         stage: what is returned in eval mode: "color" (the color map), "noise" (and shaped noise), "drawing" (in inks),
@@ -105,13 +106,14 @@ class Generator(nn.Module):
 
     @torch.no_grad()
     def fit(self, a: Tensor, b: Tensor, distance: Callable[[Tensor], float] | None = None) -> None:
-        """Fit shaped noise, carriers and lines to windows uint8 (N, C, s, s) and (M, C, s, s) of inputs and targets.
+        """Fit shaped noise, carriers, flow lines and the drawing to windows uint8 (N, C, s, s) of inputs and targets.
 
-        Fit the color map first. Windows that are not opaque are left out. Without two windows that are, nothing
-        changes.
+        The color map must be fitted before. Only opaque windows are used, except for `distance`. With fewer than two of a
+        side, nothing changes.
 
         Args:
-            distance: of images uint8 (N, C, s, s) to targets. It decides about a drawing in inks; None: there is none.
+            distance: returns the distance of images uint8 (N, C, s, s) to targets, for choosing a drawing; None: no
+                drawing.
         """
         inputs, targets = opaque_windows(a), opaque_windows(b)
         if min(len(inputs), len(targets)) < 2:
@@ -155,18 +157,18 @@ class Generator(nn.Module):
         self.train(was_training)
 
     def content(self, x: Tensor) -> Tensor:
-        """Return the color map of images (N, C, H, W): the image whose content a translation has to keep."""
+        """Return color-mapped images (N, C, H, W), whose content a translation has to keep."""
         color, alpha = unpremultiply(x)
         change = self.toned if self.texture.inks.count else self.colored
         return premultiply(change(color, TilePosition.whole(x)), alpha, self.channels)
 
     def toned(self, color: Tensor, position: TilePosition) -> Tensor:
-        """Return the color map of a drawing of colors (N, 3, h, w) in [-1, 1]."""
+        """Return colors (N, 3, h, w) in [-1, 1] after the color map of the drawing."""
         y: Tensor = self.texture.inks.tone.forward_tile(color, position)
         return y
 
     def colored(self, color: Tensor, position: TilePosition) -> Tensor:
-        """Return the color map of colors (N, 3, h, w) in [-1, 1]."""
+        """Return colors (N, 3, h, w) in [-1, 1] after the color map `start`."""
         y: Tensor = self.start.forward_tile(color, position)
         return y
 
@@ -228,7 +230,7 @@ def random_noise(like: Tensor) -> Tensor:
 
 
 def leaky_clamp(y: Tensor) -> Tensor:
-    """Return y with a small slope outside of [-1, 1], where D must not tell it from images, which are never there."""
+    """Return y, clamped to [-1, 1] with a small slope outside: images are never there, which D would recognize."""
     inside = y.clamp(-1, 1)
     return inside + LEAK * (y - inside)
 

@@ -16,7 +16,7 @@ class BlurredContent(nn.Module):
 
     Args:
         weight: factor of the term.
-        sigma: standard deviation of the Gaussian blur in pixels. It must average the texture: half of its period.
+        sigma: standard deviation of the Gaussian blur in pixels, at least half of the distance between dots or lines.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
     """
 

@@ -30,7 +30,7 @@ WIDE = 2.5  # standard deviation of the blur of the structure tensor, in distanc
 PROMINENCE = 0.25  # log of the smallest ratio of a ring of the spectrum to its neighbors
 FITTED = 200  # windows of inputs by which directions are fitted
 MAX_WEIGHT, STEPS = 4.0, 41  # of the preferred direction, in units of the mean structure
-EXPLAINED = 0.8  # share of the power of a ring; parallel lines have peaks, but broad ones
+EXPLAINED = 0.8  # fraction of the power of a ring; if carriers have more, its pattern is parallel lines or a screen
 PLANE = 0.8  # weight of a plane wave, relative to noise, in what is filtered where lines have a preferred direction
 NEIGHBORS = 11  # rings of the running median
 
@@ -78,7 +78,7 @@ def near(carriers: Tensor, side: int) -> Tensor:
 
 
 class FlowLines(nn.Module):
-    """Waves along the structure of an image, with a variance of 1.
+    """Waves in [-1, 1] along the structure of an image.
 
     Args:
         angles: angles between the waves and the structure, in degrees.
@@ -239,7 +239,8 @@ def gabor_filters(frequency: float, like: Tensor) -> tuple[Tensor, Tensor]:
 def wave(start: Tensor, direction: Tensor, frequency: float) -> Tensor:
     """Return a wave in [-1, 1] that travels in the local direction, from a field `start`; all are (N, 1, h, w).
 
-    Weights interpolate between the filters of the two nearest directions. A filter beyond half a turn runs backwards.
+    Weights interpolate between the filters of the two nearest directions. Directions repeat after half a turn, with the
+    opposite sign of the imaginary part.
     """
     place = direction / math.pi * DIRECTIONS
     turn = (place - torch.arange(DIRECTIONS, device=place.device)[:, None, None]).abs()  # (N, DIRECTIONS, h, w)

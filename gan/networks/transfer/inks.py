@@ -28,9 +28,9 @@ FLAT = 0.02  # standard deviation in 3x3 pixels below which a pixel belongs to a
 ROUNDS = 20  # of k-means
 PIXELS = 20_000  # for k-means
 SEARCHES = 2  # of each setting
-SHARE = 0.5  # of the darkness that the first set of lines takes where a second set crosses it
+FIRST = 0.5  # fraction of the darkness above "crossed" that the first set of lines gets; the second set gets the rest
 ROUGH_SIGMA = 0.8  # of the blur of noise that varies the width of lines, in distances of lines
-SOFTNESS = 0.02  # squared distance of colors by which the weights of two inks differ by a factor of e
+SOFTNESS = 0.02  # an ink whose squared distance is larger by this has a fraction smaller by a factor of e
 SLOPE = 4.0  # of the logit of an ink, per pixel from its edge
 WIDE = 2.0  # ratio of the wide blur of unsharp masking to the narrow one
 CONTOUR = (0.6, 2.0)  # standard deviations of the blurs for contours in the darkest ink
@@ -90,7 +90,7 @@ class Inks(nn.Module):
         self.count = int(self.number)
 
     def describe(self) -> str:
-        """Return the number of inks and the settings that have an effect, in one line."""
+        """Return the number of inks and the settings that differ from the initial ones, in one line."""
         used = [f"{name} {value:g}" for name, value in self.settings.items() if value != SETTINGS[name][0]]
         return ", ".join([f"{self.count} inks", *used])
 
@@ -103,7 +103,7 @@ class Inks(nn.Module):
         """Return the logits (N, K, h, w) of inks for images x after the color map `tone`.
 
         Args:
-            waves: (N, 2, h, w) in [-1, 1], across lines and crossing lines.
+            waves: (N, 2, h, w) in [-1, 1], of lines and of crossing lines; 1 in the middle of a line.
             noise: white noise (N, 1, h, w).
             cycles: frequency of the lines in cycles per pixel; 0 for flat areas.
         """
@@ -129,7 +129,7 @@ class Inks(nn.Module):
             dark = dark + self.settings["roughness"] * even * blur(noise, sigma)
         away = waves.clamp(-1, 1).arccos() / math.pi  # from the middle of a line: 0, to halfway between two lines: 1
         if self.settings["hatching"]:
-            first = dark - (1 - SHARE) * (dark - self.settings["crossed"]).clamp(min=0)
+            first = dark - (1 - FIRST) * (dark - self.settings["crossed"]).clamp(min=0)
             second = ((dark - first) / (1 - first).clamp(min=1e-3)).clamp(0, 1)  # of what the first leaves blank
             inside = torch.maximum(first - away[:, :1], torch.where(second > 0, second - away[:, 1:], -1))
         else:
@@ -164,21 +164,21 @@ class Inks(nn.Module):
         return self.uneven.field(white) if self.settings["unevenness"] else None
 
     def mixed(self, logits: Tensor, field: Tensor | None) -> Tensor:
-        """Return the colors (N, 3, h, w) of inks in the proportions that logits (N, K, h, w) say.
+        """Return the colors (N, 3, h, w) of inks whose fractions have the logits (N, K, h, w).
 
         Args:
             field: (N or 1, 1, h, w) of `field`.
         """
-        shares = logits.softmax(1)
-        colors = torch.einsum("nkhw,kc->nchw", shares, self.palette[: self.count])
-        return colors if field is None else colors + self.uneven(shares, field)
+        fractions = logits.softmax(1)
+        colors = torch.einsum("nkhw,kc->nchw", fractions, self.palette[: self.count])
+        return colors if field is None else colors + self.uneven(fractions, field)
 
     @torch.no_grad()
     def fit_colors(self, inputs: Tensor, targets: Tensor, start: ColorMap, has_lines: bool) -> None:
         """Fit the palette and `tone` to windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
 
         Args:
-            start: the color map of flat areas.
+            start: the color map to use without lines.
         """
         count = 2 if has_lines else INKS
         palette = k_means(targets.movedim(1, -1).reshape(-1, 3)[is_flat(targets).flatten()], count)
@@ -207,7 +207,7 @@ class Inks(nn.Module):
             x: windows (N, 3, s, s) after `tone`.
             waves_of: returns the waves (N, 2, s, s) for an angle between crossing lines.
             distance: of drawings (N, 3, s, s).
-            limit: largest distance with the initial settings from which a search is worth its time.
+            limit: do not search if the distance with the initial settings is larger.
         """
         waves_of = cache(waves_of)
         sides = (side + 2 * NOISE_REACH for side in x.shape[2:])

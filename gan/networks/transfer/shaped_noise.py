@@ -1,7 +1,7 @@
 """Shaped noise: grain in closed form, fitted to two sets of windows.
 
 The model of film grain in AV1 (Norkin and Birkbeck, "Film Grain Synthesis for AV1 Video Codec", 2018) has the same
-parts: noise with a given spectrum, and a strength that depends on the local intensity.
+parts: noise with a given spectrum, and a strength that depends on the local intensity, here the luminance.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from gan.networks.transfer.cross_spectrum import cross_spectrum, radius
 from gan.networks.transfer.luminance import luminance
 
 KERNEL = 33  # side of the kernels in pixels
-SIGMA = 3.0  # of the blur that separates local intensity and detail, in pixels
-LEVELS = 10  # intensities at which the strength is fitted
-FEWEST = 200  # pixels of both sets that an intensity needs
+SIGMA = 3.0  # of the blur that separates local luminance and detail, in pixels
+BINS = 10  # of luminance for which the strength is fitted
+FEWEST = 200  # pixels that a bin needs in both sets
 LOW, BAND = 0.03, 0.05  # cycles per pixel: below LOW nothing changes, above LOW + BAND everything may
 
 
 class ShapedNoise(nn.Module):
-    """Removes detail that targets lack, and adds Gaussian noise with the detail that they have more than inputs.
+    """Removes detail that targets lack, and adds Gaussian noise with the spectrum of the detail that inputs lack.
 
     Initially it changes nothing. Images are (N, 3, h, w) in [-1, 1].
 
@@ -42,7 +42,7 @@ class ShapedNoise(nn.Module):
         identity[KERNEL // 2, KERNEL // 2] = 1
         self.register_buffer("filter", identity)  # convolved with each channel of the image
         self.register_buffer("kernel", torch.zeros(3, 3, KERNEL, KERNEL))  # convolved with white noise
-        self.register_buffer("strength", torch.ones(LEVELS))  # of the noise, by luminance from -1 to 1
+        self.register_buffer("strength", torch.ones(BINS))  # of the noise, by luminance from -1 to 1
 
     @torch.no_grad()
     def fit(self, inputs: Tensor, targets: Tensor) -> None:
@@ -73,7 +73,7 @@ class ShapedNoise(nn.Module):
         return smooth + self.strength_at(x) * self.noise(white)
 
     def strength_at(self, x: Tensor) -> Tensor:
-        """Return the strength (N, 1, h, w) of noise for the local luminance, linear between levels."""
+        """Return the strength (N, 1, h, w) of noise for the local luminance, linear between the centers of bins."""
         return interpolated(self.strength, local_luminance(x))
 
 
@@ -100,7 +100,7 @@ def interpolated(values: Tensor, luminance: Tensor) -> Tensor:
 
 
 def fitted_strength(inputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the standard deviation (LEVELS,) of the additional detail by luminance, relative to its average."""
+    """Return the standard deviation (BINS,) of the additional detail by luminance, relative to its average."""
     (own, own_count), (wanted, count) = detail_by_luminance(inputs), detail_by_luminance(targets)
     weights = count / count.sum()
     excess = (wanted - own).clamp(min=0)
@@ -111,8 +111,8 @@ def fitted_strength(inputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def detail_by_luminance(windows: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the variance of detail (LEVELS,) in windows by local luminance, and the number of pixels (LEVELS,)."""
+    """Return the variance of detail (BINS,) in windows by local luminance, and the number of pixels (BINS,)."""
     detail = blur((windows - blur(windows, SIGMA)).square().mean(1, keepdim=True), SIGMA).flatten()
-    level = ((local_luminance(windows) + 1) / 2 * LEVELS).long().clamp(0, LEVELS - 1).flatten()
-    count = level.bincount(minlength=LEVELS).float()
-    return level.bincount(detail, LEVELS).float() / count.clamp(min=1), count
+    level = ((local_luminance(windows) + 1) / 2 * BINS).long().clamp(0, BINS - 1).flatten()
+    count = level.bincount(minlength=BINS).float()
+    return level.bincount(detail, BINS).float() / count.clamp(min=1), count

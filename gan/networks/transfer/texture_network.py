@@ -27,8 +27,8 @@ class TextureNetwork(nn.Module):
     """Images (N, 3, h, w) in [-1, 1] -> images with texture, initially the same, or drawings of them in inks.
 
     Besides the image or the drawing it sees its source, a plane of white noise, a cosine and a sine plane per carrier,
-    and waves along the structure of the source. In training mode, noise and phases are random. In eval mode, they are
-    functions of the pixel's place in the image, so that tiles and the frames of a video agree.
+    and waves along the structure of the source. In training mode, noise and phases are random. In eval mode, phases are
+    0, and noise is a function of row, column and index of the image, so that tiles agree.
 
     Args:
         carriers: largest number of carriers.
@@ -109,7 +109,7 @@ class TextureNetwork(nn.Module):
     def forward(
         self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor | None = None, learned: bool = True
     ) -> Tensor:
-        """Return the image x with texture, or its drawing in inks. x is a color map of `source`; both are (N, 3, h, w).
+        """Return the image x with texture, or its drawing in inks. x is the color-mapped `source`; both are (N, 3, h, w).
 
         Args:
             noise: (N or 1, 1, h + 2 noise_margin, w + 2 noise_margin), in place of random noise or the noise of the

@@ -1,6 +1,7 @@
 """Unevenness of inks: mottled areas, and specks where the paper shows through.
 
-A Gaussian field, the same for all inks, moves the color of each ink along a curve.
+A Gaussian field, the same for all inks, moves the color of each ink along a line in color space. A curve gives the
+distance for each value of the field.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from torch.nn import functional as F
 from gan.networks.transfer.shaped_noise import KERNEL, windowed
 
 NOISE_REACH = KERNEL // 2  # pixels of noise around a pixel on which the field depends
-INSIDE = 2  # pixels from the outline of an area from which on its color is that of the ink
+INSIDE = 2  # pixels up to this distance from the outline of an area are ignored
 SAME = 0.3  # largest distance of the local mean color from that of the ink, in [-1, 1]: beyond, it is another ink
 REACH, STEPS = 3.0, 25  # standard deviations of the field at the ends of a curve, and its number of values
 FEWEST = 2_000  # pixels that the curve of an ink needs
 
 
 class UnevenInks(nn.Module):
-    """What noise adds to the colors of inks. Initially nothing.
+    """Varies the colors of inks by noise. Initially it changes nothing.
 
     Args:
         inks: largest number of inks.
@@ -60,18 +61,18 @@ class UnevenInks(nn.Module):
         """Return the field (N, 1, h, w) for white noise (N, 1, h + 2 NOISE_REACH, w + 2 NOISE_REACH)."""
         return F.conv2d(white, self.kernel[None, None])
 
-    def forward(self, shares: Tensor, field: Tensor) -> Tensor:
-        """Return what a field (N or 1, 1, h, w) adds to the colors (N, 3, h, w) of inks in proportions (N, K, h, w)."""
-        count = shares.shape[1]
+    def forward(self, fractions: Tensor, field: Tensor) -> Tensor:
+        """Return what a field (N or 1, 1, h, w) adds to the colors (N, 3, h, w) of fractions (N, K, h, w) of inks."""
+        count = fractions.shape[1]
         place = ((field[:, 0] / REACH + 1) / 2 * (STEPS - 1)).clamp(0, STEPS - 1)  # (N, h, w)
         lower = place.long().clamp(max=STEPS - 2)
         curve = self.curve[:count]
         distance = torch.lerp(curve[:, lower], curve[:, lower + 1], place - lower).movedim(0, 1)  # (N, K, h, w)
-        return torch.einsum("nkhw,kc->nchw", shares * distance, self.direction[:count])
+        return torch.einsum("nkhw,kc->nchw", fractions * distance, self.direction[:count])
 
 
 def eroded(area: Tensor) -> Tensor:
-    """Return the pixels of areas (N, h, w) from which others and the border are more than INSIDE pixels away."""
+    """Return a mask (N, h, w) of the pixels of areas that are more than INSIDE pixels from others and the border."""
     others = F.pad((~area).float(), (INSIDE,) * 4, value=1)
     return F.max_pool2d(others[:, None], 2 * INSIDE + 1, 1)[:, 0] == 0
 
