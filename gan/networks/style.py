@@ -108,8 +108,8 @@ class Generator(nn.Module):
     def fit(self, a: Tensor, b: Tensor, distance: Callable[[Tensor], float] | None = None) -> None:
         """Fit shaped noise, carriers, flow lines and the drawing to windows uint8 (N, C, s, s) of inputs and targets.
 
-        The color map must be fitted before. Only opaque windows are used, except for `distance`. With fewer than two of a
-        side, nothing changes.
+        The color map must be fitted before. Only opaque windows are used, except for `distance`. With fewer than two of
+        a side, nothing changes.
 
         Args:
             distance: returns the distance of images uint8 (N, C, s, s) to targets, for choosing a drawing; None: no

@@ -30,9 +30,9 @@ ORDER = 3  # harmonics and combinations up to this order are shapes of dots, whi
 def find_carriers(inputs: Tensor, targets: Tensor, count: int) -> Tensor:
     """Return the frequencies (K, 2), down and across in cycles per pixel, of up to `count` carriers, strongest first.
 
-    At each frequency, take the mixture of channels with the largest ratio of the power of targets to that of inputs: the
-    largest generalized eigenvalue of the two cross-spectra. A carrier is a peak of this ratio. Thus the screen of a weak
-    ink is found beside that of a strong one. Harmonics are left out.
+    At each frequency, take the mixture of channels with the largest ratio of the power of targets to that of inputs:
+    the largest generalized eigenvalue of the two cross-spectra. A carrier is a peak of this ratio. Thus the screen of a
+    weak ink is found beside that of a strong one. Harmonics are left out.
 
     Args:
         inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].

@@ -23,7 +23,7 @@ def cross_spectrum(windows: Tensor) -> Tensor:
 
 
 def tapered(windows: Tensor) -> Tensor:
-    """Return the Fourier transforms of windows (..., s, s) after a Hann window; those of unit white noise have unit power."""
+    """Return the Fourier transforms of windows (..., s, s) after a Hann window; white noise keeps its variance."""
     side = windows.shape[-1]
     taper = torch.outer(hann(side), hann(side)).to(windows)
     taper = taper / taper.square().mean().sqrt() / side

@@ -109,7 +109,7 @@ class TextureNetwork(nn.Module):
     def forward(
         self, x: Tensor, source: Tensor, position: TilePosition, noise: Tensor | None = None, learned: bool = True
     ) -> Tensor:
-        """Return the image x with texture, or its drawing in inks. x is the color-mapped `source`; both are (N, 3, h, w).
+        """Return the image x with texture, or its drawing in inks. x is the color-mapped source; both (N, 3, h, w).
 
         Args:
             noise: (N or 1, 1, h + 2 noise_margin, w + 2 noise_margin), in place of random noise or the noise of the

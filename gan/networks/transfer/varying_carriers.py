@@ -30,8 +30,8 @@ def find_carrier_sets(inputs: Tensor, targets: Tensor, count: int, sets: int) ->
 
     There is one set, that of `find_carriers`, if more than half of the windows have their main peak at one of its
     carriers, if the peaks of single windows are not clear, or if they form no lattice. Otherwise there is a set per
-    window with clear peaks: the same lattice, scaled and rotated. The first has the median frequency. A frequency of 0 is
-    an unused carrier. K is 0 if there are none.
+    window with clear peaks: the same lattice, scaled and rotated. The first has the median frequency. A frequency of 0
+    is an unused carrier. K is 0 if there are none.
 
     Args:
         inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
