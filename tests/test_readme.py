@@ -22,7 +22,7 @@ def test_it_is_short() -> None:
 
 
 def test_every_recipe_is_listed() -> None:
-    table = README[README.index("\n## Recipes") : README.index("\n## Results")]
+    table = README[README.index("\n## Recipes") : README.index("\n## Resume")]
     rows = {name for row in re.findall(r"^\| (`.*?) \|", table, re.M) for name in re.findall(r"`(\w+)`", row)}
     assert rows == {path.stem for path in (ROOT / "conf" / "model").glob("*.yaml")}
 
