@@ -157,10 +157,14 @@ class Generator(nn.Module):
         self.train(was_training)
 
     def content(self, x: Tensor) -> Tensor:
-        """Return color-mapped images (N, C, H, W), whose content a translation has to keep."""
+        """Return images (N, C, H, W) whose blur translations have to keep: color-mapped, or tones of the drawing."""
         color, alpha = unpremultiply(x)
-        change = self.toned if self.texture.inks.count else self.colored
-        return premultiply(change(color, TilePosition.whole(x)), alpha, self.channels)
+        position, inks = TilePosition.whole(x), self.texture.inks
+        if inks.count:
+            y = inks.tones(self.toned(color, position), self.texture.flow_lines.cycles)
+        else:
+            y = self.colored(color, position)
+        return premultiply(y, alpha, self.channels)
 
     def toned(self, color: Tensor, position: TilePosition) -> Tensor:
         """Return colors (N, 3, h, w) in [-1, 1] after the color map of the drawing."""

@@ -24,6 +24,10 @@ def generator(channels: int = 3, inks: int = 0) -> Generator:
     made.texture.inks.palette.copy_(torch.linspace(-0.9, 0.8, 8)[:, None].expand(8, 3))
     settings = dict.fromkeys(SETTINGS, 0.5) | {"hatching": 50.0}
     made.texture.inks.set_settings(settings, inks)
+    uneven = made.texture.inks.uneven
+    nn.init.normal_(uneven.kernel, 0, 0.05)
+    nn.init.normal_(uneven.curve, 0, 0.1)
+    uneven.direction.fill_(0.5)
     return made.eval()
 
 
@@ -45,10 +49,6 @@ def test_initially_it_is_the_identity(channels: int) -> None:
 @pytest.mark.parametrize(("channels", "inks"), [(1, 0), (3, 0), (4, 0), (4, 2)])
 def test_tiles_agree_with_the_whole_image(channels: int, inks: int) -> None:
     image, network = picture(channels, 40, 200), generator(channels, inks)
-    uneven = network.texture.inks.uneven
-    nn.init.normal_(uneven.kernel, 0, 0.05)
-    nn.init.normal_(uneven.curve, 0, 0.1)
-    uneven.direction.fill_(0.5)
     whole, tiled = translate(network, image), translate(network, image, tile=64)
     assert (whole.int() - tiled.int()).abs().max() <= 1
     assert (whole.int() - image.int()).abs().float().mean() > 2
@@ -96,6 +96,15 @@ def test_with_inks_the_network_changes_a_drawing() -> None:
     assert list(found) == list(STAGES)
     assert len(found["drawing"].flatten(1).unique(dim=1).T) < len(found["color"].flatten(1).unique(dim=1).T)
     assert not torch.equal(found["drawing"], found["network"])
+
+
+@pytest.mark.parametrize("inks", [0, 2])
+def test_training_in_bf16(inks: int) -> None:
+    network = generator(inks=inks).train()
+    with torch.autocast("cpu", torch.bfloat16):
+        y = network(picture(3, 32, 32)[None] / 127.5 - 1)
+    y.float().square().mean().backward()
+    assert y.isfinite().all() and network.texture.to_image.weight.grad.abs().sum() > 0
 
 
 def test_noise_and_phases_are_random_only_in_training() -> None:

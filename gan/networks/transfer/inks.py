@@ -121,8 +121,7 @@ class Inks(nn.Module):
         return WIDE * max(NARROW, self.settings["blur"])
 
     def lines(self, x: Tensor, waves: Tensor, noise: Tensor, cycles: float) -> Tensor:
-        ink, paper = luminance(self.palette[:2, :, None, None]).unbind()
-        dark = 0.5 + self.settings["contrast"] * ((paper - luminance(x)) / (paper - ink).clamp(min=1e-3) - 0.5)
+        dark = self.darkness(x)
         if self.settings["roughness"]:
             sigma = ROUGH_SIGMA / cycles
             even = 2 * math.sqrt(math.pi) * sigma  # the inverse of the standard deviation of blurred white noise
@@ -136,6 +135,18 @@ class Inks(nn.Module):
             inside = dark - away[:, :1]
         pixels = inside / (2 * cycles)  # from the edge of the nearest line
         return torch.cat([SLOPE * pixels, torch.zeros_like(pixels)], 1)
+
+    def darkness(self, x: Tensor) -> Tensor:
+        """Return the fraction (N, 1, h, w) of the area that lines cover, nominally in [0, 1]."""
+        ink, paper = luminance(self.palette[:2, :, None, None]).unbind()
+        return 0.5 + self.settings["contrast"] * ((paper - luminance(x)) / (paper - ink).clamp(min=1e-3) - 0.5)
+
+    def tones(self, x: Tensor, cycles: float) -> Tensor:
+        """Return the images (N, 3, h, w) whose blur is that of drawings, for images x as in `logits`."""
+        if not cycles:
+            return self.mixed(self.areas(x), None)
+        dark = self.darkness(x).clamp(0, 1)
+        return dark * self.palette[0, :, None, None] + (1 - dark) * self.palette[1, :, None, None]
 
     def areas(self, x: Tensor) -> Tensor:
         squared = self.squared_distances(self.sharpened(x, self.settings["sharpness"]))

@@ -64,7 +64,7 @@ class UnevenInks(nn.Module):
     def forward(self, fractions: Tensor, field: Tensor) -> Tensor:
         """Return what a field (N or 1, 1, h, w) adds to the colors (N, 3, h, w) of fractions (N, K, h, w) of inks."""
         count = fractions.shape[1]
-        place = ((field[:, 0] / REACH + 1) / 2 * (STEPS - 1)).clamp(0, STEPS - 1)  # (N, h, w)
+        place = ((field[:, 0].to(self.curve) / REACH + 1) / 2 * (STEPS - 1)).clamp(0, STEPS - 1)  # (N, h, w)
         lower = place.long().clamp(max=STEPS - 2)
         curve = self.curve[:count]
         distance = torch.lerp(curve[:, lower], curve[:, lower + 1], place - lower).movedim(0, 1)  # (N, K, h, w)

@@ -48,6 +48,19 @@ def test_lines_carry_the_tone(hatching: float) -> None:
     assert crossed == (hatching > 0)
 
 
+@pytest.mark.parametrize("contrast", [1.0, 1.8])
+def test_blurred_lines_have_the_tones(contrast: float) -> None:
+    made, x = inks(BLACK_AND_WHITE, contrast=contrast), flat(-0.5, 0.0, 0.3)
+    drawn = made.mixed(made.logits(x, parallel(3), torch.zeros(3, 1, 32, 32), CYCLES), None)
+    assert torch.allclose(drawn.mean((2, 3)), made.tones(x, CYCLES).mean((2, 3)), atol=0.1)
+    assert made.tones(x, CYCLES)[0].mean() == pytest.approx(max(-0.5 * contrast, -1), abs=0.01)
+
+
+def test_tones_of_areas_are_the_drawing() -> None:
+    made, x = inks([*BLACK_AND_WHITE, [0.9, 0.2, -0.4]], outline=1.4), flat(-0.7, 0.1, 0.9)
+    assert torch.equal(made.tones(x, 0.0), made.mixed(made.logits(x, x[:, :2], x[:, :1], 0.0), None))
+
+
 def test_areas_get_the_nearest_ink_and_smooth_outlines() -> None:
     colors = [[-1.0, -1.0, -1.0], [0.9, 0.2, -0.4], [1.0, 1.0, 0.9]]
     x = flat(0.9).clone()
