@@ -12,7 +12,7 @@ from gan.networks.blur import blur
 class BlurredContent(nn.Module):
     """weight * E |blur(G(a)) - blur(c(a))|, mean over pixels and channels, in fp32; for translators.
 
-    c is the generator's `content`, the image that the texture is added to, or the identity if it has none.
+    c is the generator's `content`: the color-mapped image or the tones of its drawing; or the identity if it has none.
 
     Args:
         weight: factor of the term.

@@ -47,13 +47,13 @@ def test_the_fit_finds_the_spectrum_the_color_and_the_curve(sigma: float) -> Non
         assert float(found) == pytest.approx(float(wanted), abs=0.15)
 
 
-def test_inks_vary_in_their_proportions() -> None:
+def test_inks_vary_by_their_fractions() -> None:
     uneven = UnevenInks(3)
     uneven.direction[0, 0] = uneven.direction[1, 2] = 1
     uneven.curve[:2] = torch.linspace(-REACH, REACH, STEPS)
-    shares = torch.tensor([0.5, 0.25, 0.25])[None, :, None, None].expand(2, 3, 1, 2)
+    fractions = torch.tensor([0.5, 0.25, 0.25])[None, :, None, None].expand(2, 3, 1, 2)
     field = torch.tensor([[0.1, -1.3], [2.0, 7.0]])[:, None, None]  # (2, 1, 1, 2)
-    added = uneven(shares, field)
+    added = uneven(fractions, field)
     expected = field[:, 0, 0].clamp(-REACH, REACH)
     assert torch.allclose(added[:, 0, 0], 0.5 * expected)
     assert torch.allclose(added[:, 2, 0], 0.25 * expected)
