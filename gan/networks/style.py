@@ -41,7 +41,7 @@ class Generator(nn.Module):
         n_layers: number of 3x3 convolutions of the texture network.
         carriers: largest number of carriers, the frequencies of screens and line patterns; 0 disables them.
         grain: whether the network adds to the image with shaped noise. None: `fit` decides, true if there are no
-            carriers and no flow lines. It has no effect if there is a drawing.
+            carriers and no flow lines, and shaped noise lowers the distance. It has no effect if there is a drawing.
 
     Attributes:
         stage: what is returned in eval mode: "color" (the color map), "noise" (and shaped noise), "drawing" (in inks),
@@ -112,8 +112,8 @@ class Generator(nn.Module):
         a side, nothing changes.
 
         Args:
-            distance: returns the distance of images uint8 (N, C, s, s) to targets, for choosing a drawing; None: no
-                drawing.
+            distance: returns the distance of images uint8 (N, C, s, s) to targets, for choosing shaped noise and a
+                drawing; None: no drawing.
         """
         inputs, targets = opaque_windows(a), opaque_windows(b)
         if min(len(inputs), len(targets)) < 2:
@@ -127,17 +127,30 @@ class Generator(nn.Module):
         self.texture.set_carriers(found[:, :0] if has_lines else found)  # parallel lines have peaks like carriers
         periodic = found.numel() > 0 or has_lines
         self.set_stage(self.stage, not periodic if self.grain is None else self.grain)
-        if distance is not None and (has_lines or not periodic) and len(inputs) >= FEWEST:
-            self.fit_inks(a[:WINDOWS], inputs, targets, distance)
+        if distance is None or len(inputs) < FEWEST or (periodic and not has_lines):
+            return
+        color, noise = (self.stage_distance(stage, a[:WINDOWS], distance) for stage in ("color", "noise"))
+        if self.grain is None and noise > color:
+            self.set_stage(self.stage, False)
+        self.fit_inks(inputs, targets, distance, min(color, noise))
 
-    def fit_inks(self, a: Tensor, inputs: Tensor, targets: Tensor, distance: Callable[[Tensor], float]) -> None:
-        """Fit a drawing in inks, and keep it if it is much nearer to the targets than the other closed forms."""
-        inks, lines, stage, was_training = self.texture.inks, self.texture.flow_lines, self.stage, self.training
+    def stage_distance(self, stage: str, images: Tensor, distance: Callable[[Tensor], float]) -> float:
+        """Return the distance of what a stage makes of images uint8 (N, C, s, s)."""
+        before, was_training = self.stage, self.training
         self.eval()
+        self.set_stage(stage)
+        made = torch.cat([self(part) for part in (images.float() / 127.5 - 1).split(CHUNK)])
+        self.set_stage(before)
+        self.train(was_training)
+        return distance(to_levels(made))
 
-        def of(stage: str) -> float:
-            self.set_stage(stage)
-            return distance(to_levels(torch.cat([self(part) for part in (a.float() / 127.5 - 1).split(CHUNK)])))
+    def fit_inks(self, inputs: Tensor, targets: Tensor, distance: Callable[[Tensor], float], others: float) -> None:
+        """Fit a drawing in inks, and keep it if it is much nearer to the targets than `others`, the other closed forms.
+
+        Args:
+            inputs, targets: windows (N, 3, s, s) in [-1, 1].
+        """
+        inks, lines = self.texture.inks, self.texture.flow_lines
 
         def waves_of(angle: float) -> Tensor:
             lines.set_angles(0.0, angle or ANGLES[1])
@@ -145,7 +158,6 @@ class Generator(nn.Module):
             position = TilePosition.whole(inputs)
             return torch.cat([lines(part, random_noise(part), position) for part in parts])
 
-        others = min(of("color"), of("noise"))
         inks.fit_colors(inputs, targets, self.start, lines.cycles > 0)
         toned = self.toned(inputs[:WINDOWS], TilePosition.whole(inputs))
         limit = math.inf if lines.cycles else HOPELESS * others  # settings change lines much more than areas
@@ -153,8 +165,6 @@ class Generator(nn.Module):
         lines.set_angles(0.0, inks.settings["hatching"] or ANGLES[1])
         if own > BETTER * others:
             inks.set_settings(inks.settings, 0)
-        self.set_stage(stage)
-        self.train(was_training)
 
     def content(self, x: Tensor) -> Tensor:
         """Return images (N, C, H, W) whose blur translations have to keep: color-mapped, or tones of the drawing."""

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn import functional as F
 
 from gan.api import load
 from gan.data.styles.registry import make_style
@@ -101,8 +102,12 @@ def correlation(first: Tensor, second: Tensor) -> float:
 
 
 def contact_sheet(columns: list[list[Tensor]]) -> Image.Image:
-    """Return an image with a row per photograph and a column per list."""
-    rows = [torch.cat([each[n][:, :CROP, :CROP] for each in columns], 2) for n in range(SHOWN)]
+    """Return an image with a row per photograph and a column per list. Missing pixels are black."""
+
+    def square(x: Tensor) -> Tensor:
+        return F.pad(x, (0, CROP - x.shape[2], 0, CROP - x.shape[1]))  # crops where it is larger
+
+    rows = [torch.cat([square(each[n]) for each in columns], 2) for n in range(SHOWN)]
     return Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy())
 
 

@@ -22,7 +22,7 @@ def generator(channels: int = 3, inks: int = 0) -> Generator:
     lines.preferred.copy_(torch.tensor([0.01, 0.02]))
     lines.set_frequency(0.3)
     made.texture.inks.palette.copy_(torch.linspace(-0.9, 0.8, 8)[:, None].expand(8, 3))
-    settings = dict.fromkeys(SETTINGS, 0.5) | {"hatching": 50.0}
+    settings = dict.fromkeys(SETTINGS, 0.5) | {"hatching": 50.0, "blank": 0.1}
     made.texture.inks.set_settings(settings, inks)
     uneven = made.texture.inks.uneven
     nn.init.normal_(uneven.kernel, 0, 0.05)
@@ -125,6 +125,17 @@ def test_windows_with_transparent_pixels_do_not_count_in_the_fit() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     network.fit(windows // 2 + torch.tensor([0, 0, 0, 128], dtype=torch.uint8)[:, None, None], windows)
     assert network.shaped_noise.kernel.abs().max() > 0
+
+
+@pytest.mark.parametrize("better", ["color", "noise"])
+def test_the_network_adds_to_grain_if_grain_is_nearer_to_the_targets(better: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    inputs, targets = (torch.randint(0, 256, (120, 3, 32, 32), generator=generator).byte() for _ in range(2))
+    network = Generator(width=4)
+    # The color map is the identity.
+    network.fit(inputs, targets, lambda made: float(torch.equal(made, inputs) == (better == "noise")))
+    assert network.adds_to_grain == (better == "noise")
+    assert network.stage == "network" and network.training
 
 
 def test_the_clamp_has_a_small_slope_outside() -> None:

@@ -29,7 +29,8 @@ ROUNDS = 20  # of k-means
 PIXELS = 20_000  # for k-means
 SEARCHES = 2  # of each setting
 FIRST = 0.5  # fraction of the darkness above "crossed" that the first set of lines gets; the second set gets the rest
-ROUGH_SIGMA = 0.8  # of the blur of noise that varies the width of lines, in distances of lines
+ROUGH_SIGMA = 0.5  # of the blur of noise that varies the width of lines, in distances of lines
+CUT = 4.0  # how fast lines vanish in tones lighter than "blank": darkness lost per darkness below
 SOFTNESS = 0.02  # an ink whose squared distance is larger by this has a fraction smaller by a factor of e
 SLOPE = 4.0  # of the logit of an ink, per pixel from its edge
 WIDE = 2.0  # ratio of the wide blur of unsharp masking to the narrow one
@@ -39,6 +40,7 @@ SETTINGS = {  # name: values to try, the first at the start
     "hatching": (0.0, 45.0, 60.0, 90.0),  # angle between crossing lines in degrees; 0: none cross
     "crossed": (0.5, 0.3, 0.4, 0.6, 0.7),  # darkness from which they cross
     "contrast": (1.0, 1.4, 1.8, 2.2, 2.7, 3.4),  # of tones, about the middle
+    "blank": (0.0, 0.1, 0.2, 0.3),  # darkness below which the paper is left blank
     "roughness": (0.0, 0.1, 0.15, 0.2, 0.3),  # standard deviation of the coverage by lines
     "sharpness": (0.0, 0.5, 1.0, 2.0),  # of unsharp masking
     "blur": (0.0, 0.8, 1.4),  # standard deviation before inks are chosen, in pixels
@@ -46,7 +48,7 @@ SETTINGS = {  # name: values to try, the first at the start
     "outline": (0.0, 0.8, 1.4, 2.0),  # standard deviation of the blur of areas, in pixels
     "unevenness": (0.0, 1.0),  # 1: the colors of inks vary as in targets
 }
-OF_LINES = ("contrast", "hatching", "crossed", "sharpness", "roughness", "unevenness")
+OF_LINES = ("contrast", "blank", "hatching", "crossed", "sharpness", "roughness", "unevenness")
 OF_AREAS = ("blur", "sharpness", "outline", "contour", "unevenness")
 
 
@@ -139,7 +141,8 @@ class Inks(nn.Module):
     def darkness(self, x: Tensor) -> Tensor:
         """Return the fraction (N, 1, h, w) of the area that lines cover, nominally in [0, 1]."""
         ink, paper = luminance(self.palette[:2, :, None, None]).unbind()
-        return 0.5 + self.settings["contrast"] * ((paper - luminance(x)) / (paper - ink).clamp(min=1e-3) - 0.5)
+        dark = 0.5 + self.settings["contrast"] * ((paper - luminance(x)) / (paper - ink).clamp(min=1e-3) - 0.5)
+        return dark - CUT * (self.settings["blank"] - dark).clamp(min=0)
 
     def tones(self, x: Tensor, cycles: float) -> Tensor:
         """Return the images (N, 3, h, w) whose blur is that of drawings, for images x as in `logits`."""
