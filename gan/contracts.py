@@ -186,8 +186,8 @@ class Logger(Protocol):
 class DataModule(Protocol):
     """A LightningDataModule of batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}; translators take {"a", "b"}.
 
-    Optional members: `classes` and `class_counts()` if there are labels; `inputs(n)` and `ground_truth(n)` for
-    translators.
+    Optional members: `classes` and `class_counts()` if there are labels; `inputs(n)`, `ground_truth(n)` and
+    `num_files()` for translators.
     """
 
     batch_size: int  # over all ranks

@@ -279,6 +279,10 @@ class ImageDataModule(LightningDataModule):
         rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
         return first_by_digest(rows, digests, n)
 
+    def num_files(self, held_out: bool = False) -> int:
+        """Return the number of training or held-out files. Patches and frames of one file are alike."""
+        return len(np.unique(self.validation_digests if held_out else self.digests))
+
     @property
     def flips(self) -> bool:
         """Whether training flips images at random."""

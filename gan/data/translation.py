@@ -275,6 +275,10 @@ class UnpairedDataModule(LightningDataModule):
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)
 
+    def num_files(self, held_out: bool = False) -> int:
+        """Return the number of files, as in `ImageDataModule.num_files`, of the smaller side."""
+        return min(side.num_files(held_out) for side in self.sides)
+
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         """None: there are no pairs."""
         return None

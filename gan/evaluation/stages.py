@@ -61,7 +61,7 @@ def best_stage(kids: Mapping[str, Kids], n: int = NOISE_IMAGES) -> str:
     color map, and each KID of other extractors is at most TOLERANCE times that of the color map plus NOISE.
 
     Args:
-        n: number of held-out images of the smaller side.
+        n: number of held-out files of the smaller side: images of one file are alike.
     """
     (start, reference), *later = kids.items()
     first, *others = reference

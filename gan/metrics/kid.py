@@ -79,7 +79,7 @@ def kid_of_subsets(
 
 
 def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
-    """Return the KID times 1,000 below which a KID of n images is lower than `kid` by more than chance."""
+    """Return the KID times 1,000 below which a KID of n independent images is lower than `kid` by more than chance."""
     return kid - MARGIN * abs(kid) - NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
 
 

@@ -67,6 +67,10 @@ class Previews:
         """Return the number of images to measure if n are requested."""
         return n
 
+    def num_independent_images(self, n: int) -> int:
+        """Return how many of n measured images are independent, for the error of scores."""
+        return n
+
     def scores(self, fakes: Tensor) -> dict[str, float]:
         """Return additional scores of all `fakes`, by name."""
         return {}

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gan.data.translation import has_held_out
 from gan.evaluation.memorization import NEIGHBORS
 from gan.inference.tiling import translate_each
 from gan.metrics.translation import content_preservation, ground_truth_scores
@@ -84,6 +85,10 @@ class TranslationPreviews:
         """Return the number of images to translate: all, or more by repetition if they are too few for a score."""
         available = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
         return max(available, NEIGHBORS + 1)
+
+    def num_independent_images(self, n: int) -> int:
+        """Return the number of files from which the measured images are: those of one file are alike."""
+        return min(self.num_eval_images(n), self.data.num_files(has_held_out(self.data)))
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""

@@ -206,6 +206,17 @@ def test_patches_have_the_look_of_the_whole_photograph(tmp_path: Path) -> None:
             assert np.array_equal(found, Image.fromarray(wanted).crop(box))
 
 
+def test_patches_of_a_file_count_once(tmp_path: Path) -> None:
+    photographs(tmp_path / "a", 10, 48)
+    photographs(tmp_path / "b", 6, 48)
+    options = {"size": 16, "fit": "patches", "patches_per_image": 3, "split": "file", "validation": 0.5}
+    data = UnpairedDataModule(str(tmp_path / "a"), str(tmp_path / "b"), **options)
+    data.setup("fit")
+    patches = [[len(side.reals(99, held_out)) for side in data.sides] for held_out in (False, True)]
+    assert [sum(each) for each in zip(*patches, strict=True)] == [30, 18]
+    assert [data.num_files(held_out) for held_out in (False, True)] == [min(each) / 3 for each in patches]
+
+
 def test_whole_images_are_not_cut(tmp_path: Path) -> None:
     """A look of a whole photograph: the vignette of a window would be around the window."""
     photographs(tmp_path / "in", 12, 80)

@@ -60,12 +60,12 @@ class Checkpoint(LightningCheckpoint):
         self.mode = mode
         self.best_score = math.inf if mode == "min" else -math.inf
         self.best: str | None = None  # file name
-        self.num_images = NOISE_IMAGES  # number of images that are scored
+        self.num_images = NOISE_IMAGES  # number of independent images that are scored
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         if not pl_module.saves_start:
             return
-        self.num_images = pl_module.num_eval_images(self.num_images)
+        self.num_images = pl_module.num_independent_images(self.num_images)
         if pl_module.images_seen == 0 and self.is_better(last_scores(trainer)):
             with paused(trainer, "checkpoints"):
                 self.save(trainer, pl_module)
