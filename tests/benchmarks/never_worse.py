@@ -35,6 +35,11 @@ class Run(NamedTuple):
     size: int
     files: int
 
+    @property
+    def is_folder(self) -> bool:
+        """Whether targets are those of a folder, not photographs in a look; 1977 is a look."""
+        return self.look in ("0", "1")
+
 
 RUNS = [
     Run("halftone", 64, 20),
@@ -55,8 +60,8 @@ RUNS = [
 def prepare(run: Run, photographs: list[Path], targets: list[Path], out: Path) -> None:
     """Write the folders a and b of a run into `out`."""
     sides = {"a": photographs[: run.files]}
-    sides["b"] = files(targets[int(run.look)])[: run.files] if run.look.isdigit() else photographs[-run.files :]
-    apply = None if run.look.isdigit() else make_style(run.look)
+    sides["b"] = files(targets[int(run.look)])[: run.files] if run.is_folder else photographs[-run.files :]
+    apply = None if run.is_folder else make_style(run.look)
     for name, paths in sides.items():
         (out / name).mkdir(parents=True)
         for number, path in enumerate(paths):
@@ -93,10 +98,10 @@ def main() -> None:
     print(f"{'':30}{'lite0':>20}{'random_conv':>20}")
     print(f"{'look, size, files':30}" + f"{'color':>10}{'returned':>10}" * 2)
     for number, run in enumerate(RUNS):
-        needed = run.files if run.look.isdigit() else 2 * run.files
+        needed = run.files if run.is_folder else 2 * run.files
         if number not in (arguments.only or range(len(RUNS))) or needed > len(photographs):
             continue
-        if run.look.isdigit() and not arguments.targets:
+        if run.is_folder and not arguments.targets:
             continue
         out = arguments.out / str(number)
         shutil.rmtree(out, ignore_errors=True)
