@@ -15,7 +15,7 @@ from torch import Tensor
 from gan.images.convert import to_float, to_uint8
 from gan.inference.tiling import translate_each
 from gan.metrics.extractors import features
-from gan.metrics.kid import KID_SCALE, NOISE, NOISE_IMAGES, clearly_below, squared_mmd
+from gan.metrics.kid import KID_SCALE, NOISE_IMAGES, clearly_below, noise, squared_mmd
 from gan.networks.transfer.fit import draw_pixels, fit, visible
 
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
@@ -58,7 +58,7 @@ def best_stage(kids: Mapping[str, Kids], n: int = NOISE_IMAGES) -> str:
     """Return the stage with the lowest KID in features of the first extractor.
 
     Return the color map, the first stage, unless another stage passes two tests: this KID is clearly below that of the
-    color map, and each KID of other extractors is at most TOLERANCE times that of the color map plus NOISE.
+    color map, and each KID of other extractors is at most TOLERANCE times that of the color map, plus chance.
 
     Args:
         n: number of held-out files of the smaller side: images of one file are alike.
@@ -68,7 +68,7 @@ def best_stage(kids: Mapping[str, Kids], n: int = NOISE_IMAGES) -> str:
 
     def improves(own: Kids) -> bool:
         better = own[first] < clearly_below(reference[first], n)
-        return better and all(own[name] <= TOLERANCE * reference[name] + NOISE for name in others)
+        return better and all(own[name] <= TOLERANCE * reference[name] + noise(n) for name in others)
 
     good = [stage for stage, own in later if improves(own)]
     return min(good, key=lambda stage: kids[stage][first], default=start)

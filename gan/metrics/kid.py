@@ -78,9 +78,14 @@ def kid_of_subsets(
     return float(np.mean(values)), float(np.std(values))
 
 
+def noise(n: int) -> float:
+    """Return the difference of KIDs times 1,000 of n independent images that may be chance."""
+    return NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
+
+
 def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
     """Return the KID times 1,000 below which a KID of n independent images is lower than `kid` by more than chance."""
-    return kid - MARGIN * abs(kid) - NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
+    return kid - MARGIN * abs(kid) - noise(n)
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
