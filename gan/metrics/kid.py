@@ -12,7 +12,7 @@ from gan.metrics.features import blocks, checked
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 SUBSET = 1000  # images per subset
 MARGIN = 0.1  # smallest relative decrease of a KID that is not chance, with
-MARGIN_IMAGES = 20  # images or more
+MARGIN_IMAGES = 50  # images or more
 NOISE = 1.0  # KIDs times 1,000 up to this value do not differ, if they are those of
 NOISE_IMAGES = 200  # images or more
 WHOLE = 4096  # up to this many images, the kernel of all pairs is computed once: three matrices of up to 128 MB

@@ -66,7 +66,7 @@ def test_each_stage_is_scored() -> None:
 def test_few_images_need_a_larger_difference() -> None:
     assert clearly_below(30.0) == clearly_below(30.0, 1000) == 26.0
     assert clearly_below(30.0, 50) == 25.0 and clearly_below(-10.0) == -12.0
-    assert clearly_below(400.0, 5) == pytest.approx(400 - 80 - 40**0.5)
+    assert clearly_below(400.0, 2) == pytest.approx(400 - 200 - 10)
     found = {"color": {"lite0": 30.0}, "network": {"lite0": 25.5}}
     assert best_stage(found) == "network" and best_stage(found, 50) == "color"
     found = kids(color=(300, 4), network=(200, 8))  # of eight prints
