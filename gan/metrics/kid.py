@@ -81,12 +81,17 @@ def kid_of_subsets(
 
 def noise(n: int) -> float:
     """Return the difference of KIDs times 1,000 of n independent images that may be chance."""
-    return NOISE * max(1.0, NOISE_IMAGES / n) ** 0.5
+    return NOISE * error_of_few(n, NOISE_IMAGES)
 
 
 def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
     """Return the KID times 1,000 below which a KID of n independent images is lower than `kid` by more than chance."""
-    return kid - MARGIN * max(1.0, MARGIN_IMAGES / n) ** 0.5 * abs(kid) - noise(n)
+    return kid - MARGIN * error_of_few(n, MARGIN_IMAGES) * abs(kid) - noise(n)
+
+
+def error_of_few(n: int, enough: int) -> float:
+    """Return the error of a score of n independent images, relative to that of `enough`; 1 for more images."""
+    return max(1.0, enough / n) ** 0.5
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:

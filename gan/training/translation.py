@@ -147,8 +147,7 @@ class Translator(TranslationPreviews, GAN):
         stages.fit_finish(network, *(images(stages.FINISH_IMAGES) for images in (self.data.inputs, self.data.reals)))
         inputs = self.data.inputs(STAGE_IMAGES, self.stage_held_out)
         kids = stages.stage_kids(network, inputs, self.stage_targets, self.stage_extractors)
-        n = min(len(inputs), self.data.num_files(self.stage_held_out))
-        stage = stages.best_stage(kids, n)
+        stage = stages.best_stage(kids, self.data.num_files(self.stage_held_out))
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.log_scalars({f"stage/kid_x1000_{first}_{name}": own[first] for name, own in kids.items()})

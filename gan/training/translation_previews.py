@@ -87,8 +87,8 @@ class TranslationPreviews:
         return max(available, NEIGHBORS + 1)
 
     def num_independent_images(self, n: int) -> int:
-        """Return the number of files from which the measured images are: those of one file are alike."""
-        return min(self.num_eval_images(n), self.data.num_files(has_held_out(self.data)))
+        """Return the number of files from which n measured images are: those of one file are alike."""
+        return min(n, self.data.num_files(has_held_out(self.data)))
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""
