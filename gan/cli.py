@@ -126,6 +126,8 @@ def execute(arguments: Sequence[str]) -> int:
             return 2
         if arguments[0].startswith("-") and arguments[0] not in parser.format_help():
             parser.refuse_unknown(arguments[:1])
+        if "" in arguments:
+            raise UserError(f"gan {arguments[0]}: an argument is empty; is a variable of the shell not set?")
         parsed, unknown = parser.parse_known_args(arguments)
         vars(parsed).pop("parser").refuse_unknown(unknown)
         if parsed.prepare is not None:

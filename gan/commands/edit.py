@@ -38,10 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     images = parser.add_mutually_exclusive_group()
     options.add_seeds(images, "0-15")
     options.add_latents(images)
-    parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="change "
-                        "attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; 0 keeps an "
-                        "attribute constant while others change")  # fmt: skip
-    parser.add_argument("--mix", nargs="+", default=[], metavar="SEED:LAYERS", help="style mixing: take layers 4 to 8 "
+    parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
+                        help="change attributes, directions and classes, as in brightness=0.5 sefa0=2 poster=1; 0 "
+                        "keeps an attribute constant while others change")  # fmt: skip
+    parser.add_argument("--mix", nargs="+", action="extend", default=[], metavar="SEED:LAYERS",
+                        help="style mixing: take layers 4 to 8 "
                         "of seed 12, as in 12:4-8, or interpolate halfway to seed 12, as in 12:0.5; applied before "
                         "--set")  # fmt: skip
     options.add_size(parser, "size of the images", "training size")

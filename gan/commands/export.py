@@ -128,7 +128,7 @@ def run_table(arguments: argparse.Namespace) -> None:
         options.prepare_device(arguments)
         model = api.load(arguments.run, arguments.checkpoint, arguments.ema)
         found = tables.of_translator(model, size, arguments.run, lambda: inputs_of(model, Path(arguments.run)))
-    path = tables.write(found, arguments.to, arguments.out, arguments.force)
+    path = tables.write(found, arguments.to, arguments.out, arguments.force, arguments.run)
     print_line(f"{path}: {size} entries along each axis")
     if found.lost:
         print_line(f"note: a color table does not hold everything: {'; '.join(found.lost)}")

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gan.common.errors import UserError, at_least, reason
+from gan.common.errors import UserError, reason
 from gan.common.narrow import shows_bars
 from gan.common.nested import flatten
 from gan.common.similar import path_hint
@@ -29,10 +29,12 @@ if TYPE_CHECKING:
 
 SOME_UNREADABLE = 3  # exit code
 LOOK = "look:"  # precedes the name of a look
+OTHER_IMAGES = (".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".gif")
 NO_CHECKPOINTS = (".yaml", ".json", ".jsonl", ".png", ".csv", ".txt")  # suffixes of files in a run folder
 TAKES_LATENTS = ("generate", "interpolate", "directions", "edit", "project")  # commands for a generator from latents
 
 
+MAX_CELL = 65_535  # pixels, the largest side of most image formats
 MAX_LINES = 20  # maximum number of failed files to list
 
 
@@ -47,10 +49,10 @@ def report_failed(lines: Sequence[str], total: int, what: str) -> int:
 
 def rerun_later(error: OSError, output: str) -> UserError:
     """Return the error of a command that cannot write one of its files."""
-    return UserError(
-        f"{error.filename or output}: cannot be written ({reason(error)}); files already written are complete, rerun "
-        "the command to continue"
-    )
+    impossible = isinstance(error, NotADirectoryError | FileExistsError | FileNotFoundError | PermissionError)
+    rerun = "files already written are complete, rerun the command to continue"
+    remedy = "give another output" if impossible else rerun
+    return UserError(f"{error.filename or output}: cannot be written ({reason(error)}); {remedy}")
 
 
 def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentParser:
@@ -170,6 +172,8 @@ def names_look(text: str) -> bool:
 def existing_run_or_look(text: str) -> str:
     """Return text; raise UserError if there is no such run, checkpoint or look."""
     if not names_look(text):
+        if Path(text).suffix.lower() in OTHER_IMAGES and Path(text).is_file():
+            raise UserError(f"{text}: is an image; a color table is a .cube file, or a HaldCLUT saved as .png")
         try:
             return existing_run(text)
         except UserError as error:
@@ -231,10 +235,9 @@ def parse_cell(text: str) -> int | str:
     """Return the value of --cell; raise UserError if it is neither a number of pixels nor "auto"."""
     if text == "auto":
         return text
-    try:
-        return at_least("--cell", int(text), 1)
-    except ValueError as error:
-        raise UserError(f"--cell {text}: give the side of a cell in pixels, or auto") from error
+    if text.isdecimal() and 1 <= int(text) <= MAX_CELL:
+        return int(text)
+    raise UserError(f"--cell {text}: give the side of a cell, 1 to {MAX_CELL:,} pixels, or auto")
 
 
 def truncation(text: str) -> float:

@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f"run: RUN/{OUT})")  # fmt: skip
     translators.add_fit(parser, "TRANSLATOR")
     parser.add_argument("--list-looks", action=ListLooks, nargs=0, help="print the looks with their parameters")
-    parser.add_argument("--set", nargs="+", default=[], dest="settings", metavar="NAME=VALUE", help="parameters of a "
-                        "look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
+    parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
+                        help="parameters of a look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
     parser.add_argument("--seed", type=int, help="seed of the grain and noise of a look (default: 0)")
     parser.add_argument("--steady", action="store_true", help="videos and animations: all frames have the same grain "
                         "and noise, and what depends on the whole image, such as a color table, changes slowly; so "
@@ -102,7 +102,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output = str(output_of(arguments.run))
     # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
     chosen = translators.choose(arguments) if options.names_look(arguments.run) else None
-    found = files.plan(arguments.input, arguments.output)
+    found = files.plan(arguments.input, arguments.output, arguments.run, arguments.compare)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
     todo = [each for each in found if arguments.force or not files.is_done(*each, arguments.compare)]

@@ -16,15 +16,19 @@ def parse_assignments(words: Iterable[str], example: str, where: str = "--set ")
         where: what precedes a word where the user types it, for messages.
 
     Raises:
-        UserError: a word has another form, or its value is not finite.
+        UserError: a word has another form, its value is not a finite number, or a name is given twice.
     """
-    found = {}
+    found: dict[str, float] = {}
     for word in words:
-        name, _, value = word.partition("=")
+        name, equals, value = word.partition("=")
+        if not (name and equals):
+            raise UserError(f"{where}{word}: write NAME=VALUE, as in {example}")
+        if name in found:
+            raise UserError(f"{where}{word}: {name} is given twice")
         try:
             found[name] = float(value)
         except ValueError:
-            raise UserError(f"{where}{word}: write NAME=VALUE, as in {example}") from None
+            raise UserError(f"{where}{word}: {value or 'nothing'} is not a number; write it as in {example}") from None
         if not math.isfinite(found[name]):
             raise UserError(f"{where}{word}: give a finite number")
     return found

@@ -72,11 +72,13 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         max_pixels: limit of width * height, summed over frames; larger files are refused before decoding.
 
     Raises:
-        ImageError: the file cannot be read.
+        ImageError: the file cannot be read, or has several frames and the format holds one.
     """
     about = header(BytesIO(data), max_pixels)
     form = "JPEG" if about.format == "MPO" else about.format
     many = (format or form) in ANIMATED and about.frames > 1
+    if format and not many and form in ANIMATED and about.frames > 1:
+        raise ImageError(f"has {about.frames} frames, but {format} holds one; use .png, .webp or .gif")
     if many:
         check_frames(about, max_pixels)
     images, total = [], 0

@@ -11,7 +11,8 @@ import numpy as np
 from scipy.cluster.vq import kmeans2
 from skimage.color import lab2rgb, rgb2lab
 
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError
+from gan.common.untrusted import describe, read_bytes
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.pixel_grid import Grid, find_grid
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_SAMPLES = 100_000  # maximum number of pixels for fitting a palette
 MAX_COLORS = 256  # maximum number of colors in a palette
+MAX_FILE = 1 << 28  # bytes of a palette in an image file
 MAX_TEXT = 1 << 20  # bytes of a palette in a text file
 MIN_WEIGHT = 1e-3  # weight of a transparent pixel, for cells without other pixels
 
@@ -130,11 +132,11 @@ def read_palette(path: str) -> np.ndarray:
     if path in COLORS:
         return palette_of(path)
     try:
-        data = Path(path).read_bytes()
-    except OSError as error:
+        data = read_bytes(Path(path), MAX_FILE)
+    except (OSError, ValueError) as error:
         raise UserError(
             f"--palette {path}: neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file "
-            f"({reason(error)})"
+            f"({describe(error)})"
         ) from error
     try:
         with IsolatedProcess() as isolated:
@@ -144,9 +146,10 @@ def read_palette(path: str) -> np.ndarray:
             raise UserError(f"--palette {path}: neither an image nor a text of at most 1 MiB") from error
         colors = [color for line in data.decode("utf-8", "replace").splitlines() if (color := color_in(line))]
         found = np.array(colors, np.uint8).reshape(-1, 3)
-    if not 0 < len(found) <= MAX_COLORS:
-        count = len(found) if len(found) <= MAX_COLORS else f"more than {MAX_COLORS}"
-        raise UserError(f"--palette {path}: contains {count} colors; use 1 to {MAX_COLORS}")
+    if not len(found):
+        raise UserError(f"--palette {path}: neither an image nor a text with a color at the start of a line")
+    if len(found) > MAX_COLORS:
+        raise UserError(f"--palette {path}: contains more than {MAX_COLORS} colors")
     return found
 
 

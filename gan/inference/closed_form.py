@@ -8,6 +8,7 @@ from torch import Tensor
 
 from gan.common import digest
 from gan.common.errors import UserError
+from gan.common.table import counted
 from gan.data.module import ImageDataModule
 from gan.data.translation import WHOLE_SIDE
 from gan.images.convert import to_float, to_uint8
@@ -67,5 +68,6 @@ def images_of(folder: str) -> Tensor:
     """Return `small_images` that have visible pixels; raise UserError if they are too few for a fit."""
     images = visible(small_images(folder))
     if len(images) < MIN_IMAGES:
-        raise UserError(f"--fit {folder}: has {len(images)} readable images; give at least {MIN_IMAGES}")
+        number = counted(len(images), "readable image")
+        raise UserError(f"--fit {folder}: has {number} with visible pixels; give at least {MIN_IMAGES}")
     return images

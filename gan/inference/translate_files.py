@@ -63,13 +63,19 @@ def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PI
     return max(1, min(MAX_PIXELS, memory // 2 // each))
 
 
-def plan(source: Path, output: str) -> list[tuple[File, Path]]:
+def plan(source: Path, output: str, translator: str = "", sheets: Path | None = None) -> list[tuple[File, Path]]:
     """Return the input files and the output path of each.
 
+    Args:
+        translator: what translates, which may be a file.
+        sheets: folder for sheets of input and output.
+
     Raises:
-        UserError: there is no image, or an output is also an input.
+        UserError: there is no image, an output is also an input or the translator, or two outputs have one path.
     """
     target = Path(output)
+    if not source.is_file() and not source.is_dir():
+        raise UserError(f"{source}: is neither a file nor a folder")
     if source.is_file():
         folder = target.is_dir() or output.endswith(os.sep) or not target.suffix
         target = target / source.name if folder else target
@@ -82,9 +88,14 @@ def plan(source: Path, output: str) -> list[tuple[File, Path]]:
             raise UserError(f"{target}: is a file; the output for a folder must be a folder")
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
     read = {os.path.realpath(file.path) for file, _ in files}
+    read |= {os.path.realpath(translator)} if translator else set()
+    written = {os.path.realpath(path) for _, path in files}
     for _, path in files:
         if os.path.realpath(path) in read:
             raise UserError(f"{path}: is both input and output; give another output")
+    for path in [sheet_path(file, sheets) for file, _ in files] if sheets else []:
+        if os.path.realpath(path) in read | written:
+            raise UserError(f"--compare {sheets}: a sheet would overwrite {path}; give another folder")
     return files
 
 

@@ -85,14 +85,42 @@ def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command
         (["look:film", "a.png", "b.png", "--ema", "0.1"], "--ema: needs a trained translator"),
         (["look:film", "a.png", "b.png", "--set", "grain=1"], "--set grain: there is no such parameter"),
         (["look:film", "a.png", "b.png", "--set", "fade"], "--set fade: write NAME=VALUE"),
+        (["look:film", "a.png", "b.png", "--set", "fade=0,5"], "--set fade=0,5: 0,5 is not a number"),
+        (["look:film", "a.png", "b.png", "--set", "fade=1", "--set", "fade=0"], "--set fade=0: fade is given twice"),
+        (["look:FILM", "a.png", "b.png"], "look:FILM is not known (did you mean film?)"),
+        (["a.jpg", "a.png", "b.png"], "a.jpg: is an image; a color table is a .cube file"),
+        (["look:film", "/dev/null", "b.png"], "/dev/null: is neither a file nor a folder"),
+        (["look:film", "a.png", "a.png/b"], "a.png/b: cannot be written (Not a directory); give another output"),
         (["look:film", "a.png", "b.png", "--seed", "-1"], "--seed=-1: must be an integer of at least 0"),
         (["look:film", "a.png", "b.png", "--palette", "8"], "--palette 8: a look has no target images"),
     ],
 )
 def test_errors_are_one_line(words: list[str], said: str, gan_command: Train, tmp_path: Path) -> None:
     noise(8, 8).save(tmp_path / "a.png")
+    noise(8, 8).save(tmp_path / "a.jpg")
     error = gan_command("translate", *words, check=2).stderr
     assert error.startswith(f"error: {said}") and error.count("\n") == 1 and not (tmp_path / "b.png").exists()
+
+
+def test_no_output_takes_the_place_of_what_is_read(gan_command: Train, tmp_path: Path) -> None:
+    noise(8, 8).save(tmp_path / "a.png")
+    gan_command("export", "look:film", "--to", "cube", "--out", "tables", "--table-size", "17")
+    gan_command("export", "look:film", "--to", "hald", "--out", "tables", "--table-size", "17")
+    for name, words in (
+        ("film.cube", ("export", "tables/film.cube", "--to", "cube", "--out", "tables", "--force")),
+        ("film.png", ("translate", "tables/film.png", "a.png", "tables/film.png", "--force")),
+    ):
+        before = (tmp_path / "tables" / name).read_bytes()
+        assert f"tables/{name}: is " in gan_command(*words, check=2).stderr
+        assert (tmp_path / "tables" / name).read_bytes() == before
+
+
+def test_an_animation_does_not_become_one_frame(gan_command: Train, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), (level, 0, 0)) for level in (0, 100, 200)]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:], lossless=True)
+    error = gan_command("translate", "look:film", "a.webp", "b.jpg", check=3).stderr
+    assert "a.webp: has 3 frames, but JPEG holds one; use .png, .webp or .gif" in error
+    assert not (tmp_path / "b.jpg").exists()
 
 
 def test_records_of_looks_are_checked(gan_command: Train, tmp_path: Path) -> None:

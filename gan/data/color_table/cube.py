@@ -30,6 +30,8 @@ from gan.data.color_table.table import (
 
 MAX_BYTES = 128 << 20  # of a file; a table of MAX_SIZE with seven digits has 84 MB
 MAX_LINE = 250  # bytes, by the specification
+MAX_CELL = 2  # distance of two entries, in units of the range of an image
+MAX_WHITE = 0.5  # fraction of numbers above 1 from which a table is refused
 MAX_TITLE = 200  # characters
 SIZES = {"LUT_1D_SIZE": (MIN_CURVE, MAX_CURVE), "LUT_3D_SIZE": (MIN_SIZE, MAX_SIZE)}
 LIMITS = {"DOMAIN_MIN": 3, "DOMAIN_MAX": 3, "LUT_1D_INPUT_RANGE": 2, "LUT_3D_INPUT_RANGE": 2}  # numbers after each
@@ -44,7 +46,8 @@ def read(path: Path) -> ColorTable:
     """Return the table of a file.
 
     Raises:
-        UserError: the file cannot be read, is too large or is not a `.cube` file; the message names the line.
+        UserError: the file cannot be read, is too large or is not a `.cube` file, and the message names the line;
+            or the unit of the table is not 0 to 1, so that most colors would become the same.
     """
     try:
         data = read_bytes(path, MAX_BYTES)
@@ -95,12 +98,14 @@ class Reader:
             return
         if len(line) > MAX_LINE:
             raise LineError(f"{len(line)} characters are more than {MAX_LINE}")
-        if line[:1].isalpha():
-            word, *rest = line.decode("ascii", "replace").split()
+        word, *rest = line.decode("ascii", "replace").split()
+        if line[:1].isalpha() and word.lower() not in ("nan", "inf"):
             return self.take_keyword(word, rest)
         self.take_row(line)
 
     def take_keyword(self, word: str, rest: list[str]) -> None:
+        if word.upper() in KEYWORDS and word not in KEYWORDS:
+            raise LineError(f"{word}: write {word.upper()}")
         if word not in KEYWORDS:
             raise LineError(f"{one_line(word)} is not known; a .cube file has numbers, comments, {', '.join(KEYWORDS)}")
         if self.values:
@@ -137,6 +142,10 @@ class Reader:
         second = self.domain("LUT_3D_INPUT_RANGE") if count else first
         curves = values[:count] if count else None
         colors = values[count:].reshape(size, size, size, 3) if size else None
+        if (values[count if size else 0 :] > 1).mean() >= MAX_WHITE:
+            raise LineError("most of its numbers are above 1, which is white; if the maximum is 255, divide them by it")
+        if min(np.subtract(first[1], first[0])) > MAX_CELL * ((count or size) - 1):
+            raise LineError("its domain is so wide that all colors of an image, 0 to 1, lie between two entries")
         return ColorTable(colors, curves, second, first, self.title)
 
     def domain(self, name: str, shared: bool = False) -> Domain:

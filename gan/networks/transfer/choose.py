@@ -33,6 +33,7 @@ from gan.networks.transfer.quantiles import quantiles
 DIRECTIONS = 64  # of the sliced distance
 LEVELS = np.linspace(0.005, 0.995, 200)
 FOLDS = 4
+UNCHANGED = "unchanged"  # name of the inputs among the maps
 HELD_OUT_SAMPLES = 20_000  # pixels of each side for a fit of a fold, and for its distance
 POSITIONS = ("radial", "frame")
 DEFAULT = "transport"  # of KINDS
@@ -62,9 +63,12 @@ class Choice(NamedTuple):
         """Return the chosen closed form and what it was chosen by, in one line."""
         name = f"{self.kind}, with {self.position} position" if self.position else self.kind
         if not self.distances:
-            return f"{name} (fewer than {MIN_IMAGES} images on a side are too few to compare color maps)"
+            return f"{name} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
         listed = ", ".join(f"{kind} {distance:.4f}" for kind, distance in self.distances.items())
-        return f"{name} (held-out color distances: {listed}; dependence on the position: p = {self.p_value:.2g})"
+        unchanged = min(self.distances, key=lambda kind: self.distances[kind]) == UNCHANGED
+        note = "; no color map is nearer than the unchanged images" if unchanged else ""
+        tested = f"test of dependence on the position: p = {self.p_value:.2g}"
+        return f"{name} (held-out color distances, lower is better: {listed}{note}; {tested})"
 
 
 def choose(
@@ -123,13 +127,13 @@ def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[st
 
     A fold fits each kind to 3/4 of the images of both sides, and compares the rest.
     """
-    found: dict[str, list[float]] = {kind: [] for kind in (*KINDS, "unchanged")}
+    found: dict[str, list[float]] = {kind: [] for kind in (*KINDS, UNCHANGED)}
     for fold in range(FOLDS):
         (a_fit, a_held_out), (b_fit, b_held_out) = (
             [draw_pixels(part, seed + side, samples).levels for part in parts(images, fold, seed)]
             for side, images in enumerate((a, b))
         )
-        for name, change in (all_kinds(a_fit, b_fit) | {"unchanged": lambda levels: levels}).items():
+        for name, change in (all_kinds(a_fit, b_fit) | {UNCHANGED: lambda levels: levels}).items():
             mapped = change(a_held_out).clip(0, 255)
             found[name].append(sliced_wasserstein(mapped / 255, b_held_out / 255))
     return {name: fmean(distances) for name, distances in found.items()}

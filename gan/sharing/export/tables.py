@@ -104,17 +104,20 @@ def encode(found: Exported, to: str) -> bytes:
     return cube.encode(found.table, comments) if to == "cube" else hald.encode(found.table, "\n".join(comments))
 
 
-def write(found: Exported, to: str, out: Path, force: bool) -> Path:
+def write(found: Exported, to: str, out: Path, force: bool, source: str | None = None) -> Path:
     """Write a table to a folder, atomically, and return the path.
 
     Args:
         to: "cube" or "hald".
         force: overwrite an existing file.
+        source: what the table was made from, which may be a file.
 
     Raises:
-        UserError: the file exists already or cannot be written.
+        UserError: the file exists already, is the source, or cannot be written.
     """
     path = out / f"{found.name}{SUFFIXES[to]}"
+    if source and os.path.realpath(path) == os.path.realpath(source):
+        raise UserError(f"{path}: is the table that is exported; give another --out")
     if not force and path.exists():
         raise UserError(f"{path}: exists already; use --force to overwrite")
     data = encode(found, to)

@@ -129,10 +129,13 @@ def test_files_of_other_programs_are_read() -> None:
         ("LUT_3D_SIZE 2\n0 0 1_0\n", "line 2: a row has 3 numbers"),
         ("LUT_3D_SIZE 2\n0 0 1e30\n", "line 2: 1e+30 is not a number from -10000 to 10000"),
         ("LUT_3D_SIZE 2\n0 0 -inf\n", "line 2: -inf is not a number"),
-        ("LUT_3D_SIZE 2\nnan 0 0\n", "line 2: nan is not known"),
+        ("LUT_3D_SIZE 2\nnan 0 0\n", "line 2: nan is not a number"),
         ("LUT_3D_SIZE 2\nDOMAIN_MIN 0 0\n", "line 2: DOMAIN_MIN takes 3 numbers"),
         ("LUT_3D_SIZE 2\nDOMAIN_MIN 1 0 0\n" + CORNERS, "DOMAIN_MIN and DOMAIN_MAX: each upper limit"),
         ("LUT_3D_SIZE 2\nLUT_3D_INPUT_RANGE 1 0\n" + CORNERS, "LUT_3D_INPUT_RANGE: each upper limit"),
+        ("LUT_3D_SIZE 2\n" + CORNERS.replace("1", "255"), "most of its numbers are above 1"),
+        ("LUT_3D_SIZE 2\nDOMAIN_MAX 255 255 255\n" + CORNERS, "its domain is so wide"),
+        ("lut_3d_size 2\n", "line 1: lut_3d_size: write LUT_3D_SIZE"),
         ("LUT_IN_VIDEO_RANGE\n", "line 1: LUT_IN_VIDEO_RANGE is not known"),
         ("LUT_3D_SIZE 2\n" + "1" * 300, "line 2: 300 characters are more than 250"),
         (b"\x89PNG\r\n\x1a\n\0\0", "look.cube, line 1: "),
@@ -183,6 +186,11 @@ def test_only_color_tables_are_read(tmp_path: Path) -> None:
         Image.fromarray(pixels).save(path)
         with pytest.raises(UserError, match=said):
             files.read(path)
+    smooth = Image.fromarray(grains[:9, :9]).resize((64, 64), Image.Resampling.BICUBIC)  # a photograph, scaled down
+    for image, said in ((smooth, "level 4, but its colors jump"), (Image.new("RGB", (8, 8), "tan"), "only one color")):
+        image.save(path)
+        with pytest.raises(UserError, match=said):
+            files.read(path)
     Image.new("RGB", (8, 8)).save(path, "JPEG")
     with pytest.raises(UserError, match="is a JPEG image; a HaldCLUT is a PNG"):
         files.read(path)
@@ -194,6 +202,14 @@ def test_only_color_tables_are_read(tmp_path: Path) -> None:
     path.write_bytes(bomb + hald.encode(table_of(toned, 4))[33:])
     with pytest.raises(UserError, match="larger than the limit"):
         files.read(path)
+
+
+@pytest.mark.parametrize("size", [4, 9, 16, 64])
+def test_tables_that_invert_or_solarize_are_read(size: int, tmp_path: Path) -> None:
+    path, colors = tmp_path / "look.png", identity(size)
+    for table in (1 - colors, np.abs(2 * colors - 1)):
+        path.write_bytes(hald.encode(ColorTable(table.astype(np.float32))))
+        assert files.read(path).colors is not None
 
 
 def test_levels() -> None:
