@@ -19,17 +19,20 @@ from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.heads import make_head
 from gan.networks.spectral import apply_spectral_norm
+from gan.networks.up_conv import FilteredUpConv, up_conv
 
 MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1], with transposed convolutions and BatchNorm.
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1], with BatchNorm and a convolution per doubled size.
 
     Args:
         width: channels at half of the full size; up to 8 times as many at smaller sizes.
         full_size_channels: channels of an additional stage at the full size, which gives sharper edges in short runs;
             0 for none, as in the paper.
+        upsampling: layer that doubles the size: "transposed" (the paper), "nearest" or "bilinear", see
+            `gan.networks.up_conv`.
         classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
@@ -40,6 +43,7 @@ class Generator(nn.Module):
         width: int = 64,
         latent_dim: int = 100,
         full_size_channels: int = 0,
+        upsampling: str = "transposed",
         classes: int = 0,
     ) -> None:
         super().__init__()
@@ -54,7 +58,7 @@ class Generator(nn.Module):
         )
         self.blocks = nn.ModuleList(
             Layers(
-                nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False),
+                up_conv(before, after, upsampling),
                 batch_norm(after, classes),
                 nn.ReLU(inplace=True),
             )
@@ -63,7 +67,7 @@ class Generator(nn.Module):
         self.to_image = (
             nn.Conv2d(full_size_channels, channels, 3, 1, 1, bias=False)
             if full_size_channels
-            else nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=False)
+            else up_conv(widths[-1], channels, upsampling)
         )
         self.apply(initialize)
 
@@ -145,7 +149,7 @@ class Discriminator(nn.Module):
 
 def initialize(module: nn.Module) -> None:
     """Initialize weights from N(0, 0.02), BatchNorm scales from N(1, 0.02), biases to 0 (section 3 of the paper)."""
-    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | FilteredUpConv | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, ConditionalBatchNorm2d):
         nn.init.normal_(module.scale, 1.0, 0.02)

@@ -25,6 +25,7 @@ from tests.recipes import RECIPES, TRANSLATORS, configuration
 # Options of recipes that are not among the recipes themselves.
 VARIANTS = {
     "dcgan-paper": ("dcgan", "model.generator.full_size_channels=0"),
+    "dcgan-nearest": ("dcgan", "model.generator.upsampling=nearest"),
     "dcgan-spectral": ("dcgan", "model.discriminator.norm=spectral"),
     "stylegan2-mbstd": ("stylegan2", "model.discriminator.mbstd_group_size=1"),
 }
