@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 MAX_SCALE = 4  # print a note if images are larger than the training size by more than this factor
 OUT = "translated"  # in the run folder
+FORMATS = ("png", "webp", "jpg", "tif", "gif")  # of --format
 MIN_TILE = 64  # minimum of --tile in pixels
 FITTED = "fit:"  # stands for TRANSLATOR with --fit
 FOR_RUNS = ("direction", "tile", "ema", "checkpoint", "device", "threads", "code")  # options for trained translators
@@ -54,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "cell, which has one color; or auto for inputs that are enlarged pixel art, which keep their "
                         "cells (default: %(default)s)")  # fmt: skip
     options.add_palette(parser, "target images")
+    parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
+                        "of the extension of OUTPUT)")  # fmt: skip
     parser.add_argument("--compare", type=Path, metavar="DIR", help="also save input and output side by side")
     parser.add_argument("--tile", type=int, metavar="PIXELS", help="side of the tiles of large images; tiles join "
                         "without seams (default: as large as memory allows)")  # fmt: skip
@@ -102,7 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.output = str(output_of(arguments.run))
     # A look is checked before the input is searched; a network is loaded after that, because it takes longer.
     chosen = translators.choose(arguments) if options.names_look(arguments.run) else None
-    found = files.plan(arguments.input, arguments.output, arguments.run, arguments.compare)
+    suffix = f".{arguments.format}" if arguments.format else None
+    found = files.plan(arguments.input, arguments.output, arguments.run, arguments.compare, suffix)
     if arguments.compare:
         files.refuse_inside(arguments.compare, arguments.input, "--compare ")
     todo = [each for each in found if arguments.force or not files.is_done(*each, arguments.compare)]
@@ -127,7 +131,7 @@ def run(arguments: argparse.Namespace) -> int:
         available(), pixel_art is not None, chosen.function.bytes_per_pixel
     )
     if pixel_art and any(files.format_of(target) == "JPEG" for _, target in todo):
-        print("note: JPEG changes cells and colors; use the extension .png")
+        print("note: JPEG changes cells and colors; add --format png")
     given = arguments.input.is_file(), arguments.compare, limit, arguments.force
     try:
         with counting(f"translating into {arguments.output}", len(todo)) as advance, IsolatedProcess() as apart:

@@ -74,8 +74,19 @@ def best_stage(kids: Mapping[str, Kids], n: int = NOISE_IMAGES) -> str:
     return min(good, key=lambda stage: kids[stage][first], default=start)
 
 
-def describe(kids: Mapping[str, Kids], stage: str) -> str:
-    """Return the chosen stage and the KIDs of all, in one line."""
-    first = next(iter(kids[stage]))
+def describe(kids: Mapping[str, Kids], stage: str, n: int = NOISE_IMAGES) -> str:
+    """Return the chosen stage and the KIDs of all, in one line, and why it is not the one with the lowest KID.
+
+    Args:
+        n: as for `best_stage`.
+    """
+    (start, reference), *_ = kids.items()
+    first, *others = reference
     listed = ", ".join(f"{name} {own[first]:.1f}" for name, own in kids.items())
-    return f"{stage} (held-out KID x 1000 in {first}: {listed})"
+    lowest = min(kids, key=lambda name: kids[name][first])
+    why = ""
+    if lowest != stage:
+        chance = kids[lowest][first] >= clearly_below(reference[first], n)
+        reason = f"is lower than {start} by no more than chance" if chance else f"is worse in {' and '.join(others)}"
+        why = f"; {lowest} {reason}"
+    return f"{stage} (held-out KID x 1000 in {first}, lower is better: {listed}{why})"

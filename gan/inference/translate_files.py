@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -63,12 +64,15 @@ def max_pixels(memory: int, pixel_art: bool, bytes_per_pixel: int = BYTES_PER_PI
     return max(1, min(MAX_PIXELS, memory // 2 // each))
 
 
-def plan(source: Path, output: str, translator: str = "", sheets: Path | None = None) -> list[tuple[File, Path]]:
+def plan(
+    source: Path, output: str, translator: str = "", sheets: Path | None = None, suffix: str | None = None
+) -> list[tuple[File, Path]]:
     """Return the input files and the output path of each.
 
     Args:
         translator: what translates, which may be a file.
         sheets: folder for sheets of input and output.
+        suffix: extension that the names of images get; None for that of the input.
 
     Raises:
         UserError: there is no image, an output is also an input or the translator, or two outputs have one path.
@@ -81,20 +85,26 @@ def plan(source: Path, output: str, translator: str = "", sheets: Path | None = 
         target = target / source.name if folder else target
         if not folder and not format_of(target) and not is_video(source.name):
             raise UserError(f"{target}: images cannot be written with this extension; use another, such as .png")
+        if suffix and not folder and target.suffix != suffix:
+            raise UserError(f"--format {suffix[1:]}: {target} has another extension; give one of them")
         files = [(single(source), target)]
     else:
         refuse_inside(target, source)
         if target.is_file():
             raise UserError(f"{target}: is a file; the output for a folder must be a folder")
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
+    if suffix:
+        files = [(file, path if is_video(file.name) else path.with_suffix(suffix)) for file, path in files]
     read = {os.path.realpath(file.path) for file, _ in files}
     read |= {os.path.realpath(translator)} if translator else set()
-    written = {os.path.realpath(path) for _, path in files}
+    written = Counter(os.path.realpath(path) for _, path in files)
+    if twice := [path for path, count in written.items() if count > 1]:
+        raise UserError(f"{twice[0]}: would be the output of {written[twice[0]]} inputs; rename some")
     for _, path in files:
         if os.path.realpath(path) in read:
             raise UserError(f"{path}: is both input and output; give another output")
     for path in [sheet_path(file, sheets) for file, _ in files] if sheets else []:
-        if os.path.realpath(path) in read | written:
+        if os.path.realpath(path) in read | written.keys():
             raise UserError(f"--compare {sheets}: a sheet would overwrite {path}; give another folder")
     return files
 
@@ -149,7 +159,8 @@ def translate_files(
     """
     failed, side = [], 0
     for file, target in todo:
-        kind = format_of(target) if single_file else None  # None is the format of the input
+        same = target.suffix.lower() == os.path.splitext(file.name)[1].lower()
+        kind = format_of(target) if single_file or not same else None  # None is the format of the input
         lossless = translator.exact and (kind or format_of(target)) == "WEBP"  # JPEG cannot be lossless
         exact = {"lossless": True} if lossless else {}
         try:

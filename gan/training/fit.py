@@ -40,7 +40,7 @@ from gan.training.callbacks.estimate import Estimate
 from gan.training.callbacks.evaluate import Evaluate
 from gan.training.callbacks.interrupt import Interrupt, kill_workers
 from gan.training.callbacks.progress import ProgressLine
-from gan.training.callbacks.training_time import TrainingTime, clock_of
+from gan.training.callbacks.training_time import TrainingTime, clock_of, paused
 from gan.training.expected_warnings import EXPECTED_WARNINGS
 from gan.training.loggers.background import Background
 from gan.training.loggers.json_lines import JSONLines
@@ -100,7 +100,8 @@ def fit(
         memory.settle(model, data, trainer)
     warn_about_disk(cfg, model, trainer, run)
     if trainer.is_global_zero and not cfg.init_from and not cfg.resume:
-        model.initialize_from(data)  # other ranks receive the weights from this one
+        with paused(trainer, "fitting"):
+            model.initialize_from(data)  # other ranks receive the weights from this one
     if trainer.is_global_zero:
         log_config(trainer, model.config, run_folder.read_choices(run))
     try:

@@ -54,8 +54,8 @@ def describe_gain(start_name: str, score: str, held_out: bool, start: float, lat
         found = f" and {later:.4g} at best after that" if math.isfinite(later) else ""
         chance = ", which can be chance" if later < start else ""
         return (
-            f"training gained nothing over {start_name}: {name} was {start:.4g} before training{found}{chance}; the "
-            f"best checkpoint is {start_name}"
+            f"training did not improve on {start_name}: {name} was {start:.4g} before training{found}{chance}; the "
+            f"best checkpoint, which gan translate applies, is {start_name}"
         )
     return f"training gained: {name} was {start:.4g} with {start_name}, and is {later:.4g} at {best_images:,} images"
 

@@ -25,7 +25,7 @@ from gan.inference.tiling import tell_windows
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
-from gan.networks.transfer.choose import choose
+from gan.networks.transfer.choose import POSITIONS, choose
 from gan.networks.transfer.fit import visible
 from gan.run.early_checks import TAKES_IMAGES, check_sides
 from gan.training.ema import EMA
@@ -43,13 +43,22 @@ class Translator(TranslationPreviews, GAN):
     Args:
         fit_color_map: start a new generator from the color map that `gan.networks.transfer.choose` fits to the data.
             False: start from the identity. Without effect on generators that have no color map `start`.
+        color_position: what this color map depends on besides the color: "radial", "frame" or "none"; None: by a test.
+
+    Raises:
+        UserError: fit_color_map or color_position has another value.
     """
 
     step_type: type[TranslationStep] = TranslationStep
     saves_start = True
 
-    def __init__(self, *args: Any, fit_color_map: bool = True, **options: Any) -> None:
+    def __init__(
+        self, *args: Any, fit_color_map: bool = True, color_position: str | None = None, **options: Any
+    ) -> None:
         super().__init__(*args, **options)
+        if color_position not in (None, "none", *POSITIONS):
+            raise UserError(f"model.color_position={color_position}: use {', '.join(POSITIONS)}, none or null")
+        self.color_position = color_position
         self.fit_color_map = switch("model.fit_color_map", fit_color_map)
 
     def make_step(self, batch: dict[str, Tensor]) -> Any:
@@ -79,6 +88,7 @@ class Translator(TranslationPreviews, GAN):
         tell_windows((generator, *self.averages()), data)
         if hasattr(generator, "fit"):
             targets = data.reals(FITTED_IMAGES)
+            print_line(f"fitting noise, carriers and drawing to up to {FITTED_IMAGES} images of each side ...")
             generator.fit(data.inputs(FITTED_IMAGES), targets, self.distance_to(targets))
             if generator.texture.inks.count:
                 print_line(f"drawing: {generator.texture.inks.describe()}")
@@ -95,7 +105,7 @@ class Translator(TranslationPreviews, GAN):
             raise UserError("model.fit_color_map=true: all images of a domain are transparent; use false")
         for start, name, inputs, targets in zip(starts, ("a2b", "b2a"), (a, b), (b, a), strict=False):
             if start is not None:
-                choice = choose(inputs, targets, self.seed)
+                choice = choose(inputs, targets, self.seed, position=self.color_position)
                 start.load_state_dict(choice.color_map.state_dict())
                 print_line(f"color map{f' {name}' * (len(starts) > 1)}: {choice.describe()}")
 
@@ -105,7 +115,7 @@ class Translator(TranslationPreviews, GAN):
         if self.config.get("init_from"):
             return "the weights of init_from"
         if hasattr(self.generator, "set_stage"):
-            return "the best closed form"
+            return "the closed form"
         starts = (getattr(network, "start", None) for network in translators(self.generator))
         return "the color map" if self.fit_color_map and any(starts) else super().start_name
 
@@ -147,11 +157,12 @@ class Translator(TranslationPreviews, GAN):
         stages.fit_finish(network, *(images(stages.FINISH_IMAGES) for images in (self.data.inputs, self.data.reals)))
         inputs = self.data.inputs(STAGE_IMAGES, self.stage_held_out)
         kids = stages.stage_kids(network, inputs, self.stage_targets, self.stage_extractors)
-        stage = stages.best_stage(kids, self.data.num_files(self.stage_held_out))
+        files = self.data.num_files(self.stage_held_out)
+        stage = stages.best_stage(kids, files)
         network.set_stage(stage)
         first = self.stage_extractors[0].name
         self.log_scalars({f"stage/kid_x1000_{first}_{name}": own[first] for name, own in kids.items()})
-        print_line(f"stage: {stages.describe(kids, stage)}")
+        print_line(f"stage: {stages.describe(kids, stage, files)}")
 
     @cached_property
     def stage_held_out(self) -> bool:

@@ -309,6 +309,8 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
     ("words", "said"),
     [
         (["RUN", "in", "in/out"], "is in the input folder"),
+        (["RUN", "in/gray.png", "out.png", "--format", "jpg"], "--format jpg: out.png has another extension"),
+        (["RUN", "twins", "out", "--format", "png"], "twins.png: would be the output of 2 inputs; rename some"),
         (["RUN", "in", "in"], "is in the input folder"),
         (["RUN", "in/gray.png", "out/gray.png.png", "--compare", "out"], "a sheet would overwrite out/gray.png.png"),
         (["RUN", "in/gray.png", "in/gray.png"], "is both input and output; give another output"),
@@ -339,6 +341,9 @@ def test_directions_differ(both_ways: Path, gan_command: Train, tmp_path: Path) 
 def test_bad_input_is_one_line(words: list[str], said: str, run: Path, gan_command: Train, tmp_path: Path) -> None:
     make_folder(tmp_path / "in")
     (tmp_path / "hollow").mkdir()
+    (tmp_path / "twins").mkdir()
+    for suffix in ("png", "jpg"):
+        noise(8, 8).save(tmp_path / "twins" / f"twins.{suffix}")
     (tmp_path / "notes.txt").write_text("mine")
     error = gan_command("translate", *[str(run) if word == "RUN" else word for word in words], check=2).stderr
     assert said in error and error.count("\n") == 1

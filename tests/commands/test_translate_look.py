@@ -123,6 +123,21 @@ def test_an_animation_does_not_become_one_frame(gan_command: Train, tmp_path: Pa
     assert not (tmp_path / "b.jpg").exists()
 
 
+def test_a_folder_in_another_format(gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "b.png"):
+        noise(16, 8).save(tmp_path / "in" / name)
+    words = ("translate", "look:pixels", "in", "out", "--cell", "4", "--palette", "pico8", "--format", "png")
+    assert "note" not in gan_command(*words).stdout
+    for name in ("a.png", "b.png"):
+        with Image.open(tmp_path / "out" / name) as image:
+            assert image.format == "PNG" and len(image.convert("RGB").getcolors() or ()) <= 16
+    assert "2 existing files are skipped" in gan_command(*words).stdout
+    gan_command("translate", "look:film", "in/b.png", "film", "--format", "webp")
+    with Image.open(tmp_path / "film" / "b.webp") as image:
+        assert image.format == "WEBP"
+
+
 def test_records_of_looks_are_checked(gan_command: Train, tmp_path: Path) -> None:
     noise(8, 8).save(tmp_path / "a.png")
     gan_command("translate", "look:film", "a.png", "b.png")

@@ -35,11 +35,14 @@ def test_a_constant_image_stays_constant(kind: str) -> None:
 
 
 def test_second_derivatives_and_saved_weights() -> None:
-    layer, x = FilteredUpConv(2, 2, "nearest").double(), torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    layer, x = (
+        FilteredUpConv(2, 2, "nearest").double(),
+        torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True),
+    )
     assert torch.autograd.gradgradcheck(layer, (x,))
     assert list(layer.state_dict()) == ["weight"]
 
 
 def test_an_unknown_kind_is_one_line() -> None:
-    with pytest.raises(UserError, match="model.generator.upsampling=cubic: unknown; use transposed, nearest or biline"):
+    with pytest.raises(UserError, match="upsampling=cubic: unknown; use transposed, nearest or bilinear"):
         Generator((16, 16), width=2, upsampling="cubic")

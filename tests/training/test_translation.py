@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.errors import InstantiationException
 from torch import Tensor, nn
 
 from gan.contracts import Augmented
@@ -194,6 +195,18 @@ def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixt
     for network, inputs, targets in ((both.a2b, a, b), (both.b2a, b, a)):
         levels = [each.double().mean((0, 2, 3)) for each in (inputs, translate_each(network, inputs), targets)]
         assert (levels[1] - levels[2]).norm() < 0.5 * (levels[0] - levels[2]).norm()
+
+
+@pytest.mark.parametrize(("position", "said"), [("frame", "with frame position"), ("none", "color map: ")])
+def test_the_position_of_the_color_map_can_be_given(
+    position: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, data = build("cut", f"model.color_position={position}", "data.style=vignette")
+    module.initialize_from(data)
+    found = capsys.readouterr().out
+    assert said in found and ("position (" in found) == (position != "none")
+    with pytest.raises(InstantiationException, match=r"model\.color_position=middle: use radial, frame, none or null"):
+        build("cut", "model.color_position=middle")
 
 
 def test_without_fitting_a_translator_starts_from_the_identity() -> None:

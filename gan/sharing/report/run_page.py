@@ -97,7 +97,7 @@ def key_numbers(facts: Facts) -> Html:
         rows.append((f"best {title}{' ↓' if better == 'lower' else ''}", scores.number(value)))
         floor = scores.floor_scores(facts).get(facts.objective)
         before = log.untrained.get(facts.objective)
-        rows += [(f"{title}, untrained network", scores.number(before))] if before is not None else []
+        rows += [(f"{title}, before training", scores.number(before))] if before is not None else []
         rows += [(f"{title}, real images (floor)", scores.number(floor))] if floor is not None else []
     return tiles(rows)
 
@@ -106,7 +106,9 @@ def images(facts: Facts, shots: list[tuple[int, Embedded]]) -> Html:
     """Return the grids over time beside real images."""
     if not shots and facts.grids.reals is None:
         return section("images", "Images", note("The run has no grids yet. Training writes them to samples/."))
-    kind = "translations of the same images" if facts.translates else "the same latents"
+    kind, question = "the same latents", "similar quality, and as much variety?"
+    if facts.translates:
+        kind, question = "translations of the same images", "the same look, and the content of the inputs?"
     film = [tag("figure", shot.tag(f"grid at {seen:,} images"), tag("figcaption", f"at {seen:,} images seen"))
             for seen, shot in shots]  # fmt: skip
     left = tag("div", tag("h3", "Generated"), tag("div", film, class_="film")) if film else None
@@ -115,7 +117,7 @@ def images(facts: Facts, shots: list[tuple[int, Embedded]]) -> Html:
     more = len(facts.grids.grids) - len(shots)
     broad = bool(shots) and shots[-1][1].width > 1.5 * shots[-1][1].height
     return section("images", "Images", lead(f"Each grid shows {kind} later in training. Compare the newest grid with "
-                   "the real images: similar quality, and as much variety?"),
+                   f"the real images: {question}"),
                    tag("div", left, right, class_=f"sheets{' broad' * broad}"),
                    note(f"{more:,} more grids are in samples/.") if more > 0 and shots else None)  # fmt: skip
 
@@ -158,7 +160,7 @@ def charts_of(facts: Facts) -> list[Chart]:
 
 
 def scored(facts: Facts) -> Html:
-    return section("scores", "Scores", lead("Read a score between two ends: the untrained network, and other real "
+    return section("scores", "Scores", lead("Read a score between two ends: before training, and other real "
                    "images, which are the best possible (the floor). Arrows show which direction is better."),
                    scores.training_scores(facts), scores.evaluations(facts))  # fmt: skip
 

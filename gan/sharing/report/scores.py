@@ -31,8 +31,8 @@ KNOWN = (
     ("psnr", "PSNR (dB)", "higher"),
     ("ssim", "SSIM", "higher"),
     ("perceptual", "perceptual distance", "lower"),
-    ("luminance_correlation", "luminance correlation", "higher"),
-    ("luminance_ssim", "luminance SSIM", "higher"),
+    ("luminance_correlation", "luminance correlation", ""),  # dots and lines lower it, and should
+    ("luminance_ssim", "luminance SSIM", ""),
     ("vendi", "Vendi score", "higher"),
 )
 LEFT_OUT = ("kid_subsets", "density", "coverage")  # columns of gan evaluate that its table leaves out, too
