@@ -12,9 +12,11 @@ from gan.commands import options
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
+from gan.common.untrusted import describe
 from gan.sharing import licenses
 
 MAX_NAME = 200  # characters
+MAX_NOTES = 100_000  # bytes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a data set on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
                         "and gan generate --by discriminator")  # fmt: skip
+    parser.add_argument("--half", action="store_true", help="write weights as float16, which halves the size of the "
+                        "file; images may differ by a level from those of the run")  # fmt: skip
+    parser.add_argument("--notes", type=options.existing_path, metavar="FILE", help="Markdown text to add to the "
+                        "model card, such as where the training images are from")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
                         "some of your photographs")  # fmt: skip
     options.add_weights(parser)
@@ -37,6 +43,23 @@ def trained_on(text: str) -> str:
     if not text.strip() or len(text) > MAX_NAME:
         raise UserError(f"--trained-on: give a name of 1 to {MAX_NAME} characters")
     return one_line(text.strip())
+
+
+def read_notes(path: Path | None) -> str:
+    """Return the text of a file, without white space at its ends; an empty string if no file is given.
+
+    Raises:
+        UserError: the file cannot be read, is too large, or is not UTF-8.
+    """
+    if path is None:
+        return ""
+    try:
+        size = path.stat().st_size
+        if size > MAX_NOTES:
+            raise UserError(f"--notes {path}: has {size:,} bytes; the limit is {MAX_NOTES:,}")
+        return path.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--notes {path}: cannot be read ({describe(error)}); give a text file in UTF-8") from error
 
 
 def refuse_existing(folder: Path, force: bool) -> None:
@@ -61,6 +84,8 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         ema=arguments.ema,
         discriminator=arguments.discriminator,
+        half=arguments.half,
+        notes=read_notes(arguments.notes),
         samples=not arguments.no_samples,
         prepare=lambda: options.prepare_device(arguments),
     )

@@ -21,7 +21,13 @@ MAX_CLASSES = 50  # class names that are listed
 
 
 def compose(
-    about: Mapping[str, Any], name: str, license: str, trained_on: str | None, scores: Sequence[Score], samples: str
+    about: Mapping[str, Any],
+    name: str,
+    license: str,
+    trained_on: str | None,
+    scores: Sequence[Score],
+    samples: str,
+    notes: str = "",
 ) -> str:
     """Return the text of README.md.
 
@@ -31,12 +37,13 @@ def compose(
         license: identifier of a license on the Hub.
         trained_on: name of the training images, as the user gives it.
         samples: what samples.png shows; an empty string if there is no such file.
+        notes: Markdown text of the author.
     """
     front = yaml.safe_dump(front_matter(about, name, license, trained_on, scores), sort_keys=False, allow_unicode=True)
     parts = [f"---\n{front}---", f"# {markdown(name)}", describe(about, trained_on)]
     if samples:
         parts.append(f"![{samples}]({shared_folder.SAMPLES})\n\n{samples}.")
-    parts += [usage(about), *([table(scores)] if scores else []), files(about)]
+    parts += [usage(about), *([table(scores)] if scores else []), *([notes] if notes else []), files(about)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -64,6 +71,20 @@ def front_matter(
     return found
 
 
+def split(text: str) -> tuple[dict[str, Any], str]:
+    """Return the metadata and the rest of the text of a model card that `compose` wrote."""
+    _, front, rest = text.split("---\n", 2)
+    return yaml.safe_load(front), rest.lstrip("\n")
+
+
+def trained_on_of(front: Mapping[str, Any]) -> str:
+    """Return the name of the training images in the metadata of a card; an empty string if it has none."""
+    if datasets := front.get("datasets"):
+        return str(datasets[0])
+    index = front.get("model-index")
+    return str(index[0]["results"][0]["dataset"]["name"]) if index else ""
+
+
 def tags(about: Mapping[str, Any]) -> list[str]:
     """Return "gan", the kind of training such as "cyclegan", and the network, unless it is the author's own."""
     found = ["gan"]
@@ -88,10 +109,8 @@ def markdown(text: object) -> str:
 
 def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
     """Return a paragraph about the model."""
-    size = about["data"]["size"]
-    height, width = size if isinstance(size, list) else (size, size)
     network = f"`{target_of(about)}`"
-    pixels = f"{width}x{height} pixels ({MODES.get(about['data']['channels'], '')})"
+    pixels = f"{side_lengths(about)} pixels ({MODES.get(about['data']['channels'], '')})"
     data = f", trained on {markdown(trained_on)}" if trained_on else ""
     if about["kind"] == shared_folder.TRANSLATOR:
         both = " in both directions" if "b2a" in about["model"]["generator"] else ""
@@ -103,6 +122,13 @@ def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
         more = f" and {len(names) - MAX_CLASSES:,} more" if len(names) > MAX_CLASSES else ""
         text += f" Classes: {', '.join(map(markdown, names[:MAX_CLASSES]))}{more}."
     return text
+
+
+def side_lengths(about: Mapping[str, Any]) -> str:
+    """Return the size of the images as text, such as 64x96."""
+    size = about["data"]["size"]
+    height, width = size if isinstance(size, list) else (size, size)
+    return f"{width}x{height}"
 
 
 def usage(about: Mapping[str, Any]) -> str:

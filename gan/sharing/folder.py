@@ -34,6 +34,7 @@ def encode(
     classes: list[str],
     class_counts: Tensor | None = None,
     discriminator: nn.Module | None = None,
+    half: bool = False,
 ) -> dict[str, bytes]:
     """Return the contents of model.safetensors and config.json.
 
@@ -42,13 +43,14 @@ def encode(
         config: configuration of the run.
         images: number of images seen in training.
         class_counts: (classes,), number of training images of each class.
+        half: write weights as float16.
 
     Raises:
         UserError: an option of a network is a path.
     """
     networks = {"generator": generator} | ({} if discriminator is None else {"discriminator": discriminator})
     weights = {
-        f"{role}.{name}": value.detach().cpu().contiguous().clone()
+        f"{role}.{name}": (halved(value) if half else value).detach().cpu().contiguous().clone()
         for role, network in networks.items()
         for name, value in network.state_dict().items()
     }
@@ -73,6 +75,14 @@ def encode(
     if wrong := shared_folder.wrong_keys(json.loads(text)):
         raise UserError(f"this model cannot be shared: its configuration {wrong}")
     return {WEIGHTS: encoded, CONFIG: text.encode() + b"\n"}
+
+
+def halved(value: Tensor) -> Tensor:
+    """Return a weight as float16; unchanged if it is a vector, which is small, or has values that float16 has not."""
+    if not value.is_floating_point() or value.ndim < 2:
+        return value
+    found = value.half()
+    return found if found.isfinite().all() else value
 
 
 def refuse_paths(name: str, value: Any) -> None:

@@ -34,6 +34,8 @@ def collect(
     checkpoint: str = "best",
     ema: float | None = None,
     discriminator: bool = False,
+    half: bool = False,
+    notes: str = "",
     samples: bool = True,
     prepare: Callable[[], str] = lambda: "cpu",
 ) -> dict[str, bytes]:
@@ -46,6 +48,8 @@ def collect(
         trained_on: name of the training images in the model card.
         checkpoint, ema: as in `gan.load`.
         discriminator: also share the discriminator.
+        half: write weights as float16.
+        notes: Markdown text to add to the model card.
         samples: also write a sample grid.
         prepare: called after the model is loaded, returns the device for generating samples.
 
@@ -59,7 +63,7 @@ def collect(
     model = None if translates else from_checkpoint(path, generator, state)
     counts = None if model is None else model.class_counts
     config, images = state["config"], int(state["images"])
-    files = folder.encode(generator, config, images, [] if model is None else model.classes, counts, judge)
+    files = folder.encode(generator, config, images, [] if model is None else model.classes, counts, judge, half)
     grid_image, caption = None, ""
     if samples:
         device = prepare()
@@ -72,7 +76,7 @@ def collect(
     if not found:
         print_line("the model card has no scores; gan evaluate RUN measures some")
     about = json.loads(files[shared_folder.CONFIG])
-    text = card.compose(about, name, license, trained_on or builtin(config), found, caption)
+    text = card.compose(about, name, license, trained_on or builtin(config), found, caption, notes)
     files[shared_folder.CARD] = text.encode("utf-8", "backslashreplace")
     return files | ({} if grid_image is None else {shared_folder.SAMPLES: to_png(grid_image)})
 

@@ -15,6 +15,7 @@ import yaml
 from PIL import Image
 
 import gan
+from gan.commands.share import read_notes
 from gan.common.errors import UserError
 from gan.inference.loading import load_discriminator
 from gan.inference.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
@@ -199,3 +200,32 @@ def test_a_translator(tmp_path: Path, gan_command: Train, monkeypatch: pytest.Mo
     assert "current folder" in gan_command("translate", "film", "photo.png").stdout
     assert (tmp_path / "translated" / "photo.png").exists()
     assert "evaluated on those of its run" in gan_command("evaluate", "film", check=2).stderr
+
+
+@pytest.mark.slow
+def test_half_weights_and_notes(run: Path, shared: Path, gan_command: Train, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_text("## Data\n\nPosters of 1925.\n\n")
+    words = ("share", str(run), "half", "--license", "mit", "--half", "--notes", "notes.md", "--no-samples")
+    gan_command(*words)
+    half = tmp_path / "half"
+    assert "\n\n## Data\n\nPosters of 1925.\n\n## Files" in (half / CARD).read_text()
+    whole = share.collect(run, name="whole", license="mit", samples=False)[WEIGHTS]
+    assert (half / WEIGHTS).stat().st_size < 0.6 * len(whole)
+    made, expected = gan.load(half).sample(4).tensor, gan.load(run).sample(4).tensor
+    assert (made.int() - expected.int()).abs().max() <= 1
+    assert {value.dtype for value in gan.load(half).generator.state_dict().values()} <= {torch.float32, torch.int64}
+
+
+def test_weights_that_float16_has_not_stay() -> None:
+    large, small, vector = torch.tensor([[1e5, 1.0]]), torch.tensor([[1.0, 0.1]]), torch.tensor([1.0, 0.1])
+    assert folder.halved(large).dtype == folder.halved(vector).dtype == torch.float32
+    assert folder.halved(small).dtype == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"\xff", "give a text file in UTF-8"), (b"x" * 100_001, "the limit is")]
+)
+def test_notes_that_cannot_be_read(content: bytes, said: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.md").write_bytes(content)
+    with pytest.raises(UserError, match=said):
+        read_notes(tmp_path / "notes.md")
