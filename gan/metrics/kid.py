@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -85,8 +87,12 @@ def noise(n: int) -> float:
 
 
 def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
-    """Return the KID times 1,000 below which a KID of n independent images is lower than `kid` by more than chance."""
-    return kid - MARGIN * error_of_few(n, MARGIN_IMAGES) * abs(kid) - noise(n)
+    """Return the KID times 1,000 below which a KID of n independent images is lower than `kid` by more than chance.
+
+    That is -inf if it would be 0 or less: real images have a KID of 0, so all below is chance.
+    """
+    bound = kid - MARGIN * error_of_few(n, MARGIN_IMAGES) * kid - noise(n)
+    return bound if bound > 0 else -math.inf
 
 
 def error_of_few(n: int, enough: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import Tensor
@@ -72,7 +74,7 @@ def test_each_stage_is_scored() -> None:
 
 def test_few_images_need_a_larger_difference() -> None:
     assert clearly_below(30.0) == clearly_below(30.0, 1000) == 26.0
-    assert clearly_below(30.0, 50) == 25.0 and clearly_below(-10.0) == -12.0
+    assert clearly_below(30.0, 50) == 25.0 and clearly_below(-10.0) == clearly_below(1.0) == -math.inf
     assert clearly_below(400.0, 2) == pytest.approx(400 - 200 - 10)
     found = {"color": {"lite0": 30.0}, "network": {"lite0": 25.5}}
     assert best_stage(found) == "network" and best_stage(found, 50) == "color"
