@@ -171,6 +171,8 @@ def check_words(words: Sequence[str], known: Callable[[], Collection[str]]) -> N
         known: returns the options of the default configuration, and the groups; called only if there is an error.
     """
     sweep = bool({"-m", "--multirun"} & set(words))
+    if sweep and (shows := [word for word in words if word.partition("=")[0] in ("--cfg", "-c", "--info", "-i")]):
+        raise UserError(f"{shows[0]}: shows one configuration; leave out -m")
     values = {index + 1 for index, word in enumerate(words) if word in WITH_VALUE}
     for index, word in enumerate(words):
         if index in values:

@@ -64,6 +64,7 @@ def said(*typed: str) -> str:
         ("--data.root pics", "write data.root=pics"),
         ("--nonsense", "NAME=VALUE"),
         ("-m --epochs 3", "images=N"),
+        ("-m --cfg job", "--cfg: shows one configuration; leave out -m"),
         ("--cfg job --kimg 25", "images=25000"),
         ("pics", "write data.root=pics"),
         ("pics b", "data.a=pics data.b=b"),
@@ -112,8 +113,6 @@ def test_a_path_is_quoted_for_the_shell(tmp_path: Path) -> None:
 def test_our_own_words_pass() -> None:
     ours = [
         "-m",
-        "--cfg",
-        "job",
         "data.root=pics",
         "loss=hinge,san",
         "penalty=[r1,r2]",
@@ -129,6 +128,7 @@ def test_our_own_words_pass() -> None:
     ]
     ours += ["+trainer.detect_anomaly=true", "--multirun", "resume=auto", "data.root='my pics'", "penalty=r1,r2"]
     check_words(ours, known)
+    check_words(["--cfg", "job"], list)
     for flag in FLAGS:
         check_words([flag], list)
 
