@@ -6,11 +6,21 @@ pattern of frequencies, its template, which is enlarged and turned in each windo
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.transfer.carriers import FLOOR, LOWEST, find_carriers, local_median, refined
+from gan.networks.transfer.carriers import (
+    FLOOR,
+    LOWEST,
+    ORDER,
+    TOLERANCE,
+    find_carriers,
+    local_median,
+    refined,
+)
 from gan.networks.transfer.cross_spectrum import cross_spectrum, tapered
 
 WINDOWS = 200  # of each side that are examined
@@ -23,15 +33,16 @@ NEAREST = 0.3  # smallest distance of peaks of the template from 0 and from the 
 HARMONIC = 1.6  # main peaks beyond this multiple of their median are harmonics
 SQUARE = 0.1  # largest distance of a peak from where a square lattice has one
 NYQUIST = 0.5
+FAR = 9.0  # a frequency that nothing has
 
 
 def find_carrier_sets(inputs: Tensor, targets: Tensor, count: int, sets: int) -> Tensor:
     """Return sets of at most `count` carriers, (S, K, 2), in cycles per pixel; S is 1 or at most `sets`.
 
-    There is one set, that of `find_carriers`, if more than half of the windows have their main peak at one of its
-    carriers, if the peaks of single windows are not clear, or if they form no lattice. Otherwise there is a set per
-    window with clear peaks: the same lattice, scaled and rotated. The first has the median frequency. A frequency of 0
-    is an unused carrier. K is 0 if there are none.
+    There is one set, that of `find_carriers`, if it explains the main peaks of more than half of the windows, if the
+    peaks of single windows are not clear, or if they form no lattice. Otherwise there is a set per window with clear
+    peaks: the same lattice, scaled and rotated. The first has the median frequency. A frequency of 0 is an unused
+    carrier. K is 0 if there are none.
 
     Args:
         inputs, targets: windows (N, 3, s, s) and (M, 3, s, s) in [-1, 1].
@@ -47,14 +58,28 @@ def find_carrier_sets(inputs: Tensor, targets: Tensor, count: int, sets: int) ->
     pitch = mains.norm(dim=1)
     kept = pitch < HARMONIC * pitch.median()
     mains, pitch = mains[kept], pitch[kept]
-    both = torch.cat([shared, -shared, mains.new_full((1, 2), 9.0)])
-    if float((torch.cdist(mains, both).amin(1) < 1 / windows.shape[-1]).float().mean()) > 0.5:
+    if float(explained(mains, shared, windows.shape[-1]).float().mean()) > 0.5:
         return shared[None]
     pattern = template(whitened_power(windows[clear][kept], inputs), mains, count)
     if not is_lattice(pattern):
         return shared[None]
     typical = (pitch - pitch.median()).abs().argmin()
     return turned(pattern, torch.cat([mains[typical][None], mains])[:sets])
+
+
+def explained(mains: Tensor, shared: Tensor, side: int) -> Tensor:
+    """Return whether each main peak (N, 2) of windows of a side comes from the shared carriers (K, 2).
+
+    It can be one of them; where dots are so large that they leave holes, a harmonic of a square lattice; or the sum of
+    carriers of two inks.
+    """
+    both = torch.cat([shared, -shared, mains.new_full((1, 2), FAR)])
+    crossed = torch.stack([both[:, 1], -both[:, 0]], 1)
+    orders = itertools.product(range(-ORDER, ORDER + 1), repeat=2)
+    lattice = torch.cat([m * both + n * crossed for m, n in orders if abs(m) + abs(n) <= ORDER])
+    sums = (both[:, None] + both).flatten(0, 1)
+    made = (torch.cat([lattice, sums]) + NYQUIST) % 1 - NYQUIST  # aliased
+    return (torch.cdist(mains, both).amin(1) < 1 / side) | (torch.cdist(mains, made).amin(1) < TOLERANCE / side)
 
 
 def is_lattice(pattern: Tensor) -> bool:

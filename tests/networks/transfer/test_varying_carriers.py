@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from gan.networks.transfer.carriers import carrier_planes
-from gan.networks.transfer.varying_carriers import find_carrier_sets, turned
+from gan.networks.transfer.varying_carriers import explained, find_carrier_sets, turned
 from tests.networks.transfer.test_carriers import SIDE, scenes
 
 
@@ -43,6 +43,13 @@ def test_a_shared_screen_is_one_set_and_photographs_have_none() -> None:
     assert len(find_carrier_sets(scenes(n, 1), scenes(n, 2) + 0.3 * shared, 4, 64)) == 1
     assert find_carrier_sets(scenes(n, 1), scenes(n, 2), 4, 64).shape == (1, 0, 2)
     assert find_carrier_sets(scenes(n, 1), scenes(n, 2), 0, 64).shape == (1, 0, 2)
+
+
+def test_main_peaks_of_windows_can_be_harmonics_and_sums_of_shared_carriers() -> None:
+    shared = torch.tensor([[0.14, 0.14], [0.19, -0.05]])  # the screens of two inks
+    mains = torch.tensor([[0.15, 0.15], [0.28, 0.0], [0.14, 0.42], [0.33, 0.09], [0.42, 0.42], [0.05, 0.1]])
+    assert explained(mains, shared, SIDE).tolist() == [True, True, True, True, True, False]
+    assert not explained(mains, shared[:0], SIDE).any()
 
 
 def test_turning_scales_and_drops_what_a_grid_of_pixels_cannot_have() -> None:
