@@ -20,7 +20,7 @@ from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
 from gan.run import checkpoints, run_folder, training_process
 from gan.run.metrics import first_scored, read_metrics
-from gan.sharing import hub
+from gan.sharing import address
 from gan.sharing.show import View, show
 
 
@@ -30,8 +30,8 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
     For example: `gan.load("runs/first").sample(16)`.
 
     Args:
-        run: a run folder, a checkpoint file, a folder written by `gan share`, or hf://USER/NAME[@REVISION], a model on
-            the Hugging Face Hub.
+        run: a run folder, a checkpoint file, a folder written by `gan share`, zoo:NAME, a model of `gan zoo`, or
+            hf://USER/NAME[@REVISION], a model on the Hugging Face Hub.
         checkpoint: "best", "last" or the path of a file.
         ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
 
@@ -41,7 +41,7 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
     """
     if isinstance(run, str | os.PathLike) and is_look(os.fspath(run)):
         raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")
-    path = checkpoint_of(hub.locate(run), checkpoint)
+    path = checkpoint_of(address.locate(run), checkpoint)
     generator, state = load_generator(path, ema)
     if hasattr(generator, "latent_dim"):
         return from_checkpoint(path, generator, state)

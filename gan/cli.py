@@ -40,6 +40,7 @@ COMMANDS = {
     "report": "write a report of runs as one HTML file",
     "runs": "list runs with their scores, sizes and status, and remove some",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
+    "zoo": "list the trained models that come with the package; use one as zoo:NAME",
     "info": "print versions, devices, cache and extras, for reports of faults",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }

@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from gan.run.paths import CONF
 from tests.conftest import ROOT, TINY, environment
@@ -101,6 +102,17 @@ def test_it_trains_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
     gan(site, empty, "train", f"resume=runs/{run.name}", "images=16")
     assert (run / "checkpoints" / "images-000000016.ckpt").is_file()
     assert sorted(path.name for path in empty.iterdir()) == ["images", "runs"]
+
+
+def test_the_models_of_the_zoo_come_with_the_wheel(wheel: Path, site: Path, tmp_path: Path) -> None:
+    zoo = ROOT / "gan" / "sharing" / "models"
+    files = {path.relative_to(ROOT).as_posix() for path in zoo.rglob("*") if path.is_file()}
+    assert files <= set(zipfile.ZipFile(wheel).namelist()) and wheel.stat().st_size < 40e6
+    assert "zoo:press" in gan(site, tmp_path, "zoo")
+    Image.new("RGB", (60, 40), "tan").save(tmp_path / "photo.jpg")
+    gan(site, tmp_path, "translate", "zoo:press", "photo.jpg", "printed")
+    with Image.open(tmp_path / "printed" / "photo.jpg") as image:
+        assert image.size == (60, 40)
 
 
 def test_sweeps_two_devices_and_experiments(site: Path, tmp_path: Path) -> None:

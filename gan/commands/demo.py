@@ -22,7 +22,7 @@ from gan.common.program import install
 from gan.inference import shared_folder
 from gan.inference.resolve import folder_of
 from gan.run import checkpoints, run_folder
-from gan.sharing import hub
+from gan.sharing import address
 from gan.sharing.demo import limits
 
 RUNS = Path("runs")
@@ -48,7 +48,7 @@ def prepare(arguments: argparse.Namespace) -> None:
 def run(arguments: argparse.Namespace) -> None:
     if len(arguments.runs) > limits.MAX_MODELS:
         raise UserError(f"{len(arguments.runs)} runs are too many for one page; give at most {limits.MAX_MODELS}")
-    runs = [str(hub.locate(run)) for run in arguments.runs]
+    runs = [str(address.locate(run)) for run in arguments.runs]
     names = [one_line(run) for run in arguments.runs]
     if not (runs or arguments.fit) and (newest := newest_run()):
         runs = names = [str(newest)]

@@ -22,7 +22,7 @@ from gan.inference import shared_folder
 from gan.inference.resolve import path_in
 from gan.run import checkpoints, run_folder
 from gan.run.early_checks import GAN, TRANSLATORS
-from gan.sharing import hub
+from gan.sharing import address
 
 if TYPE_CHECKING:
     from gan.model import Model
@@ -155,7 +155,7 @@ def add_force(parser: argparse.ArgumentParser, help: str = "overwrite existing f
 def existing_run(text: str) -> str:
     """Return a path; raise UserError if there is no run or checkpoint, before torch is imported."""
     path = Path(text)
-    if not hub.is_address(text) and not path.exists():
+    if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
         hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
@@ -193,11 +193,11 @@ def existing_run_or_look(text: str) -> str:
 def check_run(arguments: argparse.Namespace) -> None:
     """Raise UserError if RUN has no checkpoint, or its model does not fit the command, before torch is imported.
 
-    The address of a model on the Hub is replaced by the downloaded folder.
+    The address of a model is replaced by its folder.
     """
     for name in ("run", "source"):
         if hasattr(arguments, name):
-            setattr(arguments, name, str(hub.locate(getattr(arguments, name))))
+            setattr(arguments, name, str(address.locate(getattr(arguments, name))))
     run, checkpoint = getattr(arguments, "run", None), getattr(arguments, "checkpoint", None)
     if run and shared_folder.is_shared(Path(run)):
         about = shared_folder.read_about(shared_folder.weights_of(Path(run)).parent)
@@ -272,7 +272,7 @@ def existing_path(text: str) -> Path:
 
 def existing_source(text: str) -> str:
     """Return a path or an address as text; raise UserError if a path does not exist, before torch is imported."""
-    if not hub.is_address(text):
+    if not address.is_address(text):
         existing_path(text)
     return text
 

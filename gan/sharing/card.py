@@ -17,6 +17,8 @@ HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a data set 
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_folder.GENERATOR: "unconditional-image-generation", shared_folder.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
+NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
+LEFT_OUT = ("kid_subsets", "density", "coverage", "clipped", "vendi")  # metrics that only the front matter has
 MAX_CLASSES = 50  # class names that are listed
 
 
@@ -156,13 +158,19 @@ def usage(about: Mapping[str, Any]) -> str:
 
 
 def table(scores: Sequence[Score]) -> str:
-    """Return the scores with their protocol as a table."""
-    rows = ["## Scores", "", "| metric | value | compared with | protocol |", "|---|---|---|---|"]
+    """Return the main scores: a table for each protocol, which is the line above it."""
+    groups: dict[str, list[Score]] = {}
     for score in scores:
-        protocol = "; ".join(f"{name} {value}" for name, value in score.protocol.items() if value not in ("", None))
-        cells = (markdown(score.metric), f"{score.value:.4g}", f"{score.reference} images", markdown(protocol))
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows)
+        settings = {name: value for name, value in score.protocol.items() if name not in NOT_READ}
+        protocol = "; ".join(f"{name} {value}" for name, value in settings.items() if value not in ("", None))
+        groups.setdefault(f"Compared with {score.reference} images; {protocol}:", []).append(score)
+    parts = ["## Scores"]
+    for line, group in groups.items():
+        shown = [score for score in group if not score.metric.startswith(LEFT_OUT)] or group
+        rows = [[markdown(score.metric) for score in shown], ["---"] * len(shown)]
+        rows.append([f"{score.value:.4g}" for score in shown])
+        parts += [markdown(line), "\n".join(f"| {' | '.join(row)} |" for row in rows)]
+    return "\n\n".join(parts)
 
 
 def files(about: Mapping[str, Any]) -> str:

@@ -24,20 +24,6 @@ LIMITS = {CONFIG: MAX_JSON, WEIGHTS: 4 << 30}  # maximum sizes in bytes
 MIB = 1 << 20
 
 
-def is_address(model: object) -> bool:
-    """Return whether a model is given by its address on the Hub."""
-    return isinstance(model, str) and model.startswith(SCHEME)
-
-
-def locate(model: Any) -> Any:
-    """Return the downloaded folder of a model on the Hub; return any other value unchanged.
-
-    Raises:
-        UserError: as `download`.
-    """
-    return download(model) if is_address(model) else model
-
-
 def download(address: str) -> Path:
     """Return the folder of a model on the Hub, in the cache of huggingface_hub. Without a connection, the cached one.
 

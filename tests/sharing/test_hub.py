@@ -12,7 +12,7 @@ from PIL import Image
 
 from gan.common.errors import UserError
 from gan.inference.shared_folder import CARD, CONFIG, WEIGHTS
-from gan.sharing import hub
+from gan.sharing import address, hub
 from tests.conftest import environment
 
 from .loopback_hub import COMMIT, Hub, serving
@@ -21,7 +21,7 @@ pytest.importorskip("huggingface_hub")
 PROGRAM = """
 import json, sys
 from gan.common.errors import UserError
-from gan.sharing import hub
+from gan.sharing import address, hub
 for address in sys.argv[1:]:
     try:
         print(json.dumps(str(hub.download(address))))
@@ -57,7 +57,8 @@ def test_addresses_that_are_none(address: str) -> None:
 
 
 def test_other_values_are_no_addresses() -> None:
-    assert hub.locate("runs/x") == "runs/x" and hub.locate(Path("hf:/x")) == Path("hf:/x") and hub.locate(3) == 3
+    assert address.locate("runs/x") == "runs/x" and address.locate(Path("hf:/x")) == Path("hf:/x")
+    assert address.locate(3) == 3
 
 
 @pytest.mark.slow

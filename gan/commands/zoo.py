@@ -1,0 +1,54 @@
+"""List the trained models that come with the package. With a name, show the model card.
+
+Give zoo:NAME in place of a run: gan generate zoo:NAME, gan.load("zoo:NAME").
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from gan.common.names import one_line
+from gan.common.narrow import is_too_wide, print_stacked
+from gan.common.table import aligned, counted
+from gan.inference import shared_folder
+from gan.sharing import card, zoo
+
+COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
+NUMBERS = ("classes", "MB")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="show the card of this model: its data, license, "
+                        "training and scores")  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> None:
+    if arguments.name:
+        print(read_card(zoo.folder_of(arguments.name))[1], end="")
+        return
+    rows = [cells(name) for name in zoo.names()]
+    lines = aligned(COLUMNS, rows, right=NUMBERS)
+    if is_too_wide(max(lines, key=len)):
+        print_stacked(COLUMNS, rows)
+    else:
+        print("\n".join(lines))
+    print(f"{counted(len(rows), 'model')}; gan zoo NAME shows the card of a model")
+
+
+def cells(name: str) -> list[str]:
+    """Return the row of a model in the order of COLUMNS."""
+    folder = zoo.folder_of(name)
+    about = shared_folder.read_about(folder)
+    front, _ = read_card(folder)
+    size = f"{(folder / shared_folder.WEIGHTS).stat().st_size / 1e6:.1f}"
+    pixels = "any" if about["kind"] == shared_folder.TRANSLATOR else card.side_lengths(about)
+    classes = len(about["classes"]) or ""
+    texts = (f"zoo:{name}", about["kind"], pixels, classes, card.trained_on_of(front), front["license"], size)
+    return [one_line(text) for text in texts]
+
+
+def read_card(folder: Path) -> tuple[dict[str, Any], str]:
+    """Return the metadata and the text of the card of a model."""
+    return card.split((folder / shared_folder.CARD).read_text("utf-8"))

@@ -1,0 +1,34 @@
+"""The models that come with the package, in place of a run: zoo:NAME. No torch.
+
+Each is a folder written by `gan share`, with weights in half precision and a model card.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from gan.common.errors import UserError
+from gan.inference.shared_folder import CONFIG
+
+SCHEME = "zoo:"
+FOLDER = Path(__file__).resolve().parent / "models"
+
+
+def names() -> list[str]:
+    """Return the names of all models, sorted."""
+    return sorted(path.parent.name for path in FOLDER.glob(f"*/{CONFIG}"))
+
+
+def folder_of(address: str) -> Path:
+    """Return the folder of a model, from zoo:NAME.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    name = address.removeprefix(SCHEME)
+    if name in names():
+        return FOLDER / name
+    near = difflib.get_close_matches(name.lower(), names(), n=1)
+    hint = f"did you mean {SCHEME}{near[0]}?" if near else f"the models are {', '.join(names())}"
+    raise UserError(f"{address}: no such model; {hint}")
