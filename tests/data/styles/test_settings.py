@@ -29,7 +29,7 @@ def test_parameters_go_to_the_filters_that_have_them() -> None:
         ("film", {"fade": 1.5}, "--set fade=1.5: give 0 to 1"),
         ("film", {"fade": float("nan")}, "--set fade=nan: give 0 to 1"),
         ("poster", {"inks": 2.5}, "--set inks=2.5: give a whole number"),
-        ("halftone:cell=x", {}, "halftone:cell=x: write NAME=VALUE"),
+        ("halftone:cell=x", {}, "halftone:cell=x: x is not a number"),
         ("halftone:cell", {}, "halftone:cell: write NAME=VALUE"),
         ("halftone:cell=inf", {}, "halftone:cell=inf: give a finite number"),
         ("halftone:cel=4", {}, "halftone cel: there is no such parameter"),
