@@ -179,7 +179,8 @@ def gan_as_shown(words: list[str], gan_command: Train, folder: Path) -> None:
     words = ["8" if word == "256" else word for word in words]
     few = {"project": ["--starts", "2", "--steps", "10"], "evaluate": ["--images", "12"]}
     few["score"] = few["evaluate"]
-    more = [] if "film" in words[1] else few.get(words[0], few.get(words[1], []))
+    first, second = [*words, ""][:2]
+    more = [] if "film" in second else few.get(first, few.get(second, []))
     gan_command(*words, *more)
     if "--out" in words:
         assert out.exists()

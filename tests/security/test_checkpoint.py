@@ -168,6 +168,7 @@ FORGED: dict[str, tuple[Change, str]] = {
             size=None,
             latent_dim=None,
             full_size_channels=None,
+            upsampling=None,
             classes=None,
             depth=60_000,
         ),
@@ -179,13 +180,16 @@ FORGED: dict[str, tuple[Change, str]] = {
             size=None,
             latent_dim=None,
             full_size_channels=None,
+            upsampling=None,
             classes=None,
             n_blocks=60_000,
         ),
         "layers and weights",
     ),
     "mapping long": (
-        generator(_target_="gan.networks.stylegan2.Generator", full_size_channels=None, mapping_layers=60_000),
+        generator(
+            _target_="gan.networks.stylegan2.Generator", full_size_channels=None, upsampling=None, mapping_layers=60_000
+        ),
         "weights",
     ),
     "table large": (
@@ -194,6 +198,7 @@ FORGED: dict[str, tuple[Change, str]] = {
             size=None,
             latent_dim=None,
             full_size_channels=None,
+            upsampling=None,
             classes=None,
             lut_size=60_000,
         ),
