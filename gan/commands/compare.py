@@ -13,8 +13,8 @@ from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
 from gan.common.names import one_line
-from gan.common.narrow import is_too_wide, print_stacked
-from gan.common.table import aligned, first_few
+from gan.common.narrow import print_aligned
+from gan.common.table import first_few
 from gan.run.comparison import Run, cell, differing_options, find_runs, heading, labels, load, summary
 
 MAX_CURVES = 50
@@ -87,11 +87,7 @@ def print_table(table: list[dict[str, Any]]) -> None:
     names = list(dict.fromkeys(name for row in table for name in row))
     headings = ["time" if name == "seconds" else one_line(heading(name, names)) for name in names]
     rows = [[one_line(cell(name, row.get(name))) for name in names] for row in table]
-    lines = aligned(headings, rows)
-    if is_too_wide(max(lines, key=len)):
-        print_stacked(headings, rows)
-    else:
-        print("\n".join(lines))
+    print_aligned(headings, rows)
 
 
 def plot(found: list[Run], names: list[str], path: Path) -> None:

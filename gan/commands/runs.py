@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from gan.common.errors import UserError, writing
 from gan.common.names import one_line
-from gan.common.narrow import is_too_wide, print_stacked
-from gan.common.table import aligned, counted, shortened
+from gan.common.narrow import print_aligned
+from gan.common.table import counted
 from gan.run import checkpoints, lock, run_folder
 from gan.run.run_folder import find_runs, is_run, jobs_of
 from gan.run.state import best_score, goal, status, target
@@ -65,14 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
     if not found:
         print(f"{arguments.folder}: no runs yet; train one with gan train data.root=FOLDER")
         return
-    cells = [each.cells for each in found]
-    lines = aligned(COLUMNS, cells, right=NUMBERS)
-    if is_too_wide(max(lines, key=len)):
-        lines = aligned(COLUMNS, [[shortened(cell, MAX_CELL) for cell in row] for row in cells], right=NUMBERS)
-    if is_too_wide(max(lines, key=len)):
-        print_stacked(COLUMNS, cells)
-    else:
-        print("\n".join(lines))
+    print_aligned(COLUMNS, [each.cells for each in found], NUMBERS, MAX_CELL)
     print(f"{counted(len(found), 'run')}, {sum(each.bytes for each in found) / 1e6:,.0f} MB")
 
 

@@ -12,7 +12,7 @@ from gan.commands import options
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
-from gan.common.untrusted import describe
+from gan.common.untrusted import describe, read_bytes
 from gan.sharing import licenses
 
 MAX_NAME = 200  # characters
@@ -49,17 +49,15 @@ def read_notes(path: Path | None) -> str:
     """Return the text of a file, without white space at its ends; an empty string if no file is given.
 
     Raises:
-        UserError: the file cannot be read, is too large, or is not UTF-8.
+        UserError: the file cannot be read, is too large, is no regular file, or is not UTF-8.
     """
     if path is None:
         return ""
     try:
-        size = path.stat().st_size
-        if size > MAX_NOTES:
-            raise UserError(f"--notes {path}: has {size:,} bytes; the limit is {MAX_NOTES:,}")
-        return path.read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--notes {path}: cannot be read ({describe(error)}); give a text file in UTF-8") from error
+        return read_bytes(path, MAX_NOTES).decode("utf-8").strip()
+    except (OSError, ValueError) as error:
+        remedy = f"give a text file in UTF-8; the limit is {MAX_NOTES:,} bytes"
+        raise UserError(f"--notes {path}: cannot be read ({describe(error)}); {remedy}") from error
 
 
 def refuse_existing(folder: Path, force: bool) -> None:

@@ -107,8 +107,6 @@ def run(arguments: argparse.Namespace) -> int:
     chosen = translators.choose(arguments) if options.names_look(arguments.run) else None
     suffix = f".{arguments.format}" if arguments.format else None
     found = files.plan(arguments.input, arguments.output, arguments.run, arguments.compare, suffix)
-    if arguments.compare:
-        files.refuse_inside(arguments.compare, arguments.input, "--compare ")
     todo = [each for each in found if arguments.force or not files.is_done(*each, arguments.compare)]
     if len(todo) < len(found):
         print(f"{len(found) - len(todo)} existing files are skipped; use --force to overwrite")

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.names import one_line
-from gan.common.narrow import is_too_wide, print_stacked
-from gan.common.table import aligned, counted
+from gan.common.narrow import print_aligned
+from gan.common.table import counted
 from gan.inference import shared_folder
 from gan.sharing import card, zoo
 
@@ -29,11 +29,7 @@ def run(arguments: argparse.Namespace) -> None:
         print(read_card(zoo.folder_of(arguments.name))[1], end="")
         return
     rows = [cells(name) for name in zoo.names()]
-    lines = aligned(COLUMNS, rows, right=NUMBERS)
-    if is_too_wide(max(lines, key=len)):
-        print_stacked(COLUMNS, rows)
-    else:
-        print("\n".join(lines))
+    print_aligned(COLUMNS, rows, right=NUMBERS)
     print(f"{counted(len(rows), 'model')}; gan zoo NAME shows the card of a model")
 
 

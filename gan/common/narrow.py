@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+
+from gan.common.table import aligned, shortened
 
 
 def shows_bars() -> bool:
@@ -25,6 +27,24 @@ def bar_width(columns: int) -> int:
 def is_too_wide(line: str) -> bool:
     """Return whether a line is wider than the terminal; False if stdout is a file or a pipe."""
     return sys.stdout.isatty() and len(line) > shutil.get_terminal_size().columns
+
+
+def print_aligned(
+    headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = (), max_cell: int | None = None
+) -> None:
+    """Print a table as wide as needed; in a narrow terminal, a block per row.
+
+    Args:
+        right: as in `gan.common.table.aligned`.
+        max_cell: characters to which cells are shortened in a narrow terminal, if that makes the table fit.
+    """
+    lines = aligned(headings, rows, right)
+    if max_cell and is_too_wide(max(lines, key=len)):
+        lines = aligned(headings, [[shortened(cell, max_cell) for cell in row] for row in rows], right)
+    if is_too_wide(max(lines, key=len)):
+        print_stacked(headings, rows)
+    else:
+        print("\n".join(lines))
 
 
 def print_stacked(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -75,7 +75,8 @@ def plan(
         suffix: extension that the names of images get; None for that of the input.
 
     Raises:
-        UserError: there is no image, an output is also an input or the translator, or two outputs have one path.
+        UserError: there is no image, an output or sheet would overwrite what is read or another output, or would be
+            read as input.
     """
     target = Path(output)
     if not source.is_file() and not source.is_dir():
@@ -95,8 +96,15 @@ def plan(
         files = [(file, target / file.name) for file in find([str(source)], SUFFIXES | video.CONTAINERS.keys())]
     if suffix:
         files = [(file, path if is_video(file.name) else path.with_suffix(suffix)) for file, path in files]
-    read = {os.path.realpath(file.path) for file, _ in files}
-    read |= {os.path.realpath(translator)} if translator else set()
+    refuse_overwriting(files, translator, sheets)
+    if sheets:
+        refuse_inside(sheets, source, "--compare ")
+    return files
+
+
+def refuse_overwriting(files: list[tuple[File, Path]], translator: str, sheets: Path | None) -> None:
+    """Raise UserError if an output or a sheet would overwrite what is read, or another output."""
+    read = {os.path.realpath(path) for path in (translator, *(file.path for file, _ in files)) if path}
     written = Counter(os.path.realpath(path) for _, path in files)
     if twice := [path for path, count in written.items() if count > 1]:
         raise UserError(f"{twice[0]}: would be the output of {written[twice[0]]} inputs; rename some")
@@ -106,7 +114,6 @@ def plan(
     for path in [sheet_path(file, sheets) for file, _ in files] if sheets else []:
         if os.path.realpath(path) in read | written.keys():
             raise UserError(f"--compare {sheets}: a sheet would overwrite {path}; give another folder")
-    return files
 
 
 def refuse_inside(folder: Path, source: Path, option: str = "") -> None:

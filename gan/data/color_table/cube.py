@@ -98,15 +98,16 @@ class Reader:
             return
         if len(line) > MAX_LINE:
             raise LineError(f"{len(line)} characters are more than {MAX_LINE}")
-        word, *rest = line.decode("ascii", "replace").split()
-        if line[:1].isalpha() and word.lower() not in ("nan", "inf"):
-            return self.take_keyword(word, rest)
+        if line[:1].isalpha():
+            word, *rest = line.decode("ascii", "replace").split()
+            if word.lower() not in ("nan", "inf"):
+                return self.take_keyword(word, rest)
         self.take_row(line)
 
     def take_keyword(self, word: str, rest: list[str]) -> None:
-        if word.upper() in KEYWORDS and word not in KEYWORDS:
-            raise LineError(f"{word}: write {word.upper()}")
         if word not in KEYWORDS:
+            if word.upper() in KEYWORDS:
+                raise LineError(f"{word}: write {word.upper()}")
             raise LineError(f"{one_line(word)} is not known; a .cube file has numbers, comments, {', '.join(KEYWORDS)}")
         if self.values:
             raise LineError(f"{word} must come before the numbers")

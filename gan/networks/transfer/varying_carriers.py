@@ -12,15 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gan.networks.transfer.carriers import (
-    FLOOR,
-    LOWEST,
-    ORDER,
-    TOLERANCE,
-    find_carriers,
-    local_median,
-    refined,
-)
+from gan.networks.transfer.carriers import FLOOR, LOWEST, ORDER, TOLERANCE, find_carriers, local_median, refined
 from gan.networks.transfer.cross_spectrum import cross_spectrum, tapered
 
 WINDOWS = 200  # of each side that are examined
@@ -33,7 +25,6 @@ NEAREST = 0.3  # smallest distance of peaks of the template from 0 and from the 
 HARMONIC = 1.6  # main peaks beyond this multiple of their median are harmonics
 SQUARE = 0.1  # largest distance of a peak from where a square lattice has one
 NYQUIST = 0.5
-FAR = 9.0  # a frequency that nothing has
 
 
 def find_carrier_sets(inputs: Tensor, targets: Tensor, count: int, sets: int) -> Tensor:
@@ -73,7 +64,7 @@ def explained(mains: Tensor, shared: Tensor, side: int) -> Tensor:
     It can be one of them; where dots are so large that they leave holes, a harmonic of a square lattice; or the sum of
     carriers of two inks.
     """
-    both = torch.cat([shared, -shared, mains.new_full((1, 2), FAR)])
+    both = torch.cat([shared, -shared, mains.new_zeros(1, 2)])  # no peak is at 0
     crossed = torch.stack([both[:, 1], -both[:, 0]], 1)
     orders = itertools.product(range(-ORDER, ORDER + 1), repeat=2)
     lattice = torch.cat([m * both + n * crossed for m, n in orders if abs(m) + abs(n) <= ORDER])

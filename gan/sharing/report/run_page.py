@@ -160,8 +160,8 @@ def charts_of(facts: Facts) -> list[Chart]:
 
 
 def scored(facts: Facts) -> Html:
-    return section("scores", "Scores", lead("Read a score between two ends: before training, and other real "
-                   "images, which are the best possible (the floor). Arrows show which direction is better."),
+    return section("scores", "Scores", lead("Read a score between two others: that before training, and that of other "
+                   "real images, which is the best possible (the floor). Arrows show which direction is better."),
                    scores.training_scores(facts), scores.evaluations(facts))  # fmt: skip
 
 
