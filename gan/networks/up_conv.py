@@ -56,7 +56,7 @@ class FilteredUpConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         before, after = self.weight.shape[:2]
         side = self.taps + 2
-        kernel = (self.weight.view(-1, 9) @ self.spread).view(before, after, side, side)
+        kernel = (self.weight.flatten(2) @ self.spread).view(before, after, side, side)
         return F.conv_transpose2d(x, kernel, stride=2, padding=self.taps // 2)
 
 

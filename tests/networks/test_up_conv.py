@@ -46,3 +46,11 @@ def test_second_derivatives_and_saved_weights() -> None:
 def test_an_unknown_kind_is_one_line() -> None:
     with pytest.raises(UserError, match="upsampling=cubic: unknown; use transposed, nearest or bilinear"):
         Generator((16, 16), width=2, upsampling="cubic")
+
+
+def test_the_memory_format_does_not_matter() -> None:
+    layer, x = FilteredUpConv(4, 3, "nearest"), torch.randn(2, 4, 5, 5)
+    expected = layer(x)
+    found = layer.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+    assert torch.allclose(found, expected, atol=1e-6)
+    found.sum().backward()
