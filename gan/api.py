@@ -18,9 +18,8 @@ from gan.inference.look import is_look
 from gan.inference.resolve import checkpoint_of
 from gan.inference.translator import Translator, translate_by_look
 from gan.model import from_checkpoint
-from gan.run import checkpoints, run_folder, training_process
+from gan.run import address, checkpoints, run_folder, training_process
 from gan.run.metrics import first_scored, read_metrics
-from gan.sharing import address
 from gan.sharing.show import View, show
 
 

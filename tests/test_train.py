@@ -15,6 +15,7 @@ import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gan.cli import main
 from gan.common.files import write_json
 from gan.run import checkpoints
 from gan.run.checkpoint_file import load
@@ -145,8 +146,44 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     )
     name = "discriminator.to_logit.weight"
     assert torch.equal(weights(tmp_path / "a", 16)[name], weights(tmp_path / "b", 4)[name])
-    error = train("images=4", "init_from=a", "model.generator.width=8", check=2).stderr
-    assert "/a: belongs to another model" in error and error.count("\n") == 1
+    said = train("images=4", "init_from=a", "model.generator.width=8").stdout
+    assert "generator: 0 of" in said and "note: model.generator.width=4, as in the other model, keeps more" in said
+
+
+@pytest.mark.slow
+def test_a_shared_model_of_another_kind_starts_a_run_that_resumes_to_the_same_bits(
+    train: Train, tmp_path: Path
+) -> None:
+    train("images=16", "hydra.run.dir=a")
+    words = [
+        "share",
+        str(tmp_path / "a"),
+        str(tmp_path / "shared"),
+        "--license",
+        "cc0-1.0",
+        "--half",
+        "--discriminator",
+    ]
+    main([*words, "--no-samples"])
+    options = [
+        "init_from=shared",
+        "data.size=32",
+        "data.channels=4",
+        "data.classes=[sprite,neon]",
+        "freeze.discriminator=1",
+    ]
+    options += ["model.kept_lr_factor=0.5"]
+    out = train(*options, "images=56", "hydra.run.dir=whole").stdout
+    assert "init_from=" in out and "discriminator: " in out and "cut or extended: from_image" in out
+    train(*options, "images=28", "hydra.run.dir=parts")
+    train("resume=parts", "images=56", tiny=False)
+    whole = state(tmp_path / "whole", 56)
+    assert equal(whole, state(tmp_path / "parts", 56))
+    first = "discriminator.from_image.0.weight"
+    frozen = weights(tmp_path / "a", 16)[first].half().float()
+    assert torch.equal(whole["state_dict"][first][:, :3], frozen)
+    rates = {group["lr_factor"]: group["lr"] for group in whole["optimizer_states"][0]["param_groups"]}
+    assert rates[0.5] == pytest.approx(rates[1.0] / 2)
 
 
 @pytest.mark.slow

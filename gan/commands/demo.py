@@ -19,10 +19,8 @@ from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
 from gan.common.program import install
-from gan.inference import shared_folder
 from gan.inference.resolve import folder_of
-from gan.run import checkpoints, run_folder
-from gan.sharing import address
+from gan.run import address, checkpoints, run_folder, shared_folder
 from gan.sharing.demo import limits
 
 RUNS = Path("runs")

@@ -18,11 +18,9 @@ from gan.common.nested import flatten
 from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
 from gan.images.palettes import COLORS, DITHERS
-from gan.inference import shared_folder
 from gan.inference.resolve import path_in
-from gan.run import checkpoints, run_folder
+from gan.run import address, checkpoints, run_folder, shared_folder
 from gan.run.early_checks import GAN, TRANSLATORS
-from gan.sharing import address
 
 if TYPE_CHECKING:
     from gan.model import Model

@@ -12,8 +12,8 @@ from typing import Any
 from gan.common.names import one_line
 from gan.common.narrow import print_aligned
 from gan.common.table import counted
-from gan.inference import shared_folder
-from gan.sharing import card, zoo
+from gan.run import shared_folder, zoo
+from gan.sharing import card
 
 COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
 NUMBERS = ("classes", "MB")

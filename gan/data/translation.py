@@ -323,8 +323,8 @@ def whole_images(data: Any, n: int, source: Any = None) -> tuple[Tensor, Tensor]
 
 
 def has_held_out(data: Any) -> bool:
-    """Return whether a DataModule has held-out images for evaluating a translator."""
-    return len(data.inputs(2, True)) == 2
+    """Return whether a DataModule has held-out images for evaluation: for a translator, held-out inputs."""
+    return len(data.inputs(2, True) if hasattr(data, "inputs") else data.reals(2, held_out=True)) == 2
 
 
 def images_for_color_maps(data: Any, n: int = FITTED_IMAGES) -> tuple[Tensor, Tensor]:

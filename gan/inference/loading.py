@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.data.color_table.names import is_table
-from gan.inference import blueprint, shared_folder
+from gan.inference import blueprint
 from gan.inference.checks import check_discriminator, check_generator, image_shape
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
+from gan.run import shared_folder
 from gan.run.checkpoint_file import load as load_checkpoint
 
 FOLDERS = ("root", "a", "b", "name", "labels", "style")  # data options that may name files and folders to read

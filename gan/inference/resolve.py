@@ -6,8 +6,7 @@ import os
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.inference import shared_folder
-from gan.run import checkpoints, run_folder
+from gan.run import checkpoints, run_folder, shared_folder
 
 
 def is_model(path: Path) -> bool:

@@ -21,7 +21,7 @@ from gan.common.similar import path_hint
 from gan.common.size import pair
 from gan.data.color_table.names import is_table
 from gan.networks.grid import base_grid
-from gan.run import checkpoints, run_folder
+from gan.run import checkpoints, hub, run_folder, shared_folder, zoo
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
@@ -48,9 +48,8 @@ GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan
 FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
 DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels")
-# Options in which a run agrees with that of init_from.
-SAME: tuple[str, ...] = ("model._target_", "model.generator._target_", "model.discriminator._target_")
-SAME += ("model.generator.latent_dim", "model.generator.width", "model.discriminator.width", "data.channels")
+SAME = ("model._target_", "model.generator._target_")  # options in which a run agrees with that of init_from
+STARTS = {"freeze.generator": 0, "freeze.discriminator": 0, "model.kept_lr_factor": 1}  # of init_from: unused values
 
 
 def check(values: Mapping[str, Any], resumed: bool = False) -> None:
@@ -298,24 +297,36 @@ def check_devices(values: Mapping[str, Any]) -> None:
 
 
 def check_init_from(values: Mapping[str, Any]) -> None:
-    """Raise UserError if init_from is not a run with a checkpoint, or visibly belongs to another model."""
-    if not values.get("init_from") or values.get("resume"):
+    """Raise UserError if init_from is not a model, or has a generator of another class than this one."""
+    if values.get("resume"):
         return
-    source = Path(with_home(str(values["init_from"])))
+    if not values.get("init_from"):
+        used = [name for name, unused in STARTS.items() if values.get(name, unused) not in (unused, [])]
+        if used:
+            raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
+        return
+    text = str(values["init_from"])
+    if text.startswith(hub.SCHEME):
+        return
+    source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
     if not source.exists():
-        raise UserError(f"init_from={source}: no such run folder or checkpoint{path_hint(source)}")
+        raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{path_hint(source)}")
+    stored = options_of(source, text)
+    for name in SAME:
+        before, now = stored.get(name), values.get(name)
+        if before is not None and now is not None and before != now:
+            raise UserError(f"init_from={text}: belongs to another model; {name} is {before} there and {now} here")
+
+
+def options_of(source: Path, text: str) -> dict[str, Any]:
+    """Return the options of a run or of a shared model that exists; empty for a checkpoint outside of a run.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if shared_folder.is_shared(source):
+        return flatten({"model": shared_folder.read_about(shared_folder.weights_of(source).parent)["model"]})
     run = source.parent.parent if source.is_file() else source
     if source.is_dir() and not checkpoints.list_checkpoints(run):
-        shared = (source / "model.safetensors").exists()
-        hint = "a shared model cannot be trained further; give a run folder" if shared else "is it a run folder?"
-        raise UserError(f"init_from={source}: no checkpoint in {source / run_folder.CHECKPOINTS}; {hint}")
-    if not (run / run_folder.CONFIG).is_file():
-        return
-    stored = flatten(run_folder.read_config(run))
-    size = ("data.size",) if "model.generator.size" in stored else ()
-    for name in (*SAME, *size):
-        before, now = stored.get(name), values.get(name)
-        if name == "data.size" and before is not None and now is not None:
-            before, now = list(pair(before)), list(pair(now))
-        if before is not None and now is not None and before != now:
-            raise UserError(f"init_from={source}: belongs to another model; {name} is {before} there and {now} here")
+        raise UserError(f"init_from={text}: no checkpoint in {source / run_folder.CHECKPOINTS}; is it a run folder?")
+    return flatten(run_folder.read_config(run)) if (run / run_folder.CONFIG).is_file() else {}

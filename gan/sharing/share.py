@@ -14,11 +14,11 @@ from torch import Tensor
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.images.convert import grid, to_png
-from gan.inference import shared_folder
 from gan.inference.loading import load_data, load_discriminator, load_generator, select_direction
 from gan.inference.resolve import checkpoint_of, folder_of
 from gan.inference.tiling import translate_each
 from gan.model import Model, from_checkpoint
+from gan.run import shared_folder
 from gan.sharing import card, folder, scores
 
 SEEDS = 16  # images in the sample grid

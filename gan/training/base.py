@@ -11,13 +11,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from gan.common.compile import compile_in_place
-from gan.common.errors import UserError, at_least, switch
+from gan.common.errors import UserError, at_least, fraction, switch
 from gan.common.output import print_line
 from gan.networks.checkpointing import checkpoint_blocks
 from gan.run.checkpoint_file import FORMAT
 from gan.run.early_checks import NEEDS_PAIRS, TAKES_LATENTS
 from gan.training.check_parts import check_parts
 from gan.training.ema import EMA, PowerEMA
+from gan.training.freeze import freeze as freeze_layers
 from gan.training.loss_log import LossLog
 from gan.training.memory import Division
 from gan.training.previews import Previews
@@ -48,6 +49,8 @@ class Base(Previews, LightningModule):
         checkpoint_blocks: recompute the activations of the networks' blocks in the backward pass. None: False; on CUDA
             True if a step does not fit otherwise.
         compile: backend of torch.compile for both networks; None disables compilation.
+        freeze: for each network a number of layers or their names, see `gan.training.freeze`.
+        kept_lr_factor: factor on the learning rates of weights that are kept from another model.
 
     Raises:
         UserError: a part lacks a member, parts are incompatible, a count is less than 1, or both checkpoint_blocks and
@@ -60,7 +63,6 @@ class Base(Previews, LightningModule):
     penalties: Any
     augment: Any
     needs_pairs = False  # whether each image of the data must have its ground truth
-    saves_start = False  # whether its scores before training can be the best, so that it is also saved then
     judges_alone = True  # whether the discriminator sees an image without the input of the translation
 
     def __init__(
@@ -84,6 +86,8 @@ class Base(Previews, LightningModule):
         checkpoint_blocks: bool | None = None,
         power_ema: Sequence[float] = (),
         compile: str | None = None,
+        freeze: Mapping[str, int | Sequence[str]] | None = None,
+        kept_lr_factor: float = 1.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -93,6 +97,10 @@ class Base(Previews, LightningModule):
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
         check_parts(generator, discriminator, loss, self.penalties, augment)
+        for role, given in (freeze or {}).items():
+            freeze_layers(getattr(self, role), role, given)
+        self.kept: dict[str, list[str]] = {}  # names of the parameters of each network that another model had
+        self.kept_lr_factor = fraction("model.kept_lr_factor", kept_lr_factor)
         self.ema = EMA(generator, ema_half_life, ema_warmup)
         self.power_ema = nn.ModuleList(PowerEMA(generator, width) for width in power_ema)
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
@@ -117,9 +125,22 @@ class Base(Previews, LightningModule):
 
     def configure_optimizers(self) -> list[Optimizer]:
         try:
-            return [make(self.trained(name)) for make, name in zip(self.optimizer_factories, NETWORKS, strict=True)]
+            found = [make(self.groups(name)) for make, name in zip(self.optimizer_factories, NETWORKS, strict=True)]
         except (TypeError, ValueError) as error:
             raise UserError(f"model.generator_optimizer or discriminator_optimizer: {error}") from error
+        for group in (group for optimizer in found for group in optimizer.param_groups):
+            group["lr"] *= group["lr_factor"]
+        return found
+
+    def groups(self, network: str) -> list[dict[str, Any]]:
+        """Return the parameter groups of a network's optimizer. lr_factor is the factor on the learning rate."""
+        kept = {id(getattr(self, network).get_parameter(name)) for name in self.kept.get(network, ())}
+        parameters = self.trained(network)
+        if not kept or self.kept_lr_factor == 1:
+            return [{"params": parameters, "lr_factor": 1.0}]
+        new, old = ([p for p in parameters if (id(p) in kept) == is_old] for is_old in (False, True))
+        groups = ({"params": new, "lr_factor": 1.0}, {"params": old, "lr_factor": self.kept_lr_factor})
+        return [group for group in groups if group["params"]]
 
     def trained(self, network: str) -> list[nn.Parameter]:
         """Parameters of a network and of its penalties."""
@@ -129,7 +150,12 @@ class Base(Previews, LightningModule):
     @property
     def start_name(self) -> str:
         """Return what training starts from, for messages."""
-        return "the untrained network"
+        return "the model of init_from" if self.config.get("init_from") else "the untrained network"
+
+    @property
+    def saves_start(self) -> bool:
+        """Whether the scores before training can be the best, so that the model is also saved then."""
+        return bool(self.config.get("init_from"))
 
     def on_fit_start(self) -> None:
         if self.compile_with is not None:
@@ -184,14 +210,20 @@ class Base(Previews, LightningModule):
         if len(self.class_counts):
             checkpoint["classes"] = self.data.classes
         checkpoint["pending"] = self.loss_log.state_dict()
+        if self.kept:
+            checkpoint["kept"] = self.kept
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         with restoring("pending"):
             self.loss_log.load_state_dict(checkpoint["pending"])
+        with restoring("kept"):
+            self.kept = {str(role): [str(name) for name in names] for role, names in checkpoint.get("kept", {}).items()}
+            groups = [self.groups(name) for name in NETWORKS]
         with restoring("loops"):
             check_like(checkpoint["loops"]["fit_loop"], self.trainer.fit_loop.state_dict())
         with restoring("optimizer_states"):
-            check_optimizers(checkpoint["optimizer_states"], [self.trained(name) for name in NETWORKS])
+            parameters = [[p for group in each for p in group["params"]] for each in groups]
+            check_optimizers(checkpoint["optimizer_states"], parameters)
         stored = Division.load(checkpoint["division"])
         self.division = stored.with_options(self.micro_batch, self.checkpoint_blocks)
         if self.division.needed is not None and self.trainer.strategy.root_device.type == "cuda":

@@ -28,7 +28,7 @@ from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.data.translation import has_held_out
 from gan.run import checkpoints, ranks, run_folder
-from gan.run.checkpoint_file import load
+from gan.run.address import locate
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.config import to_plain
 from gan.run.early_checks import PRECISIONS
@@ -48,6 +48,7 @@ from gan.training.module import GAN
 from gan.training.next_steps import describe_gain, describe_resumed, describe_time, next_steps
 from gan.training.restoring import damage
 from gan.training.schedules import drop_overridden_schedules
+from gan.training.start import start_from
 
 SCORE = "eval/"  # begin of the logged names of scores
 
@@ -85,7 +86,7 @@ def fit(
     if trainer.strategy.root_device.type == "cuda":
         torch.set_float32_matmul_precision("high")  # TF32 for operations that autocast leaves in fp32
     if cfg.init_from and not cfg.resume:
-        load_weights(model, Path(cfg.init_from))
+        start_from(model, Path(locate(cfg.init_from)), data.class_names() if len(model.class_counts) else [])
     print_summary(trainer, model, data, run)
     if cfg.resume:
         print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))
@@ -267,21 +268,6 @@ def gain(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> str:
     score = str(best["monitor"])
     later = logged_objective(run, score, "best")
     return describe_gain(model.start_name, score, has_held_out(data), start[score], later, best["images"])
-
-
-def load_weights(model: GAN, source: Path) -> None:
-    """Load only the weights of a checkpoint, or of a run's best checkpoint.
-
-    Raises:
-        UserError: the checkpoint does not exist, or belongs to another model.
-    """
-    state = load(checkpoints.find_checkpoint(source))["state_dict"]
-    state |= {name: value for name, value in model.state_dict().items() if name.startswith("pools.")}  # not weights
-    try:
-        model.load_state_dict(state)
-    except RuntimeError as error:
-        detail = " ".join(str(error).split("\n\t")[1].split())
-        raise UserError(f"init_from={source}: belongs to another model; {detail}") from error
 
 
 def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:

@@ -39,7 +39,7 @@ def describe_time(images: int, training: float, other: Mapping[str, float]) -> s
 
 
 def describe_gain(start_name: str, score: str, held_out: bool, start: float, later: float, best_images: int) -> str:
-    """Return by how much training has improved a score of a translator, or that it has not.
+    """Return by how much training has improved a score of its start, or that it has not.
 
     Args:
         start_name: what training starts from, such as "the color map".
@@ -55,7 +55,7 @@ def describe_gain(start_name: str, score: str, held_out: bool, start: float, lat
         chance = ", which can be chance" if later < start else ""
         return (
             f"training did not improve on {start_name}: {name} was {start:.4g} before training{found}{chance}; the "
-            f"best checkpoint, which gan translate applies, is {start_name}"
+            f"best checkpoint is {start_name}"
         )
     return f"training gained: {name} was {start:.4g} with {start_name}, and is {later:.4g} at {best_images:,} images"
 

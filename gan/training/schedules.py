@@ -86,10 +86,7 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
     Raises:
         UserError: a path leads to no value, or to a value with another shape.
     """
-    options = {
-        "generator_optimizer": generator_optimizer.param_groups[0],
-        "discriminator_optimizer": discriminator_optimizer.param_groups[0],
-    }
+    optimizers = {"generator_optimizer": generator_optimizer, "discriminator_optimizer": discriminator_optimizer}
     adaptive = model.augment is None or hasattr(model.augment, "feedback")
     for path, schedule in model.schedules.items():
         where, _, name = path.rpartition(".")
@@ -98,10 +95,11 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
             continue  # the recipe schedules a part that this run lacks
         value = schedule(model.images_seen)
         try:
-            owner = options[where] if where in options else vars(model.get_submodule(where))
-            if np.shape(owner[name]) != np.shape(value):
-                raise KeyError(name)
-            owner[name] = value
+            owners = optimizers[where].param_groups if where in optimizers else [vars(model.get_submodule(where))]
+            for owner in owners:
+                if np.shape(owner[name]) != np.shape(value):
+                    raise KeyError(name)
+                owner[name] = value * owner.get("lr_factor", 1.0) if name == "lr" else value
         except (AttributeError, KeyError) as error:
             raise UserError(f"model.schedules: {path}: there is no such value, or its shape differs") from error
 

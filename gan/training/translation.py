@@ -50,7 +50,7 @@ class Translator(TranslationPreviews, GAN):
     """
 
     step_type: type[TranslationStep] = TranslationStep
-    saves_start = True
+    saves_start = True  # the color map can be the best translation
 
     def __init__(
         self, *args: Any, fit_color_map: bool = True, color_position: str | None = None, **options: Any
@@ -113,7 +113,7 @@ class Translator(TranslationPreviews, GAN):
     def start_name(self) -> str:
         """Return what training starts from, for messages."""
         if self.config.get("init_from"):
-            return "the weights of init_from"
+            return super().start_name
         if hasattr(self.generator, "set_stage"):
             return "the closed form"
         starts = (getattr(network, "start", None) for network in translators(self.generator))

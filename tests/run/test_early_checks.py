@@ -84,7 +84,11 @@ MISTAKES = [
     (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
     (["resume=runs/frist"], "did you mean runs/first?"),
     (["resume=runs/first", "seed=3"], "seed: 0 -> 3; only images"),
-    (["init_from=runs/frist"], "init_from=runs/frist: no such run folder or checkpoint; did you mean runs/first?"),
+    (["init_from=runs/frist"], "init_from=runs/frist: no such run folder, checkpoint or shared model; did you"),
+    (["init_from=zoo:pres"], "zoo:pres: no such model; did you mean zoo:press?"),
+    (["init_from=zoo:press"], "init_from=zoo:press: belongs to another model; model._target_ is"),
+    (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
+    (["model.kept_lr_factor=0.5"], "model.kept_lr_factor=0.5: has an effect only with init_from=RUN"),
     (["init_from=pics"], "no checkpoint in"),
     (["init_from=runs/other", "model=sngan"], "belongs to another model; model.generator._target_ is"),
 ]

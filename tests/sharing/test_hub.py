@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.inference.shared_folder import CARD, CONFIG, WEIGHTS
-from gan.sharing import address, hub
+from gan.run import address, hub
+from gan.run.shared_folder import CARD, CONFIG, WEIGHTS
 from tests.conftest import environment
 
 from .loopback_hub import COMMIT, Hub, serving
@@ -21,7 +21,7 @@ pytest.importorskip("huggingface_hub")
 PROGRAM = """
 import json, sys
 from gan.common.errors import UserError
-from gan.sharing import address, hub
+from gan.run import address, hub
 for address in sys.argv[1:]:
     try:
         print(json.dumps(str(hub.download(address))))

@@ -18,8 +18,8 @@ import gan
 from gan.commands.share import read_notes
 from gan.common.errors import UserError
 from gan.inference.loading import load_discriminator
-from gan.inference.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.run.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.sharing import card, folder, licenses, share
 from tests.conftest import Train, environment
 from tests.security.checkpoints import LUT, checkpoint

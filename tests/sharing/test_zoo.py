@@ -14,8 +14,8 @@ import gan
 from gan.commands.zoo import read_card
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.inference import shared_folder
-from gan.sharing import address, card, zoo
+from gan.run import address, shared_folder, zoo
+from gan.sharing import card
 from tests.conftest import Train
 
 MB = 10**6

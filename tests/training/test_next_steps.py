@@ -34,7 +34,7 @@ def test_a_translator_says_what_training_has_gained() -> None:
         "training gained: kid_x1000_lite0 on held-out images was 30 with the color map, and is 20 at 1,200 images"
     )
     nothing = "training did not improve on the color map: kid_x1000_lite0 on training images was 30 before training"
-    last = "; the best checkpoint, which gan translate applies, is the color map"
+    last = "; the best checkpoint is the color map"
     assert describe_gain("the color map", kid, False, 30.0, 31.0, 0) == f"{nothing} and 31 at best after that{last}"
     chance = f"{nothing} and 29 at best after that, which can be chance{last}"
     assert describe_gain("the color map", kid, False, 30.0, 29.0, 0) == chance

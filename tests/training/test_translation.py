@@ -16,7 +16,7 @@ from gan.inference.tiling import translate_each
 from gan.metrics.translation import ground_truth_scores
 from gan.networks.transfer.choose import choose
 from gan.penalties.reconstruction import Reconstruction
-from gan.training.fit import load_weights
+from gan.training.start import start_from
 from gan.training.translation import PairStep
 from tests.conftest import Train
 from tests.recipes import build, fit, photographs
@@ -239,7 +239,7 @@ def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path
     fit(build("cyclegan", "model.micro_batch=2"), 2)
     fit(build("cyclegan"), 3, save=tmp_path / "some.ckpt")
     module, _ = build("cyclegan")
-    load_weights(module, tmp_path / "some.ckpt")
+    start_from(module, tmp_path / "some.ckpt", [])
     assert not module.pools[0].stored
     trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
     assert all(

@@ -78,7 +78,7 @@ class Checkpoint(LightningCheckpoint):
     def is_better(self, scores: dict[str, float]) -> bool:
         """Return whether the scores contain a new best score.
 
-        A KID must be clearly below that of a translator before training: among many KIDs of a few held-out images, one
+        A KID must be clearly below that of the start: among many KIDs of a few held-out images, one
         is lower by chance.
         """
         score = scores.get(self.monitor or "", math.nan)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gan.sharing import hub, zoo
+from gan.run import hub, zoo
 
 
 def is_address(model: object) -> bool:

@@ -9,10 +9,10 @@ import difflib
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.inference.shared_folder import CONFIG
+from gan.run.shared_folder import CONFIG
 
 SCHEME = "zoo:"
-FOLDER = Path(__file__).resolve().parent / "models"
+FOLDER = Path(__file__).resolve().parents[1] / "sharing" / "models"
 
 
 def names() -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from gan.common.errors import UserError, to_line
 from gan.common.program import install
 from gan.common.untrusted import MAX_JSON
-from gan.inference.shared_folder import CONFIG, WEIGHTS
+from gan.run.shared_folder import CONFIG, WEIGHTS
 
 SCHEME = "hf://"
 NAME = r"[A-Za-z0-9][\w.-]{0,95}"

@@ -1,0 +1,205 @@
+"""Start a generator and its discriminator from the weights of another model.
+
+Both models have the same class of generator. Size, channels, classes and width may differ: weights that fit are kept,
+weights of another size are cut or extended, and the rest stays as initialized.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gan.common.errors import UserError
+from gan.common.nested import flatten
+from gan.common.output import print_line
+from gan.inference import shared_weights
+from gan.networks.conditional import ConditionalBatchNorm2d
+from gan.run import checkpoints, shared_folder
+from gan.run.checkpoint_file import load
+from gan.training.base import NETWORKS, Base
+from gan.training.freeze import is_in, layers
+
+STAGES = re.compile(r"(blocks|stages)\.(\d+)\.(.+)")  # a weight in a list with one part per doubling of the size
+AVERAGE = shared_weights.EMA
+
+
+@dataclass
+class Carried:
+    """The weights of a network after those of another one were carried over, and what has become of each.
+
+    The lists have the names of parameters.
+    """
+
+    state: dict[str, Tensor]
+    kept: list[str] = field(default_factory=list)
+    resized: list[str] = field(default_factory=list)
+    new: list[str] = field(default_factory=list)
+
+
+def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
+    """Give a new model the weights of another one, and print what was kept.
+
+    Args:
+        source: a run folder, of which the best checkpoint is used, a checkpoint, or the folder of a shared model.
+        classes: names of the classes of the new model.
+
+    Raises:
+        UserError: the model cannot be read, no weight fits, or a translator's weights do not all fit.
+    """
+    found = read(source)
+    before, theirs, ours = found.get("classes", []), flatten(found["config"]), flatten(model.config)
+    for role in NETWORKS:
+        weights, network = weights_of(found["state_dict"], role), getattr(model, role)
+        kind, width = f"model.{role}._target_", f"model.{role}.width"
+        if not weights or theirs.get(kind) != ours.get(kind):
+            if role == "generator":
+                raise UserError(f"init_from={source}: belongs to another model; its generator is another class")
+            print_line(f"init_from={source}: has no {role} of this class; training starts with an untrained one")
+            continue
+        carried = carry_over(network, weights, before, classes)
+        if not hasattr(model.generator, "latent_dim") and (carried.resized or carried.new):
+            name = (carried.resized + carried.new)[0]
+            raise UserError(f"init_from={source}: belongs to another model; {role}.{name} does not fit")
+        if role == "generator" and not any(carried.state[name].ndim > 1 for name in carried.kept + carried.resized):
+            raise UserError(f"init_from={source}: has no weights that fit this model")
+        network.load_state_dict(carried.state)
+        model.kept[role] = carried.kept + carried.resized
+        print_line(f"init_from={source}: {role}: {describe(network, carried)}")
+        if carried.resized and theirs.get(width) != ours.get(width):
+            print_line(f"note: {width}={theirs.get(width)}, as in the other model, keeps more weights")
+    average = weights_of(found["state_dict"], "average") or weights_of(found["state_dict"], "generator")
+    state = carry_over(model.generator, average, before, classes).state
+    for each in (model.ema, *model.power_ema):
+        each.module.load_state_dict(state)
+
+
+def read(source: Path) -> dict[str, Any]:
+    """Return the content of a checkpoint, or of a shared model as that of a checkpoint."""
+    if shared_folder.is_shared(source):
+        return shared_weights.load(shared_folder.weights_of(source))
+    return load(checkpoints.find_checkpoint(source))
+
+
+def weights_of(state: Mapping[str, Tensor], role: str) -> dict[str, Tensor]:
+    """Return the weights of a network by its own names; those of the average if a shared model has no other."""
+    prefix = AVERAGE if role == "average" else f"{role}."
+    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+    return found or (weights_of(state, "average") if role == "generator" else {})
+
+
+# ---- weights of one network
+
+
+def carry_over(network: nn.Module, weights: Mapping[str, Tensor], before: Sequence[str], now: Sequence[str]) -> Carried:
+    """Return the state of a network with all weights of another one that fit.
+
+    A network for another size has more or fewer blocks. They are counted from the first or from the last one,
+    whichever keeps more weights.
+
+    Args:
+        before, now: names of the classes of the other network and of this one.
+    """
+    candidates = [renumbered(weights, shift) for shift in {0, count(network.state_dict()) - count(weights)}]
+    found = [carry(network, with_classes(network, each, before, now)) for each in candidates]
+    return max(found, key=lambda each: sum(each.state[name].numel() for name in each.kept))
+
+
+def carry(network: nn.Module, weights: Mapping[str, Tensor]) -> Carried:
+    """Return the state of a network with all weights of the same name that fit."""
+    own = network.state_dict()
+    carried = Carried(dict(own))
+    parameters = dict(network.named_parameters())
+    for name, value in own.items():
+        given, fate = weights.get(name), carried.new
+        if given is not None and given.shape == value.shape:
+            carried.state[name], fate = given.to(value), carried.kept
+        elif given is not None and name in parameters and have_overlap(given, value):
+            carried.state[name], fate = overlap(given, value), carried.resized
+        if name in parameters:  # buffers are not counted
+            fate.append(name)
+    return carried
+
+
+def have_overlap(given: Tensor, value: Tensor) -> bool:
+    """Return whether two weights differ in channels only, not in the size of the kernel."""
+    return given.ndim == value.ndim and given.shape[2:] == value.shape[2:]
+
+
+def overlap(given: Tensor, value: Tensor) -> Tensor:
+    """Return `value` with the channels that both tensors have from `given`."""
+    common = tuple(slice(min(a, b)) for a, b in zip(given.shape, value.shape, strict=True))
+    result = value.clone()
+    result[common] = given[common].to(value)
+    return result
+
+
+def count(weights: Mapping[str, Tensor]) -> int:
+    """Return the number of blocks, or stages, of a network."""
+    return 1 + max((int(found[2]) for name in weights if (found := STAGES.match(name))), default=-1)
+
+
+def renumbered(weights: Mapping[str, Tensor], shift: int) -> dict[str, Tensor]:
+    """Return weights with the numbers of blocks raised by `shift`, without those whose number becomes negative."""
+    result = {}
+    for name, value in weights.items():
+        found = STAGES.match(name)
+        if found is None:
+            result[name] = value
+        elif (number := int(found[2]) + shift) >= 0:
+            result[f"{found[1]}.{number}.{found[3]}"] = value
+    return result
+
+
+def with_classes(
+    network: nn.Module, weights: Mapping[str, Tensor], before: Sequence[str], now: Sequence[str]
+) -> dict[str, Tensor]:
+    """Return weights for the classes of a network.
+
+    A class keeps the weights of the class with its name; any other class gets the mean over the classes. Without
+    classes on one side, all classes have, or all become, the same BatchNorm.
+    """
+    result = dict(weights)
+    for path, module in network.named_modules():
+        prefix = f"{path}." if path else ""
+        if isinstance(module, ConditionalBatchNorm2d):
+            for mine, theirs in (("scale", "weight"), ("shift", "bias")):
+                given = result.pop(prefix + theirs, None)
+                if given is not None:
+                    result[prefix + mine] = given.expand(len(now), -1)
+                elif (given := result.get(prefix + mine)) is not None:
+                    result[prefix + mine] = of_classes(given, before, now)
+        elif isinstance(module, nn.BatchNorm2d):
+            for mine, theirs in (("weight", "scale"), ("bias", "shift")):
+                if (given := result.pop(prefix + theirs, None)) is not None:
+                    result[prefix + mine] = given.mean(0)
+        elif path.endswith("embedding") and (given := result.get(prefix + "weight")) is not None:
+            rows = isinstance(module, nn.Embedding)  # otherwise a Linear of one-hot labels
+            found = of_classes(given if rows else given.T, before, now)
+            result[prefix + "weight"] = found if rows else found.T
+    return result
+
+
+def of_classes(rows: Tensor, before: Sequence[str], now: Sequence[str]) -> Tensor:
+    """Return a row per class of `now`, from rows per class of `before`."""
+    if len(rows) != len(before) or list(before) == list(now):
+        return rows
+    known = dict(zip(before, rows, strict=True))
+    return torch.stack([known.get(name, rows.mean(0)) for name in now])
+
+
+def describe(network: nn.Module, carried: Carried) -> str:
+    """Return how many parameters were kept, and which layers were resized or are new."""
+    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
+    kept = sum(sizes[name] for name in carried.kept)
+    parts = [f"{kept:,} of {sum(sizes.values()):,} parameters kept"]
+    for title, names in (("cut or extended", carried.resized), ("new", carried.new)):
+        touched = [layer for layer in layers(network) if any(is_in(name, layer) for name in names)]
+        if touched:
+            parts.append(f"{title}: {', '.join(touched)}")
+    return "; ".join(parts)
