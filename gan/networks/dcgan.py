@@ -93,6 +93,8 @@ class Discriminator(nn.Module):
 
     Args:
         width: channels at half of the full size; up to 8 times as many at smaller sizes.
+        full_size_channels: channels of an additional stage at the full size, as in the generator; 0 for none, as in the
+            paper. Without it, the first layer has a stride, and the generator learns dots that it cannot see.
         norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
             "none", because with BatchNorm a logit depends on the other images.
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
@@ -104,6 +106,7 @@ class Discriminator(nn.Module):
         size: tuple[int, int],
         channels: int = 3,
         width: int = 64,
+        full_size_channels: int = 0,
         norm: str = "batch",
         classes: int = 0,
         head: str | None = None,
@@ -113,7 +116,14 @@ class Discriminator(nn.Module):
             raise UserError(f"model.discriminator.norm={norm}: unknown norm; use batch, spectral or none")
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, MAX_MULTIPLE * width, doublings)[::-1]
-        self.from_image = nn.Sequential(nn.Conv2d(channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True))
+        self.at_full_size = (
+            nn.Sequential(nn.Conv2d(channels, full_size_channels, 3, 1, 1, bias=False), nn.LeakyReLU(0.2, True))
+            if full_size_channels
+            else nn.Identity()
+        )
+        self.from_image = nn.Sequential(
+            nn.Conv2d(full_size_channels or channels, widths[0], 4, 2, 1, bias=False), nn.LeakyReLU(0.2, True)
+        )
         self.blocks = nn.ModuleList(
             nn.Sequential(
                 nn.Conv2d(before, after, 4, 2, 1, bias=norm != "batch"),
@@ -136,7 +146,7 @@ class Discriminator(nn.Module):
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each LeakyReLU, from (N, width, H/2, W/2) to (N, width_n, rows, columns)."""
-        return activations(x, [self.from_image, *self.blocks])
+        return activations(self.at_full_size(x), [self.from_image, *self.blocks])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
         y = self.features(x)[-1]  # (N, width_n, rows, columns)

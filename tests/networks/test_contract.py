@@ -26,6 +26,7 @@ from tests.recipes import RECIPES, TRANSLATORS, configuration
 VARIANTS = {
     "dcgan-paper": ("dcgan", "model.generator.full_size_channels=0"),
     "dcgan-nearest": ("dcgan", "model.generator.upsampling=nearest"),
+    "dcgan-full-size": ("dcgan", "model.discriminator.full_size_channels=2"),
     "dcgan-spectral": ("dcgan", "model.discriminator.norm=spectral"),
     "stylegan2-mbstd": ("stylegan2", "model.discriminator.mbstd_group_size=1"),
 }
