@@ -268,8 +268,7 @@ def test_a_sweep_writes_a_folder_a_job_and_goes_on(train: Train, tmp_path: Path)
 @pytest.mark.slow
 def test_optuna_minimizes_the_objective(train: Train, tmp_path: Path) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
-    stored = ["search=optuna", f"hydra.sweeper.storage=sqlite:///{tmp_path}/search.db"]
-    train("-m", *stored, "hydra.sweeper.n_trials=2", "images=16")
+    train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16")
     (folder,) = (tmp_path / "runs").iterdir()
     result = yaml.safe_load((folder / "optimization_results.yaml").read_text())
     scores = [logged_objective(folder / str(job), "eval/kid_x1000_random_conv", "best") for job in range(2)]
