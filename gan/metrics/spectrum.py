@@ -15,13 +15,11 @@ from gan.metrics.pixels import luminance, takes_arrays
 ROUNDING = 1 / 12  # variance of rounding to whole levels
 
 
-@takes_arrays
-def radial_spectrum(images: Tensor) -> Tensor:
-    """Return the radial power spectrum of the luminance of images uint8 (N, C, H, W), in decibels (K,), float64.
+def power_spectrum(images: Tensor) -> Tensor:
+    """Return the mean power of the luminance of images uint8 (N, C, H, W), (H, W), float64, as of `fft2`.
 
-    K is half of the shorter side. Entry k - 1 is the mean over images and directions of the power at k / 2K cycles per
-    pixel. White noise with standard deviation s has 20 log10 s in all entries. A Hann window avoids the discontinuity
-    between opposite borders.
+    White noise with standard deviation s has s^2 everywhere. A Hann window avoids the discontinuity between opposite
+    borders.
 
     Raises:
         UserError: there are no images, or a side is below 4 pixels.
@@ -34,7 +32,21 @@ def radial_spectrum(images: Tensor) -> Tensor:
     for image in images.split(1):
         y = luminance(image)[0, 0].double()
         power += torch.fft.fft2((y - y.mean()) * window).abs().square()
-    power /= len(images) * window.square().sum()
+    return power / (len(images) * window.square().sum())
+
+
+@takes_arrays
+def radial_spectrum(images: Tensor) -> Tensor:
+    """Return the radial power spectrum of the luminance of images uint8 (N, C, H, W), in decibels (K,), float64.
+
+    K is half of the shorter side. Entry k - 1 is the mean over images and directions of the power at k / 2K cycles per
+    pixel. White noise with standard deviation s has 20 log10 s in all entries.
+
+    Raises:
+        UserError: there are no images, or a side is below 4 pixels.
+    """
+    power = power_spectrum(images)
+    height, width = power.shape
     rings = min(height, width) // 2
     down, across = (torch.fft.fftfreq(side, dtype=torch.float64) for side in (height, width))
     ring = (2 * rings * torch.hypot(down[:, None], across) + 0.5).long().flatten()

@@ -10,7 +10,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,15 +17,16 @@ from torch import Tensor, nn
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.common.output import print_line
-from gan.inference import shared_weights
+from gan.inference.loading import load_state
+from gan.inference.resolve import checkpoint_of
+from gan.inference.shared_weights import EMA
 from gan.networks.conditional import ConditionalBatchNorm2d
-from gan.run import checkpoints, shared_folder
-from gan.run.checkpoint_file import load
-from gan.training.base import NETWORKS, Base
+from gan.training.base import Base
 from gan.training.freeze import is_in, layers
 
 STAGES = re.compile(r"(blocks|stages)\.(\d+)\.(.+)")  # a weight in a list with one part per doubling of the size
-AVERAGE = shared_weights.EMA
+# Prefixes of the weights of each network. A shared model has only the average of the generator.
+PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
 
 
 @dataclass
@@ -46,16 +46,16 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
     """Give a new model the weights of another one, and print what was kept.
 
     Args:
-        source: a run folder, of which the best checkpoint is used, a checkpoint, or the folder of a shared model.
+        source: a run folder (its best checkpoint), a checkpoint, or the folder of a shared model.
         classes: names of the classes of the new model.
 
     Raises:
         UserError: the model cannot be read, no weight fits, or a translator's weights do not all fit.
     """
-    found = read(source)
+    found = load_state(checkpoint_of(source))
     before, theirs, ours = found.get("classes", []), flatten(found["config"]), flatten(model.config)
-    for role in NETWORKS:
-        weights, network = weights_of(found["state_dict"], role), getattr(model, role)
+    for role, prefixes in PREFIXES.items():
+        weights, network = weights_of(found["state_dict"], *prefixes), getattr(model, role)
         kind, width = f"model.{role}._target_", f"model.{role}.width"
         if not weights or theirs.get(kind) != ours.get(kind):
             if role == "generator":
@@ -73,24 +73,19 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
         print_line(f"init_from={source}: {role}: {describe(network, carried)}")
         if carried.resized and theirs.get(width) != ours.get(width):
             print_line(f"note: {width}={theirs.get(width)}, as in the other model, keeps more weights")
-    average = weights_of(found["state_dict"], "average") or weights_of(found["state_dict"], "generator")
+    average = weights_of(found["state_dict"], EMA, "generator.")
     state = carry_over(model.generator, average, before, classes).state
     for each in (model.ema, *model.power_ema):
         each.module.load_state_dict(state)
 
 
-def read(source: Path) -> dict[str, Any]:
-    """Return the content of a checkpoint, or of a shared model as that of a checkpoint."""
-    if shared_folder.is_shared(source):
-        return shared_weights.load(shared_folder.weights_of(source))
-    return load(checkpoints.find_checkpoint(source))
-
-
-def weights_of(state: Mapping[str, Tensor], role: str) -> dict[str, Tensor]:
-    """Return the weights of a network by its own names; those of the average if a shared model has no other."""
-    prefix = AVERAGE if role == "average" else f"{role}."
-    found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-    return found or (weights_of(state, "average") if role == "generator" else {})
+def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
+    """Return the weights whose names start with the first prefix that any name has, without the prefix."""
+    for prefix in prefixes:
+        found = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        if found:
+            return found
+    return {}
 
 
 # ---- weights of one network

@@ -16,8 +16,7 @@ from torch import Tensor
 
 from gan.inference.loading import load_data
 from gan.inference.resolve import checkpoint_of
-from gan.metrics.pixels import luminance
-from gan.metrics.spectrum import radial_spectrum
+from gan.metrics.spectrum import power_spectrum, radial_spectrum
 from gan.model import load_model as load
 from gan.networks.grid import base_grid
 
@@ -46,11 +45,8 @@ def radial(images: Tensor) -> Tensor:
 
 def peaks(images: Tensor) -> Tensor:
     """Return the mean power along both axes and the diagonal by cycles per side, in decibels."""
-    y = torch.cat([luminance(part).double() for part in images.split(100)])[:, 0]
-    window = torch.hann_window(y.shape[-1], periodic=False, dtype=torch.float64)
-    y = (y - y.mean((1, 2), keepdim=True)) * torch.outer(window, window)
-    power = torch.fft.fft2(y).abs().square().mean(0)
-    n = torch.arange(y.shape[-1] // 2 + 1)
+    power = power_spectrum(images)
+    n = torch.arange(min(power.shape) // 2 + 1)
     return 10 * torch.log10((power[n, 0] + power[0, n] + power[n, n]) / 3)
 
 
