@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from traceback import walk_tb
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -115,6 +116,8 @@ def message_of(error: BaseException) -> str | None:
             return (
                 one_line(str(cause).split(", but you set")[0]) + "; set trainer.deterministic=warn to continue anyway"
             )
+        if isinstance(cause, AssertionError) and raised_in(cause).startswith("optuna.storages."):
+            return "hydra.sweeper.storage: needs an older SQLAlchemy; pip install 'SQLAlchemy<2' 'alembic<1.14'"
         if "loading state_dict" in str(cause):
             return "the checkpoint belongs to another model: " + one_line(str(cause).split("\n\t")[1])
         if type(cause).__name__ == "MisconfigurationException":
@@ -131,6 +134,12 @@ def causes(error: BaseException | None) -> Iterable[BaseException]:
         seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
+
+
+def raised_in(error: BaseException) -> str:
+    """Return the name of the module that raised an exception; "" if it was not raised."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
 def missing_file(error: MissingConfigException) -> str:

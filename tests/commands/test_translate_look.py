@@ -76,8 +76,8 @@ def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["look:flim", "a.png", "b.png"], "look:flim is not known (did you mean film?): use one of film, grainy_film"),
-        (["look:", "a.png", "b.png"], "look: is not known: use one of film, grainy_film"),
+        (["look:flim", "a.png", "b.png"], "look:flim is not known; did you mean film?"),
+        (["look:", "a.png", "b.png"], "look: is not known; gan translate --list-looks lists all"),
         (["look:film", "a.png"], "look:film: give OUTPUT, a folder or a file"),
         (["look:film", "a.png", "b.png", "--tile", "128"], "--tile: needs a trained translator; look:film is a look"),
         (["look:film", "a.png", "b.png", "--direction", "b2a"], "--direction: needs a trained translator"),
@@ -87,7 +87,7 @@ def test_frames_of_an_animation_have_other_grain_and_the_same_screen(gan_command
         (["look:film", "a.png", "b.png", "--set", "fade"], "--set fade: write NAME=VALUE"),
         (["look:film", "a.png", "b.png", "--set", "fade=0,5"], "--set fade=0,5: 0,5 is not a number"),
         (["look:film", "a.png", "b.png", "--set", "fade=1", "--set", "fade=0"], "--set fade=0: fade is given twice"),
-        (["look:FILM", "a.png", "b.png"], "look:FILM is not known (did you mean film?)"),
+        (["look:FILM", "a.png", "b.png"], "look:FILM is not known; did you mean film?"),
         (["a.jpg", "a.png", "b.png"], "a.jpg: is an image; a color table is a .cube file"),
         (["look:film", "/dev/null", "b.png"], "/dev/null: is neither a file nor a folder"),
         (["look:film", "a.png", "a.png/b"], "a.png/b: cannot be written (Not a directory); give another output"),

@@ -226,3 +226,14 @@ def test_an_optuna_search_prints_its_trials(train: Train, tmp_path: Path) -> Non
     said = train("-m", "search=optuna", "hydra.sweeper.n_trials=2", "images=16", "hydra.sweep.dir=sweep").stdout
     assert "sweep of 2 jobs" in said and "job 2 of 2 with generator_optimizer.lr=" in said
     assert len(results(tmp_path / "sweep")) == 2
+
+
+@pytest.mark.slow
+def test_a_stored_search_needs_an_older_sqlalchemy(train: Train, tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    if int(pytest.importorskip("sqlalchemy").__version__[0]) < 2:
+        pytest.skip("SQLAlchemy is old enough")
+    stored = "hydra.sweeper.storage=sqlite:///search.db"
+    result = train("-m", "search=optuna", stored, "hydra.sweeper.n_trials=2", "images=16", check=2)
+    assert result.stderr.splitlines()[-1].startswith("error: hydra.sweeper.storage: needs an older SQLAlchemy")
+    assert "Traceback" not in result.stderr

@@ -57,10 +57,10 @@ def test_only_stochastic_filters_are_random() -> None:
         assert np.array_equal(without_noise(picture(), 0), without_noise(picture(), 1)), name
 
 
-def test_an_unknown_style_lists_the_known_ones() -> None:
-    with pytest.raises(UserError, match=r"data\.style=daguerreotype is not known: use one of film, .*sepia.*, 1977"):
+def test_an_unknown_style_names_a_similar_one() -> None:
+    with pytest.raises(UserError, match=r"data\.style=daguerreotype is not known; gan translate --list-looks"):
         make_style("daguerreotype")
-    with pytest.raises(UserError, match=r"data\.style=flim is not known \(did you mean film\?\): use one of film, gra"):
+    with pytest.raises(UserError, match=r"data\.style=flim is not known; did you mean film\?$"):
         make_style("flim")
     with pytest.raises(UserError, match=r"data\.style=daguerreotype"):
         make_style(["sepia", "daguerreotype"])
