@@ -249,6 +249,8 @@ def test_typed_values_override_schedules_and_rules_are_printed(train: Train, tmp
     state = load(path)
     assert state["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-6
     assert state["optimizer_states"][1]["param_groups"][0]["lr"] != 1e-6
+    said = train("schedule=linear_decay", "images=null", "minutes=0.001").stdout
+    assert "note: schedule has no effect in a run without images=" in said
 
 
 @pytest.mark.slow

@@ -96,6 +96,8 @@ def fit(
         print_line(line)
     if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in HydraConfig.get().overrides.task):
         print_line("note: options of stop have no effect without stop=flat")
+    if HydraConfig.get().runtime.choices["schedule"] != "recipe" and cfg.images is None:
+        print_line("note: schedule has no effect in a run without images=; minutes= may be given as well")
     prepare_data(trainer, data)
     if not cfg.resume:
         memory.settle(model, data, trainer)

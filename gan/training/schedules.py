@@ -107,12 +107,16 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
 def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str]) -> Iterator[str]:
     """Remove schedules of values that the command line sets, and yield a line for each.
 
+    Learning rates follow the schedule that the command line chooses with `schedule=`: it starts from the value set.
+
     Args:
         schedules: schedules by dotted path; changed in place.
         typed: words of the command line, such as model.generator_optimizer.lr=1e-4 or augment=diffaugment.
     """
     options = {word.lstrip("+~").partition("=")[0] for word in typed}
     for path in list(schedules):
+        if "schedule" in options and path.endswith("_optimizer.lr"):
+            continue
         group, _, rest = path.partition(".")
         option = {"penalties": f"penalty.{rest}", "augment": path}.get(group, f"model.{path}")
         given = option if option in options else group

@@ -13,7 +13,7 @@ from lightning import Callback, Trainer
 from gan.common.errors import UserError
 from gan.penalties.r1 import R1
 from gan.run.config import compose
-from gan.training.schedules import Schedule, apply_schedules, flattened
+from gan.training.schedules import Schedule, apply_schedules, drop_overridden_schedules, flattened
 
 from .test_module import fit, model
 
@@ -153,3 +153,19 @@ def test_null_disables_a_schedule_and_a_number_is_refused() -> None:
     assert flattened({"generator_optimizer": {"lr": None}, "penalties": {}}) == flattened({}) == {}
     with pytest.raises(UserError, match=r"generator_optimizer\.lr=0\.1: is not a schedule; use null to disable it"):
         flattened({"generator_optimizer": {"lr": 0.1}})
+
+
+def test_any_recipe_can_have_falling_learning_rates() -> None:
+    cfg = compose(["schedule=linear_decay", "images=1000", "model.schedules.generator_optimizer.lr.hold=0.5"])
+    schedules = flattened(instantiate(cfg.model.schedules, _convert_="all"))
+    for network in ("generator_optimizer", "discriminator_optimizer"):
+        rate = cfg.model[network].lr
+        assert [schedules[f"{network}.lr"](seen) for seen in (0, 500, 750, 1000)] == [rate, rate, rate / 2, 0]
+
+
+@pytest.mark.parametrize(("chosen", "left"), [([], []), (["schedule=linear_decay"], ["generator_optimizer.lr"])])
+def test_a_typed_rate_replaces_the_schedule_of_the_recipe_alone(chosen: list[str], left: list[str]) -> None:
+    schedules = {"generator_optimizer.lr": 1, "penalties.r1.weight": 2}
+    typed = [*chosen, "model.generator_optimizer.lr=1e-4", "penalty.r1.weight=3"]
+    lines = list(drop_overridden_schedules(schedules, typed))
+    assert list(schedules) == left and len(lines) == 2 - len(left)

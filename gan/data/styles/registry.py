@@ -174,6 +174,7 @@ def pilgram_filter(name: str, where: str) -> Filter:
 
 
 def unknown(where: str, name: str, known: Sequence[str]) -> str:
-    """Return the message that a name is not known, with the name that is similar, or else the command that lists all."""
+    """Return the message that a name is not known, with a similar name, or else with the command that lists all."""
     near = difflib.get_close_matches(name.strip().lower(), known, n=1, cutoff=0.6)
-    return f"{where}{name} is not known; {f'did you mean {near[0]}?' if near else 'gan translate --list-looks lists all'}"
+    hint = f"did you mean {near[0]}?" if near else "gan translate --list-looks lists all"
+    return f"{where}{name} is not known; {hint}"
