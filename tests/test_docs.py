@@ -243,8 +243,8 @@ def test_the_added_parts_work_in_folders_of_the_user(tmp_path: Path) -> None:
 def test_python(page: Path, trained: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for code in blocks(page, "python"):
         if "gan.load" in code:
-            (run,) = re.findall(r'"(runs/\w+)"', code)
-            shutil.copytree(trained("NAME"), tmp_path / run, dirs_exist_ok=True)
+            for run in re.findall(r'"(runs/\w+)"', code):
+                shutil.copytree(trained("NAME"), tmp_path / run, dirs_exist_ok=True)
             monkeypatch.chdir(tmp_path)
             exec(code, {})
 

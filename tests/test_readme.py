@@ -11,7 +11,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_two_commands_stand_at_the_top() -> None:
     first, second = (line for line in README.splitlines() if line.startswith("python3"))
-    assert first.endswith(".venv/bin/pip install -e . && .venv/bin/python train.py")
+    assert first.endswith(".venv/bin/pip install -e . && .venv/bin/gan generate zoo:tiles32 --seeds 0-63 --grid")
     assert second.endswith(".venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest")
     assert README.index(first) < README.index(second) < README.index("\n## Quick start")
 

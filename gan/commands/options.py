@@ -59,7 +59,7 @@ def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentPars
     return parser
 
 
-MODEL = "run folder, checkpoint file, folder written by gan share, or hf://USER/NAME"
+MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, or hf://USER/NAME"
 
 
 def add_run(parser: argparse.ArgumentParser, help: str = MODEL) -> None:
