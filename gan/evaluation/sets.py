@@ -30,6 +30,7 @@ from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
 
 BATCH = 256  # images generated at a time
+PARTS = ("train", "val")
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
 
 
@@ -39,8 +40,8 @@ class Request:
 
     Attributes:
         source: run folder, checkpoint file or folder of images.
-        reference: real images: a folder, RUN:train or RUN:val. None selects the held-out images of the run, or its
-            training images if there are none.
+        reference: real images: a folder, or those of any run: RUN:train or RUN:val. None selects the held-out images of
+            the run, or its training images if there are none.
         images: maximum number of generated images, and of real images.
         memorization: maximum number of training images in the search for copies.
         ema: width in the run's model.power_ema; None for the default EMA.
@@ -119,18 +120,17 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     """Generate images and load real ones."""
     model.to(request.device)
     source, reference, n = request.source, request.reference, request.images
-    if reference in (None, f"{source}:train", f"{source}:val"):
-        require_data(model.config, f"{source}: a shared model has no images; give real ones with --reference FOLDER")
-        data = loading.load_data(model.config, checkpoint)
-        use_report_half(data)
-        part = reference.rpartition(":")[2] if reference else default_part(data)
+    run, part = run_of(reference) if reference else (source, "")
+    if run:
+        data = images_of(run, model.config, checkpoint) if run == source else images_of(run, *config_of(run))
+        part = part or default_part(data)
         sets = real_sets(data, part, request)
         if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
             print(f"note: there are only {len(sets.reference)} held-out images; scores during training are those of "
                   f"--reference {source}:train")  # fmt: skip
-        reference = f"{source}:{part}"
+        reference = f"{run}:{part}"
     else:
-        data = loading.load_folder(reference, model.config["data"])
+        data = loading.load_folder(str(reference), model.config["data"])
         train = training_images(model, checkpoint, request.memorization)
         sets = real_sets(data, "train", request)._replace(train=train)
     with counting("generating", n) as advance:
@@ -139,6 +139,9 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
             seeds = list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))
             generated.append(model.generate(seeds).pixels)
             advance(len(generated[-1]))
+    if generated[0].shape[1:] != sets.reference.shape[1:]:
+        shapes = [f"{c} x {h} x {w}" for c, h, w in (sets.reference.shape[1:], generated[0].shape[1:])]
+        raise UserError(f"--reference {reference}: has images of {shapes[0]}, and {source} generates {shapes[1]}")
     return sets._replace(generated=torch.cat(generated)), {
         "source": str(source),
         "checkpoint": checkpoint.name,
@@ -196,6 +199,30 @@ def from_translator(
     return sets, protocol, translations
 
 
+def run_of(reference: str) -> tuple[Path | None, str]:
+    """Return the run and "train" or "val" of a reference; (None, "") for a folder."""
+    run, _, part = reference.rpartition(":")
+    return (Path(run), part) if run and part in PARTS else (None, "")
+
+
+def config_of(run: Path) -> tuple[dict[str, Any], Path]:
+    """Return the configuration of a run, and its checkpoint."""
+    checkpoint = checkpoint_of(run)
+    return loading.load_state(checkpoint)["config"], checkpoint
+
+
+def images_of(run: Path, config: dict[str, Any], checkpoint: Path) -> Any:
+    """Return the DataModule of a run; its held-out images are those that selected no checkpoint, if it has any.
+
+    Raises:
+        UserError: it is a shared model, which has no images.
+    """
+    require_data(config, f"{run}: a shared model has no images; give real ones with --reference FOLDER or RUN:val")
+    data = loading.load_data(config, checkpoint)
+    use_report_half(data)
+    return data
+
+
 def use_report_half(data: Any) -> bool:
     """Evaluate a DataModule on the held-out images that selected no checkpoint, and return True, if it has any."""
     return hasattr(data, "use_report_half") and data.use_report_half()
@@ -211,7 +238,15 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
     """Load the images of a folder and the real images."""
     source = request.source
     if request.reference is None:
-        raise UserError(f"{source}: is not a run; give real images for comparison with --reference FOLDER")
+        raise UserError(f"{source}: is not a run; give real images for comparison with --reference FOLDER or RUN:val")
+    run, part = run_of(request.reference)
+    if run:
+        if request.size:
+            raise UserError(f"--size: --reference {request.reference} has a size of its own; omit --size")
+        config, checkpoint = config_of(run)
+        sets = real_sets(images_of(run, config, checkpoint), part, request)
+        generated = loading.load_folder(str(source), config["data"]).reals(request.images)
+        return sets._replace(generated=generated), {"source": str(source), "reference": request.reference}
     try:
         with IsolatedProcess() as apart:
             height, width, channels = apart(shape_of, find([str(source)])[0])

@@ -70,6 +70,26 @@ def test_a_run_is_compared_with_other_images(run: Path, gan_command: Train, tmp_
 
 
 @pytest.mark.slow
+def test_shared_models_and_folders_are_compared_with_the_images_of_a_run(
+    run: Path, gan_command: Train, train: Train, tmp_path: Path
+) -> None:
+    gan_command("share", "run", "shared", "--license", "mit")
+    images(tmp_path / "others", 1000, 12)
+    held_out = ["--images", "40", "--extractor", "random_conv", "--reference", "run:val"]
+    assert "shared: 40 images against 40 of run:val" in gan_command("evaluate", "shared", *held_out).stdout
+    assert "others: 12 images against 40 of run:val" in gan_command("evaluate", "others", *held_out).stdout
+    train("images=8", "data.size=32", "hydra.run.dir=other")
+    for words, said in (
+        (["shared", "--reference", "shared:val"], "shared: a shared model has no images"),
+        (["shared", "--reference", "nowhere:val"], "nowhere"),
+        (["shared", "--reference", "other:train"], "has images of 3 x 32 x 32, and shared generates 3 x 16 x 16"),
+        (["others", "--reference", "run:val", "--size", "16"], "--size: --reference run:val has a size of its own"),
+    ):
+        error = gan_command("evaluate", *words, check=2).stderr.splitlines()[-1]
+        assert error.startswith("error: ") and said in error, error
+
+
+@pytest.mark.slow
 def test_two_folders_whatever_their_files_are_called(gan_command: Train, tmp_path: Path) -> None:
     images(tmp_path / "real", 0, 60)
     images(tmp_path / "a", 30, 60)  # half of them copies
