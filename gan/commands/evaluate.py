@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> None:
         if name in pretrained.KNOWN:
             pretrained.find(name, arguments.weights, arguments.download)
     options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
-    if arguments.reference and not arguments.reference.endswith((":train", ":val")):
+    if arguments.reference and run_folder.run_of(arguments.reference)[0] is None:
         options.existing_path(arguments.reference)
 
     from gan.evaluation import scores

@@ -30,7 +30,6 @@ from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
 
 BATCH = 256  # images generated at a time
-PARTS = ("train", "val")
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
 
 
@@ -120,11 +119,14 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
     """Generate images and load real ones."""
     model.to(request.device)
     source, reference, n = request.source, request.reference, request.images
-    run, part = run_of(reference) if reference else (source, "")
+    run, part = run_folder.run_of(reference) if reference else (source, "")
     if run:
         data = images_of(run, model.config, checkpoint) if run == source else images_of(run, *config_of(run))
         part = part or default_part(data)
         sets = real_sets(data, part, request)
+        shapes = [f"{c} x {h} x {w}" for c, h, w in (sets.reference.shape[1:], model.shape)]
+        if shapes[0] != shapes[1]:
+            raise UserError(f"--reference {reference}: has images of {shapes[0]}, and {source} generates {shapes[1]}")
         if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
             print(f"note: there are only {len(sets.reference)} held-out images; scores during training are those of "
                   f"--reference {source}:train")  # fmt: skip
@@ -139,9 +141,6 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
             seeds = list(range(FAKES_SEED + first, FAKES_SEED + min(first + BATCH, n)))
             generated.append(model.generate(seeds).pixels)
             advance(len(generated[-1]))
-    if generated[0].shape[1:] != sets.reference.shape[1:]:
-        shapes = [f"{c} x {h} x {w}" for c, h, w in (sets.reference.shape[1:], generated[0].shape[1:])]
-        raise UserError(f"--reference {reference}: has images of {shapes[0]}, and {source} generates {shapes[1]}")
     return sets._replace(generated=torch.cat(generated)), {
         "source": str(source),
         "checkpoint": checkpoint.name,
@@ -199,12 +198,6 @@ def from_translator(
     return sets, protocol, translations
 
 
-def run_of(reference: str) -> tuple[Path | None, str]:
-    """Return the run and "train" or "val" of a reference; (None, "") for a folder."""
-    run, _, part = reference.rpartition(":")
-    return (Path(run), part) if run and part in PARTS else (None, "")
-
-
 def config_of(run: Path) -> tuple[dict[str, Any], Path]:
     """Return the configuration of a run, and its checkpoint."""
     checkpoint = checkpoint_of(run)
@@ -239,7 +232,7 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
     source = request.source
     if request.reference is None:
         raise UserError(f"{source}: is not a run; give real images for comparison with --reference FOLDER or RUN:val")
-    run, part = run_of(request.reference)
+    run, part = run_folder.run_of(request.reference)
     if run:
         if request.size:
             raise UserError(f"--size: --reference {request.reference} has a size of its own; omit --size")

@@ -40,7 +40,7 @@ def help_page() -> str:
                 describe_options(CONF / "gan.yaml", "model.", "all models, unless the model sets another value")
             )
         if group not in ("search", "experiment", "debug"):  # they set options of other groups
-            parts += [describe_options(file, prefix(file), f"{group}={file.stem}") for file in group_files(group)]
+            parts += [describe_options(file, prefix_of(file), f"{group}={file.stem}") for file in group_files(group)]
     return "\n".join(part for part in parts if part)
 
 
@@ -69,7 +69,7 @@ def headline(file: Path) -> str:
     return next(comments, "")
 
 
-def prefix(file: Path) -> str:
+def prefix_of(file: Path) -> str:
     """Return the beginning of the names of a file's options: its package, which is the group unless the file says."""
     found = re.search(r"^# @package (\S+)$", file.read_text(encoding="utf-8"), re.M)
     package = found[1] if found else file.parent.name

@@ -45,7 +45,14 @@ ROWS = ".jobs"  # of a sweep: folder with a JSON file per job
 LOCK = ".lock"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 MAX_LISTED = 5  # runs in a message
+PARTS = ("train", "val")  # of the images of a run, in RUN:train and RUN:val
 RECORD = (ENVIRONMENT, OVERRIDES, CONFIG)  # what every run has, in the order in which it is written
+
+
+def run_of(reference: str) -> tuple[Path | None, str]:
+    """Return the run and the part of its images from RUN:train or RUN:val; (None, "") for any other text."""
+    run, _, part = reference.rpartition(":")
+    return (Path(run), part) if run and part in PARTS else (None, "")
 
 
 def is_run(folder: Path) -> bool:

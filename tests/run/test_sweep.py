@@ -229,7 +229,7 @@ def test_an_optuna_search_prints_its_trials(train: Train, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_stored_search_needs_an_older_sqlalchemy(train: Train, tmp_path: Path) -> None:
+def test_a_stored_search_needs_an_older_sqlalchemy(train: Train) -> None:
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     if int(pytest.importorskip("sqlalchemy").__version__[0]) < 2:
         pytest.skip("SQLAlchemy is old enough")
