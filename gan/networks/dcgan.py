@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, at_least
 from gan.losses.heads import Logits
 from gan.networks.conditional import ConditionalBatchNorm2d, Layers, Projection, apply_layers, batch_norm
 from gan.networks.features import activations
@@ -21,18 +21,17 @@ from gan.networks.heads import make_head
 from gan.networks.spectral import apply_spectral_norm
 from gan.networks.up_conv import FilteredUpConv, up_conv
 
-MAX_MULTIPLE = 8  # channels stop growing at 8 x width, as in the paper's 64x64 network
-
 
 class Generator(nn.Module):
     """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1], with BatchNorm and a convolution per doubled size.
 
     Args:
-        width: channels at half of the full size; up to 8 times as many at smaller sizes.
+        width: channels at half of the full size; doubled at each halving of the size.
         full_size_channels: channels of an additional stage at the full size, which gives sharper edges in short runs;
             0 for none, as in the paper.
         upsampling: layer that doubles the size: "transposed" (the paper), "nearest" or "bilinear", see
             `gan.networks.up_conv`.
+        max_multiple: the channels stop growing at this multiple of the width; 8 in the paper's network at 64 pixels.
         classes: number of classes, for conditional BatchNorm; 0 for an unconditional generator.
     """
 
@@ -44,13 +43,15 @@ class Generator(nn.Module):
         latent_dim: int = 100,
         full_size_channels: int = 0,
         upsampling: str = "transposed",
+        max_multiple: int = 8,
         classes: int = 0,
     ) -> None:
         super().__init__()
+        at_least("model.generator.max_multiple", max_multiple, 1)
         rows, columns, doublings = base_grid((size[0], size[1]))
         self.latent_dim = latent_dim
         self.classes = classes
-        widths = channels_at(width, MAX_MULTIPLE * width, doublings) + [full_size_channels] * bool(full_size_channels)
+        widths = channels_at(width, max_multiple * width, doublings) + [full_size_channels] * bool(full_size_channels)
         self.stem = nn.Sequential(
             nn.ConvTranspose2d(latent_dim, widths[0], (rows, columns), bias=False),
             batch_norm(widths[0], classes),
@@ -92,11 +93,12 @@ class Discriminator(nn.Module):
     """Images (N, C, H, W) -> logits (N,), without sigmoid.
 
     Args:
-        width: channels at half of the full size; up to 8 times as many at smaller sizes.
+        width: channels at half of the full size; doubled at each halving of the size.
         full_size_channels: channels of an additional stage at the full size, as in the generator; 0 for none, as in the
             paper. Without it, the first layer has a stride, and the generator learns dots that it cannot see.
         norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
             "none", because with BatchNorm a logit depends on the other images.
+        max_multiple: as for the generator.
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
         head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
@@ -108,14 +110,16 @@ class Discriminator(nn.Module):
         width: int = 64,
         full_size_channels: int = 0,
         norm: str = "batch",
+        max_multiple: int = 8,
         classes: int = 0,
         head: str | None = None,
     ) -> None:
         super().__init__()
         if norm not in ("batch", "spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: unknown norm; use batch, spectral or none")
+        at_least("model.discriminator.max_multiple", max_multiple, 1)
         rows, columns, doublings = base_grid((size[0], size[1]))
-        widths = channels_at(width, MAX_MULTIPLE * width, doublings)[::-1]
+        widths = channels_at(width, max_multiple * width, doublings)[::-1]
         self.at_full_size = (
             nn.Sequential(nn.Conv2d(channels, full_size_channels, 3, 1, 1, bias=False), nn.LeakyReLU(0.2, True))
             if full_size_channels

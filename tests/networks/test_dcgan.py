@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from gan.common.errors import UserError
 from gan.networks.dcgan import Discriminator, Generator
 
 
@@ -15,6 +16,16 @@ def count(network: torch.nn.Module) -> int:
 def test_parameter_counts_agree_with_the_paper() -> None:
     assert count(Generator((64, 64), width=64, latent_dim=100)) == 3_576_704
     assert count(Discriminator((64, 64), width=64)) == 2_765_568
+
+
+def test_channels_stop_growing_at_the_multiple() -> None:
+    generator = Generator((64, 64), width=8, max_multiple=2)
+    discriminator = Discriminator((64, 64), width=8, max_multiple=2)
+    assert generator.latent_weights()[0].shape[0] == 16 * 4 * 4
+    assert [x.shape[1] for x in discriminator.features(torch.zeros(2, 3, 64, 64))] == [8, 16, 16, 16]
+    for network in (Generator, Discriminator):
+        with pytest.raises(UserError, match="max_multiple=0"):
+            network((32, 32), max_multiple=0)
 
 
 def test_initialization_agrees_with_the_paper() -> None:

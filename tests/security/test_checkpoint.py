@@ -169,6 +169,7 @@ FORGED: dict[str, tuple[Change, str]] = {
             latent_dim=None,
             full_size_channels=None,
             upsampling=None,
+            max_multiple=None,
             classes=None,
             depth=60_000,
         ),
@@ -181,6 +182,7 @@ FORGED: dict[str, tuple[Change, str]] = {
             latent_dim=None,
             full_size_channels=None,
             upsampling=None,
+            max_multiple=None,
             classes=None,
             n_blocks=60_000,
         ),
@@ -188,7 +190,11 @@ FORGED: dict[str, tuple[Change, str]] = {
     ),
     "mapping long": (
         generator(
-            _target_="gan.networks.stylegan2.Generator", full_size_channels=None, upsampling=None, mapping_layers=60_000
+            _target_="gan.networks.stylegan2.Generator",
+            full_size_channels=None,
+            upsampling=None,
+            max_multiple=None,
+            mapping_layers=60_000,
         ),
         "weights",
     ),
@@ -199,6 +205,7 @@ FORGED: dict[str, tuple[Change, str]] = {
             latent_dim=None,
             full_size_channels=None,
             upsampling=None,
+            max_multiple=None,
             classes=None,
             lut_size=60_000,
         ),
