@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from gan.commands import options
 from gan.common.errors import UserError, writing
 from gan.common.files import write_atomically
+from gan.run.address import locate
 
 if TYPE_CHECKING:
     from gan.sharing.record import Record
@@ -26,8 +27,8 @@ DIFFERENT = 1  # exit code
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=options.existing_path, metavar="FILE", help="image with metadata of retro-gan")
     parser.add_argument("--model", type=options.existing_run, metavar="RUN", help="run, folder of runs, or other "
-                        "model (default: the run that contains FILE, and runs/ in the current folder and in each "
-                        "folder above FILE)")  # fmt: skip
+                        "model (default: the run that contains FILE, runs/ in the current folder and in each "
+                        "folder above FILE, and the models of gan zoo)")  # fmt: skip
     parser.add_argument("--sources", type=options.existing_path, nargs="+", default=[], metavar="PATH", help="files or "
                         "folders with the inputs of the image: the original of a translation, latents, directions, a "
                         "classifier")  # fmt: skip
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     from gan.sharing.find_model import find
     from gan.sharing.reproduce import Sources, compare, reproduce
 
-    found = find(record, file, arguments.model) if "model" in record else None
+    found = find(record, file, locate(arguments.model)) if "model" in record else None
     if arguments.model and found is None:
         raise UserError(f"--model {arguments.model}: {file} was made without a model; leave --model out")
     sources = Sources(found, file, arguments.sources, options.prepare_device(arguments))

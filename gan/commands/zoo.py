@@ -20,17 +20,19 @@ NUMBERS = ("classes", "MB")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="show the card of this model: its data, license, "
+    parser.add_argument("name", nargs="?", metavar="NAME", help="show the model card: the training images, license, "
                         "training and scores")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
-        print(read_card(zoo.folder_of(arguments.name))[1], end="")
+        folder = zoo.folder_of(arguments.name)
+        about = shared_folder.read_about(folder)
+        print(card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}"), end="")
         return
     rows = [cells(name) for name in zoo.names()]
     print_aligned(COLUMNS, rows, right=NUMBERS)
-    print(f"{counted(len(rows), 'model')}; gan zoo NAME shows the card of a model")
+    print(f"{counted(len(rows), 'model')}; gan zoo NAME shows the model card")
 
 
 def cells(name: str) -> list[str]:

@@ -28,6 +28,7 @@ from gan.inference.resolve import checkpoint_of, folder_of, is_model, path_in
 from gan.inference.sampling import FAKES_SEED
 from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
+from gan.run.address import locate
 
 BATCH = 256  # images generated at a time
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
@@ -156,16 +157,15 @@ def from_translator(
     request: Request, checkpoint: Path, network: Any, state: dict[str, Any]
 ) -> tuple[Sets, dict[str, Any], Translations]:
     """Translate images and load real ones of the target."""
-    source = request.source
+    source, config, baselines = request.source, state["config"], {}
+    require_data(config, f"{source}: a shared translator cannot be evaluated, because it has no images")
     if request.reference not in (None, f"{source}:val"):
         raise UserError(
             f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
             "images of its run; omit --reference"
         )
-    config, baselines = state["config"], {}
-    require_data(config, f"{source}: a shared model has no images, and a translator is evaluated on those of its run")
     for name in request.baselines:
-        other, its_config = loading.load_translator(name)
+        other, its_config = loading.load_translator(locate(name))
         if its_config["data"]["channels"] != config["data"]["channels"]:
             raise UserError(f"--baselines {name}: translates images of {its_config['data']['channels']} channels")
         if differing := [key for key in HELD_OUT_BY if its_config["data"].get(key) != config["data"].get(key)]:

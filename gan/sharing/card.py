@@ -13,12 +13,13 @@ from gan.run import shared_folder
 from gan.sharing.licenses import OTHER
 from gan.sharing.scores import Score
 
-HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a data set on the Hub
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+", re.ASCII)  # of a dataset on the Hub
 BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_folder.GENERATOR: "unconditional-image-generation", shared_folder.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
 LEFT_OUT = ("kid_subsets", "density", "coverage", "clipped", "vendi")  # metrics that only the front matter has
+USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed
 
 
@@ -119,7 +120,10 @@ def describe(about: Mapping[str, Any], trained_on: str | None) -> str:
         text = f"A network ({network}) that translates images{both}{data}, at {pixels}."
     else:
         text = f"A GAN ({network}) that generates images of {pixels}{data}."
-    text += f" It has seen {about['images']:,} images in training."
+    if about["kind"] == shared_folder.TRANSLATOR and about["images"] == 0:
+        text += " Its weights are those of the start of the run, because training did not improve the scores."
+    else:
+        text += f" It has seen {about['images']:,} images in training."
     if names := about["classes"]:
         more = f" and {len(names) - MAX_CLASSES:,} more" if len(names) > MAX_CLASSES else ""
         text += f" Classes: {', '.join(map(markdown, names[:MAX_CLASSES]))}{more}."
@@ -133,16 +137,20 @@ def side_lengths(about: Mapping[str, Any]) -> str:
     return f"{width}x{height}"
 
 
-def usage(about: Mapping[str, Any]) -> str:
-    """Return how to use the model."""
+def usage(about: Mapping[str, Any], address: str = "DIR") -> str:
+    """Return how to use the model.
+
+    Args:
+        address: what commands call the model.
+    """
     own = not target_of(about).startswith("gan.networks.")
     code = " --code CODE" if own else ""
     if about["kind"] == shared_folder.TRANSLATOR:
-        command = f"gan translate DIR PHOTOGRAPHS translated{code}"
-        python = 'gan.load("DIR").translate("photo.jpg").save("translated.png")'
+        command = f"gan translate {address} PHOTOGRAPHS translated{code}"
+        python = f'gan.load("{address}").translate("photo.jpg").save("translated.png")'
     else:
-        command = f"gan generate DIR --seeds 0-15 --out images --grid{code}"
-        python = 'gan.load("DIR").sample(16, seed=0).save("images")'
+        command = f"gan generate {address} --seeds 0-15 --out images --grid{code}"
+        python = f'gan.load("{address}").sample(16, seed=0).save("images")'
     note = ""
     if own:
         module = target_of(about).rpartition(".")[0]
@@ -151,10 +159,19 @@ def usage(about: Mapping[str, Any]) -> str:
             f"`{one_line(module)}`; get it from the author, and read it first, because it runs on your computer. In "
             'Python, call `gan.common.code.add("CODE")` first.'
         )
-    return (
-        "## Use\n\n`DIR` is this folder, or `hf://USER/NAME` on the Hugging Face Hub:\n\n"
-        f"```\npip install 'retro-gan[hub]'\n{command}\n```\n\n```python\nimport gan\n\n{python}\n```{note}"
-    )
+    which = ""
+    if address == "DIR":
+        which = (
+            "`DIR` is this folder. For a model on the Hugging Face Hub, give `hf://USER/NAME` in its place, and first "
+            "install the extra: `pip install 'retro-gan[hub]'`.\n\n"
+        )
+    return f"{USE}\n\n{which}```\n{command}\n```\n\n```python\nimport gan\n\n{python}\n```{note}"
+
+
+def with_address(text: str, about: Mapping[str, Any], address: str) -> str:
+    """Return the text of a card whose commands call the model by its address."""
+    before, rest = text.split(f"{USE}\n", 1)
+    return before + usage(about, address) + "\n\n## " + rest.split("\n## ", 1)[1]
 
 
 def table(scores: Sequence[Score]) -> str:

@@ -22,8 +22,9 @@ from gan.data.decoding import cache_index
 from gan.inference.construct import section
 from gan.inference.loading import load_generator
 from gan.inference.resolve import checkpoint_of
-from gan.run import checkpoints
+from gan.run import checkpoints, zoo
 from gan.run.run_folder import CHECKPOINTS, find_runs, is_run
+from gan.run.shared_folder import read_about, weights_of
 from gan.sharing.provenance import model_hash
 from gan.sharing.record import Record
 
@@ -37,7 +38,7 @@ class Found(NamedTuple):
     Attributes:
         network: the generator, or the translator of one direction, in eval mode on the CPU.
         state: the contents of its checkpoint.
-        path: the checkpoint.
+        path: the checkpoint, or the file of weights of a shared model.
     """
 
     network: Any
@@ -50,11 +51,12 @@ class Found(NamedTuple):
         return next(filter(is_run, self.path.parents), self.path.parent)
 
 
-def find(record: Record, image: Path, given: str | None = None) -> Found:
+def find(record: Record, image: Path, given: str | Path | None = None) -> Found:
     """Return the model of a record.
 
     Args:
-        image: the file with the record. The runs in the folders above it are searched, and those in ./runs.
+        image: the file with the record. The runs in the folders above it are searched, those in ./runs, and the models
+            that come with the package.
         given: a run, a folder of runs, a checkpoint or another model, in which to search instead.
 
     Raises:
@@ -62,7 +64,9 @@ def find(record: Record, image: Path, given: str | None = None) -> Found:
     """
     runs = list(runs_near(image)) if given is None else runs_in(Path(given))
     paths = list(dict.fromkeys(path for run in runs for path in at(run, record["images"])))
-    if given is not None and not runs:  # a checkpoint, or a model in another format
+    if given is None:
+        paths += zoo_models(record["images"])
+    elif not runs:  # a checkpoint, or a model in another format
         paths = [checkpoint_of(given)]
     for path in paths:
         with suppress(UserError):  # damaged, or of another version: it is not the model
@@ -87,6 +91,12 @@ def runs_near(image: Path) -> Iterator[Path]:
         if (real := os.path.realpath(run)) not in seen:
             seen.add(real)
             yield run
+
+
+def zoo_models(images: int) -> list[Path]:
+    """Return the weights of the models of the zoo that have seen a number of images."""
+    folders = [zoo.folder_of(name) for name in zoo.names()]
+    return [weights_of(folder) for folder in folders if read_about(folder)["images"] == images]
 
 
 def at(run: Path, images: int) -> list[Path]:
@@ -121,7 +131,7 @@ def networks(path: Path) -> Iterator[tuple[str, float | None, str]]:
             yield model_hash(getattr(network, part) if part else network), ema, part
 
 
-def missing(record: Record, runs: list[Path], paths: list[Path], given: str | None) -> str:
+def missing(record: Record, runs: list[Path], paths: list[Path], given: str | Path | None) -> str:
     """Return the message that the model is not there, with what is there instead."""
     seen = f"{record['images']:,} images"
     short = record["model"][:8]

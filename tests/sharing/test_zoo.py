@@ -59,7 +59,18 @@ def test_each_model_runs(name: str, tmp_path: Path) -> None:
 def test_the_list_and_a_card(gan_command: Train) -> None:
     said = gan_command("zoo").stdout
     assert all(f"zoo:{name}" in said for name in NAMES) and f"{len(NAMES)} model" in said
-    assert gan_command("zoo", NAMES[0]).stdout.startswith(f"# {NAMES[0]}\n")
+    shown = gan_command("zoo", NAMES[0]).stdout
+    assert shown.startswith(f"# {NAMES[0]}\n") and f'gan.load("zoo:{NAMES[0]}")' in shown
+    assert "DIR" not in shown and "\n## Training\n" in shown
+
+
+@pytest.mark.slow
+def test_its_images_are_reproduced(gan_command: Train, tmp_path: Path) -> None:
+    gan_command("generate", "zoo:tiles32", "--seeds", "3", "--out", "made")
+    for words in ((), ("--model", "zoo:tiles32")):
+        assert "all bytes are equal" in gan_command("reproduce", "made/3.png", *words).stdout
+    said = gan_command("reproduce", "made/3.png", "--model", "zoo:press", check=2).stderr
+    assert "did not make the image" in said and said.count("\n") == 1
 
 
 EXPORT = ("export", "zoo:pres", "--to", "onnx", "--out", "x")
