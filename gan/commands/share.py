@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--license", required=True, type=licenses.checked, metavar="NAME", help="license of the "
                         "model: an identifier of the Hugging Face Hub, such as cc-by-4.0 or mit, or other")  # fmt: skip
     parser.add_argument("--trained-on", type=trained_on, metavar="NAME", help="name of the training images for the "
-                        "model card, as in 'Posters of the 1920s' or USER/NAME of a data set on the Hub")  # fmt: skip
+                        "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
                         "and gan generate --by discriminator")  # fmt: skip
     parser.add_argument("--half", action="store_true", help="write weights as float16, which halves the size of the "
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def trained_on(text: str) -> str:
-    """Return the name of a data set; raise UserError for an empty or long one."""
+    """Return the name of a dataset; raise UserError for an empty or long one."""
     if not text.strip() or len(text) > MAX_NAME:
         raise UserError(f"--trained-on: give a name of 1 to {MAX_NAME} characters")
     return one_line(text.strip())
@@ -61,7 +61,7 @@ def read_notes(path: Path | None) -> str:
 
 
 def refuse_existing(folder: Path, force: bool) -> None:
-    """Raise UserError if a path is not an empty or new folder, or with `force`, if it is no folder."""
+    """Raise UserError if a path is a file, or, without `force`, a folder that is not empty."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; give a folder")
     if not force and folder.is_dir() and any(folder.iterdir()):

@@ -1,4 +1,4 @@
-"""Cache the features of real images. All runs on a data set share them."""
+"""Cache the features of real images. All runs on a dataset share them."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class Sets(NamedTuple):
         generated: images to evaluate.
         reference: real images to compare them with.
         train: training images in which to search for the originals of copies; empty if they are unknown.
-        held_out: whether `reference` is from the same data set as `train`, but was held out.
+        held_out: whether `reference` is from the same dataset as `train`, but was held out.
         flips: whether training flips images.
     """
 

@@ -40,7 +40,7 @@ def select(
 ) -> list[int]:
     """Return the k best seeds, the best first. Of equal images, the first is better.
 
-    With classes, each class keeps its share of the images.
+    With classes, the fraction of each class stays the same.
 
     Args:
         generate: returns the images and labels of seeds.
@@ -59,7 +59,7 @@ def select(
 
 
 def ranking(scores: Tensor, labels: Tensor) -> Tensor:
-    """Return the indices (N,) of scores (N,), the best first, so that any first k have the classes in their shares."""
+    """Return the indices (N,) of scores (N,), the best first; any first k have the same fraction of each class."""
     order = scores.nan_to_num(nan=-torch.inf).argsort(descending=True, stable=True)
     place = torch.empty(len(scores), dtype=torch.float64)  # rank in its class, as a fraction
     for label in labels.unique():

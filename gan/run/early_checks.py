@@ -48,8 +48,9 @@ GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan
 FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
 DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels")
-SAME = ("model._target_", "model.generator._target_")  # options in which a run agrees with that of init_from
-STARTS = {"freeze.generator": 0, "freeze.discriminator": 0, "model.kept_lr_factor": 1}  # of init_from: unused values
+SAME = ("model._target_", "model.generator._target_")  # options that must equal those of the init_from model
+# Options that need init_from -> the value that means "not set".
+STARTS = {"freeze.generator": 0, "freeze.discriminator": 0, "model.kept_lr_factor": 1}
 
 
 def check(values: Mapping[str, Any], resumed: bool = False) -> None:
@@ -57,8 +58,8 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
 
     Args:
         values: `gan.run.config.literals` of the configuration.
-        resumed: whether the run is resumed. Then only paths are checked, because folders may have been moved, and
-            numbers of processes, because the run may be someone else's.
+        resumed: whether the run is resumed. Then only two things are checked: paths, because folders may have been
+            moved, and numbers of processes, because the run may be someone else's.
     """
     check_processes(values)
     if not resumed:
@@ -297,7 +298,7 @@ def check_devices(values: Mapping[str, Any]) -> None:
 
 
 def check_init_from(values: Mapping[str, Any]) -> None:
-    """Raise UserError if init_from is not a model, or has a generator of another class than this one."""
+    """Raise UserError if init_from is no model, or if its model or generator has another class."""
     if values.get("resume"):
         return
     if not values.get("init_from"):
@@ -315,7 +316,8 @@ def check_init_from(values: Mapping[str, Any]) -> None:
     for name in SAME:
         before, now = stored.get(name), values.get(name)
         if before is not None and now is not None and before != now:
-            raise UserError(f"init_from={text}: belongs to another model; {name} is {before} there and {now} here")
+            remedy = "add model=NAME of that run"
+            raise UserError(f"init_from={text}: its {name} is {before}, but that of this run is {now}; {remedy}")
 
 
 def options_of(source: Path, text: str) -> dict[str, Any]:

@@ -26,11 +26,11 @@ def layers(network: nn.Module) -> list[str]:
 
 
 def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> None:
-    """Let layers of a network keep their weights.
+    """Freeze layers of a network.
 
     Args:
         role: "generator" or "discriminator", for messages.
-        given: number of layers, counted from the input, or names of `layers`; "blocks" means all blocks.
+        given: number of layers, in the order of `layers`, or names of `layers`; "blocks" means all blocks.
 
     Raises:
         UserError: there is no such layer, or nothing is left to train.
@@ -48,12 +48,12 @@ def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> None:
     else:
         raise UserError(f"{option}: give a number of layers, or a list of names: {', '.join(known)}")
     if len(names) == len(known):
-        raise UserError(f"{option}: leaves nothing to train")
+        raise UserError(f"{option}: freezes all {len(known)} layers; give at most {len(known) - 1}")
     for name, parameter in network.named_parameters():
         if any(is_in(name, layer) for layer in names):
             parameter.requires_grad_(False)
 
 
 def is_in(name: str, layer: str) -> bool:
-    """Return whether a parameter or layer is, or is part of, a layer."""
+    """Return whether `name` is the layer `layer`, or a part of it."""
     return f"{name}.".startswith(f"{layer}.")

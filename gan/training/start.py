@@ -25,16 +25,13 @@ from gan.training.base import Base
 from gan.training.freeze import is_in, layers
 
 STAGES = re.compile(r"(blocks|stages)\.(\d+)\.(.+)")  # a weight in a list with one part per doubling of the size
-# Prefixes of the weights of each network. A shared model has only the average of the generator.
+# Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
 
 
 @dataclass
-class Carried:
-    """The weights of a network after those of another one were carried over, and what has become of each.
-
-    The lists have the names of parameters.
-    """
+class Copied:
+    """The state of a network with weights of another one; the names of the parameters kept, resized and new."""
 
     state: dict[str, Tensor]
     kept: list[str] = field(default_factory=list)
@@ -59,22 +56,22 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
         kind, width = f"model.{role}._target_", f"model.{role}.width"
         if not weights or theirs.get(kind) != ours.get(kind):
             if role == "generator":
-                raise UserError(f"init_from={source}: belongs to another model; its generator is another class")
+                raise UserError(f"init_from={source}: its generator has another class; add model=NAME of that run")
             print_line(f"init_from={source}: has no {role} of this class; training starts with an untrained one")
             continue
-        carried = carry_over(network, weights, before, classes)
-        if not hasattr(model.generator, "latent_dim") and (carried.resized or carried.new):
-            name = (carried.resized + carried.new)[0]
+        copied = copy_weights(network, weights, before, classes)
+        if not hasattr(model.generator, "latent_dim") and (copied.resized or copied.new):
+            name = (copied.resized + copied.new)[0]
             raise UserError(f"init_from={source}: belongs to another model; {role}.{name} does not fit")
-        if role == "generator" and not any(carried.state[name].ndim > 1 for name in carried.kept + carried.resized):
+        if role == "generator" and not any(copied.state[name].ndim > 1 for name in copied.kept + copied.resized):
             raise UserError(f"init_from={source}: has no weights that fit this model")
-        network.load_state_dict(carried.state)
-        model.kept[role] = carried.kept + carried.resized
-        print_line(f"init_from={source}: {role}: {describe(network, carried)}")
-        if carried.resized and theirs.get(width) != ours.get(width):
+        network.load_state_dict(copied.state)
+        model.kept[role] = copied.kept + copied.resized
+        print_line(f"init_from={source}: {role}: {describe(network, copied)}")
+        if copied.resized and theirs.get(width) != ours.get(width):
             print_line(f"note: {width}={theirs.get(width)}, as in the other model, keeps more weights")
     average = weights_of(found["state_dict"], EMA, "generator.")
-    state = carry_over(model.generator, average, before, classes).state
+    state = copy_weights(model.generator, average, before, classes).state
     for each in (model.ema, *model.power_ema):
         each.module.load_state_dict(state)
 
@@ -91,7 +88,9 @@ def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]
 # ---- weights of one network
 
 
-def carry_over(network: nn.Module, weights: Mapping[str, Tensor], before: Sequence[str], now: Sequence[str]) -> Carried:
+def copy_weights(
+    network: nn.Module, weights: Mapping[str, Tensor], before: Sequence[str], now: Sequence[str]
+) -> Copied:
     """Return the state of a network with all weights of another one that fit.
 
     A network for another size has more or fewer blocks. They are counted from the first or from the last one,
@@ -101,24 +100,24 @@ def carry_over(network: nn.Module, weights: Mapping[str, Tensor], before: Sequen
         before, now: names of the classes of the other network and of this one.
     """
     candidates = [renumbered(weights, shift) for shift in {0, count(network.state_dict()) - count(weights)}]
-    found = [carry(network, with_classes(network, each, before, now)) for each in candidates]
+    found = [copy_same_names(network, with_classes(network, each, before, now)) for each in candidates]
     return max(found, key=lambda each: sum(each.state[name].numel() for name in each.kept))
 
 
-def carry(network: nn.Module, weights: Mapping[str, Tensor]) -> Carried:
+def copy_same_names(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
     """Return the state of a network with all weights of the same name that fit."""
     own = network.state_dict()
-    carried = Carried(dict(own))
+    copied = Copied(dict(own))
     parameters = dict(network.named_parameters())
     for name, value in own.items():
-        given, fate = weights.get(name), carried.new
+        given, names = weights.get(name), copied.new
         if given is not None and given.shape == value.shape:
-            carried.state[name], fate = given.to(value), carried.kept
+            copied.state[name], names = given.to(value), copied.kept
         elif given is not None and name in parameters and have_overlap(given, value):
-            carried.state[name], fate = overlap(given, value), carried.resized
+            copied.state[name], names = overlap(given, value), copied.resized
         if name in parameters:  # buffers are not counted
-            fate.append(name)
-    return carried
+            names.append(name)
+    return copied
 
 
 def have_overlap(given: Tensor, value: Tensor) -> bool:
@@ -156,8 +155,9 @@ def with_classes(
 ) -> dict[str, Tensor]:
     """Return weights for the classes of a network.
 
-    A class keeps the weights of the class with its name; any other class gets the mean over the classes. Without
-    classes on one side, all classes have, or all become, the same BatchNorm.
+    A class keeps the weights of the class with its name; any other class gets the mean over the classes. If only the
+    new network has classes, all of them start from the same BatchNorm. If only the other one has classes, the new
+    BatchNorm is the mean over them.
     """
     result = dict(weights)
     for path, module in network.named_modules():
@@ -188,12 +188,12 @@ def of_classes(rows: Tensor, before: Sequence[str], now: Sequence[str]) -> Tenso
     return torch.stack([known.get(name, rows.mean(0)) for name in now])
 
 
-def describe(network: nn.Module, carried: Carried) -> str:
+def describe(network: nn.Module, copied: Copied) -> str:
     """Return how many parameters were kept, and which layers were resized or are new."""
     sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    kept = sum(sizes[name] for name in carried.kept)
+    kept = sum(sizes[name] for name in copied.kept)
     parts = [f"{kept:,} of {sum(sizes.values()):,} parameters kept"]
-    for title, names in (("cut or extended", carried.resized), ("new", carried.new)):
+    for title, names in (("cut or extended", copied.resized), ("new", copied.new)):
         touched = [layer for layer in layers(network) if any(is_in(name, layer) for name in names)]
         if touched:
             parts.append(f"{title}: {', '.join(touched)}")

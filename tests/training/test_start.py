@@ -11,7 +11,7 @@ from gan.common.errors import UserError
 from gan.networks import dcgan, r3gan, resnet, stylegan2
 from gan.run.checkpoint_file import FORMAT
 from gan.training.freeze import freeze, layers
-from gan.training.start import carry_over, describe, of_classes, start_from
+from gan.training.start import copy_weights, describe, of_classes, start_from
 from tests.recipes import build
 
 CLASSES = ["poster", "sprite"]
@@ -28,7 +28,7 @@ def discriminator(size: int = 16, **options: int) -> dcgan.Discriminator:
 def test_the_same_network_keeps_all() -> None:
     torch.manual_seed(0)
     old, new = generator(), generator()
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     new.load_state_dict(carried.state)
     z = torch.randn(3, 8)
     assert torch.equal(old.eval()(z), new.eval()(z))
@@ -39,7 +39,7 @@ def test_the_same_network_keeps_all() -> None:
 
 def test_a_larger_size_adds_the_first_block_of_the_generator_and_keeps_the_others() -> None:
     old, new = generator(64), generator(128)  # 8, 8, 4, 2, 1 times the width, after 8, 4, 2, 1
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     assert describe(new, carried).endswith("; new: blocks.0")
     for number in range(3):
         assert torch.equal(
@@ -49,14 +49,14 @@ def test_a_larger_size_adds_the_first_block_of_the_generator_and_keeps_the_other
 
 def test_a_larger_size_keeps_the_first_layers_of_the_discriminator() -> None:
     old, new = discriminator(64), discriminator(128)
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     assert describe(new, carried).endswith("; new: blocks.3")
     assert torch.equal(carried.state["blocks.0.0.weight"], old.state_dict()["blocks.0.0.weight"])
 
 
 def test_a_smaller_size_leaves_blocks_out() -> None:
     old, new = generator(128), generator(64)
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     assert not carried.new and torch.equal(carried.state["to_image.weight"], old.state_dict()["to_image.weight"])
     assert torch.equal(carried.state["blocks.2.0.weight"], old.state_dict()["blocks.3.0.weight"])
 
@@ -64,24 +64,24 @@ def test_a_smaller_size_leaves_blocks_out() -> None:
 def test_stages_of_the_same_grid_keep_their_weights_where_widths_depend_on_the_grid() -> None:
     old = stylegan2.Generator((16, 16), width=8, max_channels=8, latent_dim=8)
     new = stylegan2.Generator((32, 32), width=8, max_channels=8, latent_dim=8)
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     assert sum(carried.state[name].numel() for name in carried.kept) > 0.6 * sum(p.numel() for p in new.parameters())
 
 
 def test_channels_in_common_are_kept() -> None:
     old, new = discriminator(channels=3), discriminator(channels=4)
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     weight, before = carried.state["from_image.0.weight"], new.state_dict()["from_image.0.weight"]
     assert torch.equal(weight[:, :3], old.state_dict()["from_image.0.weight"])
     assert torch.equal(weight[:, 3:], before[:, 3:])
     assert describe(new, carried).endswith("; cut or extended: from_image")
-    back = carry_over(old, new.state_dict(), [], [])
+    back = copy_weights(old, new.state_dict(), [], [])
     assert torch.equal(back.state["from_image.0.weight"], before[:, :3])
 
 
 def test_a_wider_network_contains_the_narrower_one() -> None:
     old, new = generator(width=4), generator(width=6)
-    carried = carry_over(new, old.state_dict(), [], [])
+    carried = copy_weights(new, old.state_dict(), [], [])
     weight = old.state_dict()["blocks.0.0.weight"]
     assert torch.equal(carried.state["blocks.0.0.weight"][: weight.shape[0], : weight.shape[1]], weight)
     assert not carried.kept and not carried.new
@@ -107,21 +107,21 @@ def test_all_classes_start_as_the_network_without_classes(old: torch.nn.Module, 
     old, new = old.double(), new.double()  # rounding differs between both kinds of BatchNorm
     for norm in (module for module in old.modules() if isinstance(module, torch.nn.BatchNorm2d)):
         torch.nn.init.normal_(norm.bias)
-    new.load_state_dict(carry_over(new, old.state_dict(), [], CLASSES).state)
+    new.load_state_dict(copy_weights(new, old.state_dict(), [], CLASSES).state)
     z = torch.randn(3, 8, dtype=torch.float64)
     expected = old.eval()(z)
     assert torch.allclose(new.eval()(z, torch.tensor([0, 1, 1])), expected, atol=1e-6)
-    old.load_state_dict(carry_over(old, new.state_dict(), CLASSES, []).state)
+    old.load_state_dict(copy_weights(old, new.state_dict(), CLASSES, []).state)
     assert torch.allclose(old(z), expected, atol=1e-6)
 
 
 def test_embeddings_follow_the_names_of_the_classes() -> None:
     old, new = discriminator(classes=2), discriminator(classes=3)
-    state = carry_over(new, old.state_dict(), CLASSES, ["sprite", "photograph", "poster"]).state
+    state = copy_weights(new, old.state_dict(), CLASSES, ["sprite", "photograph", "poster"]).state
     columns, before = state["projection.embedding.weight"], old.state_dict()["projection.embedding.weight"]
     assert torch.equal(columns[:, [2, 0]], before) and torch.allclose(columns[:, 1], before.mean(1))
     rows = [r3gan.Generator((16, 16), width=8, latent_dim=8, group_width=4, classes=2) for _ in range(2)]
-    state = carry_over(rows[1], rows[0].state_dict(), CLASSES, CLASSES[::-1]).state
+    state = copy_weights(rows[1], rows[0].state_dict(), CLASSES, CLASSES[::-1]).state
     assert torch.equal(state["embedding.weight"], rows[0].state_dict()["embedding.weight"].flip(0))
 
 
@@ -150,7 +150,7 @@ def test_layers_are_named() -> None:
         (-1, "must be a number from 0 to 2"),
         (True, "give a number of layers, or a list of names"),
         ("stem", "give a number of layers, or a list of names"),
-        (["stem", "blocks", "to_image"], "leaves nothing to train"),
+        (["stem", "blocks", "to_image"], "freezes all"),
     ],
 )
 def test_wrong_layers_are_one_line(given: object, message: str) -> None:
@@ -175,7 +175,7 @@ def test_a_model_that_shares_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no weights that fit this model"):
         start_from(module, foreign, [])
     other = checkpoint(tmp_path / "b.ckpt", "gan.networks.seed.Generator", module.state_dict())
-    with pytest.raises(UserError, match="belongs to another model; its generator is another class"):
+    with pytest.raises(UserError, match="its generator has another class"):
         start_from(module, other, [])
 
 
