@@ -18,6 +18,7 @@ from gan.common.errors import UserError
 
 Result = TypeVar("Result")
 SECONDS = 0.3  # minimum time of a measurement
+LONG = 1.0  # seconds; a call that takes longer needs no call before it that warms up, and is measured once
 HOPELESS = 3.0  # a number of threads that takes this many times the shortest time is measured only once
 WORSE = 1.1  # fewer threads are not tried after a number that takes this many times the shortest time
 TOLERANCE = 1.03  # the smallest number of threads within this factor of the shortest time is chosen
@@ -73,7 +74,7 @@ def choose(work: Callable[[], object], limit: int, clock: Callable[[], float] = 
 
 
 def measure(work: Callable[[], object], threads: int, shortest: float, clock: Callable[[], float]) -> float:
-    """Return the mean time of `work` with a number of threads, in seconds. The first call only warms up.
+    """Return the mean time of `work` with a number of threads, in seconds. If it is short, the first call warms up.
 
     Args:
         shortest: time with the best number so far, in seconds.
@@ -81,7 +82,8 @@ def measure(work: Callable[[], object], threads: int, shortest: float, clock: Ca
     torch.set_num_threads(threads)
     started = clock()
     work()
-    if (elapsed := clock() - started) > HOPELESS * shortest + SECONDS:
+    elapsed = clock() - started
+    if elapsed > LONG or elapsed > HOPELESS * shortest + SECONDS:
         return elapsed
     started, calls = clock(), 0
     while calls < 2 or clock() - started < SECONDS:
@@ -128,23 +130,28 @@ class Tuned:
     """
 
     def __init__(self) -> None:
-        self.limit = 1
-        self.schedule = Schedule(FIRST_SECONDS)
+        self.start(1)
 
     def start(self, limit: int) -> None:
         """Choose from up to `limit` threads from now on; 1 ends it."""
         self.limit = limit
         self.schedule = Schedule(FIRST_SECONDS)
+        self.is_due = False
 
     def __call__(self, function: Callable[[], Result]) -> Result:
-        """Return function(). From time to time, call it with several numbers of threads."""
+        """Return function(). From time to time, first call it with several numbers of threads.
+
+        This is never after the last call, when a measurement would be of no use.
+        """
         started = time.perf_counter()
-        result = function()
-        ended = time.perf_counter()
-        if self.limit > 1 and self.schedule.is_due(ended - started):
+        if self.is_due:
             before = torch.get_num_threads()
             choose(function, self.limit)
-            self.schedule.measured(time.perf_counter() - ended, torch.get_num_threads() != before)
+            ended = time.perf_counter()
+            self.schedule.measured(ended - started, torch.get_num_threads() != before)
+            started = ended
+        result = function()
+        self.is_due = self.limit > 1 and self.schedule.is_due(time.perf_counter() - started)
         return result
 
 

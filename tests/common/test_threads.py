@@ -71,6 +71,11 @@ def test_cores_of_other_programs_are_avoided(limit: int, free: int, expected: in
     assert len(slow) <= 3 * (limit.bit_length() - 1)  # no long measurement of a number that is much slower
 
 
+def test_long_work_is_measured_once() -> None:
+    machine = Machine(lambda count: 6 / count)
+    assert next(iter(choose(machine.work, 2, machine.clock))) == 2 and machine.calls == [1, 2]
+
+
 def test_the_fewest_of_equally_fast_numbers() -> None:
     machine = Machine(lambda count: 0.1 if count > 1 else 0.2)
     assert next(iter(choose(machine.work, 8, machine.clock))) == 2
@@ -96,6 +101,7 @@ def test_work_of_a_command_is_measured_after_a_second(monkeypatch: pytest.Monkey
     tuned = Tuned()
     assert tuned(machine.work) == tuned(machine.work) == "result" and machine.calls == [2, 2]  # not started
     tuned.start(2)
+    assert tuned(machine.work) == "result" and machine.calls == [2, 2, 2]  # it could have been the last work
     assert tuned(machine.work) == "result" and torch.get_num_threads() == 1
     machine.calls.clear()
     for _ in range(100):
