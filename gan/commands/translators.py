@@ -112,9 +112,13 @@ def choose_network(arguments: argparse.Namespace) -> Chosen:
     from gan.inference.loading import load_generator, select_direction
     from gan.inference.network_function import NetworkFunction
     from gan.inference.resolve import checkpoint_of
-    from gan.inference.target_palette import target_palette
     from gan.inference.tiling import tile_for_memory
     from gan.sharing.provenance import fields_of
+
+    def palette(colors: int) -> np.ndarray:
+        from gan.inference.target_palette import target_palette  # imports scikit-image
+
+        return target_palette(config, Path(arguments.run), arguments.direction, colors)
 
     path = checkpoint_of(arguments.run, arguments.checkpoint)
     network, state = load_generator(path, arguments.ema)
@@ -124,5 +128,5 @@ def choose_network(arguments: argparse.Namespace) -> Chosen:
         NetworkFunction(network, config["data"]["channels"], arguments.tile or tile_for_memory(network)),
         fields_of(network, int(state["images"])),
         None if config["data"].get("fit") == "patches" else max(pair(config["data"]["size"])),
-        partial(target_palette, config, Path(arguments.run), arguments.direction),
+        palette,
     )

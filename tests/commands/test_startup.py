@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.conftest import environment
 
@@ -35,6 +36,12 @@ def imported(*words: str, folder: Path) -> set[str]:
 @pytest.mark.parametrize("model", ["dcgan", "stylegan2"])
 def test_commands_import_no_slow_package(words: list[str], model: str, runs: Path, tmp_path: Path) -> None:
     assert not imported(words[0], str(runs / model), *words[1:], folder=tmp_path) & {*SLOW, "torch._dynamo"}
+
+
+@pytest.mark.slow
+def test_translations_import_no_slow_package(tmp_path: Path) -> None:
+    Image.effect_noise((40, 30), 90).convert("RGB").save(tmp_path / "photo.png")
+    assert not imported("translate", "zoo:press", "photo.png", "out", folder=tmp_path) & {*SLOW, "torch._dynamo"}
 
 
 def test_the_package_imports_nothing_slow() -> None:
