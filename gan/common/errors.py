@@ -78,10 +78,15 @@ def writing(what: object, then: str = "") -> Iterator[None]:
         raise UserError(f"{what}: cannot be written ({reason(error)}){then}") from error
 
 
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """Return a hint: `did you mean X or Y?`, or all choices if none is similar and they are few."""
-    known = list(dict.fromkeys(choices))
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+def did_you_mean(name: str, choices: Iterable[str], otherwise: str | None = None, n: int = 3) -> str:
+    """Return a hint: `did you mean X or Y?`, with at most `n` names.
+
+    If no choice is similar, return `otherwise`, or if it is None, all choices if they are few.
+    """
+    known = {each.lower(): each for each in choices}
+    near = difflib.get_close_matches(name.strip().lower(), known, n=n, cutoff=0.5)
     if near:
-        return f"did you mean {' or '.join(near)}?"
-    return f"choose from {', '.join(known)}" if len(known) < 20 else f"see {train_command()} --help"
+        return f"did you mean {' or '.join(known[each] for each in near)}?"
+    if otherwise is not None:
+        return otherwise
+    return f"choose from {', '.join(known.values())}" if len(known) < 20 else f"see {train_command()} --help"

@@ -5,10 +5,9 @@ Each is a folder written by `gan share`, with weights in half precision and a mo
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, did_you_mean
 from gan.run.shared_folder import CONFIG
 
 SCHEME = "zoo:"
@@ -29,6 +28,4 @@ def folder_of(address: str) -> Path:
     name = address.removeprefix(SCHEME)
     if name in names():
         return FOLDER / name
-    near = difflib.get_close_matches(name.lower(), names(), n=1)
-    hint = f"did you mean {SCHEME}{near[0]}?" if near else f"the models are {', '.join(names())}"
-    raise UserError(f"{address}: no such model; {hint}")
+    raise UserError(f"{address}: no such model; {did_you_mean(name, names())}")

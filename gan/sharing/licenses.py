@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
-
-from gan.common.errors import UserError
+from gan.common.errors import UserError, did_you_mean
 
 OTHER = "other"
 NAMES = """
@@ -24,8 +22,7 @@ def checked(name: str) -> str:
     """Return the identifier of a license in lower case; raise UserError if the Hub does not know it."""
     if name.lower() in LICENSES:
         return name.lower()
-    near = difflib.get_close_matches(name.lower(), LICENSES, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "some are mit, cc0-1.0, cc-by-4.0 and cc-by-nc-4.0."
+    hint = did_you_mean(name, sorted(LICENSES), "some are mit, cc0-1.0, cc-by-4.0 and cc-by-nc-4.0.")
     raise UserError(
         f"--license {name}: is not a license of the Hugging Face Hub; {hint} For another license, use --license other"
     )

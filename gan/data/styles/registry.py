@@ -7,14 +7,13 @@ and of pixel art are at least two pixels.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, did_you_mean
 from gan.common.program import install
 from gan.data.builtin import shapes
 from gan.data.color_table import cube, hald, table
@@ -175,6 +174,4 @@ def pilgram_filter(name: str, where: str) -> Filter:
 
 def unknown(where: str, name: str, known: Sequence[str]) -> str:
     """Return the message that a name is not known, with a similar name, or else with the command that lists all."""
-    near = difflib.get_close_matches(name.strip().lower(), known, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]}?" if near else "gan translate --list-looks lists all"
-    return f"{where}{name} is not known; {hint}"
+    return f"{where}{name} is not known; {did_you_mean(name, known, 'gan translate --list-looks lists all', n=1)}"

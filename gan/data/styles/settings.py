@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 
 from gan.common.assignments import parse_assignments
-from gan.common.errors import UserError
+from gan.common.errors import UserError, did_you_mean
 from gan.data.color_table.names import is_table
 from gan.data.styles.filter import Filter, Parameter, parameters_of
 
@@ -72,8 +71,7 @@ def hint(name: str, known: Mapping[str, Parameter]) -> str:
     """Return the names that are known, and before them the one that is similar."""
     if not known:
         return "it has no parameters"
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"{f'did you mean {near[0]}? ' if near else ''}the parameters are {', '.join(known)}"
+    return f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known)}".lstrip()
 
 
 def shown(value: float) -> str:
