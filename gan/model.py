@@ -16,6 +16,7 @@ from torch import Tensor
 from gan.common.errors import UserError, at_least, did_you_mean
 from gan.images.collection import MODES, Given, Images, to_pil_images
 from gan.inference import loading, sampling
+from gan.inference.blueprint import FLOATS
 from gan.inference.inputs import decoder_of
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
@@ -412,7 +413,7 @@ def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
 def checked_counts(counts: Any, names: int, generator: Any, path: Path) -> Tensor:
     """Return the number of training images per class (classes,); raise UserError if it does not fit the generator."""
     expected = getattr(generator, "classes", 0)
-    fits = isinstance(counts, Tensor) and counts.is_floating_point() and tuple(counts.shape) == (expected,)
+    fits = isinstance(counts, Tensor) and counts.dtype in FLOATS and tuple(counts.shape) == (expected,)
     if not fits or names != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
         raise UserError(
             f"{path}: its generator has {expected} classes, but the names or counts of classes do not match"

@@ -131,7 +131,8 @@ def test_resume_refuses_another_configuration_and_shows_it(train: Train, tmp_pat
     assert "model.generator_optimizer.lr: 0.0008 -> 0.001" in error and error.count("\n") == 1
     assert snapshot(tmp_path / "a") == before
     train("resume=a", "images=24", "model.generator_optimizer.lr=1e-3", "resume_force=true")
-    assert checkpoints.checkpoint_path(tmp_path / "a", 24).exists()
+    found = load(checkpoints.checkpoint_path(tmp_path / "a", 24))
+    assert found["optimizer_states"][0]["param_groups"][0]["lr"] == 1e-3
 
 
 @pytest.mark.slow

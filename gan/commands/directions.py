@@ -16,6 +16,7 @@ from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.common.seeds import parse_seeds
+from gan.run import zoo
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 
 if TYPE_CHECKING:
@@ -88,7 +89,9 @@ def run(arguments: argparse.Namespace) -> None:
         store.write(out / DIRECTIONS_FILE, vectors, space)  # last: if it exists, all other files are complete
         results.remove()
     name = next(iter(vectors))
-    print(f"try gan edit {shlex.quote(arguments.run)} --set {name}=2 --grid")
+    is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
+    other = "" if is_default else f" --directions {shlex.quote(str(out / DIRECTIONS_FILE))}"
+    print(f"try gan edit {shlex.quote(zoo.address_of(arguments.run))} --set {name}=2 --grid{other}")
 
 
 def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:

@@ -21,6 +21,7 @@ from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.common.seeds import parse_seeds
+from gan.run import zoo
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
     out: Path = options.out_in_run(arguments.run, arguments.out, OUT)
     file = arguments.directions or options.results_of(arguments.run) / DIRECTIONS / DIRECTIONS_FILE
     if arguments.directions and not file.is_file():
-        raise UserError(f"--directions {file}: no such file")
+        reason = f"is a folder; give its {DIRECTIONS_FILE}" if file.is_dir() else "no such file"
+        raise UserError(f"--directions {file}: {reason}")
     if arguments.latents and arguments.label:
         raise UserError("--class cannot be used with --latents, because the file has the class of each latent")
     if arguments.latents and not arguments.latents.is_file():
@@ -85,7 +87,8 @@ def run(arguments: argparse.Namespace) -> None:
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
         names = [*model.attributes, *POSITIONS, *model.vectors]
-        others = "" if model.vectors else f", and the directions that gan directions {arguments.run} finds"
+        command = f"gan directions {zoo.address_of(arguments.run)}"
+        others = "" if model.vectors else f", and the directions that {command} finds"
         raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], names)}{others}")
     if arguments.latents:
         names, latents, labels = store.stack_latents(arguments.latents, model.generator)

@@ -95,7 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
         ema=arguments.ema,
         checkpoint=arguments.checkpoint,
         size=options.parse_size(arguments.size) if arguments.size else None,
-        baselines=arguments.baselines.split(",") if arguments.baselines else [],
+        baselines=[each for each in (arguments.baselines or "").split(",") if each],
         device=options.prepare_device(arguments),
     )
     weights = arguments.weights, arguments.download

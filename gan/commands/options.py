@@ -19,7 +19,7 @@ from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
 from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
-from gan.run import address, checkpoints, run_folder, shared_folder
+from gan.run import address, checkpoints, run_folder, shared_folder, zoo
 from gan.run.early_checks import GAN, TRANSLATORS
 
 if TYPE_CHECKING:
@@ -319,7 +319,8 @@ def out_in_run(run: str, out: Path | None, name: str, reads: bool = False) -> Pa
         return out
     if shared_folder.is_shared(Path(run)):
         if not reads:
-            print(f"{name} is written to the current folder, because {run} is a shared model; --out changes this")
+            reason = f"because {zoo.address_of(run)} is a shared model"
+            print(f"{name} is written to the current folder, {reason}; --out changes this")
         return Path(name)
     if Path(run).is_file():
         raise UserError(f"{run}: is not a run folder; give --out DIR")

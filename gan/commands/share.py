@@ -13,6 +13,7 @@ from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
 from gan.common.untrusted import describe, read_bytes
+from gan.run.shared_folder import CARD, CONFIG, SAMPLES, is_shared
 from gan.sharing import licenses
 
 MAX_NAME = 200  # characters
@@ -66,6 +67,9 @@ def refuse_existing(folder: Path, force: bool) -> None:
         raise UserError(f"{folder}: is a file; give a folder")
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder}: is not empty; use --force to overwrite its model and keep its other files")
+    own = [name for name in (CONFIG, CARD, SAMPLES) if (folder / name).exists()]
+    if own and not is_shared(folder):
+        raise UserError(f"{folder}: is not a shared model, and its {', '.join(own)} would be lost; give another folder")
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -18,6 +18,7 @@ MAX_HEADER = 32 << 20  # maximum size of the header of a safetensors file in byt
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 MAX_SCALAR = 8192  # characters; PATH_MAX is 4096
+MAX_OPTION = 2**16  # largest number in a network's options, such as widths, sides and layers
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Scalar = None | bool | int | float | str
 

@@ -93,11 +93,13 @@ def collect(request: Request) -> Subject:
         path_in(folder, folder / run_folder.EVALUATION)
     translations = None
     if not is_model(source):
+        refuse_baselines(request)
         sets, protocol = from_folder(request)
     else:
         checkpoint = checkpoint_of(source, request.checkpoint)
         network, state = loading.load_generator(checkpoint, request.ema)
         if hasattr(network, "latent_dim"):
+            refuse_baselines(request)
             sets, protocol = from_generator(request, checkpoint, from_checkpoint(checkpoint, network, state))
         else:
             network = loading.select_direction(checkpoint, network)
@@ -114,6 +116,12 @@ def collect(request: Request) -> Subject:
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     return Subject(sets, protocol, folder, translations)
+
+
+def refuse_baselines(request: Request) -> None:
+    """Raise UserError if there are baselines, which only a translator is compared with."""
+    if request.baselines:
+        raise UserError(f"--baselines: {request.source} is not a translator; leave --baselines out")
 
 
 def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Sets, dict[str, Any]]:
@@ -133,7 +141,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
                   f"--reference {source}:train")  # fmt: skip
         reference = f"{run}:{part}"
     else:
-        data = loading.load_folder(str(reference), model.config["data"])
+        data = loading.load_folder(checked_folder(str(reference)), model.config["data"])
         train = training_images(model, checkpoint, request.memorization)
         sets = real_sets(data, "train", request)._replace(train=train)
     with counting("generating", n) as advance:
@@ -247,8 +255,15 @@ def from_folder(request: Request) -> tuple[Sets, dict[str, Any]]:
         raise UserError(f"{source}: its first image cannot be read ({error})") from error
     options = {"size": request.size or (height, width), "channels": channels}
     generated = loading.load_folder(str(source), options).reals(request.images)
-    sets = real_sets(loading.load_folder(request.reference, options), "train", request)
+    sets = real_sets(loading.load_folder(checked_folder(request.reference), options), "train", request)
     return sets._replace(generated=generated), {"source": str(source), "reference": request.reference}
+
+
+def checked_folder(reference: str) -> str:
+    """Return a folder of real images; raise UserError if it is a run, whose images are generated."""
+    if run_folder.is_run(Path(reference)):
+        raise UserError(f"--reference {reference}: is a run; give {reference}:val or {reference}:train")
+    return reference
 
 
 def default_part(data: Any) -> str:

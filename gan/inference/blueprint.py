@@ -22,10 +22,10 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 
 from gan.common.errors import UserError
+from gan.common.untrusted import MAX_OPTION as MAX_NUMBER
 from gan.inference.sampling import CHUNK
 from gan.inference.tiling import available
 
-MAX_NUMBER = 2**16  # largest number in a network's options, such as widths, sides and layers
 MAX_LIST = 64
 MAX_TEXT = 4096  # characters
 MAX_DEPTH = 4  # levels of nested parts

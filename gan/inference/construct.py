@@ -14,6 +14,7 @@ from torch import nn
 from gan import networks
 from gan.common import code
 from gan.common.errors import UserError
+from gan.common.names import one_line
 from gan.data import sources
 from gan.inference import blueprint
 
@@ -80,11 +81,11 @@ def construct(
     target = str(node.get("_target_"))
     found = allowed(target)
     if found is None:
-        raise UserError(f"{path}: names {target} as its {what}; {reason_to_refuse(target)}")
+        raise UserError(f"{path}: names {one_line(target)} as its {what}; {reason_to_refuse(one_line(target))}")
     try:
         return found(**options)
-    except UserError:
-        raise
+    except UserError as error:
+        raise UserError(f"{path}: its {what} cannot be built: {one_line(str(error))}") from error
     except Exception as error:
         raise UserError(f"{path}: its {what} cannot be built: {' '.join(str(error).split())}") from error
 

@@ -27,7 +27,7 @@ def up_conv(before: int, after: int, kind: str) -> nn.Module:
     """
     if kind == "transposed":
         return nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
-    if kind not in FILTERS:
+    if not isinstance(kind, str) or kind not in FILTERS:
         raise UserError(f"model.generator.upsampling={kind}: unknown; use transposed, nearest or bilinear")
     return FilteredUpConv(before, after, kind)
 

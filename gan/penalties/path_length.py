@@ -47,6 +47,8 @@ class PathLength(nn.Module):
         n = max(1, int(len(step.z) * self.fraction))
         label = None if step.label is None else step.label[:n]
         w = generator.mapping(step.z[:n], label).expand(generator.num_ws, -1, -1)  # (num_ws, n, latent_dim)
+        if not w.requires_grad:  # the mapping network is frozen
+            w = w.detach().requires_grad_()
         with penalty_precision(step.z), SecondDerivatives():
             images = generator.synthesis(w)
         with full_precision(images):

@@ -19,6 +19,7 @@ from gan.common.processes import check_cpu_devices, check_workers
 from gan.common.program import install
 from gan.common.similar import path_hint
 from gan.common.size import pair
+from gan.common.untrusted import MAX_OPTION
 from gan.data.color_table.names import is_table
 from gan.networks.grid import base_grid
 from gan.run import checkpoints, hub, run_folder, shared_folder, zoo
@@ -49,6 +50,7 @@ FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discr
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
 DECODER = ("channels", "fit", "resample", "background", "frames", "max_pixels")
 SAME = ("model._target_", "model.generator._target_")  # options that must equal those of the init_from model
+NETWORKS = ("model.generator.", "model.discriminator.")  # prefixes of the options of networks
 # Options that need init_from -> the value that means "not set".
 STARTS = {"freeze.generator": 0, "freeze.discriminator": 0, "model.kept_lr_factor": 1}
 
@@ -87,6 +89,8 @@ def check_numbers(values: Mapping[str, Any]) -> None:
     for name, value in values.items():
         if isinstance(value, int) and abs(value) >= 1 << 63:  # it could be trained with, but not read again
             raise UserError(f"{name}={value}: must have fewer than 64 bits")
+        if name.startswith(NETWORKS) and isinstance(value, int | float) and abs(value) > MAX_OPTION:
+            raise UserError(f"{name}={value}: is out of range: the largest number is {MAX_OPTION:,}")
     for name in RATES:
         value = values.get(name, 0)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
@@ -301,6 +305,12 @@ def check_init_from(values: Mapping[str, Any]) -> None:
     """Raise UserError if init_from is no model, or if its model or generator has another class."""
     if values.get("resume"):
         return
+    if values.get("init_from") == "":
+        raise UserError("init_from=: is empty; is a variable of the shell not set?")
+    if wrong := [name for name in values if name.partition(".")[0] == "freeze" and name not in STARTS]:
+        raise UserError(f"{wrong[0]}: give freeze.generator or freeze.discriminator")
+    if any(name.startswith("init_from.") for name in values):
+        raise UserError("init_from: give one path, or zoo:NAME")
     if not values.get("init_from"):
         used = [name for name, unused in STARTS.items() if values.get(name, unused) not in (unused, [])]
         if used:

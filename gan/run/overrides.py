@@ -57,7 +57,8 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
             if renamed := describe_renamed(key, value, known):
                 raise UserError(f"{path}: {renamed[:200]}; {OLDER_VERSION}")
             raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
-        if key in READ_PATHS and value is not None and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
+        is_read = key in READ_PATHS and key != "init_from" and value is not None  # the checkpoint has those weights
+        if is_read and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
             print_line(f"{path.parent}: reads {key}={value}")
     return words
 

@@ -29,3 +29,8 @@ def folder_of(address: str) -> Path:
     if name in names():
         return FOLDER / name
     raise UserError(f"{address}: no such model; {did_you_mean(name, names())}")
+
+
+def address_of(path: str) -> str:
+    """Return zoo:NAME for the folder of a model of the zoo; return any other path unchanged."""
+    return f"{SCHEME}{Path(path).name}" if Path(path).parent == FOLDER else path

@@ -138,6 +138,8 @@ def missing(record: Record, runs: list[Path], paths: list[Path], given: str | Pa
     if len(runs) == 1 and not paths:
         there = [f"{checkpoints.images_of(path):,}" for path in checkpoints.list_checkpoints(runs[0])]
         have = f"it has checkpoints at {first_few(there, MAX_LISTED)} images" if there else "it has no checkpoint"
+        if given is not None:
+            return f"{given}: has no checkpoint at {seen}; {have}; leave --model out to search all runs and the zoo"
         return f"{runs[0]}: the checkpoint at {seen} is gone; {have}; give a copy of the checkpoint with --model"
     if given is not None:
         return f"{given}: did not make the image (model {short}, after {seen}); give its run with --model"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,4 +117,5 @@ def translated_grid(network: Any, config: dict[str, Any], path: Path, device: st
 def example(files: dict[str, bytes], out: Path) -> str:
     """Return a command that uses a shared model, for the next step."""
     kind = json.loads(files[shared_folder.CONFIG])["kind"]
-    return f"gan translate {out} PHOTO.jpg" if kind == shared_folder.TRANSLATOR else f"gan generate {out}"
+    folder = shlex.quote(str(out))
+    return f"gan translate {folder} PHOTO.jpg" if kind == shared_folder.TRANSLATOR else f"gan generate {folder}"

@@ -97,10 +97,10 @@ class Base(Previews, LightningModule):
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
         check_parts(generator, discriminator, loss, self.penalties, augment)
-        for role, given in (freeze or {}).items():
-            freeze_layers(getattr(self, role), role, given)
+        self.frozen = {role: freeze_layers(getattr(self, role), role, given) for role, given in (freeze or {}).items()}
         self.kept: dict[str, list[str]] = {}  # names of the parameters of each network that another model had
         self.kept_lr_factor = fraction("model.kept_lr_factor", kept_lr_factor)
+        self.separates_kept = True  # False in runs of versions that had one parameter group if kept_lr_factor was 1
         self.ema = EMA(generator, ema_half_life, ema_warmup)
         self.power_ema = nn.ModuleList(PowerEMA(generator, width) for width in power_ema)
         self.optimizer_factories = generator_optimizer, discriminator_optimizer
@@ -130,13 +130,14 @@ class Base(Previews, LightningModule):
             raise UserError(f"model.generator_optimizer or discriminator_optimizer: {error}") from error
         for group in (group for optimizer in found for group in optimizer.param_groups):
             group["lr"] *= group["lr_factor"]
+        self.optimizer_options = [[options_of(group) for group in optimizer.param_groups] for optimizer in found]
         return found
 
     def groups(self, network: str) -> list[dict[str, Any]]:
         """Return the parameter groups of a network's optimizer. lr_factor is the factor on the learning rate."""
         kept = {id(getattr(self, network).get_parameter(name)) for name in self.kept.get(network, ())}
         parameters = self.trained(network)
-        if not kept or self.kept_lr_factor == 1:
+        if not kept or not self.separates_kept:
             return [{"params": parameters, "lr_factor": 1.0}]
         new, old = ([p for p in parameters if (id(p) in kept) == is_old] for is_old in (False, True))
         groups = ({"params": new, "lr_factor": 1.0}, {"params": old, "lr_factor": self.kept_lr_factor})
@@ -165,7 +166,10 @@ class Base(Previews, LightningModule):
         self.loss_log.to(self.device)
 
     def on_train_start(self) -> None:
-        """Apply the division of a step that rank 0 has chosen."""
+        """Apply the options of the optimizers, which may be changed on resume, and the division of rank 0."""
+        for optimizer, options in zip(self.trainer.optimizers, self.optimizer_options, strict=True):
+            for group, own in zip(optimizer.param_groups, options, strict=True):
+                group.update(own)
         self.division = self.trainer.strategy.broadcast(self.division)
         self.micro_batch = self.division.micro_batch
         if self.division.checkpoint_blocks:
@@ -218,13 +222,23 @@ class Base(Previews, LightningModule):
             self.loss_log.load_state_dict(checkpoint["pending"])
         with restoring("kept"):
             self.kept = {str(role): [str(name) for name in names] for role, names in checkpoint.get("kept", {}).items()}
+        with restoring("optimizer_states"):
+            stored = max(len(state["param_groups"]) for state in checkpoint["optimizer_states"])
+            self.separates_kept = stored > 1 or self.kept_lr_factor != 1
             groups = [self.groups(name) for name in NETWORKS]
+        if self.kept and stored < max(map(len, groups)):
+            raise UserError("model.kept_lr_factor: cannot be changed in this run, which has one rate for all weights")
         with restoring("loops"):
             check_like(checkpoint["loops"]["fit_loop"], self.trainer.fit_loop.state_dict())
         with restoring("optimizer_states"):
             parameters = [[p for group in each for p in group["params"]] for each in groups]
             check_optimizers(checkpoint["optimizer_states"], parameters)
-        stored = Division.load(checkpoint["division"])
-        self.division = stored.with_options(self.micro_batch, self.checkpoint_blocks)
+        division = Division.load(checkpoint["division"])
+        self.division = division.with_options(self.micro_batch, self.checkpoint_blocks)
         if self.division.needed is not None and self.trainer.strategy.root_device.type == "cuda":
             print_line(f"memory: {self.division.describe(self.batch_size // self.trainer.world_size)}")
+
+
+def options_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a parameter group, such as its learning rate."""
+    return {name: value for name, value in group.items() if name != "params"}

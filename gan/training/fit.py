@@ -201,8 +201,8 @@ def objective(run: Path, cfg: DictConfig) -> float:
 
 
 def callbacks(configured: DictConfig) -> list[Any]:
-    """Return the callbacks of a configuration. debug= may set options of callbacks that are not used."""
-    return [instantiate(callback) for callback in configured.values() if "_target_" in callback]
+    """Return the callbacks of a configuration that are not null. debug= may set options of callbacks not used."""
+    return [instantiate(callback) for callback in configured.values() if callback and "_target_" in callback]
 
 
 def loggers(configured: DictConfig, run: Path) -> list[Background]:

@@ -25,8 +25,8 @@ def layers(network: nn.Module) -> list[str]:
     return found
 
 
-def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> None:
-    """Freeze layers of a network.
+def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[str]:
+    """Freeze layers of a network, and return their names.
 
     Args:
         role: "generator" or "discriminator", for messages.
@@ -36,6 +36,8 @@ def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> None:
         UserError: there is no such layer, or nothing is left to train.
     """
     option, known = f"freeze.{role}={given}", layers(network)
+    if len(known) < 2:
+        raise UserError(f"{option}: this network has one layer, so nothing can be frozen")
     if isinstance(given, int) and not isinstance(given, bool):
         if not 0 <= given < len(known):
             raise UserError(f"{option}: must be a number from 0 to {len(known) - 1}, or names: {', '.join(known)}")
@@ -52,6 +54,7 @@ def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> None:
     for name, parameter in network.named_parameters():
         if any(is_in(name, layer) for layer in names):
             parameter.requires_grad_(False)
+    return names
 
 
 def is_in(name: str, layer: str) -> bool:

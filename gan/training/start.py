@@ -57,6 +57,8 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
         if not weights or theirs.get(kind) != ours.get(kind):
             if role == "generator":
                 raise UserError(f"init_from={source}: its generator has another class; add model=NAME of that run")
+            if model.frozen.get(role):
+                raise UserError(f"freeze.{role}: {source} has no {role} of this class; leave the option out")
             print_line(f"init_from={source}: has no {role} of this class; training starts with an untrained one")
             continue
         copied = copy_weights(network, weights, before, classes)
@@ -65,6 +67,9 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
             raise UserError(f"init_from={source}: belongs to another model; {role}.{name} does not fit")
         if role == "generator" and not any(copied.state[name].ndim > 1 for name in copied.kept + copied.resized):
             raise UserError(f"init_from={source}: has no weights that fit this model")
+        for layer in model.frozen.get(role, ()):
+            if any(is_in(name, layer) for name in copied.new):
+                raise UserError(f"freeze.{role}: {layer} is new in this model and has to be trained; freeze others")
         network.load_state_dict(copied.state)
         model.kept[role] = copied.kept + copied.resized
         print_line(f"init_from={source}: {role}: {describe(network, copied)}")

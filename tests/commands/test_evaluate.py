@@ -82,6 +82,9 @@ def test_shared_models_and_folders_are_compared_with_the_images_of_a_run(
     for words, said in (
         (["shared", "--reference", "shared:val"], "shared: a shared model has no images"),
         (["shared", "--reference", "nowhere:val"], "nowhere"),
+        (["shared", "--reference", "other"], "--reference other: is a run; give other:val or other:train"),
+        (["others", "--reference", "other"], "--reference other: is a run; give other:val or other:train"),
+        (["run", "--baselines", "zoo:press"], "--baselines: run is not a translator; leave --baselines out"),
         (["shared", "--reference", "other:train"], "has images of 3 x 32 x 32, and shared generates 3 x 16 x 16"),
         (["others", "--reference", "run:val", "--size", "16"], "--size: --reference run:val has a size of its own"),
     ):

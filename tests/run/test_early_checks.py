@@ -90,6 +90,9 @@ MISTAKES = [
     (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
     (["model.kept_lr_factor=0.5"], "model.kept_lr_factor=0.5: has an effect only with init_from=RUN"),
     (["init_from=pics"], "no checkpoint in"),
+    (["init_from="], "init_from=: is empty; is a variable of the shell not set?"),
+    (["init_from={a: runs/first}"], "init_from: give one path, or zoo:NAME"),
+    (["model.generator.max_multiple=65537"], "model.generator.max_multiple=65537: is out of range"),
     (["init_from=runs/other", "model=sngan"], "runs/other: its model.generator._target_ is"),
 ]
 

@@ -125,6 +125,12 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     before = (tmp_path / "out" / CONFIG).read_bytes()
     assert "--force" in gan_command("share", str(run), "out", "--license", "mit", check=2).stderr
     gan_command("share", str(run), "out", "--license", "mit", "--no-samples", "--force")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / CARD).write_text("mine")
+    said = gan_command("share", str(run), "notes", "--license", "mit", "--force", check=2).stderr
+    assert f"notes: is not a shared model, and its {CARD} would be lost" in said
+    assert (tmp_path / "notes" / CARD).read_text() == "mine"
+    shutil.rmtree(tmp_path / "notes")
     assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"

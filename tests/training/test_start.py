@@ -193,3 +193,6 @@ def test_a_generator_alone_starts_with_an_untrained_discriminator(
     for network in (new.generator, new.ema.module):
         assert all(torch.equal(value, weights[f"ema.module.{name}"]) for name, value in network.state_dict().items())
     assert set(new.kept) == {"generator"}
+    new.frozen = {"discriminator": ["from_image"]}
+    with pytest.raises(UserError, match=r"freeze\.discriminator: .*a\.ckpt has no discriminator of this class"):
+        start_from(new, tmp_path / "a.ckpt", [])
