@@ -36,7 +36,7 @@ def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[st
         UserError: there is no such layer, or nothing is left to train.
     """
     option, known = f"freeze.{role}={given}", layers(network)
-    if len(known) < 2:
+    if len(known) == 1 and given:
         raise UserError(f"{option}: this network has one layer, so nothing can be frozen")
     if isinstance(given, int) and not isinstance(given, bool):
         if not 0 <= given < len(known):

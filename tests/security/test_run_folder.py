@@ -288,7 +288,8 @@ def test_data_folders_are_read_and_printed(tmp_path: Path, capsys: pytest.Captur
     run = folder(tmp_path, ["data=folder", "data.root=/elsewhere", "init_from=/other", "data.labels=/table.csv"])
     read_overrides(run / run_folder.OVERRIDES, typed=[])
     said = capsys.readouterr().out
-    assert all(f"reads {word}\n" in said for word in ("data.root=/elsewhere", "init_from=/other"))
+    assert all(f"reads {word}\n" in said for word in ("data.root=/elsewhere", "data.labels=/table.csv"))
+    assert "init_from" not in said  # the checkpoint has those weights
 
 
 @pytest.mark.parametrize(
