@@ -62,7 +62,7 @@ def read_notes(path: Path | None) -> str:
 
 
 def refuse_existing(folder: Path, force: bool) -> None:
-    """Raise UserError if a path is a file, or, without `force`, a folder that is not empty."""
+    """Raise UserError if a path is a file, a folder whose own files would be lost, or one with files and no `force`."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; give a folder")
     if not force and folder.is_dir() and any(folder.iterdir()):

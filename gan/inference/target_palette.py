@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.images.pixel_art import check_colors, fit_palette
+from gan.inference.closed_form import small_images
 from gan.inference.loading import has_data, load_data
 from gan.metrics.pixels import opaque_pixels
 
@@ -40,8 +41,6 @@ def target_palette(config: Mapping[str, Any], path: Path, direction: str, colors
 
 def palette_of_folder(folder: str, colors: int) -> np.ndarray:
     """Return a palette uint8 (K, 3) of at most `colors` colors, computed from the images of a folder."""
-    from gan.inference.closed_form import small_images  # imports Lightning, which few translations need
-
     check_colors(colors)
     return fit_palette(opaque(small_images(folder)), colors)
 

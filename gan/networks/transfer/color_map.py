@@ -41,10 +41,9 @@ class ColorMap(nn.Module):
     def __init__(self, table: Tensor | None = None, position: Tensor | None = None) -> None:
         super().__init__()
         with torch.device("cpu"):  # on "meta", torch would import its compiler
-            identity, means = identity_table(TABLE_SIZE), mean_bases()[:, None, None]
-        self.register_buffer("table", identity if table is None else table)
+            self.register_buffer("table", identity_table(TABLE_SIZE) if table is None else table)
+            self.register_buffer("means", mean_bases()[:, None, None], persistent=False)  # (NUM_BASES, 1, 1)
         self.register_buffer("position", torch.zeros(3, POWERS, NUM_BASES) if position is None else position)
-        self.register_buffer("means", means, persistent=False)  # (NUM_BASES, 1, 1)
         self.varies: list[str] = []
         self.is_identity = True
         if table is not None or position is not None:
