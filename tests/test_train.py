@@ -156,24 +156,10 @@ def test_a_shared_model_of_another_kind_starts_a_run_that_resumes_to_the_same_bi
     train: Train, tmp_path: Path
 ) -> None:
     train("images=16", "hydra.run.dir=a")
-    words = [
-        "share",
-        str(tmp_path / "a"),
-        str(tmp_path / "shared"),
-        "--license",
-        "cc0-1.0",
-        "--half",
-        "--discriminator",
-    ]
-    main([*words, "--no-samples"])
-    options = [
-        "init_from=shared",
-        "data.size=32",
-        "data.channels=4",
-        "data.classes=[sprite,neon]",
-        "freeze.discriminator=1",
-    ]
-    options += ["model.kept_lr_factor=0.5"]
+    words = ["share", str(tmp_path / "a"), str(tmp_path / "shared"), "--license", "cc0-1.0"]
+    main([*words, "--half", "--discriminator", "--no-samples"])
+    options = ["init_from=shared", "freeze.discriminator=1", "model.kept_lr_factor=0.5"]
+    options += ["data.size=32", "data.channels=4", "data.classes=[sprite,neon]"]
     out = train(*options, "images=56", "hydra.run.dir=whole").stdout
     assert "init_from=" in out and "discriminator: " in out and "cut or extended: from_image" in out
     train(*options, "images=28", "hydra.run.dir=parts")
@@ -183,8 +169,15 @@ def test_a_shared_model_of_another_kind_starts_a_run_that_resumes_to_the_same_bi
     first = "discriminator.from_image.0.weight"
     frozen = weights(tmp_path / "a", 16)[first].half().float()
     assert torch.equal(whole["state_dict"][first][:, :3], frozen)
-    rates = {group["lr_factor"]: group["lr"] for group in whole["optimizer_states"][0]["param_groups"]}
+    rates = rates_of(whole)
     assert rates[0.5] == pytest.approx(rates[1.0] / 2)
+    train("resume=parts", "images=60", "model.kept_lr_factor=0.25", "resume_force=true", tiny=False)
+    assert rates_of(state(tmp_path / "parts", 60)) == {1.0: rates[1.0], 0.25: pytest.approx(rates[1.0] / 4)}
+
+
+def rates_of(state: dict[str, Any]) -> dict[float, float]:
+    """Return the learning rates of the generator's optimizer by their factors."""
+    return {group["lr_factor"]: group["lr"] for group in state["optimizer_states"][0]["param_groups"]}
 
 
 @pytest.mark.slow

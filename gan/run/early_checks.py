@@ -340,5 +340,9 @@ def options_of(source: Path, text: str) -> dict[str, Any]:
         return flatten({"model": shared_folder.read_about(shared_folder.weights_of(source).parent)["model"]})
     run = source.parent.parent if source.is_file() else source
     if source.is_dir() and not checkpoints.list_checkpoints(run):
+        if source.name == run_folder.CHECKPOINTS and checkpoints.list_checkpoints(source.parent):
+            raise UserError(f"init_from={text}: give the run folder, {source.parent}, or a file of checkpoints")
+        if hint := run_folder.hint_inside(source):
+            raise UserError(f"init_from={text}: is not a run folder; {hint}")
         raise UserError(f"init_from={text}: no checkpoint in {source / run_folder.CHECKPOINTS}; is it a run folder?")
     return flatten(run_folder.read_config(run)) if (run / run_folder.CONFIG).is_file() else {}
