@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.latent.space import Space, network_name, require
+from gan.networks.up_conv import FilteredUpConv
 
 NUM_LATENTS = 10_000  # samples of w for the principal components of GANSpace and for standard deviations
 NUM_IMAGES = 1_500  # images for the activations of GANSpace in z
@@ -108,7 +109,7 @@ def activations(space: Space, z: Tensor, label: Tensor | None) -> Tensor:
     """Return the flattened input (N, D) of the convolution in the second synthesis layer, for latents z."""
     leave_out = "; --pca 0 disables GANSpace"
     layers = list(require(space.generator, "synthesis_layers", "GANSpace", leave_out))
-    kinds = nn.Conv2d | nn.ConvTranspose2d
+    kinds = nn.Conv2d | nn.ConvTranspose2d | FilteredUpConv
     convolution = next((each for layer in layers[1:2] for each in layer.modules() if isinstance(each, kinds)), None)
     if convolution is None:
         name = network_name(space.generator)

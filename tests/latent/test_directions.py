@@ -16,6 +16,7 @@ from gan.networks import dcgan, fastgan, r3gan, resnet, seed, stylegan2
 MAPPED = {"width": 4, "max_channels": 8, "latent_dim": 8}
 GENERATORS = {
     "dcgan": lambda: dcgan.Generator((16, 16), width=4, latent_dim=8),
+    "dcgan-nearest": lambda: dcgan.Generator((16, 16), width=4, latent_dim=8, upsampling="nearest"),
     "fastgan": lambda: fastgan.Generator((16, 16), width=2, latent_dim=8),
     "resnet": lambda: resnet.Generator((16, 16), width=2, latent_dim=8),
     "seed": lambda: seed.Generator((16, 16), width=2, latent_dim=8),
@@ -98,9 +99,10 @@ def test_components_of_w_explain_more_variance_than_random_directions() -> None:
     assert found.std.diff().max() <= 0
 
 
-def test_in_z_the_first_direction_changes_activations_most() -> None:
+@pytest.mark.parametrize("name", ["dcgan", "dcgan-nearest"])
+def test_in_z_the_first_direction_changes_activations_most(name: str) -> None:
     torch.manual_seed(0)
-    space = Space(dcgan.Generator((16, 16), width=4, latent_dim=8).eval())
+    space = Space(GENERATORS[name]().eval())
     found = ganspace(space, 8)
     z = latents(range(64), 8)
 
