@@ -89,7 +89,7 @@ MISTAKES = [
     (["init_from=zoo:press"], "init_from=zoo:press: its model._target_ is"),
     (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
     (["model.kept_lr_factor=0.5"], "model.kept_lr_factor=0.5: has an effect only with init_from=RUN"),
-    (["init_from=pics"], "pics/checkpoints; is it a run folder?"),
+    (["init_from=pics"], "no checkpoint in"),
     (["init_from=runs"], "runs: is not a run folder; give one of the runs in it: "),
     (["init_from=runs/other/checkpoints"], "runs/other, or a file of checkpoints"),
     (["init_from="], "init_from=: is empty; is a variable of the shell not set?"),
