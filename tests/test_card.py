@@ -16,11 +16,9 @@ from tests.conftest import ROOT, command
 from tests.recipes import RECIPES
 
 MAX_CONVOLUTIONS = 500  # forward convolutions of a step with all lazy penalties; r3gan at 256 pixels has the most
-PLAIN = "model.discriminator.norm=none"  # gradient penalties refuse BatchNorm
-PENALTIES = {
-    "approximate_r1": PLAIN, "approximate_r2": PLAIN, "gradient_penalty": PLAIN, "lecam": "", "r1": PLAIN, "r2": PLAIN,
-    "r1_lazy": PLAIN, "rotation": "",
-}  # fmt: skip
+PENALTIES = (
+    "approximate_r1", "approximate_r2", "gradient_penalty", "lecam", "r1", "r1_lazy", "r2", "rotation",
+)  # fmt: skip
 OF_RECIPES = {
     "blurred_content", "cycle", "lut_regularization", "patch_nce", "patch_nce_fast", "path_length", "r1_texture",
     "reconstruction",
@@ -29,7 +27,10 @@ VARIANTS = [
     *RECIPES,
     *(f"dcgan loss={path.stem}" for path in sorted((CONF / "loss").glob("*.yaml"))),
     *(f"dcgan augment={path.stem}" for path in sorted((CONF / "augment").glob("*.yaml"))),
-    *(f"dcgan penalty=[{name}] {options}".strip() for name, options in PENALTIES.items()),
+    *(f"dcgan penalty=[{name}]" for name in PENALTIES),
+    "dcgan model.generator.upsampling=nearest",
+    "dcgan model.discriminator.norm=spectral",
+    *(f"dcgan model.discriminator.norm=batch penalty=[{name}]" for name in ("lecam", "rotation")),
     "cyclegan penalty=[cycle,identity]",
     "stylegan2 model.micro_batch=32",
     "cyclegan model.micro_batch=8",

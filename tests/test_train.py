@@ -352,7 +352,7 @@ BAD_INPUT = [
     (["model.generator_optimizer.lr=abc"], "optimizer"),
     (["data.num_workers=-1"], "data.num_workers=-1"),
     (["hydra.run.dir=file.txt/x"], "file.txt"),
-    (["penalty=[r1]"], "norm=spectral"),
+    (["model.discriminator.norm=batch"], "norm=none"),
     (["resume=nowhere"], "nowhere"),
     (["resume=empty"], "not a run folder"),
     (["init_from=nowhere"], "nowhere"),

@@ -18,6 +18,7 @@ from gan.networks.conditional import ConditionalBatchNorm2d, Layers, Projection,
 from gan.networks.features import activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.heads import make_head
+from gan.networks.minibatch_std import with_minibatch_std
 from gan.networks.spectral import apply_spectral_norm
 from gan.networks.up_conv import FilteredUpConv, up_conv
 
@@ -99,6 +100,8 @@ class Discriminator(nn.Module):
         norm: "batch" (the paper), "spectral" (Miyato et al., 2018) or "none". Gradient penalties need "spectral" or
             "none", because with BatchNorm a logit depends on the other images.
         max_multiple: as for the generator.
+        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.minibatch_std`; 1 disables
+            it, as in the paper.
         classes: number of classes, for `Projection`; 0 for an unconditional discriminator.
         head: name of the last layer in `gan.networks.heads`; None for the layer of the paper.
     """
@@ -111,6 +114,7 @@ class Discriminator(nn.Module):
         full_size_channels: int = 0,
         norm: str = "batch",
         max_multiple: int = 8,
+        mbstd_group_size: int = 1,
         classes: int = 0,
         head: str | None = None,
     ) -> None:
@@ -118,6 +122,9 @@ class Discriminator(nn.Module):
         if norm not in ("batch", "spectral", "none"):
             raise UserError(f"model.discriminator.norm={norm}: unknown norm; use batch, spectral or none")
         at_least("model.discriminator.max_multiple", max_multiple, 1)
+        self.mbstd_group_size = self.images_together = at_least(
+            "model.discriminator.mbstd_group_size", mbstd_group_size, 1
+        )
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_multiple * width, doublings)[::-1]
         self.at_full_size = (
@@ -137,13 +144,14 @@ class Discriminator(nn.Module):
             for before, after in pairwise(widths)
         )
         self.head = head
+        last = widths[-1] + (mbstd_group_size > 1)
         self.to_logit = make_head(
             head,
-            widths[-1] * rows * columns,
+            last * rows * columns,
             classes,
-            default=lambda: nn.Conv2d(widths[-1], 1, (rows, columns), bias=False),
+            default=lambda: nn.Conv2d(last, 1, (rows, columns), bias=False),
         )
-        self.projection = Projection(widths[-1], classes) if classes and head is None else None
+        self.projection = Projection(last, classes) if classes and head is None else None
         self.apply(initialize)
         if norm == "spectral":
             apply_spectral_norm(self)
@@ -153,7 +161,7 @@ class Discriminator(nn.Module):
         return activations(self.at_full_size(x), [self.from_image, *self.blocks])
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Logits:
-        y = self.features(x)[-1]  # (N, width_n, rows, columns)
+        y = with_minibatch_std(self.features(x)[-1], self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
         if self.head is not None:
             logits: Logits = self.to_logit(y.flatten(1), label)
             return logits

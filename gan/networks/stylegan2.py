@@ -16,10 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gan.common.errors import at_least
 from gan.losses.heads import Logits, at_least_fp32
 from gan.networks.features import stage_activations
 from gan.networks.grid import base_grid, channels_at
 from gan.networks.heads import make_head
+from gan.networks.minibatch_std import with_minibatch_std
 from gan.networks.precision import autocast_dtype, clamp_fp16, full_precision, run_stage
 from gan.networks.resample import downsample, smooth, upsample
 
@@ -281,8 +283,8 @@ class Discriminator(nn.Module):
     Args:
         width: channels at the full size; doubled at each halving of the size.
         max_channels: upper limit of the channels.
-        mbstd_group_size: group size of the minibatch standard deviation (Karras et al., 2018, arXiv:1710.10196, section
-            3); 1 disables it.
+        mbstd_group_size: group size of the minibatch standard deviation, see `gan.networks.minibatch_std`; 1 disables
+            it.
         classes: number of classes; 0 for an unconditional discriminator. With classes, the logit is the inner product
             of the features and the normalized embedding of the class. The authors' code has eight additional linear
             layers for the embedding.
@@ -302,7 +304,9 @@ class Discriminator(nn.Module):
         super().__init__()
         rows, columns, doublings = base_grid((size[0], size[1]))
         widths = channels_at(width, max_channels, doublings + 1)[::-1]
-        self.mbstd_group_size = self.images_together = mbstd_group_size
+        self.mbstd_group_size = self.images_together = at_least(
+            "model.discriminator.mbstd_group_size", mbstd_group_size, 1
+        )
         self.from_image = EqualizedConv2d(widths[0], channels, 1, 1)
         self.blocks = nn.ModuleList(Residual(before, after) for before, after in pairwise(widths))
         self.last = EqualizedConv2d(widths[-1], widths[-1] + (mbstd_group_size > 1), 3, 3)
@@ -324,8 +328,7 @@ class Discriminator(nn.Module):
 
     def logits(self, y: Tensor, label: Tensor | None) -> Logits:
         """Return the logits for the last features (N, width_n, rows, columns)."""
-        if self.mbstd_group_size > 1:
-            y = torch.cat([y, minibatch_std(y, self.mbstd_group_size)], 1)
+        y = with_minibatch_std(y, self.mbstd_group_size)  # (N, width_n (+ 1), rows, columns)
         y = activate(self.last(y, GAIN))
         y = activate(self.dense(y.flatten(1), GAIN))  # (N, width_n)
         if self.head is not None:
@@ -336,15 +339,3 @@ class Discriminator(nn.Module):
             return logit.flatten()
         embedding = normalize_2nd_moment(embedded(self.embedding, label)).to(logit.dtype)
         return (logit * embedding).sum(1) / math.sqrt(embedding.shape[1])
-
-
-def minibatch_std(x: Tensor, mbstd_group_size: int) -> Tensor:
-    """Return the mean standard deviation within groups of images: (N, C, h, w) -> (N, 1, h, w).
-
-    The value is the same for all pixels of a group. The group size is the largest divisor of N up to
-    `mbstd_group_size`.
-    """
-    n = next(size for size in range(min(mbstd_group_size, len(x)), 0, -1) if len(x) % size == 0)
-    groups = x.float().reshape(n, -1, *x.shape[1:])  # (n, N/n, C, h, w)
-    spread = (groups.var(0, correction=0) + EPSILON).sqrt().mean((1, 2, 3))  # (N/n,)
-    return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])

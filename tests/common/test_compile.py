@@ -14,7 +14,7 @@ from gan.common.errors import UserError
 from tests.recipes import build, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf.*")  # Dynamo asks
-APPROXIMATE = ("penalty=[approximate_r1,approximate_r2]", "model.discriminator.norm=none")
+APPROXIMATE = ("penalty=[approximate_r1,approximate_r2]",)
 
 
 @pytest.fixture(autouse=True)

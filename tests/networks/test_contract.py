@@ -24,8 +24,16 @@ from tests.recipes import RECIPES, TRANSLATORS, configuration
 
 # Options of recipes that are not among the recipes themselves.
 VARIANTS = {
-    "dcgan-paper": ("dcgan", "model.generator.full_size_channels=0"),
+    "dcgan-paper": (
+        "dcgan",
+        "model.generator.full_size_channels=0",
+        "model.generator.max_multiple=8",
+        "model.discriminator.max_multiple=8",
+        "model.discriminator.norm=batch",
+        "model.discriminator.mbstd_group_size=1",
+    ),
     "dcgan-nearest": ("dcgan", "model.generator.upsampling=nearest"),
+    "dcgan-batch": ("dcgan", "model.discriminator.norm=batch"),
     "dcgan-full-size": ("dcgan", "model.discriminator.full_size_channels=2"),
     "dcgan-spectral": ("dcgan", "model.discriminator.norm=spectral"),
     "stylegan2-mbstd": ("stylegan2", "model.discriminator.mbstd_group_size=1"),

@@ -1,4 +1,4 @@
-"""StyleGAN2: parameter count of the paper, demodulation, variances, minibatch standard deviation, style mixing."""
+"""StyleGAN2: parameter count of the paper, demodulation, variances, style mixing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from gan.networks.stylegan2 import (
     Generator,
     ModulatedConv2d,
     activate,
-    minibatch_std,
 )
 
 
@@ -73,17 +72,6 @@ def test_equalized_layers_keep_variance_and_scale_the_learning_rate() -> None:
         assert layer.weight.std().item() == pytest.approx(1 / pace, rel=0.02)
 
 
-def test_minibatch_std_is_computed_within_groups() -> None:
-    x = torch.randn(8, 3, 2, 2)
-    groups = x.reshape(4, 2, 3, 2, 2)  # image n is in group n mod 2
-    expected = groups.std(0, correction=0).mean((1, 2, 3))
-    found = minibatch_std(x, 4)
-    assert found.shape == (8, 1, 2, 2)
-    torch.testing.assert_close(found[:, 0, 0, 0], expected.repeat(4), rtol=1e-4, atol=1e-5)
-    assert minibatch_std(x[:5], 4).abs().max() < 1e-3  # five images have no group but each alone
-    torch.testing.assert_close(minibatch_std(x[:6], 4), minibatch_std(x[:6], 3))
-
-
 def test_styles_are_mixed_from_a_layer_on() -> None:
     torch.manual_seed(0)
     generator = Generator((16, 16), width=4, max_channels=8, latent_dim=8, style_mixing_prob=1.0)
@@ -92,14 +80,6 @@ def test_styles_are_mixed_from_a_layer_on() -> None:
     assert not mixed[0].any() and mixed[-1].all()
     assert (mixed[1:] >= mixed[:-1]).all()
     assert 0 < mixed[1].float().mean() < 1
-
-
-def test_the_discriminator_treats_groups_independently() -> None:
-    discriminator, x = Discriminator((16, 16), width=4, max_channels=8), torch.randn(8, 3, 16, 16)
-    changed = x.clone()
-    changed[0] = 0
-    same = discriminator(x) == discriminator(changed)
-    assert same.tolist() == [n % 2 == 1 for n in range(8)]
 
 
 @torch.no_grad()

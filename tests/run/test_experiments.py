@@ -11,6 +11,7 @@ from gan.run.config import compose
 TRANSLATORS = ("paper_cyclegan", "paper_cut")
 # Weights of the generator in millions (of both for cyclegan), batch size, and length in millions of images.
 PAPERS = {
+    "paper_dcgan": (12.66, 128, 15),
     "paper_stylegan2_ada": (24.77, 64, 25),
     "paper_r3gan": (23.06, 256, 25),
     "paper_projected": (105.68, 64, 25),

@@ -15,7 +15,7 @@ from gan.run import lock, untrained
 from gan.run.resume import create_folder
 from tests.conftest import ROOT, TINY, Train, environment
 
-LATE = "penalty=[r1]"  # found when the parts are instantiated: r1 needs a discriminator without BatchNorm
+LATE = "model.discriminator.norm=batch"  # found when the parts are instantiated: R1 needs a discriminator without it
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +87,7 @@ def test_jobs_that_fail_are_removed_and_others_stay(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_late_error_leaves_nothing(train: Train, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
-    assert "norm=spectral" in train("images=8", LATE, check=2).stderr
+    assert "norm=none" in train("images=8", LATE, check=2).stderr
     train("images=8", LATE, "hydra.run.dir=mine", check=2)
     train("images=8", "init_from=mine", "hydra.run.dir=b/c", check=2)
     train("-m", "seed=0,1", "images=8", LATE, check=2)
@@ -97,7 +97,7 @@ def test_a_late_error_leaves_nothing(train: Train, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_only_the_job_that_failed_is_removed_from_a_sweep(train: Train, tmp_path: Path) -> None:
-    train("-m", "penalty=[],[r1]", "images=8", "hydra.sweep.dir=s", check=2)
+    train("-m", "model.discriminator.norm=none,batch", "images=8", "hydra.sweep.dir=s", check=2)
     kept = [".jobs", "0", "multirun.yaml", "results.csv", "sweep.yaml"]
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == kept
     assert list((tmp_path / "s" / "0" / "checkpoints").glob("*.ckpt"))

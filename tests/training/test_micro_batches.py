@@ -20,6 +20,7 @@ def test_micro_batches_are_multiples_of_images_together() -> None:
     assert images_together(blocks[0], stylegan2.Discriminator(SIZE, width=4, mbstd_group_size=1)) == 1
     assert images_together(blocks[0], dcgan.Discriminator(SIZE, width=4)) is None
     assert images_together(blocks[0], dcgan.Discriminator(SIZE, width=4, norm="spectral")) == 1
+    assert images_together(blocks[0], dcgan.Discriminator(SIZE, width=4, norm="none", mbstd_group_size=2)) == 2
     sixes = nn.Identity()
     sixes.images_together = 6  # type: ignore[assignment]
     assert images_together(stylegan2.Discriminator(SIZE, width=4), sixes) == 12
