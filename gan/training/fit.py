@@ -92,11 +92,12 @@ def fit(
         print_line(describe_resumed(checkpoints.read_sidecar(Path(cfg.resume)), cfg.images, cfg.minutes))
     if cfg.debug:
         print_line(f"debug={HydraConfig.get().runtime.choices['debug']}: {cfg.debug}")
-    for line in (*notes, *drop_overridden_schedules(model.schedules, HydraConfig.get().overrides.task)):
+    typed, schedule = HydraConfig.get().overrides.task, HydraConfig.get().runtime.choices["schedule"]
+    for line in (*notes, *drop_overridden_schedules(model.schedules, typed, schedule)):
         print_line(line)
-    if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in HydraConfig.get().overrides.task):
+    if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in typed):
         print_line("note: options of stop have no effect without stop=flat")
-    if HydraConfig.get().runtime.choices["schedule"] != "recipe" and cfg.images is None:
+    if schedule != "recipe" and cfg.images is None:
         print_line("note: schedule has no effect in a run without images=; minutes= may be given as well")
     prepare_data(trainer, data)
     if not cfg.resume:

@@ -104,18 +104,20 @@ def apply_schedules(model: Any, generator_optimizer: Any, discriminator_optimize
             raise UserError(f"model.schedules: {path}: there is no such value, or its shape differs") from error
 
 
-def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str]) -> Iterator[str]:
+def drop_overridden_schedules(schedules: dict[str, Any], typed: Collection[str], choice: str) -> Iterator[str]:
     """Remove schedules of values that the command line sets, and yield a line for each.
 
-    Learning rates follow the schedule that the command line chooses with `schedule=`: it starts from the value set.
+    Learning rates follow a schedule that `schedule=` chooses, on the command line or in an experiment: it starts from
+    the value set.
 
     Args:
         schedules: schedules by dotted path; changed in place.
         typed: words of the command line, such as model.generator_optimizer.lr=1e-4 or augment=diffaugment.
+        choice: the value of `schedule=`.
     """
     options = {word.lstrip("+~").partition("=")[0] for word in typed}
     for path in list(schedules):
-        if "schedule" in options and path.endswith("_optimizer.lr"):
+        if choice != "recipe" and path.endswith("_optimizer.lr"):
             continue
         group, _, rest = path.partition(".")
         option = {"penalties": f"penalty.{rest}", "augment": path}.get(group, f"model.{path}")

@@ -163,9 +163,9 @@ def test_any_recipe_can_have_falling_learning_rates() -> None:
         assert [schedules[f"{network}.lr"](seen) for seen in (0, 500, 750, 1000)] == [rate, rate, rate / 2, 0]
 
 
-@pytest.mark.parametrize(("chosen", "left"), [([], []), (["schedule=linear_decay"], ["generator_optimizer.lr"])])
-def test_a_typed_rate_replaces_the_schedule_of_the_recipe_alone(chosen: list[str], left: list[str]) -> None:
+@pytest.mark.parametrize(("choice", "left"), [("recipe", []), ("linear_decay", ["generator_optimizer.lr"])])
+def test_a_typed_rate_replaces_the_schedule_of_the_recipe_alone(choice: str, left: list[str]) -> None:
     schedules = {"generator_optimizer.lr": 1, "penalties.r1.weight": 2}
-    typed = [*chosen, "model.generator_optimizer.lr=1e-4", "penalty.r1.weight=3"]
-    lines = list(drop_overridden_schedules(schedules, typed))
+    typed = ["model.generator_optimizer.lr=1e-4", "penalty.r1.weight=3"]
+    lines = list(drop_overridden_schedules(schedules, typed, choice))
     assert list(schedules) == left and len(lines) == 2 - len(left)
