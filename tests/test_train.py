@@ -361,6 +361,8 @@ BAD_INPUT = [
     (["data.batch_size=3", "trainer.devices=2"], "is not divisible by 2 devices"),
     (["+model.generator.depth=3"], "depth"),
     (["model.n_critic="], "n_critic"),
+    (["freeze=[]"], "freeze=[]: freeze is no list; set one of its options, freeze.NAME=VALUE"),
+    (["model.generator_optimizer=[1,2]"], "model.generator_optimizer is no list"),
     (["augment=pixel_art", "augment.cell=8"], "augment.cell=8: larger than the largest translation"),
     (["loss=wasserstein", "augment=ada"], "augment=ada adapts to the sign"),
 ]

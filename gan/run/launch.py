@@ -110,6 +110,7 @@ def message_of(error: BaseException) -> str | None:
                 or unknown_option(str(cause))
                 or missing_interpolation(str(cause))
                 or missing_value(str(cause))
+                or not_a_list(str(cause))
             )
             return known or one_line(str(cause))
         if "does not have a deterministic implementation" in str(cause):
@@ -209,6 +210,12 @@ def missing_value(message: str) -> str | None:
     if not found:
         return None
     return f"{found[1]} is missing; add {found[1]}=VALUE"
+
+
+def not_a_list(message: str) -> str | None:
+    """Return a line for a list in the place of several options, such as freeze=[]; None for other messages."""
+    found = re.fullmatch(r"Error merging override ((\S+?)=\[.*)", one_line(message))
+    return f"{found[1]}: {found[2]} is no list; set one of its options, {found[2]}.NAME=VALUE" if found else None
 
 
 def chosen_options() -> list[str]:
