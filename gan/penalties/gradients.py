@@ -57,5 +57,5 @@ def refuse_batch_norm(discriminator: nn.Module, name: str) -> None:
     if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in discriminator.modules()):
         raise UserError(
             f"penalty={name}: a gradient penalty needs a discriminator without BatchNorm; "
-            "use model.discriminator.norm=none (or spectral), or remove the penalty"
+            "use model.discriminator.norm=spectral (or none), or remove the penalty"
         )

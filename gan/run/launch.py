@@ -215,7 +215,7 @@ def missing_value(message: str) -> str | None:
 def not_a_list(message: str) -> str | None:
     """Return a line for a list in the place of several options, such as freeze=[]; None for other messages."""
     found = re.fullmatch(r"Error merging override ((\S+?)=\[.*)", one_line(message))
-    return f"{found[1]}: {found[2]} is no list; set one of its options, {found[2]}.NAME=VALUE" if found else None
+    return f"{found[1]}: {found[2]} is not a list; set one of its options, {found[2]}.NAME=VALUE" if found else None
 
 
 def chosen_options() -> list[str]:

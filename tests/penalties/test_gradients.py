@@ -166,5 +166,5 @@ def test_heads_are_averaged_within_and_summed_over() -> None:
 
 @pytest.mark.parametrize("penalty", PENALTIES)
 def test_batch_norm_is_refused_with_the_remedy(penalty: type) -> None:
-    with pytest.raises(UserError, match="norm=none"):
+    with pytest.raises(UserError, match="norm=spectral"):
         penalty()(step(nn.Sequential(nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(60, 1))))

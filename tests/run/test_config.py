@@ -155,6 +155,8 @@ def test_unpaired_data_is_not_selected_by_ground_truth() -> None:
 
 def test_rules_are_printed_with_their_values() -> None:
     assert describe_rules(compose(["penalty=[]"])) == []
+    (line,) = describe_rules(compose(["data.size=32", "data.batch_size=16"]))
+    assert line.startswith("penalty.r1.weight=0.0128: 0.0002 x height x width / batch size")
     r3gan = describe_rules(compose(["model=r3gan", "data.size=128"]))
     assert len(r3gan) == 2 and r3gan[0].startswith("model.schedules.penalties.r1.weight.start=16: (side / 64)^3")
     (line,) = describe_rules(compose(["model=stylegan2", "data.size=[96,64]", "data.batch_size=8"]))
