@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -73,15 +74,18 @@ def test_a_grid_shows_all_edited_images(runs: Path, gan_command: Train, tmp_path
 
 @pytest.mark.slow
 def test_effects_of_attributes_are_measured_and_saved(runs: Path, gan_command: Train, tmp_path: Path) -> None:
-    said = gan_command(
-        "directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found", "--attributes", "3"
-    ).stdout
-    effects = json.loads((tmp_path / "found" / "attributes.json").read_text())
+    words = ["directions", str(runs / "dcgan"), "--sefa", "1", "--pca", "0", "--out", "found 1", "--attributes", "3"]
+    said = gan_command(*words).stdout
+    effects = json.loads((tmp_path / "found 1" / "attributes.json").read_text())
     names = ["brightness", "contrast", "saturation", "warmth", "sharpness", "zoom", "shift_x", "shift_y"]
     assert list(effects) == names and set(effects["zoom"]["leakage"]) == set(names[:5])
     assert effects["brightness"]["slope"] > 0.3 and all(name in said for name in names)
-    with Image.open(tmp_path / "found" / "shift_x.png") as sheet:
+    with Image.open(tmp_path / "found 1" / "shift_x.png") as sheet:
         assert sheet.size == (2 + 5 * 66, 2 + 4 * 66)
+    program, *printed = shlex.split(said.splitlines()[-1].removeprefix("try "))
+    assert program == "gan"
+    gan_command(*printed)
+    assert len(list((runs / "dcgan" / "edited").glob("**/grid.png"))) == 1
 
 
 @pytest.mark.slow

@@ -192,6 +192,10 @@ TENSORS: dict[str, tuple[Callable[[dict[str, torch.Tensor]], object], str]] = {
     "not a number": (lambda t: t[first(t)].fill_(float("nan")), "not finite"),
     "infinity": (lambda t: t[first(t)].fill_(float("inf")), "not finite"),
     "negative counts": (lambda t: t["class_counts"].neg_(), "do not match"),
+    "counts of 8 bits": (
+        lambda t: t.update(class_counts=t["class_counts"].to(torch.float8_e4m3fn)),
+        "do not match",
+    ),
     "no counts": (lambda t: t.pop("class_counts"), "do not match"),
     "counts for more classes": (lambda t: t.update(class_counts=torch.ones(10_000)), "do not match"),
 }
