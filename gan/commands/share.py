@@ -13,6 +13,7 @@ from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
 from gan.common.untrusted import describe, read_bytes
+from gan.run.run_folder import is_run
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, is_shared
 from gan.sharing import licenses
 
@@ -62,9 +63,11 @@ def read_notes(path: Path | None) -> str:
 
 
 def refuse_existing(folder: Path, force: bool) -> None:
-    """Raise UserError if a path is a file, a folder whose own files would be lost, or one with files and no `force`."""
+    """Raise UserError for a file, a run, a folder whose own files would be lost, or one with files and no `force`."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder}: is a file; give a folder")
+    if is_run(folder):
+        raise UserError(f"{folder}: is a run; give another folder")
     if not force and folder.is_dir() and any(folder.iterdir()):
         raise UserError(f"{folder}: is not empty; use --force to overwrite its model and keep its other files")
     own = [name for name in (CONFIG, CARD, SAMPLES) if (folder / name).exists()]

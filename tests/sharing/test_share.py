@@ -19,6 +19,7 @@ from gan.commands.share import read_notes
 from gan.common.errors import UserError
 from gan.inference.loading import load_discriminator
 from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.run.run_folder import RECORD
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, WEIGHTS
 from gan.sharing import card, folder, licenses, share
 from tests.conftest import Train, environment
@@ -131,6 +132,13 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     assert f"notes: is not a shared model, and its {CARD} would be lost" in said
     assert (tmp_path / "notes" / CARD).read_text() == "mine"
     shutil.rmtree(tmp_path / "notes")
+    (tmp_path / "run").mkdir()
+    for name in RECORD:
+        (tmp_path / "run" / name).touch()
+    said = gan_command("share", str(run), "run", "--license", "mit", "--force", check=2).stderr
+    assert said == "error: run: is a run; give another folder\n"
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == sorted(RECORD)
+    shutil.rmtree(tmp_path / "run")
     assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
