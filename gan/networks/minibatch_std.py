@@ -24,5 +24,6 @@ def minibatch_std(x: Tensor, group_size: int) -> Tensor:
     """
     n = next(size for size in range(min(group_size, len(x)), 0, -1) if len(x) % size == 0)
     groups = x.float().reshape(n, -1, *x.shape[1:])  # (n, N/n, C, h, w)
-    spread = (groups.var(0, correction=0) + EPSILON).sqrt().mean((1, 2, 3))  # (N/n,)
+    variance = (groups - groups.mean(0)).square().mean(0)  # Tensor.var takes three times as long on a CPU
+    spread = (variance + EPSILON).sqrt().mean((1, 2, 3))  # (N/n,)
     return spread.to(x.dtype).repeat(n)[:, None, None, None].expand(-1, 1, *x.shape[2:])
