@@ -247,11 +247,14 @@ def warn_about_disk(cfg: DictConfig, model: GAN, trainer: Trainer, run: Path) ->
             print_line(line)
 
 
+def from_here(run: Path) -> Path:
+    """Return a path below the working folder as a relative one, which is shorter to read; others unchanged."""
+    return run.relative_to(Path.cwd()) if run.is_relative_to(Path.cwd()) else run
+
+
 def print_end(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path) -> None:
     """Print the time of the run and its parts, and commands to go on with."""
-    clock = clock_of(trainer)
-    if run.is_relative_to(Path.cwd()):
-        run = run.relative_to(Path.cwd())
+    clock, run = clock_of(trainer), from_here(run)
     print_line(f"{run}: {describe_time(model.images_seen, clock.seconds, clock.other)}")
     if gained := gain(trainer, model, data, run):
         print_line(gained)
@@ -282,7 +285,9 @@ def print_summary(trainer: Trainer, model: GAN, data: ImageDataModule, run: Path
         for name, network in (("generator", model.generator), ("discriminator", model.discriminator))
     ]
     device = f"{trainer.num_devices} x {trainer.strategy.root_device.type}"
-    print_line(f"{run}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}")
+    print_line(
+        f"{from_here(run)}: {', '.join(counts)} parameters; batch {data.batch_size}; {device}, {trainer.precision}"
+    )
     normalized = any(isinstance(part, _BatchNorm) for part in model.modules())
     if normalized and trainer.world_size > 1 and trainer.strategy.root_device.type == "cpu":
         print_line("note: BatchNorm uses the part of the batch in each process; torch synchronizes it on GPUs only")
