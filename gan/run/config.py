@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import hydra
@@ -16,7 +17,9 @@ from gan.common.home import without_home
 from gan.common.nested import flatten
 from gan.common.program import install
 from gan.run import resolvers, secrets
-from gan.run.paths import CONF, own, quote
+from gan.run.paths import CONF, group_files, own, quote
+
+ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
 
 resolvers.register()
 
@@ -57,6 +60,8 @@ def to_plain(cfg: DictConfig) -> dict[str, Any]:
 
 def check_options(cfg: DictConfig) -> None:
     """Raise UserError if an option of train.yaml is out of range. The default of `images` is not computed."""
+    if "hydra" in cfg:
+        check_choices(cfg.hydra.runtime.choices)
     if not OmegaConf.is_interpolation(cfg, "images"):
         if cfg.images is None and cfg.minutes is None:
             raise UserError("images and minutes are both null; set one of them to limit the run")
@@ -70,6 +75,14 @@ def check_options(cfg: DictConfig) -> None:
     check_packages(cfg.logger)
     if cfg.objective_mode not in ("best", "last"):
         raise UserError(f"objective_mode={cfg.objective_mode}: must be best or last")
+
+
+def check_choices(choices: Mapping[str, Any]) -> None:
+    """Raise UserError if a group that has one part is set to a list. Hydra leaves such a group out of its choices."""
+    for group in ONE:
+        if group not in choices:
+            names = ", ".join(path.stem for path in group_files(group))
+            raise UserError(f"{group}: give one name, not a list; choose from {names}")
 
 
 def check_packages(loggers: DictConfig) -> None:

@@ -317,17 +317,26 @@ def check_init_from(values: Mapping[str, Any]) -> None:
             raise UserError(f"{used[0]}={values[used[0]]}: has an effect only with init_from=RUN")
         return
     text = str(values["init_from"])
-    if text.startswith(hub.SCHEME):
-        return
-    source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
-    if not source.exists():
-        raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{path_hint(source)}")
-    stored = options_of(source, text)
+    stored = init_from_options(text)
     for name in SAME:
         before, now = stored.get(name), values.get(name)
         if before is not None and now is not None and before != now:
             remedy = "add model=NAME of that run"
             raise UserError(f"init_from={text}: its {name} is {before}, but that of this run is {now}; {remedy}")
+
+
+def init_from_options(text: str) -> dict[str, Any]:
+    """Return the options of the model of init_from; empty for a model on the Hub, which is downloaded later.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if text.startswith(hub.SCHEME):
+        return {}
+    source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
+    if not source.exists():
+        raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{path_hint(source)}")
+    return options_of(source, text)
 
 
 def options_of(source: Path, text: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from gan.common.output import print_error, print_page
 from gan.common.processes import is_child
 from gan.common.program import install
 from gan.run import paths
-from gan.run.config import options
+from gan.run.config import ONE, options
 from gan.run.foreign_words import describe_foreign
 from gan.run.lock import release
 from gan.run.overrides import is_group, value_of
@@ -151,7 +151,9 @@ def missing_file(error: MissingConfigException) -> str:
     group, _, name = missing.rpartition("/")
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; {install('slurm' if 'submitit' in name else 'sweep')}"
-    hint = did_you_mean(name, error.options or [])
+    hint = did_you_mean(
+        name, (path.stem for path in paths.group_files(group))
+    )  # Hydra lists none for a list's elements
     if hint.startswith("choose") and not paths.own():
         hint += "; for your own, add --config-dir DIR"
     return describe_renamed(group, name) or f"{group}={name}: no such {group}; {hint}"
@@ -184,9 +186,12 @@ def unknown_module(error: BaseException) -> str:
 
 
 def no_list(words: list[str]) -> str:
-    """Return a line for a group of several parts, such as logger, that is set to null."""
+    """Return a line for a group that is set to null."""
     key = next((key for key, _, value in (word.partition("=") for word in words) if value == "null"), "GROUP")
-    return f"{key}=null: use {key}=[] for none"
+    if key not in ONE:
+        return f"{key}=null: use {key}=[] for none"
+    names = [path.stem for path in paths.group_files(key)]
+    return f"{key}=null: " + (f"use {key}=none" if "none" in names else f"choose from {', '.join(names)}")
 
 
 def several_values(message: str) -> str | None:

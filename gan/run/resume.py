@@ -20,6 +20,7 @@ from gan.run.config import check_options, compose, literals, options
 from gan.run.differences import check_same, check_typed, is_same
 from gan.run.foreign_words import check_words
 from gan.run.implied_data import with_data
+from gan.run.implied_networks import with_networks
 from gan.run.lock import acquire, decide_on_rank_0
 from gan.run.overrides import (
     first_jobs,
@@ -76,9 +77,10 @@ def prepare_run(typed: list[str]) -> list[str]:
     if resume not in (None, "auto"):
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
     typed = with_data(typed)
-    cfg = compose(typed)
-    check_options(cfg)
-    early_checks.check(literals(cfg))
+    cfg = checked(typed)
+    added = with_networks(typed, cfg)
+    if added != typed:
+        typed, cfg = added, checked(added)
     named = value_of(typed, "hydra.run.dir") is not None
     if not named and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
@@ -86,6 +88,14 @@ def prepare_run(typed: list[str]) -> list[str]:
     if resume == "auto":
         return prepare_auto(typed, cfg, folder, named)
     return with_folder(typed, create_folder(folder, named), None)
+
+
+def checked(overrides: list[str]) -> DictConfig:
+    """Return the configuration of a new run, which was checked."""
+    cfg = compose(overrides)
+    check_options(cfg)
+    early_checks.check(literals(cfg))
+    return cfg
 
 
 def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -> list[str]:
@@ -158,10 +168,9 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if resume not in (None, "null", "auto"):
         raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
     named = value_of(typed, "hydra.sweep.dir") is not None
-    for job in first_jobs(typed):
-        cfg = compose(job)
-        check_options(cfg)
-        early_checks.check(literals(cfg))
+    configs = [checked(job) for job in first_jobs(typed)]
+    if len({str(cfg.init_from) for cfg in configs}) == 1:
+        typed = with_networks(typed, configs[0])
     own = [word for word in typed if key_of(word) in ("hydra.sweep.dir", "debug")]
     folder = Path(folder_of(compose(own), "sweep"))
     overrides = sorted(map(stored, without(typed, "hydra.sweep.dir", "resume")))

@@ -97,7 +97,7 @@ class Base(Previews, LightningModule):
         self.penalties = nn.ModuleDict(dict(penalties or {}))
         self.augment = augment
         check_parts(generator, discriminator, loss, self.penalties, augment)
-        self.frozen = {role: freeze_layers(getattr(self, role), role, given) for role, given in (freeze or {}).items()}
+        self.frozen = self.freeze_all(freeze or {})
         self.kept: dict[str, list[str]] = {}  # names of the parameters of each network that another model had
         self.kept_lr_factor = fraction("model.kept_lr_factor", kept_lr_factor)
         self.separates_kept = True  # False in runs of versions that had one parameter group if kept_lr_factor was 1
@@ -122,6 +122,12 @@ class Base(Previews, LightningModule):
         counts = torch.zeros(getattr(generator, "classes", 0))
         self.register_buffer("class_counts", counts, persistent=len(counts) > 0)  # images of each class
         self.to(memory_format=torch.channels_last)  # convolutions in bf16 are 1.2 to 1.9 times as fast on a CPU
+
+    def freeze_all(self, given: Any) -> dict[str, list[str]]:
+        """Freeze layers of both networks, and return their names for each network."""
+        if not isinstance(given, Mapping) or not given.keys() <= set(NETWORKS):
+            raise UserError(f"model.freeze={given}: set freeze.generator or freeze.discriminator")
+        return {role: freeze_layers(getattr(self, role), role, layers) for role, layers in given.items()}
 
     def configure_optimizers(self) -> list[Optimizer]:
         try:

@@ -7,9 +7,10 @@ weights of another size are cut or extended, and the rest stays as initialized.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +18,21 @@ from torch import Tensor, nn
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.common.output import print_line
-from gan.inference.loading import load_state
+from gan.inference.construct import network_builder
+from gan.inference.loading import checked_weights, load_state
 from gan.inference.resolve import checkpoint_of
 from gan.inference.shared_weights import EMA
 from gan.networks.conditional import ConditionalBatchNorm2d
+from gan.run.zoo import address_of
 from gan.training.base import Base
 from gan.training.freeze import is_in, layers
 
 STAGES = re.compile(r"(blocks|stages)\.(\d+)\.(.+)")  # a weight in a list with one part per doubling of the size
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
+
+
+FOLLOW_DATA = (".size", ".channels", ".classes", ".head")  # options of networks that follow from the data and the loss
 
 
 @dataclass
@@ -49,36 +55,64 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
     Raises:
         UserError: the model cannot be read, no weight fits, or a translator's weights do not all fit.
     """
-    found = load_state(checkpoint_of(source))
+    path, shown = checkpoint_of(source), address_of(str(source))
+    found = load_state(path)
     before, theirs, ours = found.get("classes", []), flatten(found["config"]), flatten(model.config)
     for role, prefixes in PREFIXES.items():
         weights, network = weights_of(found["state_dict"], *prefixes), getattr(model, role)
-        kind, width = f"model.{role}._target_", f"model.{role}.width"
+        kind = f"model.{role}._target_"
         if not weights or theirs.get(kind) != ours.get(kind):
+            missing = f"has no {role} of this class" if weights else f"has no {role}"
             if role == "generator":
-                raise UserError(f"init_from={source}: its generator has another class; add model=NAME of that run")
+                raise UserError(f"init_from={shown}: its generator has another class; add model=NAME of that run")
             if model.frozen.get(role):
-                raise UserError(f"freeze.{role}: {source} has no {role} of this class; leave the option out")
-            print_line(f"init_from={source}: has no {role} of this class; training starts with an untrained one")
+                raise UserError(f"freeze.{role}: {shown} {missing}; leave the option out")
+            print_line(f"init_from={shown}: {missing}; training starts with an untrained one")
             continue
+        check_model(found, path, role)
         copied = copy_weights(network, weights, before, classes)
         if not hasattr(model.generator, "latent_dim") and (copied.resized or copied.new):
             name = (copied.resized + copied.new)[0]
-            raise UserError(f"init_from={source}: belongs to another model; {role}.{name} does not fit")
+            raise UserError(f"init_from={shown}: belongs to another model; {role}.{name} does not fit")
         if role == "generator" and not any(copied.state[name].ndim > 1 for name in copied.kept + copied.resized):
-            raise UserError(f"init_from={source}: has no weights that fit this model")
+            raise UserError(f"init_from={shown}: has no weights that fit this model")
         for layer in model.frozen.get(role, ()):
             if any(is_in(name, layer) for name in copied.new):
                 raise UserError(f"freeze.{role}: {layer} is new in this model and has to be trained; freeze others")
         network.load_state_dict(copied.state)
         model.kept[role] = copied.kept + copied.resized
-        print_line(f"init_from={source}: {role}: {describe(network, copied)}")
-        if copied.resized and theirs.get(width) != ours.get(width):
-            print_line(f"note: {width}={theirs.get(width)}, as in the other model, keeps more weights")
+        print_line(f"init_from={shown}: {role}: {describe(network, copied)}")
+        for line in notes(role, copied, theirs, ours, model.frozen.get(role, ())):
+            print_line(f"note: {line}")
     average = weights_of(found["state_dict"], EMA, "generator.")
     state = copy_weights(model.generator, average, before, classes).state
     for each in (model.ema, *model.power_ema):
         each.module.load_state_dict(state)
+
+
+def notes(
+    role: str, copied: Copied, theirs: Mapping[str, Any], ours: Mapping[str, Any], frozen: Sequence[str]
+) -> Iterator[str]:
+    """Yield notes about weights that were cut or extended: how to keep more, and that frozen ones stay like that.
+
+    Args:
+        theirs, ours: options of the other model and of this one.
+        frozen: names of the frozen layers.
+    """
+    names = [name for name in ours if name.startswith(f"model.{role}.") and not name.endswith(FOLLOW_DATA)]
+    differ = [f"{name}={theirs[name]}" for name in names if name in theirs and theirs[name] != ours[name]]
+    if copied.resized and differ:
+        yield f"{' '.join(differ)}, as in the other model, {'keeps' if len(differ) == 1 else 'keep'} more weights"
+    layers = [layer for layer in frozen if any(is_in(name, layer) for name in copied.resized)]
+    if layers:
+        yield f"freeze.{role}: {', '.join(layers)}: cut or extended, and not trained; new channels stay as initialized"
+
+
+def check_model(found: dict[str, Any], path: Path, role: str) -> None:
+    """Raise UserError if the weights of a role are not those of the network in its configuration, or not finite."""
+    for prefix in PREFIXES[role]:
+        if any(name.startswith(prefix) for name in found["state_dict"]):
+            checked_weights(found, prefix, network_builder(found["config"], role, path), path)
 
 
 def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:

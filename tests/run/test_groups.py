@@ -12,7 +12,7 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.module import ImageDataModule
 from gan.data.sources.subset import Subset
-from gan.run.config import compose
+from gan.run.config import check_options, compose
 from gan.run.launch import message_of
 from gan.run.metrics import read_metrics
 from tests.conftest import Train
@@ -134,6 +134,13 @@ def test_limit_reads_few_files(train: Train, tmp_path: Path) -> None:
         ("logger=null", "logger=null: use logger=[] for none"),
         ("logger=csv,wandb", "logger=csv,wandb: use logger=[csv,wandb] for a list, or add -m for a sweep"),
         ("logger=tensorbord", "logger=tensorbord: no such logger; did you mean tensorboard?"),
+        ("augment=null", "augment=null: use augment=none"),
+        ("schedule=null", "schedule=null: choose from linear_decay, recipe"),
+        ("metric=[kdi]", "metric=kdi: no such metric; did you mean kid?"),
+        (
+            "metric=[x]",
+            "metric=x: no such metric; choose from fd, kid, precision_recall; for your own, add --config-dir DIR",
+        ),
         ("debug=fats", "debug=fats: no such debug; did you mean fast?"),
     ],
 )
@@ -142,3 +149,10 @@ def test_a_wrong_choice_is_answered(word: str, message: str, monkeypatch: pytest
     with pytest.raises(Exception) as caught:  # of Hydra
         compose([word])
     assert message_of(caught.value) == message
+
+
+@pytest.mark.parametrize("word", ["loss=[hinge,minimax]", "augment=[]", "trainer=[]"])
+def test_a_list_for_a_group_of_one_part_is_refused(word: str) -> None:
+    group = word.partition("=")[0]
+    with pytest.raises(UserError, match=f"^{group}: give one name, not a list; choose from "):
+        check_options(compose([word]))

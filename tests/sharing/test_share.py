@@ -141,6 +141,8 @@ def test_the_command(run: Path, gan_command: Train, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "run")
     assert not (tmp_path / "out" / SAMPLES).exists()
     gan_command("share", str(run), "out", "--license", "mit", "--discriminator", "--force")
+    said = gan_command("share", "out", "out/../out", "--license", "mit", "--force", check=2).stderr
+    assert said == "error: out/../out: is the model itself; give another folder\n"
     assert (tmp_path / "out" / ".gitattributes").read_text() == "kept"
     assert (tmp_path / "out" / CONFIG).read_bytes() != before
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out"]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from gan.common.errors import UserError
 from gan.networks import dcgan, r3gan, resnet, stylegan2
-from gan.run.checkpoint_file import FORMAT
 from gan.training.freeze import freeze, layers
 from gan.training.start import copy_weights, describe, of_classes, start_from
 from tests.recipes import build
+from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
 
 CLASSES = ["poster", "sprite"]
 
@@ -161,38 +163,71 @@ def test_wrong_layers_are_one_line(given: object, message: str) -> None:
 # ---- models
 
 
-def checkpoint(path: Path, target: str, weights: dict[str, torch.Tensor]) -> Path:
-    config = {"model": {"generator": {"_target_": target}}}
-    torch.save({"format": FORMAT, "state_dict": weights, "config": config, "images": 8}, path)
+def save(path: Path, state: dict[str, Any]) -> Path:
+    torch.save(state, path)
     return path
 
 
+def of_dcgan() -> Any:
+    """Return a small DCGAN, whose configuration names its generator."""
+    module, _ = build("dcgan", *DCGAN)
+    module.config = {"model": {"generator": {"_target_": "gan.networks.dcgan.Generator"}}}
+    return module
+
+
 def test_a_model_that_shares_nothing_is_refused(tmp_path: Path) -> None:
-    module, _ = build("dcgan")
-    target = "gan.networks.dcgan.Generator"
-    module.config = {"model": {"generator": {"_target_": target}}}
-    foreign = checkpoint(tmp_path / "a.ckpt", target, {"generator.stem.1.bias": torch.zeros(16)})
+    other = ["data.size=24", "model.generator.upsampling=nearest"]  # another grid, and convolutions of other sizes
     with pytest.raises(UserError, match="has no weights that fit this model"):
-        start_from(module, foreign, [])
-    other = checkpoint(tmp_path / "b.ckpt", "gan.networks.seed.Generator", module.state_dict())
+        start_from(of_dcgan(), save(tmp_path / "a.ckpt", checkpoint([*DCGAN, *other])), [])
     with pytest.raises(UserError, match="its generator has another class"):
-        start_from(module, other, [])
+        start_from(of_dcgan(), save(tmp_path / "b.ckpt", checkpoint(STYLEGAN2)), [])
+
+
+@pytest.mark.parametrize("prefix", ["ema.module.", "discriminator."])
+def test_weights_that_are_not_finite_or_of_another_network_are_refused(prefix: str, tmp_path: Path) -> None:
+    state = checkpoint(DCGAN)
+    name = next(name for name in state["state_dict"] if name.startswith(prefix))
+    module = of_dcgan()
+    module.config["model"]["discriminator"] = {"_target_": "gan.networks.dcgan.Discriminator"}
+    for value, message in ((torch.nan, "not finite"), (None, "do not fit its configuration")):
+        broken = copy.deepcopy(state)
+        if value is None:
+            broken["state_dict"][name] = broken["state_dict"][name][:1]
+        else:
+            broken["state_dict"][name].view(-1)[0] = value
+        with pytest.raises(UserError, match=message):
+            start_from(module, save(tmp_path / "a.ckpt", broken), [])
+
+
+def test_notes_say_how_to_keep_more_and_that_frozen_layers_stay_extended(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, _ = build("dcgan", *DCGAN, "data.channels=4", "model.generator.width=8", "model.generator.latent_dim=4")
+    module.config = {"model": checkpoint(DCGAN)["config"]["model"]}
+    module.config["model"]["generator"] |= {"width": 8, "latent_dim": 4}
+    start = save(tmp_path / "a.ckpt", checkpoint(DCGAN))
+    start_from(module, start, [])
+    said = capsys.readouterr().out
+    together = "model.generator.width=4 model.generator.latent_dim=8, as in the other model, keep more weights"
+    assert f"note: {together}\n" in said and said.count("note: ") == 1
+    module.frozen = {"discriminator": ["from_image", "blocks.0"]}
+    start_from(module, start, [])
+    said = capsys.readouterr().out
+    assert "note: freeze.discriminator: from_image: cut or extended, and not trained; new channels stay as init" in said
 
 
 def test_a_generator_alone_starts_with_an_untrained_discriminator(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (old, _), (new, _) = build("dcgan"), build("dcgan", "seed=1")
+    new, state = of_dcgan(), checkpoint(DCGAN)
     before = {name: value.clone() for name, value in new.discriminator.state_dict().items()}
-    weights = {f"ema.module.{name}": value for name, value in old.generator.state_dict().items()}
-    target = "gan.networks.dcgan.Generator"
-    new.config = {"model": {"generator": {"_target_": target}}}
-    start_from(new, checkpoint(tmp_path / "a.ckpt", target, weights), [])
-    assert "has no discriminator of this class; training starts with an untrained one" in capsys.readouterr().out
+    weights = {name: value for name, value in state["state_dict"].items() if name.startswith("ema.module.")}
+    start_from(new, save(tmp_path / "a.ckpt", {**state, "state_dict": weights}), [])
+    assert "has no discriminator; training starts with an untrained one" in capsys.readouterr().out
     assert all(torch.equal(value, before[name]) for name, value in new.discriminator.state_dict().items())
     for network in (new.generator, new.ema.module):
         assert all(torch.equal(value, weights[f"ema.module.{name}"]) for name, value in network.state_dict().items())
     assert set(new.kept) == {"generator"}
     new.frozen = {"discriminator": ["from_image"]}
-    with pytest.raises(UserError, match=r"freeze\.discriminator: .*a\.ckpt has no discriminator of this class"):
+    with pytest.raises(UserError, match=r"freeze\.discriminator: .*a\.ckpt has no discriminator; leave"):
         start_from(new, tmp_path / "a.ckpt", [])
