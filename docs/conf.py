@@ -77,7 +77,13 @@ def keep_layout(app, what, name, obj, options, lines):
         lines[:] = ["::", "", *(f"    {line}" for line in re.sub(r"\\([*|_ ])", r"\1", text).split("\n")), ""]
 
 
+def link_notebooks(app, name, source):
+    """Link to the copies of the notebooks on the site. The pages link to the originals, for readers on GitHub."""
+    source[0] = source[0].replace("](../notebooks/", "](notebooks/")
+
+
 def setup(app):
+    app.connect("source-read", link_notebooks)
     app.connect("autodoc-process-docstring", escape, priority=400)  # before napoleon
     app.connect("autodoc-process-docstring", keep_layout, priority=600)  # after it
 

@@ -22,6 +22,7 @@ from gan.commands.options import check_run
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import escape_unprintable
+from gan.run.zoo import with_addresses
 
 COMMANDS = {
     "train": "train a GAN on a folder of images; `gan train --help` lists all options",
@@ -145,7 +146,8 @@ def execute(arguments: Sequence[str]) -> int:
     except (UserError, OSError) as error:
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        print(f"error: {to_line(describe_os_error(error) if isinstance(error, OSError) else error)}", file=sys.stderr)
+        line = to_line(describe_os_error(error) if isinstance(error, OSError) else error)
+        print(f"error: {with_addresses(line)}", file=sys.stderr)
         return 2
     return code or 0
 

@@ -270,8 +270,8 @@ def test_links_and_extras_exist(page: Path) -> None:
 
 
 def linked(page: Path, link: str) -> Path:
-    """Return the file of a link. conf.py copies the notebooks into docs/."""
-    return ROOT / link if page.parent == ROOT or link.startswith("notebooks/") else page.parent / link
+    """Return the file of a link."""
+    return page.parent / link
 
 
 @pytest.mark.parametrize("program", [[str(ROOT / "train.py")], ["-m", "gan", "train"]], ids=["train.py", "gan"])

@@ -155,8 +155,7 @@ def as_text(report: dict[str, Any]) -> str:
     lines += listed("blank images, of one color", [repr(path) for path in report["blank"]])
     for kind, meaning in (("exact", "identical"), ("near", "nearly identical")):
         groups = report["duplicates"][kind]
-        more = sum(map(len, groups)) - len(groups)
-        title = f"groups of {meaning} images, which have {counted(more, 'image')} beyond the first of each"
+        title = f"groups of {meaning} images ({counted(sum(map(len, groups)), 'image')} in all)"
         lines += listed(title, [" = ".join(repr(path) for path in group[:4]) for group in groups], len(groups))
     suggestion = report["suggestion"]
     height, width = suggestion["size"]

@@ -40,7 +40,7 @@ class Space:
             raise UserError(f"latent space {name}: choose z, or w of a generator with a mapping network")
         if self.name == "w" and not mapped:
             raise UserError(
-                f"w and truncation need a mapping network, which {network_name(generator)} lacks; train with "
+                f"the space w and truncation need a mapping network, which {network_name(generator)} lacks; train with "
                 "model=stylegan2 or another generator that has one"
             )
         self.generator = generator

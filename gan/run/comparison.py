@@ -14,7 +14,9 @@ from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
 from gan.common.table import shortened, truncated
 from gan.run import run_folder
+from gan.run.address import is_address
 from gan.run.metrics import first_scored, read_metrics
+from gan.run.shared_folder import is_shared
 
 # Options that do not change the result of a run.
 IGNORED = ("logger", "callback", "metric", "data.num_workers", "objective", "resume")
@@ -73,6 +75,8 @@ def find_runs(given: list[str]) -> list[Path]:
             else sorted((p.parent for p in path.glob(f"*/{run_folder.CONFIG}")), key=natural)
         )
         if not inside:
+            if is_address(name) or is_shared(path):
+                raise UserError(f"{name}: is a shared model, without the record of a run; give a run")
             raise UserError(f"{path}: neither a run folder nor a folder of runs")
         found += inside
     return list(dict.fromkeys(found))

@@ -40,13 +40,18 @@ def compose(overrides: list[str]) -> DictConfig:
 
 def options(groups: list[str]) -> dict[str, Any]:
     """Return all options of the configuration with these choices of groups: {dotted key: unresolved value}."""
-    return flatten(OmegaConf.to_container(compose(groups), resolve=False))
+    return unresolved(compose(groups))
+
+
+def unresolved(cfg: DictConfig) -> dict[str, Any]:
+    """Return the options of a configuration: {dotted key: unresolved value}."""
+    return flatten(OmegaConf.to_container(cfg, resolve=False))
 
 
 def literals(cfg: DictConfig) -> dict[str, Any]:
     """Return the options whose values do not depend on the machine or on other options: {dotted key: value}."""
-    found = flatten(OmegaConf.to_container(cfg, resolve=False))
-    return {key: value for key, value in found.items() if not key.startswith("hydra.") and "${" not in str(value)}
+    found = unresolved(cfg).items()
+    return {key: value for key, value in found if not key.startswith("hydra.") and "${" not in str(value)}
 
 
 def to_plain(cfg: DictConfig) -> dict[str, Any]:

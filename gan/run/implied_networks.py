@@ -6,12 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from gan.common.errors import UserError
-from gan.common.nested import flatten
 from gan.common.output import print_line
 from gan.common.size import pair
+from gan.run.config import unresolved
 from gan.run.early_checks import init_from_options
 from gan.run.overrides import key_of, value_of
 
@@ -21,7 +19,7 @@ LEFT = ("._target_", ".norm")  # the norm of a discriminator belongs to the pena
 RULE, DEVICE_RULE, SIZE_RULE = "${", "${by_device", "${by_side"
 
 
-def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
+def with_networks(typed: list[str], cfg: Any) -> list[str]:
     """Return the overrides with the options of the networks of `init_from` that differ and that were not typed.
 
     Print a line that names them. Values that follow from the data, such as the number of channels, are not taken.
@@ -35,7 +33,7 @@ def with_networks(typed: list[str], cfg: DictConfig) -> list[str]:
     if not cfg.init_from:
         return typed
     theirs = init_from_options(str(cfg.init_from))
-    ours = flatten(OmegaConf.to_container(cfg, resolve=False))
+    ours = unresolved(cfg)
     chosen = {key_of(word) for word in typed} | ({"data.size"} if cfg.hydra.runtime.choices.experiment else set())
     added = dict(differing(theirs, ours, chosen))
     if not added:

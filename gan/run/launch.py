@@ -28,6 +28,7 @@ from gan.run.lock import release
 from gan.run.overrides import is_group, value_of
 from gan.run.renamed import describe_renamed
 from gan.run.untrained import removed_unless_trained
+from gan.run.zoo import with_addresses
 
 
 def launch(main: Callable[[], Any], words: list[str]) -> None:
@@ -77,7 +78,7 @@ def errors_in_one_line() -> Iterator[None]:
         message = None if wants_traceback else message_of(error)
         if message is None:
             raise
-        print_error(to_line(message))
+        print_error(with_addresses(to_line(message)))
         sys.exit(2)
 
 

@@ -16,6 +16,7 @@ from gan.common.processes import global_rank, num_external_ranks
 from gan.common.similar import path_hint
 from gan.common.untrusted import read_yaml
 from gan.run import checkpoints, early_checks, run_folder, untrained
+from gan.run.address import is_address
 from gan.run.config import check_options, compose, literals, options
 from gan.run.differences import check_same, check_typed, is_same
 from gan.run.foreign_words import check_words
@@ -120,6 +121,8 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
     """Return the overrides for resume=PATH: those of the run, replaced by typed ones."""
     if not path.exists():
+        if is_address(str(typed_value(typed, "resume"))):
+            raise UserError(f"resume={path}: is a shared model, which cannot be resumed; use init_from={path}")
         raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
     run = path.resolve().parent.parent if path.is_file() else path
     if not (run / run_folder.OVERRIDES).exists():
@@ -154,8 +157,11 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
             f"resume={run}: no undamaged checkpoint in {run / run_folder.CHECKPOINTS}; train again in another folder"
         )
     if not is_unfinished(checkpoint, cfg):
-        reached = f"{checkpoints.images_of(checkpoint):,} images"
-        print_line(f"{run} has already reached its length ({reached}); set images= or minutes= to continue")
+        seen = checkpoints.images_of(checkpoint)
+        if cfg.images is not None and cfg.images < seen:
+            print_line(f"{run} has already seen {seen:,} images; set images= to a larger number to continue")
+        else:
+            print_line(f"{run} has already reached its length ({seen:,} images); set images= or minutes= to continue")
     return checkpoint
 
 

@@ -5,6 +5,7 @@ Each is a folder written by `gan share`, with weights in half precision and a mo
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from gan.common.errors import UserError, did_you_mean
@@ -29,6 +30,11 @@ def folder_of(address: str) -> Path:
     if name in names():
         return FOLDER / name
     raise UserError(f"{address}: no such model; {did_you_mean(name, names())}")
+
+
+def with_addresses(text: str) -> str:
+    """Return a message in which the folders of these models are named zoo:NAME."""
+    return text.replace(f"{FOLDER}{os.sep}", SCHEME)
 
 
 def address_of(path: str) -> str:

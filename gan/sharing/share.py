@@ -75,7 +75,7 @@ def collect(
         run_folder, path.name, images, config
     )  # fmt: skip
     if not found:
-        print_line("the model card has no scores; gan evaluate RUN measures some")
+        print_line("the model card has no scores of this checkpoint; run gan evaluate, then gan share again")
     about = json.loads(files[shared_folder.CONFIG])
     text = card.compose(about, name, license, trained_on or builtin(config), found, caption, notes)
     files[shared_folder.CARD] = text.encode("utf-8", "backslashreplace")

@@ -110,7 +110,8 @@ def describe_on_cpu(model: Any, batch: Mapping[str, Tensor], precision: str, pro
         print_line(f"memory: could not be estimated ({to_line(error)})")
         return
     needed, free = processes * step, available()
-    print_line(f"memory: about {needed / GIB:.1f} GiB in addition to PyTorch and the images (batch {images_in(batch)})")
+    amount = f"{needed / GIB:.1f} GiB" if needed >= GIB / 10 else f"{needed / 2**20:.0f} MiB"
+    print_line(f"memory: about {amount} in addition to PyTorch and the images (batch {images_in(batch)})")
     if needed > free:
         print_line(
             f"memory: only {free / GIB:.1f} GiB are available; use a smaller data.batch_size, data.size or width, or "

@@ -205,7 +205,7 @@ def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
     said = gan_command("data", "check", str(messy), "--size", "24").stdout
     assert "17 images, 15 readable" in said
     assert "'class 0/empty.png': the file is empty" in said
-    assert "groups of identical images, which have 1 image beyond the first of each: 1" in said
+    assert "groups of identical images (2 images in all): 1" in said
     assert "smaller than 24x24 (height x width): 1" in said
     assert said.rstrip().splitlines()[-1].startswith("gan train experiment=few_shot 'data.root=")
 

@@ -122,6 +122,17 @@ def test_resume_names_the_newest_whole_checkpoint_and_replays_the_overrides(tmp_
     assert cfg.loss._target_.endswith("Hinge")
 
 
+def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stored(tmp_path / "run", "images=800")
+    save(tmp_path / "run", 800)
+    prepare(["resume=run"])
+    assert "run has already reached its length (800 images); set images= or minutes=" in capsys.readouterr().out
+    prepare(["resume=run", "images=700"])
+    assert "run has already seen 800 images; set images= to a larger number" in capsys.readouterr().out
+    with pytest.raises(UserError, match="resume=zoo:press: is a shared model, which cannot be resumed; use init_from="):
+        prepare(["resume=zoo:press"])
+
+
 def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:
     form = "model.generator_optimizer={_target_: torch.optim.SGD, _partial_: true, lr: 0.1}"
     stored(tmp_path / "run", "model=lut", form)

@@ -84,6 +84,18 @@ def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train)
         address.locate("zoo:qqqq")
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("report", "zoo:retro64"), "zoo:retro64: is a shared model, without the record of a run; give a run"),
+        (("compare", "zoo:retro64"), "zoo:retro64: is a shared model, without the record of a run; give a run"),
+        (("generate", "zoo:press", "--seeds", "0", "--out", "x"), "zoo:press: is a translator; use gan translate"),
+    ],
+)
+def test_what_they_cannot_do_is_one_line(words: tuple[str, ...], message: str, gan_command: Train) -> None:
+    assert gan_command(*words, check=2).stderr == f"error: {message}\n"
+
+
 def test_a_damaged_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     shutil.copytree(zoo.FOLDER / "press", tmp_path / "press")
     path = tmp_path / "press" / shared_folder.WEIGHTS

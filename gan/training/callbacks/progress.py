@@ -133,11 +133,12 @@ def remaining(trainer: Trainer, seen: int, batch_size: int, rate: float) -> tupl
 
 
 def scores(trainer: Trainer) -> str:
-    """Return the scores of the last evaluation as text, which says if they are those of the untrained network."""
+    """Return the scores of the last evaluation as text, which says if they are those before training."""
     evaluate = next((c for c in trainer.callbacks if isinstance(c, Evaluate)), None)  # type: ignore[attr-defined]
     if evaluate is None or not evaluate.scores:
         return ""
-    return ("untrained: " if evaluate.scored_at == 0 else "") + listed(evaluate.scores)
+    name = "before training" if getattr(trainer.lightning_module, "saves_start", False) else "untrained"
+    return (f"{name}: " if evaluate.scored_at == 0 else "") + listed(evaluate.scores)
 
 
 def listed(values: Mapping[str, float]) -> str:
