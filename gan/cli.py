@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 
 from gan.commands import renamed
 from gan.commands.options import check_run
+from gan.commands.resumable import UNFINISHED
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import escape_unprintable
@@ -113,7 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:
+            if UNFINISHED:
+                print("interrupted; run the same command again to continue", file=sys.stderr)
             return 130
+        finally:
+            UNFINISHED.clear()
 
 
 def execute(arguments: Sequence[str]) -> int:

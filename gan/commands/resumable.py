@@ -14,6 +14,7 @@ from gan.common.untrusted import read_json
 
 IGNORED = ("execute", "force")  # options that do not change results
 MAX_BYTES = 64_000_000  # maximum size of a file of results
+UNFINISHED: set[Path] = set()  # the files of results of this process
 
 
 class Results:
@@ -45,6 +46,7 @@ class Results:
         """
         text = json.dumps(self.values)
         write_atomically(self.path, lambda file: file.write(text.encode()))
+        UNFINISHED.add(self.path)
 
     def get(self, name: str, compute: Callable[[], Any], is_valid: Callable[[Any], bool] = lambda value: True) -> Any:
         """Return the result with this name; compute and write it if it is missing or invalid.
@@ -64,6 +66,7 @@ class Results:
     def remove(self) -> None:
         """Delete the file. Call this when the command has finished."""
         self.path.unlink(missing_ok=True)
+        UNFINISHED.discard(self.path)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -137,7 +137,9 @@ def test_errors_are_one_line(runs: Path, gan_command: Train, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_an_interrupted_edit_is_resumed(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_edit_is_resumed(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["edit", str(runs / "dcgan"), "--seeds", "0-6", "--set", "brightness=1", "--out"]
     monkeypatch.setattr("gan.commands.edit.GROUP", 2)
     out, whole = tmp_path / "out", tmp_path / "whole"
@@ -145,6 +147,7 @@ def test_an_interrupted_edit_is_resumed(runs: Path, tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr("gan.images.convert.save_png", Interrupted(save_png, 5))
         assert main([*words, str(out)]) == 130
+    assert capsys.readouterr().err == "interrupted; run the same command again to continue\n"
     (out / "1.png").unlink()  # by hand: then it is made anew
     made = (out / "2.png").stat().st_mtime_ns
     assert main([*words[:-2], "brightness=-1", "--out", str(out)]) == 2  # another edit: what is there stays
