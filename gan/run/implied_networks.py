@@ -9,9 +9,9 @@ from typing import Any
 from gan.common.errors import UserError
 from gan.common.output import print_line
 from gan.common.size import pair
-from gan.run.config import unresolved
+from gan.run.config import options, unresolved
 from gan.run.early_checks import init_from_options
-from gan.run.overrides import key_of, value_of
+from gan.run.overrides import key_of
 
 NETWORKS = ("generator", "discriminator")
 NAME = re.compile(r"[A-Za-z_]\w*")  # values that need no quotes
@@ -20,7 +20,7 @@ RULE, DEVICE_RULE, SIZE_RULE = "${", "${by_device", "${by_side"
 
 
 def with_networks(typed: list[str], cfg: Any) -> list[str]:
-    """Return the overrides with the options of the networks of `init_from` that differ and that were not typed.
+    """Return the overrides with the options of the networks of `init_from` that differ and have their default here.
 
     Print a line that names them. Values that follow from the data, such as the number of channels, are not taken.
 
@@ -32,14 +32,14 @@ def with_networks(typed: list[str], cfg: Any) -> list[str]:
     """
     if not cfg.init_from:
         return typed
-    theirs = init_from_options(str(cfg.init_from))
-    ours = unresolved(cfg)
-    chosen = {key_of(word) for word in typed} | ({"data.size"} if cfg.hydra.runtime.choices.experiment else set())
-    added = dict(differing(theirs, ours, chosen))
+    ours, choices = unresolved(cfg), cfg.hydra.runtime.choices
+    defaults = options([f"model={choices.model}", f"data={choices.data}"])
+    chosen = {key_of(word) for word in typed} | {name for name in ours if ours[name] != defaults.get(name)}
+    added = dict(differing(init_from_options(str(cfg.init_from)), ours, chosen))
     if not added:
         return typed
     words = [f"{name}={value}" for name, value in added.items()]
-    print_line(f"init_from={value_of(typed, 'init_from')}: networks as in that model: {' '.join(words)}")
+    print_line(f"init_from={cfg.init_from}: networks as in that model: {' '.join(words)}")
     return [*words, *typed]
 
 
