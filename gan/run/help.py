@@ -98,4 +98,4 @@ def readable(value: str) -> str:
     value = re.sub(r"\$\{unless:[^,]*,(.*)\}$", r"\1", value)
     value = re.sub(r"\$\{by_device:([^,}]+),(.+)\}$", r"\1 (CPU) or \2 (GPU)", value)
     value = re.sub(r"\$\{\w+:.*\}", "(computed)", value)
-    return re.sub(r"\$\{\.?([\w.]+)\}", r"(same as \1)", value)
+    return re.sub(r"\$\{(?:oc\.select:|\.)?([\w.]+)(?:,.*)?\}", r"(same as \1)", value)
