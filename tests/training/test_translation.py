@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from hydra.errors import InstantiationException
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gan.contracts import Augmented
@@ -19,7 +20,7 @@ from gan.penalties.reconstruction import Reconstruction
 from gan.training.start import start_from
 from gan.training.translation import PairStep
 from tests.conftest import Train
-from tests.recipes import build, fit, photographs
+from tests.recipes import build, configuration, fit, photographs
 
 
 class Seen(nn.Module):
@@ -237,8 +238,12 @@ def test_without_ground_truth_grids_show_translations_of_target_images() -> None
 
 def test_cyclegan_in_micro_batches_and_its_pool_from_a_checkpoint(tmp_path: Path) -> None:
     fit(build("cyclegan", "model.micro_batch=2"), 2)
-    fit(build("cyclegan"), 3, save=tmp_path / "some.ckpt")
+    built = build("cyclegan")
+    cfg = configuration("cyclegan")
+    built[0].config = {name: OmegaConf.to_container(cfg[name], resolve=True) for name in ("model", "data")}
+    fit(built, 3, save=tmp_path / "some.ckpt")
     module, _ = build("cyclegan")
+    module.config = built[0].config
     start_from(module, tmp_path / "some.ckpt", [])
     assert not module.pools[0].stored
     trained = torch.load(tmp_path / "some.ckpt", weights_only=True)["state_dict"]
