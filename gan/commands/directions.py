@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     name = next(iter(vectors))
     is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
     other = "" if is_default else f" --directions {shlex.quote(str(out / DIRECTIONS_FILE))}"
-    print(f"try gan edit {shlex.quote(zoo.address_of(arguments.run))} --set {name}=2 --grid{other}")
+    print(f"try gan edit {shlex.quote(zoo.with_addresses(arguments.run))} --set {name}=2 --grid{other}")
 
 
 def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:

@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
         names = [*model.attributes, *POSITIONS, *model.vectors]
-        command = f"gan directions {zoo.address_of(arguments.run)}"
+        command = f"gan directions {zoo.with_addresses(arguments.run)}"
         others = "" if model.vectors else f", and the directions that {command} finds"
         raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], names)}{others}")
     if arguments.latents:

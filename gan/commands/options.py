@@ -319,7 +319,7 @@ def out_in_run(run: str, out: Path | None, name: str, reads: bool = False) -> Pa
         return out
     if shared_folder.is_shared(Path(run)):
         if not reads:
-            reason = f"because {zoo.address_of(run)} is a shared model"
+            reason = f"because {zoo.with_addresses(run)} is a shared model"
             print(f"{name} is written to the current folder, {reason}; --out changes this")
         return Path(name)
     if Path(run).is_file():

@@ -13,7 +13,6 @@ from gan.common.errors import UserError
 from gan.common.names import one_line
 from gan.common.output import print_line
 from gan.common.untrusted import describe, read_bytes
-from gan.run.address import locate
 from gan.run.run_folder import is_run
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, is_shared
 from gan.sharing import licenses
@@ -78,7 +77,7 @@ def refuse_existing(folder: Path, force: bool) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     out = arguments.folder
-    if Path(locate(arguments.run)).resolve() == out.resolve():
+    if Path(arguments.run).resolve() == out.resolve():
         raise UserError(f"{out}: is the model itself; give another folder")
     refuse_existing(out, arguments.force)
 

@@ -17,7 +17,7 @@ from gan.common.home import without_home
 from gan.common.nested import flatten
 from gan.common.program import install
 from gan.run import resolvers, secrets
-from gan.run.paths import CONF, group_files, own, quote
+from gan.run.paths import CONF, group_names, own, quote
 
 ONE = ("model", "data", "trainer", "loss", "augment", "schedule", "stop")  # groups with one part, not a list of them
 
@@ -86,8 +86,7 @@ def check_choices(choices: Mapping[str, Any]) -> None:
     """Raise UserError if a group that has one part is set to a list. Hydra leaves such a group out of its choices."""
     for group in ONE:
         if group not in choices:
-            names = ", ".join(path.stem for path in group_files(group))
-            raise UserError(f"{group}: give one name, not a list; choose from {names}")
+            raise UserError(f"{group}: give one name, not a list; choose from {', '.join(group_names(group))}")
 
 
 def check_packages(loggers: DictConfig) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from gan.common.errors import UserError, did_you_mean
-from gan.run.paths import group_files, groups
+from gan.run.paths import group_names, groups
 
 LENGTH = "set the length with images=N (all images seen: epochs x images of the folder) or minutes=N"
 RATES = "write model.generator_optimizer.lr={} model.discriminator_optimizer.lr={}"
@@ -150,7 +150,7 @@ WITH_VALUE |= {"--experimental-rerun", "--info", "-i", "--code"}
 def answer(name: str, value: str | None = None) -> str | None:
     """Return what to type instead of a word of another program; None if it is not known."""
     found = ANSWERS.get(name.lower().replace("-", "_"))
-    if found == "write data.root={}" and value in [path.stem for path in group_files("data")]:
+    if found == "write data.root={}" and value in group_names("data"):
         return f"write data={value}"
     return found and found.replace("{}", value or "VALUE")
 
@@ -220,7 +220,7 @@ def describe_bare(word: str, words: Sequence[str], known: Callable[[], Collectio
         others = [each for each in words if each != word and os.path.exists(os.path.expanduser(each))]
         two = f", for a translator {typed('data.a', word)} {typed('data.b', others[0])}" if others else ""
         return f"{word}: options are written NAME=VALUE; to train on it, write {typed('data.root', word)}{two}"
-    if found_in := [group for group in groups() if word in [path.stem for path in group_files(group)]]:
+    if found_in := [group for group in groups() if word in group_names(group)]:
         return f"{word}: options are written NAME=VALUE; write {found_in[0]}={word}"
     if found := answer(word):
         return f"{word}: no such option; {found}"

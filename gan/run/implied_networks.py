@@ -68,9 +68,7 @@ def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) ->
 
 def shapes(value: Any) -> bool:
     """Return whether a value is a whole number or a name, which can decide the shapes of weights."""
-    return (isinstance(value, int) and not isinstance(value, bool)) or (
-        isinstance(value, str) and NAME.fullmatch(value) is not None
-    )
+    return type(value) is int or (isinstance(value, str) and NAME.fullmatch(value) is not None)
 
 
 def sides(size: Any) -> tuple[int, int] | None:

@@ -104,7 +104,7 @@ def message_of(error: BaseException) -> str | None:
             key = f" (full_key: {cause.args[0].splitlines()[-1].removeprefix('full_key: ')})"
             return one_line(str(chain[-1])) + key + unknown_module(chain[-1])
         if "Config group override must be a string or a list" in str(cause):
-            return no_list(sys.argv[1:])
+            return null_group(sys.argv[1:])
         if isinstance(cause, HydraException | OmegaConfBaseException):
             known = (
                 several_values(str(cause))
@@ -152,9 +152,7 @@ def missing_file(error: MissingConfigException) -> str:
     group, _, name = missing.rpartition("/")
     if group.startswith("hydra"):
         return f"{group}={name}: not installed; {install('slurm' if 'submitit' in name else 'sweep')}"
-    hint = did_you_mean(
-        name, (path.stem for path in paths.group_files(group))
-    )  # Hydra lists none for a list's elements
+    hint = did_you_mean(name, paths.group_names(group))  # for an element of a list, Hydra's error has no names
     if hint.startswith("choose") and not paths.own():
         hint += "; for your own, add --config-dir DIR"
     return describe_renamed(group, name) or f"{group}={name}: no such {group}; {hint}"
@@ -186,12 +184,12 @@ def unknown_module(error: BaseException) -> str:
     return f"; {advice(error.name)}" if isinstance(error, ModuleNotFoundError) and error.name else ""
 
 
-def no_list(words: list[str]) -> str:
+def null_group(words: list[str]) -> str:
     """Return a line for a group that is set to null."""
     key = next((key for key, _, value in (word.partition("=") for word in words) if value == "null"), "GROUP")
     if key not in ONE:
         return f"{key}=null: use {key}=[] for none"
-    names = [path.stem for path in paths.group_files(key)]
+    names = paths.group_names(key)
     return f"{key}=null: " + (f"use {key}=none" if "none" in names else f"choose from {', '.join(names)}")
 
 

@@ -121,8 +121,8 @@ def prepare_auto(typed: list[str], cfg: DictConfig, folder: Path, named: bool) -
 def prepare_resume(typed: list[str], path: Path) -> list[str]:
     """Return the overrides for resume=PATH: those of the run, replaced by typed ones."""
     if not path.exists():
-        if is_address(str(typed_value(typed, "resume"))):
-            raise UserError(f"resume={path}: is a shared model, which cannot be resumed; use init_from={path}")
+        if is_address(given := typed_value(typed, "resume")):  # a path has one / of hf://
+            raise UserError(f"resume={given}: is a shared model, which cannot be resumed; use init_from={given}")
         raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
     run = path.resolve().parent.parent if path.is_file() else path
     if not (run / run_folder.OVERRIDES).exists():

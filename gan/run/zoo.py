@@ -33,10 +33,5 @@ def folder_of(address: str) -> Path:
 
 
 def with_addresses(text: str) -> str:
-    """Return a message in which the folders of these models are named zoo:NAME."""
+    """Return a path or a message in which the folders of these models are named zoo:NAME."""
     return text.replace(f"{FOLDER}{os.sep}", SCHEME)
-
-
-def address_of(path: str) -> str:
-    """Return zoo:NAME for the folder of a model of the zoo; return any other path unchanged."""
-    return f"{SCHEME}{Path(path).name}" if Path(path).parent == FOLDER else path

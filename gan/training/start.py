@@ -23,15 +23,13 @@ from gan.inference.loading import checked_weights, load_state
 from gan.inference.resolve import checkpoint_of
 from gan.inference.shared_weights import EMA
 from gan.networks.conditional import ConditionalBatchNorm2d
-from gan.run.zoo import address_of
+from gan.run.zoo import with_addresses
 from gan.training.base import Base
 from gan.training.freeze import is_in, layers
 
 STAGES = re.compile(r"(blocks|stages)\.(\d+)\.(.+)")  # a weight in a list with one part per doubling of the size
 # Prefixes of the weights of each network. A shared model has only the EMA generator.
 PREFIXES = {"generator": ("generator.", EMA), "discriminator": ("discriminator.",)}
-
-
 FOLLOW_DATA = (".size", ".channels", ".classes", ".head")  # options of networks that follow from the data and the loss
 
 
@@ -55,7 +53,7 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
     Raises:
         UserError: the model cannot be read, no weight fits, or a translator's weights do not all fit.
     """
-    path, shown = checkpoint_of(source), address_of(str(source))
+    path, shown = checkpoint_of(source), with_addresses(str(source))
     found = load_state(path)
     before, theirs, ours = found.get("classes", []), flatten(found["config"]), flatten(model.config)
     for role, prefixes in PREFIXES.items():
@@ -103,9 +101,9 @@ def notes(
     differ = [f"{name}={theirs[name]}" for name in names if name in theirs and theirs[name] != ours[name]]
     if copied.resized and differ:
         yield f"{' '.join(differ)}, as in the other model, {'keeps' if len(differ) == 1 else 'keep'} more weights"
-    layers = [layer for layer in frozen if any(is_in(name, layer) for name in copied.resized)]
-    if layers:
-        yield f"freeze.{role}: {', '.join(layers)}: cut or extended, and not trained; new channels stay as initialized"
+    touched = [layer for layer in frozen if any(is_in(name, layer) for name in copied.resized)]
+    if touched:
+        yield f"freeze.{role}: {', '.join(touched)}: cut or extended, and not trained; new channels stay as initialized"
 
 
 def check_model(found: dict[str, Any], path: Path, role: str) -> None:

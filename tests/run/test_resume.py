@@ -131,6 +131,8 @@ def test_a_length_that_is_reached_is_named(tmp_path: Path, capsys: pytest.Captur
     assert "run has already seen 800 images; set images= to a larger number" in capsys.readouterr().out
     with pytest.raises(UserError, match="resume=zoo:press: is a shared model, which cannot be resumed; use init_from="):
         prepare(["resume=zoo:press"])
+    with pytest.raises(UserError, match="resume=hf://user/name: is a shared model, which cannot be resumed; use init_"):
+        prepare(["resume=hf://user/name"])
 
 
 def test_options_of_the_resumed_model_alone_may_be_typed_again(tmp_path: Path) -> None:
