@@ -96,7 +96,7 @@ def test_it_trains_from_an_empty_folder(site: Path, tmp_path: Path) -> None:
     assert page.startswith("usage: gan train") and "model=r3gan" in page and "length of the run in images" in page
     said = gan(site, empty, "train", *TINY, "images=8")
     (run,) = (empty / "runs").iterdir()
-    assert (run / "checkpoints" / "images-000000008.ckpt").is_file() and str(run) in said
+    assert (run / "checkpoints" / "images-000000008.ckpt").is_file() and f" runs/{run.name}\n" in said
     gan(site, empty, "generate", f"runs/{run.name}", "--seeds", "0-3", "--out", "images", "--grid")
     assert len(list((empty / "images").glob("*.png"))) == 5
     gan(site, empty, "train", f"resume=runs/{run.name}", "images=16")
