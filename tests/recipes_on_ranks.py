@@ -12,6 +12,7 @@ def main(out: Path, recipes: list[str]) -> None:
     # Not at the top: processes that decode images import this module again, and torch takes seconds.
     import torch
 
+    from gan.common.processes import DDP
     from gan.training.expected_warnings import EXPECTED_WARNINGS
     from tests.recipes import build, fit
 
@@ -19,7 +20,7 @@ def main(out: Path, recipes: list[str]) -> None:
         warnings.filterwarnings("ignore", message)
     for recipe, (precision, channels) in product(recipes, (("32-true", 3), ("bf16-mixed", 4))):
         options = f"data.channels={channels}", f"trainer.precision={precision}"
-        ddp = {"devices": 2, "strategy": "ddp_find_unused_parameters_true", "precision": precision}
+        ddp = {"devices": 2, "strategy": DDP, "precision": precision}
         module = fit(build(recipe, *options), 4, **ddp)
         torch.save(module.state_dict(), out / f"{recipe}-{precision}-{module.trainer.global_rank}.pt")
 

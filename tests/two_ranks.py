@@ -10,9 +10,11 @@ from typing import Any
 import torch
 from lightning import Callback, Trainer
 from torch import Tensor, nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
+from gan.common.processes import DDP
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.penalties.lecam import LeCam
@@ -44,14 +46,26 @@ class Record(Callback):
     def __init__(self) -> None:
         self.images: list[Tensor] = []
         self.latents: list[Tensor] = []
+        self.reduced: list[int] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        for reducer in getattr(trainer.strategy, "reducers", ()):
+            reducer.register_comm_hook(None, self.count)
+
+    def count(self, state, bucket):  # type: ignore[no-untyped-def]  # DDP refuses annotations that are strings
+        """Count the numbers that the ranks reduce."""
+        self.reduced[-1] += bucket.buffer().numel()
+        return allreduce_hook(None, bucket)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        self.reduced.append(0)
         self.images.append(batch["image"].clone())
         self.latents.append(pl_module.latents(batch_idx, "discriminator"))
 
 
-def main(out: Path, ranks: int, n_critic: int) -> None:
+def main(out: Path, ranks: int, n_critic: int, micro_batch: int | None = None) -> None:
     torch.manual_seed(1)
+    lecam = {} if micro_batch else {"lecam": LeCam(weight=0.1)}  # its averages are updated once per micro-batch
     adam = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
     module = GAN(
         Generator(),
@@ -61,14 +75,15 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         adam,
         batch_size=8,
         n_critic=n_critic,
-        penalties={"r1": R1(weight=1.0, interval=2), "lecam": LeCam(weight=0.1)},
+        micro_batch=micro_batch,
+        penalties={"r1": R1(weight=1.0, interval=2), **lecam},
         augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
     )
     record = Record()
     trainer = Trainer(
         accelerator="cpu",
         devices=ranks,
-        strategy="ddp_find_unused_parameters_true" if ranks > 1 else "auto",
+        strategy=DDP if ranks > 1 else "auto",
         max_steps=6,
         max_epochs=-1,
         use_distributed_sampler=False,
@@ -83,9 +98,10 @@ def main(out: Path, ranks: int, n_critic: int) -> None:
         "state": module.state_dict(),
         "images": torch.stack(record.images),
         "latents": torch.stack(record.latents),
+        "reduced": record.reduced,
     }
     torch.save(content, out / f"{ranks}-{trainer.global_rank}.pt")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gan.common.errors import UserError, did_you_mean
 from gan.common.nested import flatten
-from gan.common.processes import started_externally
+from gan.common.processes import DDP, started_externally
 from gan.run import checkpoints, secrets
 
 
@@ -187,11 +187,8 @@ def objective_for(data: str, *, _root_: DictConfig) -> str:
 
 
 def strategy(devices: Any) -> str:
-    """Return the strategy: on several devices DDP that finds unused parameters (Lightning #20328).
-
-    Each phase of training uses only one of the two networks.
-    """
-    return "ddp_find_unused_parameters_true" if several(devices) or started_externally() else "auto"
+    """Return the strategy: on several devices DDP with a reducer for each network."""
+    return DDP if several(devices) or started_externally() else "auto"
 
 
 def sync_batchnorm(devices: Any, accelerator: str) -> bool:

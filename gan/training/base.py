@@ -151,8 +151,11 @@ class Base(Previews, LightningModule):
 
     def trained(self, network: str) -> list[nn.Parameter]:
         """Parameters of a network and of its penalties."""
-        parts = [getattr(self, network), *(part for part in self.penalties.values() if part.network == network)]
-        return [parameter for part in parts for parameter in part.parameters()]
+        return [parameter for part in self.trained_parts(network) for parameter in part.parameters()]
+
+    def trained_parts(self, network: str) -> list[nn.Module]:
+        """A network and its penalties, which its optimizer updates."""
+        return [getattr(self, network), *(part for part in self.penalties.values() if part.network == network)]
 
     @property
     def start_name(self) -> str:

@@ -4,7 +4,6 @@ EXPECTED_WARNINGS = (  # regular expressions of messages
     ".*does not have many workers.*",  # batches are loaded from memory
     ".*in eval mode at the start of training.*",  # the EMA generator
     ".*no pre-optimization state.*",  # Lightning #20947
-    ".*find_unused_parameters=True was specified.*",  # each phase uses one of two networks
     ".*all_gather is deprecated.*",  # Lightning calls it
     ".*isinstance\\(treespec, LeafSpec\\).*",  # Lightning 2.6 with torch 2.13
 )

@@ -25,6 +25,7 @@ from gan.training.finite_step import step_if_finite
 from gan.training.loss_log import SKIPPED
 from gan.training.randomness import augmentation, normal, seed_global
 from gan.training.schedules import apply_schedules
+from gan.training.strategy import unreduced
 
 
 class GAN(Base):
@@ -52,7 +53,8 @@ class GAN(Base):
                         part.generate()
                 with parametrize.cached():  # all passes share one spectral normalization
                     losses = self.discriminator_loss(part)
-                self.accumulate(losses, len(part.real) / len(step.real), terms)
+                with unreduced(self.trainer.strategy, part is not parts[-1]):
+                    self.accumulate(losses, len(part.real) / len(step.real), terms)
             skipped = step_if_finite(self.trainer, discriminator_optimizer, counted=True)
         self.loss_log.add({SKIPPED + "discriminator": skipped, **terms})
         self.update_logit_stats(step, parts)
@@ -70,7 +72,8 @@ class GAN(Base):
                         if not one_pass:
                             part.generate()
                         losses = self.generator_loss(part)
-                    self.accumulate(losses, len(part.real) / len(step.real), terms)
+                    with unreduced(self.trainer.strategy, part is not parts[-1]):
+                        self.accumulate(losses, len(part.real) / len(step.real), terms)
                 skipped = step_if_finite(self.trainer, generator_optimizer, counted=False)
             self.loss_log.add({SKIPPED + "generator": skipped, **terms})
             for average in (self.ema, *self.power_ema):

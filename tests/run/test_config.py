@@ -14,6 +14,7 @@ from hydra.utils import get_object
 from omegaconf import OmegaConf
 
 from gan.common.nested import flatten
+from gan.common.processes import DDP
 from gan.run import help as help_page
 from gan.run import resolvers
 from gan.run.config import compose
@@ -113,7 +114,7 @@ def test_by_device_selects_the_value_of_the_device() -> None:
     cfg = compose(["trainer.accelerator=cpu"])
     assert (cfg.model.generator.width, cfg.trainer.strategy) == (48, "auto")
     assert cfg.trainer.precision in ("bf16-mixed", "32-true")
-    assert compose(["trainer.devices=2"]).trainer.strategy == "ddp_find_unused_parameters_true"
+    assert compose(["trainer.devices=2"]).trainer.strategy == DDP
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from gan.common.errors import UserError
+from gan.common.processes import DDP
 from gan.data.module import ImageDataModule
 from gan.data.sources.subset import Subset
 from gan.run.config import check_options, compose
@@ -20,9 +21,7 @@ from tests.conftest import Train
 DEBUG = ("fast", "overfit", "profile", "limit")
 
 
-@pytest.mark.parametrize(
-    ("trainer", "devices", "strategy"), [("cpu", 1, "auto"), ("ddp_sim", 2, "ddp_find_unused_parameters_true")]
-)
+@pytest.mark.parametrize(("trainer", "devices", "strategy"), [("cpu", 1, "auto"), ("ddp_sim", 2, DDP)])
 def test_a_trainer_on_the_cpu(trainer: str, devices: int, strategy: str) -> None:
     cfg = compose([f"trainer={trainer}"]).trainer
     assert (cfg.accelerator, cfg.devices, cfg.strategy, cfg.max_epochs) == ("cpu", devices, strategy, -1)
@@ -42,7 +41,7 @@ def test_a_missing_device_is_one_line(trainer: str) -> None:
 def test_all_gpus_train_together(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
-    for count, strategy in ((1, "auto"), (4, "ddp_find_unused_parameters_true")):
+    for count, strategy in ((1, "auto"), (4, DDP)):
         monkeypatch.setattr(torch.cuda, "device_count", lambda count=count: count)
         cfg = compose(["trainer=ddp"])
         assert (cfg.trainer.accelerator, cfg.trainer.devices, cfg.trainer.strategy) == ("cuda", -1, strategy)
