@@ -74,12 +74,12 @@ class Forked:
         return self.out.read_text(), self.error.read_text() if self.error else ""
 
 
-def on_two_ranks(words: list[str], folder: Path) -> None:
-    """Run a program on two ranks, as torchrun does, and check that both succeed."""
+def on_ranks(count: int, words: list[str], folder: Path) -> None:
+    """Run a program on several ranks, as torchrun does, and check that all succeed."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         port = found.getsockname()[1]
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "NODE_RANK": "0"}
-    ranks = [Forked(words, folder, folder / f"rank {n}", LOCAL_RANK=str(n), **shared) for n in range(2)]
+    ranks = [Forked(words, folder, folder / f"rank {n}", LOCAL_RANK=str(n), **shared) for n in range(count)]
     for rank in ranks:
         assert rank.wait() == 0, "\n".join(rank.communicate()[0] for rank in ranks)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.programs import on_two_ranks
+from tests.programs import on_ranks
 from tests.recipes import BATCH, GOLDEN, RECIPES, build, first_losses, fit
 
 FAST = {"dcgan", "r3gan", "stylegan2_ada", "cyclegan"}  # the other recipes are tested with the slow tests
@@ -41,7 +41,7 @@ def test_one_rank(recipe: str, channels: int, precision: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("recipes", [RECIPES[n::4] for n in range(4)], ids=" ".join)
 def test_two_ranks_keep_the_same_weights(recipes: list[str], tmp_path: Path) -> None:
-    on_two_ranks(["-m", "tests.recipes_on_ranks", str(tmp_path), *recipes], tmp_path)
+    on_ranks(2, ["-m", "tests.recipes_on_ranks", str(tmp_path), *recipes], tmp_path)
     for first in tmp_path.glob("*-0.pt"):
         one = torch.load(first, weights_only=True)
         other = torch.load(first.with_name(first.name.replace("-0.pt", "-1.pt")), weights_only=True)

@@ -1,4 +1,9 @@
-"""Script of test_ddp.py: train networks without BatchNorm on several ranks, and save the batches of each rank."""
+"""Script of test_ddp.py: train networks without BatchNorm on several ranks, and save the batches of each rank.
+
+python tests/ranks.py FOLDER RANKS N_CRITIC MICRO_BATCH [FIRST LAST]
+
+With FIRST and LAST, it resumes from FOLDER/FIRST.ckpt and writes FOLDER/LAST.ckpt. Both are numbers of batches.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +68,7 @@ class Record(Callback):
         self.latents.append(pl_module.latents(batch_idx, "discriminator"))
 
 
-def main(out: Path, ranks: int, n_critic: int, micro_batch: int | None = None) -> None:
+def main(out: Path, ranks: int, n_critic: int, micro_batch: int, first: int = 0, last: int = 6) -> None:
     torch.manual_seed(1)
     lecam = {} if micro_batch else {"lecam": LeCam(weight=0.1)}  # its averages are updated once per micro-batch
     adam = functools.partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
@@ -75,7 +80,7 @@ def main(out: Path, ranks: int, n_critic: int, micro_batch: int | None = None) -
         adam,
         batch_size=8,
         n_critic=n_critic,
-        micro_batch=micro_batch,
+        micro_batch=micro_batch or None,
         penalties={"r1": R1(weight=1.0, interval=2), **lecam},
         augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
     )
@@ -84,7 +89,7 @@ def main(out: Path, ranks: int, n_critic: int, micro_batch: int | None = None) -
         accelerator="cpu",
         devices=ranks,
         strategy=DDP if ranks > 1 else "auto",
-        max_steps=6,
+        max_steps=last,
         max_epochs=-1,
         use_distributed_sampler=False,
         logger=False,
@@ -93,14 +98,16 @@ def main(out: Path, ranks: int, n_critic: int, micro_batch: int | None = None) -
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    trainer.fit(module, ImageDataModule(size=16, num_images=20, batch_size=8))
+    start = str(out / f"{first}.ckpt") if first else None
+    trainer.fit(module, ImageDataModule(size=16, num_images=20, batch_size=8), ckpt_path=start, weights_only=True)
+    trainer.save_checkpoint(out / f"{last}.ckpt")
     content = {
         "state": module.state_dict(),
         "images": torch.stack(record.images),
         "latents": torch.stack(record.latents),
         "reduced": record.reduced,
     }
-    torch.save(content, out / f"{ranks}-{trainer.global_rank}.pt")
+    torch.save(content, out / f"{ranks}-{last}-{trainer.global_rank}.pt")
 
 
 if __name__ == "__main__":
