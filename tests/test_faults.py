@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import ROOT, TINY, command, run_python
@@ -68,10 +69,13 @@ def ending(process: Forked) -> str:
     return said.strip().splitlines()[-1]
 
 
+def newest(checkpoints: Path) -> int:
+    """Return the images seen of the newest checkpoint, or 0."""
+    return max((int(re.findall(r"\d+", path.stem)[0]) for path in checkpoints.glob("*.ckpt")), default=0)
+
+
 def resume(folder: Path, cache: str = "") -> str:
-    saved = max(
-        int(re.findall(r"\d+", path.stem)[0]) for path in (folder.parent / "run" / "checkpoints").glob("*.ckpt")
-    )
+    saved = newest(folder.parent / "run" / "checkpoints")
     words = [str(ROOT / "train.py"), f"resume={folder.parent / 'run'}", f"images={saved + 48}"]
     more = {"RETRO_GAN_CACHE": cache} if cache else {}
     process = Forked(words, folder.parent, folder.parent / "said after that", **more)
@@ -170,6 +174,26 @@ def test_a_killed_rank_ends_the_other(folder: Path) -> None:
             "error: another process of this run has died or does not answer; continue with"
         )
     resume(folder)
+
+
+def test_torchrun_goes_on_after_a_rank_was_killed_three_times(tmp_path: Path) -> None:
+    options = [str(ROOT / "train.py"), *TINY, "images=1200", "callback.checkpoint.interval=100"]
+    options += ["trainer.devices=2", "trainer.accelerator=cpu"]
+    command([*options, "hydra.run.dir=whole"], tmp_path)
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "3"]
+    words = [*launch, *options, "hydra.run.dir=killed", "resume=auto"]
+    saved = tmp_path / "killed" / "checkpoints"
+    process = Forked(words, tmp_path, tmp_path / "said", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
+    for restart, images in enumerate((200, 500, 800)):
+        wait_for(lambda images=images: newest(saved) >= images, process)
+        os.kill(children(process.pid)[restart % 2], signal.SIGKILL)
+    assert process.wait() == 0, process.communicate()
+    assert process.communicate()[0].count("resumes at") == 3
+    whole, killed = (
+        torch.load(tmp_path / run / "checkpoints" / "images-000001200.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "killed")
+    )
+    assert all(torch.equal(value, killed[name]) for name, value in whole.items()) and len(whole) == len(killed)
 
 
 def test_ranks_do_not_outlive_the_first(folder: Path) -> None:

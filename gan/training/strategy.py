@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
@@ -12,6 +13,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from gan.common.processes import DDP
 from gan.training.base import NETWORKS
+
+# Buffers are not sent in forward passes; torch 2.13 has renamed the option.
+OLD, NEW = "broadcast_buffers", "forward_sync_buffers"
+OWN_BUFFERS: dict[str, Any] = {NEW if NEW in inspect.signature(DistributedDataParallel).parameters else OLD: False}
 
 
 class Reduced(nn.ModuleList):
@@ -42,7 +47,7 @@ class DDPPerNetwork(DDPStrategy):
         parts = [Reduced(model.trained_parts(network)) for network in NETWORKS]
         parts[0].extend(rest)  # without gradients; rank 0 also sends their initial state
         trained = [part for part in parts if part.is_updated()]
-        self.reducers = [DistributedDataParallel(part, broadcast_buffers=False, **self._ddp_kwargs) for part in trained]
+        self.reducers = [DistributedDataParallel(part, **OWN_BUFFERS, **self._ddp_kwargs) for part in trained]
 
     def pre_backward(self, closure_loss: Tensor) -> None:
         for reducer in self.reducers:
