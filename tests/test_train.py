@@ -204,6 +204,28 @@ def test_signals_save_and_exit(number: int, code: int, option: str, train: Train
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("answer", ["", "echo Job has finished >&2; exit 1"])
+@pytest.mark.parametrize("early", [True, False])
+def test_a_job_of_slurm_is_requeued_before_its_time_limit(
+    early: bool, answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scontrol = tmp_path / "scontrol"
+    scontrol.write_text(f"#!/bin/sh\necho $@ > {tmp_path}/requested\n{answer}\n")
+    scontrol.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("SLURM_JOB_ID", "77")
+    process = start("images=100000", "hydra.run.dir=a", folder=tmp_path)
+    wait_for(lambda: list((tmp_path / "a").glob("config.yaml" if early else "checkpoints/*.ckpt")), process)
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(PATIENCE) == 138, (tmp_path / "out").read_text()
+    assert (tmp_path / "requested").read_text() == "requeue 77\n"
+    images = checkpoints.images_of(checkpoints.newest(tmp_path / "a") or Path())
+    result = "scontrol requeue 77: Job has finished" if answer else "SLURM job 77 is requeued and continues this run"
+    said = (tmp_path / "out").read_text()
+    assert f"stopped at {images:,} images" in said and said.endswith(f"{result}\n")
+
+
+@pytest.mark.slow
 def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
     train("images=null", "minutes=0.03", "hydra.run.dir=a")
     last = checkpoints.newest(tmp_path / "a")

@@ -16,6 +16,7 @@ from gan.common.garbage_collection import skip_during_imports
 from gan.common.narrow import shows_bars
 from gan.common.output import escape_unprintable, print_line
 from gan.common.processes import safe_path
+from gan.run import requeue
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -58,6 +59,7 @@ def main(words: Sequence[str], command: str = program.COMMAND) -> None:
     from gan.run.launch import errors_in_one_line, launch
 
     escape_unprintable()
+    requeue.hold()
     with signals.as_keyboard_interrupt(), errors_in_one_line():
         import hydra
 

@@ -27,7 +27,7 @@ from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.data.translation import has_held_out
-from gan.run import checkpoints, ranks, run_folder
+from gan.run import checkpoints, ranks, requeue, run_folder
 from gan.run.address import locate
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.run.config import to_plain
@@ -148,6 +148,8 @@ def fit(
         finished = (cfg.images is not None and model.images_seen >= cfg.images) or clock_of(trainer).remaining == 0
         then = ", the end of the run" if finished else f"; continue with: {train_command()} resume={run}"
         print_line(f"stopped at {model.images_seen:,} images{then}")
+        if number == requeue.SIGNAL and not finished and trainer.is_global_zero:
+            print_line(requeue.requeue())
         sys.exit(128 + number)
     if HydraConfig.get().mode is not RunMode.MULTIRUN and not cfg.debug:
         print_end(trainer, model, data, run)

@@ -1,4 +1,4 @@
-"""At SIGTERM or Ctrl-C, stop all ranks between two batches and save a checkpoint."""
+"""At SIGTERM, Ctrl-C or SLURM's signal, stop all ranks between two batches and save a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch.utils.data import dataloader
 from gan.common.clock import crosses_doubling
 from gan.data import module
 from gan.data.shards import stream
-from gan.run import ranks, untrained
+from gan.run import ranks, requeue, untrained
 from gan.training.module import GAN
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
@@ -50,15 +50,16 @@ class Interrupt(Callback):
         if trainer.world_size > 1:
             self.group = dist.new_group(backend="gloo")
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):
+            for number in (signal.SIGTERM, signal.SIGINT, *requeue.signals()):
                 self.previous[number] = signal.signal(number, self.on_signal)
+            requeue.release()
             if ALARM is not None:
                 self.previous[ALARM] = signal.signal(ALARM, self.on_alarm)
             if trainer.world_size > 1:
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGTERM and SIGINT."""
+        """Handle SIGTERM, SIGINT and the signal of `requeue`."""
         if self.watchdog:
             self.watchdog.handled += 1
         if self.received and number == signal.SIGINT:
@@ -96,6 +97,7 @@ class Interrupt(Callback):
 
     def restore(self) -> None:
         """Restore the previous signal handlers."""
+        requeue.hold()
         if self.watchdog:
             self.watchdog.close()
             self.watchdog = None
