@@ -144,6 +144,9 @@ def raised_in(error: BaseException) -> str:
     return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
+LAUNCHERS = {"submitit": "slurm", "ray": "ray"}  # extras that install the launchers of Hydra whose names have a word
+
+
 def missing_file(error: MissingConfigException) -> str:
     """Return a line such as `model=dcgn: no such model; ...` for a group that is set to a missing file."""
     missing = error.missing_cfg_file or ""
@@ -151,7 +154,8 @@ def missing_file(error: MissingConfigException) -> str:
         return f"data={missing[5:]}: is a path, not the name of a data source; write data.root={missing[5:]}"
     group, _, name = missing.rpartition("/")
     if group.startswith("hydra"):
-        return f"{group}={name}: not installed; {install('slurm' if 'submitit' in name else 'sweep')}"
+        extra = next((extra for word, extra in LAUNCHERS.items() if word in name), "sweep")
+        return f"{group}={name}: not installed; {install(extra)}"
     hint = did_you_mean(name, paths.group_names(group))  # for an element of a list, Hydra's error has no names
     if hint.startswith("choose") and not paths.own():
         hint += "; for your own, add --config-dir DIR"
