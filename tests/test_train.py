@@ -352,6 +352,7 @@ BAD_INPUT = [
     (["data.size=big"], "data.size"),
     (["data.channels=2"], "channels=2"),
     (["data.fit=squeeze"], "squeeze"),
+    (["-m", "seed=0,1", "hydra/launcher=ray"], "retro-gan[ray]"),
     (["model=dcgn"], "did you mean dcgan"),
     (["loss=hing"], "did you mean hinge"),
     (["data.sise=3"], "did you mean data.size"),

@@ -96,7 +96,7 @@ def fit(
     for line in (*notes, *drop_overridden_schedules(model.schedules, typed, schedule)):
         print_line(line)
     if "_target_" not in cfg.stop and any(word.startswith("stop.") for word in typed):
-        print_line("note: options of stop have no effect without stop=flat")
+        print_line("note: options of stop have no effect without stop=flat or stop=prune")
     if schedule != "recipe" and cfg.images is None:
         print_line("note: schedule has no effect in a run without images=; minutes= may be given as well")
     prepare_data(trainer, data)
@@ -167,7 +167,8 @@ def build_trainer(
     """Return the Trainer with its callbacks, loggers and plugins."""
     if str(cfg.trainer.precision) not in PRECISIONS:
         raise UserError(f"trainer.precision={cfg.trainer.precision}: use {', '.join(PRECISIONS[:3])}")
-    parts = ordered(callbacks(cfg.callback), instantiate(cfg.stop) if "_target_" in cfg.stop else None)
+    stop = instantiate(cfg.stop) if "_target_" in cfg.stop else None
+    parts = ordered(callbacks(cfg.callback), stop, HydraConfig.get().runtime.choices["stop"])
     saves = any(isinstance(part, Checkpoint) for part in parts)
     if not saves:
         print_line("note: callback= has no checkpoint, so this run cannot be resumed or generate images")
@@ -213,11 +214,11 @@ def loggers(configured: DictConfig, run: Path) -> list[Background]:
     return [Background(str(label), functools.partial(instantiate, each), run) for label, each in configured.items()]
 
 
-def ordered(parts: Sequence[Any], stop: Any | None) -> list[Any]:
+def ordered(parts: Sequence[Any], stop: Any | None, name: str) -> list[Any]:
     """Return the callbacks in their order: a score can end the run, and others act at the end, such as a last grid."""
     first = [part for part in parts if isinstance(part, ProgressLine | Evaluate)]
     if stop is not None and not any(isinstance(part, Evaluate) for part in first):
-        raise UserError("stop=flat needs scores; add evaluate to callback=")
+        raise UserError(f"stop={name} needs scores; add evaluate to callback=")
     others = [part for part in parts if part not in first]
     return [*first, *([] if stop is None else [stop]), Estimate(), *others]
 

@@ -1,0 +1,113 @@
+"""End a job of a sweep whose scores are worse than those of the other jobs at the same number of images."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from gan.common.errors import UserError
+from gan.common.output import print_line
+from gan.common.program import install
+from gan.run import run_folder
+from gan.run.metrics import read_metrics
+from gan.training.callbacks.evaluate import last_scores
+from gan.training.module import GAN
+
+Scores = dict[int, float]  # scores by images seen
+
+
+class Prune(Callback):
+    """Ends a job when a pruner of Optuna says so, after an evaluation. Lower scores are better.
+
+    The other jobs are read from their metrics.jsonl, so they may run in other processes and on other machines. For the
+    pruner, a job that has seen as many images as this one is complete, also if it still runs.
+
+    It must come after Evaluate in the list of callbacks, and before those that act at the end of a run.
+
+    Args:
+        run: the run folder, in the folder of the sweep.
+        monitor: logged name of the score.
+        pruner: an `optuna.pruners.BasePruner`.
+
+    Raises:
+        UserError: the run is not a job of a sweep, or Optuna is not installed.
+    """
+
+    def __init__(self, run: str, monitor: str, pruner: Any) -> None:
+        self.run = Path(run)
+        self.monitor = monitor
+        self.pruner = pruner
+        self.scores: Scores = {}
+        if not (self.run.parent / run_folder.ROWS).is_dir():
+            raise UserError("stop=prune compares the jobs of a sweep; add -m")
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
+        score = last_scores(trainer).get(self.monitor, math.nan)  # the same on all ranks
+        if not math.isfinite(score) or pl_module.images_seen == 0:
+            return
+        self.scores[pl_module.images_seen] = score
+        if trainer.should_stop or trainer.global_step == trainer.max_steps:
+            return
+        if trainer.strategy.broadcast(trainer.is_global_zero and self.is_hopeless()):
+            seen = f"{pl_module.images_seen:,} images"
+            print_line(f"stop=prune: {self.monitor} {score:.4g} is worse than in other jobs; the run ends at {seen}")
+            trainer.should_stop = True
+
+    def is_hopeless(self) -> bool:
+        """Return whether the pruner ends this job."""
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        study = optuna.create_study(pruner=self.pruner)
+        for scores in self.others():
+            other = study.ask()
+            report(other, at_images(scores, list(self.scores)))
+            study.tell(other, min(scores.values()))
+        trial = study.ask()
+        report(trial, self.scores)
+        return bool(trial.should_prune())
+
+    def others(self) -> list[Scores]:
+        """Return the scores of the other jobs that have seen as many images as this one."""
+        newest, found = max(self.scores), []
+        for path in sorted(self.run.parent.glob(f"*/{run_folder.METRICS}")):
+            lines = read_metrics(path) if path.parent != self.run else []
+            scores = {line["images"]: line[self.monitor] for line in lines if self.monitor in line}
+            scores = {images: score for images, score in scores.items() if images and math.isfinite(score)}
+            if scores and max(scores) >= newest:
+                found.append(scores)
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"scores": list(self.scores.items()), "monitor": self.monitor}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        if state_dict["monitor"] == self.monitor:
+            self.scores = {int(images): float(score) for images, score in state_dict["scores"]}
+
+
+def report(trial: Any, scores: Scores) -> None:
+    """Report scores to a trial of Optuna."""
+    for images, score in scores.items():
+        trial.report(score, images)
+
+
+def at_images(scores: Scores, wanted: list[int]) -> Scores:
+    """Return the newest score at each of some numbers of images; none where there is no score yet."""
+    seen = sorted(scores)
+    places = {images: bisect.bisect_right(seen, images) for images in wanted}
+    return {images: scores[seen[place - 1]] for images, place in places.items() if place}
+
+
+def median_pruner(**options: Any) -> Any:
+    """Return `optuna.pruners.MedianPruner`."""
+    try:
+        from optuna.pruners import MedianPruner
+    except ImportError:
+        raise UserError(f"stop=prune needs Optuna; {install('sweep')}") from None
+    return MedianPruner(**options)
