@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gan.commands import options
-from gan.common.errors import at_least, writing
+from gan.common.errors import UserError, at_least, writing
 from gan.common.narrow import is_too_wide, print_stacked
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
-from gan.run import run_folder
+from gan.run import run_folder, shared_folder
 
 if TYPE_CHECKING:
     from gan.evaluation.generator import Row, Sets
@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace) -> None:
     options.refuse_existing_file(arguments.pairs, "--pairs ", "give another name")
     if arguments.reference and run_folder.run_of(arguments.reference)[0] is None:
         options.existing_path(arguments.reference)
+    refuse_without_images(Path(arguments.source), arguments.reference)
 
     from gan.evaluation import scores
     from gan.evaluation.generator import records
@@ -124,6 +125,14 @@ def run(arguments: argparse.Namespace) -> None:
         print_table(results[0].extractor, translated, TRANSLATOR_COLUMNS)
     if arguments.statistics:
         print_statistics(subject.sets)
+
+
+def refuse_without_images(source: Path, reference: str | None) -> None:
+    """Raise UserError for a shared model without real images, before the slow import of torch."""
+    if shared_folder.is_shared(source):
+        kind = shared_folder.read_about(shared_folder.weights_of(source).parent)["kind"]
+        if kind == shared_folder.TRANSLATOR or reference is None:
+            raise UserError(f"{source}: {shared_folder.NO_IMAGES[kind]}")
 
 
 def append(path: Path, lines: list[dict[str, Any]]) -> None:

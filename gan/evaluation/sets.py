@@ -29,6 +29,7 @@ from gan.inference.sampling import FAKES_SEED
 from gan.model import Model, from_checkpoint
 from gan.run import checkpoints, run_folder
 from gan.run.address import locate
+from gan.run.shared_folder import GENERATOR, NO_IMAGES, TRANSLATOR
 
 BATCH = 256  # images generated at a time
 HELD_OUT_BY = ("root", "a", "b", "split", "validation", "split_seed")  # data options that determine the held-out images
@@ -166,7 +167,7 @@ def from_translator(
 ) -> tuple[Sets, dict[str, Any], Translations]:
     """Translate images and load real ones of the target."""
     source, config, baselines = request.source, state["config"], {}
-    require_data(config, f"{source}: a shared translator cannot be evaluated, because it has no images")
+    require_data(config, f"{source}: {NO_IMAGES[TRANSLATOR]}")
     if request.reference not in (None, f"{source}:val"):
         raise UserError(
             f"--reference {request.reference}: cannot be used with a translator, which is evaluated on the held-out "
@@ -218,7 +219,7 @@ def images_of(run: Path, config: dict[str, Any], checkpoint: Path) -> Any:
     Raises:
         UserError: it is a shared model, which has no images.
     """
-    require_data(config, f"{run}: a shared model has no images; give real ones with --reference FOLDER or RUN:val")
+    require_data(config, f"{run}: {NO_IMAGES[GENERATOR]}")
     data = loading.load_data(config, checkpoint)
     use_report_half(data)
     return data

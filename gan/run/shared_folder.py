@@ -49,6 +49,10 @@ DATA: Mapping[str, tuple[type, ...]] = {
 MAX_PATCHES = 10**4  # per image
 NEEDED = ("size", "channels")  # keys of DATA without a default
 NETWORKS = ("generator", "discriminator")
+NO_IMAGES = {  # why a shared model cannot be evaluated by itself
+    GENERATOR: "a shared model has no images; give real ones with --reference FOLDER or RUN:val",
+    TRANSLATOR: "a shared translator cannot be evaluated, because it has no images",
+}
 
 
 def is_shared(path: Path) -> bool:
