@@ -73,13 +73,13 @@ def test_its_images_are_reproduced(gan_command: Train, tmp_path: Path) -> None:
     assert "did not make the image" in said and said.count("\n") == 1
 
 
-EXPORT = ("export", "zoo:pres", "--to", "onnx", "--out", "x")
+EXPORT = ("export", "zoo:presss", "--to", "onnx", "--out", "x")
 
 
-@pytest.mark.parametrize("words", [("zoo", "pres"), ("generate", "zoo:pres"), EXPORT])
+@pytest.mark.parametrize("words", [("zoo", "presss"), ("generate", "zoo:presss"), EXPORT])
 def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train) -> None:
     said = gan_command(*words, check=2).stderr
-    assert said.count("\n") == 1 and "pres: no such model; did you mean press?" in said
+    assert said.count("\n") == 1 and "presss: no such model; did you mean press?" in said
     with pytest.raises(UserError, match=r"choose from .*press"):
         address.locate("zoo:qqqq")
 
