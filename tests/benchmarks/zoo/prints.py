@@ -2,7 +2,7 @@
 
 python tests/benchmarks/zoo/prints.py REPOSITORIES OUT
 
-Repositories that are not in the folder REPOSITORIES are cloned from GitHub (about 5 GB in all). OUT gets one folder per
+Repositories that are not in the folder REPOSITORIES are cloned from GitHub (about 3 GB in all). OUT gets one folder per
 class. A print is an image of at least 200 pixels per side that is no cover, title or page of text and not more than 2.2
 times as long as wide, after its blank margin was cut off. Of copies within a book, the largest stays.
 """
@@ -41,14 +41,21 @@ def gather(repositories: Path, out: Path, row: dict[str, str]) -> int:
     """Write the prints of one book, and return their number."""
     name = row["repository"].split("/")[1]
     folder, target = repositories / name, out / row["class"]
+    repositories.mkdir(parents=True, exist_ok=True)
     if not folder.exists():
         git(repositories, "clone", "--quiet", f"https://github.com/{row['repository']}", name)
     target.mkdir(parents=True, exist_ok=True)
     found = prints_of(folder, row["commit"])
     for number, image in enumerate(found):
-        image.thumbnail(stored_size(image), Image.Resampling.LANCZOS)
-        image.save(target / f"{name.rpartition('_')[2]}_{number:03}.png")
+        stored = image.resize(stored_size(image), Image.Resampling.LANCZOS)
+        stored.save(target / f"{short(name)}_{number:03}.png")  # the name decides whether the print is held out
     return len(found)
+
+
+def short(repository: str) -> str:
+    """Return a name for the files of a book: the begin of its title, and its number."""
+    begin = re.sub("[^a-z0-9]+", "-", repository.lower())[:40].strip("-")
+    return f"{begin}-{repository.rpartition('_')[2]}"
 
 
 def prints_of(folder: Path, commit: str) -> list[Image.Image]:
