@@ -22,12 +22,16 @@ OWN_BUFFERS: dict[str, Any] = {NEW if NEW in inspect.signature(DistributedDataPa
 class Reduced(nn.ModuleList):
     """Parts whose gradients are reduced together."""
 
+    def __init__(self, parts: list[nn.Module]) -> None:
+        super().__init__(parts)
+        self.trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
+
     def forward(self) -> None:
         """Do nothing: a forward pass of DistributedDataParallel prepares the reducer for the next backward pass."""
 
     def is_updated(self) -> bool:
-        """Return whether this phase of training updates the parts: the other network has no gradients."""
-        return any(parameter.requires_grad for parameter in self.parameters())
+        """Return whether this phase of training updates the parts: all parameters of the other network are frozen."""
+        return self.trained[0].requires_grad
 
 
 @StrategyRegistry.register(DDP)
@@ -46,7 +50,7 @@ class DDPPerNetwork(DDPStrategy):
         rest = [part for name, part in model.named_children() if name not in (*NETWORKS, "penalties")]
         parts = [Reduced(model.trained_parts(network)) for network in NETWORKS]
         parts[0].extend(rest)  # without gradients; rank 0 also sends their initial state
-        trained = [part for part in parts if part.is_updated()]
+        trained = [part for part in parts if part.trained]
         self.reducers = [DistributedDataParallel(part, **OWN_BUFFERS, **self._ddp_kwargs) for part in trained]
 
     def pre_backward(self, closure_loss: Tensor) -> None:

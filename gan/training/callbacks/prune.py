@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, Trainer
+from lightning import Trainer
 
 from gan.common.errors import UserError
-from gan.common.output import print_line
 from gan.common.program import install
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
-from gan.training.callbacks.evaluate import last_scores
-from gan.training.module import GAN
+from gan.training.callbacks.stop import Score, Stop
 
 Scores = dict[int, float]  # scores by images seen
 
 
-class Prune(Callback):
-    """Ends a job when a pruner of Optuna says so, after an evaluation. Lower scores are better.
+class Prune(Stop):
+    """Ends a job when a pruner of Optuna says so.
 
     The other jobs are read from their metrics.jsonl, so they may run in other processes and on other machines. For the
     pruner, a job that has seen as many images as this one is complete, also if it still runs.
-
-    It must come after Evaluate in the list of callbacks, and before those that act at the end of a run.
 
     Args:
         run: the run folder, in the folder of the sweep.
@@ -38,25 +34,18 @@ class Prune(Callback):
         UserError: the run is not a job of a sweep, or Optuna is not installed.
     """
 
+    name = "prune"
+
     def __init__(self, run: str, monitor: str, pruner: Any) -> None:
+        super().__init__(monitor)
         self.run = Path(run)
-        self.monitor = monitor
         self.pruner = pruner
-        self.scores: Scores = {}
         if not (self.run.parent / run_folder.ROWS).is_dir():
             raise UserError("stop=prune compares the jobs of a sweep; add -m")
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        score = last_scores(trainer).get(self.monitor, math.nan)  # the same on all ranks
-        if not math.isfinite(score) or pl_module.images_seen == 0:
-            return
-        self.scores[pl_module.images_seen] = score
-        if trainer.should_stop or trainer.global_step == trainer.max_steps:
-            return
-        if trainer.strategy.broadcast(trainer.is_global_zero and self.is_hopeless()):
-            seen = f"{pl_module.images_seen:,} images"
-            print_line(f"stop=prune: {self.monitor} {score:.4g} is worse than in other jobs; the run ends at {seen}")
-            trainer.should_stop = True
+    def reason(self, trainer: Trainer) -> str:
+        hopeless = trainer.strategy.broadcast(trainer.is_global_zero and self.is_hopeless())
+        return f"{self.scores[-1][1]:.4g} is worse than in other jobs" if hopeless else ""
 
     def is_hopeless(self) -> bool:
         """Return whether the pruner ends this job."""
@@ -66,7 +55,7 @@ class Prune(Callback):
         study = optuna.create_study(pruner=self.pruner)
         for scores in self.others():
             other = study.ask()
-            report(other, at_images(scores, list(self.scores)))
+            report(other, at_images(scores, [images for images, _ in self.scores]).items())
             study.tell(other, min(scores.values()))
         trial = study.ask()
         report(trial, self.scores)
@@ -74,7 +63,7 @@ class Prune(Callback):
 
     def others(self) -> list[Scores]:
         """Return the scores of the other jobs that have seen as many images as this one."""
-        newest, found = max(self.scores), []
+        newest, found = self.scores[-1][0], []
         for path in sorted(self.run.parent.glob(f"*/{run_folder.METRICS}")):
             lines = read_metrics(path) if path.parent != self.run else []
             scores = {line["images"]: line[self.monitor] for line in lines if self.monitor in line}
@@ -83,17 +72,10 @@ class Prune(Callback):
                 found.append(scores)
         return found
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"scores": list(self.scores.items()), "monitor": self.monitor}
 
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        if state_dict["monitor"] == self.monitor:
-            self.scores = {int(images): float(score) for images, score in state_dict["scores"]}
-
-
-def report(trial: Any, scores: Scores) -> None:
+def report(trial: Any, scores: Iterable[Score]) -> None:
     """Report scores to a trial of Optuna."""
-    for images, score in scores.items():
+    for images, score in scores:
         trial.report(score, images)
 
 

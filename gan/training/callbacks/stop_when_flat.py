@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from lightning import Callback, Trainer
+from lightning import Trainer
 
 from gan.common import errors
 from gan.common.errors import at_least
-from gan.common.output import print_line
-from gan.training.callbacks.evaluate import last_scores
-from gan.training.module import GAN
-
-Score = tuple[int, float]  # images seen, score
+from gan.training.callbacks.stop import Score, Stop
 
 
-class StopWhenFlat(Callback):
+class StopWhenFlat(Stop):
     """Ends the run when the best score has not improved by more than noise for a number of evaluations.
 
     The noise is the median change between two successive scores. A score that falls steadily improves by several of
-    these changes, so the run goes on; a score that only fluctuates does not. Lower scores are better.
-
-    It must come after Evaluate in the list of callbacks, and before those that act at the end of a run.
+    these changes, so the run goes on; a score that only fluctuates does not.
 
     Args:
         monitor: logged name of the score.
@@ -33,29 +25,15 @@ class StopWhenFlat(Callback):
         fraction: the newest evaluations also cover at least this fraction of the images seen.
     """
 
+    name = "flat"
+
     def __init__(self, monitor: str, patience: int = 5, fraction: float = 0.25) -> None:
-        self.monitor = monitor
+        super().__init__(monitor)
         self.patience = at_least("stop.patience", patience, 2)
         self.fraction = errors.fraction("stop.fraction", fraction, below_one=True)
-        self.scores: list[Score] = []
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        score = last_scores(trainer).get(self.monitor, math.nan)  # the same on all ranks
-        if not math.isfinite(score) or pl_module.images_seen == 0:
-            return
-        self.scores.append((pl_module.images_seen, score))
-        if trainer.should_stop or trainer.global_step == trainer.max_steps:
-            return
-        if flat := describe_flat(self.scores, self.patience, self.fraction):
-            print_line(f"stop=flat: {self.monitor} {flat}; the run ends at {pl_module.images_seen:,} images")
-            trainer.should_stop = True
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"scores": self.scores, "monitor": self.monitor}
-
-    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        if state_dict["monitor"] == self.monitor:
-            self.scores = [(int(images), float(score)) for images, score in state_dict["scores"]]
+    def reason(self, trainer: Trainer) -> str:
+        return describe_flat(self.scores, self.patience, self.fraction)
 
 
 def describe_flat(scores: Sequence[Score], patience: int, fraction: float) -> str:

@@ -53,9 +53,9 @@ def gather(repositories: Path, out: Path, row: dict[str, str]) -> int:
 
 
 def short(repository: str) -> str:
-    """Return a name for the files of a book: the begin of its title, and its number."""
-    begin = re.sub("[^a-z0-9]+", "-", repository.lower())[:40].strip("-")
-    return f"{begin}-{repository.rpartition('_')[2]}"
+    """Return a name for the files of a book: the beginning of its title, and its number."""
+    beginning = re.sub("[^a-z0-9]+", "-", repository.lower())[:40].strip("-")
+    return f"{beginning}-{repository.rpartition('_')[2]}"
 
 
 def prints_of(folder: Path, commit: str) -> list[Image.Image]:

@@ -12,7 +12,7 @@ import pytest
 from gan.common.errors import UserError
 from gan.run import run_folder
 from gan.run.metrics import read_metrics
-from gan.training.callbacks import prune
+from gan.training.callbacks import stop
 from gan.training.callbacks.prune import Prune, at_images, median_pruner
 from tests.conftest import Train
 
@@ -33,7 +33,7 @@ def sweep(folder: Path, *jobs: dict[int, float]) -> Path:
 
 def ends(run: Path, scores: dict[int, float], **options: Any) -> bool:
     part = Prune(str(run), "eval/x", median_pruner(**{"n_startup_trials": 3, **options}))
-    part.scores = scores
+    part.scores = list(scores.items())
     return part.is_hopeless()
 
 
@@ -69,7 +69,7 @@ def test_rank_0_decides_and_the_state_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = sweep(tmp_path, *JOBS)
-    monkeypatch.setattr(prune, "last_scores", lambda trainer: {"eval/x": 800.0})
+    monkeypatch.setattr(stop, "last_scores", lambda trainer: {"eval/x": 800.0})
     strategy = SimpleNamespace(broadcast=lambda value: value)
     trainer = SimpleNamespace(
         strategy=strategy, is_global_zero=True, should_stop=False, global_step=3, max_steps=9
@@ -79,7 +79,7 @@ def test_rank_0_decides_and_the_state_is_kept(
     assert trainer.should_stop and "800 is worse than in other jobs; the run ends at 120" in capsys.readouterr().out
     other = Prune(str(run), "eval/x", None)
     other.load_state_dict(part.state_dict())
-    assert other.scores == {120: 800.0}
+    assert other.scores == [(120, 800.0)]
     Prune(str(run), "eval/y", None).load_state_dict(part.state_dict())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gan.common.errors import UserError
 from gan.run.metrics import read_metrics
-from gan.training.callbacks import stop_when_flat
+from gan.training.callbacks import stop
 from gan.training.callbacks.stop_when_flat import StopWhenFlat, describe_flat
 from tests.conftest import Train
 
@@ -58,7 +58,7 @@ def test_the_newest_evaluations_cover_a_fraction_of_the_images() -> None:
 def test_the_state_is_kept_and_each_rank_decides_alike(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(stop_when_flat, "last_scores", lambda trainer: trainer.scores)
+    monkeypatch.setattr(stop, "last_scores", lambda trainer: trainer.scores)
     first, again = StopWhenFlat("eval/x", patience=2), StopWhenFlat("eval/x", patience=2)
     trainer: Any = SimpleNamespace(should_stop=False, scores={}, global_step=1, max_steps=-1)
 
