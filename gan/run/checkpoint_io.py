@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,10 @@ RESUMED = {  # needed to resume training
 }
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class AtomicCheckpointIO(CheckpointIO):
     """Writes the sidecar with the SHA-256, then the checkpoint; each file atomically.
 
@@ -40,18 +46,13 @@ class AtomicCheckpointIO(CheckpointIO):
         self.failure: str | None = None  # why the last save failed
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        buffer = io.BytesIO()  # in memory: on a full disk torch's writer raises a misleading error
-        torch.save(checkpoint, buffer)
-        data = buffer.getbuffer()
-        record = {
-            "sha256": hashlib.sha256(data).hexdigest(),
-            "bytes": len(data),
-            "images": checkpoint.get("images"),
-            "batches": checkpoint.get("global_step"),
-            "seconds": elapsed(checkpoint),
-            "best": best_so_far(checkpoint),
-        }
-        target, sidecar = Path(path), checkpoints.sidecar(Path(path))
+        """Save a checkpoint, then call `storage_options` if it is a function, also if the disk was full."""
+        self.write(Path(path), *serialize(checkpoint), storage_options or nothing)
+
+    def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
+        """Write a checkpoint and its sidecar, or set `failure`; then call `then`."""
+        record = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data), **record}
+        sidecar = checkpoints.sidecar(target)
         before = sidecar.read_bytes() if sidecar.exists() else None
         self.failure = None
         try:
@@ -64,12 +65,66 @@ class AtomicCheckpointIO(CheckpointIO):
                 sidecar.unlink(missing_ok=True)
             self.failure = f"{target}: not saved ({reason(error)}); earlier checkpoints are unchanged"
             print_line(self.failure)
+        then()
+
+    def wait(self) -> None:
+        """Return when the last checkpoint is written."""
 
     def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = None) -> dict[str, Any]:
         return check_resumable(load(Path(path), map_location or "cpu"), Path(path))
 
     def remove_checkpoint(self, path: Any) -> None:
         checkpoints.remove(Path(path))
+
+
+class BackgroundCheckpointIO(AtomicCheckpointIO):
+    """Writes checkpoints in a thread of its own.
+
+    Training waits only while a checkpoint is copied to memory, and until the previous one is written.
+
+    Args:
+        after: called in the thread after each checkpoint.
+    """
+
+    def __init__(self, after: Callable[[], None] = nothing) -> None:
+        super().__init__()
+        self.after = after
+        self.thread = ThreadPoolExecutor(1, "checkpoints")
+        self.writing: Future[None] | None = None
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        found = serialize(checkpoint)
+        self.wait()
+        self.writing = self.thread.submit(self.write, Path(path), *found, storage_options or nothing)
+
+    def write(self, target: Path, data: memoryview, record: dict[str, Any], then: Callable[[], None]) -> None:
+        super().write(target, data, record, then)
+        self.after()
+
+    def wait(self) -> None:
+        """Wait for the last checkpoint; raise what its thread has raised."""
+        writing, self.writing = self.writing, None
+        if writing is not None:
+            writing.result()
+
+    def close(self) -> None:
+        """Wait for the last checkpoint, and end the thread."""
+        try:
+            self.wait()
+        finally:
+            self.thread.shutdown()
+
+
+def serialize(checkpoint: dict[str, Any]) -> tuple[memoryview, dict[str, Any]]:
+    """Return the bytes of a checkpoint, and its sidecar without checksum."""
+    buffer = io.BytesIO()  # in memory: on a full disk torch's writer raises a misleading error
+    torch.save(checkpoint, buffer)
+    return buffer.getbuffer(), {
+        "images": checkpoint.get("images"),
+        "batches": checkpoint.get("global_step"),
+        "seconds": elapsed(checkpoint),
+        "best": best_so_far(checkpoint),
+    }
 
 
 def check_resumable(checkpoint: dict[str, Any], path: Path) -> dict[str, Any]:

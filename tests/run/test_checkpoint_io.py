@@ -6,6 +6,7 @@ import os
 import pickle
 import resource
 import signal
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from gan.common.errors import UserError
 from gan.run import checkpoints
 from gan.run.checkpoint_file import FORMAT, load
-from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.run.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO
 
 CONTENT: dict[str, Any] = {
     "format": FORMAT,
@@ -133,6 +134,58 @@ def test_a_full_disk_is_reported_and_keeps_existing_checkpoints(
     assert checkpoints.find_damage(path) is None and checkpoints.images_of(path) == 64
     assert not list(tmp_path.glob("images-000000128.*"))  # nor a sidecar without its checkpoint
     assert not list(tmp_path.glob(".*"))
+
+
+class Slow(BackgroundCheckpointIO):
+    """Writes when it is allowed to."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.allowed = threading.Semaphore(0)
+
+    def write(self, *arguments: Any) -> None:
+        assert self.allowed.acquire(timeout=60)
+        super().write(*arguments)
+
+
+def test_training_goes_on_while_a_checkpoint_is_written(tmp_path: Path) -> None:
+    calls: list[str] = []
+    storage, path = Slow(after=lambda: calls.append("after")), tmp_path / "images-000000064.ckpt"
+    weight = torch.arange(500.0)
+    storage.save_checkpoint(CONTENT | {"state_dict": {"w": weight}}, path, lambda: calls.append("then"))
+    weight.zero_()  # by the next training step
+    assert not path.exists() and calls == []
+    storage.allowed.release()
+    storage.wait()
+    assert torch.equal(load(path)["state_dict"]["w"], torch.arange(500.0))
+    assert checkpoints.find_damage(path) is None and calls == ["then", "after"]
+    storage.close()
+
+
+def test_a_checkpoint_waits_for_the_previous_one(tmp_path: Path) -> None:
+    storage, paths = Slow(), [tmp_path / f"images-{images:09}.ckpt" for images in (64, 128)]
+    storage.save_checkpoint(CONTENT, paths[0])
+    second = threading.Thread(target=storage.save_checkpoint, args=(CONTENT, paths[1]))
+    second.start()
+    second.join(0.2)
+    assert second.is_alive()
+    storage.allowed.release(2)
+    second.join()
+    storage.close()
+    assert all(checkpoints.find_damage(path) is None for path in paths)
+
+
+def test_what_the_thread_raises_is_raised_at_the_next_checkpoint_or_at_the_end(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise ValueError("a bug")
+
+    storage = BackgroundCheckpointIO()
+    storage.save_checkpoint(CONTENT, tmp_path / "images-000000064.ckpt", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        storage.save_checkpoint(CONTENT, tmp_path / "images-000000128.ckpt")
+    storage.save_checkpoint(CONTENT, tmp_path / "images-000000192.ckpt", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        storage.close()
 
 
 @pytest.mark.parametrize(

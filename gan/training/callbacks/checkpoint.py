@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -87,6 +88,9 @@ class Checkpoint(LightningCheckpoint):
         return score < self.best_score if self.mode == "min" else score > self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
+        """Save a checkpoint. A thread writes it, and then calls `written`."""
+        storage: Any = trainer.strategy.checkpoint_io
+        storage.wait()  # for the previous one, which may have failed
         check_lock(trainer, self.run)
         reset_invalid_statistics(pl_module)
         check_finite(trainer, pl_module)
@@ -95,13 +99,18 @@ class Checkpoint(LightningCheckpoint):
         if self.is_better(scores := last_scores(trainer)):  # before saving, since checkpoints contain it
             self.best_score, self.best = scores[str(self.monitor)], path.name
             pl_module.log_scalars({best_of(str(self.monitor)): self.best_score})
-        trainer.save_checkpoint(path)
-        if not trainer.is_global_zero:
-            return
-        storage = trainer.strategy.checkpoint_io
-        if (
-            isinstance(storage, AtomicCheckpointIO) and storage.failure
-        ):  # the disk is full: keep the previous best checkpoint and remove nothing
+        then = functools.partial(self.written, storage, path, before, pl_module.batch_size)
+        trainer.save_checkpoint(path, storage_options=then)
+
+    def written(
+        self, storage: AtomicCheckpointIO, path: Path, before: tuple[float, str | None], batch_size: int
+    ) -> None:
+        """Write best.json if the checkpoint is the best, and remove old checkpoints.
+
+        Args:
+            before: score and name of the best checkpoint before this one.
+        """
+        if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
             self.best_score, self.best = before
             return
         if self.best == path.name:
@@ -109,7 +118,7 @@ class Checkpoint(LightningCheckpoint):
                 write_json(path.with_name(checkpoints.BEST), self.record())
             except OSError as error:
                 print_line(f"best.json: not written ({reason(error)}); training continues")
-        self.prune(pl_module.batch_size)
+        self.prune(batch_size)
 
     def prune(self, batch_size: int) -> None:
         """Remove complete checkpoints that are no longer needed, oldest first."""
