@@ -23,7 +23,8 @@ from gan.commands.resumable import UNFINISHED
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import escape_unprintable
-from gan.run.zoo import with_addresses
+from gan.run.address import with_addresses
+from gan.run.remote_copies import upload_results
 
 COMMANDS = {
     "train": "train a GAN on a folder of images; `gan train --help` lists all options",
@@ -144,6 +145,7 @@ def execute(arguments: Sequence[str]) -> int:
         if hasattr(parsed, "checkpoint"):
             check_run(parsed)
         code: int | None = parsed.execute(parsed)
+        upload_results()
         sys.stdout.flush()  # here, where errors are caught
     except BrokenPipeError:  # the reader has exited, as in `gan compare ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -16,7 +16,7 @@ from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.common.seeds import parse_seeds
-from gan.run import zoo
+from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
     name = next(iter(vectors))
     is_default = options.results_of(arguments.run) / DIRECTIONS == out  # where gan edit looks
     other = "" if is_default else f" --directions {shlex.quote(str(out / DIRECTIONS_FILE))}"
-    print(f"try gan edit {shlex.quote(zoo.with_addresses(arguments.run))} --set {name}=2 --grid{other}")
+    print(f"try gan edit {shlex.quote(with_addresses(arguments.run))} --set {name}=2 --grid{other}")
 
 
 def measure(model: Model, images: int, results: Results) -> dict[str, Effect]:

@@ -21,7 +21,7 @@ from gan.common.errors import UserError, did_you_mean, writing
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.common.seeds import parse_seeds
-from gan.run import zoo
+from gan.run.address import with_addresses
 from gan.run.run_folder import DIRECTIONS, DIRECTIONS_FILE, RECOGNITION
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> None:
     add_vectors_and_classes(model, settings.keys() - {*model.attributes, *POSITIONS}, file, arguments)
     if unknown := [name for name in settings if name not in {*model.attributes, *POSITIONS, *model.vectors}]:
         names = [*model.attributes, *POSITIONS, *model.vectors]
-        command = f"gan directions {zoo.with_addresses(arguments.run)}"
+        command = f"gan directions {with_addresses(arguments.run)}"
         others = "" if model.vectors else f", and the directions that {command} finds"
         raise UserError(f"--set {unknown[0]}: {did_you_mean(unknown[0], names)}{others}")
     if arguments.latents:

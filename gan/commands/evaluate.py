@@ -16,6 +16,7 @@ from gan.common.narrow import is_too_wide, print_stacked
 from gan.inference.resolve import path_in
 from gan.metrics import pretrained
 from gan.run import run_folder, shared_folder
+from gan.run.address import with_addresses
 
 if TYPE_CHECKING:
     from gan.evaluation.generator import Row, Sets
@@ -116,7 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print("\n".join(map(json.dumps, lines)))
         return
-    print(subject.title)
+    print(with_addresses(subject.title))
     for result in results:
         print_table(result.extractor, result.rows, COLUMNS)
         for line in result.warnings:

@@ -19,7 +19,7 @@ from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
 from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
-from gan.run import address, checkpoints, run_folder, shared_folder, zoo
+from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder
 from gan.run.early_checks import GAN, TRANSLATORS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def add_command(commands: Any, name: str, meaning: str) -> argparse.ArgumentPars
     return parser
 
 
-MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, or hf://USER/NAME"
+MODEL = "run folder, checkpoint file, folder written by gan share, zoo:NAME, hf://USER/NAME, or s3://BUCKET/PATH"
 
 
 def add_run(parser: argparse.ArgumentParser, help: str = MODEL) -> None:
@@ -317,9 +317,10 @@ def out_in_run(run: str, out: Path | None, name: str, reads: bool = False) -> Pa
     """
     if out is not None:
         return out
-    if shared_folder.is_shared(Path(run)):
+    shared = shared_folder.is_shared(Path(run))
+    if shared or remote_copies.is_copy(Path(run)):
         if not reads:
-            reason = f"because {zoo.with_addresses(run)} is a shared model"
+            reason = f"because {address.with_addresses(run)} is {'a shared model' if shared else 'not a folder here'}"
             print(f"{name} is written to the current folder, {reason}; --out changes this")
         return Path(name)
     if Path(run).is_file():

@@ -13,9 +13,10 @@ from gan.common.names import one_line
 from gan.common.nested import flatten, short_name
 from gan.common.progress import duration
 from gan.common.table import shortened, truncated
-from gan.run import run_folder
-from gan.run.address import is_address
+from gan.run import remote_copies, run_folder
+from gan.run.address import is_address, with_addresses
 from gan.run.metrics import first_scored, read_metrics
+from gan.run.object_store import is_remote
 from gan.run.shared_folder import is_shared
 
 # Options that do not change the result of a run.
@@ -68,7 +69,7 @@ def find_runs(given: list[str]) -> list[Path]:
     """Return the run folders: each given path, or the run folders in it."""
     found: list[Path] = []
     for name in given:
-        path = Path(name)
+        path = Path(remote_copies.download(name) if is_remote(name) else name)
         inside = (
             [path]
             if (path / run_folder.CONFIG).is_file()
@@ -120,7 +121,7 @@ def differing(found: list[Run], names: Collection[str]) -> list[str]:
 def summary(one: Run, names: list[str]) -> dict[str, Any]:
     """Return the row of a run in the table, by heading. `names` are the options to show."""
     return {
-        "run": str(one.folder),
+        "run": with_addresses(str(one.folder)),
         **{name: one.option(name) for name in names},
         **one.scores,
         "images seen": one.images,

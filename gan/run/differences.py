@@ -22,6 +22,7 @@ FREE = (
     "logger",
     "callback",
     "stop",
+    "remote",
     "data.num_workers",
     "trainer.devices",
     "trainer.threads",

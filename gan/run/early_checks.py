@@ -22,7 +22,7 @@ from gan.common.size import pair
 from gan.common.untrusted import MAX_OPTION
 from gan.data.color_table.names import is_table
 from gan.networks.grid import base_grid
-from gan.run import checkpoints, hub, run_folder, shared_folder, zoo
+from gan.run import checkpoints, hub, object_store, remote_copies, run_folder, shared_folder, zoo
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
@@ -333,6 +333,8 @@ def init_from_options(text: str) -> dict[str, Any]:
     """
     if text.startswith(hub.SCHEME):
         return {}
+    if object_store.is_remote(text):
+        return options_of(remote_copies.download(text), text)
     source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
     if not source.exists():
         raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{path_hint(source)}")

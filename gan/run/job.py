@@ -78,7 +78,7 @@ def write_record(cfg: DictConfig, run: Path, overrides: list[str]) -> None:
     }
     with open(run / run_folder.ENVIRONMENT, "a") as file:
         file.write(json.dumps(line) + "\n")
-    write_yaml(run / run_folder.OVERRIDES, list(map(stored, without(overrides, "resume", "resume_force"))))
+    write_yaml(run / run_folder.OVERRIDES, list(map(stored, without(overrides, "resume", "resume_force", "remote"))))
     write_yaml(run / run_folder.CONFIG, to_plain(cfg))
 
 

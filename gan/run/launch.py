@@ -22,13 +22,13 @@ from gan.common.output import print_error, print_page
 from gan.common.processes import is_child
 from gan.common.program import install
 from gan.run import paths
+from gan.run.address import with_addresses
 from gan.run.config import ONE, options
 from gan.run.foreign_words import describe_foreign
 from gan.run.lock import release
 from gan.run.overrides import is_group, value_of
 from gan.run.renamed import describe_renamed
 from gan.run.untrained import removed_unless_trained
-from gan.run.zoo import with_addresses
 
 
 def launch(main: Callable[[], Any], words: list[str]) -> None:

@@ -28,7 +28,7 @@ OWN_FILE = "if it is your own, add --config-dir DIR, as when the run was started
 # Options that decide where files are written and values are sent, and options of Hydra.
 FORBIDDEN = re.compile(
     r"hydra\b.*|(callback|logger)\.\w+\.(run|resumed_at)|logger\.\w+\.(entity|tracking_uri|space_id|server_url)"
-    r"|resume|resume_force"
+    r"|resume|resume_force|remote"
 )
 EXTRACTORS = "callback.evaluate.extractors"
 STYLE = "data.style"  # a path only if it is a file with a color table

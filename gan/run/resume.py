@@ -23,6 +23,7 @@ from gan.run.foreign_words import check_words
 from gan.run.implied_data import with_data
 from gan.run.implied_networks import with_networks
 from gan.run.lock import acquire, decide_on_rank_0
+from gan.run.object_store import is_remote
 from gan.run.overrides import (
     first_jobs,
     key_of,
@@ -35,12 +36,13 @@ from gan.run.overrides import (
 )
 from gan.run.paths import groups, quote
 from gan.run.paths_as_typed import as_typed, stored
+from gan.run.remote_start import fetch, with_remote
 from gan.run.secrets import conceal
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
 FORBIDDEN = {"--config-path", "-cp", "--config-name", "-cn", "--experimental-rerun"}
 MULTIRUN = {"-m", "--multirun"}
-LOCKS = {run_folder.LOCK, run_folder.DECISION}  # files of a run that starts
+LOCKS = {run_folder.LOCK, run_folder.DECISION, run_folder.REMOTE}  # files of a run that starts
 
 
 def prepare(argv: list[str]) -> list[str]:
@@ -74,8 +76,10 @@ def known_words() -> list[str]:
 
 def prepare_run(typed: list[str]) -> list[str]:
     """Return the overrides of one run, new or resumed."""
+    resumes_copy, typed = is_remote(typed_value(typed, "resume")), with_remote(typed)
     resume = typed_value(typed, "resume")
     if resume not in (None, "auto"):
+        fetch(typed, required=resumes_copy)
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
     typed = with_data(typed)
     cfg = checked(typed)
@@ -86,6 +90,7 @@ def prepare_run(typed: list[str]) -> list[str]:
     if not named and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
     folder = Path(folder_of(cfg, "run"))
+    fetch(typed)
     if resume == "auto":
         return prepare_auto(typed, cfg, folder, named)
     return with_folder(typed, create_folder(folder, named), None)
@@ -124,7 +129,7 @@ def prepare_resume(typed: list[str], path: Path) -> list[str]:
         if is_address(given := typed_value(typed, "resume")):  # a path has one / of hf://
             raise UserError(f"resume={given}: is a shared model, which cannot be resumed; use init_from={given}")
         raise UserError(f"resume={path}: no such run folder or checkpoint{path_hint(path)}")
-    run = path.resolve().parent.parent if path.is_file() else path
+    run = run_folder.folder_of(path)
     if not (run / run_folder.OVERRIDES).exists():
         hint = run_folder.hint_inside(run) or "init_from= loads weights only"
         raise UserError(f"resume={path}: {run} is not a run folder: it has no {run_folder.OVERRIDES}; {hint}")
@@ -170,9 +175,11 @@ def prepare_sweep(typed: list[str]) -> list[str]:
 
     Its folder is new, or with resume=auto the newest folder of a sweep with the same overrides.
     """
-    resume = value_of(typed, "resume")
+    resume, remote = value_of(typed, "resume"), value_of(typed, "remote")
     if resume not in (None, "null", "auto"):
         raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
+    if remote not in (None, "null"):
+        raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one address; leave it out")
     named = value_of(typed, "hydra.sweep.dir") is not None
     configs = [checked(job) for job in first_jobs(typed)]
     if len({str(cfg.init_from) for cfg in configs}) == 1:

@@ -10,6 +10,7 @@ runs/NAME/  config.yaml          the resolved configuration
             recognition/         the classifier written by gan recognize fit
             checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json
             .lock                the process that trains into the folder (`gan.run.lock`)
+            .remote.json         what its copy in object storage has (`gan.run.remote_run`)
 
 A run folder may come from an untrusted source: sizes are limited, contents are checked, and names in its files never
 lead out of the folder.
@@ -43,6 +44,7 @@ PROJECTED, LATENTS_FILE = "projected", "latents.safetensors"  # folder of gan pr
 RESULTS = "results.csv"  # of a sweep, in the folder with its runs
 ROWS = ".jobs"  # of a sweep: folder with a JSON file per job
 LOCK = ".lock"
+REMOTE = ".remote.json"
 DECISION = ".decision.json"  # the decision of rank 0, for the other ranks
 MAX_LISTED = 5  # runs in a message
 PARTS = ("train", "val")  # of the images of a run, in RUN:train and RUN:val
@@ -53,6 +55,11 @@ def run_of(reference: str) -> tuple[Path | None, str]:
     """Return the run and the part of its images from RUN:train or RUN:val; (None, "") for any other text."""
     run, _, part = reference.rpartition(":")
     return (Path(run), part) if run and part in PARTS else (None, "")
+
+
+def folder_of(path: Path) -> Path:
+    """Return the run folder of a path, which is the folder or one of its checkpoints."""
+    return path.resolve().parent.parent if path.is_file() else path
 
 
 def is_run(folder: Path) -> bool:
@@ -99,7 +106,13 @@ def refuse_links(run: Path) -> None:
         if path.exists() and not (path.is_dir() if name in (CHECKPOINTS, SAMPLES) else path.is_file()):
             kind = "folder" if name in (CHECKPOINTS, SAMPLES) else "regular file"
             raise UserError(f"{path}: is not a {kind}; move it away")
-    for path in (run / LOCK, run / DECISION, *run.glob("checkpoints/*"), *run.glob("events.out.tfevents.*")):
+    for path in (
+        run / LOCK,
+        run / DECISION,
+        run / REMOTE,
+        *run.glob("checkpoints/*"),
+        *run.glob("events.out.tfevents.*"),
+    ):
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise UserError(f"{path}: is not a regular file; move it away")
 

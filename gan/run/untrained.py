@@ -21,7 +21,14 @@ WRITTEN: tuple[str, ...] = (
     run_folder.METRICS,
     run_folder.EVALUATION,
 )
-WRITTEN += (run_folder.LOGGERS, run_folder.DECISION, run_folder.METRICS_CSV, "events.out.tfevents.*", "hparams.yaml")
+WRITTEN += (
+    run_folder.LOGGERS,
+    run_folder.DECISION,
+    run_folder.REMOTE,
+    run_folder.METRICS_CSV,
+    "events.out.tfevents.*",
+    "hparams.yaml",
+)
 WRITTEN += (f"{run_folder.SAMPLES}/reals.png", f"{run_folder.SAMPLES}/{'[0-9]' * 9}*.png")
 WRITTEN += ("checkpoints/images-000000000.ckpt",)  # of a translator before training
 WRITTEN += ("checkpoints/images-*.json", "checkpoints/best.json", ".*.tmp", "samples/.*.tmp", "checkpoints/.*.tmp")
@@ -99,7 +106,7 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
         with suppress(OSError):
             if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
                 empty(folder)
-            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS):
+            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS, run_folder.REMOTE):
                 (folder / name).unlink(missing_ok=True)
             if (folder / run_folder.ROWS).is_dir():
                 for row in (folder / run_folder.ROWS).glob("*.json"):

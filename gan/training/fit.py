@@ -22,14 +22,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from gan.common.errors import Diverged, UserError
 from gan.common.output import print_line
-from gan.common.processes import check_cpu_devices, is_child
+from gan.common.processes import check_cpu_devices, global_rank, is_child
 from gan.common.program import train_command
 from gan.data.module import ImageDataModule
 from gan.data.sampler import per_rank_batch_size
 from gan.data.translation import has_held_out
 from gan.run import checkpoints, ranks, requeue, run_folder
 from gan.run.address import locate
-from gan.run.checkpoint_io import AtomicCheckpointIO
+from gan.run.checkpoint_io import AtomicCheckpointIO, BackgroundCheckpointIO, nothing
 from gan.run.config import to_plain
 from gan.run.early_checks import PRECISIONS
 from gan.run.metrics import first_scored, logged_objective, read_metrics
@@ -49,6 +49,7 @@ from gan.training.next_steps import describe_gain, describe_resumed, describe_ti
 from gan.training.restoring import damage
 from gan.training.schedules import drop_overridden_schedules
 from gan.training.start import start_from
+from gan.training.upload import Upload
 
 SCORE = "eval/"  # begin of the logged names of scores
 
@@ -79,7 +80,8 @@ def fit(
     child = is_child()  # before Lightning gives the parent the environment of a child
     model.check_data(data)
     model.config = to_plain(cfg)
-    storage, interrupt = AtomicCheckpointIO(), Interrupt()
+    upload = Upload(cfg.remote, from_here(run)) if cfg.remote and global_rank() == 0 else None
+    storage, interrupt = BackgroundCheckpointIO(upload.notify if upload else nothing), Interrupt()
     trainer = build_trainer(cfg, data, run, make_trainer, storage, interrupt)
     if trainer.strategy.root_device.type == "cpu":
         check_cpu_devices(trainer.num_devices)
@@ -108,6 +110,8 @@ def fit(
             model.initialize_from(data)  # other ranks receive the weights from this one
     if trainer.is_global_zero:
         log_config(trainer, model.config, run_folder.read_choices(run))
+    if upload:
+        upload.start()
     try:
         trainer.fit(model, data, ckpt_path=cfg.resume)
     except Diverged:
@@ -138,6 +142,9 @@ def fit(
         raise
     finally:
         kill_workers()
+        storage.close()
+        if upload:
+            upload.finish()
         if dist.is_initialized():
             dist.destroy_process_group()
     if child:

@@ -23,7 +23,7 @@ from gan.inference.loading import checked_weights, load_state
 from gan.inference.resolve import checkpoint_of
 from gan.inference.shared_weights import EMA
 from gan.networks.conditional import ConditionalBatchNorm2d
-from gan.run.zoo import with_addresses
+from gan.run.address import with_addresses
 from gan.training.base import Base
 from gan.training.freeze import is_in, layers
 

@@ -21,6 +21,7 @@ from gan.common.files import replace
 from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 
+RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
 MODELS = "models"  # folder with the digests of networks, see gan/sharing/find_model.py
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 
@@ -140,5 +141,5 @@ def _size(file: Path) -> int:
 
 def clear() -> None:
     """Remove the cache. Running programs keep the files that they have mapped."""
-    for part in ("images", "features", MODELS):
+    for part in ("images", "features", MODELS, RUNS):
         shutil.rmtree(folder() / part, ignore_errors=True)

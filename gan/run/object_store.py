@@ -1,0 +1,200 @@
+"""Files in object storage, such as s3://BUCKET/PATH, by fsspec. No torch.
+
+An object appears complete or not at all: a store shows it only when its upload has ended.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gan.common.errors import UserError, to_line
+from gan.common.files import replace, temporary
+from gan.common.program import install
+
+# Scheme -> what fsspec needs: the library, which is also the name of our extra, and its options.
+SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
+    "s3": ("s3fs", {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4}}}),
+    "gs": ("gcsfs", {}),
+}
+ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-][\w.@=+-]*)+/?", re.ASCII)
+EXAMPLE = "s3://BUCKET/runs/NAME"
+# Names of an error, as a service or a library calls it -> what is wrong. The texts of services may show keys.
+REASONS = {
+    r"NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials": "no credentials were found; for S3, "
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    r"ExpiredToken|TokenRefreshRequired|RequestExpired|RefreshError|UnauthorizedSSOToken": "the credentials have "
+    "expired; renew them",
+    r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthFailure|InvalidClientTokenId|401": "the credentials "
+    "are not valid",
+    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|403": "access is denied; check the rights of the "
+    "credentials",
+    r"NoSuchBucket": "there is no such bucket",
+    r".*StorageFull|InsufficientStorage|QuotaExceeded|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
+    r"EndpointConnection|ConnectTimeout|ReadTimeout|ConnectionClosed|ConnectionRefused|ClientConnector.*|HTTPClient"
+    r"|ServerDisconnected|ConnectionReset|gaierror|ConnectionTimeout|Timeout": "it cannot be reached",
+    r"SlowDown|ServiceUnavailable|InternalError|503|500": "the service fails; try again later",
+}
+
+
+class StoreError(Exception):
+    """An object cannot be read or written. The message is the reason, without credentials."""
+
+
+class Found(NamedTuple):
+    """An object of a store."""
+
+    size: int  # bytes
+    tag: str  # changes with the content
+
+
+def is_remote(text: object) -> bool:
+    """Return whether a text is an address of object storage."""
+    return isinstance(text, str) and text.partition("://")[0] in SCHEMES and "://" in text
+
+
+def check_address(option: str, text: str) -> str:
+    """Return an address without a trailing slash; raise UserError if it is not valid."""
+    if not ADDRESS.fullmatch(text) or ".." in text:
+        raise UserError(f"{option}: is not an address of a folder in object storage; give one such as {EXAMPLE}")
+    return text.rstrip("/")
+
+
+class Store:
+    """A folder in object storage.
+
+    Args:
+        address: such as s3://BUCKET/PATH.
+
+    Raises:
+        UserError: the address is not valid, or its library is not installed.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = check_address(address, address)
+        scheme = address.partition("://")[0]
+        library, options = SCHEMES[scheme]
+        try:
+            import fsspec
+
+            self.files: Any = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **options)
+        except ImportError as error:
+            raise UserError(f"{address}: needs the {library} library: {install(scheme)}") from error
+        self.root = self.address.partition("://")[2]
+
+    def list(self) -> dict[str, Found]:
+        """Return the objects in the folder and its subfolders by name; raise StoreError."""
+        with explained():
+            try:
+                found = self.files.find(self.root, detail=True)
+            except FileNotFoundError as error:
+                if error.__cause__ is not None:
+                    raise
+                return {}
+        return {path[len(self.root) + 1 :]: as_found(about) for path, about in found.items() if path != self.root}
+
+    def about(self, name: str) -> Found:
+        """Return the object with this name; raise StoreError."""
+        with explained():
+            return as_found(self.files.info(f"{self.root}/{name}"))
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a small object, None if there is none; raise StoreError."""
+        with explained():
+            try:
+                return bytes(self.files.cat_file(f"{self.root}/{name}"))
+            except FileNotFoundError as error:
+                if "NoSuchBucket" in names_of(error):
+                    raise
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a small object; raise StoreError."""
+        with explained():
+            self.files.pipe_file(f"{self.root}/{name}", content)
+
+    def upload(self, path: Path, name: str) -> None:
+        """Write a file as an object. Raise StoreError, or FileNotFoundError if there is no such file."""
+        with open(path, "rb"), explained():
+            self.files.put_file(str(path), f"{self.root}/{name}")
+
+    def download(self, name: str, path: Path) -> None:
+        """Write an object as a file, atomically. Raise StoreError, or OSError if the file cannot be written."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = temporary(path)
+        try:
+            with explained():
+                self.files.get_file(f"{self.root}/{name}", str(partial))
+            replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove an object, if there is one; raise StoreError."""
+        with explained():
+            try:
+                self.files.rm_file(f"{self.root}/{name}")
+            except FileNotFoundError:
+                return
+
+
+def as_found(about: dict[str, Any]) -> Found:
+    """Return what fsspec tells about an object of S3 or of Google's storage."""
+    tag = next((about[key] for key in ("ETag", "etag", "md5Hash") if about.get(key)), "")
+    return Found(int(about.get("size") or 0), str(tag))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn any exception into a StoreError, because stores and networks raise many kinds."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.__cause__ is None:
+            raise  # the disk of this machine is full
+        raise StoreError(explain(error)) from error
+    except Exception as error:
+        raise StoreError(explain(error)) from error
+
+
+@contextmanager
+def stored_at(name: str) -> Iterator[None]:
+    """Turn a StoreError into a UserError that begins with the name of the option or the address."""
+    try:
+        yield
+    except StoreError as error:
+        raise UserError(f"{name}: {error}") from error
+
+
+def explain(error: BaseException) -> str:
+    """Return the reason of an error in words, without the text of the service unless it is unknown."""
+    names = names_of(error)
+    for pattern, text in REASONS.items():
+        if any(re.fullmatch(rf"(?:{pattern})(?:Error|Exception)?", name) for name in names):
+            return text
+    if isinstance(error, PermissionError):
+        return REASONS[next(pattern for pattern in REASONS if pattern.startswith("AccessDenied"))]
+    from gan.run.secrets import hide  # imports OmegaConf
+
+    return to_line(hide(str(error).strip()) or type(error).__name__)
+
+
+def names_of(error: BaseException | None) -> list[str]:
+    """Return the codes of the services and the names of the classes in the chain of an error."""
+    names: list[str] = []
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        response = getattr(error, "response", None)
+        if isinstance(response, dict):
+            names.append(str(response.get("Error", {}).get("Code", "")))
+        names += [str(code) for code in (getattr(error, "code", None),) if isinstance(code, int | str)]
+        names.append(type(error).__name__)
+        error = error.__cause__ or error.__context__
+    return names

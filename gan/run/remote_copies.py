@@ -1,0 +1,52 @@
+"""Copies of runs in object storage, for commands that read a run: gan generate s3://BUCKET/runs/NAME. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from gan.common.errors import UserError
+from gan.run.object_store import check_address, stored_at
+from gan.run.remote_run import RemoteRun, files_of
+
+_used: dict[Path, RemoteRun] = {}  # what this process has downloaded or found up to date, by folder
+
+
+def download(address: str) -> Path:
+    """Return the folder in the cache with an up-to-date copy of a run or a shared model, without its logs.
+
+    Raises:
+        UserError: there is nothing at the address, or its store cannot be used.
+    """
+    address = check_address(address, address)
+    digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+    from gan.data.decoding import cache_index  # imports NumPy
+
+    remote = RemoteRun(address, cache_index.folder() / cache_index.RUNS / digest / address.rpartition("/")[2])
+    with stored_at(address):
+        if not remote.store.list():
+            raise UserError(f"{address}: there is nothing at this address")
+        remote.pull(logs=False)
+    _used[remote.run] = remote
+    return remote.run
+
+
+def is_copy(run: Path) -> bool:
+    """Return whether this process has downloaded a folder."""
+    return run in _used
+
+
+def upload_results() -> None:
+    """Upload what the command has written into copies, such as scores; raise UserError."""
+    while _used:
+        _, remote = _used.popitem()
+        with stored_at(f"{remote.store.address}: the results are in {remote.run}, but were not uploaded"):
+            remote.upload_changed(files_of(remote.run))
+            remote.write_record()
+
+
+def with_addresses(text: str) -> str:
+    """Return a path or a message in which the folders of copies are named by their addresses."""
+    for run, remote in _used.items():
+        text = text.replace(str(run), remote.store.address)
+    return text

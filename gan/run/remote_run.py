@@ -1,0 +1,212 @@
+"""A run folder and its copy in object storage: remote=s3://BUCKET/runs/NAME. No torch.
+
+Training writes into the folder as always, and copies what has changed to the store. The process that has started last
+owns the copy (owner.json): an earlier one notices that before its next upload, and stops.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import stat
+import time
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from gan.common.files import write_json
+from gan.common.output import print_line
+from gan.common.untrusted import MAX_JSON, parse_json, read_json
+from gan.run import checkpoints, run_folder
+from gan.run.object_store import Found, Store
+
+OWNER = "owner.json"  # object with the process that owns the copy
+PART = r"[\w@=+-][\w.@=+-]*"
+NAME = re.compile(rf"(?:{PART}/){{0,3}}{PART}", re.ASCII)  # names without leading dots, so not of partial files
+LOGS = re.compile(r"events\.out\.tfevents\..*|wandb/.*|mlruns/.*")  # not needed by commands that read a run
+Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
+
+
+class Known(NamedTuple):
+    """A file of the folder as it was when the store had the same content."""
+
+    size: int
+    changed: int
+    tag: str
+
+
+class TakenOver(Exception):
+    """Another process owns the copy."""
+
+
+class RemoteRun:
+    """A run folder and its copy.
+
+    Args:
+        address: of the copy.
+        run: the folder, which may not exist yet.
+
+    Raises:
+        UserError: as `Store`.
+    """
+
+    def __init__(self, address: str, run: Path) -> None:
+        self.store = Store(address)
+        self.run = run
+        self.owner, self.known = read_record(run / run_folder.REMOTE, self.store.address)  # as of the last transfer
+
+    def holds_run(self) -> bool:
+        """Return whether the copy has a checkpoint; raise StoreError."""
+        return any(name.startswith(f"{run_folder.CHECKPOINTS}/") for name in self.store.list())
+
+    def claim(self) -> bool:
+        """Become the owner; return whether this folder was the last to write to the copy. Raise StoreError."""
+        was_ours = bool(self.owner) and parse_owner(self.store.read(OWNER)) == self.owner
+        self.owner = uuid.uuid4().hex
+        about = {"owner": self.owner, "host": socket.gethostname(), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        self.store.write(OWNER, json.dumps(about).encode())
+        return was_ours
+
+    def pull(self, newest_here: bool = False, logs: bool = True) -> None:
+        """Download what has changed in the copy.
+
+        Args:
+            newest_here: whether this folder was the last to write to the copy. Then its own changes are kept, because
+                they could not be uploaded. Otherwise they are replaced, and checkpoints that the copy lacks are moved
+                aside.
+            logs: also download logs for TensorBoard and others.
+
+        Raises:
+            StoreError: the store cannot be read.
+            OSError: the folder cannot be written.
+        """
+        there = complete(self.store.list())
+        for name in in_order(there):
+            known, here = self.known.get(name), stamp(self.run / name)
+            same = known is not None and known.tag == there[name].tag and here == (known.size, known.changed)
+            if same or (newest_here and here is not None) or (not logs and LOGS.fullmatch(name)):
+                continue
+            self.store.download(name, self.run / name)
+            self.remember(name, there[name])
+        if not newest_here:
+            self.drop(path for path in checkpoints.list_checkpoints(self.run) if self.name_of(path) not in there)
+        self.write_record()
+
+    def drop(self, paths: Iterable[Path]) -> None:
+        """Remove checkpoints that the copy had and has no more; move others aside, which it never had."""
+        aside = []
+        for path in paths:
+            if self.known.pop(self.name_of(path), None) is None:
+                aside.append(path)
+            else:
+                checkpoints.remove(path)
+        if aside:
+            folder = checkpoints.set_aside(self.run, aside)
+            print_line(
+                f"{self.store.address} was continued elsewhere: moved later checkpoints of {self.run} to {folder}"
+            )
+
+    def push(self) -> None:
+        """Upload what has changed in the folder, then remove the checkpoints that it has no more.
+
+        A checkpoint precedes its sidecar, and best.json comes last, so that the copy is complete at any time.
+
+        Raises:
+            TakenOver: another process owns the copy; nothing was changed.
+            StoreError: the store cannot be written; the next call goes on.
+        """
+        if parse_owner(self.store.read(OWNER)) != self.owner:
+            raise TakenOver(f"another process has started to train into {self.store.address}")
+        here = files_of(self.run)
+        self.upload_changed(here)
+        gone = [name for name in self.known if name.startswith(f"{run_folder.CHECKPOINTS}/") and name not in here]
+        for name in reversed(in_order(gone)):
+            self.store.remove(name)
+            del self.known[name]
+        self.write_record()
+
+    def upload_changed(self, names: Iterable[str]) -> None:
+        """Upload the files with these names that have changed; raise StoreError."""
+        for name in in_order(names):
+            here, known = stamp(self.run / name), self.known.get(name)
+            if here is None or (known is not None and here == (known.size, known.changed)):
+                continue
+            try:
+                self.store.upload(self.run / name, name)
+            except FileNotFoundError:  # training has removed an old checkpoint
+                continue
+            self.known[name] = Known(*here, self.store.about(name).tag)
+
+    def remember(self, name: str, found: Found) -> None:
+        if (here := stamp(self.run / name)) is not None:
+            self.known[name] = Known(*here, found.tag)
+
+    def name_of(self, path: Path) -> str:
+        return path.relative_to(self.run).as_posix()
+
+    def write_record(self) -> None:
+        about = {"address": self.store.address, "owner": self.owner, "files": self.known}
+        write_json(self.run / run_folder.REMOTE, about)
+
+
+def complete(there: dict[str, Found]) -> dict[str, Found]:
+    """Return the objects of a run, without checkpoints whose upload ended before that of their sidecars."""
+    found = {name: about for name, about in there.items() if NAME.fullmatch(name) and name != OWNER}
+    return {
+        name: about
+        for name, about in found.items()
+        if not name.endswith(".ckpt") or f"{name.removesuffix('.ckpt')}.json" in found
+    }
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Return names in the order of uploads: checkpoints after other files, then their sidecars, then best.json."""
+
+    def rank(name: str) -> int:
+        if not name.startswith(f"{run_folder.CHECKPOINTS}/"):
+            return 0
+        return 3 if name.endswith(checkpoints.BEST) else 2 if name.endswith(".json") else 1
+
+    return sorted(names, key=lambda name: (rank(name), name))
+
+
+def files_of(run: Path) -> list[str]:
+    """Return the names of the regular files of a run folder that are copied."""
+    found = []
+    for folder, folders, names in os.walk(run):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(folder, name).relative_to(run).as_posix() for name in names]
+    return [name for name in found if NAME.fullmatch(name) and stamp(run / name) is not None]
+
+
+def stamp(path: Path) -> Stamp | None:
+    """Return size and time of the last change of a regular file; None if there is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
+
+
+def read_record(path: Path, address: str) -> tuple[str, dict[str, Known]]:
+    """Return the owner and the files of the last transfer; nothing if it was to or from another address."""
+    try:
+        found = read_json(path)
+        if found["address"] != address:
+            return "", {}
+        files = {str(name): Known(int(size), int(time), str(tag)) for name, (size, time, tag) in found["files"].items()}
+        return str(found["owner"]), files
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return "", {}
+
+
+def parse_owner(content: bytes | None) -> str:
+    """Return the owner in an owner.json; empty if there is none, or it is damaged."""
+    try:
+        found = parse_json(content[:MAX_JSON]) if content else {}
+    except ValueError:
+        return ""
+    return str(found.get("owner", "")) if isinstance(found, dict) else ""

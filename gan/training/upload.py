@@ -1,0 +1,88 @@
+"""Copy the run folder to object storage while training goes on, in a thread of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+from gan.common.errors import describe_os_error
+from gan.common.output import print_line
+from gan.common.program import train_command
+from gan.run.object_store import StoreError
+from gan.run.remote_run import RemoteRun, TakenOver
+
+INTERVAL = 300.0  # seconds between two uploads if no checkpoint is saved, so that TensorBoard can read the logs there
+
+
+class Upload:
+    """Uploads what has changed in the run folder, after each checkpoint and every INTERVAL seconds.
+
+    If the store fails, training goes on, a line is printed, and the next upload tries again. If another process has
+    started to train into the same copy, this run stops as at SIGTERM.
+
+    Args:
+        address: of the copy, such as s3://BUCKET/runs/NAME.
+        run: the run folder, prepared by `gan.run.remote_start`.
+    """
+
+    def __init__(self, address: str, run: Path) -> None:
+        self.remote = RemoteRun(address, run)
+        self.due, self.ending = threading.Event(), threading.Event()
+        self.failure = ""  # why the last upload failed
+        self.taken_over = False
+        self.thread = threading.Thread(target=self.work, name="upload", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self.thread.start()
+
+    def notify(self) -> None:
+        """Upload soon, because a checkpoint was saved."""
+        self.due.set()
+
+    def work(self) -> None:
+        """Upload until `finish` is called."""
+        while not self.ending.is_set():
+            self.due.wait(INTERVAL)
+            self.due.clear()
+            if not self.ending.is_set():
+                self.push()
+
+    def push(self) -> None:
+        """Upload once; print a line when the store begins to fail, and when it works again."""
+        if self.taken_over:
+            return
+        try:
+            self.remote.push()
+        except TakenOver as error:
+            self.taken_over = True
+            print_line(f"{error}; this run stops")
+            if not self.ending.is_set():
+                signal.raise_signal(signal.SIGTERM)
+        except (StoreError, OSError) as error:
+            reason = describe_os_error(error) if isinstance(error, OSError) else str(error)
+            if not self.failure:
+                print_line(f"remote={self.remote.store.address}: not uploaded ({reason}); training continues")
+            self.failure = reason
+        else:
+            if self.failure:
+                print_line(f"remote={self.remote.store.address}: uploaded again")
+            self.failure = ""
+
+    def finish(self) -> None:
+        """Upload the rest. If that fails, print how to upload it later."""
+        if not self.thread.is_alive():
+            return
+        self.ending.set()
+        self.due.set()
+        self.thread.join()
+        self.push()
+        address, run = self.remote.store.address, self.remote.run
+        if not self.failure and not self.taken_over:
+            print_line(f"uploaded to {address}")
+        if self.failure:
+            print_line(
+                f"remote={address}: the last files are not uploaded ({self.failure}); {run} has all of them; upload "
+                f"them with: {train_command()} resume={run} remote={address}"
+            )

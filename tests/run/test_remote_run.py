@@ -1,0 +1,248 @@
+"""A run folder and its copy in object storage, with an S3 service on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gan.common.files import write_json
+from gan.run import checkpoints
+from gan.run.object_store import StoreError
+from gan.run.remote_run import RemoteRun, TakenOver, in_order
+from tests.patience import PATIENCE
+from tests.programs import ROOT, environment
+from tests.store import s3, unreachable
+
+pytestmark = pytest.mark.slow
+
+KILLS = 20
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with s3(monkeypatch) as address:
+        yield address
+
+
+def save(run: Path, images: int, size: int = 1000) -> Path:
+    """Write a checkpoint of random bytes with its sidecar."""
+    path = checkpoints.checkpoint_path(run, images)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = random.Random(images).randbytes(size)
+    write_json(checkpoints.sidecar(path), {"sha256": hashlib.sha256(data).hexdigest(), "bytes": size, "images": images})
+    path.write_bytes(data)
+    return path
+
+
+def claimed(address: str, run: Path) -> RemoteRun:
+    run.mkdir(parents=True, exist_ok=True)
+    remote = RemoteRun(address, run)
+    remote.claim()
+    return remote
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def test_another_machine_gets_the_same_files(bucket: str, tmp_path: Path) -> None:
+    run, other = tmp_path / "a", tmp_path / "b"
+    remote = claimed(f"{bucket}/runs/a", run)
+    save(run, 64)
+    (run / "metrics.jsonl").write_text("{}\n")
+    (run / ".lock").write_text("")
+    remote.push()
+    again = RemoteRun(f"{bucket}/runs/a", other)
+    again.pull()
+    assert names(other) == [".remote.json", *[name for name in names(run) if not name.startswith(".")]]
+    assert checkpoints.find_damage(checkpoints.checkpoint_path(other, 64)) is None
+
+
+def test_only_changes_are_uploaded(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    save(remote.run, 64)
+    remote.push()
+    uploaded: list[str] = []
+    monkeypatch.setattr(remote.store, "upload", lambda path, name: uploaded.append(name))
+    remote.push()
+    assert uploaded == []
+    (remote.run / "metrics.jsonl").write_text("{}\n")
+    monkeypatch.setattr(remote.store, "about", lambda name: remote.store.list()["owner.json"])
+    remote.push()
+    assert uploaded == ["metrics.jsonl"]
+
+
+def test_removed_checkpoints_are_removed_after_new_ones_are_there(bucket: str, tmp_path: Path) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    old = save(remote.run, 64)
+    remote.push()
+    save(remote.run, 128)
+    checkpoints.remove(old)
+    calls: list[str] = []
+    upload, remove = remote.store.upload, remote.store.remove
+    remote.store.upload = lambda path, name: (calls.append(f"+{Path(name).name}"), upload(path, name))[1]  # type: ignore
+    remote.store.remove = lambda name: (calls.append(f"-{Path(name).name}"), remove(name))[1]  # type: ignore
+    remote.push()
+    assert calls == ["+images-000000128.ckpt", "+images-000000128.json", "-images-000000064.json",
+                     "-images-000000064.ckpt"]  # fmt: skip
+    assert sorted(remote.store.list()) == ["checkpoints/images-000000128.ckpt", "checkpoints/images-000000128.json",
+                                           "owner.json"]  # fmt: skip
+
+
+def test_order() -> None:
+    found = ["checkpoints/best.json", "checkpoints/images-000000064.json", "metrics.jsonl",
+             "checkpoints/images-000000064.ckpt", "samples/1.png"]  # fmt: skip
+    assert in_order(found) == ["metrics.jsonl", "samples/1.png", "checkpoints/images-000000064.ckpt",
+                               "checkpoints/images-000000064.json", "checkpoints/best.json"]  # fmt: skip
+
+
+def test_the_process_that_started_last_owns_the_copy(bucket: str, tmp_path: Path) -> None:
+    first = claimed(f"{bucket}/a", tmp_path / "a")
+    save(first.run, 64)
+    first.push()
+    second = RemoteRun(f"{bucket}/a", tmp_path / "b")
+    assert second.claim() is False
+    second.pull()
+    save(first.run, 128)
+    with pytest.raises(TakenOver, match="another process has started to train into s3://bucket/a"):
+        first.push()
+    assert "checkpoints/images-000000128.ckpt" not in second.store.list()
+    save(second.run, 96)
+    second.push()
+    third = RemoteRun(f"{bucket}/a", first.run)  # the first machine again: its own checkpoint is moved aside
+    assert third.claim() is False
+    third.pull()
+    assert [path.name for path in checkpoints.list_checkpoints(first.run)] == [
+        "images-000000064.ckpt", "images-000000096.ckpt"]  # fmt: skip
+    assert len(list(first.run.glob("checkpoints/set-aside-*/images-000000128.ckpt"))) == 1
+
+
+def test_what_could_not_be_uploaded_is_kept_by_the_same_machine(bucket: str, tmp_path: Path) -> None:
+    first = claimed(f"{bucket}/a", tmp_path / "a")
+    save(first.run, 64)
+    first.push()
+    save(first.run, 128)  # and the process is killed
+    (first.run / "metrics.jsonl").write_text("new\n")
+    again = RemoteRun(f"{bucket}/a", first.run)
+    assert again.claim() is True
+    again.pull(newest_here=True)
+    again.push()
+    assert "checkpoints/images-000000128.json" in again.store.list()
+    assert again.store.read("metrics.jsonl") == b"new\n"
+
+
+def test_an_interrupted_download_goes_on(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = claimed(f"{bucket}/a", tmp_path / "a")
+    save(first.run, 64)
+    save(first.run, 128)
+    first.push()
+    second = claimed(f"{bucket}/a", tmp_path / "b")
+    download, done = second.store.download, []
+
+    def fail_later(name: str, path: Path) -> None:
+        if done:
+            raise StoreError("it cannot be reached")
+        done.append(name)
+        download(name, path)
+
+    monkeypatch.setattr(second.store, "download", fail_later)
+    with pytest.raises(StoreError):
+        second.pull()
+    third = RemoteRun(f"{bucket}/a", second.run)
+    third.pull(third.claim())
+    assert checkpoints.newest(third.run) == checkpoints.checkpoint_path(third.run, 128)
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "checkpoints/../../outside.txt", ".lock", "a b", "a/b/c/d/e"])
+def test_other_names_are_not_downloaded(name: str, bucket: str, tmp_path: Path) -> None:
+    import boto3
+
+    boto3.client("s3").put_object(Bucket="bucket", Key=f"a/{name}", Body=b"x")
+    boto3.client("s3").put_object(Bucket="bucket", Key="a/config.yaml", Body=b"x")
+    (tmp_path / "in").mkdir()
+    RemoteRun(f"{bucket}/a", tmp_path / "in" / "a").pull()
+    assert names(tmp_path) == ["in/a/.remote.json", "in/a/config.yaml"]
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "{}", '{"address": "s3://bucket/a", "owner": 1, "files": {"a": 1}}', "[" * 100_000]
+)
+def test_a_damaged_record_is_ignored(content: str, bucket: str, tmp_path: Path) -> None:
+    (tmp_path / ".remote.json").write_text(content)
+    assert RemoteRun(f"{bucket}/a", tmp_path).known == {}
+
+
+UPLOADS = """
+import sys, hashlib
+from pathlib import Path
+from gan.run import checkpoints
+from tests.run.test_remote_run import claimed, save
+address, run = sys.argv[1], Path(sys.argv[2])
+remote = claimed(address, run)
+remote.write_record()
+newest = checkpoints.newest(run)
+images = checkpoints.images_of(newest) if newest else 0
+while True:
+    images += 8
+    save(run, images, 20_000_000)
+    for old in checkpoints.list_checkpoints(run)[:-2]:
+        checkpoints.remove(old)
+    print("begin", images, flush=True)
+    remote.push()
+    print("end", images, flush=True)
+"""
+
+
+def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
+    """After each kill the machine is lost. Another one finds the last checkpoint whose upload had ended, or a later."""
+    address, uploaded, interrupted = f"{bucket}/runs/a", 0, 0
+    for kill in range(KILLS):
+        run, log = tmp_path / str(kill), tmp_path / f"{kill}.log"
+        RemoteRun(address, run).pull()
+        with open(log, "w") as out:
+            words = [sys.executable, "-c", UPLOADS, address, str(run)]
+            process = subprocess.Popen(words, cwd=ROOT, env=environment() | {"PYTHONPATH": str(ROOT)}, stdout=out)
+        end = time.monotonic() + PATIENCE
+        while "begin" not in log.read_text() and time.monotonic() < end:
+            time.sleep(0.01)
+        time.sleep(random.Random(kill).uniform(0, 0.5))
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        lines = [line.split() for line in log.read_text().splitlines()]
+        interrupted += lines[-1][0] == "begin"
+        uploaded = max([uploaded, *(int(images) for word, images in lines if word == "end")])
+        lost = tmp_path / "new machine"
+        RemoteRun(address, lost).pull()
+        found = checkpoints.newest(lost)
+        assert (checkpoints.images_of(found) if found else 0) >= uploaded
+        assert all(checkpoints.find_damage(path) is None for path in checkpoints.list_checkpoints(lost))
+        for folder in (run, lost):
+            shutil.rmtree(folder)
+    assert interrupted > KILLS / 4, "most kills came between two uploads"
+
+
+def test_an_unreachable_store(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unreachable(monkeypatch)
+    with pytest.raises(StoreError, match="it cannot be reached"):
+        RemoteRun(f"{bucket}/a", tmp_path).claim()
+
+
+def test_the_record_has_no_secret(bucket: str, tmp_path: Path) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    save(remote.run, 64)
+    remote.push()
+    record = json.loads((remote.run / ".remote.json").read_text())
+    assert record.keys() == {"address", "owner", "files"}
+    owner = json.loads(remote.store.read("owner.json") or b"")
+    assert owner.keys() == {"owner", "host", "time"}

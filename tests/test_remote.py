@@ -1,0 +1,139 @@
+"""Training, resuming and other commands with a run in object storage (an S3 service on this machine)."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from gan.run.metrics import read_metrics
+from gan.run.object_store import Store
+from tests.conftest import ROOT, TINY, Train
+from tests.patience import wait_for
+from tests.programs import Forked
+from tests.store import SECRET, s3, unreachable
+from tests.test_train import equal, state
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with s3(monkeypatch) as address:
+        yield address
+
+
+def test_a_run_in_a_bucket_is_resumed_evaluated_and_generated_from_there(
+    bucket: str, train: Train, gan_command: Train, tmp_path: Path
+) -> None:
+    address, runs = f"{bucket}/runs/a", tmp_path / "runs"
+    out = train("images=32", f"remote={address}").stdout
+    assert "uploaded to s3://bucket/runs/a" in out
+    shutil.rmtree(runs)  # the machine is lost
+    assert "downloading s3://bucket/runs/a to runs/a" in train(f"resume={address}", "images=64", tiny=False).stdout
+    train("images=64", "hydra.run.dir=runs/straight")
+    assert equal(state(runs / "a", 64), state(runs / "straight", 64))
+    clocks = ("time", "seconds")
+    values = [
+        [{name: value for name, value in line.items() if name not in clocks and not name.startswith("time/")}
+         for line in read_metrics(run / "metrics.jsonl")]
+        for run in (runs / "a", runs / "straight")
+    ]  # fmt: skip
+    assert [line["images"] for line in values[0]] == [line["images"] for line in values[1]]
+    shutil.rmtree(runs)
+    gan_command("generate", address, "--seeds", "0-3")
+    assert len(list((tmp_path / "generated").glob("*.png"))) == 4
+    out = gan_command("evaluate", address, "--images", "8", "--extractor", "random_conv").stdout
+    assert out.startswith("s3://bucket/runs/a: 8 images against")
+    lines = (Store(address).read("evaluation.jsonl") or b"").decode().splitlines()
+    assert any(json.loads(line)["metric"] == "kid_x1000" for line in lines)
+    assert "s3://bucket/runs/a" in gan_command("compare", address).stdout
+    logged = EventAccumulator(address)
+    logged.Reload()
+    assert "loss/generator" in logged.Tags()["scalars"]
+    train(f"init_from={address}", "images=8", "hydra.run.dir=runs/next")
+    assert not list(tmp_path.rglob("*secret*")) and SECRET not in (runs / "next" / "config.yaml").read_text()
+
+
+def test_the_same_command_goes_on_after_a_kill(bucket: str, train: Train, tmp_path: Path) -> None:
+    address = f"{bucket}/runs/a"
+    words = [*TINY, "images=100000", f"remote={address}", "resume=auto"]
+    process = Forked([str(ROOT / "train.py"), *words], tmp_path, tmp_path / "said")
+    store = Store(address)
+    wait_for(lambda: "checkpoints/best.json" in store.list(), process)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    shutil.rmtree(tmp_path / "runs")
+    newest = max(int(name[19:28]) for name in store.list() if name.endswith(".json") and "images-" in name)
+    out = train(*words[len(TINY) + 1 :], f"images={newest + 8}").stdout
+    assert "downloading s3://bucket/runs/a to runs/a" in out and f"{newest + 8:,} images" in out
+
+
+def test_a_run_that_another_process_takes_over_stops(bucket: str, train: Train, tmp_path: Path) -> None:
+    address = f"{bucket}/runs/a"
+    words = [*TINY, "images=1000000", f"remote={address}"]
+    process = Forked([str(ROOT / "train.py"), *words], tmp_path, tmp_path / "said")
+    wait_for(lambda: "checkpoints/best.json" in Store(address).list(), process)
+    train("images=1000000", f"remote={address}", "resume=auto", "minutes=0.001", "hydra.run.dir=runs/b")
+    out, _ = process.communicate()
+    assert process.returncode == 143, out
+    assert "another process has started to train into s3://bucket/runs/a; this run stops" in out
+    assert list((tmp_path / "runs" / "a" / "checkpoints").glob("*.ckpt"))
+
+
+def test_a_store_that_fails_during_training(
+    bucket: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = f"{bucket}/runs/a"
+    train("images=16", f"remote={address}")
+    endpoint = os.environ["AWS_ENDPOINT_URL"]
+    unreachable(monkeypatch)
+    error = train("resume=runs/a", "images=32", f"remote={address}", tiny=False, check=2).stderr
+    assert error.strip() == f"error: remote={address}: it cannot be reached"
+    train("resume=runs/a", "images=32", tiny=False)  # without uploads
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    train("resume=runs/a", f"remote={address}", tiny=False)
+    assert "checkpoints/images-000000032.json" in Store(address).list()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["resume=s3://bucket/none"], "resume=s3://bucket/none: there is no run with a checkpoint; check the address"),
+        (["remote=s3://other/a"], "remote=s3://other/a: there is no such bucket"),
+        (["remote=s3://bucket"], "remote=s3://bucket: is not an address of a folder in object storage; give one such "
+         "as s3://BUCKET/runs/NAME"),
+        (["-m", "seed=0,1", "remote=s3://bucket/a"], "remote=s3://bucket/a: a sweep has one folder for each job, but "
+         "this is one address; leave it out"),
+    ],
+)  # fmt: skip
+def test_wrong_addresses(words: list[str], message: str, bucket: str, train: Train, tmp_path: Path) -> None:
+    assert train(*words, check=2).stderr.strip() == f"error: {message}"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_copy_is_not_overwritten(bucket: str, train: Train, tmp_path: Path) -> None:
+    train("images=16", f"remote={bucket}/runs/a")
+    again = train("images=16", f"remote={bucket}/runs/a", "hydra.run.dir=runs/b", check=2).stderr
+    assert again.strip() == (
+        "error: remote=s3://bucket/runs/a: holds a run; use another address, or resume=s3://bucket/runs/a"
+    )
+    train("images=16", "hydra.run.dir=runs/c")
+    other = train("images=16", f"remote={bucket}/runs/a", "resume=auto", "hydra.run.dir=runs/c", check=2).stderr
+    assert other.strip() == (
+        "error: runs/c: is another run than s3://bucket/runs/a; use another folder with hydra.run.dir="
+    )
+
+
+def test_a_run_folder_from_elsewhere_does_not_set_an_address(bucket: str, train: Train, tmp_path: Path) -> None:
+    train("images=16", "hydra.run.dir=runs/a")
+    overrides = tmp_path / "runs" / "a" / "overrides.yaml"
+    overrides.write_text(overrides.read_text() + "- remote=s3://bucket/theirs\n")
+    error = train("resume=runs/a", "images=32", tiny=False, check=2).stderr
+    assert "a run folder may not set where files are written or values are sent" in error

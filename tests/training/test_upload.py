@@ -1,0 +1,86 @@
+"""The thread that copies a run folder to object storage."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gan.run.object_store import StoreError
+from gan.run.remote_run import TakenOver
+from gan.training import upload as module
+from gan.training.upload import Upload
+
+
+class Remote:
+    """A copy whose uploads end as told, the last one again and again."""
+
+    def __init__(self, outcomes: list[Exception | None]) -> None:
+        self.outcomes, self.pushed = outcomes, threading.Semaphore(0)
+        self.run, self.store = Path("runs/a"), self
+        self.address = "s3://bucket/runs/a"
+
+    def push(self) -> None:
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        self.pushed.release()
+        if outcome is not None:
+            raise outcome
+
+
+def uploading(monkeypatch: pytest.MonkeyPatch, *outcomes: Exception | None) -> tuple[Upload, Any]:
+    remote = Remote(list(outcomes))
+    monkeypatch.setattr(module, "RemoteRun", lambda address, run: remote)
+    started = Upload(remote.address, remote.run)
+    started.start()
+    return started, remote
+
+
+def test_a_checkpoint_is_uploaded_soon_and_the_rest_at_the_end(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started, remote = uploading(monkeypatch, None)
+    started.notify()
+    assert remote.pushed.acquire(timeout=10)
+    started.finish()
+    assert remote.pushed.acquire(timeout=10)
+    assert capsys.readouterr().out == "uploaded to s3://bucket/runs/a\n"
+    assert not started.thread.is_alive()
+
+
+def test_a_store_that_fails_for_a_time(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    started, remote = uploading(monkeypatch, StoreError("the bucket is full"), StoreError("the bucket is full"), None)
+    for _ in range(3):
+        started.notify()
+        assert remote.pushed.acquire(timeout=10)
+    started.finish()
+    assert capsys.readouterr().out.splitlines() == [
+        "remote=s3://bucket/runs/a: not uploaded (the bucket is full); training continues",
+        "remote=s3://bucket/runs/a: uploaded again",
+        "uploaded to s3://bucket/runs/a",
+    ]
+
+
+def test_a_store_that_fails_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    started, _ = uploading(monkeypatch, StoreError("the credentials have expired; renew them"))
+    started.finish()
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == (
+        "remote=s3://bucket/runs/a: the last files are not uploaded (the credentials have expired; renew them); runs/a "
+        "has all of them; upload them with: gan train resume=runs/a remote=s3://bucket/runs/a"
+    )
+
+
+def test_another_process_has_taken_the_copy_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stopped = threading.Event()
+    monkeypatch.setattr(signal, "raise_signal", lambda number: stopped.set() if number == signal.SIGTERM else None)
+    started, remote = uploading(monkeypatch, TakenOver("another process has started to train into s3://bucket/runs/a"))
+    started.notify()
+    assert stopped.wait(10)
+    started.finish()
+    assert capsys.readouterr().out == ("another process has started to train into s3://bucket/runs/a; this run stops\n")
+    assert remote.pushed.acquire(timeout=1) and not remote.pushed.acquire(blocking=False), "uploaded again"
