@@ -229,11 +229,12 @@ def list_cache() -> None:
             f"  last used {day}  {where}"
         )
     print(f"  {cache_index.features_size() / 1e6:10,.1f} MB  features of real images")
+    print(f"  {cache_index.shards_size() / 1e6:10,.1f} MB  shards of data=stream")
 
 
 def clear_cache() -> None:
     from gan.data.decoding import cache_index
 
-    size = sum(entry.size for entry in cache_index.listing()) + cache_index.features_size()
+    size = sum(entry.size for entry in cache_index.listing()) + cache_index.features_size() + cache_index.shards_size()
     cache_index.clear()
     print(f"{cache_index.folder()}: {size / 1e6:,.1f} MB removed")

@@ -44,7 +44,7 @@ PIX2PIX = "gan.training.translation.Pix2Pix"
 TRANSLATORS = (PIX2PIX, "gan.training.translation.Translator", "gan.training.translation.CycleGAN")
 STREAM = "gan.data.shards.stream.StreamingDataModule"
 EXTRAS = {"gan.data.sources.huggingface.data_module": ("data=huggingface", "datasets", "hub")}
-EXTRAS |= {STREAM: ("data=stream", "litdata", "stream")}  # data module -> its name, the library it needs, our extra
+EXTRAS |= {STREAM: ("data=stream of a URL", "litdata", "stream")}  # data module -> its name, needed library, our extra
 GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan2", "resnet", "r3gan", "fastgan")}
 FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
@@ -139,6 +139,8 @@ def check_missing(values: Mapping[str, Any]) -> None:
 def check_library(values: Mapping[str, Any]) -> None:
     """Raise UserError if the data source needs a library that is not installed."""
     name, library, extra = EXTRAS.get(str(values.get("data._target_")), ("", "", ""))
+    if values.get("data._target_") == STREAM and "://" not in str(values.get("data.root")):
+        return
     if library and find_spec(library) is None:
         raise UserError(f"{name} needs the {library} library: {install(extra)}")
 

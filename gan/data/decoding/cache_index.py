@@ -23,6 +23,7 @@ from gan.data.decoding.decode import Decoder
 
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
 MODELS = "models"  # folder with the digests of networks, see gan/sharing/find_model.py
+SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/storage.py
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 
 
@@ -133,6 +134,11 @@ def features_size() -> int:
     return sum(map(_size, (folder() / "features").glob("*")))
 
 
+def shards_size() -> int:
+    """Return the size of the shards that were downloaded for data=stream, in bytes."""
+    return sum(map(_size, (folder() / SHARDS).glob("*/*")))
+
+
 def _size(file: Path) -> int:
     """Return the bytes that a file takes on disk; its length on Windows, which does not tell them."""
     status = file.stat()
@@ -141,5 +147,5 @@ def _size(file: Path) -> int:
 
 def clear() -> None:
     """Remove the cache. Running programs keep the files that they have mapped."""
-    for part in ("images", "features", MODELS, RUNS):
+    for part in ("images", "features", MODELS, RUNS, SHARDS):
         shutil.rmtree(folder() / part, ignore_errors=True)

@@ -19,6 +19,9 @@ from gan.common.errors import UserError
 from gan.common.program import install
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.errors import ImageError
+from gan.data.shards.shard_file import Kind, read_shard
+from gan.data.shards.shard_index import InvalidShards, ShardIndex, add_classes, check_names, read_index
+from gan.data.shards.storage import INDEX
 from gan.data.sources.files import ImageFiles
 
 SKIPPED = "skipped: "
@@ -43,6 +46,10 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
         raise UserError(f"--out {out}: exists and is not empty; use another folder")
     source = ImageFiles(roots)
     classes, item_labels = source.classes(labels)
+    try:
+        check_names(classes)
+    except InvalidShards as error:
+        raise UserError(f"--labels: {error}") from error
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
     with quiet_children(out):
         litdata.optimize(
@@ -55,10 +62,22 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
             keep_data_ordered=True,
             verbose=False,
         )
-    written = len(litdata.StreamingDataset(str(out))) if (out / "index.json").is_file() else 0
-    if not written:
-        raise UserError(f"{source.where}: none of its {len(order)} images can be read")
-    return written
+    try:
+        index = read_index(out / INDEX)
+    except (InvalidShards, OSError) as error:
+        raise UserError(f"{source.where}: none of its {len(order)} images can be read") from error
+    if classes:
+        counts = count_labels(out, index, Kind((*decoder.size, decoder.channels), len(classes)))
+        add_classes(out / INDEX, dict(zip(classes, counts, strict=True)))
+    return sum(index.sizes)
+
+
+def count_labels(out: Path, index: ShardIndex, kind: Kind) -> list[int]:
+    """Return the number of images of each class in shards that were just written."""
+    counts = np.zeros(kind.classes, np.int64)
+    for name, size in zip(index.names, index.sizes, strict=True):
+        counts += np.bincount(read_shard(out / name, size, kind)[1], minlength=kind.classes)
+    return counts.tolist()
 
 
 @contextmanager

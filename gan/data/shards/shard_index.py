@@ -1,7 +1,7 @@
-"""Validate shards before litdata reads them: only files written by `gan data pack` are accepted.
+"""Read and check the index.json of shards: only what `gan data pack` writes is accepted.
 
-A hostile index.json can run code: it selects how litdata reads items (pickle is one way), and which files litdata opens
-and removes. Therefore the index is checked before litdata reads it, and each shard of a folder is compared with it.
+The format is litdata's, in which an index selects how items are read (pickle is one way) and which files are opened.
+The check leaves one way: arrays of bytes in files of the same folder.
 """
 
 from __future__ import annotations
@@ -10,13 +10,18 @@ import json
 import os
 import re
 import stat
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gan.common.errors import UserError
+from gan.common.files import write_json
 
 MAX_INDEX_BYTES = 32 << 20  # maximum size of an index; enough for about 300,000 shards
 MAX_IMAGES = 1 << 20  # maximum number of images in a shard
+MAX_CLASSES = 100_000
+MAX_NAME = 1000  # characters of the name of a class
+CLASSES = "classes"  # our key in litdata's index
 NAME = re.compile(r"chunk-\d+-\d+\.bin", re.ASCII)
 LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 SPEC = [1, {"type": "builtins.dict", "context": '["image", "label", "classes"]', "children_spec": [LEAF] * 3}]
@@ -28,8 +33,23 @@ class InvalidShards(ValueError):
     """The shards were not written by `gan data pack`, or changed since."""
 
 
-def check(path: Path) -> None:
-    """Check an index.json; raise InvalidShards or OSError."""
+class ShardIndex(NamedTuple):
+    """The content of an index.json.
+
+    Attributes:
+        names: file name of each shard.
+        sizes: number of images of each shard.
+        classes: number of images of each class, by its name in the order of labels; None if the shards were packed by
+            an earlier version, which stored numbers of labels only.
+    """
+
+    names: list[str]
+    sizes: list[int]
+    classes: dict[str, int] | None
+
+
+def read_index(path: Path) -> ShardIndex:
+    """Return the content of an index.json after checking it; raise InvalidShards or OSError."""
     check_file(path, MAX_INDEX_BYTES)
     try:
         index = json.loads(path.read_bytes())
@@ -41,9 +61,36 @@ def check(path: Path) -> None:
     chunks = index.get("chunks")
     if not isinstance(chunks, list) or not chunks:
         raise InvalidShards(f"{path.name} lists no shards")
-    names = {check_chunk(chunk)["filename"] for chunk in chunks}
-    if len(names) != len(chunks):
+    names = [check_chunk(chunk)["filename"] for chunk in chunks]
+    if len(set(names)) != len(names):
         raise InvalidShards(f"{path.name} lists a shard twice")
+    sizes = [chunk["chunk_size"] for chunk in chunks]
+    return ShardIndex(names, sizes, check_classes(index[CLASSES], sum(sizes)) if CLASSES in index else None)
+
+
+def check_classes(classes: Any, images: int) -> dict[str, int]:
+    """Return the classes of an index with this number of images; raise InvalidShards if they are not valid."""
+    if not isinstance(classes, dict):
+        raise InvalidShards("its classes are not names with numbers of images")
+    check_names(classes)
+    if any(type(count) is not int or count < 0 for count in classes.values()):
+        raise InvalidShards("it has a class with an invalid number of images")
+    if sum(classes.values()) != images:
+        raise InvalidShards(f"its classes have {sum(classes.values()):,} images, but its shards {images:,}")
+    return classes
+
+
+def check_names(classes: Collection[str]) -> None:
+    """Raise InvalidShards if there are too many names of classes, or one is too long."""
+    if len(classes) > MAX_CLASSES:
+        raise InvalidShards(f"{len(classes):,} classes are more than {MAX_CLASSES:,}")
+    if long := next((name for name in classes if len(name) > MAX_NAME), None):
+        raise InvalidShards(f"the name of a class has {len(long):,} characters, more than {MAX_NAME:,}")
+
+
+def add_classes(path: Path, classes: dict[str, int]) -> None:
+    """Add the classes to an index.json, atomically. litdata ignores them, and downloads them with the index."""
+    write_json(path, json.loads(path.read_bytes()) | {CLASSES: classes})
 
 
 def check_config(config: dict[str, Any]) -> None:
@@ -73,27 +120,6 @@ def check_chunk(chunk: Any) -> dict[str, Any]:
     if chunk.keys() - {"filename", "chunk_size", "chunk_bytes", "dim"} or chunk.get("dim") is not None:
         raise InvalidShards(f"its entry for {name} has unexpected keys")
     return chunk
-
-
-def check_shard(path: Path, images: int, image_bytes: int) -> None:
-    """Check that a shard has this number of images of this size; raise InvalidShards or OSError."""
-    check_file(path)
-    each = 3 * 4 + (5 * 4 + image_bytes) + 8 + 8  # sizes of three leaves; the image with dtype and shape; two integers
-    header = 4 * (images + 2)
-    with open(path, "rb") as file:
-        numbers = memoryview(file.read(header)).cast("I") if os.fstat(file.fileno()).st_size >= header else None
-        size = os.fstat(file.fileno()).st_size
-    expected = [images, *range(header, header + each * images + 1, each)]
-    if numbers is None or numbers.tolist() != expected or size != expected[-1]:
-        raise InvalidShards(f"it does not contain {images} images of {image_bytes} bytes; its copy may be incomplete")
-
-
-def check_first(path: Path, images: int) -> None:
-    """Check the start of a shard before the size of its images is known; raise InvalidShards or OSError."""
-    check_file(path)
-    with open(path, "rb") as file:
-        if file.read(4) != images.to_bytes(4, "little"):
-            raise InvalidShards(f"{path.name} does not contain {images} images; its copy may be incomplete")
 
 
 def check_file(path: Path, max_bytes: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Datasets larger than a disk: read shards of pixels from a folder or URL in a fixed endless order (litdata)."""
+"""Datasets larger than memory: read shards of pixels from a folder or URL in a fixed endless order."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,50 +16,47 @@ from torch.utils.data import IterableDataset, get_worker_info
 from gan.common.errors import UserError, at_least, to_line
 from gan.common.home import with_home
 from gan.common.processes import check_workers
-from gan.common.program import install
 from gan.common.size import pair
 from gan.data.module import dataloader, position
 from gan.data.random_crop_flip import RandomCropFlip
 from gan.data.sampler import per_rank_batch_size
-from gan.data.shards.shard_index import InvalidShards, check, check_first, check_shard, rejected
-
-MAX_GROUPS = 32  # one shard of each group is in memory, and a batch takes images from all groups
-MAX_CLASSES = 100_000
-MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be seen noticeably more often
-
-
-class ShardGroup:
-    """The endless order of a group of shards. Each epoch shuffles the shards and the images in each shard."""
-
-    def __init__(self, shards: np.ndarray, sizes: np.ndarray, key: tuple[int, ...]) -> None:
-        self.shards = shards
-        self.sizes = sizes[shards]
-        self.key = key
-        self.length = int(self.sizes.sum())
-        self.epoch, self.order, self.ends = -1, np.empty(0, np.int64), np.empty(0, np.int64)  # results of the last call
-        self.turn, self.inside = -1, np.empty(0, np.int64)
-
-    def at(self, place: int) -> tuple[int, int]:
-        """Return the shard of image `place` of the group and its index there. They depend only on (key, place)."""
-        epoch, place = divmod(place, self.length)
-        if epoch != self.epoch:
-            self.order = np.random.default_rng((*self.key, epoch)).permutation(len(self.shards))
-            self.ends = self.sizes[self.order].cumsum()
-            self.epoch, self.turn = epoch, -1
-        turn = int(np.searchsorted(self.ends, place, side="right"))
-        shard = self.order[turn]
-        if turn != self.turn:
-            self.inside = np.random.default_rng((*self.key, epoch, turn)).permutation(int(self.sizes[shard]))
-            self.turn = turn
-        return int(self.shards[shard]), int(self.inside[place - self.ends[turn] + self.sizes[shard]])
+from gan.data.shards.order import held_out_shards, shard_groups
+from gan.data.shards.shard_file import Kind, read_kind, read_shard
+from gan.data.shards.shard_index import InvalidShards, read_index, rejected
+from gan.data.shards.storage import Bucket, Folder, parse_bytes
 
 
-def shard_groups(sizes: Sequence[int], batch_size: int, seed: int) -> list[ShardGroup]:
-    """Return random groups of shards. The number of groups divides the batch size and is at most MAX_GROUPS."""
-    count = max(n for n in range(1, min(MAX_GROUPS, batch_size) + 1) if batch_size % n == 0 and (
-        n == 1 or n * MIN_SHARDS_PER_GROUP <= len(sizes)))  # fmt: skip
-    order = np.random.default_rng((seed, 2)).permutation(len(sizes))
-    return [ShardGroup(order[group::count], np.array(sizes), (seed, 3, group)) for group in range(count)]
+class Shards:
+    """A set of shards, such as those of training.
+
+    Args:
+        names, sizes: file name and number of images of each shard.
+        kind: shape of the images, and number of classes.
+    """
+
+    def __init__(self, storage: Folder | Bucket, names: Sequence[str], sizes: Sequence[int], kind: Kind) -> None:
+        self.storage = storage
+        self.names = list(names)
+        self.sizes = list(sizes)
+        self.kind = kind
+
+    def subset(self, mask: np.ndarray) -> Shards:
+        """Return the shards at which a mask, bool (shards,), is True."""
+        chosen = np.flatnonzero(mask)
+        return Shards(self.storage, [self.names[n] for n in chosen], [self.sizes[n] for n in chosen], self.kind)
+
+    def read(self, shard: int) -> tuple[Tensor, Tensor]:
+        """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard; raise UserError if it cannot be read."""
+        name = self.names[shard]
+        try:
+            with self.storage.file(name) as path:
+                return read_shard(path, self.sizes[shard], self.kind)
+        except Exception as error:  # files, networks and storage services raise different errors
+            raise UserError(f"data.root: shard {name} cannot be read ({error}); continue with resume=") from error
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return sum(self.sizes)
 
 
 class ShardBatches(IterableDataset[dict[str, Tensor]]):
@@ -72,29 +68,21 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
 
     def __init__(
         self,
-        table: Any,
+        shards: Shards,
         batch_size: int,
         seed: int,
-        rank: int,
-        ranks: int,
-        start: int,
-        crop_flip: RandomCropFlip | None,
-        shape: tuple[int, ...],
-        classes: int,
-        folder: Path | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+        start: int = 0,
+        crop_flip: RandomCropFlip | None = None,
     ) -> None:
-        self.table = table
-        self.shape = shape  # (H, W, C)
-        self.classes = classes
-        self.folder = folder  # None for a URL
+        self.shards = shards
         self.batch_size = batch_size
         self.per_rank = per_rank_batch_size(batch_size, ranks)
         self.rank = rank
         self.start = start
         self.crop_flip = crop_flip
-        sizes = [end - begin for begin, end in table.region_of_interest]
-        self.first = np.cumsum([0, *sizes])  # first image of each shard
-        self.shard_groups = shard_groups(sizes, batch_size, seed)
+        self.shard_groups = shard_groups(shards.sizes, batch_size, seed)
         self.loaded: dict[int, tuple[int, Tensor, Tensor]] = {}  # the shard in memory, by group
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
@@ -115,22 +103,10 @@ class ShardBatches(IterableDataset[dict[str, Tensor]]):
             yield {"image": stacked, "label": torch.stack(labels)}
 
     def read(self, group: int, shard: int) -> tuple[Tensor, Tensor]:
-        """Return images uint8 (n, H, W, C) and labels (n,) of a shard; the group keeps its last shard in memory."""
+        """Return images and labels of a shard, as `Shards.read`; the group keeps its last shard in memory."""
         if group not in self.loaded or self.loaded[group][0] != shard:
-            places = range(int(self.first[shard]), int(self.first[shard + 1]))
-            name = self.table.subsampled_files[shard]
-            try:
-                if self.folder:
-                    check_shard(self.folder / name, len(places), int(np.prod(self.shape)))
-                rows = [self.table[place] for place in places]
-                if any(row["image"].dtype != np.uint8 or row["image"].shape != self.shape for row in rows):
-                    raise InvalidShards("it contains images of another shape or dtype")
-                if any(not 0 <= row["label"] < max(self.classes, 1) for row in rows):
-                    raise InvalidShards("it contains labels out of range")
-            except Exception as error:  # files, networks and storage services raise different errors
-                raise UserError(f"data.root: shard {name} cannot be read ({error}); continue with resume=") from error
-            images = torch.from_numpy(np.stack([row["image"] for row in rows]))
-            self.loaded[group] = (shard, images, torch.tensor([row["label"] for row in rows]))
+            self.loaded.pop(group, None)  # before the next one is read
+            self.loaded[group] = (shard, *self.shards.read(shard))
         return self.loaded[group][1], self.loaded[group][2]
 
 
@@ -140,13 +116,16 @@ class StreamingDataModule(LightningDataModule):
     Args:
         root: folder or URL of the shards.
         size, channels: the values with which the shards were packed.
+        labels: True for the classes of the shards, False or None for no classes.
         flip: flip each image horizontally with probability 0.5.
+        validation: fraction of the shards to hold out, at least one; None trains on all shards.
         max_images: has no effect, so that debug= works: a stream reads only the shards of the images that it shows.
         max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
         num_workers: number of processes that read shards; 1 reads ahead while the model trains.
 
     Raises:
-        UserError: litdata is not installed, there are no shards, or they were packed with another size.
+        UserError: there are no shards, they were packed with another size or without classes, or they are too few to
+            hold out some.
     """
 
     def __init__(
@@ -156,7 +135,9 @@ class StreamingDataModule(LightningDataModule):
         channels: int = 3,
         batch_size: int = 64,
         seed: int = 0,
+        labels: bool | None = None,
         flip: bool = False,
+        validation: float | None = None,
         max_images: int | None = None,
         max_cache_size: str = "100GB",
         num_workers: int = 1,
@@ -168,62 +149,110 @@ class StreamingDataModule(LightningDataModule):
         self.channels = channels
         self.batch_size = at_least("data.batch_size", batch_size, 1)
         self.seed = seed
+        if not isinstance(labels, bool | None):
+            raise UserError(f"data.labels={labels}: must be true or false; the classes were chosen by gan data pack")
+        self.use_labels = bool(labels)
         self.crop_flip = RandomCropFlip(self.size, True, seed) if flip else None
-        self.max_cache_size = max_cache_size
+        self.validation = validation
+        self.max_cache_size = parse_bytes("data.max_cache_size", max_cache_size)
         self.num_workers = check_workers(num_workers)
-        self.table: Any = None
         self.classes: list[str] = []
+        self.counts: dict[str, int] | None = None  # number of images of each class; None if the index has none
+        self.shards: Shards | None = None
+        self.held_out: Shards | None = None
 
     def setup(self, stage: str) -> None:
-        if self.table is not None:
+        if self.shards is not None:
             return
-        try:
-            from litdata import StreamingDataset
-        except ImportError as error:
-            raise UserError(f"data=stream needs the litdata library: {install('stream')}") from error
         if self.folder and not os.path.lexists(self.folder / "index.json"):
             raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack")
+        storage = Folder(self.folder) if self.folder else Bucket(self.root, self.max_cache_size)
         try:
-            if self.folder:
-                check(self.folder / "index.json")
-            self.table = StreamingDataset(self.root, shuffle=False, max_cache_size=self.max_cache_size)
-            check(Path(self.table.input_dir.path) / "index.json")  # litdata may have downloaded it
-            if self.folder:
-                begin, end = self.table.region_of_interest[0]
-                check_first(self.folder / self.table.subsampled_files[0], end - begin)
-            first = self.table[0]
-            shape = first["image"].shape
-            if len(shape) != 3 or not 0 <= first["classes"] <= MAX_CLASSES:
-                raise InvalidShards(f"an image of shape {shape} and {first['classes']} classes")
-            self.classes = [str(label) for label in range(first["classes"])]
+            with storage.index() as path:
+                index = read_index(path)
+            with storage.file(index.names[0]) as path:
+                kind = read_kind(path, index.sizes[0])
+            if index.classes is not None and len(index.classes) != kind.classes:
+                raise InvalidShards(f"its index has {len(index.classes)} classes, but its shards {kind.classes}")
         except InvalidShards as error:
             raise rejected(self.root, error) from error
+        except UserError:
+            raise
         except Exception as error:  # files, networks and storage services raise different errors
             raise UserError(f"data.root={self.root}: cannot be read ({to_line(error)})") from error
-        height, width, channels = shape
-        if (height, width, channels) != (*self.size, self.channels):
+        height, width, channels = kind.shape
+        if kind.shape != (*self.size, self.channels):
             sizes = f"data.size=[{height},{width}] data.channels={channels}"
             raise UserError(f"data.root={self.root}: was packed with {sizes}; use these values")
+        if self.use_labels:
+            self.select_classes(index.classes, kind.classes)
+        every = Shards(storage, index.names, index.sizes, kind)
+        mask = held_out_shards(len(index.names), self.validation)
+        self.shards, self.held_out = every.subset(~mask), every.subset(mask)
 
-    def _batches(self, rank: int, ranks: int, start: int) -> ShardBatches:
-        shape = (*self.size, self.channels)
-        order = self.batch_size, self.seed, rank, ranks, start, self.crop_flip
-        return ShardBatches(self.table, *order, shape, len(self.classes), self.folder)
+    def select_classes(self, counts: dict[str, int] | None, number: int) -> None:
+        """Set the names of the classes, which are numbers if the shards have no names; raise UserError if none."""
+        if number < 2:
+            raise UserError(f"data.labels=true: {self.root} was packed without classes; pack with --labels")
+        self.classes = list(counts) if counts else [str(label) for label in range(number)]
+        self.counts = counts
+
+    def class_names(self) -> list[str]:
+        """Return the names of the classes; empty without data.labels=true."""
+        self.setup("fit")
+        return self.classes
+
+    def class_counts(self) -> Tensor:
+        """Return the number of images of each class, (classes,), in all shards.
+
+        Held-out shards are included, because only the ratios matter, and their images are a random sample. Counting
+        the images of shards without names reads all of them.
+        """
+        if self.counts is None:
+            shards = [part for part in (self.shards, self.held_out) if part]
+            labels = (part.read(n)[1] for part in shards for n in range(len(part.names)))
+            found = sum((torch.bincount(each, minlength=len(self.classes)) for each in labels), torch.tensor(0))
+            self.counts = dict(zip(self.classes, found.tolist(), strict=True))
+        return torch.tensor(list(self.counts.values()))
+
+    def _batches(self, rank: int = 0, ranks: int = 1, start: int = 0) -> ShardBatches:
+        assert self.shards is not None, "setup() comes first"
+        return ShardBatches(self.shards, self.batch_size, self.seed, rank, ranks, start, self.crop_flip)
 
     def train_dataloader(self) -> Iterable[dict[str, Tensor]]:
         return dataloader(self._batches(*position(self.trainer)), self.num_workers)
 
     def preview(self, n: int) -> Tensor:
-        """Return the first n images of the stream, uint8 (n, C, H, W)."""
-        n = min(n, len(self))
-        if n == 0:
-            return torch.empty(0, self.channels, *self.size, dtype=torch.uint8)
-        needed = itertools.islice(self._batches(0, 1, 0), -(-n // self.batch_size))
-        return torch.cat([batch["image"] for batch in needed])[:n]
+        """Return the first n images of the stream, uint8 (n, C, H, W), or all images if there are fewer."""
+        return self._first(n)[0]
 
     def reals(self, n: int, held_out: bool = False) -> Tensor:
-        """Return n training images. No images are held out."""
-        return self.preview(0 if held_out else n)
+        """Return n training or held-out images for evaluation, uint8 (n, C, H, W), or all if there are fewer."""
+        return self._first_held_out(n)[0] if held_out else self.preview(n)
+
+    def real_labels(self, n: int, held_out: bool = False) -> Tensor:
+        """Return the labels (n,) of `reals`."""
+        return (self._first_held_out(n) if held_out else self._first(n))[1]
+
+    def _first(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return the first n images of the stream, and their labels."""
+        n = min(n, len(self))
+        batches = itertools.islice(self._batches(), -(-n // self.batch_size))
+        return self._joined([(batch["image"], batch["label"]) for batch in batches], n)
+
+    def _first_held_out(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return the first n held-out images, and their labels. Packing has shuffled them."""
+        assert self.held_out is not None, "setup() comes first"
+        needed = int(np.searchsorted(np.cumsum(self.held_out.sizes), n)) + 1 if n else 0
+        found = [self.held_out.read(shard) for shard in range(min(needed, len(self.held_out.names)))]
+        images, labels = self._joined([(images.permute(0, 3, 1, 2), labels) for images, labels in found], n)
+        return self.crop_flip(images, 0) if self.crop_flip and len(images) else images, labels
+
+    def _joined(self, parts: list[tuple[Tensor, Tensor]], n: int) -> tuple[Tensor, Tensor]:
+        """Return the first n of images (N, C, H, W) in parts, and of their labels."""
+        images = torch.empty(0, self.channels, *self.size, dtype=torch.uint8)
+        labels = torch.empty(0, dtype=torch.int64)
+        return torch.cat([images, *(part[0] for part in parts)])[:n], torch.cat([labels, *(p[1] for p in parts)])[:n]
 
     @property
     def flips(self) -> bool:
@@ -231,5 +260,5 @@ class StreamingDataModule(LightningDataModule):
         return self.crop_flip is not None
 
     def __len__(self) -> int:
-        """Return the number of images in all shards."""
-        return len(self.table)
+        """Return the number of training images."""
+        return 0 if self.shards is None else len(self.shards)

@@ -12,7 +12,8 @@ import torch
 from PIL import Image
 
 from gan.common.errors import UserError
-from gan.data.shards.stream import ShardBatches, ShardGroup, StreamingDataModule, shard_groups
+from gan.data.shards.order import ShardGroup, shard_groups
+from gan.data.shards.stream import ShardBatches, StreamingDataModule
 from tests.conftest import TINY, Train
 
 pytest.importorskip("litdata")
@@ -46,8 +47,8 @@ def stream(shards: Path, **options: object) -> StreamingDataModule:
 
 @pytest.mark.slow
 def test_pixels_and_labels(shards: Path) -> None:
-    data = stream(shards)
-    assert len(data) == 96 and data.classes == ["0", "1"]
+    data = stream(shards, labels=True)
+    assert len(data) == 96 and data.class_names() == ["a", "b"] and data.class_counts().tolist() == [48, 48]
     seen = Counter[int]()
     for batch in islice(data.train_dataloader(), 12 * 5):
         assert batch["image"].shape == (8, 3, 16, 16) and batch["image"].dtype == torch.uint8
@@ -71,10 +72,11 @@ def test_ranks_together_see_the_batches_of_one(shards: Path, ranks: int, start: 
 
 @pytest.mark.slow
 def test_a_rank_reads_only_its_shards(shards: Path) -> None:
-    table = stream(shards).table
+    everything = stream(shards).shards
+    assert everything
     read: list[set[int]] = []
     for rank in range(2):
-        batches = ShardBatches(table, 8, 0, rank, 2, 0, None, (16, 16, 3), 2)
+        batches = ShardBatches(everything, 8, 0, rank, 2)
         own: set[int] = set()
         original = batches.read
         batches.read = lambda lane, shard, own=own, original=original: (own.add(shard), original(lane, shard))[1]  # type: ignore[method-assign]

@@ -1,0 +1,122 @@
+"""Where shards are stored: in a folder, or at a URL, from which they are downloaded when they are read."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gan.common.errors import UserError
+from gan.common.program import install
+from gan.data.decoding.cache_index import SHARDS, folder
+
+INDEX = "index.json"
+UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+WAIT = 600.0  # seconds to wait for another process that downloads the same shard
+
+
+class Folder:
+    """Shards in a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @contextmanager
+    def index(self) -> Iterator[Path]:
+        """A context with the path of the index."""
+        yield self.path / INDEX
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """A context with the path of a shard, which exists for as long as the context is open."""
+        yield self.path / name
+
+
+class Bucket:
+    """Shards at a URL. Those that fit into the cache are downloaded once, others each time they are read.
+
+    An epoch reads each shard once, in random order, so that no choice of shards to keep is better than another.
+
+    Args:
+        limit: maximum number of bytes in the cache.
+    """
+
+    def __init__(self, url: str, limit: int) -> None:
+        self.url = url.rstrip("/")
+        self.limit = limit
+        self.cache = Path()  # known with the index
+
+    @contextmanager
+    def index(self) -> Iterator[Path]:
+        """As `Folder.index`. It is downloaded again each time; shards of another index are not used."""
+        base = folder() / SHARDS
+        base.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=base) as temporary:
+            path = Path(temporary) / INDEX
+            self.download(path)
+            self.cache = base / hashlib.blake2b(self.url.encode() + path.read_bytes(), digest_size=12).hexdigest()
+            self.cache.mkdir(exist_ok=True)
+            yield path
+
+    @contextmanager
+    def file(self, name: str) -> Iterator[Path]:
+        """As `Folder.file`."""
+        path = self.cache / name
+        self.download(path)
+        try:
+            yield path
+        finally:
+            if size_of(self.cache) > self.limit:
+                path.unlink(missing_ok=True)
+
+    def download(self, path: Path) -> None:
+        """Download a file unless it is there. litdata returns without it while another process downloads it."""
+        until = time.monotonic() + WAIT
+        while not path.exists():
+            downloader(self.url, path.parent, os.getpid()).download_file(f"{self.url}/{path.name}", str(path))
+            if time.monotonic() > until:
+                raise TimeoutError(f"another process has not downloaded it in {WAIT:.0f} s")
+            if not path.exists():
+                time.sleep(0.1)
+
+
+@functools.lru_cache(maxsize=4)
+def downloader(url: str, into: Path, process: int) -> Any:
+    """Return litdata's downloader for the scheme of a URL, made by this process, because connections cannot be forked.
+
+    Raises:
+        UserError: litdata is not installed, or does not know the scheme.
+    """
+    try:
+        from litdata.streaming.downloader import _DOWNLOADERS, get_downloader
+    except ImportError as error:
+        raise UserError(f"data.root={url}: needs the litdata library: {install('stream')}") from error
+    if not url.startswith(tuple(_DOWNLOADERS)):
+        known = ", ".join(scheme for scheme in _DOWNLOADERS if scheme.endswith("://"))
+        raise UserError(f"data.root={url}: is not a URL of {known}")
+    return get_downloader(url, str(into), [])
+
+
+def size_of(path: Path) -> int:
+    """Return the size of the files in a folder in bytes. Other processes may remove some meanwhile."""
+    total = 0
+    with os.scandir(path) as entries:
+        for entry in entries:
+            with suppress(FileNotFoundError):
+                total += entry.stat().st_size
+    return total
+
+
+def parse_bytes(name: str, text: object) -> int:
+    """Return a size such as 100GB in bytes; raise UserError with the option's name."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]B)?", str(text).strip().upper(), re.ASCII)
+    if found is None:
+        raise UserError(f"{name}={text}: must be a size such as 100GB")
+    return int(float(found[1]) * UNITS[found[2] or ""])
