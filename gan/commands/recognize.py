@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from gan.recognition.protocol import Baseline, Score, Split
 
 MIN_TEST_IMAGES = 5  # print a note if a class has fewer test images
+MAX_TEST = 50_000  # maximum number of held-out images to test on
 SPLITS = ("file", "folder", "prefix", "content")
 
 
@@ -277,9 +278,10 @@ def score_generated(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.run}: was trained without classes; train with data.labels=true")
     with redirect_stdout(sys.stderr):
         data = load_data(model.config, checkpoint_of(arguments.run, arguments.checkpoint))
-    test = data.reals(len(data.validation_rows), held_out=True)
+    test = data.reals(MAX_TEST, held_out=True)
     if not len(test):
-        raise UserError(f"{arguments.run}: has no held-out images to test on; train with data.split=file")
+        option = "split=file" if "split" in model.config["data"] else "validation=0.1"
+        raise UserError(f"{arguments.run}: has no held-out images to test on; train with data.{option}")
     lite0, classes = Lite0Features().eval(), len(model.classes)
     tested = features(lite0, test), data.real_labels(len(test), held_out=True)
     seeds = list(range(FAKES_SEED, FAKES_SEED + arguments.images))

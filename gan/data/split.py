@@ -51,6 +51,11 @@ def check(grouping: object, fraction: object) -> None:
     """Raise UserError if a grouping is unknown, or a fraction is outside (0, 1)."""
     if grouping not in GROUPINGS:
         raise UserError(f"data.split={grouping} is not known: use one of {', '.join(GROUPINGS)}, or null")
+    check_fraction(fraction)
+
+
+def check_fraction(fraction: object) -> None:
+    """Raise UserError if the fraction to hold out is outside (0, 1)."""
     if not isinstance(fraction, int | float) or not 0 < fraction < 1:
         raise UserError(f"data.validation={fraction} must be between 0 and 1")
 

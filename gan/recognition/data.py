@@ -33,6 +33,8 @@ def labeled_data(config: dict[str, Any], checkpoint: Path, folder: str | None, l
         options["fit"] = "crop"  # whole images, as in prediction
     if folder is None and not loading.has_data(config):
         raise UserError("a shared model has no training images; give FOLDER, with a sub-folder per class")
+    if folder is None and str(options.get("_target_")).startswith("gan.data.shards."):
+        raise UserError("shards have no names of files to divide by; give FOLDER, with a sub-folder per class")
     if folder is None:
         options |= {"split": None, "labels": labels or options.get("labels") or True}
         data = loading.load_data({"data": options}, checkpoint)

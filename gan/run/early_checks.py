@@ -70,6 +70,7 @@ def check(values: Mapping[str, Any], resumed: bool = False) -> None:
         check_missing(values)
         check_library(values)
         check_decoding(values)
+        check_split(values)
         check_size(values)
         check_devices(values)
         check_init_from(values)
@@ -146,7 +147,7 @@ def check_library(values: Mapping[str, Any]) -> None:
 
 
 def check_decoding(values: Mapping[str, Any]) -> None:
-    """Check the options of `Decoder`, and those of the split."""
+    """Check the options of `Decoder`."""
     if values.get("data._target_") not in (FOLDER, UNPAIRED, PAIRED, STYLED):
         return
     from gan.data.decoding.decode import FITS, Decoder
@@ -164,15 +165,17 @@ def check_decoding(values: Mapping[str, Any]) -> None:
         raise UserError(f"data.{error}") if name in DECODER else error from error
     if "data.flip" in values:
         switch("data.flip", values["data.flip"])
-    check_split(values)
 
 
 def check_split(values: Mapping[str, Any]) -> None:
     """Check data.split and data.validation."""
     from gan.data import split
 
-    if (grouping := values.get("data.split")) is not None:
-        split.check(grouping, values.get("data.validation", 0.1))
+    grouping, fraction = values.get("data.split"), values.get("data.validation")
+    if values.get("data._target_") == STREAM and fraction is not None:
+        split.check_fraction(fraction)
+    elif grouping is not None:
+        split.check(grouping, 0.1 if fraction is None else fraction)
 
 
 def check_paths(values: Mapping[str, Any]) -> None:

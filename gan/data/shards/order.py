@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gan.common.errors import UserError
+from gan.data.split import check_fraction
 
 MAX_GROUPS = 32  # one shard of each group is in memory, and a batch takes images from all groups
 MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be seen noticeably more often
@@ -25,8 +26,7 @@ def held_out_shards(count: int, validation: float | None) -> np.ndarray:
     mask = np.zeros(count, bool)
     if validation is None:
         return mask
-    if isinstance(validation, bool) or not isinstance(validation, int | float) or not 0 < validation < 1:
-        raise UserError(f"data.validation={validation} must be between 0 and 1, or null")
+    check_fraction(validation)
     number = max(1, round(validation * count))
     if number >= count:
         shards = "the only shard" if count == 1 else f"all {count} shards"

@@ -28,7 +28,7 @@ def options_table(facts: Facts) -> Html:
     tree = facts.tree.get("data")
     data: dict[str, Any] = public_tree(tree) if isinstance(tree, dict) else {}
     for name in OPTIONS:
-        if data.get(name) is not None and (name != "validation" or data.get("split")):
+        if data.get(name) is not None and (name != "validation" or data.get("split", True)):
             rows.append((name.replace("_", " "), facts.size if name == "size" else plain(data[name])))
     if isinstance(data.get("classes"), list) and data["classes"]:
         rows.append(("classes", f"{len(data['classes']):,}: {first_few([str(n) for n in data['classes']], 12)}"))

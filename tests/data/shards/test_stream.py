@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from itertools import islice, pairwise
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,13 @@ import pytest
 import torch
 from PIL import Image
 
+from gan.api import load
 from gan.common.errors import UserError
-from gan.data.shards.order import ShardGroup, shard_groups
+from gan.data.shards.shard_file import Kind, read_kind, read_shard
+from gan.data.shards.shard_index import read_index
 from gan.data.shards.stream import ShardBatches, StreamingDataModule
 from tests.conftest import TINY, Train
-
-pytest.importorskip("litdata")
+from tests.shards import write_shards
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +27,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Pack 96 images of one value each as shards of one image, and an unreadable file."""
     from tests.conftest import command
 
+    pytest.importorskip("litdata")
     root = tmp_path_factory.mktemp("packed")
     for index in range(96):
         path = root / "images" / "ab"[index % 2] / f"{index}.png"
@@ -39,8 +43,32 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root / "shards"
 
 
+def parts(count: int, side: int = 4, classes: int = 2) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield shards of four images. The first byte of an image is its number, and its label that modulo `classes`."""
+    random = np.random.default_rng(0)
+    for first in range(0, 4 * count, 4):
+        images = random.integers(256, size=(4, side, side, 3), dtype=np.uint8)
+        images[:, 0, 0, 0] = images[:, 0, -1, 0] = numbers = np.arange(first, first + 4)
+        yield images, numbers % classes
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Ten shards of four images of 4 x 4 pixels, in two classes."""
+    return write_shards(tmp_path / "small", parts(10), Kind((4, 4, 3), 2), {"cat": 20, "a dog": 20})
+
+
+def equal_ends(folder: Path, images: int) -> bool:
+    """Return whether the runs `whole` and `parts` in a folder have equal weights after a number of images."""
+    ends = [
+        torch.load(folder / run / "checkpoints" / f"images-{images:09}.ckpt", weights_only=True)["state_dict"]
+        for run in ("whole", "parts")
+    ]
+    return ends[0].keys() == ends[1].keys() and all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+
+
 def stream(shards: Path, **options: object) -> StreamingDataModule:
-    data = StreamingDataModule(str(shards), size=16, **{"batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
+    data = StreamingDataModule(str(shards), **{"size": 16, "batch_size": 8, "num_workers": 0, **options})  # type: ignore[arg-type]
     data.setup("fit")
     return data
 
@@ -93,25 +121,6 @@ def test_workers_do_not_change_the_order(shards: Path, num_workers: int) -> None
     assert all(torch.equal(one, two) for one, two in zip(plain, other, strict=True))
 
 
-def test_a_shard_group_shows_each_image_once_per_epoch() -> None:
-    lane = ShardGroup(np.array([4, 1, 7]), np.array([0, 3, 0, 0, 5, 0, 0, 2]), (0,))
-    epochs = [[lane.at(place) for place in range(start, start + 10)] for start in (0, 10, 20)]
-    everything = [(4, i) for i in range(5)] + [(1, i) for i in range(3)] + [(7, i) for i in range(2)]
-    assert all(sorted(epoch) == sorted(everything) for epoch in epochs)
-    assert len({tuple(epoch) for epoch in epochs}) == 3
-    for epoch in epochs:  # one shard after another
-        assert len([1 for one, two in pairwise(epoch) if one[0] != two[0]]) == 2
-
-
-@pytest.mark.parametrize(
-    ("count", "batch", "expected"), [(1, 8, 1), (8, 8, 2), (1000, 64, 32), (1000, 20, 20), (40, 7, 7)]
-)
-def test_number_of_shard_groups(count: int, batch: int, expected: int) -> None:
-    found = shard_groups([10] * count, batch, 0)
-    assert len(found) == expected
-    assert sorted(shard for lane in found for shard in lane.shards.tolist()) == list(range(count))
-
-
 @pytest.mark.slow
 def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_path: Path) -> None:
     settings = [option for option in TINY if not option.startswith(("data.", "callback.checkpoint"))]
@@ -120,38 +129,118 @@ def test_two_ranks_and_a_resume_in_the_middle(shards: Path, train: Train, tmp_pa
     train(*settings, "images=40", "hydra.run.dir=whole", tiny=False)
     train(*settings, "images=20", "hydra.run.dir=parts", tiny=False)
     train("resume=parts", "images=40", tiny=False)
-    ends = [
-        torch.load(tmp_path / run / "checkpoints" / "images-000000040.ckpt", weights_only=True)["state_dict"]
-        for run in ("whole", "parts")
-    ]
-    assert ends[0].keys() == ends[1].keys()
-    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    assert equal_ends(tmp_path, 40)
 
 
-@pytest.mark.slow
-def test_errors(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match="no shards found"):
         StreamingDataModule(str(tmp_path)).setup("fit")
-    with pytest.raises(UserError, match=r"packed with data\.size=\[16,16\] data\.channels=3"):
-        StreamingDataModule(str(shards), size=32).setup("fit")
+    with pytest.raises(UserError, match=r"packed with data\.size=\[4,4\] data\.channels=3"):
+        StreamingDataModule(str(small), size=32).setup("fit")
     (tmp_path / "index.json").write_text("{")
     with pytest.raises(UserError, match="is not JSON"):
         StreamingDataModule(str(tmp_path)).setup("fit")
-    monkeypatch.setitem(__import__("sys").modules, "litdata", None)
+    with pytest.raises(UserError, match=r"max_cache_size=much: must be a size such as 100GB"):
+        StreamingDataModule(str(small), max_cache_size="much")
+    with pytest.raises(UserError, match=r"data\.labels=table.csv: must be true or false"):
+        StreamingDataModule(str(small), labels="table.csv")  # type: ignore[arg-type]
+    monkeypatch.setitem(__import__("sys").modules, "litdata.streaming.downloader", None)
     with pytest.raises(UserError, match=r"pip install 'retro-gan\[stream\]'"):
-        StreamingDataModule(str(shards)).setup("fit")
+        StreamingDataModule("s3://bucket/shards").setup("fit")
 
 
-@pytest.mark.slow
-def test_a_shard_that_disappears_during_training(shards: Path, tmp_path: Path) -> None:
-    import shutil
-
-    shutil.copytree(shards, tmp_path / "copy")
-    data = stream(tmp_path / "copy")
+def test_a_shard_that_disappears_during_training(small: Path) -> None:
+    data = stream(small, size=4)
     batches = iter(data.train_dataloader())
     next(batches)
-    for path in (tmp_path / "copy").glob("*.bin"):
+    for path in small.glob("*.bin"):
         path.unlink()
     with pytest.raises(UserError, match=r"shard chunk-.* cannot be read"):
         for _ in range(20):
             next(batches)
+
+
+@pytest.mark.slow
+def test_packed_shards_are_those_of_the_other_tests(shards: Path, tmp_path: Path) -> None:
+    """The other tests write shards without litdata."""
+    index, kind = read_index(shards / "index.json"), Kind((16, 16, 3), 2)
+    assert index.classes == {"a": 48, "b": 48} and read_kind(shards / index.names[0], 1) == kind
+    parts = [read_shard(shards / name, size, kind) for name, size in zip(index.names, index.sizes, strict=True)]
+    arrays = ((images.numpy(), labels.numpy()) for images, labels in parts)
+    mine = write_shards(tmp_path / "mine", arrays, kind, index.classes)
+    for number, name in enumerate(index.names):
+        assert (mine / f"chunk-0-{number}.bin").read_bytes() == (shards / name).read_bytes()
+
+
+def test_names_of_classes(small: Path) -> None:
+    data = StreamingDataModule(str(small), size=4, labels=True)
+    assert data.class_names() == ["cat", "a dog"] and data.class_counts().tolist() == [20, 20]
+    assert stream(small, size=4).classes == []
+
+
+def test_shards_without_names(small: Path) -> None:
+    index = json.loads((small / "index.json").read_text())
+    del index["classes"]
+    (small / "index.json").write_text(json.dumps(index))
+    data = stream(small, size=4, labels=True, validation=0.1)
+    assert data.class_names() == ["0", "1"] and data.class_counts().tolist() == [20, 20]
+
+
+def test_labels_without_classes(tmp_path: Path) -> None:
+    shards = write_shards(tmp_path / "plain", parts(4, classes=1), Kind((4, 4, 3), 0))
+    assert stream(shards, size=4).classes == []
+    with pytest.raises(UserError, match="was packed without classes; pack with --labels"):
+        stream(shards, size=4, labels=True)
+
+
+def test_held_out_images_are_never_trained_on(small: Path) -> None:
+    data = stream(small, size=4, validation=0.3, labels=True)
+    held_out = data.reals(1000, held_out=True)
+    assert len(held_out) == 12 and len(data) == 28  # of 40 images, 3 of 10 shards
+    own = set(held_out[:, 0, 0, 0].tolist())
+    seen = {value for batch in islice(data.train_dataloader(), 20) for value in batch["image"][:, 0, 0, 0].tolist()}
+    assert len(own) == 12 and len(seen) == 28 and not own & seen
+    assert torch.equal(data.reals(5, held_out=True), held_out[:5]) and len(data.reals(0, held_out=True)) == 0
+    assert (data.real_labels(1000, held_out=True) == held_out[:, 0, 0, 0] % 2).all()
+    assert (data.real_labels(28) == data.reals(28)[:, 0, 0, 0] % 2).all() and len(data.reals(1000)) == 28
+    other = stream(small, size=4, validation=0.3, seed=7, batch_size=4)
+    assert torch.equal(other.reals(1000, held_out=True), held_out)
+    assert len(stream(small, size=4).reals(5, held_out=True)) == 0
+
+
+def test_held_out_images_are_flipped_as_those_of_training(small: Path) -> None:
+    plain, flipped = (stream(small, size=4, validation=0.5, flip=flip).reals(20, True) for flip in (False, True))
+    assert plain.shape == flipped.shape == (20, 3, 4, 4) and not torch.equal(plain, flipped)
+    same = (flipped == plain).flatten(1).all(1) | (flipped == plain.flip(3)).flatten(1).all(1)
+    assert same.all()
+
+
+def test_a_run_scores_with_held_out_shards(tmp_path: Path, train: Train, gan_command: Train) -> None:
+    """A run with classes from shards, interrupted and resumed; and `gan evaluate` of it."""
+    write_shards(tmp_path / "noise", parts(40, side=16), Kind((16, 16, 3), 2), {"cat": 80, "a dog": 80})
+    settings = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]
+    settings += ["data=stream", "data.root=noise", "data.validation=0.4", "data.labels=true", "trainer.threads=1"]
+    train(*settings, "images=16", "hydra.run.dir=whole", tiny=False)
+    train(*settings, "images=8", "hydra.run.dir=parts", tiny=False)
+    said = train("resume=parts", "images=16", tiny=False).stdout
+    assert "held-out images are too few" not in said
+    assert equal_ends(tmp_path, 16)
+    assert load(tmp_path / "parts").classes == ["cat", "a dog"]
+    said = gan_command("evaluate", "parts", "--images", "64", "--extractor", "random_conv").stdout
+    assert "64 images against 64 of parts:val" in said
+
+
+def test_a_run_of_an_earlier_version_resumes(tmp_path: Path, train: Train) -> None:
+    """Its configuration has neither data.validation nor data.labels."""
+    write_shards(tmp_path / "noise", parts(40, side=16, classes=1), Kind((16, 16, 3), 0))
+    settings = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]
+    settings += ["data=stream", "data.root=noise", "trainer.threads=1"]
+    train(*settings, "images=16", "hydra.run.dir=whole", tiny=False)
+    train(*settings, "images=8", "hydra.run.dir=parts", tiny=False)
+    config = tmp_path / "parts" / "config.yaml"
+    lines = config.read_text().splitlines()
+    older = [line for line in lines if line.strip() not in ("validation: null", "labels: null")]
+    assert len(older) == len(lines) - 2
+    config.write_text("\n".join(older))
+    train("resume=parts", "images=16", tiny=False)
+    assert equal_ends(tmp_path, 16)

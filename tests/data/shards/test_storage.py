@@ -1,0 +1,101 @@
+"""Shards at a URL: downloads, the cache and its limit. A folder behind a scheme of litdata stands for a bucket."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gan.common.errors import UserError
+from gan.data.shards.shard_file import Kind
+from gan.data.shards.storage import parse_bytes
+from gan.data.shards.stream import StreamingDataModule
+from tests.data.shards.test_stream import parts
+from tests.shards import write_shards
+
+downloader = pytest.importorskip("litdata.streaming.downloader")
+URL = "folder://shards"
+
+
+@pytest.fixture
+def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, list[str]]]:
+    """Provide ten shards of four images behind URL, and the list of files that are downloaded."""
+    monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
+    folder, asked = write_shards(tmp_path / "bucket", parts(10), Kind((4, 4, 3), 2), {"cat": 20, "a dog": 20}), []
+
+    class FolderDownloader(downloader.Downloader):  # type: ignore[name-defined, misc]
+        def download_file(self, remote_filepath: str, local_filepath: str) -> None:
+            asked.append(remote_filepath.removeprefix(URL + "/"))
+            shutil.copy(folder / asked[-1], local_filepath)
+
+    downloader.register_downloader("folder://", FolderDownloader)
+    yield folder, asked
+    downloader.unregister_downloader("folder://")
+
+
+def stream(root: str, **options: Any) -> StreamingDataModule:
+    data = StreamingDataModule(root, 4, batch_size=8, num_workers=0, labels=True, **options)
+    data.setup("fit")
+    return data
+
+
+def images(data: StreamingDataModule, batches: int = 20) -> torch.Tensor:
+    return torch.cat([batch["image"] for batch in islice(data.train_dataloader(), batches)])
+
+
+def test_a_url_is_as_its_folder(bucket: tuple[Path, list[str]]) -> None:
+    folder, asked = bucket
+    there, here = stream(URL, validation=0.2), stream(str(folder), validation=0.2)
+    assert there.classes == ["cat", "a dog"] and asked == ["index.json", "chunk-0-0.bin"]
+    assert torch.equal(images(there), images(here)) and len(there) == 32
+    assert len(asked) == 1 + 8 + ("chunk-0-0.bin" in there.held_out.names)  # type: ignore[union-attr]
+    assert torch.equal(there.reals(9, held_out=True), here.reals(9, held_out=True))
+
+
+def test_shards_are_downloaded_once(bucket: tuple[Path, list[str]]) -> None:
+    first = images(stream(URL))
+    assert len(bucket[1]) == 11
+    assert torch.equal(images(stream(URL)), first)
+    assert len(bucket[1]) == 12  # the index again
+
+
+def test_the_cache_has_a_limit(bucket: tuple[Path, list[str]], tmp_path: Path) -> None:
+    size = (bucket[0] / "chunk-0-0.bin").stat().st_size
+    data = stream(URL, max_cache_size=str(3 * size))
+    assert torch.equal(images(data), images(stream(str(bucket[0]))))
+    assert len(list((tmp_path / "cache" / "shards").glob("*/*.bin"))) == 3
+    assert len(bucket[1]) > 11
+
+
+def test_shards_of_another_index_are_not_used(bucket: tuple[Path, list[str]]) -> None:
+    images(stream(URL))
+    shutil.rmtree(bucket[0])
+    write_shards(bucket[0], list(parts(12))[2:], Kind((4, 4, 3), 2), {"cat": 20, "dog": 20})
+    assert stream(URL).classes == ["cat", "dog"]
+    assert torch.equal(images(stream(URL)), images(stream(str(bucket[0]))))
+
+
+def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
+    data = stream(URL)
+    for path in bucket[0].glob("*.bin"):
+        path.unlink()
+    with pytest.raises(UserError, match=r"shard chunk-0-\d.bin cannot be read"):
+        images(data)
+    (bucket[0] / "index.json").unlink()
+    with pytest.raises(UserError, match=r"data.root=folder://shards: cannot be read"):
+        stream(URL)
+    with pytest.raises(UserError, match=r"data.root=ftp://host/shards: is not a URL of s3://, gs://"):
+        stream("ftp://host/shards")
+
+
+def test_sizes() -> None:
+    given = ("100GB", "1.5 mb", "12", "2KB")
+    assert [parse_bytes("data.max_cache_size", text) for text in given] == [100 * 10**9, 1_500_000, 12, 2000]
+    for wrong in ("", "GB", "-1GB", "1 PB", None, "1e3"):
+        with pytest.raises(UserError, match="must be a size such as 100GB"):
+            parse_bytes("data.max_cache_size", wrong)
