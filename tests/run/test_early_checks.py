@@ -49,6 +49,7 @@ MISTAKES = [
     (["model=cyclegan", "data.a=pics", "data.b=other", "data.size=30"], "multiples of 4"),
     (["model=pix2pix", "data=paired"], "give data.a=FOLDER data.b=FOLDER"),
     (["data=stream", "data.root=pics"], "no shards found"),
+    (["data=stream", "data.root=pics", "data.validation=1"], "data.validation=1 must be between 0 and 1"),
     (["data=./pics"], "data=./pics: is a path, not the name of a data source; write data.root=./pics"),
     (["data=pics"], "data=pics: is a path, not the name of a data source; write data.root=pics"),
     (["--data", "./pics"], "write data.root=./pics"),
