@@ -12,11 +12,14 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gan.common.object_store import Store
+from gan.data.shards.shard_file import Kind
 from gan.run.metrics import read_metrics
-from gan.run.object_store import Store
 from tests.conftest import ROOT, TINY, Train
+from tests.data.shards.test_stream import parts
 from tests.patience import wait_for
 from tests.programs import Forked
+from tests.shards import write_shards
 from tests.store import SECRET, s3, unreachable
 from tests.test_train import equal, state
 
@@ -100,6 +103,20 @@ def test_a_store_that_fails_during_training(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     train("resume=runs/a", f"remote={address}", tiny=False)
     assert "checkpoints/images-000000032.json" in Store(address).list()
+
+
+def test_shards_in_a_bucket(bucket: str, train: Train, tmp_path: Path) -> None:
+    import boto3
+
+    kind = Kind((16, 16, 3), 2)
+    shards = write_shards(tmp_path / "shards", parts(40, side=16), kind, {"cat": 80, "dog": 80})
+    for path in shards.iterdir():
+        boto3.client("s3").upload_file(str(path), "bucket", f"shards/{path.name}")
+    words = [option for option in TINY if not option.startswith(("data.num_images", "data.split"))]
+    words += ["data=stream", "data.validation=0.2", "data.labels=true", "trainer.threads=1", "images=32"]
+    for name, root, workers in (("here", "shards", 0), ("there", f"{bucket}/shards", 1)):
+        train(*words, f"data.root={root}", f"data.num_workers={workers}", f"hydra.run.dir=runs/{name}", tiny=False)
+    assert equal(state(tmp_path / "runs" / "here", 32), state(tmp_path / "runs" / "there", 32))
 
 
 @pytest.mark.parametrize(

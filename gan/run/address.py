@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from gan.run import hub, object_store, remote_copies, zoo
+from gan.common.object_store import is_remote
+from gan.run import hub, remote_copies, zoo
 
 
 def is_address(model: object) -> bool:
     """Return whether a model is given by an address."""
-    return isinstance(model, str) and (model.startswith((zoo.SCHEME, hub.SCHEME)) or object_store.is_remote(model))
+    return isinstance(model, str) and (model.startswith((zoo.SCHEME, hub.SCHEME)) or is_remote(model))
 
 
 def locate(model: Any) -> Any:
@@ -20,7 +21,7 @@ def locate(model: Any) -> Any:
     """
     if not is_address(model):
         return model
-    if object_store.is_remote(model):
+    if is_remote(model):
         return remote_copies.download(model)
     return zoo.folder_of(model) if model.startswith(zoo.SCHEME) else hub.download(model)
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from gan.common import object_store
 from gan.common.errors import UserError, at_least, did_you_mean, switch
 from gan.common.home import with_home
 from gan.common.nested import flatten
@@ -22,7 +23,7 @@ from gan.common.size import pair
 from gan.common.untrusted import MAX_OPTION
 from gan.data.color_table.names import is_table
 from gan.networks.grid import base_grid
-from gan.run import checkpoints, hub, object_store, remote_copies, run_folder, shared_folder, zoo
+from gan.run import checkpoints, hub, remote_copies, run_folder, shared_folder, zoo
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 PRECISIONS = ("bf16-mixed", "16-mixed", "32-true", "bf16", "16", "32")  # Lightning's, and its short names
@@ -43,8 +44,8 @@ GAN = "gan.training.module.GAN"
 PIX2PIX = "gan.training.translation.Pix2Pix"
 TRANSLATORS = (PIX2PIX, "gan.training.translation.Translator", "gan.training.translation.CycleGAN")
 STREAM = "gan.data.shards.stream.StreamingDataModule"
+# Data module -> its name, the library it needs, our extra.
 EXTRAS = {"gan.data.sources.huggingface.data_module": ("data=huggingface", "datasets", "hub")}
-EXTRAS |= {STREAM: ("data=stream of a URL", "litdata", "stream")}  # data module -> its name, needed library, our extra
 GRID = {f"gan.networks.{name}.Generator" for name in ("dcgan", "seed", "stylegan2", "resnet", "r3gan", "fastgan")}
 FASTGAN, PATCH = "gan.networks.fastgan.Discriminator", "gan.networks.patch.Discriminator"
 RESNET, UNET = "gan.networks.resnet_translator.Generator", "gan.networks.unet.Generator"
@@ -140,8 +141,9 @@ def check_missing(values: Mapping[str, Any]) -> None:
 def check_library(values: Mapping[str, Any]) -> None:
     """Raise UserError if the data source needs a library that is not installed."""
     name, library, extra = EXTRAS.get(str(values.get("data._target_")), ("", "", ""))
-    if values.get("data._target_") == STREAM and "://" not in str(values.get("data.root")):
-        return
+    root = str(values.get("data.root"))
+    if values.get("data._target_") == STREAM and "://" in root:
+        object_store.check_library(object_store.check_address(f"data.root={root}", root))
     if library and find_spec(library) is None:
         raise UserError(f"{name} needs the {library} library: {install(extra)}")
 

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from gan.common.errors import UserError
-from gan.run.object_store import check_address, stored_at
+from gan.common.object_store import check_address, stored_at
 from gan.run.remote_run import RemoteRun, files_of
 
 _used: dict[Path, RemoteRun] = {}  # what this process has downloaded or found up to date, by folder

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.common.files import write_json
+from gan.common.object_store import Found, Store
 from gan.common.output import print_line
 from gan.common.untrusted import MAX_JSON, parse_json, read_json
 from gan.run import checkpoints, run_folder
-from gan.run.object_store import Found, Store
 
 OWNER = "owner.json"  # object with the process that owns the copy
 PART = r"[\w@=+-][\w.@=+-]*"

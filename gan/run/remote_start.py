@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from gan.common.errors import UserError
+from gan.common.object_store import check_address, is_remote, stored_at
 from gan.common.output import print_line
 from gan.common.processes import global_rank, num_external_ranks
 from gan.run import run_folder, untrained
 from gan.run.lock import acquire
-from gan.run.object_store import check_address, is_remote, stored_at
 from gan.run.overrides import typed_value, without
 from gan.run.paths import quote
 from gan.run.remote_run import RemoteRun

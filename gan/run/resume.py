@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from gan.common.errors import UserError, reason
 from gan.common.files import write_atomically
+from gan.common.object_store import is_remote
 from gan.common.output import print_line
 from gan.common.processes import global_rank, num_external_ranks
 from gan.common.similar import path_hint
@@ -23,7 +24,6 @@ from gan.run.foreign_words import check_words
 from gan.run.implied_data import with_data
 from gan.run.implied_networks import with_networks
 from gan.run.lock import acquire, decide_on_rank_0
-from gan.run.object_store import is_remote
 from gan.run.overrides import (
     first_jobs,
     key_of,

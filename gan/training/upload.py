@@ -7,9 +7,9 @@ import threading
 from pathlib import Path
 
 from gan.common.errors import describe_os_error
+from gan.common.object_store import StoreError
 from gan.common.output import print_line
 from gan.common.program import train_command
-from gan.run.object_store import StoreError
 from gan.run.remote_run import RemoteRun, TakenOver
 
 INTERVAL = 300.0  # seconds between two uploads if no checkpoint is saved, so that TensorBoard can read the logs there

@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from gan.common.files import write_json
+from gan.common.object_store import StoreError
 from gan.run import checkpoints
-from gan.run.object_store import StoreError
 from gan.run.remote_run import RemoteRun, TakenOver, in_order
 from tests.patience import PATIENCE
 from tests.programs import ROOT, environment

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gan.run.object_store import StoreError
+from gan.common.object_store import StoreError
 from gan.run.remote_run import TakenOver
 from gan.training import upload as module
 from gan.training.upload import Upload

@@ -7,19 +7,16 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.program import install
+from gan.common.object_store import Store, check_address
 from gan.data.decoding.cache_index import SHARDS, folder
 
 INDEX = "index.json"
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-WAIT = 600.0  # seconds to wait for another process that downloads the same shard
 
 
 class Folder:
@@ -77,31 +74,15 @@ class Bucket:
                 path.unlink(missing_ok=True)
 
     def download(self, path: Path) -> None:
-        """Download a file unless it is there. litdata returns without it while another process downloads it."""
-        until = time.monotonic() + WAIT
-        while not path.exists():
-            downloader(self.url, path.parent, os.getpid()).download_file(f"{self.url}/{path.name}", str(path))
-            if time.monotonic() > until:
-                raise TimeoutError(f"another process has not downloaded it in {WAIT:.0f} s")
-            if not path.exists():
-                time.sleep(0.1)
+        """Download a file unless it is there."""
+        if not path.exists():
+            store_of(self.url, os.getpid()).download(path.name, path)
 
 
 @functools.lru_cache(maxsize=4)
-def downloader(url: str, into: Path, process: int) -> Any:
-    """Return litdata's downloader for the scheme of a URL, made by this process, because connections cannot be forked.
-
-    Raises:
-        UserError: litdata is not installed, or does not know the scheme.
-    """
-    try:
-        from litdata.streaming.downloader import _DOWNLOADERS, get_downloader
-    except ImportError as error:
-        raise UserError(f"data.root={url}: needs the litdata library: {install('stream')}") from error
-    if not url.startswith(tuple(_DOWNLOADERS)):
-        known = ", ".join(scheme for scheme in _DOWNLOADERS if scheme.endswith("://"))
-        raise UserError(f"data.root={url}: is not a URL of {known}")
-    return get_downloader(url, str(into), [])
+def store_of(url: str, process: int) -> Store:
+    """Return the store of a URL, made by this process, because connections cannot be forked."""
+    return Store(check_address(f"data.root={url}", url))
 
 
 def size_of(path: Path) -> int:

@@ -1,4 +1,4 @@
-"""Shards at a URL: downloads, the cache and its limit. A folder behind a scheme of litdata stands for a bucket."""
+"""Shards at a URL: downloads, the cache and its limit. A folder stands for a bucket."""
 
 from __future__ import annotations
 
@@ -12,14 +12,25 @@ import pytest
 import torch
 
 from gan.common.errors import UserError
+from gan.data.shards import storage
 from gan.data.shards.shard_file import Kind
 from gan.data.shards.storage import parse_bytes
 from gan.data.shards.stream import StreamingDataModule
 from tests.data.shards.test_stream import parts
 from tests.shards import write_shards
 
-downloader = pytest.importorskip("litdata.streaming.downloader")
-URL = "folder://shards"
+URL = "s3://bucket/shards"
+
+
+class FolderStore:
+    """A folder that stands for a store, and records the names of the files that are downloaded."""
+
+    def __init__(self, folder: Path, asked: list[str]) -> None:
+        self.folder, self.asked = folder, asked
+
+    def download(self, name: str, path: Path) -> None:
+        self.asked.append(name)
+        shutil.copy(self.folder / name, path)
 
 
 @pytest.fixture
@@ -27,15 +38,10 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pa
     """Provide ten shards of four images behind URL, and the list of files that are downloaded."""
     monkeypatch.setenv("RETRO_GAN_CACHE", str(tmp_path / "cache"))
     folder, asked = write_shards(tmp_path / "bucket", parts(10), Kind((4, 4, 3), 2), {"cat": 20, "a dog": 20}), []
-
-    class FolderDownloader(downloader.Downloader):  # type: ignore[name-defined, misc]
-        def download_file(self, remote_filepath: str, local_filepath: str) -> None:
-            asked.append(remote_filepath.removeprefix(URL + "/"))
-            shutil.copy(folder / asked[-1], local_filepath)
-
-    downloader.register_downloader("folder://", FolderDownloader)
+    storage.store_of.cache_clear()
+    monkeypatch.setattr(storage, "Store", lambda address: FolderStore(folder, asked))
     yield folder, asked
-    downloader.unregister_downloader("folder://")
+    storage.store_of.cache_clear()
 
 
 def stream(root: str, **options: Any) -> StreamingDataModule:
@@ -87,9 +93,11 @@ def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
     with pytest.raises(UserError, match=r"shard chunk-0-\d.bin cannot be read"):
         images(data)
     (bucket[0] / "index.json").unlink()
-    with pytest.raises(UserError, match=r"data.root=folder://shards: cannot be read"):
+    with pytest.raises(UserError, match=r"data.root=s3://bucket/shards: cannot be read"):
         stream(URL)
-    with pytest.raises(UserError, match=r"data.root=ftp://host/shards: is not a URL of s3://, gs://"):
+    with pytest.raises(
+        UserError, match=r"data.root=ftp://host/shards: is not an address of a folder in object storage"
+    ):
         stream("ftp://host/shards")
 
 

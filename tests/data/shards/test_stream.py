@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from gan.api import load
+from gan.common import object_store
 from gan.common.errors import UserError
 from gan.data.shards.shard_file import Kind, read_kind, read_shard
 from gan.data.shards.shard_index import read_index
@@ -144,8 +145,8 @@ def test_errors(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         StreamingDataModule(str(small), max_cache_size="much")
     with pytest.raises(UserError, match=r"data\.labels=table.csv: must be true or false"):
         StreamingDataModule(str(small), labels="table.csv")  # type: ignore[arg-type]
-    monkeypatch.setitem(__import__("sys").modules, "litdata.streaming.downloader", None)
-    with pytest.raises(UserError, match=r"pip install 'retro-gan\[stream\]'"):
+    monkeypatch.setattr(object_store, "find_spec", lambda library: None)
+    with pytest.raises(UserError, match=r"pip install 'retro-gan\[s3\]'"):
         StreamingDataModule("s3://bucket/shards").setup("fit")
 
 

@@ -6,9 +6,11 @@ An object appears complete or not at all: a store shows it only when its upload 
 from __future__ import annotations
 
 import errno
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +25,8 @@ SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
 }
 ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-][\w.@=+-]*)+/?", re.ASCII)
 EXAMPLE = "s3://BUCKET/runs/NAME"
+SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
+KEY_ID = re.compile(r"\b(AKIA|ASIA|GOOG)[A-Z0-9]{12,}\b")
 # Names of an error, as a service or a library calls it -> what is wrong. The texts of services may show keys.
 REASONS = {
     r"NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials": "no credentials were found; for S3, "
@@ -64,6 +68,14 @@ def check_address(option: str, text: str) -> str:
     return text.rstrip("/")
 
 
+def check_library(address: str) -> None:
+    """Raise UserError if the library for an address is not installed."""
+    scheme = address.partition("://")[0]
+    library = SCHEMES[scheme][0]
+    if find_spec(library) is None:
+        raise UserError(f"{address}: needs the {library} library: {install(scheme)}")
+
+
 class Store:
     """A folder in object storage.
 
@@ -76,15 +88,12 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self.address = check_address(address, address)
-        scheme = address.partition("://")[0]
-        library, options = SCHEMES[scheme]
-        try:
-            import fsspec
+        check_library(self.address)
+        import fsspec
 
-            self.files: Any = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **options)
-        except ImportError as error:
-            raise UserError(f"{address}: needs the {library} library: {install(scheme)}") from error
-        self.root = self.address.partition("://")[2]
+        scheme, _, self.root = self.address.partition("://")
+        options = SCHEMES[scheme][1]
+        self.files: Any = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, **options)
 
     def list(self) -> dict[str, Found]:
         """Return the objects in the folder and its subfolders by name; raise StoreError."""
@@ -180,9 +189,15 @@ def explain(error: BaseException) -> str:
             return text
     if isinstance(error, PermissionError):
         return REASONS[next(pattern for pattern in REASONS if pattern.startswith("AccessDenied"))]
-    from gan.run.secrets import hide  # imports OmegaConf
+    return to_line(without_keys(str(error).strip()) or type(error).__name__)
 
-    return to_line(hide(str(error).strip()) or type(error).__name__)
+
+def without_keys(text: str) -> str:
+    """Return a text in which ids of keys, and the values of variables such as AWS_SECRET_ACCESS_KEY, are ***."""
+    secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return KEY_ID.sub("***", text)
 
 
 def names_of(error: BaseException | None) -> list[str]:
