@@ -30,6 +30,7 @@ LEASE = 120.0  # seconds without a heartbeat after which the lock of another mac
 HEARTBEAT = 15.0  # seconds between two heartbeats
 POLL = 0.2  # seconds
 DECISION = 300.0  # seconds that other ranks wait for the decision of rank 0
+UNSEEN = 60.0  # seconds after which a run folder without a lock is taken for one that rank 0 does not share
 FIRST_TRY = 1.0  # seconds to wait for the lock at first; enough to find out that its process is dead
 LOST = "this folder was removed or moved, or another process has taken it over; writing to it has stopped"
 SCHEDULED = ("SLURM_JOB_ID", "TORCHELASTIC_RUN_ID", "LSB_JOBID", "PBS_JOBID")  # set by schedulers that restart jobs
@@ -132,6 +133,9 @@ atexit.register(release)
 def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | None:
     """Return, on all ranks started by torchrun or SLURM, the checkpoint from which rank 0 decides to resume.
 
+    If rank 0 does not lock the folder that this rank sees, return None: rank 0 has another folder, and waits for this
+    rank. `gan.training.callbacks.agreement` then ends both.
+
     Raises:
         UserError: rank 0 has not decided in time.
     """
@@ -142,12 +146,14 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
         chosen = decide()
         write_json(record, {"job": job, "checkpoint": chosen and str(chosen)})
         return chosen
-    end = time.monotonic() + DECISION + LEASE
-    while time.monotonic() < end:
+    start = time.monotonic()
+    while (waited := time.monotonic() - start) < DECISION + LEASE:
         with suppress(OSError, ValueError, KeyError, TypeError):
             found = read_json(record)
             if found["job"] == job:
                 return Path(found["checkpoint"]) if found["checkpoint"] else None
+        if waited > UNSEEN and not (run / run_folder.LOCK).exists():
+            return None
         time.sleep(POLL)
     raise UserError(
         f"{run}: rank 0 did not choose a checkpoint in time; check that all machines can access this folder"

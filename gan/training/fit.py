@@ -35,6 +35,7 @@ from gan.run.early_checks import PRECISIONS
 from gan.run.metrics import first_scored, logged_objective, read_metrics
 from gan.run.resolvers import images_at
 from gan.training import disk, memory
+from gan.training.callbacks.agreement import Agreement
 from gan.training.callbacks.checkpoint import Checkpoint, best_of
 from gan.training.callbacks.estimate import Estimate
 from gan.training.callbacks.evaluate import Evaluate
@@ -183,7 +184,7 @@ def build_trainer(
     try:
         return make_trainer(
             max_steps=-1 if cfg.images is None else -(-cfg.images // data.batch_size),
-            callbacks=[interrupt, clock, *parts],
+            callbacks=[interrupt, Agreement(run, HydraConfig.get().overrides.task), clock, *parts],
             logger=[*loggers(cfg.logger, run), JSONLines(str(run), lambda: clock.seconds, images_at(cfg.resume))],
             plugins=[storage],
             default_root_dir=str(run),

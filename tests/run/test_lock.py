@@ -144,6 +144,15 @@ def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch:
         lock.decide_on_rank_0(tmp_path, lambda: None)
 
 
+def test_a_rank_with_another_folder_does_not_wait_for_a_decision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WORLD_SIZE": "2", "MASTER_ADDR": "a", "MASTER_PORT": "1", "RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(lock, "UNSEEN", 0.0)
+    assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) is None  # type: ignore[arg-type]
+
+
 def test_a_process_has_one_lock(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
