@@ -353,6 +353,8 @@ BAD_INPUT = [
     (["data.channels=2"], "channels=2"),
     (["data.fit=squeeze"], "squeeze"),
     (["-m", "seed=0,1", "hydra/launcher=ray"], "retro-gan[ray]"),
+    (["-m", "seed=0,1", "hydra/launcher=submitit_slurm"], "retro-gan[slurm]"),
+    (["-m", "seed=0,1", "hydra/launcher=dask"], "install the plugin of Hydra"),
     (["model=dcgn"], "did you mean dcgan"),
     (["loss=hing"], "did you mean hinge"),
     (["data.sise=3"], "did you mean data.size"),

@@ -144,7 +144,7 @@ def raised_in(error: BaseException) -> str:
     return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
-LAUNCHERS = {"submitit": "slurm", "ray": "ray"}  # extras that install the launchers of Hydra whose names have a word
+EXTRAS = {"submitit": "slurm", "ray": "ray", "optuna": "sweep"}  # of plugins of Hydra, by a word of their names
 
 
 def missing_file(error: MissingConfigException) -> str:
@@ -154,8 +154,9 @@ def missing_file(error: MissingConfigException) -> str:
         return f"data={missing[5:]}: is a path, not the name of a data source; write data.root={missing[5:]}"
     group, _, name = missing.rpartition("/")
     if group.startswith("hydra"):
-        extra = next((extra for word, extra in LAUNCHERS.items() if word in name), "sweep")
-        return f"{group}={name}: not installed; {install(extra)}"
+        extra = next((extra for word, extra in EXTRAS.items() if word in name), None)
+        how = install(extra) if extra else "install the plugin of Hydra that has it"
+        return f"{group}={name}: not installed; {how}"
     hint = did_you_mean(name, paths.group_names(group))  # for an element of a list, Hydra's error has no names
     if hint.startswith("choose") and not paths.own():
         hint += "; for your own, add --config-dir DIR"
