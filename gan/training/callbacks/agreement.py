@@ -120,7 +120,7 @@ def digest_of(path: Path) -> str:
 def wait_for(path: Path, digest: str) -> bool:
     """Wait until a file has a digest, and return whether it has."""
     end = time.monotonic() + VISIBLE
-    while (same := digest_of(path) == digest) is False and time.monotonic() < end:
+    while not (same := digest_of(path) == digest) and time.monotonic() < end:
         time.sleep(POLL)
     return same
 
