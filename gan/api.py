@@ -30,13 +30,13 @@ def load(run: str | os.PathLike[str], checkpoint: str = "best", ema: float | Non
 
     Args:
         run: a run folder, a checkpoint file, a folder written by `gan share`, zoo:NAME, a model of `gan zoo`, or
-            hf://USER/NAME[@REVISION], a model on the Hugging Face Hub.
+            hf://USER/NAME[@REVISION], a model on the Hugging Face Hub, or s3://BUCKET/runs/NAME, a run in S3.
         checkpoint: "best", "last" or the path of a file.
         ema: a width in model.power_ema; the default is the EMA of model.ema_half_life.
 
     Raises:
-        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model on
-            the Hub cannot be downloaded.
+        UserError: the run or checkpoint does not exist, is damaged, or was not written by this program, or a model of
+            an address cannot be downloaded.
     """
     if isinstance(run, str | os.PathLike) and is_look(os.fspath(run)):
         raise UserError(f"{run}: a look has no model; use gan.translate({run!r}, IMAGES)")

@@ -247,7 +247,7 @@ def loader_cores(recipe: Recipe, rate: float, cluster: Cluster) -> float:
 
 
 def checkpoint_seconds(recipe: Recipe, cluster: Cluster) -> float:
-    """Return the seconds that all GPUs wait while rank 0 writes a checkpoint."""
+    """Return the seconds in which rank 0 writes a checkpoint, while training goes on."""
     return recipe.checkpoint / cluster.write
 
 
