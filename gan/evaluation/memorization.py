@@ -37,6 +37,28 @@ class Memorization(NamedTuple):
     distance: Tensor
 
 
+class Described(NamedTuple):
+    """What a search for copies needs of N images.
+
+    Attributes:
+        thumbnails: (N, D).
+        textures: (N, F), features that distinguish noise from images at any contrast. Lite0's confuse it with grainy
+            tiles.
+    """
+
+    thumbnails: Tensor
+    textures: Tensor
+
+
+def describe(images: Tensor) -> Described:
+    """Return what a search for copies needs of images uint8 (N, C, H, W)."""
+    return Described(thumbnails(images), textures_of(images))
+
+
+def textures_of(images: Tensor) -> Tensor:
+    return normalize(features(RandomConv(), images))
+
+
 class CopySearch:
     """Searches generated images for copies of training images.
 
@@ -53,25 +75,23 @@ class CopySearch:
         self.thumbnails = thumbnails(torch.cat([train, train.flip(3)]) if flips else train).double()
         others = None if held_out is None or len(held_out) < MIN_HELD_OUT else thumbnails(held_out)
         self.limit = chance_distance(self.thumbnails, others, views)
-        self.extract = RandomConv()
-        self.textures = self._textures(train[:TEXTURE_IMAGES])
-
-    def _textures(self, images: Tensor) -> Tensor:
-        """Return features that distinguish noise from images at any contrast. Lite0's confuse it with grainy tiles."""
-        return normalize(features(self.extract, images))
+        self.textures = textures_of(train[:TEXTURE_IMAGES])
 
     def search(self, generated: Tensor) -> Memorization:
         """Return the nearest training images of generated images uint8 (M, C, H, W), and the rate of copies."""
-        distance, row = nearest(thumbnails(generated).double(), self.thumbnails)
-        rate = float((distance < self.limit).double().mean()) if self.is_similar(generated) else None
+        return self.search_described(describe(generated))
+
+    def search_described(self, generated: Described) -> Memorization:
+        """As `search`, of images that other processes may have described."""
+        distance, row = nearest(generated.thumbnails.double(), self.thumbnails)
+        rate = float((distance < self.limit).double().mean()) if self.is_similar(generated.textures) else None
         return Memorization(rate, row % self.count, row >= self.count, distance)
 
-    def is_similar(self, generated: Tensor) -> bool:
-        """Return whether generated images are similar enough to real ones for a rate of copies.
+    def is_similar(self, textures: Tensor) -> bool:
+        """Return whether the textures of generated images are similar enough to real ones for a rate of copies.
 
         Return False for at most NEIGHBORS images.
         """
-        textures = self._textures(generated)
         if min(len(textures), len(self.textures)) <= NEIGHBORS:
             return False
         found = clipped_density_coverage(self.textures, textures, NEIGHBORS)

@@ -71,6 +71,8 @@ class Previews:
         """Return how many of n measured images are independent, for the error of scores."""
         return n
 
+    has_scores = False  # whether `scores` returns any
+
     def scores(self, fakes: Tensor) -> dict[str, float]:
         """Return additional scores of all `fakes`, by name."""
         return {}

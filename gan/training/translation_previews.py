@@ -73,6 +73,8 @@ class TranslationPreviews:
         """Return the number of images per row in a grid of `preview`."""
         return self.num_beside * max(1, round(n**0.5 / self.num_beside))
 
+    has_scores = True
+
     def scores(self, fakes: Tensor) -> dict[str, float]:
         """Return the preservation of content, and the distance to the ground truth if it is known."""
         images = self.chosen(self.data.inputs, len(fakes))

@@ -240,6 +240,8 @@ def micro_batch(recipe: Recipe, cluster: Cluster) -> int:
 
 # ---- data, checkpoints and evaluation
 
+FEATURES = 4 * (1280 + 896 + 288)  # bytes of an image: Lite0, random_conv, thumbnail
+
 
 def loader_cores(recipe: Recipe, rate: float, cluster: Cluster) -> float:
     """Return how many cores collect batches at a rate of images/s."""
@@ -252,8 +254,8 @@ def checkpoint_seconds(recipe: Recipe, cluster: Cluster) -> float:
 
 
 def evaluation(recipe: Recipe, images: int, gpus: int, cluster: Cluster) -> tuple[float, float]:
-    """Return the seconds in which all GPUs draw images, and the bytes of those images on rank 0."""
-    return images * recipe.draw / (cluster.peak * cluster.share) / gpus, images * recipe.pixels
+    """Return the seconds in which all GPUs draw images, and the bytes of their features on rank 0."""
+    return images * recipe.draw / (cluster.peak * cluster.share) / gpus, images * FEATURES
 
 
 def cache_bytes(recipe: Recipe, images: int) -> float:

@@ -14,7 +14,7 @@ from torch import Tensor
 from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
 from gan.evaluation.feature_cache import cache_path, read, write
-from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch
+from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch, Described, describe
 from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
@@ -164,10 +164,11 @@ class Evaluate(Callback):
             generated = gathered(features(found, fakes, advance), self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
                 values |= self.measure(found.name, real, generated)
-        everyone = gathered(fakes, self.num_images, trainer, pl_module)
-        if trainer.is_global_zero:
-            values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
-        values |= self.copies(everyone, values)
+        if pl_module.has_scores:
+            everyone = gathered(fakes, self.num_images, trainer, pl_module)
+            if trainer.is_global_zero:
+                values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
+        values |= self.copies(trainer, pl_module, fakes, values)
         # All ranks need the scores, because each decides whether to save a checkpoint.
         self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
         seconds = time.monotonic() - started
@@ -215,10 +216,17 @@ class Evaluate(Callback):
             for value, number in metric.compute(real, generated).items()
         }
 
-    def copies(self, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
-        """Return the rate of copies by name; {} if the images are too unlike real ones for a meaningful rate."""
+    def copies(self, trainer: Trainer, pl_module: GAN, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
+        """Return the rate of copies by name on rank 0; {} if the images are too unlike real ones for a rate.
+
+        Each rank describes its share of the images. Only rank 0 has `values`, and the training images to search in.
+        """
         precision = values.get(f"eval/precision_{self.loaded[0][0].name}", 1.0)
-        rate = self.originals.search(fakes).rate if self.originals and precision >= MIN_SIMILARITY else None
+        if not trainer.strategy.broadcast(self.originals is not None and precision >= MIN_SIMILARITY):
+            return {}
+        parts = (gathered(part, self.num_images, trainer, pl_module) for part in describe(fakes))
+        described = Described(*parts)  # smaller than all pixels
+        rate = None if self.originals is None else self.originals.search_described(described).rate
         return {} if rate is None else {"eval/copies": rate}
 
     def state_dict(self) -> dict[str, Any]:
