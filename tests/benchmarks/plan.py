@@ -27,6 +27,7 @@ from torch.utils.flop_counter import flop_registry
 
 from gan.common.live_bytes import SCALARS
 from gan.training import rehearsal
+from gan.training.callbacks.interrupt import EXCHANGE
 from gan.training.disk import checkpoint_bytes
 from gan.training.rehearsal import fake_mode, fake_step, rehearse
 from tests.fake_step import build
@@ -213,23 +214,28 @@ def reduction(recipe: Recipe, gpus: int, cluster: Cluster) -> float:
     return sum(all_reduce(4 * count, gpus, cluster) for count in recipe.parameters) if gpus > 1 else 0.0
 
 
-def agreement(gpus: int, cluster: Cluster) -> float:
-    """Return the seconds in which all ranks learn after a batch whether one has received a signal: a ring of gloo."""
-    return 2 * (gpus - 1) * cluster.hop
+def agreement(step: float, gpus: int, cluster: Cluster) -> float:
+    """Return the seconds of a step in which ranks learn whether one has received a signal: at times, a ring of gloo.
+
+    Args:
+        step: seconds of a step without it.
+    """
+    return 2 * (gpus - 1) * cluster.hop * min(1.0, step / EXCHANGE)
 
 
 def step_seconds(recipe: Recipe, batch: int, gpus: int, cluster: Cluster) -> float:
     """Return the seconds of a step."""
     alone = max(work(recipe.step(batch / gpus), cluster))
     exposed = max(0.0, reduction(recipe, gpus, cluster) - cluster.overlap * alone)
-    return alone + exposed + agreement(gpus, cluster)
+    return alone + exposed + agreement(alone + exposed, gpus, cluster)
 
 
 def limit(recipe: Recipe, batch: int, gpus: int, cluster: Cluster) -> str:
     """Return what the time of a step depends on most."""
     device, host = work(recipe.step(batch / gpus), cluster)
     exposed = reduction(recipe, gpus, cluster) - cluster.overlap * max(device, host)
-    terms = {"GPU": device, "operations": host, "reduction": exposed, "signal": agreement(gpus, cluster)}
+    signal = agreement(max(device, host), gpus, cluster)
+    terms = {"GPU": device, "operations": host, "reduction": exposed, "signal": signal}
     return max(terms, key=lambda name: terms[name])
 
 

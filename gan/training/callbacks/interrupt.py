@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -21,11 +22,14 @@ from gan.run import ranks, requeue, untrained
 from gan.training.module import GAN
 
 ALARM: int | None = getattr(signal, "SIGALRM", None)  # not on Windows
+EXCHANGE = 0.5  # seconds between two exchanges of ranks
 PATIENCE = 4.0  # seconds to wait for a batch after a signal; after twice this time the workers are killed
 
 
 class Interrupt(Callback):
-    """Sets a flag at a signal and shares it among ranks after each batch, so that the checkpoint callback saves.
+    """Sets a flag at a signal and shares it among ranks, so that the checkpoint callback saves after the same batch.
+
+    Ranks share their flags about every EXCHANGE seconds, because each exchange waits for a message around all of them.
 
     During training it replaces Lightning's handlers, which stop within a batch (SIGINT) or start a collective inside
     the handler (SIGTERM). A second Ctrl-C stops without waiting for the batch.
@@ -41,6 +45,8 @@ class Interrupt(Callback):
         self.at_once = False  # training ended without waiting for the batch
         self.previous: dict[int, Any] = {}
         self.group: dist.ProcessGroup | None = None  # on the CPU, to avoid synchronizing the GPU
+        self.exchanged = (0, 0.0)  # batches and seconds (monotonic) at the last exchange of ranks
+        self.next_exchange = 0  # number of batches
         self.watchdog: ranks.SignalWatchdog | None = None
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -82,12 +88,21 @@ class Interrupt(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
         untrained.trained()
-        flag = torch.tensor(self.received)
-        if self.group is not None:
-            dist.all_reduce(flag, dist.ReduceOp.MAX, self.group)
-        self.signal = int(flag)  # not `received`: a signal that arrives in these lines must remain for the next batch
+        if self.group is None:
+            self.signal = self.received
+        elif trainer.global_step >= self.next_exchange:
+            self.exchange(trainer.global_step)
         if self.signal:
             trainer.should_stop = True
+
+    def exchange(self, batches: int) -> None:
+        """Share the flag with all ranks, and agree on the batch of the next exchange, the first that a rank wants."""
+        (before, then), now = self.exchanged, time.monotonic()
+        per_second = (batches - before) / (now - then) if before else 0.0
+        values = torch.tensor([self.received, -max(1, int(EXCHANGE * per_second))])
+        dist.all_reduce(values, dist.ReduceOp.MAX, self.group)
+        self.signal = int(values[0])  # not `received`: a signal that has just arrived remains for the next exchange
+        self.exchanged, self.next_exchange = (batches, now), batches - int(values[1])
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.restore()
