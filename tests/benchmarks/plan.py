@@ -48,7 +48,7 @@ class Cluster:
 
     gpus: int = 8  # per machine
     peak: float = 989e12  # FLOP/s of a GPU in bf16, of its data sheet
-    share: float = 0.2  # of the peak, in convolutions and products of matrices
+    utilization: float = 0.2  # fraction of the peak in convolutions and matrix products
     bandwidth: float = 3.35e12  # bytes/s of the memory of a GPU, of its data sheet
     memory: float = 80e9  # bytes of a GPU
     operation: float = 10e-6  # seconds that the host needs for an operation of PyTorch
@@ -87,7 +87,7 @@ class Recipe:
     needed: tuple[float, float]  # bytes of a GPU's memory, at most
     parameters: tuple[int, ...]  # of each network that moves
     checkpoint: int  # bytes
-    draw: float  # FLOPs of the generator for an image
+    generator_flops: float  # of the generator for an image
 
     def step(self, images: float) -> Step:
         """Return what a step with a number of images takes on one GPU."""
@@ -148,7 +148,7 @@ def count(name: str, size: int, *options: str) -> Recipe:
         line(*need),
         tuple(moved),
         checkpoint_bytes(model),
-        drawing(model),
+        generator_flops(model),
     )
 
 
@@ -184,7 +184,7 @@ def counts_of(model: Any, images: Tensor, index: int) -> Step:
     return Step(counts.flops, counts.traffic, counts.operations)
 
 
-def drawing(model: Any) -> float:
+def generator_flops(model: Any) -> float:
     """Return the FLOPs of the generator for an image."""
     generator = model.generator
     with torch.no_grad(), Counts() as counts:
@@ -197,7 +197,7 @@ def drawing(model: Any) -> float:
 
 def work(step: Step, cluster: Cluster) -> tuple[float, float]:
     """Return the seconds of the GPU and of its host for a step; they work at the same time."""
-    device = step.flops / (cluster.peak * cluster.share) + step.traffic / cluster.bandwidth
+    device = step.flops / (cluster.peak * cluster.utilization) + step.traffic / cluster.bandwidth
     return device, step.operations * cluster.operation
 
 
@@ -260,8 +260,8 @@ def checkpoint_seconds(recipe: Recipe, cluster: Cluster) -> float:
 
 
 def evaluation(recipe: Recipe, images: int, gpus: int, cluster: Cluster) -> tuple[float, float]:
-    """Return the seconds in which all GPUs draw images, and the bytes of their features on rank 0."""
-    return images * recipe.draw / (cluster.peak * cluster.share) / gpus, images * FEATURES
+    """Return the seconds in which all GPUs generate images, and the bytes of their features on rank 0."""
+    return images * recipe.generator_flops / (cluster.peak * cluster.utilization) / gpus, images * FEATURES
 
 
 def cache_bytes(recipe: Recipe, images: int) -> float:
@@ -357,7 +357,7 @@ def rest(recipe: Recipe, batch: int, cluster: Cluster) -> Iterator[str]:
     )
     for gpus in (1, 8, 1024):
         seconds, size = evaluation(recipe, 50_000, gpus, cluster)
-        yield f"50,000 images on {gpus} GPUs: drawn in {seconds:.2f} s; {size / GB:.1f} GB on rank 0"
+        yield f"50,000 images on {gpus} GPUs: generated in {seconds:.2f} s; {size / GB:.1f} GB on rank 0"
 
 
 def main() -> None:
