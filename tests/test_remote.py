@@ -144,7 +144,7 @@ def test_a_copy_is_not_overwritten(bucket: str, train: Train, tmp_path: Path) ->
     train("images=16", "hydra.run.dir=runs/c")
     other = train("images=16", f"remote={bucket}/runs/a", "resume=auto", "hydra.run.dir=runs/c", check=2).stderr
     assert other.strip() == (
-        "error: runs/c: is another run than s3://bucket/runs/a; use another folder with hydra.run.dir="
+        "error: runs/c: is not the run at s3://bucket/runs/a; use another folder with hydra.run.dir="
     )
 
 

@@ -1,6 +1,6 @@
-"""Files in object storage, such as s3://BUCKET/PATH, by fsspec. No torch.
+"""Read and write objects in object storage, such as s3://BUCKET/PATH, with fsspec. No torch.
 
-An object appears complete or not at all: a store shows it only when its upload has ended.
+An object appears only when its upload is complete.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gan.common.errors import UserError, to_line
 from gan.common.files import replace, temporary
 from gan.common.program import install
 
-# Scheme -> what fsspec needs: the library, which is also the name of our extra, and its options.
+# Scheme, which is also the name of our extra -> library that fsspec needs, and its options.
 SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {
     "s3": ("s3fs", {"config_kwargs": {"connect_timeout": 10, "read_timeout": 60, "retries": {"max_attempts": 4}}}),
     "gs": ("gcsfs", {}),
@@ -27,7 +27,7 @@ ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-
 EXAMPLE = "s3://BUCKET/runs/NAME"
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
 KEY_ID = re.compile(r"\b(AKIA|ASIA|GOOG)[A-Z0-9]{12,}\b")
-# Names of an error, as a service or a library calls it -> what is wrong. The texts of services may show keys.
+# Pattern of the code or class of an error -> message. Messages of the services are not shown: they may contain keys.
 REASONS = {
     r"NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials": "no credentials were found; for S3, "
     "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
@@ -35,8 +35,8 @@ REASONS = {
     "expired; renew them",
     r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthFailure|InvalidClientTokenId|401": "the credentials "
     "are not valid",
-    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|403": "access is denied; check the rights of the "
-    "credentials",
+    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|403": "access is denied; check the permissions "
+    "of the credentials",
     r"NoSuchBucket": "there is no such bucket",
     r".*StorageFull|InsufficientStorage|QuotaExceeded|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
     r"EndpointConnection|ConnectTimeout|ReadTimeout|ConnectionClosed|ConnectionRefused|ClientConnector.*|HTTPClient"
@@ -57,7 +57,7 @@ class Found(NamedTuple):
 
 
 def is_remote(text: object) -> bool:
-    """Return whether a text is an address of object storage."""
+    """Return whether a text is an address in object storage."""
     return isinstance(text, str) and text.partition("://")[0] in SCHEMES and "://" in text
 
 
@@ -107,12 +107,12 @@ class Store:
         return {path[len(self.root) + 1 :]: as_found(about) for path, about in found.items() if path != self.root}
 
     def about(self, name: str) -> Found:
-        """Return the object with this name; raise StoreError."""
+        """Return size and tag of the object with this name; raise StoreError."""
         with explained():
             return as_found(self.files.info(f"{self.root}/{name}"))
 
     def read(self, name: str) -> bytes | None:
-        """Return the content of a small object, None if there is none; raise StoreError."""
+        """Return the content of a small object, or None if it does not exist; raise StoreError."""
         with explained():
             try:
                 return bytes(self.files.cat_file(f"{self.root}/{name}"))
@@ -127,12 +127,12 @@ class Store:
             self.files.pipe_file(f"{self.root}/{name}", content)
 
     def upload(self, path: Path, name: str) -> None:
-        """Write a file as an object. Raise StoreError, or FileNotFoundError if there is no such file."""
+        """Upload a file. Raise StoreError, or FileNotFoundError if there is no such file."""
         with open(path, "rb"), explained():
             self.files.put_file(str(path), f"{self.root}/{name}")
 
     def download(self, name: str, path: Path) -> None:
-        """Write an object as a file, atomically. Raise StoreError, or OSError if the file cannot be written."""
+        """Download an object, atomically. Raise StoreError, or OSError if the file cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = temporary(path)
         try:
@@ -152,14 +152,14 @@ class Store:
 
 
 def as_found(about: dict[str, Any]) -> Found:
-    """Return what fsspec tells about an object of S3 or of Google's storage."""
+    """Return size and tag from the description that fsspec gives of an object in S3 or Google Cloud Storage."""
     tag = next((about[key] for key in ("ETag", "etag", "md5Hash") if about.get(key)), "")
     return Found(int(about.get("size") or 0), str(tag))
 
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turn any exception into a StoreError, because stores and networks raise many kinds."""
+    """Turn any exception into a StoreError, because libraries and networks raise many kinds."""
     try:
         yield
     except StoreError:
@@ -182,7 +182,7 @@ def stored_at(name: str) -> Iterator[None]:
 
 
 def explain(error: BaseException) -> str:
-    """Return the reason of an error in words, without the text of the service unless it is unknown."""
+    """Return the reason for an error. The message of the service is used only for unknown errors, without keys."""
     names = names_of(error)
     for pattern, text in REASONS.items():
         if any(re.fullmatch(rf"(?:{pattern})(?:Error|Exception)?", name) for name in names):
@@ -193,7 +193,7 @@ def explain(error: BaseException) -> str:
 
 
 def without_keys(text: str) -> str:
-    """Return a text in which ids of keys, and the values of variables such as AWS_SECRET_ACCESS_KEY, are ***."""
+    """Return a text with *** for access key ids and for values of variables such as AWS_SECRET_ACCESS_KEY."""
     secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
@@ -201,7 +201,7 @@ def without_keys(text: str) -> str:
 
 
 def names_of(error: BaseException | None) -> list[str]:
-    """Return the codes of the services and the names of the classes in the chain of an error."""
+    """Return the error codes of services and the class names in the chain of an error."""
     names: list[str] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:

@@ -9,7 +9,7 @@ from gan.common.errors import UserError
 from gan.common.object_store import check_address, stored_at
 from gan.run.remote_run import RemoteRun, files_of
 
-_used: dict[Path, RemoteRun] = {}  # what this process has downloaded or found up to date, by folder
+_used: dict[Path, RemoteRun] = {}  # copies that this process uses, by folder
 
 
 def download(address: str) -> Path:
@@ -37,7 +37,7 @@ def is_copy(run: Path) -> bool:
 
 
 def upload_results() -> None:
-    """Upload what the command has written into copies, such as scores; raise UserError."""
+    """Upload the files that the command has written to copies, such as scores; raise UserError."""
     while _used:
         _, remote = _used.popitem()
         with stored_at(f"{remote.store.address}: the results are in {remote.run}, but were not uploaded"):
@@ -46,7 +46,7 @@ def upload_results() -> None:
 
 
 def with_addresses(text: str) -> str:
-    """Return a path or a message in which the folders of copies are named by their addresses."""
+    """Return a path or a message with the addresses of copies in place of their folders."""
     for run, remote in _used.items():
         text = text.replace(str(run), remote.store.address)
     return text

@@ -1,7 +1,7 @@
 """A run folder and its copy in object storage: remote=s3://BUCKET/runs/NAME. No torch.
 
-Training writes into the folder as always, and copies what has changed to the store. The process that has started last
-owns the copy (owner.json): an earlier one notices that before its next upload, and stops.
+Training writes to the folder, and uploads changed files to the copy. The process that started last owns the copy
+(owner.json). An earlier process checks this before each upload, and stops.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from gan.run import checkpoints, run_folder
 
 OWNER = "owner.json"  # object with the process that owns the copy
 PART = r"[\w@=+-][\w.@=+-]*"
-NAME = re.compile(rf"(?:{PART}/){{0,3}}{PART}", re.ASCII)  # names without leading dots, so not of partial files
+NAME = re.compile(rf"(?:{PART}/){{0,3}}{PART}", re.ASCII)  # no part begins with a dot, as names of partial files do
 LOGS = re.compile(r"events\.out\.tfevents\..*|wandb/.*|mlruns/.*")  # not needed by commands that read a run
 Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
 
 
 class Known(NamedTuple):
-    """A file of the folder as it was when the store had the same content."""
+    """Size, time and tag of a file at its last transfer, when folder and copy had the same content."""
 
     size: int
     changed: int
@@ -46,8 +46,8 @@ class RemoteRun:
     """A run folder and its copy.
 
     Args:
-        address: of the copy.
-        run: the folder, which may not exist yet.
+        address: address of the copy.
+        run: the run folder, which may not exist yet.
 
     Raises:
         UserError: as `Store`.
@@ -63,7 +63,7 @@ class RemoteRun:
         return any(name.startswith(f"{run_folder.CHECKPOINTS}/") for name in self.store.list())
 
     def claim(self) -> bool:
-        """Become the owner; return whether this folder was the last to write to the copy. Raise StoreError."""
+        """Become the owner of the copy. Return whether this folder was its last owner. Raise StoreError."""
         was_ours = bool(self.owner) and parse_owner(self.store.read(OWNER)) == self.owner
         self.owner = uuid.uuid4().hex
         about = {"owner": self.owner, "host": socket.gethostname(), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
@@ -71,12 +71,12 @@ class RemoteRun:
         return was_ours
 
     def pull(self, newest_here: bool = False, logs: bool = True) -> None:
-        """Download what has changed in the copy.
+        """Download the files that have changed in the copy.
 
         Args:
-            newest_here: whether this folder was the last to write to the copy. Then its own changes are kept, because
-                they could not be uploaded. Otherwise they are replaced, and checkpoints that the copy lacks are moved
-                aside.
+            newest_here: whether this folder was the last owner of the copy. If so, its changes are kept, because they
+                were not uploaded yet. Otherwise they are replaced, and checkpoints that were never in the copy are
+                moved aside.
             logs: also download logs for TensorBoard and others.
 
         Raises:
@@ -96,7 +96,7 @@ class RemoteRun:
         self.write_record()
 
     def drop(self, paths: Iterable[Path]) -> None:
-        """Remove checkpoints that the copy had and has no more; move others aside, which it never had."""
+        """Remove checkpoints that were removed from the copy; move aside those that were never in it."""
         aside = []
         for path in paths:
             if self.known.pop(self.name_of(path), None) is None:
@@ -110,13 +110,13 @@ class RemoteRun:
             )
 
     def push(self) -> None:
-        """Upload what has changed in the folder, then remove the checkpoints that it has no more.
+        """Upload changed files, then remove from the copy the checkpoints that the folder no longer has.
 
-        A checkpoint precedes its sidecar, and best.json comes last, so that the copy is complete at any time.
+        A checkpoint is uploaded before its sidecar, and best.json last, so the copy is consistent at any time.
 
         Raises:
             TakenOver: another process owns the copy; nothing was changed.
-            StoreError: the store cannot be written; the next call goes on.
+            StoreError: the store cannot be written; the next call continues.
         """
         if parse_owner(self.store.read(OWNER)) != self.owner:
             raise TakenOver(f"another process has started to train into {self.store.address}")
@@ -153,7 +153,7 @@ class RemoteRun:
 
 
 def complete(there: dict[str, Found]) -> dict[str, Found]:
-    """Return the objects of a run, without checkpoints whose upload ended before that of their sidecars."""
+    """Return the objects of a run, without checkpoints whose sidecars are not uploaded yet."""
     found = {name: about for name, about in there.items() if NAME.fullmatch(name) and name != OWNER}
     return {
         name: about
@@ -192,7 +192,7 @@ def stamp(path: Path) -> Stamp | None:
 
 
 def read_record(path: Path, address: str) -> tuple[str, dict[str, Known]]:
-    """Return the owner and the files of the last transfer; nothing if it was to or from another address."""
+    """Return the owner and the files of the last transfer; empty if it was to or from another address."""
     try:
         found = read_json(path)
         if found["address"] != address:

@@ -1,4 +1,4 @@
-"""Prepare a training with a copy in object storage: remote=s3://BUCKET/runs/NAME, or resume= with this address."""
+"""Prepare a run with a copy in object storage: remote=s3://BUCKET/runs/NAME, or resume= with this address."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS = Path("runs")  # folder of the run, if none was typed
 
 
 def with_remote(typed: list[str]) -> list[str]:
-    """Return the overrides of a run with the address of its copy as `remote` and its folder as `hydra.run.dir`.
+    """Return the overrides of a run, with the address of its copy as `remote` and its folder as `hydra.run.dir`.
 
     resume= with an address becomes resume= with the folder. Overrides without an address stay as they are.
 
@@ -47,10 +47,10 @@ def fetch(typed: list[str], required: bool = False) -> None:
 
     Args:
         typed: what `with_remote` has returned.
-        required: whether the copy must have a run.
+        required: whether the copy must contain a run.
 
     Raises:
-        UserError: the store cannot be used, or the copy has another run than the one that is meant.
+        UserError: the store cannot be used, or the copy and the folder are different runs.
     """
     address, folder = typed_value(typed, "remote"), Path(str(typed_value(typed, "hydra.run.dir")))
     if address is None or global_rank() != 0:
@@ -63,7 +63,7 @@ def fetch(typed: list[str], required: bool = False) -> None:
         if not exists and required:
             raise UserError(f"resume={address}: there is no run with a checkpoint; check the address")
         if exists and run_folder.is_run(folder) and not remote.owner:
-            raise UserError(f"{folder}: is another run than {address}; use another folder with hydra.run.dir=")
+            raise UserError(f"{folder}: is not the run at {address}; use another folder with hydra.run.dir=")
         untrained.make(folder)
         acquire(folder)
         newest_here = remote.claim()

@@ -1,8 +1,8 @@
 """Requeue the SLURM job of this process when SLURM signals that its time limit is near. No torch.
 
-hold()       the signal waits, instead of ending the process: before and after training
-release()    the signal reaches its handler, also one that waited
-requeue()    the job starts again, and `resume=auto` continues the run
+hold()       blocks the signal before and after training, so that it does not end the process
+release()    delivers the signal to its handler, also if it arrived while it was blocked
+requeue()    requeues the job; `resume=auto` then continues the run
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ JOB = "SLURM_JOB_ID"
 
 
 def signals() -> tuple[int, ...]:
-    """Return the signal at which a run saves and its job is requeued; none outside a job of SLURM."""
+    """Return the signal after which a run saves a checkpoint and requeues its job; empty outside a SLURM job."""
     return (SIGNAL,) if SIGNAL is not None and JOB in os.environ else ()
 
 
 def hold() -> None:
-    """Let the signal wait."""
+    """Block the signal."""
     if signals():
         signal.pthread_sigmask(signal.SIG_BLOCK, signals())
 
 
 def release() -> None:
-    """Deliver the signal, to the handler that is set now."""
+    """Unblock the signal, and deliver it to the current handler."""
     if signals():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals())
 

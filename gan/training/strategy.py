@@ -30,7 +30,7 @@ class Reduced(nn.ModuleList):
         """Do nothing: a forward pass of DistributedDataParallel prepares the reducer for the next backward pass."""
 
     def is_updated(self) -> bool:
-        """Return whether this phase of training updates the parts: all parameters of the other network are frozen."""
+        """Return whether this phase of training updates the parts. It freezes all parameters of the other network."""
         return self.trained[0].requires_grad
 
 
@@ -39,8 +39,8 @@ class DDPPerNetwork(DDPStrategy):
     """DDP that reduces the gradients of the network that is updated, while its backward pass runs.
 
     A single reducer would search each graph for unused parameters, and reduce zeros for the other network (Lightning
-    #20328). With this one, each update of a network must use all its parameters. Buffers are those of each rank, so the
-    running statistics of BatchNorm in a checkpoint are those of rank 0.
+    #20328). With a reducer for each network, each update of a network must use all its parameters. Each rank keeps its
+    own buffers, so the running statistics of BatchNorm in a checkpoint are those of rank 0.
     """
 
     local = False  # whether gradients stay on this rank

@@ -1,4 +1,4 @@
-"""Copy the run folder to object storage while training goes on, in a thread of its own."""
+"""Upload the run folder to object storage during training, in a separate thread."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from gan.common.output import print_line
 from gan.common.program import train_command
 from gan.run.remote_run import RemoteRun, TakenOver
 
-INTERVAL = 300.0  # seconds between two uploads if no checkpoint is saved, so that TensorBoard can read the logs there
+INTERVAL = 300.0  # seconds between two uploads without a checkpoint, so that TensorBoard can show new logs
 
 
 class Upload:
-    """Uploads what has changed in the run folder, after each checkpoint and every INTERVAL seconds.
+    """Uploads changed files of the run folder after each checkpoint and every INTERVAL seconds.
 
-    If the store fails, training goes on, a line is printed, and the next upload tries again. If another process has
-    started to train into the same copy, this run stops as at SIGTERM.
+    If an upload fails, it prints a line, training continues, and the next upload tries again. If another process has
+    started to train into the same copy, this run stops as after SIGTERM.
 
     Args:
-        address: of the copy, such as s3://BUCKET/runs/NAME.
+        address: address of the copy, such as s3://BUCKET/runs/NAME.
         run: the run folder, prepared by `gan.run.remote_start`.
     """
 
@@ -38,7 +38,7 @@ class Upload:
         self.thread.start()
 
     def notify(self) -> None:
-        """Upload soon, because a checkpoint was saved."""
+        """Request an upload, because a checkpoint was saved."""
         self.due.set()
 
     def work(self) -> None:
@@ -50,7 +50,7 @@ class Upload:
                 self.push()
 
     def push(self) -> None:
-        """Upload once; print a line when the store begins to fail, and when it works again."""
+        """Upload once. Print a line at the first failure, and when uploads work again."""
         if self.taken_over:
             return
         try:
@@ -71,7 +71,7 @@ class Upload:
             self.failure = ""
 
     def finish(self) -> None:
-        """Upload the rest. If that fails, print how to upload it later."""
+        """Upload the remaining files. If that fails, print a command that uploads them later."""
         if not self.thread.is_alive():
             return
         self.ending.set()
@@ -83,6 +83,6 @@ class Upload:
             print_line(f"uploaded to {address}")
         if self.failure:
             print_line(
-                f"remote={address}: the last files are not uploaded ({self.failure}); {run} has all of them; upload "
+                f"remote={address}: the last files were not uploaded ({self.failure}); {run} contains them; upload "
                 f"them with: {train_command()} resume={run} remote={address}"
             )

@@ -68,8 +68,8 @@ def test_a_store_that_fails_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: 
     started.finish()
     last = capsys.readouterr().out.splitlines()[-1]
     assert last == (
-        "remote=s3://bucket/runs/a: the last files are not uploaded (the credentials have expired; renew them); runs/a "
-        "has all of them; upload them with: gan train resume=runs/a remote=s3://bucket/runs/a"
+        "remote=s3://bucket/runs/a: the last files were not uploaded (the credentials have expired; renew them); "
+        "runs/a contains them; upload them with: gan train resume=runs/a remote=s3://bucket/runs/a"
     )
 
 

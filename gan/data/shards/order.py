@@ -1,4 +1,4 @@
-"""The order of the images of shards, from their numbers alone: which are held out, and where each image is shown.
+"""Which shards are held out, and the order of the images. Both depend only on the numbers of images in the shards.
 
 Position p of a batch is always taken from the same group of shards. A group has one shard in memory at a time.
 """
@@ -12,8 +12,8 @@ import numpy as np
 from gan.common.errors import UserError
 from gan.data.split import check_fraction
 
-MAX_GROUPS = 32  # one shard of each group is in memory, and a batch takes images from all groups
-MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be seen noticeably more often
+MAX_GROUPS = 32  # a batch takes images from all groups, and one shard of each group is in memory
+MIN_SHARDS_PER_GROUP = 4  # with fewer, images of small groups would be used noticeably more often
 SPLIT_SEED = 0  # runs with other seeds hold out the same images
 
 

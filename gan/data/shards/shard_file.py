@@ -1,6 +1,7 @@
-"""Read a shard: a file of litdata with rows of an image, its label and the number of classes.
+"""Read a shard: a file in litdata's format. Each row has an image, its label and the number of classes.
 
-litdata makes one Python object of each row. Rows of one image shape have equal lengths, so that a shard is an array.
+litdata creates Python objects for each row. Here a shard is read as one array: all rows have equal lengths, because all
+images have the same shape.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ OTHERS = 12 + 20 + 8 + 8  # bytes of a row without pixels: lengths of its parts;
 
 
 class Kind(NamedTuple):
-    """What all rows of a set of shards have in common."""
+    """Values that all rows of a set of shards have in common."""
 
     shape: tuple[int, int, int]  # (H, W, C)
     classes: int  # number of classes; 0 without classes
@@ -47,7 +48,7 @@ def header_size(images: int) -> int:
 
 
 def read_kind(path: Path, images: int) -> Kind:
-    """Return what the first row of a shard tells of all rows; raise InvalidShards or OSError."""
+    """Return the shape and the number of classes in the first row of a shard; raise InvalidShards or OSError."""
     check_file(path)
     header = header_size(images)
     with open(path, "rb") as file:
@@ -67,7 +68,7 @@ def read_kind(path: Path, images: int) -> Kind:
 def read_shard(path: Path, images: int, kind: Kind) -> tuple[Tensor, Tensor]:
     """Return images uint8 (n, H, W, C) and labels int64 (n,) of a shard.
 
-    The whole file is read into memory: a mapped file that is cut during training would end the process.
+    The whole file is read into memory: truncating a memory-mapped file during training would kill the process.
 
     Raises:
         InvalidShards: the shard does not contain this number of images of this kind.

@@ -1,7 +1,7 @@
 """Read and check the index.json of shards: only what `gan data pack` writes is accepted.
 
-The format is litdata's, in which an index selects how items are read (pickle is one way) and which files are opened.
-The check leaves one way: arrays of bytes in files of the same folder.
+An index in litdata's format selects how items are read, for example with pickle, and which files are opened. The check
+accepts only arrays of bytes in files of the same folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NAME = re.compile(r"chunk-\d+-\d+\.bin", re.ASCII)
 LEAF: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
 SPEC = [1, {"type": "builtins.dict", "context": '["image", "label", "classes"]', "children_spec": [LEAF] * 3}]
 FIXED = {"data_format": ["numpy", "int", "int"], "item_loader": "PyTreeLoader"}  # required in the index's "config"
-FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # keys with other values; all remaining keys are null
+FREE = {"chunk_size", "chunk_bytes", "types", "data_spec"}  # keys with any value; all remaining keys must be null
 
 
 class InvalidShards(ValueError):

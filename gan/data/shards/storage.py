@@ -37,9 +37,9 @@ class Folder:
 
 
 class Bucket:
-    """Shards at a URL. Those that fit into the cache are downloaded once, others each time they are read.
+    """Shards at a URL. Shards that fit into the cache are downloaded once, others each time they are read.
 
-    An epoch reads each shard once, in random order, so that no choice of shards to keep is better than another.
+    An epoch reads each shard once, in random order. Therefore it does not matter which shards the cache keeps.
 
     Args:
         limit: maximum number of bytes in the cache.
@@ -48,7 +48,7 @@ class Bucket:
     def __init__(self, url: str, limit: int) -> None:
         self.url = url.rstrip("/")
         self.limit = limit
-        self.cache = Path()  # known with the index
+        self.cache = Path()  # set by `index`
 
     @contextmanager
     def index(self) -> Iterator[Path]:

@@ -119,7 +119,7 @@ class StreamingDataModule(LightningDataModule):
         labels: True for the classes of the shards, False or None for no classes.
         flip: flip each image horizontally with probability 0.5.
         validation: fraction of the shards to hold out, at least one; None trains on all shards.
-        max_images: has no effect, so that debug= works: a stream reads only the shards of the images that it shows.
+        max_images: accepted for debug=, but has no effect: a stream reads only the shards that it uses.
         max_cache_size: disk space on this machine for the shards of a URL, such as 100GB.
         num_workers: number of processes that read shards; 1 reads ahead while the model trains.
 
@@ -205,8 +205,8 @@ class StreamingDataModule(LightningDataModule):
     def class_counts(self) -> Tensor:
         """Return the number of images of each class, (classes,), in all shards.
 
-        Held-out shards are included, because only the ratios matter, and their images are a random sample. Counting
-        the images of shards without names reads all of them.
+        Held-out shards are included: only the ratios matter, and their images are a random sample. If the index has no
+        names of classes, all shards are read to count the images.
         """
         if self.counts is None:
             shards = [part for part in (self.shards, self.held_out) if part]

@@ -1,4 +1,4 @@
-"""Before training, end all ranks if they were not started alike, or do not share the run folder."""
+"""Before training, end all ranks if their options, versions or images differ, or they do not share the run folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gan.run.job import PACKAGES, version_of
 from gan.run.overrides import key_of
 from gan.training.module import GAN
 
-# Options that suit a machine and do not change the result; `resume` is compared with the folder that it is in.
+# Options that may depend on the machine, because they do not change the result; `resume` is compared separately.
 MAY_DIFFER = ("data.num_workers", "trainer.threads", "resume")
 REMEDIES = {
     "options": "start all ranks with the same options",
@@ -33,14 +33,14 @@ VISIBLE = 60.0  # seconds until a network disk shows a new file on all machines
 POLL = 1.0  # seconds
 MAX_LISTED, MAX_VALUE = 3, 200  # differences in a message, and characters of a value
 
-Start = dict[str, dict[str, Any]]  # what a rank was started with, by the names in REMEDIES
+Start = dict[str, dict[str, Any]]  # options, versions and images of a rank, by the names in REMEDIES
 
 
 class Agreement(Callback):
     """Compares options, versions of packages, the list of images and the record in the run folder over all ranks.
 
-    Without it, ranks with different options wait for each other for half an hour, or train something else than they
-    record.
+    Without it, ranks with different options would wait for each other for half an hour, or train with other options
+    than those in the run folder. `data=stream` has no list of images to compare.
 
     Args:
         run: the run folder.
@@ -73,7 +73,7 @@ class Agreement(Callback):
 
 
 def start_of(typed: Sequence[str], config: dict[str, Any], fingerprint: str) -> Start:
-    """Return what a rank was started with.
+    """Return the options, versions and images of a rank.
 
     Args:
         typed: overrides. A difference in one of them often causes many in the configuration.
@@ -90,7 +90,7 @@ def start_of(typed: Sequence[str], config: dict[str, Any], fingerprint: str) -> 
 
 
 def describe_difference(starts: Sequence[Start]) -> str | None:
-    """Return a line about the first rank that differs from rank 0; None if there is none.
+    """Return a line about the first rank that differs from rank 0; None if all ranks are equal.
 
     For example `rank 1 has data.batch_size=32, rank 0 has 16; start all ranks with the same options`.
     """

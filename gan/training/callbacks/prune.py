@@ -22,8 +22,8 @@ Scores = dict[int, float]  # scores by images seen
 class Prune(Stop):
     """Ends a job when a pruner of Optuna says so.
 
-    The other jobs are read from their metrics.jsonl, so they may run in other processes and on other machines. For the
-    pruner, a job that has seen as many images as this one is complete, also if it still runs.
+    The scores of the other jobs are read from their metrics.jsonl, so they may run in other processes and on other
+    machines. To the pruner, a job that has seen at least as many images as this one is complete, even if it still runs.
 
     Args:
         run: the run folder, in the folder of the sweep.
@@ -44,10 +44,10 @@ class Prune(Stop):
             raise UserError("stop=prune compares the jobs of a sweep; add -m")
 
     def reason(self, trainer: Trainer) -> str:
-        hopeless = trainer.strategy.broadcast(trainer.is_global_zero and self.is_hopeless())
-        return f"{self.scores[-1][1]:.4g} is worse than in other jobs" if hopeless else ""
+        pruned = trainer.strategy.broadcast(trainer.is_global_zero and self.should_prune())
+        return f"{self.scores[-1][1]:.4g} is worse than in other jobs" if pruned else ""
 
-    def is_hopeless(self) -> bool:
+    def should_prune(self) -> bool:
         """Return whether the pruner ends this job."""
         import optuna
 
@@ -62,7 +62,7 @@ class Prune(Stop):
         return bool(trial.should_prune())
 
     def others(self) -> list[Scores]:
-        """Return the scores of the other jobs that have seen as many images as this one."""
+        """Return the scores of the other jobs that have seen at least as many images as this one."""
         newest, found = self.scores[-1][0], []
         for path in sorted(self.run.parent.glob(f"*/{run_folder.METRICS}")):
             lines = read_metrics(path) if path.parent != self.run else []
@@ -80,7 +80,7 @@ def report(trial: Any, scores: Iterable[Score]) -> None:
 
 
 def at_images(scores: Scores, wanted: list[int]) -> Scores:
-    """Return the newest score at each of some numbers of images; none where there is no score yet."""
+    """Return for each wanted number of images the newest score up to it, if there is one."""
     seen = sorted(scores)
     places = {images: bisect.bisect_right(seen, images) for images in wanted}
     return {images: scores[seen[place - 1]] for images, place in places.items() if place}

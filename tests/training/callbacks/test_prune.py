@@ -34,7 +34,7 @@ def sweep(folder: Path, *jobs: dict[int, float]) -> Path:
 def ends(run: Path, scores: dict[int, float], **options: Any) -> bool:
     part = Prune(str(run), "eval/x", median_pruner(**{"n_startup_trials": 3, **options}))
     part.scores = list(scores.items())
-    return part.is_hopeless()
+    return part.should_prune()
 
 
 JOBS = {0: 900.0, 100: 500.0, 200: 300.0}, {0: 900.0, 90: 600.0, 210: 400.0}, {0: 900.0, 110: 700.0, 220: 350.0}
