@@ -147,7 +147,7 @@ def decide_on_rank_0(run: Path, decide: Callable[[], Path | None]) -> Path | Non
         write_json(record, {"job": job, "checkpoint": chosen and str(chosen)})
         return chosen
     start = time.monotonic()
-    while (waited := time.monotonic() - start) < DECISION + LEASE:
+    while (waited := time.monotonic() - start) < DECISION + LEASE or is_held(run):  # rank 0 may download a copy
         with suppress(OSError, ValueError, KeyError, TypeError):
             found = read_json(record)
             if found["job"] == job:

@@ -140,8 +140,11 @@ def test_ranks_resume_from_the_checkpoint_of_rank_0(tmp_path: Path, monkeypatch:
     assert lock.decide_on_rank_0(tmp_path, lambda: pytest.fail("rank 0 decides")) == tmp_path / "x.ckpt"  # type: ignore[arg-type]
     monkeypatch.setenv("MASTER_PORT", "2")  # of another start
     monkeypatch.setattr(lock, "DECISION", -lock.LEASE)
+    held = iter([True, True, False])  # rank 0 downloads a copy, and then dies
+    monkeypatch.setattr(lock, "is_held", lambda run: next(held))
     with pytest.raises(UserError, match="rank 0 did not choose a checkpoint"):
         lock.decide_on_rank_0(tmp_path, lambda: None)
+    assert next(held, None) is None
 
 
 def test_a_rank_with_another_folder_does_not_wait_for_a_decision(

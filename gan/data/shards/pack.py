@@ -26,6 +26,7 @@ from gan.data.sources.files import ImageFiles
 
 SKIPPED = "skipped: "
 SHARD_SIZE = 512  # images: 6 MB at 64 pixels with three channels
+MAX_SHARDS = 300_000  # whose index has about the size that `gan.data.shards.shard_index` reads
 MIN_SHARDS = 64  # minimum number of shards of a small set, because a batch is taken from up to 32 shards
 
 
@@ -50,6 +51,9 @@ def pack(roots: list[str], out: Path, decoder: Decoder, labels: bool | str, proc
         check_names(classes)
     except InvalidShards as error:
         raise UserError(f"--labels: {error}") from error
+    if len(source.keys) > MAX_SHARDS * SHARD_SIZE:
+        limit = f"{MAX_SHARDS * SHARD_SIZE:,}"
+        raise UserError(f"{source.where}: {len(source.keys):,} files are too many; pack at most {limit} into a folder")
     order = np.random.default_rng(0).permutation(len(source.keys)).tolist()
     with quiet_children(out):
         litdata.optimize(

@@ -16,6 +16,8 @@ from PIL import Image
 from gan.api import load
 from gan.common import object_store
 from gan.common.errors import UserError
+from gan.data.decoding.decode import Decoder
+from gan.data.shards import pack as packing
 from gan.data.shards.shard_file import Kind, read_kind, read_shard
 from gan.data.shards.shard_index import read_index
 from gan.data.shards.stream import ShardBatches, StreamingDataModule
@@ -245,3 +247,11 @@ def test_a_run_of_an_earlier_version_resumes(tmp_path: Path, train: Train) -> No
     config.write_text("\n".join(older))
     train("resume=parts", "images=16", tiny=False)
     assert equal_ends(tmp_path, 16)
+
+
+def test_more_images_than_an_index_can_list_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("litdata")
+    monkeypatch.setattr(packing, "MAX_SHARDS", 0)
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="1 files are too many; pack at most 0 into a folder"):
+        packing.pack([str(tmp_path)], tmp_path / "out", Decoder((4, 4)), False, 1)
