@@ -117,16 +117,24 @@ class RemoteRun:
         Raises:
             TakenOver: another process owns the copy; nothing was changed.
             StoreError: the store cannot be written; the next call continues.
+            OSError: the folder cannot be read.
         """
         if parse_owner(self.store.read(OWNER)) != self.owner:
             raise TakenOver(f"another process has started to train into {self.store.address}")
         here = files_of(self.run)
         self.upload_changed(here)
+        self.remove_gone(set(here))
+        self.write_record()
+
+    def remove_gone(self, here: set[str]) -> None:
+        """Remove checkpoints from the copy that are not in `here`, unless the folder has lost all; raise StoreError."""
+        kept = {name for name in self.known if name in here and name.endswith(".ckpt")}
+        if not any(f"{name.removesuffix('.ckpt')}.json" in here for name in kept):
+            return  # training always keeps a checkpoint, so the folder was removed, or its disk is gone
         gone = [name for name in self.known if name.startswith(f"{run_folder.CHECKPOINTS}/") and name not in here]
         for name in reversed(in_order(gone)):
             self.store.remove(name)
             del self.known[name]
-        self.write_record()
 
     def upload_changed(self, names: Iterable[str]) -> None:
         """Upload the files with these names that have changed; raise StoreError."""
@@ -174,9 +182,14 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def files_of(run: Path) -> list[str]:
-    """Return the names of the regular files of a run folder that are copied."""
+    """Return the names of the regular files of a run folder that are copied; raise OSError if it cannot be read."""
+
+    def stop(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) or not run.exists():  # a logger may remove its own folders
+            raise error
+
     found = []
-    for folder, folders, names in os.walk(run):
+    for folder, folders, names in os.walk(run, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(folder, name).relative_to(run).as_posix() for name in names]
     return [name for name in found if NAME.fullmatch(name) and stamp(run / name) is not None]

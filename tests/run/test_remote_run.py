@@ -100,6 +100,24 @@ def test_removed_checkpoints_are_removed_after_new_ones_are_there(bucket: str, t
                                            "owner.json"]  # fmt: skip
 
 
+@pytest.mark.parametrize("lost", ["the folder", "the contents", "the checkpoints"])
+def test_a_lost_run_folder_loses_no_checkpoint_of_the_copy(lost: str, bucket: str, tmp_path: Path) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    save(remote.run, 64)
+    (remote.run / "metrics.jsonl").write_text("{}\n")
+    remote.push()
+    before = remote.store.list()
+    shutil.rmtree(remote.run / "checkpoints" if lost == "the checkpoints" else remote.run)
+    if lost == "the folder":
+        with pytest.raises(FileNotFoundError):
+            remote.push()
+        assert not remote.run.exists()
+    else:
+        remote.run.mkdir(exist_ok=True)
+        remote.push()
+    assert remote.store.list() == before
+
+
 def test_order() -> None:
     found = ["checkpoints/best.json", "checkpoints/images-000000064.json", "metrics.jsonl",
              "checkpoints/images-000000064.ckpt", "samples/1.png"]  # fmt: skip
