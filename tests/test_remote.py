@@ -14,7 +14,11 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gan.common.object_store import Store
 from gan.data.shards.shard_file import Kind
+from gan.run.checkpoints import list_checkpoints
+from gan.run.lock import release
 from gan.run.metrics import read_metrics
+from gan.run.remote_start import fetch
+from gan.run.run_folder import is_run
 from tests.conftest import ROOT, TINY, Train
 from tests.data.shards.test_stream import parts
 from tests.patience import wait_for
@@ -69,7 +73,7 @@ def test_the_same_command_goes_on_after_a_kill(bucket: str, train: Train, tmp_pa
     words = [*TINY, "images=100000", f"remote={address}", "resume=auto"]
     process = Forked([str(ROOT / "train.py"), *words], tmp_path, tmp_path / "said")
     store = Store(address)
-    wait_for(lambda: "checkpoints/best.json" in store.list(), process)
+    wait_for(lambda: any("images-" in name and name.endswith(".json") for name in store.list()), process)
     process.send_signal(signal.SIGKILL)
     process.wait()
     shutil.rmtree(tmp_path / "runs")
@@ -146,6 +150,33 @@ def test_a_copy_is_not_overwritten(bucket: str, train: Train, tmp_path: Path) ->
     assert other.strip() == (
         "error: runs/c: is not the run at s3://bucket/runs/a; use another folder with hydra.run.dir="
     )
+
+
+def test_the_next_start_goes_on_after_a_failed_or_killed_one(
+    bucket: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, run = f"{bucket}/runs/a", tmp_path / "runs" / "a"
+    train("images=16", f"remote={address}")
+    shutil.rmtree(run)
+    error = train("images=16", f"remote={address}", "resume=auto", "data.batch_size=8", check=2).stderr
+    assert error.startswith("error: runs/a has another configuration")
+    assert "24 images" in train("images=24", f"remote={address}", "resume=auto").stdout
+    shutil.rmtree(run)
+    monkeypatch.chdir(tmp_path)
+    download, names = Store.download, []
+
+    def killed(store: Store, name: str, path: Path) -> None:
+        if name.startswith("checkpoints/") and names:
+            raise MemoryError  # as SIGKILL, without cleanup
+        names.append(name)
+        download(store, name, path)
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Store, "download", killed)
+        fetch([f"remote={address}", "resume=auto", "hydra.run.dir=runs/a"])
+    release()
+    assert is_run(run) and not list_checkpoints(run)
+    assert "32 images" in train("images=32", f"remote={address}", "resume=auto").stdout
 
 
 def test_a_run_folder_from_elsewhere_does_not_set_an_address(bucket: str, train: Train, tmp_path: Path) -> None:

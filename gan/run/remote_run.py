@@ -24,6 +24,7 @@ from gan.common.untrusted import MAX_JSON, parse_json, read_json
 from gan.run import checkpoints, run_folder
 
 OWNER = "owner.json"  # object with the process that owns the copy
+DOWNLOADING = "downloading"  # in the record in place of the owner: the folder is of this run, but not up to date
 PART = r"[\w@=+-][\w.@=+-]*"
 NAME = re.compile(rf"(?:{PART}/){{0,3}}{PART}", re.ASCII)  # no part begins with a dot, as names of partial files do
 LOGS = re.compile(r"events\.out\.tfevents\..*|wandb/.*|mlruns/.*")  # not needed by commands that read a run
@@ -127,10 +128,10 @@ class RemoteRun:
         self.write_record()
 
     def remove_gone(self, here: set[str]) -> None:
-        """Remove checkpoints from the copy that are not in `here`, unless the folder has lost all; raise StoreError."""
-        kept = {name for name in self.known if name in here and name.endswith(".ckpt")}
-        if not any(f"{name.removesuffix('.ckpt')}.json" in here for name in kept):
-            return  # training always keeps a checkpoint, so the folder was removed, or its disk is gone
+        """Remove checkpoints from the copy that are not in `here`, unless none of it is left; raise StoreError."""
+        kept = self.known.keys() & here
+        if not any(name.endswith(".ckpt") and f"{name.removesuffix('.ckpt')}.json" in kept for name in kept):
+            return  # the folder or its disk was removed, or training replaced the checkpoint before its upload
         gone = [name for name in self.known if name.startswith(f"{run_folder.CHECKPOINTS}/") and name not in here]
         for name in reversed(in_order(gone)):
             self.store.remove(name)
@@ -155,8 +156,9 @@ class RemoteRun:
     def name_of(self, path: Path) -> str:
         return path.relative_to(self.run).as_posix()
 
-    def write_record(self) -> None:
-        about = {"address": self.store.address, "owner": self.owner, "files": self.known}
+    def write_record(self, downloading: bool = False) -> None:
+        owner = DOWNLOADING if downloading else self.owner
+        about = {"address": self.store.address, "owner": owner, "files": self.known}
         write_json(self.run / run_folder.REMOTE, about)
 
 

@@ -67,6 +67,7 @@ def fetch(typed: list[str], required: bool = False) -> None:
         untrained.make(folder)
         acquire(folder)
         newest_here = remote.claim()
+        remote.write_record(downloading=exists and not newest_here)  # if this process is killed, the next one goes on
         if exists:
             if not newest_here:
                 print_line(f"downloading {address} to {folder}")

@@ -106,7 +106,7 @@ def clear(folders: list[Path], taken_over: Collection[Path] = ()) -> None:
         with suppress(OSError):
             if any((folder / name).exists() for name in run_folder.RECORD) and not in_use:
                 empty(folder)
-            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS, run_folder.REMOTE):
+            for name in (SWEEP, HYDRAS_RECORD, run_folder.RESULTS, *(() if in_use else (run_folder.REMOTE,))):
                 (folder / name).unlink(missing_ok=True)
             if (folder / run_folder.ROWS).is_dir():
                 for row in (folder / run_folder.ROWS).glob("*.json"):

@@ -118,6 +118,23 @@ def test_a_lost_run_folder_loses_no_checkpoint_of_the_copy(lost: str, bucket: st
     assert remote.store.list() == before
 
 
+def test_a_checkpoint_that_is_replaced_during_its_upload_leaves_the_one_before(bucket: str, tmp_path: Path) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    old = save(remote.run, 64)
+    remote.push()
+    new = save(remote.run, 128)
+    checkpoints.remove(old)
+    upload = remote.store.upload
+
+    def late(path: Path, name: str) -> None:
+        checkpoints.remove(new)
+        upload(path, name)
+
+    remote.store.upload = late  # type: ignore[method-assign]
+    remote.push()
+    assert {"checkpoints/images-000000064.ckpt", "checkpoints/images-000000064.json"} <= remote.store.list().keys()
+
+
 def test_order() -> None:
     found = ["checkpoints/best.json", "checkpoints/images-000000064.json", "metrics.jsonl",
              "checkpoints/images-000000064.ckpt", "samples/1.png"]  # fmt: skip

@@ -69,6 +69,13 @@ def test_a_folder_is_kept_after_a_step_or_with_a_checkpoint(tmp_path: Path) -> N
     assert (tmp_path / "a" / "config.yaml").exists() and (tmp_path / "c" / "config.yaml").exists()
 
 
+def test_a_run_that_was_downloaded_keeps_its_record(tmp_path: Path) -> None:
+    fail(Path("runs/a"), True, "checkpoints/images-000000064.ckpt", ".remote.json")
+    assert (tmp_path / "runs" / "a" / ".remote.json").exists()
+    fail(Path("runs/b"), True, ".remote.json")
+    assert not (tmp_path / "runs" / "b").exists()
+
+
 def test_jobs_that_fail_are_removed_and_others_stay(tmp_path: Path) -> None:
     with untrained.removed_unless_trained():
         sweep = create_folder(Path("sweep"), named=True)
