@@ -64,3 +64,12 @@ def one_line(text: object) -> str:
         for letter in str(text)[: MAX_LINE + 1]
     )
     return line if len(line) <= MAX_LINE else line[: MAX_LINE - 3] + "..."
+
+
+def is_text(value: str) -> bool:
+    """Return whether a string can be encoded."""
+    try:
+        value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
+    except UnicodeEncodeError:
+        return False
+    return True

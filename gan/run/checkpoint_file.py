@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from gan.common.errors import UserError
+from gan.common.names import is_text
 from gan.common.untrusted import find_fault
 from gan.run import checkpoints
 
@@ -111,12 +112,3 @@ def are_classes(names: list[Any]) -> bool:
     if len(names) > MAX_CLASSES:
         return False
     return all(isinstance(name, str) and len(name) <= MAX_CLASS_NAME and is_text(name) for name in names)
-
-
-def is_text(value: str) -> bool:
-    """Return whether a string can be encoded."""
-    try:
-        value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
-    except UnicodeEncodeError:
-        return False
-    return True

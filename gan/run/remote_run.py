@@ -128,7 +128,7 @@ class RemoteRun:
         self.write_record()
 
     def remove_gone(self, here: set[str]) -> None:
-        """Remove checkpoints from the copy that are not in `here`, unless none of it is left; raise StoreError."""
+        """Remove checkpoints that are not in `here` from the copy, if it keeps one that is; raise StoreError."""
         kept = self.known.keys() & here
         if not any(name.endswith(".ckpt") and f"{name.removesuffix('.ckpt')}.json" in kept for name in kept):
             return  # the folder or its disk was removed, or training replaced the checkpoint before its upload

@@ -161,6 +161,7 @@ HOSTILE = {
     "classes that shards lack": setting("classes", value={"a": 4, "b": 4}),
     "too many classes": setting("classes", value=dict.fromkeys(map(str, range(200_000)), 0)),
     "huge name of a class": setting("classes", value={"a" * 100_000: 8}),
+    "name of a class that no file can have": setting("classes", value={"\ud800": 4, "b": 4}),
     "negative count of a class": setting("classes", value={"a": -1, "b": 9}),
     "counts of other images": setting("classes", value={"a": 1 << 60, "b": 4}),
     "name for a count": setting("classes", value={"a": "b"}),

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from gan.common.errors import UserError
 from gan.common.files import write_json
+from gan.common.names import is_text
 
 MAX_INDEX_BYTES = 32 << 20  # maximum size of an index; enough for about 300,000 shards
 MAX_IMAGES = 1 << 20  # maximum number of images in a shard
@@ -81,11 +82,13 @@ def check_classes(classes: Any, images: int) -> dict[str, int]:
 
 
 def check_names(classes: Collection[str]) -> None:
-    """Raise InvalidShards if there are too many names of classes, or one is too long."""
+    """Raise InvalidShards if there are too many names of classes, or one is too long or cannot be encoded."""
     if len(classes) > MAX_CLASSES:
         raise InvalidShards(f"{len(classes):,} classes are more than {MAX_CLASSES:,}")
     if long := next((name for name in classes if len(name) > MAX_NAME), None):
         raise InvalidShards(f"the name of a class has {len(long):,} characters, more than {MAX_NAME:,}")
+    if not all(map(is_text, classes)):
+        raise InvalidShards("the name of a class is not text")  # a checkpoint with this name would be refused
 
 
 def add_classes(path: Path, classes: dict[str, int]) -> None:

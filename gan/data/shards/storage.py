@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, to_line
+from gan.common.files import replace
 from gan.common.object_store import Store, check_address
 from gan.data.decoding.cache_index import SHARDS, folder
+from gan.data.shards.shard_index import MAX_INDEX_BYTES, InvalidShards, check_file
 
 INDEX = "index.json"
 UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -58,25 +60,33 @@ class Bucket:
         with tempfile.TemporaryDirectory(dir=base) as temporary:
             path = Path(temporary) / INDEX
             self.download(path)
+            check_file(path, MAX_INDEX_BYTES)  # before it is read into memory
             self.cache = base / hashlib.blake2b(self.url.encode() + path.read_bytes(), digest_size=12).hexdigest()
             self.cache.mkdir(exist_ok=True)
             yield path
 
     @contextmanager
     def file(self, name: str) -> Iterator[Path]:
-        """As `Folder.file`."""
+        """As `Folder.file`. Other processes may use the same cache, so a shard enters it only if it can stay there."""
         path = self.cache / name
-        self.download(path)
-        try:
-            yield path
-        finally:
-            if size_of(self.cache) > self.limit:
-                path.unlink(missing_ok=True)
+        if path.exists():
+            try:
+                yield path
+            except InvalidShards:
+                path.unlink(missing_ok=True)  # so that it is downloaded again, once it was repaired at the URL
+                raise
+            return
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self.cache) as temporary:
+            own = Path(temporary) / name
+            self.download(own)
+            yield own
+            if size_of(self.cache) + own.stat().st_size <= self.limit:
+                replace(own, path)
 
     def download(self, path: Path) -> None:
-        """Download a file unless it is there."""
-        if not path.exists():
-            store_of(self.url, os.getpid()).download(path.name, path)
+        """Download the object with the name of a file."""
+        store_of(self.url, os.getpid()).download(path.name, path)
 
 
 @functools.lru_cache(maxsize=4)
@@ -91,13 +101,13 @@ def size_of(path: Path) -> int:
     with os.scandir(path) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):
-                total += entry.stat().st_size
+                total += entry.stat().st_size if entry.is_file() else 0
     return total
 
 
 def parse_bytes(name: str, text: object) -> int:
     """Return a size such as 100GB in bytes; raise UserError with the option's name."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]B)?", str(text).strip().upper(), re.ASCII)
+    found = re.fullmatch(r"(\d{1,15}(?:\.\d+)?) ?([KMGT]B)?", str(text).strip().upper(), re.ASCII)
     if found is None:
-        raise UserError(f"{name}={text}: must be a size such as 100GB")
+        raise UserError(f"{name}={to_line(text)}: must be a size such as 100GB")
     return int(float(found[1]) * UNITS[found[2] or ""])

@@ -78,6 +78,37 @@ def test_the_cache_has_a_limit(bucket: tuple[Path, list[str]], tmp_path: Path) -
     assert len(bucket[1]) > 11
 
 
+@pytest.mark.parametrize("limit", [0, 10**9])
+def test_processes_with_one_cache_do_not_remove_what_others_read(limit: int, bucket: tuple[Path, list[str]]) -> None:
+    first, second = (storage.Bucket(URL, limit) for _ in range(2))
+    for each in (first, second):
+        with each.index():
+            pass
+    with first.file("chunk-0-0.bin") as path:
+        with second.file("chunk-0-0.bin") as other:
+            assert other.name == path.name == "chunk-0-0.bin"
+        assert path.read_bytes() == (bucket[0] / path.name).read_bytes()
+    assert [path.name for path in first.cache.iterdir()] == (["chunk-0-0.bin"] if limit else [])
+
+
+def test_a_shard_that_was_repaired_is_downloaded_again(bucket: tuple[Path, list[str]], tmp_path: Path) -> None:
+    whole = images(stream(URL))
+    for folder in (bucket[0], next((tmp_path / "cache" / "shards").iterdir())):
+        (folder / "chunk-0-1.bin").rename(tmp_path / "whole")
+        (folder / "chunk-0-1.bin").write_bytes((tmp_path / "whole").read_bytes()[:100])
+    for _ in range(2):  # from the cache, and from the URL
+        with pytest.raises(UserError, match=r"shard chunk-0-1.bin cannot be read \(it does not contain 4 images"):
+            images(stream(URL))
+    shutil.copy(tmp_path / "whole", bucket[0] / "chunk-0-1.bin")
+    assert torch.equal(images(stream(URL)), whole)
+
+
+def test_a_huge_index_is_not_read(bucket: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(storage, "MAX_INDEX_BYTES", 100)
+    with pytest.raises(UserError, match=r"index\.json has .* bytes, more than 100"):
+        stream(URL)
+
+
 def test_shards_of_another_index_are_not_used(bucket: tuple[Path, list[str]]) -> None:
     images(stream(URL))
     shutil.rmtree(bucket[0])
@@ -104,6 +135,6 @@ def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
 def test_sizes() -> None:
     given = ("100GB", "1.5 mb", "12", "2KB")
     assert [parse_bytes("data.max_cache_size", text) for text in given] == [100 * 10**9, 1_500_000, 12, 2000]
-    for wrong in ("", "GB", "-1GB", "1 PB", None, "1e3"):
+    for wrong in ("", "GB", "-1GB", "1 PB", None, "1e3", "9" * 400, "9" * 400 + "TB"):
         with pytest.raises(UserError, match="must be a size such as 100GB"):
             parse_bytes("data.max_cache_size", wrong)
