@@ -27,6 +27,8 @@ ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-
 EXAMPLE = "s3://BUCKET/runs/NAME"
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
 KEY_ID = re.compile(r"\b(AKIA|ASIA|GOOG)[A-Z0-9]{12,}\b")
+USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:[^\s@'\"]*@")  # user:password@ in an address
+PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
 # Pattern of the code or class of an error -> message. Messages of the services are not shown: they may contain keys.
 REASONS = {
     r"NoCredentials|PartialCredentials|CredentialRetrieval|DefaultCredentials": "no credentials were found; for S3, "
@@ -64,7 +66,9 @@ def is_remote(text: object) -> bool:
 def check_address(option: str, text: str) -> str:
     """Return an address without a trailing slash; raise UserError if it is not valid."""
     if not ADDRESS.fullmatch(text) or ".." in text:
-        raise UserError(f"{option}: is not an address of a folder in object storage; give one such as {EXAMPLE}")
+        raise UserError(
+            f"{without_keys(option)}: is not an address of a folder in object storage; give one such as {EXAMPLE}"
+        )
     return text.rstrip("/")
 
 
@@ -139,6 +143,9 @@ class Store:
             with explained():
                 self.files.get_file(f"{self.root}/{name}", str(partial))
             replace(partial, path)
+        except OSError as error:
+            error.filename = str(path)  # which fsspec may leave out
+            raise
         finally:
             partial.unlink(missing_ok=True)
 
@@ -193,11 +200,11 @@ def explain(error: BaseException) -> str:
 
 
 def without_keys(text: str) -> str:
-    """Return a text with *** for access key ids and for values of variables such as AWS_SECRET_ACCESS_KEY."""
+    """Return a text with *** for access key ids, users and parameters in addresses, and secret variables' values."""
     secrets = [value for name, value in os.environ.items() if SECRET.search(name) and len(value) >= 8]
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, "***")
-    return KEY_ID.sub("***", text)
+    return PARAMETERS.sub("?***", USER_INFO.sub(r"\1***@", KEY_ID.sub("***", text)))
 
 
 def names_of(error: BaseException | None) -> list[str]:

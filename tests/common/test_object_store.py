@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 
 from gan.common import object_store
@@ -79,6 +82,30 @@ def test_other_errors_are_explained() -> None:
 def test_an_unknown_error_does_not_show_a_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     assert explain(ValueError(f"bad signature {SECRET}, id ASIA0123456789ABCD")) == "bad signature ***, id ***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["s3://AKIA:PASS/WORD@bucket/a", "s3://bucket/a?X-Amz-Signature=PASS", "Invalid endpoint: user:PASS@host:9",
+     "remote=s3://PASS@bucket/a"],
+)  # fmt: skip
+def test_secrets_in_addresses_are_not_shown(text: str) -> None:
+    assert "PASS" not in explain(ValueError(text))
+    with pytest.raises(UserError) as refused:
+        check_address(text, text)
+    assert "PASS" not in str(refused.value)
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        def get_file(self, source: str, target: str) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = Store.__new__(Store)
+    store.root, store.files = "bucket/a", Full()
+    with pytest.raises(OSError, match="No space left") as full:
+        store.download("config.yaml", tmp_path / "config.yaml")
+    assert full.value.filename == str(tmp_path / "config.yaml")
 
 
 def test_a_full_disk_of_this_machine_is_not_the_stores_error() -> None:
