@@ -76,8 +76,17 @@ class Upload:
             return
         self.ending.set()
         self.due.set()
-        self.thread.join()
-        self.push()
+        try:
+            self.thread.join()
+            self.push()
+        except (KeyboardInterrupt, SystemExit):
+            self.failure = "interrupted"
+            self.report()
+            raise
+        self.report()
+
+    def report(self) -> None:
+        """Print a line about the last upload."""
         address, run = self.remote.store.address, self.remote.run
         if not self.failure and not self.taken_over:
             print_line(f"uploaded to {address}")

@@ -63,6 +63,14 @@ def test_a_store_that_fails_for_a_time(monkeypatch: pytest.MonkeyPatch, capsys: 
     ]
 
 
+def test_an_interrupted_last_upload(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    started, _ = uploading(monkeypatch, None)
+    monkeypatch.setattr(started.thread, "join", lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt):
+        started.finish()
+    assert "the last files were not uploaded (interrupted); runs/a contains them" in capsys.readouterr().out
+
+
 def test_a_store_that_fails_to_the_end(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     started, _ = uploading(monkeypatch, StoreError("the credentials have expired; renew them"))
     started.finish()
