@@ -113,6 +113,7 @@ class RemoteRun:
     def push(self) -> None:
         """Upload changed files, then remove from the copy the checkpoints that the folder no longer has.
 
+        If owner.json was removed or damaged, upload all files again, because others may be missing too.
         A checkpoint is uploaded before its sidecar, and best.json last, so the copy is consistent at any time.
 
         Raises:
@@ -120,7 +121,11 @@ class RemoteRun:
             StoreError: the store cannot be written; the next call continues.
             OSError: the folder cannot be read.
         """
-        if parse_owner(self.store.read(OWNER)) != self.owner:
+        owner = parse_owner(self.store.read(OWNER))
+        if not owner:  # the copy was removed
+            self.known.clear()
+            self.claim()
+        elif owner != self.owner:
             raise TakenOver(f"another process has started to train into {self.store.address}")
         here = files_of(self.run)
         self.upload_changed(here)
@@ -194,7 +199,7 @@ def files_of(run: Path) -> list[str]:
     for folder, folders, names in os.walk(run, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [Path(folder, name).relative_to(run).as_posix() for name in names]
-    return [name for name in found if NAME.fullmatch(name) and stamp(run / name) is not None]
+    return [name for name in found if NAME.fullmatch(name) and name != OWNER and stamp(run / name) is not None]
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -213,8 +218,8 @@ def read_record(path: Path, address: str) -> tuple[str, dict[str, Known]]:
         if found["address"] != address:
             return "", {}
         files = {str(name): Known(int(size), int(time), str(tag)) for name, (size, time, tag) in found["files"].items()}
-        return str(found["owner"]), files
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return str(found["owner"]), {name: known for name, known in files.items() if NAME.fullmatch(name)}
+    except (OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError):
         return "", {}
 
 

@@ -66,6 +66,8 @@ def fetch(typed: list[str], required: bool = False) -> None:
             raise UserError(f"{folder}: is not the run at {address}; use another folder with hydra.run.dir=")
         untrained.make(folder)
         acquire(folder)
+        if not exists:
+            remote.known.clear()  # the copy was removed
         newest_here = remote.claim()
         remote.write_record(downloading=exists and not newest_here)  # if this process is killed, the next one goes on
         if exists:

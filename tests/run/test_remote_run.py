@@ -135,6 +135,28 @@ def test_a_checkpoint_that_is_replaced_during_its_upload_leaves_the_one_before(b
     assert {"checkpoints/images-000000064.ckpt", "checkpoints/images-000000064.json"} <= remote.store.list().keys()
 
 
+@pytest.mark.parametrize("damage", ["all", "owner"])
+def test_a_copy_that_was_removed_is_uploaded_again(damage: str, bucket: str, tmp_path: Path) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    save(remote.run, 64)
+    remote.push()
+    before = remote.store.list().keys()
+    for name in before if damage == "all" else ["owner.json"]:
+        remote.store.remove(name)
+    if damage == "owner":
+        remote.store.write("owner.json", b"\xff{")
+    remote.push()
+    assert remote.store.list().keys() == before
+
+
+def test_a_run_folder_cannot_set_the_owner(bucket: str, tmp_path: Path) -> None:
+    remote = claimed(f"{bucket}/a", tmp_path / "a")
+    (remote.run / "owner.json").write_text('{"owner": "other"}')
+    remote.push()
+    remote.push()
+    assert "owner.json" not in remote.known
+
+
 def test_order() -> None:
     found = ["checkpoints/best.json", "checkpoints/images-000000064.json", "metrics.jsonl",
              "checkpoints/images-000000064.ckpt", "samples/1.png"]  # fmt: skip
@@ -211,7 +233,16 @@ def test_other_names_are_not_downloaded(name: str, bucket: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"address": "s3://bucket/a", "owner": 1, "files": {"a": 1}}', "[" * 100_000]
+    "content",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"address": "s3://bucket/a", "owner": 1, "files": {"a": 1}}',
+        "[" * 100_000,
+        '{"address": "s3://bucket/a", "owner": "1", "files": {"a": [1e999, 1, ""]}}',
+        '{"address": "s3://bucket/a", "owner": "1", "files": {"checkpoints/../../b/best.json": [1, 1, ""]}}',
+    ],
 )
 def test_a_damaged_record_is_ignored(content: str, bucket: str, tmp_path: Path) -> None:
     (tmp_path / ".remote.json").write_text(content)
