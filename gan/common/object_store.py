@@ -27,7 +27,7 @@ ADDRESS = re.compile(rf"({'|'.join(SCHEMES)})://[a-z0-9][\w.-]{{1,221}}(/[\w@=+-
 EXAMPLE = "s3://BUCKET/runs/NAME"
 SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)  # in names of environment variables
 KEY_ID = re.compile(r"\b(AKIA|ASIA|GOOG)[A-Z0-9]{12,}\b")
-USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:[^\s@'\"]*@")  # user:password@ in an address
+USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:password@ in an address
 PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
 # Pattern of the code or class of an error -> message. Messages of the services are not shown: they may contain keys.
 REASONS = {
