@@ -40,6 +40,7 @@ REASONS = {
     r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|403": "access is denied; check the permissions "
     "of the credentials",
     r"NoSuchBucket": "there is no such bucket",
+    r"NoSuchKey|FileNotFound|404": "an object is missing",
     r".*StorageFull|InsufficientStorage|QuotaExceeded|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
     r"EndpointConnection|ConnectTimeout|ReadTimeout|ConnectionClosed|ConnectionRefused|ClientConnector.*|HTTPClient"
     r"|ServerDisconnected|ConnectionReset|gaierror|ConnectionTimeout|Timeout": "it cannot be reached",
@@ -49,6 +50,10 @@ REASONS = {
 
 class StoreError(Exception):
     """An object cannot be read or written. The message is the reason, without credentials."""
+
+
+class Missing(StoreError):
+    """There is no such object."""
 
 
 class Found(NamedTuple):
@@ -174,7 +179,7 @@ def explained() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT) and error.__cause__ is None:
             raise  # the disk of this machine is full
-        raise StoreError(explain(error)) from error
+        raise (Missing if isinstance(error, FileNotFoundError) else StoreError)(explain(error)) from error
     except Exception as error:
         raise StoreError(explain(error)) from error
 

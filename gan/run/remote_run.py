@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gan.common.files import write_json
-from gan.common.object_store import Found, Store
+from gan.common.object_store import Found, Missing, Store
 from gan.common.output import print_line
 from gan.common.untrusted import MAX_JSON, parse_json, read_json
 from gan.run import checkpoints, run_folder
@@ -27,6 +27,7 @@ OWNER = "owner.json"  # object with the process that owns the copy
 DOWNLOADING = "downloading"  # in the record in place of the owner: the folder is of this run, but not up to date
 PART = r"[\w@=+-][\w.@=+-]*"
 NAME = re.compile(rf"(?:{PART}/){{0,3}}{PART}", re.ASCII)  # no part begins with a dot, as names of partial files do
+ATTEMPTS = 5  # to download a copy from which training removes checkpoints meanwhile
 LOGS = re.compile(r"events\.out\.tfevents\..*|wandb/.*|mlruns/.*")  # not needed by commands that read a run
 Stamp = tuple[int, int]  # size in bytes, time of the last change in nanoseconds
 
@@ -84,7 +85,20 @@ class RemoteRun:
             StoreError: the store cannot be read.
             OSError: the folder cannot be written.
         """
-        there = complete(self.store.list())
+        for attempt in range(ATTEMPTS):
+            there = complete(self.store.list())
+            try:
+                self.download(there, newest_here, logs)
+                break
+            except Missing:  # training into the copy goes on, and has removed an old checkpoint
+                if attempt == ATTEMPTS - 1:
+                    raise
+        if not newest_here:
+            self.drop(path for path in checkpoints.list_checkpoints(self.run) if self.name_of(path) not in there)
+        self.write_record()
+
+    def download(self, there: dict[str, Found], newest_here: bool, logs: bool) -> None:
+        """Download the objects that have changed; see `pull`."""
         for name in in_order(there):
             known, here = self.known.get(name), stamp(self.run / name)
             same = known is not None and known.tag == there[name].tag and here == (known.size, known.changed)
@@ -92,9 +106,6 @@ class RemoteRun:
                 continue
             self.store.download(name, self.run / name)
             self.remember(name, there[name])
-        if not newest_here:
-            self.drop(path for path in checkpoints.list_checkpoints(self.run) if self.name_of(path) not in there)
-        self.write_record()
 
     def drop(self, paths: Iterable[Path]) -> None:
         """Remove checkpoints that were removed from the copy; move aside those that were never in it."""

@@ -221,6 +221,25 @@ def test_an_interrupted_download_goes_on(bucket: str, tmp_path: Path, monkeypatc
     assert checkpoints.newest(third.run) == checkpoints.checkpoint_path(third.run, 128)
 
 
+def test_a_checkpoint_that_training_removes_during_the_download(bucket: str, tmp_path: Path) -> None:
+    first = claimed(f"{bucket}/a", tmp_path / "a")
+    old = save(first.run, 64)
+    first.push()
+    second = RemoteRun(f"{bucket}/a", tmp_path / "b")
+    download = second.store.download
+
+    def late(name: str, path: Path) -> None:
+        if old.exists():
+            save(first.run, 128)
+            checkpoints.remove(old)
+            first.push()
+        download(name, path)
+
+    second.store.download = late  # type: ignore[method-assign]
+    second.pull()
+    assert checkpoints.list_checkpoints(second.run) == [checkpoints.checkpoint_path(second.run, 128)]
+
+
 @pytest.mark.parametrize("name", ["../outside.txt", "checkpoints/../../outside.txt", ".lock", "a b", "a/b/c/d/e"])
 def test_other_names_are_not_downloaded(name: str, bucket: str, tmp_path: Path) -> None:
     import boto3
