@@ -161,8 +161,10 @@ class RemoteRun:
                 continue
             try:
                 self.store.upload(self.run / name, name)
-            except FileNotFoundError:  # training has removed an old checkpoint
-                continue
+            except (FileNotFoundError, Missing):
+                if (self.run / name).exists():
+                    raise
+                continue  # training has removed an old checkpoint
             self.known[name] = Known(*here, self.store.about(name).tag)
 
     def remember(self, name: str, found: Found) -> None:

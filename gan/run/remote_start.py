@@ -42,11 +42,13 @@ def with_remote(typed: list[str]) -> list[str]:
     return [*without(typed, "hydra.run.dir", "remote"), *words]
 
 
-def fetch(typed: list[str], required: bool = False) -> None:
-    """On rank 0, lock the folder, become the owner of the copy, and download it. Without an address, do nothing.
+def fetch_record(typed: list[str], required: bool = False) -> None:
+    """On rank 0, lock the folder, and download the configuration of the run if the folder has none.
+
+    `take_over` follows when the configuration was checked, because it stops another process that trains this run.
 
     Args:
-        typed: what `with_remote` has returned.
+        typed: what `with_remote` has returned. Without an address, this function does nothing.
         required: whether the copy must contain a run.
 
     Raises:
@@ -57,19 +59,36 @@ def fetch(typed: list[str], required: bool = False) -> None:
         return
     with stored_at(f"remote={address}"):
         remote = RemoteRun(address, folder)
-        exists = remote.holds_run()
+        exists, known = remote.holds_run(), run_folder.is_run(folder)
         if exists and typed_value(typed, "resume") is None:
             raise UserError(f"remote={address}: holds a run; use another address, or resume={address}")
         if not exists and required:
             raise UserError(f"resume={address}: there is no run with a checkpoint; check the address")
-        if exists and run_folder.is_run(folder) and not remote.owner:
+        if exists and known and not remote.owner:
             raise UserError(f"{folder}: is not the run at {address}; use another folder with hydra.run.dir=")
         untrained.make(folder)
         acquire(folder)
+        if exists and not known:
+            remote.write_record(downloading=True)  # if this process is killed, the next one goes on
+            for name in run_folder.RECORD:
+                remote.store.download(name, folder / name)
+
+
+def take_over(address: str | None, folder: Path) -> None:
+    """On rank 0, become the owner of a copy, and download what has changed. Without an address, do nothing.
+
+    Raises:
+        UserError: the store cannot be used.
+    """
+    if address is None or global_rank() != 0:
+        return
+    with stored_at(f"remote={address}"):
+        remote = RemoteRun(address, folder)
+        exists = remote.holds_run()
         if not exists:
             remote.known.clear()  # the copy was removed
         newest_here = remote.claim()
-        remote.write_record(downloading=exists and not newest_here)  # if this process is killed, the next one goes on
+        remote.write_record(downloading=exists and not newest_here)
         if exists:
             if not newest_here:
                 print_line(f"downloading {address} to {folder}")

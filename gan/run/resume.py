@@ -36,7 +36,7 @@ from gan.run.overrides import (
 )
 from gan.run.paths import groups, quote
 from gan.run.paths_as_typed import as_typed, stored
-from gan.run.remote_start import fetch, with_remote
+from gan.run.remote_start import fetch_record, take_over, with_remote
 from gan.run.secrets import conceal
 
 INFORMATION = {"--cfg", "-c", "--info", "-i", "--hydra-help", "--version", "--shell-completion", "-sc"}
@@ -79,7 +79,7 @@ def prepare_run(typed: list[str]) -> list[str]:
     resumes_copy, typed = is_remote(typed_value(typed, "resume")), with_remote(typed)
     resume = typed_value(typed, "resume")
     if resume not in (None, "auto"):
-        fetch(typed, required=resumes_copy)
+        fetch_record(typed, required=resumes_copy)
         return prepare_resume(typed, Path(str(resume)))  # do not compose here: the stored model may have other options
     typed = with_data(typed)
     cfg = checked(typed)
@@ -90,10 +90,12 @@ def prepare_run(typed: list[str]) -> list[str]:
     if not named and num_external_ranks() > 1:
         raise UserError("under torchrun or SLURM all ranks need one folder: add hydra.run.dir=runs/NAME resume=auto")
     folder = Path(folder_of(cfg, "run"))
-    fetch(typed)
+    fetch_record(typed)
     if resume == "auto":
         return prepare_auto(typed, cfg, folder, named)
-    return with_folder(typed, create_folder(folder, named), None)
+    folder = create_folder(folder, named)
+    take_over(cfg.remote, folder)
+    return with_folder(typed, folder, None)
 
 
 def checked(overrides: list[str]) -> DictConfig:
@@ -150,6 +152,7 @@ def choose_checkpoint(run: Path, path: Path, cfg: DictConfig) -> Path:
     Lock and repair the folder. If PATH is a checkpoint, move later checkpoints aside.
     """
     acquire(run)
+    take_over(cfg.remote, run)
     if path.is_file():
         if reason := checkpoints.find_damage(path):
             raise UserError(f"resume={path}: damaged, {reason}; resume={run} uses the newest undamaged checkpoint")
@@ -263,8 +266,13 @@ def holds_nothing(folder: Path) -> bool:
 def resume_or_create(folder: Path, cfg: DictConfig) -> Path | None:
     """Return the checkpoint to resume from. If the folder is not one of a run, create it and return None."""
     if run_folder.is_run(folder):
+        if cfg.remote:
+            acquire(folder)
+            check_same(folder, cfg)
+            take_over(cfg.remote, folder)
         return checkpoint_to_resume(folder, cfg)
     create_folder(folder, named=True)
+    take_over(cfg.remote, folder)
     return None
 
 
