@@ -228,13 +228,14 @@ def list_cache() -> None:
             f"  {entry.size / 1e6:10,.1f} MB  {entry.items:9,} images  {height}x{width}x{channels}"
             f"  last used {day}  {where}"
         )
-    print(f"  {cache_index.features_size() / 1e6:10,.1f} MB  features of real images")
-    print(f"  {cache_index.shards_size() / 1e6:10,.1f} MB  shards of data=stream")
+    print(f"  {cache_index.part_size(cache_index.FEATURES) / 1e6:10,.1f} MB  features of real images")
+    print(f"  {cache_index.part_size(cache_index.SHARDS) / 1e6:10,.1f} MB  shards of data=stream")
+    print(f"  {cache_index.part_size(cache_index.RUNS) / 1e6:10,.1f} MB  runs in object storage")
 
 
 def clear_cache() -> None:
     from gan.data.decoding import cache_index
 
-    size = sum(entry.size for entry in cache_index.listing()) + cache_index.features_size() + cache_index.shards_size()
+    size = cache_index.total_size()
     cache_index.clear()
     print(f"{cache_index.folder()}: {size / 1e6:,.1f} MB removed")

@@ -49,7 +49,7 @@ def describe() -> dict[str, str]:
         "devices": ", ".join(devices(torch)),
         "cpu": f"{os.cpu_count()} cores, {cores()} usable; {torch.get_num_threads()} threads of torch",
         "memory": f"{available() / GIB:.1f} GiB available",
-        "cache": f"{cache_index.folder()}, {cache_size() / GIB:.2f} GiB",
+        "cache": f"{cache_index.folder()}, {cache_index.total_size() / GIB:.2f} GiB",
         "environment": ", ".join(f"{name}={os.environ[name]}" for name in VARIABLES if name in os.environ) or "-",
     }
 
@@ -68,11 +68,6 @@ def devices(torch: Any) -> list[str]:
         about = torch.cuda.get_device_properties(index)
         found.append(f"cuda:{index} {about.name} {about.total_memory / GIB:.0f} GiB")
     return found + ["mps"] * torch.backends.mps.is_available()
-
-
-def cache_size() -> int:
-    """Return the size of the cache in bytes."""
-    return sum(entry.size for entry in cache_index.listing()) + cache_index.features_size()
 
 
 def version_of(package: str) -> str:

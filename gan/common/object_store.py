@@ -37,8 +37,8 @@ REASONS = {
     "expired; renew them",
     r"InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|AuthFailure|InvalidClientTokenId|401": "the credentials "
     "are not valid",
-    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|403": "access is denied; check the permissions "
-    "of the credentials",
+    r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|Permission|403": "access is denied; check the "
+    "permissions of the credentials",
     r"NoSuchBucket": "there is no such bucket",
     r"NoSuchKey|FileNotFound|404": "an object is missing",
     r".*StorageFull|InsufficientStorage|QuotaExceeded|.*QuotaExceeded|EntityTooLarge|507": "the bucket is full",
@@ -199,8 +199,6 @@ def explain(error: BaseException) -> str:
     for pattern, text in REASONS.items():
         if any(re.fullmatch(rf"(?:{pattern})(?:Error|Exception)?", name) for name in names):
             return text
-    if isinstance(error, PermissionError):
-        return REASONS[next(pattern for pattern in REASONS if pattern.startswith("AccessDenied"))]
     return to_line(without_keys(str(error).strip()) or type(error).__name__)
 
 

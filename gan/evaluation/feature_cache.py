@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gan.common.errors import reason
 from gan.common.files import write_atomically
-from gan.data.decoding.cache_index import folder
+from gan.data.decoding.cache_index import FEATURES, folder
 from gan.metrics.extractors import features, fingerprint
 
 
@@ -37,7 +37,7 @@ def cache_path(extractor: Any, images: Tensor) -> Path:
     key = hashlib.blake2b(digest_size=12)
     key.update(repr((extractor.name, tuple(images.shape), *fingerprint(extractor))).encode())
     key.update(images.contiguous().numpy().data)
-    return folder() / "features" / f"{key.hexdigest()}.npy"
+    return folder() / FEATURES / f"{key.hexdigest()}.npy"
 
 
 def read(path: Path) -> Tensor | None:

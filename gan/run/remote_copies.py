@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gan.common.errors import UserError
 from gan.common.object_store import check_address, stored_at
-from gan.run.remote_run import RemoteRun, files_of
+
+if TYPE_CHECKING:
+    from gan.run.remote_run import RemoteRun
 
 _used: dict[Path, RemoteRun] = {}  # copies that this process uses, by folder
 
@@ -21,12 +24,12 @@ def download(address: str) -> Path:
     address = check_address(address, address)
     digest = hashlib.sha256(address.encode()).hexdigest()[:16]
     from gan.data.decoding import cache_index  # imports NumPy
+    from gan.run.remote_run import RemoteRun  # imports sockets
 
     remote = RemoteRun(address, cache_index.folder() / cache_index.RUNS / digest / address.rpartition("/")[2])
     with stored_at(address):
-        if not remote.store.list():
+        if not remote.pull(logs=False):
             raise UserError(f"{address}: there is nothing at this address")
-        remote.pull(logs=False)
     _used[remote.run] = remote
     return remote.run
 
@@ -41,8 +44,7 @@ def upload_results() -> None:
     while _used:
         _, remote = _used.popitem()
         with stored_at(f"{remote.store.address}: the results are in {remote.run}, but were not uploaded"):
-            remote.upload_changed(files_of(remote.run))
-            remote.write_record()
+            remote.upload_results()
 
 
 def with_addresses(text: str) -> str:

@@ -12,7 +12,6 @@ import re
 import socket
 import stat
 import time
-import uuid
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -67,13 +66,13 @@ class RemoteRun:
     def claim(self) -> bool:
         """Become the owner of the copy. Return whether this folder was its last owner. Raise StoreError."""
         was_ours = bool(self.owner) and parse_owner(self.store.read(OWNER)) == self.owner
-        self.owner = uuid.uuid4().hex
+        self.owner = os.urandom(16).hex()
         about = {"owner": self.owner, "host": socket.gethostname(), "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         self.store.write(OWNER, json.dumps(about).encode())
         return was_ours
 
-    def pull(self, newest_here: bool = False, logs: bool = True) -> None:
-        """Download the files that have changed in the copy.
+    def pull(self, newest_here: bool = False, logs: bool = True) -> bool:
+        """Download the files that have changed in the copy. Return False, and do nothing, if there is no copy.
 
         Args:
             newest_here: whether this folder was the last owner of the copy. If so, its changes are kept, because they
@@ -86,7 +85,9 @@ class RemoteRun:
             OSError: the folder cannot be written.
         """
         for attempt in range(ATTEMPTS):
-            there = complete(self.store.list())
+            if not (listed := self.store.list()):
+                return False
+            there = complete(listed)
             try:
                 self.download(there, newest_here, logs)
                 break
@@ -96,6 +97,7 @@ class RemoteRun:
         if not newest_here:
             self.drop(path for path in checkpoints.list_checkpoints(self.run) if self.name_of(path) not in there)
         self.write_record()
+        return True
 
     def download(self, there: dict[str, Found], newest_here: bool, logs: bool) -> None:
         """Download the objects that have changed; see `pull`."""
@@ -146,7 +148,7 @@ class RemoteRun:
     def remove_gone(self, here: set[str]) -> None:
         """Remove checkpoints that are not in `here` from the copy, if it keeps one that is; raise StoreError."""
         kept = self.known.keys() & here
-        if not any(name.endswith(".ckpt") and f"{name.removesuffix('.ckpt')}.json" in kept for name in kept):
+        if not any(name.endswith(".ckpt") and sidecar_of(name) in kept for name in kept):
             return  # the folder or its disk was removed, or training replaced the checkpoint before its upload
         gone = [name for name in self.known if name.startswith(f"{run_folder.CHECKPOINTS}/") and name not in here]
         for name in reversed(in_order(gone)):
@@ -167,6 +169,11 @@ class RemoteRun:
                 continue  # training has removed an old checkpoint
             self.known[name] = Known(*here, self.store.about(name).tag)
 
+    def upload_results(self) -> None:
+        """Upload changed files, whoever owns the copy: a command has written scores and the like. Raise StoreError."""
+        self.upload_changed(files_of(self.run))
+        self.write_record()
+
     def remember(self, name: str, found: Found) -> None:
         if (here := stamp(self.run / name)) is not None:
             self.known[name] = Known(*here, found.tag)
@@ -183,11 +190,12 @@ class RemoteRun:
 def complete(there: dict[str, Found]) -> dict[str, Found]:
     """Return the objects of a run, without checkpoints whose sidecars are not uploaded yet."""
     found = {name: about for name, about in there.items() if NAME.fullmatch(name) and name != OWNER}
-    return {
-        name: about
-        for name, about in found.items()
-        if not name.endswith(".ckpt") or f"{name.removesuffix('.ckpt')}.json" in found
-    }
+    return {name: about for name, about in found.items() if not name.endswith(".ckpt") or sidecar_of(name) in found}
+
+
+def sidecar_of(name: str) -> str:
+    """Return the name of the sidecar of a checkpoint."""
+    return checkpoints.sidecar(Path(name)).as_posix()
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -22,6 +22,7 @@ from gan.common.errors import UserError
 from gan.common.in_place import Lines
 from gan.common.names import one_line
 from gan.common.output import IN_PLACE
+from gan.run import run_folder
 from gan.run.paths import CONF, quote
 
 PACKAGE = Path(__file__).resolve().parents[2]
@@ -106,7 +107,7 @@ def folder_of(run: str | os.PathLike[str] | None, settings: Mapping[str, Any]) -
     resume = settings.get("resume")
     if resume not in (None, "auto"):
         path = Path(path_text("resume", resume)).expanduser()
-        folder = path.resolve().parent.parent if path.is_file() else path
+        folder = run_folder.folder_of(path)
         if run is not None and Path(path_text("run", run)).expanduser().resolve() != folder.resolve():
             given = one_line(f"run={os.fspath(run)}, resume={path}")
             raise UserError(f"{given}: a resumed run stays in its folder; leave out one of them, or write init_from "

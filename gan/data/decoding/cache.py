@@ -44,7 +44,7 @@ from gan.common.errors import UserError, reason
 from gan.common.progress import counting
 from gan.data.builtin import retro, shapes
 from gan.data.decoding import cache_index, color, decode, reader
-from gan.data.decoding.cache_index import Index, Item, folder, image_shape
+from gan.data.decoding.cache_index import IMAGES, Index, Item, folder, image_shape
 from gan.data.decoding.decode import Decoder
 from gan.data.decoding.errors import ImageError
 from gan.data.decoding.pool import CRASHED, check_main_guard, parallel_map
@@ -75,7 +75,7 @@ def load_images(source: Any, decoder: Decoder) -> CachedImages:
     decoded again. If the cache cannot be written, print a message and decode images each time they are used.
     """
     key = [source.identity, asdict(decoder), source_hash(color, reader, decode, retro, shapes)]
-    entry = folder() / "images" / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
+    entry = folder() / IMAGES / hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:24]
     try:
         if entry.is_symlink():  # old pixels would be removed in its target, which could be any folder
             raise OSError(f"{entry} is a link")

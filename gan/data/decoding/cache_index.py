@@ -24,6 +24,8 @@ from gan.data.decoding.decode import Decoder
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
 MODELS = "models"  # folder with the digests of networks, see gan/sharing/find_model.py
 SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/storage.py
+IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
+PARTS = (IMAGES, FEATURES, MODELS, RUNS, SHARDS)
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 
 
@@ -121,7 +123,7 @@ class Entry(NamedTuple):
 def listing() -> list[Entry]:
     """Return the entries of the cache, the most recently used first."""
     entries = []
-    for path in (folder() / "images").glob("*"):
+    for path in (folder() / IMAGES).glob("*"):
         index = read(path)
         size = sum(map(_size, path.iterdir())) if path.is_dir() else 0
         used = (path / "index.json").stat().st_mtime if index else path.stat().st_mtime
@@ -129,14 +131,14 @@ def listing() -> list[Entry]:
     return sorted(entries, key=lambda entry: -entry.used)
 
 
-def features_size() -> int:
-    """Return the size of the cached features of real images, in bytes."""
-    return sum(map(_size, (folder() / "features").glob("*")))
+def part_size(part: str) -> int:
+    """Return the size of one of PARTS in bytes."""
+    return sum(_size(path) for path in (folder() / part).rglob("*") if path.is_file())
 
 
-def shards_size() -> int:
-    """Return the size of the shards that were downloaded for data=stream, in bytes."""
-    return sum(map(_size, (folder() / SHARDS).glob("*/*")))
+def total_size() -> int:
+    """Return the size of the cache in bytes."""
+    return sum(map(part_size, PARTS))
 
 
 def _size(file: Path) -> int:
@@ -147,5 +149,5 @@ def _size(file: Path) -> int:
 
 def clear() -> None:
     """Remove the cache. Running programs keep the files that they have mapped."""
-    for part in ("images", "features", MODELS, RUNS, SHARDS):
+    for part in PARTS:
         shutil.rmtree(folder() / part, ignore_errors=True)

@@ -23,7 +23,7 @@ from gan.data.sampler import per_rank_batch_size
 from gan.data.shards.order import held_out_shards, shard_groups
 from gan.data.shards.shard_file import Kind, read_kind, read_shard
 from gan.data.shards.shard_index import InvalidShards, read_index, rejected
-from gan.data.shards.storage import Bucket, Folder, parse_bytes
+from gan.data.shards.storage import INDEX, Bucket, Folder, parse_bytes
 
 
 class Shards:
@@ -164,7 +164,7 @@ class StreamingDataModule(LightningDataModule):
     def setup(self, stage: str) -> None:
         if self.shards is not None:
             return
-        if self.folder and not os.path.lexists(self.folder / "index.json"):
+        if self.folder and not os.path.lexists(self.folder / INDEX):
             raise UserError(f"data.root={self.root}: no shards found; create them with gan data pack")
         storage = Folder(self.folder) if self.folder else Bucket(self.root, self.max_cache_size)
         try:
