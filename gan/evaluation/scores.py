@@ -17,6 +17,7 @@ from gan.evaluation.sets import Subject
 from gan.images.convert import grid, save_png
 from gan.metrics import pretrained
 from gan.metrics.extractors import extractor, features
+from gan.metrics.features import on_device
 
 PAIRS = 24  # number of generated images to save beside their nearest training images
 
@@ -59,8 +60,8 @@ def score(
     with counting(f"features in {made.name}", generator.num_images(subject.sets)) as advance:
         rows = generator.evaluate(
             subject.sets,
-            lambda images: features(made, images, advance),
-            lambda images: cached_features(made, images, advance),
+            lambda images: on_device(features(made, images, advance), device),
+            lambda images: on_device(cached_features(made, images, advance), device),
             copies,
         )
     dimension = getattr(made, "dimension", 0)

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import at_least
-from gan.metrics.features import blocks, checked
+from gan.metrics.features import checked
 from gan.metrics.nearest_neighbors import distances, radii
+from gan.metrics.rows import ALL
 
 
 def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, float]:
@@ -34,7 +35,7 @@ def clipped_density_coverage(x: Tensor, y: Tensor, k: int = 5) -> dict[str, floa
     clipped = whole.clamp(max=torch.quantile(whole, 0.5))
     generated, real = torch.zeros(len(y)).to(x), torch.zeros(len(x)).to(x)  # number of clipped balls that contain each
     covered = torch.zeros(()).to(x)
-    for part, reach, limit in zip(blocks(x), blocks(whole), blocks(clipped), strict=True):
+    for part, reach, limit in ALL.blocks(x, whole, clipped):
         between = distances(part, y)  # (rows, M)
         generated += (between <= limit[:, None]).sum(0)
         real += (distances(part, x) <= limit[:, None]).sum(0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from gan.metrics.features import blocks, checked
+from gan.metrics.features import checked
 from gan.metrics.nearest_neighbors import distances, nearest
+from gan.metrics.rows import ALL
 
 QUANTILE = 0.05  # fraction of real images that are this close to a training image by chance
 
@@ -44,7 +45,7 @@ def to_others(train: Tensor, views: int = 1) -> Tensor:
     """Return the distance (N,) of each image to the nearest view of another image. Rows i, i + N, ... show image i."""
     n = len(train) // views
     first, found = 0, []
-    for part in blocks(train[:n]):
+    for (part,) in ALL.blocks(train[:n]):
         between = distances(part, train).reshape(len(part), views, n)
         own = torch.arange(first, first + len(part))
         between[own - first, :, own] = torch.inf

@@ -1,8 +1,6 @@
-"""Validation of features, and blocks of rows."""
+"""Validation of features, and their device."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -10,7 +8,6 @@ from torch import Tensor
 from gan.common.errors import UserError
 
 LARGEST = 1e45  # largest absolute value of a feature, because KID uses the sixth power
-ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
 
 
 def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
@@ -38,5 +35,6 @@ def checked(what: str, *given: Tensor, least: int = 2) -> list[Tensor]:
     return [features.double() for features in sets]
 
 
-def blocks(features: Tensor) -> Iterator[Tensor]:
-    return iter(features.split(ROWS))
+def on_device(features: Tensor, device: torch.device | str) -> Tensor:
+    """Return features on a device; on the CPU if the device has no float64, in which metrics are computed."""
+    return features.to("cpu" if torch.device(device).type == "mps" else device)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.metrics.features import blocks, checked
+from gan.metrics.features import checked
+from gan.metrics.rows import ALL, Rows
 
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 SUBSET = 1000  # images per subset
@@ -20,7 +21,7 @@ NOISE_IMAGES = 200  # images or more
 WHOLE = 4096  # up to this many images, the kernel of all pairs is computed once: three matrices of up to 128 MB
 
 
-def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
+def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -> float:
     """Return the squared maximum mean discrepancy with the kernel (x.y / D + 1)^3.
 
     Binkowski et al., "Demystifying MMD GANs", 2018, arXiv:1801.01401, equation 4, in float64 over all pairs. Equal
@@ -30,6 +31,7 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
         x, y: features (N, D) and (M, D).
         matched: whether row n of y was made from row n of x, so that M = N. These pairs are omitted, because they are
             not independent and would make the distance far too small.
+        rows: rows of x and of y that this process computes. All processes have the same x and y.
 
     Raises:
         UserError: fewer than two rows, features that are not finite, or matched sets of different size.
@@ -37,11 +39,12 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False) -> float:
     x, y = checked("kernel distance", x, y)
     if matched and len(x) != len(y):
         raise UserError(f"KID: {len(x)} and {len(y)} images; matched sets must have the same size")
-    within = _sum(x, x) - _own(x), _sum(y, y) - _own(y)
+    within = _sum_within(x, rows) - _own(x), _sum_within(y, rows) - _own(y)
+    between = _sum(x, y, rows)
     if matched:
         n = len(x)
-        return _estimate(*within, (_sum(x, y) - _own(x, y)) * n / (n - 1), n, n)
-    return _estimate(*within, _sum(x, y), len(x), len(y))
+        return _estimate(*within, (between - _own(x, y)) * n / (n - 1), n, n)
+    return _estimate(*within, between, len(x), len(y))
 
 
 def kid_of_subsets(
@@ -101,7 +104,7 @@ def error_of_few(n: int, enough: int) -> float:
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
-    return (x @ y.T / x.shape[1] + 1) ** 3  # (N, M)
+    return (x @ y.T).div_(x.shape[1]).add_(1).pow_(3)  # (N, M)
 
 
 def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: int, m: int) -> float:
@@ -109,9 +112,21 @@ def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: int, m: in
     return float(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m))
 
 
-def _sum(x: Tensor, y: Tensor) -> Tensor:
+def _sum(x: Tensor, y: Tensor, rows: Rows) -> Tensor:
     """Return the sum of the kernel over all pairs."""
-    return torch.stack([_kernel(part, y).sum() for part in blocks(x)]).sum()
+    total = x.new_zeros(())
+    for (part,) in rows.blocks(x):
+        total += _kernel(part, y).sum()
+    return rows.sum(total)
+
+
+def _sum_within(x: Tensor, rows: Rows) -> Tensor:
+    """Return `_sum` of x and x; the kernel is symmetric, so blocks are paired with themselves and later ones only."""
+    total, places = x.new_zeros(()), torch.arange(len(x))
+    for part, place in rows.blocks(x, places):
+        found = _kernel(part, x[place[0] :])
+        total += 2 * found.sum() - found[:, : len(part)].sum()
+    return rows.sum(total)
 
 
 def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
@@ -122,5 +137,5 @@ def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
 class KID:
     """The metric `kid_x1000` for the Evaluate callback, over all pairs: deterministic, with the lowest variance."""
 
-    def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
-        return {"kid_x1000": KID_SCALE * squared_mmd(real_features, fake_features)}
+    def compute(self, real_features: Tensor, fake_features: Tensor, rows: Rows = ALL) -> dict[str, float]:
+        return {"kid_x1000": KID_SCALE * squared_mmd(real_features, fake_features, rows=rows)}

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import at_least
-from gan.metrics.features import blocks, checked
+from gan.metrics.features import checked
 from gan.metrics.nearest_neighbors import distances, radii
+from gan.metrics.rows import ALL, Rows
 
 
-def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, float]:
+def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True, rows: Rows = ALL) -> dict[str, float]:
     """Return precision, recall, density and coverage of a generated set y and a real set x.
 
     The ball of an image reaches to its k-th nearest neighbor in the same set.
@@ -23,25 +24,27 @@ def prdc(x: Tensor, y: Tensor, k: int = 5, strict: bool = True) -> dict[str, flo
     Args:
         x, y: real features (N, D) and generated ones (M, D).
         strict: an image on the rim of a ball is outside (Naeem et al.); False: it is inside (Kynkäänniemi et al.).
+        rows: rows of x and of y that this process computes. All processes have the same x and y.
 
     Raises:
         UserError: at most k rows, or features that are not finite.
     """
     x, y = checked("precision and recall", x, y, least=at_least("k", k, 1) + 1)
-    of_x, of_y = radii(x, k), radii(y, k)
+    of_x, of_y = radii(x, k, rows), radii(y, k, rows)
     within = torch.lt if strict else torch.le
     balls = torch.zeros(len(y), dtype=torch.int64, device=x.device)  # number of balls of x that contain each image of y
-    recalled = covered = 0
-    for part, radius in zip(blocks(x), blocks(of_x), strict=True):
+    recalled, covered = torch.zeros(2, dtype=torch.int64, device=x.device)
+    for part, radius in rows.blocks(x, of_x):
         between = distances(part, y)  # (rows, M)
         balls += within(between, radius[:, None]).sum(0)
-        recalled += int(within(between, of_y).any(1).sum())
-        covered += int(within(between.min(1).values, radius).sum())
+        recalled += within(between, of_y).any(1).sum()
+        covered += within(between.min(1).values, radius).sum()
+    balls, recalled, covered = rows.sum(balls), rows.sum(recalled), rows.sum(covered)
     return {
         "precision": float((balls > 0).double().mean()),
-        "recall": recalled / len(x),
+        "recall": float(recalled) / len(x),
         "density": float(balls.double().mean()) / k,
-        "coverage": covered / len(x),
+        "coverage": float(covered) / len(x),
     }
 
 
@@ -55,6 +58,6 @@ class PrecisionRecall:
     def __init__(self, k: int = 5) -> None:
         self.k = at_least("metric.precision_recall.k", k, 1)
 
-    def compute(self, real_features: Tensor, fake_features: Tensor) -> dict[str, float]:
-        values = prdc(real_features, fake_features, self.k)
+    def compute(self, real_features: Tensor, fake_features: Tensor, rows: Rows = ALL) -> dict[str, float]:
+        values = prdc(real_features, fake_features, self.k, rows=rows)
         return {name: values[name] for name in ("precision", "recall")}

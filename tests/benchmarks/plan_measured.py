@@ -1,10 +1,11 @@
 """Compare the formulas of `tests.benchmarks.plan` with measurements on a CPU.
 
-    python -m tests.benchmarks.plan_measured [steps] [ranks] [data] [network]
+    python -m tests.benchmarks.plan_measured [steps] [ranks] [metrics] [data] [network]
 
 steps    time of a training step, from its counts and the rates of a convolution, an addition and an empty operation;
          bytes of a checkpoint; memory
 ranks    time of a step on two gloo ranks, from that on one rank
+metrics  time of the metrics of 50,000 images on one rank and on two
 data     rates of decoding, of collecting batches and of a permutation; bytes in memory for each file
 network  all-reduce between two network namespaces with limited bandwidth and delay (Linux, root)
 
@@ -30,11 +31,15 @@ import torch.distributed as dist
 from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
 from gan.data.module import ImageDataModule  # noqa: F401 (of the processes that `files` starts)
+from gan.metrics.kid import KID
+from gan.metrics.lite0 import Lite0Features
+from gan.metrics.prdc import PrecisionRecall
+from gan.metrics.rows import ALL, Rows
 from gan.run.config import compose
 from gan.training.disk import checkpoint_bytes
 from gan.training.memory import estimate, example
@@ -153,33 +158,26 @@ def ranks() -> None:
     """Train on one rank with the whole and with half of the batch, then on two, and reduce gradients alone."""
     for name, size, batch in (("dcgan", 64, 32), ("stylegan2_ada", 64, 16)):
         whole, half = (trained(configured(name, size, n))[1].seconds for n in (batch, batch // 2))
-        words = [
-            sys.executable,
-            "-W",
-            "ignore",
-            "-m",
-            "tests.benchmarks.plan_measured",
-            "rank",
-            name,
-            str(size),
-            str(batch),
-        ]
-        with tempfile.TemporaryDirectory() as folder:
-            environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "NODE_RANK": "0"}
-            started = [
-                subprocess.Popen(
-                    [*words, folder], env=environment | {"LOCAL_RANK": str(rank)}, stderr=subprocess.DEVNULL
-                )
-                for rank in range(2)
-            ]
-            assert [process.wait() for process in started] == [0, 0]
-            seconds, reducing = (float(text) for text in Path(folder, "0").read_text().split())
+        seconds, reducing = on_two_ranks("rank", name, size, batch)[0]
         print(
             f"{name}, {size} px, batch {batch}: {1000 * whole:.0f} ms on one rank, {1000 * half:.0f} ms with half of "
             f"the batch, all-reduce {1000 * reducing:.0f} ms; two ranks predicted {1000 * (half + reducing):.0f} ms, "
             f"measured {1000 * seconds:.0f} ms",
             flush=True,
         )
+
+
+def on_two_ranks(*words: object) -> list[list[float]]:
+    """Run a part of this file on two gloo ranks, with a folder as last argument; return what each rank wrote there."""
+    command = [sys.executable, "-W", "ignore", "-m", "tests.benchmarks.plan_measured", *map(str, words)]
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29517", "NODE_RANK": "0"}
+        started = [
+            subprocess.Popen([*command, folder], env=environment | {"LOCAL_RANK": str(rank)}, stderr=subprocess.DEVNULL)
+            for rank in range(2)
+        ]
+        assert [process.wait() for process in started] == [0, 0]
+        return [[float(text) for text in Path(folder, str(rank)).read_text().split()] for rank in range(2)]
 
 
 def rank(name: str, size: str, batch: str, folder: str) -> None:
@@ -203,6 +201,45 @@ def rank(name: str, size: str, batch: str, folder: str) -> None:
     trainer = Trainer(max_steps=WARM_UP + TIMED, precision=cfg.trainer.precision, callbacks=[timed], **settings)
     trainer.fit(instantiate(cfg.model), instantiate(cfg.data))
     Path(folder, str(trainer.global_rank)).write_text(f"{timed.seconds} {timed.reducing}")
+
+
+# ---- metrics
+
+
+class GlooRows(Rows):
+    """The rows of a gloo rank."""
+
+    def __init__(self) -> None:
+        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+
+    def sum(self, values: Tensor) -> Tensor:
+        dist.all_reduce(values)
+        return values
+
+
+def metric_seconds(count: int, rows: Rows) -> list[float]:
+    """Return the CPU times of KID and of precision and recall of `count` real and generated images."""
+    generator, seconds = torch.Generator().manual_seed(0), []
+    real, generated = torch.rand(2, count, Lite0Features.dimension, generator=generator)
+    for metric in (KID(), PrecisionRecall()):
+        start = time.process_time()
+        metric.compute(real, generated, rows)
+        seconds.append(time.process_time() - start)
+    return seconds
+
+
+def metrics(count: int = 50_000) -> None:
+    alone = metric_seconds(count, ALL)
+    shared = [max(each) for each in zip(*on_two_ranks("metric_rank", count), strict=True)]
+    for name, one, two in zip(("KID", "precision and recall"), alone, shared, strict=True):
+        print(f"{name} of {count:,} images: {one:.0f} s on one rank, {two:.0f} s on two ranks", flush=True)
+
+
+def metric_rank(count: str, folder: str) -> None:
+    dist.init_process_group("gloo", rank=int(os.environ["LOCAL_RANK"]), world_size=2)
+    seconds = metric_seconds(int(count), GlooRows())
+    Path(folder, str(dist.get_rank())).write_text(" ".join(map(str, seconds)))
+    dist.barrier()
 
 
 # ---- data
@@ -305,6 +342,8 @@ def main(words: list[str]) -> None:
     torch.set_num_threads(1)
     if words[:1] == ["rank"]:
         rank(*words[1:])
+    elif words[:1] == ["metric_rank"]:
+        metric_rank(*words[1:])
     elif words[:1] == ["wire"]:
         wire(*words[1:])
     elif words[:1] == ["steps"] and len(words) > 1:
@@ -315,7 +354,7 @@ def main(words: list[str]) -> None:
                 subprocess.run(
                     [sys.executable, "-m", "tests.benchmarks.plan_measured", "steps", *map(str, case)], check=True
                 )
-        for part in (ranks, data, network):
+        for part in (ranks, metrics, data, network):
             if not words or part.__name__ in words:
                 part()
 

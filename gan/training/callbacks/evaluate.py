@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,10 @@ from gan.common.output import print_line
 from gan.evaluation.feature_cache import cache_path, read, write
 from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch, Described, describe
 from gan.metrics.extractors import checked, extractor, features
+from gan.metrics.features import on_device
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
+from gan.metrics.rows import Rows
 from gan.training.callbacks.interrupt import due, ends
 from gan.training.callbacks.score_notes import ScoreNotes
 from gan.training.callbacks.training_time import clock_of, duration_of, paused
@@ -37,7 +40,8 @@ class Evaluate(Callback):
     interval. The evaluations at the start and at the end of a run are made in any case.
 
     Args:
-        metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`.
+        metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`. Rank 0 computes it,
+            or all ranks if it has a third argument `rows`, the gan.metrics.rows.Rows that a rank computes.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
         interval: images between two evaluations, or "auto".
@@ -112,11 +116,12 @@ class Evaluate(Callback):
         return found.to(pl_module.device) if isinstance(found, torch.nn.Module) else found
 
     def features(self, trainer: Trainer, pl_module: GAN, found: Any, images: Tensor) -> Tensor:
-        """Return the features of real images, from the cache or computed by all ranks; only rank 0 has all of them."""
+        """Return the features of real images, from the cache of rank 0 or computed by all ranks."""
         path = cache_path(found, images)
         kept = read(path) if trainer.is_global_zero else None
-        if trainer.strategy.broadcast(kept is not None):
-            return torch.empty(0) if kept is None else kept
+        kept = trainer.strategy.broadcast(kept)
+        if kept is not None:
+            return kept
         started = time.monotonic()
         own = share(images, trainer)
         advance = self.counter("features of real images", len(own))
@@ -162,8 +167,8 @@ class Evaluate(Callback):
         values: dict[str, float] = {}
         for found, real in self.loaded:
             generated = gathered(features(found, fakes, advance), self.num_images, trainer, pl_module)
-            if trainer.is_global_zero:
-                values |= self.measure(found.name, real, generated)
+            real, generated = (on_device(part, pl_module.device) for part in (real, generated))
+            values |= self.measure(found.name, real, generated, RankRows(trainer))
         if pl_module.has_scores:
             everyone = gathered(fakes, self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
@@ -195,26 +200,28 @@ class Evaluate(Callback):
         if not self.loaded or not len(pl_module.power_ema):
             return
         found, real = self.loaded[0]
-        rows = []
+        kids, rows = [], RankRows(trainer)
         for ema in (None, *pl_module.power_ema):
             fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size, ema)
             generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
-            if trainer.is_global_zero:
-                rows.append((KID_SCALE * squared_mmd(real, generated), ema.width if ema else None))
-        if rows:
-            pl_module.log_scalars({f"power_ema/kid_x1000_{found.name}_{width}": kid for kid, width in rows if width})
-            listed = ", ".join(f"{width or 'default'} {kid:.1f}" for kid, width in rows)
-            best = min(rows)[1]
+            real, generated = (on_device(part, pl_module.device) for part in (real, generated))
+            kids.append((KID_SCALE * squared_mmd(real, generated, rows=rows), ema.width if ema else None))
+        if trainer.is_global_zero:
+            pl_module.log_scalars({f"power_ema/kid_x1000_{found.name}_{width}": kid for kid, width in kids if width})
+            listed = ", ".join(f"{width or 'default'} {kid:.1f}" for kid, width in kids)
+            best = min(kids)[1]
             how = f"--checkpoint last --ema {best}" if best else "the default"
             print_line(f"EMA: KID x 1000 ({found.name}) {listed}; generate with {how}")
 
-    def measure(self, name: str, real: Tensor, generated: Tensor) -> dict[str, float]:
-        """Return the values of all metrics by logged name."""
-        return {
-            f"eval/{value}_{name}": number
-            for metric in self.metrics.values()
-            for value, number in metric.compute(real, generated).items()
-        }
+    def measure(self, name: str, real: Tensor, generated: Tensor, rows: Rows) -> dict[str, float]:
+        """Return the values of metrics by logged name: of all on rank 0, of those that ranks share on the others."""
+        values: dict[str, float] = {}
+        for metric in self.metrics.values():
+            if "rows" in inspect.signature(metric.compute).parameters:
+                values |= metric.compute(real, generated, rows=rows)
+            elif rows.rank == 0:
+                values |= metric.compute(real.cpu(), generated.cpu())
+        return {f"eval/{value}_{name}": number for value, number in values.items()}
 
     def copies(self, trainer: Trainer, pl_module: GAN, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
         """Return the rate of copies by name on rank 0; {} if the images are too unlike real ones for a rate.
@@ -246,6 +253,17 @@ class Evaluate(Callback):
         if self.automatic and interval is not None:
             self.interval = at_least("the checkpoint's interval of evaluations", interval, 1)
         self.cost = None if cost is None else duration_of("cost of an evaluation", cost)
+
+
+class RankRows(Rows):
+    """The rows that this rank computes of metrics."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.rank, self.ranks, self.strategy = trainer.global_rank, trainer.world_size, trainer.strategy
+
+    def sum(self, values: Tensor) -> Tensor:
+        total: Any = self.strategy.reduce(values, reduce_op="sum")
+        return total
 
 
 def choose_interval(cost: float, speed: float) -> int:
