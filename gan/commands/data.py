@@ -168,6 +168,8 @@ def as_text(report: dict[str, Any]) -> str:
         "labels": str(suggestion["labels"]).lower(),
     }
     lines += [f"  data.{name}={shown[name]}: {reason}" for name, reason in suggestion["reasons"].items()]
+    if start := suggestion["start"]:
+        lines += [f"on a CPU, if your images are similar to those of `gan zoo {start}`, add init_from=zoo:{start}"]
     return "\n".join([*lines, "", suggestion["command"]])
 
 

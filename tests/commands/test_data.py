@@ -224,8 +224,9 @@ def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
         (lambda i: noise(64, 64, i).convert("L"), {"channels": 1, "size": [64, 64]}),
         (lambda i: Image.merge("RGBA", (*noise(32, 32, i).split(), Image.radial_gradient("L").resize((32, 32)))),
          {"channels": 4, "size": [32, 32]}),
-        (lambda i: noise((40, 400)[i % 2], (400, 40)[i % 2], i), {"size": [64, 64], "fit": "pad"}),
-        (lambda i: noise(24, 24, i).quantize(8), {"resample": "nearest", "size": [16, 16]}),
+        (lambda i: noise((40, 400)[i % 2], (400, 40)[i % 2], i), {"size": [64, 64], "fit": "pad", "start": "prints64"}),
+        (lambda i: noise(24, 24, i).quantize(8), {"resample": "nearest", "size": [16, 16], "start": None}),
+        (lambda i: noise(32, 32, i).quantize(8), {"pixel_art": True, "start": "tiles32"}),
         (lambda i: noise(16, 16, i).quantize(8), {"resample": "auto", "size": [16, 16]}),
         (lambda i: noise(32, 32, i // 2).transpose(Image.Transpose.FLIP_LEFT_RIGHT) if i % 2 else noise(32, 32, i // 2),
          {"flip": True}),
@@ -285,6 +286,15 @@ def test_pixel_art_gets_its_experiment(tmp_path: Path) -> None:
         noise(24, 24, index).quantize(8).save(tmp_path / f"{index}.png")
     said = command([str(tmp_path)], suggested(tmp_path))
     assert said == f"gan train experiment=pixel_art data.root={tmp_path} data.size=16 data.channels=3"
+
+
+def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:
+    for index in range(10):
+        noise(32, 32, index).quantize(8).save(tmp_path / f"{index}.png")
+    report = report_of(tmp_path)
+    *_, advice, empty, last = as_text(report).splitlines()
+    assert advice.endswith("add init_from=zoo:tiles32")
+    assert (empty, last) == ("", report["suggestion"]["command"])
 
 
 @pytest.mark.slow
