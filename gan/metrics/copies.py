@@ -44,11 +44,9 @@ def chance_distance(train: Tensor, held_out: Tensor | None, views: int = 1) -> T
 def to_others(train: Tensor, views: int = 1) -> Tensor:
     """Return the distance (N,) of each image to the nearest view of another image. Rows i, i + N, ... show image i."""
     n = len(train) // views
-    first, found = 0, []
-    for (part,) in ALL.blocks(train[:n]):
+    found = []
+    for part, own in ALL.blocks(train[:n], torch.arange(n)):
         between = distances(part, train).reshape(len(part), views, n)
-        own = torch.arange(first, first + len(part))
-        between[own - first, :, own] = torch.inf
+        between[torch.arange(len(part)), :, own] = torch.inf
         found.append(between.flatten(1).min(1).values)
-        first += len(part)
     return torch.cat(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
+import torch.distributed as dist
 from torch import Tensor
 
 ROWS = 1024  # rows of a block, so that no matrix of all pairs is needed
@@ -25,7 +26,20 @@ class Rows:
         return islice(parts, self.rank, None, self.ranks)
 
     def sum(self, values: Tensor) -> Tensor:
-        """Return the sum of a tensor over all processes; the same on each."""
+        """Return the sum of a tensor over all processes, the same on each. It may replace the values in place."""
+        return values
+
+
+class RankRows(Rows):
+    """The rows that this rank of torch.distributed computes; all rows if there are no ranks."""
+
+    def __init__(self) -> None:
+        if dist.is_available() and dist.is_initialized():
+            self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+
+    def sum(self, values: Tensor) -> Tensor:
+        if self.ranks > 1:
+            dist.all_reduce(values)
         return values
 
 

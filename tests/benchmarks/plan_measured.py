@@ -31,7 +31,7 @@ import torch.distributed as dist
 from hydra.utils import instantiate
 from lightning import Callback, Trainer
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from gan.data.builtin.retro import draw
 from gan.data.decoding.decode import Decoder
@@ -39,7 +39,7 @@ from gan.data.module import ImageDataModule  # noqa: F401 (of the processes that
 from gan.metrics.kid import KID
 from gan.metrics.lite0 import Lite0Features
 from gan.metrics.prdc import PrecisionRecall
-from gan.metrics.rows import ALL, Rows
+from gan.metrics.rows import ALL, RankRows, Rows
 from gan.run.config import compose
 from gan.training.disk import checkpoint_bytes
 from gan.training.memory import estimate, example
@@ -206,17 +206,6 @@ def rank(name: str, size: str, batch: str, folder: str) -> None:
 # ---- metrics
 
 
-class GlooRows(Rows):
-    """The rows of a gloo rank."""
-
-    def __init__(self) -> None:
-        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
-
-    def sum(self, values: Tensor) -> Tensor:
-        dist.all_reduce(values)
-        return values
-
-
 def metric_seconds(count: int, rows: Rows) -> list[float]:
     """Return the CPU times of KID and of precision and recall of `count` real and generated images."""
     generator, seconds = torch.Generator().manual_seed(0), []
@@ -237,7 +226,7 @@ def metrics(count: int = 50_000) -> None:
 
 def metric_rank(count: str, folder: str) -> None:
     dist.init_process_group("gloo", rank=int(os.environ["LOCAL_RANK"]), world_size=2)
-    seconds = metric_seconds(int(count), GlooRows())
+    seconds = metric_seconds(int(count), RankRows())
     Path(folder, str(dist.get_rank())).write_text(" ".join(map(str, seconds)))
     dist.barrier()
 

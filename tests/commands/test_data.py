@@ -22,6 +22,7 @@ from gan.commands.data import as_text, parse_size
 from gan.common.errors import UserError
 from gan.data.builtin import retro
 from gan.data.checks.report import (
+    STARTS,
     FileInfo,
     command,
     inspect_file,
@@ -294,6 +295,7 @@ def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:
     report = report_of(tmp_path)
     *_, advice, empty, last = as_text(report).splitlines()
     assert advice.endswith("add init_from=zoo:tiles32")
+    assert {*STARTS.values()} <= {model.name for model in (ROOT / "gan/sharing/models").iterdir()}
     assert (empty, last) == ("", report["suggestion"]["command"])
 
 

@@ -257,8 +257,9 @@ def suggest(
     channels = 4 if transparent >= 0.05 else 1 if gray >= 0.99 else 3
     reasons["channels"] = f"{transparent:.0%} have transparent pixels, {gray:.0%} are gray"
     sprites = float(np.mean([fact.sprite for fact in facts]))
+    pixel_art = sprites >= 0.5
     whole = [size[0] % fact.height == 0 and size[1] % fact.width == 0 for fact in facts if fact.sprite]
-    resample = "nearest" if sprites >= 0.5 and np.mean(whole) < 0.5 else "auto"
+    resample = "nearest" if pixel_art and np.mean(whole) < 0.5 else "auto"
     reasons["resample"] = f"{sprites:.0%} are pixel art" + ("" if resample == "auto" else ", mostly of other sizes")
     mirrored = mirrored_fraction(facts)
     reasons["flip"] = f"{mirrored:.0%} also occur mirrored"
@@ -274,8 +275,8 @@ def suggest(
         "flip": mirrored >= 0.05,
         "split": split,
         "labels": labels,
-        "pixel_art": sprites >= 0.5,
-        "start": STARTS.get((sprites >= 0.5, size)),
+        "pixel_art": pixel_art,
+        "start": STARTS.get((pixel_art, size)),
         "images": len(facts),
         "reasons": reasons,
     }

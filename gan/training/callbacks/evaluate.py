@@ -20,7 +20,7 @@ from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.features import on_device
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.pretrained import MissingWeights
-from gan.metrics.rows import Rows
+from gan.metrics.rows import RankRows, Rows
 from gan.training.callbacks.interrupt import due, ends
 from gan.training.callbacks.score_notes import ScoreNotes
 from gan.training.callbacks.training_time import clock_of, duration_of, paused
@@ -167,8 +167,8 @@ class Evaluate(Callback):
         values: dict[str, float] = {}
         for found, real in self.loaded:
             generated = gathered(features(found, fakes, advance), self.num_images, trainer, pl_module)
-            real, generated = (on_device(part, pl_module.device) for part in (real, generated))
-            values |= self.measure(found.name, real, generated, RankRows(trainer))
+            real, generated = (on_device(each, pl_module.device) for each in (real, generated))
+            values |= self.measure(found.name, real, generated, RankRows())
         if pl_module.has_scores:
             everyone = gathered(fakes, self.num_images, trainer, pl_module)
             if trainer.is_global_zero:
@@ -200,12 +200,12 @@ class Evaluate(Callback):
         if not self.loaded or not len(pl_module.power_ema):
             return
         found, real = self.loaded[0]
-        kids, rows = [], RankRows(trainer)
+        real, rows, kids = on_device(real, pl_module.device), RankRows(), []
         for ema in (None, *pl_module.power_ema):
             fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size, ema)
             generated = gathered(features(found, fakes), self.num_images, trainer, pl_module)
-            real, generated = (on_device(part, pl_module.device) for part in (real, generated))
-            kids.append((KID_SCALE * squared_mmd(real, generated, rows=rows), ema.width if ema else None))
+            kid = squared_mmd(real, on_device(generated, pl_module.device), rows=rows)
+            kids.append((KID_SCALE * kid, ema.width if ema else None))
         if trainer.is_global_zero:
             pl_module.log_scalars({f"power_ema/kid_x1000_{found.name}_{width}": kid for kid, width in kids if width})
             listed = ", ".join(f"{width or 'default'} {kid:.1f}" for kid, width in kids)
@@ -253,17 +253,6 @@ class Evaluate(Callback):
         if self.automatic and interval is not None:
             self.interval = at_least("the checkpoint's interval of evaluations", interval, 1)
         self.cost = None if cost is None else duration_of("cost of an evaluation", cost)
-
-
-class RankRows(Rows):
-    """The rows that this rank computes of metrics."""
-
-    def __init__(self, trainer: Trainer) -> None:
-        self.rank, self.ranks, self.strategy = trainer.global_rank, trainer.world_size, trainer.strategy
-
-    def sum(self, values: Tensor) -> Tensor:
-        total: Any = self.strategy.reduce(values, reduce_op="sum")
-        return total
 
 
 def choose_interval(cost: float, speed: float) -> int:
