@@ -44,7 +44,7 @@ COMMANDS = {
     "runs": "list runs with their scores, sizes and status, and remove some",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "zoo": "list the trained models that come with the package; use one as zoo:NAME",
-    "info": "print versions, devices, cache and extras, for reports of faults",
+    "info": "print versions, devices, cache and extras, for bug reports",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }
 

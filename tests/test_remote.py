@@ -131,12 +131,12 @@ def test_shards_in_a_bucket(bucket: str, train: Train, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["resume=s3://bucket/none"], "resume=s3://bucket/none: there is no run with a checkpoint; check the address"),
+        (["resume=s3://bucket/none"], "resume=s3://bucket/none: there is no run with a checkpoint; check the URL"),
         (["remote=s3://other/a"], "remote=s3://other/a: there is no such bucket"),
-        (["remote=s3://bucket"], "remote=s3://bucket: is not an address of a folder in object storage; give one such "
+        (["remote=s3://bucket"], "remote=s3://bucket: is not the URL of a folder in object storage; give one such "
          "as s3://BUCKET/runs/NAME"),
         (["-m", "seed=0,1", "remote=s3://bucket/a"], "remote=s3://bucket/a: a sweep has one folder for each job, but "
-         "this is one address; leave it out"),
+         "this is one URL; leave it out"),
     ],
 )  # fmt: skip
 def test_wrong_addresses(words: list[str], message: str, bucket: str, train: Train, tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_a_copy_is_not_overwritten(bucket: str, train: Train, tmp_path: Path) ->
     train("images=16", f"remote={bucket}/runs/a")
     again = train("images=16", f"remote={bucket}/runs/a", "hydra.run.dir=runs/b", check=2).stderr
     assert again.strip() == (
-        "error: remote=s3://bucket/runs/a: holds a run; use another address, or resume=s3://bucket/runs/a"
+        "error: remote=s3://bucket/runs/a: holds a run; use another URL, or resume=s3://bucket/runs/a"
     )
     train("images=16", "hydra.run.dir=runs/c")
     other = train("images=16", f"remote={bucket}/runs/a", "resume=auto", "hydra.run.dir=runs/c", check=2).stderr

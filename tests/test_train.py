@@ -157,7 +157,7 @@ def test_a_shared_model_of_another_kind_starts_a_run_that_resumes_to_the_same_bi
 ) -> None:
     train("images=16", "hydra.run.dir=a")
     words = ["share", str(tmp_path / "a"), str(tmp_path / "shared"), "--license", "cc0-1.0"]
-    main([*words, "--half", "--discriminator", "--no-samples"])
+    main([*words, "--fp16", "--discriminator", "--no-samples"])
     options = ["init_from=shared", "freeze.discriminator=1", "model.kept_lr_factor=0.5"]
     options += ["data.size=32", "data.channels=4", "data.classes=[sprite,neon]"]
     out = train(*options, "images=56", "hydra.run.dir=whole").stdout

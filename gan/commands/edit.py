@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> None:
         names = list(map(str, seeds))
         latents, labels = model.latents(seeds, arguments.label)
     files = [file_name(name, ".png") for name in names]
-    weights, origin = recognition_folder(arguments) / WEIGHTS, None
+    weights, origin = options.recognition_folder(arguments) / WEIGHTS, None
     if not arguments.no_metadata:
         changes = provenance.changes(model, settings, mixes, arguments.label, size, weights)
         shared = provenance.Origin(model.generator, model.images, **changes)
@@ -155,15 +155,11 @@ def add_vectors_and_classes(model: Model, names: set[str], directions: Path, arg
 
     found = {name for name in names if re.fullmatch(DIRECTION, name)}
     if names - found:
-        folder = recognition_folder(arguments)
+        folder = options.recognition_folder(arguments)
         if arguments.recognition or (folder / ABOUT).is_file():
             model.attributes = class_attributes(arguments, folder) | model.attributes
     if (found or arguments.directions) and directions.is_file():
         model.vectors |= store.read_directions(directions, model.generator)
-
-
-def recognition_folder(arguments: argparse.Namespace) -> Path:
-    return arguments.recognition or options.results_of(arguments.run) / RECOGNITION
 
 
 def parse_mix(word: str) -> tuple[int, tuple[int, int] | float]:

@@ -1,6 +1,6 @@
 """Export a model to files for other programs: ONNX, torch.export, or weights alone; to a web page; or a color table.
 
-Each network is compared with PyTorch before it is written: at most 1e-4 and one of 255 levels may differ.
+Each network is compared with PyTorch before it is written: outputs may differ by 1e-4, and images by 1 level (of 255).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "video editors, as a .cube file or a HaldCLUT image")  # fmt: skip
     options.add_out(parser, "folder for the files; created if missing")
     parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the files; the "
-                        "difference is printed, and may be at most 0.05 and six of 255 levels")  # fmt: skip
+                        "difference is printed, and may be at most 0.05, and 6 levels (of 255)")  # fmt: skip
     options.add_size(parser, "of a translator: restrict images to this size, for runtimes without dynamic shapes",
                      "any height and width")  # fmt: skip
     parser.add_argument("--no-features", dest=FEATURES, action="store_false", help="do not export the discriminator's "

@@ -28,8 +28,8 @@ COMMANDS = {
 }  # fmt: skip
 # Command -> its sub-commands.
 PARTS = {"data": ("check", "unscale", "pack", "cache"), "recognize": ("fit", "predict", "score")}
-RUN = "the run is an argument without a name, as in gan generate runs/NAME; --checkpoint FILE chooses a checkpoint"
-PATH = "paths to read are arguments without a name; see gan COMMAND --help"
+RUN = "the run is a positional argument, as in gan generate runs/NAME; --checkpoint FILE chooses a checkpoint"
+PATH = "paths to read are positional arguments; see gan COMMAND --help"
 OWN = {"reproduce": ("--model",)}  # command -> options that it has itself
 OPTIONS: dict[str, str] = {}
 for _names, _answer in (

@@ -1,4 +1,4 @@
-"""Print versions, devices, threads, cache and installed extras, for reports of faults. It prints no user names."""
+"""Print versions, devices, threads, cache and installed extras, for bug reports. It prints no user names."""
 
 from __future__ import annotations
 

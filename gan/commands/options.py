@@ -307,21 +307,14 @@ def prepare_device(arguments: argparse.Namespace) -> str:
     return name
 
 
-def out_in_run(run: str, out: Path | None, name: str, reads: bool = False) -> Path:
-    """Return --out, or by default the file or folder `name` in the run folder; for a shared model, `name` here.
-
-    A shared model may belong to someone else or be in a cache, so nothing is written into its folder.
-
-    Args:
-        reads: whether the command reads this path and does not write it.
-    """
+def out_in_run(run: str, out: Path | None, name: str) -> Path:
+    """Return --out, or by default the file or folder `name` in the folder for results, see `results_of`."""
     if out is not None:
         return out
-    shared = shared_folder.is_shared(Path(run))
-    if shared or remote_copies.is_copy(Path(run)):
-        if not reads:
-            reason = f"because {address.with_addresses(run)} is {'a shared model' if shared else 'not a folder here'}"
-            print(f"{name} is written to the current folder, {reason}; --out changes this")
+    if is_elsewhere(run):
+        where = "a shared model" if shared_folder.is_shared(Path(run)) else "in object storage"
+        reason = f"because {address.with_addresses(run)} is {where}"
+        print(f"{name} is written to the current folder, {reason}; --out changes this")
         return Path(name)
     if Path(run).is_file():
         raise UserError(f"{run}: is not a run folder; give --out DIR")
@@ -329,8 +322,19 @@ def out_in_run(run: str, out: Path | None, name: str, reads: bool = False) -> Pa
 
 
 def results_of(run: str) -> Path:
-    """Return the folder for results about a model: the run folder, or the current folder for a shared model."""
-    return Path() if shared_folder.is_shared(Path(run)) else Path(run)
+    """Return the folder for results about a model: the run folder, or the current folder if the model is elsewhere."""
+    return Path() if is_elsewhere(run) else Path(run)
+
+
+def is_elsewhere(run: str) -> bool:
+    """Return whether a model is a shared one, which may belong to someone else, or a copy of a run in the cache."""
+    return shared_folder.is_shared(Path(run)) or remote_copies.is_copy(Path(run))
+
+
+def recognition_folder(arguments: argparse.Namespace) -> Path:
+    """Return the folder of the classifier: --recognition, or where gan recognize fit writes it."""
+    given: Path | None = arguments.recognition
+    return given or results_of(arguments.run) / run_folder.RECOGNITION
 
 
 def refuse_existing(out: Path, files: list[Path], force: bool) -> None:

@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     options.add_run(score)
     score.add_argument("--images", type=int, default=1000, metavar="N", help="total number of generated images of all "
                        "classes (default: %(default)s)")  # fmt: skip
-    for part in (fit, predict):
-        options.add_out(part, f"folder of the classifier (default: RUN/{RECOGNITION})", required=False)
+    options.add_out(fit, f"folder of the classifier (default: RUN/{RECOGNITION})", required=False)
+    options.add_recognition(predict, f"folder written by gan recognize fit (default: RUN/{RECOGNITION})")
     for part in (fit, predict, score):
         options.add_weights(part, ema=part is score)
     options.add_force(fit, "overwrite an existing classifier")
@@ -212,13 +212,14 @@ def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> N
     fractions = [f"{fraction:.0%}" for fraction in LABEL_FRACTIONS]
     own = scores[DISCRIMINATOR]
     print(f"{images:,} images of {len(classes)} classes; accuracy in percent, with the standard error over splits")
+    print(f"lead: accuracy of {DISCRIMINATOR} minus that of the row")
     rows = []
     for name, score in scores.items():
-        behind = [right - other for right, other in zip(own.accuracy, score.accuracy, strict=True)]
-        values = map(mean_and_error, (score.accuracy, score.balanced, behind))
+        lead = [right - other for right, other in zip(own.accuracy, score.accuracy, strict=True)]
+        values = map(mean_and_error, (score.accuracy, score.balanced, lead))
         cells = [f"{100 * mean:.1f} +- {100 * error:.1f}" for mean, error in values]
         rows.append([name, *cells, *(f"{100 * v:.1f}" for v in torch.tensor(score.label_fractions).mean(0).tolist())])
-    headings = ["features", "accuracy", "balanced", "behind by"]
+    headings = ["features", "accuracy", "balanced", "lead"]
     if is_too_wide(" " * (83 + 8 * len(fractions))):
         print_stacked([*headings, *(f"{fraction} of labels" for fraction in fractions)], rows)
     else:
@@ -226,13 +227,14 @@ def print_scores(scores: dict[str, Score], classes: list[str], images: int) -> N
             between = "   of the labels:" if name == "features" else ""
             of_fractions = "".join(f"{cell:>8}" for cell in cells[3:])
             print(f"{name:24}" + "".join(f"{cell:>14}" for cell in cells[:3]) + f"{between:17}{of_fractions}")
-    print(f"\n{'class':24}{'images':>8}{'recall':>8}{'precis.':>8}   of {DISCRIMINATOR}")
+    print(f"\nclasses, with the features of {DISCRIMINATOR}, in percent:")
+    print(f"{'class':24}{'images':>8}{'recall':>8}{'precision':>11}")
     for n, name in enumerate(classes):
         total, predicted, right = (
             int(count) for count in (own.confusion[n].sum(), own.confusion[:, n].sum(), own.confusion[n, n])
         )
-        rates = [f"{100 * right / count:8.1f}" if count else f"{'-':>8}" for count in (total, predicted)]
-        print(f"{one_line(name)[:23]:24}{total:8,}" + "".join(rates))
+        recall, precision = (f"{100 * right / count:.1f}" if count else "-" for count in (total, predicted))
+        print(f"{one_line(name)[:23]:24}{total:8,}{recall:>8}{precision:>11}")
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -245,7 +247,7 @@ def predict(arguments: argparse.Namespace) -> int:
     files = find_images(arguments.images)
     network, _, config, _ = load_discriminator(arguments.run, arguments.checkpoint)
     network.to(options.prepare_device(arguments))
-    found = classifier.read(options.out_in_run(arguments.run, arguments.out, RECOGNITION, reads=True), network)
+    found = classifier.read(options.recognition_folder(arguments), network)
     with redirect_stdout(sys.stderr):
         images, broken = decode_images(files, config["data"])
     text = StringIO()

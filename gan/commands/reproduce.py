@@ -82,9 +82,9 @@ def describe(result: Comparison, record: Record) -> str:
         return "reproduced, all pixels are equal, but not the bytes: another program or version has saved the file"
     how = "the size or the number of frames differs"
     if result.worst is not None:
-        how = f"{100 * result.fraction:.2g}% of the pixels differ, by up to {result.worst} levels of 255"
+        how = f"{100 * result.fraction:.3g}% of the pixels differ, by up to {result.worst} levels of 255"
     if result.changed:
         return f"different, because another program has changed the image since it was made: {how}"
-    made = f", which was made on {record['device']} with {record['software']}" if "device" in record else ""
-    made = made or (f", which {record['software']} made" if record["software"] != software() else "")
-    return f"different{made}: {how}"
+    made = f"; it was made on {record['device']} with {record['software']}" if "device" in record else ""
+    made = made or (f"; it was made with {record['software']}" if record["software"] != software() else "")
+    return f"different: {how}{made}"

@@ -1,6 +1,6 @@
 """Write a folder with a trained model to share: weights, configuration, model card and samples.
 
-The folder is without paths, user names or code. All gan commands and gan.load take it in place of a run.
+The folder contains no paths, user names or code. Commands that use a trained model, and gan.load, accept it as a run.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "model card, as in 'Posters of the 1920s' or USER/NAME of a dataset on the Hub")  # fmt: skip
     parser.add_argument("--discriminator", action="store_true", help="also share the discriminator, for gan recognize "
                         "and gan generate --by discriminator")  # fmt: skip
-    parser.add_argument("--half", action="store_true", help="write weights as float16, which halves the size of the "
-                        "file; images may differ by a level from those of the run")  # fmt: skip
+    parser.add_argument("--fp16", action="store_true", help="store weights in fp16, which halves the size of the "
+                        "file; pixels may differ by 1 level (of 255) from those of the run")  # fmt: skip
     parser.add_argument("--notes", type=options.existing_path, metavar="FILE", help="Markdown text to add to the "
                         "model card, such as where the training images are from")  # fmt: skip
     parser.add_argument("--no-samples", action="store_true", help="write no samples.png; that of a translator shows "
@@ -91,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         ema=arguments.ema,
         discriminator=arguments.discriminator,
-        half=arguments.half,
+        half=arguments.fp16,
         notes=read_notes(arguments.notes),
         samples=not arguments.no_samples,
         prepare=lambda: options.prepare_device(arguments),

@@ -44,16 +44,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", nargs="+", action="extend", default=[], dest="settings", metavar="NAME=VALUE",
                         help="parameters of a look, as in --set vignette=0.3 grain=0.1")  # fmt: skip
     parser.add_argument("--seed", type=int, help="seed of the grain and noise of a look (default: 0)")
-    parser.add_argument("--steady", action="store_true", help="videos and animations: all frames have the same grain "
-                        "and noise, and what depends on the whole image, such as a color table, changes slowly; so "
-                        "nothing flickers")  # fmt: skip
+    parser.add_argument("--steady", action="store_true", help="videos and animations: reduce flicker; all frames have "
+                        "the same grain and noise, and statistics of the whole image are means over about a "
+                        "second")  # fmt: skip
     parser.add_argument("--direction", choices=("a2b", "b2a"), default="a2b", help="b2a translates from the target "
                         "style to photographs, with model=cyclegan only (default: %(default)s)")  # fmt: skip
     parser.add_argument("--strength", type=float, default=1.0, help="blend input and translation: 0 is the input, 1 "
                         "the translation (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--cell", type=options.parse_cell, default=1, metavar="PIXELS", help="pixel art: side of a "
-                        "cell, which has one color; or auto for inputs that are enlarged pixel art, which keep their "
-                        "cells (default: %(default)s)")  # fmt: skip
+    parser.add_argument("--cell", type=options.parse_cell, default=1, metavar="PIXELS", help="pixel art: side of the "
+                        "cells of one color; auto: the cells of an input that is enlarged pixel art (default: "
+                        "%(default)s)")  # fmt: skip
     options.add_palette(parser, "target images")
     parser.add_argument("--format", choices=FORMATS, help="format of translated images (default: that of the input, or "
                         "of the extension of OUTPUT)")  # fmt: skip

@@ -72,7 +72,7 @@ def check_address(option: str, text: str) -> str:
     """Return an address without a trailing slash; raise UserError if it is not valid."""
     if not ADDRESS.fullmatch(text) or ".." in text:
         raise UserError(
-            f"{without_keys(option)}: is not an address of a folder in object storage; give one such as {EXAMPLE}"
+            f"{without_keys(option)}: is not the URL of a folder in object storage; give one such as {EXAMPLE}"
         )
     return text.rstrip("/")
 

@@ -33,7 +33,7 @@ def download(address: str) -> Path:
     """
     found = ADDRESS.fullmatch(address)
     if found is None or ".." in address:
-        raise UserError(f"{address}: is not an address; give hf://USER/NAME or hf://USER/NAME@REVISION")
+        raise UserError(f"{address}: is not the name of a model; give hf://USER/NAME or hf://USER/NAME@REVISION")
     try:
         import huggingface_hub as hub
         from huggingface_hub import errors

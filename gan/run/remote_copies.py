@@ -29,7 +29,7 @@ def download(address: str) -> Path:
     remote = RemoteRun(address, cache_index.folder() / cache_index.RUNS / digest / address.rpartition("/")[2])
     with stored_at(address):
         if not remote.pull(logs=False):
-            raise UserError(f"{address}: there is nothing at this address")
+            raise UserError(f"{address}: there is nothing at this URL")
     _used[remote.run] = remote
     return remote.run
 

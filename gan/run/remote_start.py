@@ -61,9 +61,9 @@ def fetch_record(typed: list[str], required: bool = False) -> None:
         remote = RemoteRun(address, folder)
         exists, known = remote.holds_run(), run_folder.is_run(folder)
         if exists and typed_value(typed, "resume") is None:
-            raise UserError(f"remote={address}: holds a run; use another address, or resume={address}")
+            raise UserError(f"remote={address}: holds a run; use another URL, or resume={address}")
         if not exists and required:
-            raise UserError(f"resume={address}: there is no run with a checkpoint; check the address")
+            raise UserError(f"resume={address}: there is no run with a checkpoint; check the URL")
         if exists and known and not remote.owner:
             raise UserError(f"{folder}: is not the run at {address}; use another folder with hydra.run.dir=")
         untrained.make(folder)

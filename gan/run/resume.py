@@ -182,7 +182,7 @@ def prepare_sweep(typed: list[str]) -> list[str]:
     if resume not in (None, "null", "auto"):
         raise UserError(f"resume={resume}: to resume a sweep, use resume=auto")
     if remote not in (None, "null"):
-        raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one address; leave it out")
+        raise UserError(f"remote={remote}: a sweep has one folder for each job, but this is one URL; leave it out")
     named = value_of(typed, "hydra.sweep.dir") is not None
     configs = [checked(job) for job in first_jobs(typed)]
     if len({str(cfg.init_from) for cfg in configs}) == 1:

@@ -43,7 +43,7 @@ def encode(
         config: configuration of the run.
         images: number of images seen in training.
         class_counts: (classes,), number of training images of each class.
-        half: write weights as float16.
+        half: store weights in fp16.
 
     Raises:
         UserError: an option of a network is a path.
@@ -78,7 +78,7 @@ def encode(
 
 
 def halved(value: Tensor) -> Tensor:
-    """Return a weight as float16; unchanged if it is a vector, which is small, or has values that float16 has not."""
+    """Return a weight in fp16; unchanged if it is a vector, which is small, or has values that fp16 has not."""
     if not value.is_floating_point() or value.ndim < 2:
         return value
     found = value.half()

@@ -49,7 +49,7 @@ def collect(
         trained_on: name of the training images in the model card.
         checkpoint, ema: as in `gan.load`.
         discriminator: also share the discriminator.
-        half: write weights as float16.
+        half: store weights in fp16.
         notes: Markdown text to add to the model card.
         samples: also write a sample grid.
         prepare: called after the model is loaded, returns the device for generating samples.

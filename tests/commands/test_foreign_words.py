@@ -21,7 +21,7 @@ MISTAKES = [
     (["generate", "runs/first", "--out", "x", "--checkpoint", "best.ckpt"], "--checkpoint best.ckpt: no such file"),
     (["generate", "runs/first", "--num", "16"], "write --seeds 0-15"),
     (["generate", "runs/first", "-o", "x"], "write --out"),
-    (["generate", "--network=runs/first"], "the run is an argument without a name"),
+    (["generate", "--network=runs/first"], "the run is a positional argument"),
     (["interpolate", "runs/first", "--duration=3"], "write --frames and --fps"),
     (["project", "runs/first", "pixs"], "there is no folder 'pixs'; did you mean pics?"),
     (["translate", "runs/first", "nowhere", "out"], "there is no folder 'nowhere'"),

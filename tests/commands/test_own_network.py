@@ -85,7 +85,7 @@ def test_all_commands(run: str, gan_command: Train, tmp_path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(draw(0, index // 2 * len(CLASSES) + index % 2, 16, 16)).save(folder / f"{index}.png")
     gan_command("recognize", "fit", run, "classes", "--folds", "3", "--no-baselines", "--out", "classifier")
-    gan_command("recognize", "predict", run, "plain", "--out", "classifier")
+    gan_command("recognize", "predict", run, "plain", "--recognition", "classifier")
     class_name = CLASSES[0]
     gan_command(
         "edit", run, "--seeds", "0", "--recognition", "classifier", "--set", f"{class_name}=1", "--out", "class"

@@ -62,13 +62,13 @@ def test_classifiers_are_fitted_and_predict(runs: Path, kinds: Path, gan_command
         assert min(picture.size) > 200
 
     (kinds / "neon" / "broken.png").write_bytes(b"no picture")
-    done = gan_command("recognize", "predict", run, str(kinds), "--out", "found", check=3)
+    done = gan_command("recognize", "predict", run, str(kinds), "--recognition", "found", check=3)
     (kinds / "neon" / "broken.png").unlink()
     assert done.stderr.count("broken.png: not a PNG") == 1
     rows = list(csv.DictReader(StringIO(done.stdout)))
     right = [row["class"] == row["file"].partition("/")[0] for row in rows]
     assert len(rows) == 60 and sum(right) > 54 and all(0.5 <= float(row["probability"]) <= 1 for row in rows)
-    one = gan_command("recognize", "predict", run, str(kinds / rows[7]["file"]), "--out", "found").stdout
+    one = gan_command("recognize", "predict", run, str(kinds / rows[7]["file"]), "--recognition", "found").stdout
     assert next(iter(csv.DictReader(StringIO(one))))["probability"] == rows[7]["probability"]
     classes_are_set(run, gan_command, tmp_path)
 
@@ -103,7 +103,7 @@ def test_the_classes_of_the_run_and_notes(runs: Path, gan_command: Train, tmp_pa
     ).stdout
     assert "of 4 classes" in said and "pixels" not in said and "photograph" in said
     assert "its results are biased if the classes are the same" in said  # the run was trained with these very classes
-    images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--out", "own"]
+    images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--recognition", "own"]
     assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,score")
     lines = gan_command("recognize", "score", run, "--images", "24").stdout.splitlines()
     assert "held-out images of 4 classes" in lines[0] and "on 24 generated" in lines[1] and "real images" in lines[2]
@@ -155,10 +155,10 @@ def test_errors_are_one_line(runs: Path, kinds: Path, gan_command: Train, tmp_pa
         (["fit", "nothing", data], "nothing"),
         (["fit", run, data, "--out", "new", "--device", "cuda"], "torch cannot use it here"),
         (["fit", run, data, "--no-baselines", "--out", "there/classifier.json/in"], "cannot be created"),
-        (["predict", run, data, "--out", "new"], "fit one with gan recognize fit"),
-        (["predict", run, data, "--out", "odd"], "its classifier cannot be read"),
-        (["predict", str(runs / "stylegan2"), data, "--out", "there"], "belongs to another run or checkpoint"),
-        (["predict", run, "none", "--out", "there"], "no folder"),
+        (["predict", run, data, "--recognition", "new"], "fit one with gan recognize fit"),
+        (["predict", run, data, "--recognition", "odd"], "its classifier cannot be read"),
+        (["predict", str(runs / "stylegan2"), data, "--recognition", "there"], "belongs to another run or checkpoint"),
+        (["predict", run, "none", "--recognition", "there"], "no folder"),
     ):
         error = gan_command("recognize", *words, check=2).stderr
         assert said in error and error.count("\n") == 1, (words, error)
@@ -184,7 +184,7 @@ def test_classes_that_are_too_small_are_left_out(runs: Path, kinds: Path, gan_co
     without = gan_command(*words, str(kinds), *options, "found").stdout
     assert said.partition("60 images of 2 classes; ")[2] == without.partition("60 images of 2 classes; ")[2]
     rows = list(csv.DictReader(StringIO(gan_command("recognize", "predict", str(runs / "dcgan"), str(kinds),
-                                                    "--out", "uneven-found").stdout)))  # fmt: skip
+                                                    "--recognition", "uneven-found").stdout)))  # fmt: skip
     assert sum(row["class"] == row["file"].partition("/")[0] for row in rows) > 50
 
 

@@ -27,7 +27,7 @@ def test_addresses(text: str) -> None:
      "s3://bucket/a b", "s3://bucket//a", "s3://bucket/a?versionId=1", "bucket/a", "s3://bucket/.hidden"],
 )  # fmt: skip
 def test_other_addresses_are_refused(text: str) -> None:
-    with pytest.raises(UserError, match=r"is not an address of a folder in object storage; give one such as s3://"):
+    with pytest.raises(UserError, match=r"is not the URL of a folder in object storage; give one such as s3://"):
         check_address("remote=...", text)
 
 

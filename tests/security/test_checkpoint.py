@@ -283,7 +283,7 @@ COMMANDS: dict[str, list[str]] = {
     "interpolate": ["interpolate", "forged.ckpt", "--out", "out/way.gif"],
     "project": ["project", "forged.ckpt", "image.png", "--out", "out"],
     "translate": ["translate", "forged.ckpt", "image.png", "out/done.png"],
-    "predict": ["recognize", "predict", "forged.ckpt", "image.png", "--out", "out"],
+    "predict": ["recognize", "predict", "forged.ckpt", "image.png", "--recognition", "out"],
     "fit": ["recognize", "fit", "forged.ckpt", "images", "--out", "out"],
     "score": ["recognize", "score", "forged.ckpt"],
     "evaluate": ["evaluate", "forged.ckpt", "--images", "8"],

@@ -28,7 +28,7 @@ from .conftest import Cage
 
 pytestmark = pytest.mark.slow
 
-PREDICT = ["recognize", "predict", "model.ckpt", "image.png", "--out", "classifier"]
+PREDICT = ["recognize", "predict", "model.ckpt", "image.png", "--recognition", "classifier"]
 EDIT = ["edit", "model.ckpt", "--recognition", "classifier", "--set", "cat=1", "--seeds", "0", "--out", "out"]
 BATCH_NORM = [*DCGAN, "model.discriminator.norm=batch", "penalty=[]"]  # its statistics are stored with a classifier
 

@@ -221,7 +221,7 @@ def test_a_translator(tmp_path: Path, gan_command: Train, monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_half_weights_and_notes(run: Path, shared: Path, gan_command: Train, tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("## Data\n\nPosters of 1925.\n\n")
-    words = ("share", str(run), "half", "--license", "mit", "--half", "--notes", "notes.md", "--no-samples")
+    words = ("share", str(run), "half", "--license", "mit", "--fp16", "--notes", "notes.md", "--no-samples")
     gan_command(*words)
     half = tmp_path / "half"
     assert "\n\n## Data\n\nPosters of 1925.\n\n## Files" in (half / CARD).read_text()

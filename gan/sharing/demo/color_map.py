@@ -33,7 +33,7 @@ POSITIONS = (TESTED, NOWHERE, *BASES)
 DECODING = {"size": FIT_SIZE, "channels": 4, "fit": "stretch"}
 TABLE_SIZE = 33  # entries along each axis of the .cube file
 NO_MAP = (
-    f"Upload {MIN_IMAGES} to {limits.MAX_FILES} photographs and as many images in a style, or a zip archive of each. "
+    f"Upload photographs and images in a style, {MIN_IMAGES} to {limits.MAX_FILES} each, or a zip archive of each. "
     "The images may show anything. Press *Fit the color map*, which takes seconds. Then translate other images."
 )
 

@@ -89,7 +89,7 @@ class Gate:
         method, path = scope["method"], scope["path"]
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         if not self.any_host and not LOCAL.fullmatch(headers.get("host", "")):
-            raise Refused(403, "open the address that gan demo printed; for access by another name, start it with "
+            raise Refused(403, "open the URL that gan demo printed; for access by another name, start it with "
                           "--host 0.0.0.0")  # fmt: skip
         if method == "POST" and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             raise Refused(403, "requests of other pages are not answered")

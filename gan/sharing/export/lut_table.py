@@ -42,13 +42,13 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
     if contexts.shape[0] > 1 and network.entries.shape[0] > 1:
         apart = float((contexts - mean).abs().mean() * 127.5)
         lost.append(
-            f"the mix of LUTs is the mean over {len(images)} images; that of a single one differs from it by "
-            f"{apart:.1f} of 255 levels on average"
+            f"LUTs are mixed as in the mean of {len(images)} images; the mix of a single image differs from it by "
+            f"{apart:.1f} levels (of 255) on average"
         )
     if network.falloff is not None:
-        lost.append("of the vignette only the mean remains")
+        lost.append("only the mean of the vignette is kept")
     if network.texture is not None:
-        lost.append("of the texture only the mean of flat areas remains")
+        lost.append("only the mean of the texture over flat areas is kept")
 
     def translate(x: Tensor, position: TilePosition) -> Tensor:
         y = network.forward_tile(with_channels(x, network.channels), position, mean.expand(len(x), -1, -1, -1, -1))
@@ -60,7 +60,7 @@ def mean_function(network: lut.Generator, images: Tensor) -> tuple[Callable[[np.
 def places_of(color_map: ColorMap) -> tuple[tuple[int, int], list[str]]:
     """Return the arguments `places` and `margin` of `flat_areas` for a color map, and what a table of it loses."""
     lost = ["the frame is left out"] if "frame" in color_map.varies else []
-    lost += ["of the radial position only the mean remains"] if "radial" in color_map.varies else []
+    lost += ["only the mean over radial positions is kept"] if "radial" in color_map.varies else []
     return ((PLACES, FRAME) if color_map.varies else (1, 0)), lost
 
 

@@ -40,7 +40,7 @@ def encode(part: Part, program: ExportedProgram, half: bool, about: Mapping[str,
     """
     size = sum(value.numel() * value.element_size() for value in program.state_dict.values())
     if size > MAX_BYTES:
-        raise UserError(f"{part.name}: its weights have {size / 1e9:.1f} GB, but an ONNX file holds 2 GB; use --to pt2")
+        raise UserError(f"{part.name}: its weights take {size / 1e9:.1f} GB, but an ONNX file holds 2 GB; use --to pt2")
     with quiet():
         try:
             found = torch.onnx.export(
@@ -49,7 +49,7 @@ def encode(part: Part, program: ExportedProgram, half: bool, about: Mapping[str,
             )  # fmt: skip
         except Exception as error:
             raise UserError(
-                f"{part.name}: ONNX has no form of its network ({reason(error)}); use --to pt2 or safetensors"
+                f"{part.name}: ONNX does not support its network ({reason(error)}); use --to pt2 or safetensors"
             ) from error
     assert found is not None
     model = found.model_proto

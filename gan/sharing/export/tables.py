@@ -54,11 +54,12 @@ def of_look(look: Look, size: int) -> Exported:
     found = table_of_look(look.filters, size, name)
     lost = []
     if found.averaged:
-        lost.append(f"of {' and '.join(found.averaged)} only the mean of flat areas remains")
+        lost.append(f"only the mean of {' and '.join(found.averaged)} over flat areas is kept")
     if found.left_out:
         lost.append(f"{' and '.join(found.left_out)}: left out, because random")
     if found.averaged:
-        lost.append(f"the table makes {round(100 * found.explained)} % of the look's change of areas of photographs")
+        share = f"{100 * found.explained:.0f} %"
+        lost.append(f"the table makes {share} of the change that the look makes to areas of photographs")
     return Exported(file_name(name), found.table, lost)
 
 

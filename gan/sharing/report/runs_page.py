@@ -146,8 +146,8 @@ class Comparison:
             return section("options", title, note("No option differs between the runs, or no run has a score."))
         few = note(f"The first {MAX_AXES} options are shown.") if len(columns) > MAX_AXES else None
         return section("options", title, lead("One line per run, from its options to its score on the last axis. The "
-                       "thick line is the best run. If lines of one value all end low, that value is good."), drawing,
-                       few)  # fmt: skip
+                       "thick line is the best run. If all lines through a value end low on the last axis, that value "
+                       "is good."), drawing, few)  # fmt: skip
 
     def curves(self) -> Html:
         """Return a chart for each score and for the losses, with all runs in one, and one legend."""

@@ -103,8 +103,8 @@ def protocol_of_training(facts: Facts) -> str:
     limit = f"at most {most:,} " if isinstance(most, int) else ""
     monitor = facts.objective.removeprefix("eval/")
     return (f"Protocol: features {names}; {shown} images of the EMA generator against {limit}{real}. "
-            f"Best means the lowest {monitor}. Scores on other features, or at other numbers of images, do not "
-            "compare.")  # fmt: skip
+            f"Best means the lowest {monitor}. Do not compare scores on other features, or precision, recall and "
+            "Fréchet distances at other numbers of images.")  # fmt: skip
 
 
 def floor_scores(facts: Facts) -> dict[str, float]:

@@ -19,7 +19,7 @@ from gan.common.nested import flatten
 from gan.run.secrets import hide
 from gan.training.loggers.remote import WAIT, check_answers, read_id, write_id
 
-INSTEAD = "start the server, or use logger.mlflow.tracking_uri=ADDRESS"
+INSTEAD = "start the server, or use logger.mlflow.tracking_uri=URL"
 MAX_PARAM = 6000  # characters of a parameter that MLflow accepts
 PARAMS_AT_ONCE = 100  # parameters that MLflow accepts in one request
 

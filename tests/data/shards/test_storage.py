@@ -126,9 +126,7 @@ def test_errors_of_a_url(bucket: tuple[Path, list[str]]) -> None:
     (bucket[0] / "index.json").unlink()
     with pytest.raises(UserError, match=r"data.root=s3://bucket/shards: cannot be read"):
         stream(URL)
-    with pytest.raises(
-        UserError, match=r"data.root=ftp://host/shards: is not an address of a folder in object storage"
-    ):
+    with pytest.raises(UserError, match=r"data.root=ftp://host/shards: is not the URL of a folder in object storage"):
         stream("ftp://host/shards")
 
 
