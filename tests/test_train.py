@@ -197,7 +197,7 @@ def test_signals_save_and_exit(number: int, code: int, option: str, train: Train
     else:
         os.killpg(process.pid, number)  # as a terminal does, to the workers too
     assert process.wait(PATIENCE) == code, (tmp_path / "out").read_text()
-    images = checkpoints.images_of(checkpoints.newest(tmp_path / "a") or Path())
+    images = checkpoints.images_of(checkpoints.find_checkpoint(tmp_path / "a", "last"))
     assert f"stopped at {images:,} images" in (tmp_path / "out").read_text()
     train("resume=a", f"images={images + 8}")
     assert checkpoints.checkpoint_path(tmp_path / "a", images + 8).exists()
@@ -219,7 +219,7 @@ def test_a_job_of_slurm_is_requeued_before_its_time_limit(
     process.send_signal(signal.SIGUSR1)
     assert process.wait(PATIENCE) == 138, (tmp_path / "out").read_text()
     assert (tmp_path / "requested").read_text() == "requeue 77\n"
-    images = checkpoints.images_of(checkpoints.newest(tmp_path / "a") or Path())
+    images = checkpoints.images_of(checkpoints.find_checkpoint(tmp_path / "a", "last"))
     result = "scontrol requeue 77: Job has finished" if answer else "SLURM job 77 is requeued and continues this run"
     said = (tmp_path / "out").read_text()
     assert f"stopped at {images:,} images" in said and said.endswith(f"{result}\n")
@@ -228,7 +228,7 @@ def test_a_job_of_slurm_is_requeued_before_its_time_limit(
 @pytest.mark.slow
 def test_minutes_are_a_length_too(train: Train, tmp_path: Path) -> None:
     train("images=null", "minutes=0.03", "hydra.run.dir=a")
-    last = checkpoints.newest(tmp_path / "a")
+    last = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert last is not None
     assert json.loads(checkpoints.sidecar(last).read_text())["seconds"] >= 1.8
 
@@ -482,6 +482,6 @@ def test_one_process_at_a_time_trains_into_a_folder(train: Train, tmp_path: Path
         assert f"process {process.pid} on" in error and error.count("\n") == 1
     process.kill()
     process.wait()
-    train("resume=a", f"images={checkpoints.images_of(checkpoints.newest(tmp_path / 'a') or Path()) + 8}")
+    train("resume=a", f"images={checkpoints.images_of(checkpoints.find_checkpoint(tmp_path / 'a', 'last')) + 8}")
     lines = [line["images"] for line in read_metrics(tmp_path / "a" / "metrics.jsonl") if "loss/generator" in line]
     assert lines == sorted(set(lines))

@@ -58,8 +58,8 @@ def run(arguments: argparse.Namespace) -> int | None:
     if arguments.part == "unscale":
         return unscale.run(arguments)
     if arguments.part == "check":
-        check(arguments)
-    elif arguments.part == "pack":
+        return check(arguments)
+    if arguments.part == "pack":
         pack_shards(arguments)
     elif arguments.clear:
         clear_cache()
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int | None:
     return None
 
 
-def check(arguments: argparse.Namespace) -> None:
+def check(arguments: argparse.Namespace) -> int | None:
     from gan.data.checks.report import command, inspect_files, others, summarize
     from gan.data.sources.files import find
 
@@ -90,6 +90,7 @@ def check(arguments: argparse.Namespace) -> None:
             if arguments.sheet:
                 draw_sheet(files, facts, report["suggestion"], arguments.sheet)
     print(json.dumps(report, indent=2) if arguments.json else as_text(report))
+    return None if report["readable"] else options.SOME_UNREADABLE
 
 
 def check_sheet(path: Path, roots: Sequence[str]) -> None:

@@ -59,7 +59,8 @@ def run(arguments: argparse.Namespace) -> None:
     origin = None if arguments.no_metadata else described.generated(model, arguments.truncation)
     images = []
     with writing(out, "; files already written are complete"):
-        with counting(f"generating into {out}, with the checkpoint at {model.images:,} images", len(seeds)) as advance:
+        title = f"generating into {out}, with a model that has seen {model.images:,} images"
+        with counting(title, len(seeds)) as advance:
             for first in range(0, len(seeds), BATCH):
                 part = seeds[first : first + BATCH]
                 generated = model.generate(part, arguments.truncation, arguments.label).pixels

@@ -19,7 +19,7 @@ from gan.common.similar import path_hint
 from gan.data.color_table.names import is_table
 from gan.images.palettes import COLORS, DITHERS
 from gan.inference.resolve import path_in
-from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder
+from gan.run import address, checkpoints, remote_copies, run_folder, shared_folder, zoo
 from gan.run.early_checks import GAN, TRANSLATORS
 
 if TYPE_CHECKING:
@@ -155,7 +155,8 @@ def existing_run(text: str) -> str:
     path = Path(text)
     if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
-        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else path_hint(path)
+        near = str(inside) if run_folder.is_run(inside) else zoo.meant(text)
+        hint = f"; did you mean {near}?" if near else path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
     if path.is_file() and path.suffix in NO_CHECKPOINTS:
         raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")
@@ -314,7 +315,7 @@ def out_in_run(run: str, out: Path | None, name: str) -> Path:
     if is_elsewhere(run):
         where = "a shared model" if shared_folder.is_shared(Path(run)) else "in object storage"
         reason = f"because {address.with_addresses(run)} is {where}"
-        print(f"{name} is written to the current folder, {reason}; --out changes this")
+        print(f"writing to {name} in the current folder, {reason}; --out changes this")
         return Path(name)
     if Path(run).is_file():
         raise UserError(f"{run}: is not a run folder; give --out DIR")

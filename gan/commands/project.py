@@ -24,6 +24,7 @@ from gan.common.files import write_atomically
 from gan.common.names import file_name
 from gan.common.progress import counting
 from gan.common.table import counted
+from gan.run.address import with_addresses
 from gan.run.run_folder import LATENTS_FILE, PROJECTED
 
 if TYPE_CHECKING:
@@ -82,11 +83,9 @@ def run(arguments: argparse.Namespace) -> int:
                 folder.project({name: images[name] for name in todo[first : first + GROUP]}, advance)
         if images:
             folder.score(images)
-            words = map(
-                shlex.quote,
-                ["gan", "edit", arguments.run, "--latents", str(out / LATENTS_FILE), "--set", "brightness=1"],
-            )
-            print(f"edit them with {' '.join(words)} --out edited")
+            run, latents = with_addresses(arguments.run), str(out / LATENTS_FILE)
+            words = ["gan", "edit", run, "--latents", latents, "--set", "brightness=1", "--out", "edited"]
+            print(f"edit them with {shlex.join(words)}")
     for line in broken:
         print(line, file=sys.stderr)
     return SOME_UNREADABLE if broken else 0

@@ -6,6 +6,7 @@ Give zoo:NAME in place of a run: gan generate zoo:NAME, gan.load("zoo:NAME").
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from gan.sharing import card
 
 COLUMNS = ("model", "kind", "pixels", "classes", "trained on", "license", "MB")
 NUMBERS = ("classes", "MB")
+ESCAPED = re.compile(r"\\([_*\[\]<>`#])")  # escapes of Markdown, which a terminal would show
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.name:
         folder = zoo.folder_of(arguments.name)
         about = shared_folder.read_about(folder)
-        print(card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}"), end="")
+        text = card.with_address(read_card(folder)[1], about, f"zoo:{folder.name}")
+        print(ESCAPED.sub(r"\1", text), end="")
         return
     rows = [cells(name) for name in zoo.names()]
     print_aligned(COLUMNS, rows, right=NUMBERS)

@@ -9,7 +9,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,25 +123,27 @@ def find_checkpoint(run: str | os.PathLike[str], checkpoint: str = "best") -> Pa
         return Path(checkpoint)
     if not folder.is_dir():
         raise UserError(f"{folder}: no such run folder")
+    candidates = list_checkpoints(folder)[::-1]
     if checkpoint == "best" and (path := best(folder)) is not None:
+        candidates = [path, *(each for each in candidates if each != path)]
+    return first_undamaged(folder, candidates)
+
+
+def first_undamaged(run: Path, candidates: Sequence[Path]) -> Path:
+    """Return the first undamaged one of some checkpoints, and print a line for each damaged one before it."""
+    damaged: dict[Path, str] = {}
+    for path in candidates:
         reason = find_damage(path)
         if reason is None:
+            for each, why in damaged.items():
+                print_line(f"{each}: damaged, {why}; using {path.name}")
             return path
-        print_line(f"{path}: damaged, {reason}; using the last checkpoint")
-    path = newest(folder)
-    if path is None:
-        raise UserError(f"{folder}: no undamaged checkpoint in {CHECKPOINTS}/; is it a run folder?")
-    return path
-
-
-def newest(run: Path) -> Path | None:
-    """Return the newest undamaged checkpoint; print a line for each damaged one that is newer."""
-    for checkpoint in reversed(list_checkpoints(run)):
-        reason = find_damage(checkpoint)
-        if reason is None:
-            return checkpoint
-        print_line(f"{checkpoint}: damaged, {reason}; using the previous one")
-    return None
+        damaged[path] = reason
+    if not damaged:
+        raise UserError(f"{run}: no checkpoint in {CHECKPOINTS}/; is it a run folder?")
+    path, reason = next(iter(damaged.items()))
+    others = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
+    raise UserError(f"{run}: no undamaged checkpoint; {path.name} is damaged ({reason}){others}")
 
 
 def best(run: Path) -> Path | None:

@@ -328,7 +328,7 @@ def check_init_from(values: Mapping[str, Any]) -> None:
     for name in SAME:
         before, now = stored.get(name), values.get(name)
         if before is not None and now is not None and before != now:
-            remedy = "add model=NAME of that run"
+            remedy = "set model= to the recipe of that model"
             raise UserError(f"init_from={text}: its {name} is {before}, but that of this run is {now}; {remedy}")
 
 
@@ -344,7 +344,8 @@ def init_from_options(text: str) -> dict[str, Any]:
         return options_of(remote_copies.download(text), text)
     source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
     if not source.exists():
-        raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{path_hint(source)}")
+        hint = f"; did you mean {near}?" if (near := zoo.meant(text)) else path_hint(source)
+        raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{hint}")
     return options_of(source, text)
 
 

@@ -19,16 +19,16 @@ FINDINGS = {  # message, and what to try
     ),
     "too strong": (
         "the discriminator is too strong: it classifies {accuracy:.0%} of pairs correctly; the generator learns little",
-        "stronger augmentation such as augment=diffaugment or ada, or a lower model.discriminator_optimizer.lr",
+        "stronger augmentation, such as augment=ada, or a lower model.discriminator_optimizer.lr",
     ),
     "too weak": (
         "the discriminator is too weak: it classifies only {accuracy:.0%} of pairs correctly",
         "a higher model.discriminator_optimizer.lr, a larger network, or model.n_critic=2, unless samples are good",
     ),
     "overfitting": (
-        "the discriminator memorizes images: the gap between its logits of training and of held-out images is "
+        "the discriminator overfits: the gap between its logits of training and of held-out images is "
         "{overfitting:.0%} of the gap between training and generated images",
-        "stronger augmentation such as augment=diffaugment or ada, more images, or smaller networks",
+        "stronger augmentation, such as augment=ada, more images, or smaller networks",
     ),
     "at maximal probability": (
         "augmentation is at its maximal probability {augment:.0%}, and the discriminator still overfits",
@@ -36,7 +36,7 @@ FINDINGS = {  # message, and what to try
     ),
     "mode collapse": (
         "mode collapse: the mean distance between samples is {diversity:.0%} of that between real images",
-        "init_from=RUN (loads its best checkpoint), lower learning rates, augment=diffaugment, another seed",
+        "init_from=RUN (loads its best checkpoint), lower learning rates, augment=ada, or another seed",
     ),
 }
 

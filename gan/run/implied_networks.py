@@ -22,7 +22,7 @@ RULE, DEVICE_RULE, SIZE_RULE = "${", "${by_device", "${by_side"
 def with_networks(typed: list[str], cfg: Any) -> list[str]:
     """Return the overrides with the options of the networks of `init_from` that differ and have their default here.
 
-    Print a line that names them. Values that follow from the data, such as the number of channels, are not taken.
+    Print a line that names them. Of the values that follow from the data, only its size and channels are taken.
 
     Args:
         cfg: the configuration that Hydra composes from the overrides.
@@ -44,7 +44,7 @@ def with_networks(typed: list[str], cfg: Any) -> list[str]:
 
 
 def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) -> Iterator[tuple[str, Any]]:
-    """Yield names and values of the options to take: the size, and whole numbers and names that shape a network.
+    """Yield names and values of the options to take: size, channels, and whole numbers and names that shape a network.
 
     Args:
         theirs, ours: options of the other model and of this one; those of this one may be interpolations.
@@ -54,6 +54,9 @@ def differing(theirs: dict[str, Any], ours: dict[str, Any], chosen: set[str]) ->
     if before and before != now and "data.size" not in chosen:
         now = before
         yield "data.size", before[0] if before[0] == before[1] else f"[{before[0]},{before[1]}]"
+    channels = theirs.get("model.generator.channels")
+    if type(channels) is int and channels != ours.get("data.channels", channels) and "data.channels" not in chosen:
+        yield "data.channels", channels
     for role in NETWORKS:
         if theirs.get(f"model.{role}._target_") != ours.get(f"model.{role}._target_"):
             continue

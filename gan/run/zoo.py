@@ -5,6 +5,7 @@ Each is a folder written by `gan share`, with weights in half precision and a mo
 
 from __future__ import annotations
 
+import difflib
 import os
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def folder_of(address: str) -> Path:
     if name in names():
         return FOLDER / name
     raise UserError(f"{address}: no such model; {did_you_mean(name, names())}")
+
+
+def meant(name: str) -> str:
+    """Return zoo:NAME for the name of a model, or a similar name; an empty string for any other text."""
+    near = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.8)
+    return f"{SCHEME}{near[0]}" if near else ""
 
 
 def with_addresses(text: str) -> str:

@@ -6,6 +6,7 @@ weights of another size are cut or extended, and the rest stays as initialized.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -35,9 +36,13 @@ FOLLOW_DATA = (".size", ".channels", ".classes", ".head")  # options of networks
 
 @dataclass
 class Copied:
-    """The state of a network with weights of another one; the names of the parameters kept, resized and new."""
+    """The state of a network with weights of another one; the names of the parameters kept, resized and new.
+
+    `numbers` is how many numbers of the parameters are those of the other network.
+    """
 
     state: dict[str, Tensor]
+    numbers: int = 0
     kept: list[str] = field(default_factory=list)
     resized: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
@@ -76,12 +81,20 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
             raise UserError(f"init_from={shown}: has no weights that fit this model")
         for layer in model.frozen.get(role, ()):
             if any(is_in(name, layer) for name in copied.new):
-                raise UserError(f"freeze.{role}: {layer} is new in this model and has to be trained; freeze others")
+                raise UserError(f"freeze.{role}: {layer} is new and must be trained; give the names of other layers")
+        if model.kept_lr_factor == 0 and not copied.new:
+            raise UserError(f"model.kept_lr_factor=0: the {role} has no new layer, so it would not learn; use freeze")
         network.load_state_dict(copied.state)
         model.kept[role] = copied.kept + copied.resized
         print_line(f"init_from={shown}: {role}: {describe(network, copied)}")
+        if model.frozen.get(role):
+            print_line(f"freeze.{role}: {', '.join(model.frozen[role])}")
         for line in notes(role, copied, theirs, ours, model.frozen.get(role, ())):
             print_line(f"note: {line}")
+    if list(before) != list(classes):
+        print_line(f"init_from={shown}: {describe_classes(before, classes)}")
+    if model.kept_lr_factor != 1:
+        print_line(f"model.kept_lr_factor: kept weights have {model.kept_lr_factor:g} times the learning rate")
     average = weights_of(found["state_dict"], EMA, "generator.")
     state = copy_weights(model.generator, average, before, classes).state
     for each in (model.ema, *model.power_ema):
@@ -103,7 +116,20 @@ def notes(
         yield f"{' '.join(differ)}, as in the other model, {'keeps' if len(differ) == 1 else 'keep'} more weights"
     touched = [layer for layer in frozen if any(is_in(name, layer) for name in copied.resized)]
     if touched:
-        yield f"freeze.{role}: {', '.join(touched)}: cut or extended, and not trained; new channels stay as initialized"
+        yield f"freeze.{role}: {', '.join(touched)}: cut or extended; new channels keep their random weights"
+    if role == "generator" and (theirs.get("data.channels"), ours.get("data.channels")) == (3, 4):
+        yield "the alpha channel is new, so images start half transparent"
+
+
+def describe_classes(before: Sequence[str], now: Sequence[str]) -> str:
+    """Return what the classes of a model start from, if they are not those of the other model."""
+    if not now:
+        return f"no classes; the weights of {len(before)} classes are averaged"
+    if not before:
+        return "classes: all start from the weights of the model without classes"
+    kept, new = ([name for name in now if (name in before) == known] for known in (True, False))
+    parts = [f"{', '.join(kept)} kept"] * bool(kept) + [f"{', '.join(new)} from the mean of all classes"] * bool(new)
+    return f"classes: {'; '.join(parts)}"
 
 
 def check_model(found: dict[str, Any], path: Path, role: str) -> None:
@@ -138,7 +164,7 @@ def copy_weights(
     """
     candidates = [renumbered(weights, shift) for shift in {0, count(network.state_dict()) - count(weights)}]
     found = [copy_same_names(network, with_classes(network, each, before, now)) for each in candidates]
-    return max(found, key=lambda each: sum(each.state[name].numel() for name in each.kept))
+    return max(found, key=lambda each: (sum(each.state[name].numel() for name in each.kept), each.numbers))
 
 
 def copy_same_names(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied:
@@ -154,6 +180,8 @@ def copy_same_names(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied
             copied.state[name], names = overlap(given, value), copied.resized
         if name in parameters:  # buffers are not counted
             names.append(name)
+            if given is not None and names is not copied.new:
+                copied.numbers += math.prod(map(min, given.shape, value.shape))
     return copied
 
 
@@ -227,9 +255,8 @@ def of_classes(rows: Tensor, before: Sequence[str], now: Sequence[str]) -> Tenso
 
 def describe(network: nn.Module, copied: Copied) -> str:
     """Return how many parameters were kept, and which layers were resized or are new."""
-    sizes = {name: parameter.numel() for name, parameter in network.named_parameters()}
-    kept = sum(sizes[name] for name in copied.kept)
-    parts = [f"{kept:,} of {sum(sizes.values()):,} parameters kept"]
+    total = sum(parameter.numel() for parameter in network.parameters())
+    parts = [f"{copied.numbers:,} of {total:,} parameters kept"]
     for title, names in (("cut or extended", copied.resized), ("new", copied.new)):
         touched = [layer for layer in layers(network) if any(is_in(name, layer) for name in names)]
         if touched:

@@ -214,7 +214,7 @@ def test_the_report_as_text(messy: Path, gan_command: Train) -> None:
 def test_a_folder_of_broken_files(tmp_path: Path, gan_command: Train) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").touch()
-    assert "1 image, 0 readable" in gan_command("data", "check", "images").stdout
+    assert "1 image, 0 readable" in gan_command("data", "check", "images", check=3).stdout
     assert "there is no folder" in gan_command("data", "check", "absent", check=2).stderr
 
 
@@ -297,6 +297,17 @@ def test_a_start_is_suggested_before_the_command(tmp_path: Path) -> None:
     assert advice.endswith("add init_from=zoo:tiles32")
     assert {*STARTS.values()} <= {model.name for model in (ROOT / "gan/sharing/models").iterdir()}
     assert (empty, last) == ("", report["suggestion"]["command"])
+
+
+def test_no_start_without_alpha_is_suggested_for_transparent_images(tmp_path: Path) -> None:
+    for index in range(10):
+        noise(64, 64, index).save(tmp_path / f"{index}.png")
+    assert suggested(tmp_path)["start"] == "prints64"
+    for index in range(10):
+        image = noise(64, 64, index)
+        image.putalpha(100)
+        image.save(tmp_path / f"{index}.png")
+    assert suggested(tmp_path)["start"] is None
 
 
 @pytest.mark.slow

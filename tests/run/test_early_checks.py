@@ -85,6 +85,7 @@ MISTAKES = [
     (["model=stylegan2", "data.size=48", "data.sise=3"], "did you mean data.size"),
     (["resume=runs/frist"], "did you mean runs/first?"),
     (["resume=runs/first", "seed=3"], "seed: 0 -> 3; only images"),
+    (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),
     (["init_from=runs/frist"], "init_from=runs/frist: no such run folder, checkpoint or shared model; did you"),
     (["init_from=zoo:presss"], "zoo:presss: no such model; did you mean press?"),
     (["init_from=zoo:press"], "init_from=zoo:press: its model._target_ is"),

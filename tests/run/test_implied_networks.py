@@ -40,12 +40,12 @@ def test_size_and_networks_are_taken(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert {"data.size", "model.generator.width", "model.discriminator.max_multiple"} < set(found)
     assert found["data.size"] == "[96,64]" and found["model.generator.width"] == "24"
     assert found["model.generator.upsampling"] == "nearest"
-    assert capsys.readouterr().out.startswith(f"{start}: networks as in that model: data.size=[96,64] model.generator.")
+    assert capsys.readouterr().out.startswith(f"{start}: networks as in that model: data.size=[96,64] data.channels=1 ")
     ours, theirs = compose([CPU, *(f"{key}={value}" for key, value in found.items()), start]), compose([CPU, *options])
     for role, names in (("generator", ("width", "full_size_channels")), ("discriminator", ("width", "max_multiple"))):
         for name in names:
             assert ours.model[role][name] == theirs.model[role][name]
-    assert ours.data.channels == 3  # follows the data
+    assert found["data.channels"] == "1" and "data.channels" not in taken(start, "data.channels=3")
 
 
 def test_typed_options_sizes_of_experiments_and_norms_stay(tmp_path: Path) -> None:

@@ -218,7 +218,7 @@ def test_an_interrupted_download_goes_on(bucket: str, tmp_path: Path, monkeypatc
         second.pull()
     third = RemoteRun(f"{bucket}/a", second.run)
     third.pull(third.claim())
-    assert checkpoints.newest(third.run) == checkpoints.checkpoint_path(third.run, 128)
+    assert checkpoints.find_checkpoint(third.run, "last") == checkpoints.checkpoint_path(third.run, 128)
 
 
 def test_a_checkpoint_that_training_removes_during_the_download(bucket: str, tmp_path: Path) -> None:
@@ -272,12 +272,11 @@ UPLOADS = """
 import sys, hashlib
 from pathlib import Path
 from gan.run import checkpoints
-from tests.run.test_remote_run import claimed, save
+from tests.run.test_remote_run import claimed, newest, save
 address, run = sys.argv[1], Path(sys.argv[2])
 remote = claimed(address, run)
 remote.write_record()
-newest = checkpoints.newest(run)
-images = checkpoints.images_of(newest) if newest else 0
+images = newest(run)
 while True:
     images += 8
     save(run, images, 20_000_000)
@@ -287,6 +286,11 @@ while True:
     remote.push()
     print("end", images, flush=True)
 """
+
+
+def newest(run: Path) -> int:
+    """Return the number of images of the newest checkpoint, 0 if there is none."""
+    return max((checkpoints.images_of(path) for path in checkpoints.list_checkpoints(run)), default=0)
 
 
 def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
@@ -309,8 +313,7 @@ def test_kills_during_uploads_lose_nothing(bucket: str, tmp_path: Path) -> None:
         uploaded = max([uploaded, *(int(images) for word, images in lines if word == "end")])
         lost = tmp_path / "new machine"
         RemoteRun(address, lost).pull()
-        found = checkpoints.newest(lost)
-        assert (checkpoints.images_of(found) if found else 0) >= uploaded
+        assert newest(lost) >= uploaded
         assert all(checkpoints.find_damage(path) is None for path in checkpoints.list_checkpoints(lost))
         for folder in (run, lost):
             shutil.rmtree(folder)

@@ -64,10 +64,10 @@ def test_a_checkpoint_torn_at_any_byte_is_skipped(tmp_path: Path, capsys: pytest
     whole = torn.read_bytes()
     for length in range(len(whole)):
         torn.write_bytes(whole[:length])
-        assert checkpoints.newest(tmp_path) == good
+        assert checkpoints.find_checkpoint(tmp_path, "last") == good
         assert "images-000000200.ckpt: damaged" in capsys.readouterr().out
     torn.write_bytes(whole)
-    assert checkpoints.newest(tmp_path) == torn
+    assert checkpoints.find_checkpoint(tmp_path, "last") == torn
 
 
 def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
@@ -80,6 +80,18 @@ def test_best_and_last_and_files_are_found(tmp_path: Path) -> None:
     assert checkpoints.find_checkpoint(second) == second
     first.write_bytes(b"torn")
     assert checkpoints.find_checkpoint(tmp_path, "best") == second
+
+
+def test_only_damaged_checkpoints_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    only = save(tmp_path, 100)
+    write_json(only.with_name("best.json"), {"checkpoint": only.name})
+    only.write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"no undamaged checkpoint; images-000000100.ckpt is damaged \([^)]*\)$"):
+        checkpoints.find_checkpoint(tmp_path, "best")
+    save(tmp_path, 200).write_bytes(b"torn")
+    with pytest.raises(UserError, match=r"images-000000200.ckpt is damaged \(.*\), and 1 more$"):
+        checkpoints.find_checkpoint(tmp_path, "last")
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(("run", "checkpoint"), [("nowhere", "best"), (".", "last"), (".", "other.ckpt")])

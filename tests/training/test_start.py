@@ -12,7 +12,7 @@ import torch
 from gan.common.errors import UserError
 from gan.networks import dcgan, r3gan, resnet, stylegan2
 from gan.training.freeze import freeze, layers
-from gan.training.start import copy_weights, describe, of_classes, start_from
+from gan.training.start import copy_weights, describe, describe_classes, of_classes, start_from
 from tests.recipes import build
 from tests.security.checkpoints import DCGAN, STYLEGAN2, checkpoint
 
@@ -87,6 +87,22 @@ def test_a_wider_network_contains_the_narrower_one() -> None:
     weight = old.state_dict()["blocks.0.0.weight"]
     assert torch.equal(carried.state["blocks.0.0.weight"][: weight.shape[0], : weight.shape[1]], weight)
     assert not carried.kept and not carried.new
+    of_old, of_new = (sum(p.numel() for p in network.parameters()) for network in (old, new))
+    assert describe(new, carried).startswith(f"{of_old:,} of {of_new:,} parameters kept; cut or extended: stem")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (["a", "b"], ["c", "a"], "classes: a kept; c from the mean of all classes"),
+        (["a", "b"], ["c", "d"], "classes: c, d from the mean of all classes"),
+        (["a", "b"], ["b", "a"], "classes: b, a kept"),
+        (["a", "b"], [], "no classes; the weights of 2 classes are averaged"),
+        ([], ["a"], "classes: all start from the weights of the model without classes"),
+    ],
+)
+def test_what_classes_start_from_is_said(before: list[str], now: list[str], said: str) -> None:
+    assert describe_classes(before, now) == said
 
 
 def test_each_class_keeps_its_weights_and_a_new_one_gets_the_mean() -> None:
@@ -213,7 +229,28 @@ def test_notes_say_how_to_keep_more_and_that_frozen_layers_stay_extended(
     module.frozen = {"discriminator": ["from_image", "blocks.0"]}
     start_from(module, start, [])
     said = capsys.readouterr().out
-    assert "note: freeze.discriminator: from_image: cut or extended, and not trained; new channels stay as init" in said
+    assert "freeze.discriminator: from_image, blocks.0\n" in said
+    assert "note: freeze.discriminator: from_image: cut or extended; new channels keep their random weights\n" in said
+
+
+def test_a_rate_of_zero_needs_new_weights_and_other_rates_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module, start = of_dcgan(), save(tmp_path / "a.ckpt", checkpoint(DCGAN))
+    module.kept_lr_factor = 0.5
+    start_from(module, start, [])
+    assert "model.kept_lr_factor: kept weights have 0.5 times the learning rate\n" in capsys.readouterr().out
+    module.kept_lr_factor = 0.0
+    with pytest.raises(UserError, match=r"model\.kept_lr_factor=0: the generator has no new layer"):
+        start_from(module, start, [])
+
+
+def test_a_new_alpha_channel_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module, _ = build("dcgan", *DCGAN, "data.channels=4")
+    state = checkpoint(DCGAN)
+    module.config = {"model": state["config"]["model"], "data": {"channels": 4}}
+    start_from(module, save(tmp_path / "a.ckpt", state), [])
+    assert "note: the alpha channel is new, so images start half transparent\n" in capsys.readouterr().out
 
 
 def test_a_generator_alone_starts_with_an_untrained_discriminator(

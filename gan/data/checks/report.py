@@ -276,7 +276,7 @@ def suggest(
         "split": split,
         "labels": labels,
         "pixel_art": pixel_art,
-        "start": STARTS.get((pixel_art, size)),
+        "start": STARTS.get((pixel_art, size)) if pixel_art or channels < 4 else None,
         "images": len(facts),
         "reasons": reasons,
     }

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gan.common.errors import UserError, reason
+from gan.common.table import counted
 
 _OLD = (".tga", ".pcx", ".ppm", ".pgm", ".pbm", ".pnm")  # of old programs and games
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", *_OLD))
@@ -67,7 +68,8 @@ def check_images(root: str | os.PathLike[str], most: int = 100_000) -> None:
 def no_image(root: str | os.PathLike[str], others: int, suffixes: Collection[str] = SUFFIXES) -> UserError:
     """Return the error for a folder without an image."""
     where, known = os.fspath(root), ", ".join(sorted(suffixes))
-    return UserError(f"no image in {where!r} ({others or 'no'} other files): use a folder with files of type {known}")
+    found = counted(others, "other file") if others else "it is empty"
+    return UserError(f"no image in {where!r} ({found}): use a folder with files of type {known}")
 
 
 def is_hidden(name: str) -> bool:

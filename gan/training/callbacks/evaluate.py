@@ -89,7 +89,7 @@ class Evaluate(Callback):
         self.num_images = pl_module.num_eval_images(self.num_images)
         train, held_out = data.reals(self.max_real_images), data.reals(self.max_real_images, held_out=True)
         if len(train) <= NEIGHBORS:
-            print_line(f"evaluate: {len(train)} images are too few to compare with; no scores are computed")
+            print_line(f"evaluate: too few images to compare with ({len(train)}); no scores are computed")
             return
         if 0 < len(held_out) < MIN_HELD_OUT:
             print_line(f"evaluate: {len(held_out)} held-out images are too few; scores use training images instead")

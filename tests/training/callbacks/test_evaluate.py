@@ -175,10 +175,10 @@ def test_evaluations_do_not_change_training() -> None:
 def test_a_run_sets_its_interval_once_and_keeps_it(train: Train, tmp_path: Path) -> None:
     options = ["callback.evaluate.interval=auto", "callback.evaluate.first=null", "minutes=0.4", "trainer.devices=2"]
     train(*options, "hydra.run.dir=a")
-    last = checkpoints.newest(tmp_path / "a")
+    last = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert last is not None
     state = load(last)["callbacks"]["Evaluate"]
     assert state["cost"] > 0 and state["interval"] >= 1
     train("resume=a", "minutes=0.42", tiny=False)
-    newest = checkpoints.newest(tmp_path / "a")
+    newest = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert newest is not None and load(newest)["callbacks"]["Evaluate"]["interval"] == state["interval"]

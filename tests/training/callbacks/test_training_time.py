@@ -128,7 +128,7 @@ def test_minutes_count_training_alone_and_the_last_evaluation_runs(train: Train,
     )
     options = ["callback.evaluate.extractors=[slow.Slow]", "objective=eval/kid_x1000_slow", "minutes=0.03"]
     out = train(*options, "hydra.run.dir=a", "callback.evaluate.interval=100000", "callback.evaluate.first=null").stdout
-    last = checkpoints.newest(tmp_path / "a")
+    last = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert last is not None and checkpoints.images_of(last) > 8
     lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()]
     scored = [line["images"] for line in lines if "eval/kid_x1000_slow" in line]
@@ -141,10 +141,10 @@ def test_minutes_count_training_alone_and_the_last_evaluation_runs(train: Train,
 @pytest.mark.slow
 def test_two_ranks_stop_at_the_same_batch_and_resume(train: Train, tmp_path: Path) -> None:
     train("minutes=0.03", "trainer.devices=2", "hydra.run.dir=a")
-    first = checkpoints.newest(tmp_path / "a")
+    first = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert first is not None and checkpoints.find_damage(first) is None
     before = checkpoints.images_of(first)
     out = train("resume=a", "minutes=0.05", "trainer.devices=2").stdout
-    last = checkpoints.newest(tmp_path / "a")
+    last = checkpoints.find_checkpoint(tmp_path / "a", "last")
     assert last is not None and checkpoints.images_of(last) > before
     assert f"resumes at {before:,} images, after 0:02 of 0:03 of training" in out
