@@ -30,19 +30,20 @@ def freeze(network: nn.Module, role: str, given: int | Sequence[str]) -> list[st
 
     Args:
         role: "generator" or "discriminator", for messages.
-        given: number of layers, in the order of `layers`, or names of `layers`; "blocks" means all blocks.
+        given: number of layers, in the order of `layers`, or one or more names of `layers`; "blocks" means all blocks.
 
     Raises:
         UserError: there is no such layer, or nothing is left to train.
     """
     option, known = f"freeze.{role}={given}", layers(network)
+    given = [given] if isinstance(given, str) else given
     if len(known) == 1 and given:
         raise UserError(f"{option}: this network has one layer, so nothing can be frozen")
     if isinstance(given, int) and not isinstance(given, bool):
         if not 0 <= given < len(known):
             raise UserError(f"{option}: must be a number from 0 to {len(known) - 1}, or names: {', '.join(known)}")
         names = known[:given]
-    elif isinstance(given, Sequence) and not isinstance(given, str) and all(isinstance(each, str) for each in given):
+    elif isinstance(given, Sequence) and all(isinstance(each, str) for each in given):
         names = [layer for layer in known if any(is_in(layer, each) for each in given)]
         for each in given:
             if not any(is_in(layer, each) for layer in known):

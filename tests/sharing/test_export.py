@@ -416,7 +416,7 @@ def test_errors_of_the_command(tmp_path: Path, gan_command: Train, monkeypatch: 
     find_spec = importlib.util.find_spec
     absent = onnx_file.PACKAGES
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find_spec(name))
-    said = "error: --to onnx needs onnx, onnxscript, onnxruntime: pip install 'retro-gan[export]'\n"
+    said = "error: --to onnx and --to web need onnx, onnxscript, onnxruntime: pip install 'retro-gan[export]'\n"
     assert error("made.ckpt", *onnx, "out") == said
 
 

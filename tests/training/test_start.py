@@ -156,6 +156,7 @@ def test_layers_are_counted_from_the_input() -> None:
 
 def test_layers_are_named() -> None:
     network = generator(32)
+    freeze(network, "generator", "stem")
     freeze(network, "generator", ["stem", "blocks"])
     assert {name for name, p in network.named_parameters() if p.requires_grad} == {"to_image.weight"}
 
@@ -167,7 +168,7 @@ def test_layers_are_named() -> None:
         (9, "must be a number from 0 to 2, or names: stem, blocks.0, to_image"),
         (-1, "must be a number from 0 to 2"),
         (True, "give a number of layers, or a list of names"),
-        ("stem", "give a number of layers, or a list of names"),
+        ("stm", "there is no layer stm; did you mean stem"),
         (["stem", "blocks", "to_image"], "freezes all"),
     ],
 )

@@ -25,7 +25,7 @@ PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 def check_installed() -> None:
     """Raise UserError if a package of the extra is missing."""
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
-        raise UserError(f"--to onnx needs {', '.join(missing)}: {install('export')}")
+        raise UserError(f"--to onnx and --to web need {', '.join(missing)}: {install('export')}")
 
 
 def encode(part: Part, program: ExportedProgram, half: bool, about: Mapping[str, str]) -> bytes:
