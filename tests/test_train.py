@@ -147,8 +147,10 @@ def test_init_from_takes_weights_alone(train: Train, tmp_path: Path) -> None:
     )
     name = "discriminator.to_logit.weight"
     assert torch.equal(weights(tmp_path / "a", 16)[name], weights(tmp_path / "b", 4)[name])
-    said = train("images=4", "init_from=a", "model.generator.width=8").stdout
-    assert "generator: 0 of" in said and "note: model.generator.width=4, as in the other model, keeps more" in said
+    said = train("images=4", "init_from=a", "model.generator.width=2").stdout
+    assert (
+        "; cut or extended: stem" in said and "note: model.generator.width=4, as in the other model, keeps more" in said
+    )
 
 
 @pytest.mark.slow

@@ -38,11 +38,13 @@ FOLLOW_DATA = (".size", ".channels", ".classes", ".head")  # options of networks
 class Copied:
     """The state of a network with weights of another one; the names of the parameters kept, resized and new.
 
-    `numbers` is how many numbers of the parameters are those of the other network.
+    `numbers` is how many numbers of the parameters are those of the other network, and `cut` how many of the other
+    network's numbers were cut off.
     """
 
     state: dict[str, Tensor]
     numbers: int = 0
+    cut: int = 0
     kept: list[str] = field(default_factory=list)
     resized: list[str] = field(default_factory=list)
     new: list[str] = field(default_factory=list)
@@ -112,7 +114,7 @@ def notes(
     """
     names = [name for name in ours if name.startswith(f"model.{role}.") and not name.endswith(FOLLOW_DATA)]
     differ = [f"{name}={theirs[name]}" for name in names if name in theirs and theirs[name] != ours[name]]
-    if copied.resized and differ:
+    if copied.cut and differ:
         yield f"{' '.join(differ)}, as in the other model, {'keeps' if len(differ) == 1 else 'keep'} more weights"
     touched = [layer for layer in frozen if any(is_in(name, layer) for name in copied.resized)]
     if touched:
@@ -181,7 +183,8 @@ def copy_same_names(network: nn.Module, weights: Mapping[str, Tensor]) -> Copied
         if name in parameters:  # buffers are not counted
             names.append(name)
             if given is not None and names is not copied.new:
-                copied.numbers += math.prod(map(min, given.shape, value.shape))
+                common = math.prod(map(min, given.shape, value.shape))
+                copied.numbers, copied.cut = copied.numbers + common, copied.cut + given.numel() - common
     return copied
 
 
