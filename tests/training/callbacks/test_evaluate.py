@@ -80,7 +80,7 @@ def test_missing_weights_are_reported_once_and_training_continues(
 
 def test_too_few_images_are_reported_and_training_continues(train: Train, tmp_path: Path) -> None:
     out = train("images=8", "hydra.run.dir=a", "data.num_images=4").stdout
-    assert "too few to compare with" in out and scores(tmp_path / "a") == []
+    assert "too few images to compare with (" in out and scores(tmp_path / "a") == []
 
 
 @pytest.mark.slow
