@@ -155,8 +155,7 @@ def existing_run(text: str) -> str:
     path = Path(text)
     if not address.is_address(text) and not path.exists():
         inside = Path("runs") / text
-        near = str(inside) if run_folder.is_run(inside) else zoo.meant(text)
-        hint = f"; did you mean {near}?" if near else path_hint(path)
+        hint = f"; did you mean {inside}?" if run_folder.is_run(inside) else zoo.hint(text) or path_hint(path)
         raise UserError(f"{text}: no such run folder or checkpoint{hint or '; gan runs lists the runs'}")
     if path.is_file() and path.suffix in NO_CHECKPOINTS:
         raise UserError(f"{text}: is not a checkpoint; give the run folder, such as {path.parent}")

@@ -344,7 +344,7 @@ def init_from_options(text: str) -> dict[str, Any]:
         return options_of(remote_copies.download(text), text)
     source = zoo.folder_of(text) if text.startswith(zoo.SCHEME) else Path(with_home(text))
     if not source.exists():
-        hint = f"; did you mean {near}?" if (near := zoo.meant(text)) else path_hint(source)
+        hint = zoo.hint(text) or path_hint(source)
         raise UserError(f"init_from={text}: no such run folder, checkpoint or shared model{hint}")
     return options_of(source, text)
 

@@ -33,10 +33,10 @@ def folder_of(address: str) -> Path:
     raise UserError(f"{address}: no such model; {did_you_mean(name, names())}")
 
 
-def meant(name: str) -> str:
-    """Return zoo:NAME for the name of a model, or a similar name; an empty string for any other text."""
+def hint(name: str) -> str:
+    """Return a hint such as `; did you mean zoo:press?` for a similar name; an empty string if none is similar."""
     near = difflib.get_close_matches(name.lower(), names(), n=1, cutoff=0.8)
-    return f"{SCHEME}{near[0]}" if near else ""
+    return f"; did you mean {SCHEME}{near[0]}?" if near else ""
 
 
 def with_addresses(text: str) -> str:

@@ -69,7 +69,8 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
         if not weights or theirs.get(kind) != ours.get(kind):
             missing = f"has no {role} of this class" if weights else f"has no {role}"
             if role == "generator":
-                raise UserError(f"init_from={shown}: its generator has another class; add model=NAME of that run")
+                remedy = "set model= to the recipe of that model"
+                raise UserError(f"init_from={shown}: its generator has another class; {remedy}")
             if model.frozen.get(role):
                 raise UserError(f"freeze.{role}: {shown} {missing}; leave the option out")
             print_line(f"init_from={shown}: {missing}; training starts with an untrained one")

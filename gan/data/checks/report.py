@@ -30,7 +30,8 @@ SIDES = (16, 32, 64)  # sides to suggest in pixels; 64 trains in minutes
 SHAPES = ((1.0, 1.0), (1.5, 1.0), (1.0, 1.5), (1.0, 0.75), (0.75, 1.0), (2.0, 1.0), (1.0, 2.0))  # height, width
 MIN_SPLIT = 500  # minimum number of images for suggesting a validation split
 FEW = 200  # number of images below which experiment=few_shot is suggested
-# (pixel art, size) -> model of the package from which a run on a CPU starts well (docs/benchmarks.md)
+# (pixel art, size) -> model of the package from which a run on a CPU starts well (docs/benchmarks.md). prints64 has no
+# alpha, so it is not suggested for transparent images.
 STARTS = {(True, (32, 32)): "tiles32", (False, (64, 64)): "prints64"}
 MIN_CLASS = 10  # minimum number of images of a sub-folder that looks like a class
 MAX_CLASSES = 200
