@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import multiprocessing
 import os
 import signal
@@ -180,8 +181,14 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
     """Send tasks to a pool. Ctrl-C is deferred, because this may start a process, which must receive all its data."""
-    with deferred():
-        return pool.submit(_run_chunk, chunk)
+    try:
+        with deferred():
+            return pool.submit(_run_chunk, chunk)
+    except OSError as error:
+        if error.errno not in (None, errno.EBADF):
+            raise
+        # The pool broke and closed its connections while submit started another process.
+        raise BrokenProcessPool(str(error)) from error
 
 
 _function: Callable[[Any], Any]  # the function of this worker, sent once instead of with each chunk

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -80,6 +83,21 @@ def test_a_crashing_task_is_skipped(processes: int, monkeypatch: pytest.MonkeyPa
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("error", [OSError("handle is closed"), OSError(errno.EBADF, "Bad file descriptor")])
+def test_a_pool_that_breaks_while_it_starts_a_process(error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    """submit may start a process with connections that the pool's own thread has just closed."""
+    submit, calls = pool.ProcessPoolExecutor.submit, iter(range(1000))
+
+    def breaks(self: ProcessPoolExecutor, *arguments: Any) -> Any:
+        if next(calls) == 3:
+            raise error
+        return submit(self, *arguments)
+
+    monkeypatch.setattr(pool.ProcessPoolExecutor, "submit", breaks)
+    results = list(chain.from_iterable(pool.parallel_map(square, range(400), lambda task: -1)))
+    assert results == [n * n for n in range(400)]
+
+
 def test_a_task_that_never_ends_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "MAX_SECONDS", 1)
     results = list(chain.from_iterable(pool.parallel_map(busy, range(20), lambda task: -1)))
@@ -124,7 +142,8 @@ def test_processes_import_the_same_code(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     lines = ["import sys", f"sys.path.insert(0, {str(ROOT)!r})", "from gan.data.builtin import retro"]
     lines += ["from gan.data.decoding import pool"]
-    lines += ["if __name__ == '__main__':", "    pool.IsolatedProcess()(retro.draw, 0, 0, 16, 16)"]
+    lines += ["if __name__ == '__main__':", "    with pool.IsolatedProcess() as apart:"]
+    lines += ["        apart(retro.draw, 0, 0, 16, 16)"]
     script.write_text("\n".join(lines))
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "old")}
     result = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=PATIENCE)
