@@ -9,7 +9,7 @@ import difflib
 import os
 from pathlib import Path
 
-from gan.common.errors import UserError, did_you_mean
+from gan.common.errors import UserError
 from gan.run.shared_folder import CONFIG
 
 SCHEME = "zoo:"
@@ -30,7 +30,7 @@ def folder_of(address: str) -> Path:
     name = address.removeprefix(SCHEME)
     if name in names():
         return FOLDER / name
-    raise UserError(f"{address}: no such model; {did_you_mean(name, names())}")
+    raise UserError(f"{address}: no such model; choose from {', '.join(names())}")
 
 
 def hint(name: str) -> str:

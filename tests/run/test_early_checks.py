@@ -87,7 +87,7 @@ MISTAKES = [
     (["resume=runs/first", "seed=3"], "seed: 0 -> 3; only images"),
     (["init_from=prints46"], "no such run folder, checkpoint or shared model; did you mean zoo:prints64?"),
     (["init_from=runs/frist"], "init_from=runs/frist: no such run folder, checkpoint or shared model; did you"),
-    (["init_from=zoo:presss"], "zoo:presss: no such model; did you mean press?"),
+    (["init_from=zoo:presss"], "zoo:presss: no such model; choose from engraving, film, press, prints64,"),
     (["init_from=zoo:press"], "init_from=zoo:press: its model._target_ is"),
     (["freeze.generator=2"], "freeze.generator=2: has an effect only with init_from=RUN"),
     (["model.kept_lr_factor=0.5"], "model.kept_lr_factor=0.5: has an effect only with init_from=RUN"),

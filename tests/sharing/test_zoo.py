@@ -79,9 +79,7 @@ EXPORT = ("export", "zoo:presss", "--to", "onnx", "--out", "x")
 @pytest.mark.parametrize("words", [("zoo", "presss"), ("generate", "zoo:presss"), EXPORT])
 def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train) -> None:
     said = gan_command(*words, check=2).stderr
-    assert said.count("\n") == 1 and "presss: no such model; did you mean press?" in said
-    with pytest.raises(UserError, match=r"choose from .*press"):
-        address.locate("zoo:qqqq")
+    assert said.count("\n") == 1 and "presss: no such model; choose from engraving, film, press, prints64," in said
 
 
 @pytest.mark.parametrize(
