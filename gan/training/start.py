@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
@@ -40,7 +41,7 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
     """
     path, shown = checkpoint_of(source), f"init_from={with_addresses(str(source))}"
     found = load_state(path)
-    before, theirs, ours = found.get("classes", []), flatten(found["config"]), flatten(model.config)
+    before, theirs, ours = classes_in(found, shown), flatten(found["config"]), flatten(model.config)
     for role, prefixes in PREFIXES.items():
         weights, network = weights_of(found["state_dict"], *prefixes), getattr(model, role)
         kind = f"model.{role}._target_"
@@ -77,6 +78,14 @@ def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]
 
 
 # ---- checks
+
+
+def classes_in(found: dict[str, Any], shown: str) -> list[str]:
+    """Return the names of the classes of a model; raise UserError if it has weights for another number of them."""
+    names, counts = found.get("classes", []), found["state_dict"].get("class_counts", torch.zeros(0))
+    if tuple(getattr(counts, "shape", ())) != (len(names),):
+        raise UserError(f"{shown}: has {len(names)} names of classes, but weights for another number of classes")
+    return list(names)
 
 
 def without(model: Base, role: str, shown: str, missing: str) -> None:
