@@ -16,7 +16,6 @@ from torch import Tensor
 from gan.common.errors import UserError, at_least, did_you_mean
 from gan.images.collection import MODES, Given, Images, to_pil_images
 from gan.inference import loading, sampling
-from gan.inference.blueprint import FLOATS
 from gan.inference.inputs import decoder_of
 from gan.inference.resolve import checkpoint_of
 from gan.inference.sampling import NO_CLASSES, classes_of, reestimate_batch_norm
@@ -404,18 +403,7 @@ def from_checkpoint(path: Path, generator: Any, state: dict[str, Any]) -> Model:
     if not hasattr(generator, "latent_dim"):
         raise UserError(f"{path}: is a translator; use gan translate")
     names = state.get("classes", [])
-    counts = checked_counts(state["state_dict"].get("class_counts", NO_CLASSES), len(names), generator, path)
+    counts = loading.checked_counts(state, generator, path)
     if not state.get("shared"):  # gan share has stored the statistics, so that images are the same on every machine
         reestimate_batch_norm(generator, generator.latent_dim, counts)
     return Model(generator, int(state["images"]), state["config"], names, counts)
-
-
-def checked_counts(counts: Any, names: int, generator: Any, path: Path) -> Tensor:
-    """Return the number of training images per class (classes,); raise UserError if it does not fit the generator."""
-    expected = getattr(generator, "classes", 0)
-    fits = isinstance(counts, Tensor) and counts.dtype in FLOATS and tuple(counts.shape) == (expected,)
-    if not fits or names != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
-        raise UserError(
-            f"{path}: its generator has {expected} classes, but the names or counts of classes do not match"
-        )
-    return counts

@@ -17,6 +17,7 @@ from gan.inference import blueprint
 from gan.inference.checks import check_discriminator, check_generator, image_shape
 from gan.inference.construct import construct, data_class, network_builder, section
 from gan.inference.resolve import checkpoint_of
+from gan.inference.sampling import NO_CLASSES
 from gan.run import shared_folder
 from gan.run.checkpoint_file import load as load_checkpoint
 
@@ -140,6 +141,22 @@ def checked_weights(
     weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
     blueprint.check_weights(blueprint.plan(build, f"{path}: its network"), weights, path.stat().st_size, path)
     return weights
+
+
+def checked_counts(state: dict[str, Any], generator: Any, path: Path) -> Tensor:
+    """Return the number of training images per class (classes,) of a checkpoint.
+
+    Raises:
+        UserError: the counts, or the names of the classes, do not fit the generator.
+    """
+    counts, names = state["state_dict"].get("class_counts", NO_CLASSES), state.get("classes", [])
+    expected = getattr(generator, "classes", 0)
+    fits = isinstance(counts, Tensor) and counts.dtype in blueprint.FLOATS and tuple(counts.shape) == (expected,)
+    if not fits or len(names) != expected or not bool(((counts >= 0) & counts.isfinite()).all()):
+        raise UserError(
+            f"{path}: its generator has {expected} classes, but the names or counts of classes do not match"
+        )
+    return counts
 
 
 def check_images(

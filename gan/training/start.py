@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from gan.common.errors import UserError
 from gan.common.nested import flatten
 from gan.common.output import print_line
+from gan.inference import blueprint
 from gan.inference.construct import network_builder
-from gan.inference.loading import checked_weights, load_state
+from gan.inference.loading import checked_counts, checked_weights, load_state
 from gan.inference.resolve import checkpoint_of
 from gan.inference.shared_weights import EMA
 from gan.run.address import with_addresses
@@ -41,7 +41,7 @@ def start_from(model: Base, source: Path, classes: Sequence[str]) -> None:
     """
     path, shown = checkpoint_of(source), f"init_from={with_addresses(str(source))}"
     found = load_state(path)
-    before, theirs, ours = classes_in(found, shown), flatten(found["config"]), flatten(model.config)
+    before, theirs, ours = found.get("classes", []), flatten(found["config"]), flatten(model.config)
     for role, prefixes in PREFIXES.items():
         weights, network = weights_of(found["state_dict"], *prefixes), getattr(model, role)
         kind = f"model.{role}._target_"
@@ -80,14 +80,6 @@ def weights_of(state: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]
 # ---- checks
 
 
-def classes_in(found: dict[str, Any], shown: str) -> list[str]:
-    """Return the names of the classes of a model; raise UserError if it has weights for another number of them."""
-    names, counts = found.get("classes", []), found["state_dict"].get("class_counts", torch.zeros(0))
-    if tuple(getattr(counts, "shape", ())) != (len(names),):
-        raise UserError(f"{shown}: has {len(names)} names of classes, but weights for another number of classes")
-    return list(names)
-
-
 def without(model: Base, role: str, shown: str, missing: str) -> None:
     """Print that the other model has no network for a role; raise UserError if this model needs one.
 
@@ -116,10 +108,16 @@ def check_copied(model: Base, role: str, copied: Copied, shown: str) -> None:
 
 
 def check_model(found: dict[str, Any], path: Path, role: str) -> None:
-    """Raise UserError if the weights of a role are not those of the network in its configuration, or not finite."""
+    """Raise UserError if the weights of a role are not those of the network in its configuration, or not finite.
+
+    A generator must also have the classes that the model names.
+    """
+    build = network_builder(found["config"], role, path)
     for prefix in PREFIXES[role]:
         if any(name.startswith(prefix) for name in found["state_dict"]):
-            checked_weights(found, prefix, network_builder(found["config"], role, path), path)
+            checked_weights(found, prefix, build, path)
+    if role == "generator":
+        checked_counts(found, blueprint.plan(build, f"{path}: its network"), path)
 
 
 # ---- messages

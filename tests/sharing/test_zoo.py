@@ -80,6 +80,8 @@ EXPORT = ("export", "zoo:presss", "--to", "onnx", "--out", "x")
 def test_an_unknown_name_is_one_line(words: tuple[str, ...], gan_command: Train) -> None:
     said = gan_command(*words, check=2).stderr
     assert said.count("\n") == 1 and "presss: no such model; choose from engraving, film, press, prints64," in said
+    with pytest.raises(UserError, match=r"choose from .*press"):
+        address.locate("zoo:qqqq")
 
 
 @pytest.mark.parametrize(
