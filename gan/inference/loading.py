@@ -139,7 +139,7 @@ def checked_weights(
     image_shape(state["config"], path)
     tensors = state["state_dict"]
     weights = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    blueprint.check_weights(blueprint.plan(build, f"{path}: its network"), weights, path.stat().st_size, path)
+    blueprint.check_weights(blueprint.plan(build, f"{path}: its network"), weights, path)
     return weights
 
 

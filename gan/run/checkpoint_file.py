@@ -6,10 +6,12 @@ import pickle
 import struct
 import warnings
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.common.names import is_text
@@ -45,6 +47,7 @@ def load(path: Path, map_location: Any = "cpu") -> dict[str, Any]:
         ) from error
     except Exception as error:  # truncated zip files raise many kinds of error
         raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
+    check_tensors(checkpoint, path)
     check_content(checkpoint, path)
     return checkpoint
 
@@ -75,6 +78,36 @@ def check_archive(path: Path) -> None:
         raise UserError(f"{path}: not a checkpoint, or truncated ({type(error).__name__})") from error
     if any(member.compress_type != zipfile.ZIP_STORED for member in found) or sum(m.file_size for m in found) > size:
         raise UserError(f"{path}: refused; the archive is compressed, but torch writes uncompressed checkpoints")
+
+
+def check_tensors(checkpoint: Any, path: Path) -> None:
+    """Raise UserError if a tensor is not dense, has no values, or has more values than the file has bytes for.
+
+    Call it before any value is read. A few bytes can describe a tensor of any size: with strides of 0, or sparse.
+    """
+    size = 0
+    for tensor in tensors_in(checkpoint):
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.device.type == "meta":
+            raise UserError(f"{path}: refused; it has a tensor that is not a dense CPU tensor, as checkpoints have")
+        size += tensor.numel() * tensor.element_size()
+    if size > path.stat().st_size:
+        raise UserError(f"{path}: its weights need more memory than the file has bytes; it is damaged or forged")
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """Yield each tensor in nested dicts, lists and tuples once."""
+    left, seen = [value], set()
+    while left:
+        node = left.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, Tensor):
+            yield node
+        elif isinstance(node, dict):
+            left.extend(node.values())
+        elif isinstance(node, list | tuple | set):
+            left.extend(node)
 
 
 def check_content(checkpoint: Any, path: Path) -> None:

@@ -95,9 +95,12 @@ WHOLE = CONTENT | {
         ({"global_step": "4"}, "the checkpoint has no global_step of type int"),
         ({"state_dict": {"w": torch.tensor([1.0, float("nan")])}}, "w is not finite"),
         ({"state_dict": {"w": 3}}, "w is not finite"),
+        ({"state_dict": {"w": torch.zeros(1).expand(3 * 10**9)}}, "more memory than the file has bytes"),
+        ({"state_dict": {"w": torch.zeros(3).to_sparse()}}, "not a dense CPU tensor"),
+        ({"optimizer_states": [{"state": [torch.zeros(3, device="meta")]}]}, "not a dense CPU tensor"),
     ],
 )
-def test_training_does_not_resume_from_incomplete_or_infinite_checkpoints(
+def test_training_does_not_resume_from_incomplete_infinite_or_forged_checkpoints(
     change: dict[str, Any], said: str, tmp_path: Path
 ) -> None:
     storage, path = AtomicCheckpointIO(), tmp_path / "images-000000064.ckpt"
