@@ -9,13 +9,17 @@
 `python train.py --help` lists the groups and options. gan/commands/train.py is the program.
 """
 
+import os
+import sys
+
+if sys.flags.safe_path:  # in the process of a further device, Python does not add the folder of this file by itself
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
 from gan.common import garbage_collection, signals
 
 if __name__ == "__main__":
     signals.end_silently()  # before the slow imports
     garbage_collection.skip_at_exit()
-
-    import sys
 
     from gan.commands import train
     from gan.common.program import SCRIPT

@@ -23,6 +23,7 @@ from gan.commands.resumable import UNFINISHED
 from gan.common.code import add as add_code
 from gan.common.errors import UserError, describe_os_error, did_you_mean, to_line
 from gan.common.output import escape_unprintable
+from gan.common.processes import safe_path
 from gan.run.address import with_addresses
 from gan.run.remote_copies import upload_results
 
@@ -111,7 +112,7 @@ class Completion(argparse.Action):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a sub-command and return its exit code: 2 after an error that users can fix, which is printed in one line."""
     escape_unprintable()
-    with signals.as_keyboard_interrupt():
+    with signals.as_keyboard_interrupt(), safe_path():
         try:
             return execute(sys.argv[1:] if arguments is None else arguments)
         except KeyboardInterrupt:

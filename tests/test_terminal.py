@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pty
 import re
+import signal
+import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -11,7 +17,9 @@ import pytest
 from gan.commands import compare, evaluate
 from gan.common import narrow
 from gan.evaluation.generator import Row
-from tests.conftest import ROOT, TINY, Train
+from gan.run import checkpoints
+from tests.conftest import ROOT, TINY, Train, environment
+from tests.patience import PATIENCE
 from tests.terminal import in_terminal
 
 ESCAPE = "\x1b"
@@ -99,3 +107,21 @@ def test_a_table_in_a_pipe_is_never_stacked(
     monkeypatch.setenv("COLUMNS", "10")
     compare.print_table([{"run": "runs/a", "images seen": 16}])
     assert capsys.readouterr().out.splitlines() == ["run     images seen", "runs/a  16"]
+
+
+@pytest.mark.slow
+def test_a_closed_terminal_ends_a_training_with_a_checkpoint(tmp_path: Path) -> None:
+    parent, child = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "train.py"), *TINY, "images=1000000", "callback.checkpoint.interval=1000000",
+         "hydra.run.dir=run"],
+        cwd=tmp_path, env=environment() | {"TERM": "xterm"}, stdin=child, stdout=child, stderr=child,
+        start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )  # fmt: skip
+    os.close(child)
+    shown = b""
+    while b"images/s" not in shown:
+        shown += os.read(parent, 65536)
+    os.close(parent)
+    assert process.wait(PATIENCE) == 128 + signal.SIGHUP
+    assert checkpoints.list_checkpoints(tmp_path / "run")

@@ -189,6 +189,7 @@ def rates_of(state: dict[str, Any]) -> dict[float, float]:
         (signal.SIGTERM, 143, "data.num_workers=2"),
         (signal.SIGINT, 130, "data.num_workers=2"),
         (signal.SIGTERM, 143, "trainer.devices=2"),
+        (signal.SIGHUP, 129, "data.num_workers=2"),
     ],
 )
 def test_signals_save_and_exit(number: int, code: int, option: str, train: Train, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def main(words: Sequence[str], command: str = program.COMMAND) -> None:
 
     escape_unprintable()
     requeue.hold()
-    with signals.as_keyboard_interrupt(), errors_in_one_line():
+    with signals.as_keyboard_interrupt(), safe_path(), errors_in_one_line():
         import hydra
 
         from gan.run.paths import CONF
@@ -97,7 +97,6 @@ def started_with(module: str) -> Iterator[None]:
     """Let Lightning start further processes with `python -m MODULE`.
 
     By itself, Lightning runs the first word of the command line as a Python file. On Windows, `gan` is not one.
-    With `-m`, Python would import from the current folder first, where a file may have the name of any module.
     """
     main_module = sys.modules["__main__"]
     if main_module.__spec__ is not None:  # `python -m gan`
@@ -105,8 +104,7 @@ def started_with(module: str) -> Iterator[None]:
         return
     main_module.__spec__ = importlib.util.find_spec(module)
     try:
-        with safe_path():
-            yield
+        yield
     finally:
         main_module.__spec__ = None
 

@@ -54,7 +54,8 @@ def num_external_ranks() -> int:
 def safe_path() -> Iterator[None]:
     """A context in which new Python processes do not import from the current folder, unless this process does.
 
-    A user's folder may contain files such as random.py.
+    A folder of images may contain files such as random.py. The commands are in this context from start to end, and
+    functions that users import while they start processes, because it also changes processes that users start.
     """
     if "" in sys.path or "PYTHONSAFEPATH" in os.environ:
         yield

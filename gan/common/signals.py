@@ -1,8 +1,8 @@
-"""Handle Ctrl-C and SIGTERM, so that they end a starting program without a traceback. Imports no slow module.
+"""Handle Ctrl-C, SIGTERM and SIGHUP: they end a starting program without a traceback. Imports no slow module.
 
 end_silently()                  call it before slow imports: Ctrl-C ends the process
 with as_keyboard_interrupt():   for the program itself: Ctrl-C raises KeyboardInterrupt, except during imports
-with termination_as_exit():     for the program itself: SIGTERM raises SystemExit, so that cleanup runs
+with termination_as_exit():     for the program itself: SIGTERM and SIGHUP raise SystemExit, so that cleanup runs
 with deferred():                for a step that must be completed: Ctrl-C takes effect at its end
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import sys
 import threading
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
+# A closed terminal or a lost connection sends SIGHUP. Windows does not have it, and nohup ignores it.
+TERMINATION = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
 before_end: Callable[[], object] = int  # called before a signal ends the process during an import
 
 
@@ -61,14 +64,16 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def termination_as_exit() -> Iterator[None]:
-    """Raise SystemExit with code 143 at SIGTERM, so that cleanup runs; during an import clean up and end the process.
+    """Raise SystemExit at SIGTERM and SIGHUP, so that cleanup runs; during an import clean up and end the process.
 
-    Do nothing if SIGTERM is handled already. Forked processes end at once, because the cleanup is not theirs.
+    The exit code is 128 + the signal. A signal that is handled or ignored already stays so. Forked processes end at
+    once, because the cleanup is not theirs.
     """
     owner = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
         own = os.getpid() == owner
+        leave_closed_terminal(number)
         if own and (has_children() or not importing(frame)):
             raise SystemExit(128 + number)
         if own:
@@ -77,14 +82,25 @@ def termination_as_exit() -> Iterator[None]:
         signal.raise_signal(number)
 
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, end)
+    ours = [number for number in TERMINATION if main and signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, end)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def leave_closed_terminal(number: int) -> None:
+    """After SIGHUP, discard what is written to a terminal: it is closed, and writing to it raises OSError."""
+    if number == signal.SIGTERM or number not in TERMINATION:
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # not a file or a pipe, as in `gan train > log`
+        if stat.S_ISCHR(os.fstat(stream).st_mode):
+            os.dup2(null, stream)
+    os.close(null)
 
 
 @contextmanager

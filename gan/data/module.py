@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from gan.common import signals
 from gan.common.errors import UserError, at_least, switch
 from gan.common.home import with_home
 from gan.common.output import print_line
@@ -369,9 +370,9 @@ def dataloader(batches: IterableDataset[dict[str, Tensor]], num_workers: int) ->
 
 
 def ignore_signals(worker: int) -> None:
-    """Ignore Ctrl-C and SIGTERM, which the whole process group receives. The main process ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Ignore the signals that the whole process group receives. The main process ends the workers."""
+    for number in (signal.SIGINT, *signals.TERMINATION):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def fingerprint(names: Sequence[str], count: np.ndarray) -> str:

@@ -236,11 +236,11 @@ def repair_best(run: Path) -> None:
 
 
 def set_aside(run: Path, paths: Iterable[Path]) -> Path:
-    """Move checkpoints and their sidecars into a new folder checkpoints/set-aside-TIME, and return it."""
+    """Move checkpoints and their sidecars, or logs, into a new folder checkpoints/set-aside-TIME, and return it."""
     now = time.strftime("%Y%m%d-%H%M%S")
     names = (f"set-aside-{now}{end}" for end in ("", *(f"-{number}" for number in range(2, 1000))))
     aside = next(path for name in names if not (path := run / CHECKPOINTS / name).exists())
-    aside.mkdir()
+    aside.mkdir(parents=True)
     for path in paths:
         for each in (path, sidecar(path)):
             if each.exists():

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch.distributed as dist
 from lightning import Trainer
 
+from gan.common import signals
 from gan.common.errors import UserError
 from gan.common.output import print_error
 from gan.common.program import train_command
@@ -71,7 +72,7 @@ def end_processes(trainer: Trainer, code: int) -> None:
 
 
 class SignalWatchdog:
-    """Ends a run at SIGINT or SIGTERM if the main thread does not handle the signal in time.
+    """Ends a run at SIGINT, SIGTERM or SIGHUP if the main thread does not handle the signal in time.
 
     Python runs signal handlers between two bytecode instructions. A collective that waits for a stopped rank or a lost
     machine is one instruction and takes half an hour.
@@ -89,7 +90,7 @@ class SignalWatchdog:
         arrived = 0
         with self.reading:
             while number := self.reading.recv(1):
-                if number[0] not in (signal.SIGINT, signal.SIGTERM):
+                if number[0] not in (signal.SIGINT, *signals.TERMINATION):
                     continue
                 arrived += 1
                 time.sleep(UNANSWERED)

@@ -283,22 +283,24 @@ def checkpoint_to_resume(run: Path, cfg: DictConfig) -> Path | None:
         UserError: its configuration differs, or all its checkpoints are damaged.
     """
     acquire(run)
-    if not checkpoints.list_checkpoints(run):
-        clear_logs(run)
+    saved, logs = checkpoints.list_checkpoints(run), list_logs(run)
+    if saved or logs:
+        check_same(run, cfg)
+    if not saved:  # it ended before its first checkpoint, or they are on a disk that is not mounted
+        if logs and global_rank() == 0:
+            aside = checkpoints.set_aside(run, logs)
+            print_line(f"{run} has no checkpoint and starts again; its logs were moved to {aside}")
         return None
-    check_same(run, cfg)
     checkpoint = checkpoints.repair(run)
     if checkpoint is None:
         raise UserError(f"{run}: all its checkpoints are damaged; train again in another folder")
     return checkpoint
 
 
-def clear_logs(run: Path) -> None:
-    """Remove the logs of a run that starts again, because it ended before its first checkpoint."""
-    if global_rank() == 0 and run_folder.is_run(run):
-        (run / run_folder.METRICS).unlink(missing_ok=True)
-        for events in run.glob("events.out.tfevents.*"):
-            events.unlink()
+def list_logs(run: Path) -> list[Path]:
+    """Return the logs that a run has written: metrics, scores and the events of TensorBoard."""
+    names = (run_folder.METRICS, run_folder.METRICS_CSV, run_folder.EVALUATION)
+    return [path for path in (*(run / name for name in names), *run.glob("events.out.tfevents.*")) if path.exists()]
 
 
 def is_unfinished(checkpoint: Path, cfg: DictConfig) -> bool:

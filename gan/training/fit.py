@@ -63,7 +63,7 @@ def fit(
     run: Path,
     notes: Sequence[str] = (),
 ) -> float:
-    """Train to `images` or `minutes`, and return the objective; exit with 143 or 130 after SIGTERM or Ctrl-C.
+    """Train to `images` or `minutes`, and return the objective; exit with 128 + its number after a signal, such as 130.
 
     Args:
         notes: lines about the configuration, which are printed.

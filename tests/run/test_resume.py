@@ -157,6 +157,25 @@ def test_resuming_from_an_earlier_checkpoint_moves_later_ones_aside(tmp_path: Pa
     assert not first.with_name("best.json").exists()  # it named a checkpoint that is no longer there
 
 
+def test_a_run_that_lost_its_checkpoints_keeps_its_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tmp_path / "run"
+    stored(run, "loss=hinge", "images=800")
+    logs = {"metrics.jsonl": "{}", "metrics.csv": "x", "evaluation.jsonl": "{}", "events.out.tfevents.1.host": "e"}
+    for name, text in (logs | {run_folder.ENVIRONMENT: ""}).items():
+        (run / name).write_text(text)
+    with pytest.raises(UserError, match="run has another configuration: loss"):
+        prepare(["loss=nonsaturating", "images=800", "hydra.run.dir=run", "resume=auto"])
+    assert {name: (run / name).read_text() for name in logs} == logs
+    again = ["loss=hinge", "images=800", "hydra.run.dir=run", "resume=auto"]
+    assert prepare(again)[-1] == "resume=null"
+    (aside,) = (run / "checkpoints").glob("set-aside-*")
+    assert {path.name: path.read_text() for path in aside.iterdir()} == logs
+    assert f"run has no checkpoint and starts again; its logs were moved to run/checkpoints/{aside.name}" in (
+        capsys.readouterr().out
+    )
+    assert prepare(again)[-1] == "resume=null" and len(list((run / "checkpoints").iterdir())) == 1
+
+
 def test_flags_may_stand_anywhere(tmp_path: Path) -> None:
     assert prepare(["seed=0,1", "-m", "images=8"])[0] == "-m"
 

@@ -111,7 +111,7 @@ def test_only_the_job_that_failed_is_removed_from_a_sweep(train: Train, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("moment", ["torch", "lightning", "environment.jsonl"])
 def test_a_signal_before_training_leaves_nothing(moment: str, number: signal.Signals, tmp_path: Path) -> None:
     """The program sends the signal to itself when it imports a slow package, or when it opens a file of the run."""

@@ -168,21 +168,22 @@ def _executor(count: int, function: Callable[[Any], Any]) -> ProcessPoolExecutor
     # not "fork", which would copy locks held by the threads of torch and the progress bar
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
-    if method == "forkserver":
-        from multiprocessing import forkserver, resource_tracker  # not on Windows
-
-        context.set_forkserver_preload(PRELOADED)
-        resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
-        with deferred(), safe_path():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
-            forkserver.ensure_running()
     memory = max(MIN_MEMORY, available() // count)
-    return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
+    with safe_path():
+        if method == "forkserver":
+            from multiprocessing import forkserver, resource_tracker  # not on Windows
+
+            context.set_forkserver_preload(PRELOADED)
+            resource_tracker.ensure_running()  # first: it unblocks Ctrl-C when done
+            with deferred():  # the server inherits it; otherwise Ctrl-C during its imports prints a traceback
+                forkserver.ensure_running()
+        return ProcessPoolExecutor(count, context, initializer=_init_worker, initargs=(function, memory, MAX_SECONDS))
 
 
 def _submit(pool: ProcessPoolExecutor, chunk: Sequence[Any]) -> Future[list[Any]]:
     """Send tasks to a pool. Ctrl-C is deferred, because this may start a process, which must receive all its data."""
     try:
-        with deferred():
+        with deferred(), safe_path():
             return pool.submit(_run_chunk, chunk)
     except OSError as error:
         if error.errno not in (None, errno.EBADF):

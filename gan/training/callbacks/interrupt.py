@@ -1,4 +1,4 @@
-"""At SIGTERM, Ctrl-C or SLURM's signal, stop all ranks between two batches and save a checkpoint."""
+"""At SIGTERM, SIGHUP, Ctrl-C or SLURM's signal, stop all ranks between two batches and save a checkpoint."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import torch.distributed as dist
 from lightning import Callback, LightningModule, Trainer
 from torch.utils.data import dataloader
 
+from gan.common import signals
 from gan.common.clock import crosses_doubling
 from gan.data import module
 from gan.data.shards import stream
@@ -56,8 +57,9 @@ class Interrupt(Callback):
         if trainer.world_size > 1:
             self.group = dist.new_group(backend="gloo")
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT, *requeue.signals()):
-                self.previous[number] = signal.signal(number, self.on_signal)
+            for number in (signal.SIGINT, *signals.TERMINATION, *requeue.signals()):
+                if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP
+                    self.previous[number] = signal.signal(number, self.on_signal)
             requeue.release()
             if ALARM is not None:
                 self.previous[ALARM] = signal.signal(ALARM, self.on_alarm)
@@ -65,7 +67,8 @@ class Interrupt(Callback):
                 self.watchdog = ranks.SignalWatchdog(trainer)
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Handle SIGTERM, SIGINT and the signal of `requeue`."""
+        """Handle SIGINT, `signals.TERMINATION` and the signal of `requeue`."""
+        signals.leave_closed_terminal(number)
         if self.watchdog:
             self.watchdog.handled += 1
         if self.received and number == signal.SIGINT:

@@ -150,6 +150,28 @@ def test_processes_import_the_same_code(tmp_path: Path) -> None:
     assert result.returncode == 0 and result.stderr == "", result.stderr
 
 
+@pytest.mark.parametrize("method", ["forkserver", "spawn"])  # spawn: as on Windows and macOS
+@pytest.mark.parametrize("program", ["a command", "a script"])
+def test_no_process_imports_from_the_current_folder(program: str, method: str, tmp_path: Path) -> None:
+    """A downloaded folder may contain files such as threading.py, which the resource tracker imports."""
+    folder, script = tmp_path / "images", tmp_path / "script.py"
+    folder.mkdir()
+    Image.new("RGB", (8, 8)).save(folder / "0.png")
+    for name in ("threading", "signal", "types", "random", "json"):
+        (folder / f"{name}.py").write_text("open('executed', 'a').close()")
+    command = ["from gan.cli import main", "if __name__ == '__main__':", "    main(['data', 'check', '.'])"]
+    own = ["from gan.data.decoding import pool", "if __name__ == '__main__':"]
+    own += ["    print([*pool.parallel_map(abs, [-1, -2], abs)])"]
+    lines = ["import multiprocessing", f"multiprocessing.get_all_start_methods = lambda: [{method!r}]"]
+    script.write_text("\n".join(lines + (command if program == "a command" else own)))
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    environment |= {"PYTHONPATH": str(ROOT), "RETRO_GAN_CACHE": str(tmp_path / "cache")}
+    words = [sys.executable, str(script)]
+    result = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    assert result.returncode == 0 and result.stdout and "Traceback" not in result.stderr, result.stderr
+    assert not (folder / "executed").exists()
+
+
 def test_processes_end_when_the_main_process_is_killed(tmp_path: Path) -> None:
     lines = ["import os", "from tests.data.decoding import test_pool", "from gan.data.decoding import pool"]
     lines += ["if __name__ == '__main__':", "    pool.IsolatedProcess()(test_pool.square, 1)", "    os.abort()"]
