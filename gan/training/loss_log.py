@@ -15,6 +15,7 @@ from gan.common.errors import Diverged
 from gan.training.finite_step import scaler
 
 SKIPPED = "health/skipped_"  # + network: fraction of its updates that were skipped
+IN_A_ROW = 10  # skipped updates, after which a network has diverged: its weights stay as they are, so more will follow
 
 
 class LossLog:
@@ -25,6 +26,8 @@ class LossLog:
         self.means: dict[str, float] = {}  # the last line
         self.written: float | None = None  # when (seconds, monotonic)
         self.images = 0  # images seen at the last line
+        self.skipped: dict[str, int] = {}  # last updates of each network that were all skipped, by name of SKIPPED
+        self.updated: set[str] = set()  # networks with another update in this run
 
     def add(self, terms: Mapping[str, Tensor]) -> None:
         for name, term in terms.items():
@@ -33,6 +36,9 @@ class LossLog:
     def line(self, images: int) -> dict[str, float]:
         """Means of the finite terms since the last line, and the speed in images per second; starts a new line."""
         self.means = self.pending_means()
+        for name, terms in self.pending.items():
+            if name.startswith(SKIPPED):
+                self.count_skipped(name, torch.stack(terms).tolist())
         self.pending.clear()
         now = time.monotonic()
         speed = {}
@@ -41,12 +47,20 @@ class LossLog:
         self.written, self.images = now, images
         return {**self.means, **speed}
 
+    def count_skipped(self, name: str, updates: list[float]) -> None:
+        """Count the last updates in a row that were skipped. `updates` are those of a line: 1 if skipped, else 0."""
+        in_a_row = next((n for n, skipped in enumerate(reversed(updates)) if not skipped), len(updates))
+        if in_a_row < len(updates):
+            self.skipped[name] = 0
+            self.updated.add(name)
+        self.skipped[name] = self.skipped.get(name, 0) + in_a_row
+
     def pending_means(self) -> dict[str, float]:
         """Means of the finite terms since the last line, which continue to be collected."""
         return {name: finite_mean(torch.stack(terms)) for name, terms in self.pending.items()}
 
     def check(self, trainer: Trainer, images: int) -> None:
-        """Raise Diverged on all ranks if, on any rank, a mean or all gradients of a network are not finite."""
+        """Raise Diverged on all ranks if, on any rank, a mean or the last gradients of a network are not finite."""
         scale = scaler(trainer)
         fault = self.fault(searching=scale is not None and scale.get_scale() >= 1)
         if trainer.strategy.reduce_boolean_decision(bool(fault), all=False):
@@ -63,8 +77,8 @@ class LossLog:
         if not bad and not searching:
             bad = [
                 f"no gradient of the {name.removeprefix(SKIPPED)} is finite"
-                for name, fraction in self.means.items()
-                if name.startswith(SKIPPED) and fraction == 1
+                for name, in_a_row in self.skipped.items()
+                if in_a_row >= (IN_A_ROW if name in self.updated else 1)
             ]
         return ", ".join(bad)
 
@@ -80,6 +94,7 @@ class LossLog:
         if any(terms.ndim != 1 for terms in state.values()):
             raise ValueError("terms are not scalars")
         self.pending = defaultdict(list, {name: list(terms) for name, terms in state.items()})
+        self.updated.update(self.pending)
 
 
 def finite_mean(terms: Tensor) -> float:

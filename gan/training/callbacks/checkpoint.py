@@ -23,12 +23,14 @@ from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
 from gan.training.callbacks.evaluate import last_scores
 from gan.training.callbacks.interrupt import due
-from gan.training.callbacks.training_time import paused
+from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
 
 
 class Checkpoint(LightningCheckpoint):
     """Saves a checkpoint at regular intervals, at the end, at an interruption, and at a new best score.
+
+    It also saves one after three minutes of training without another: a slow run should not lose more at a power cut.
 
     Lightning runs callbacks of this type last, after samples and scores of the same batch. Checkpoints are saved only
     in `on_train_batch_end`, where the counters of Lightning's loops are between two batches, not between two epochs,
@@ -72,7 +74,8 @@ class Checkpoint(LightningCheckpoint):
                 self.save(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
-        if due(trainer, pl_module, self.interval) or trainer.should_stop or self.is_better(last_scores(trainer)):
+        regular = due(trainer, pl_module, self.interval) or trainer.should_stop or clock_of(trainer).must_save
+        if regular or self.is_better(last_scores(trainer)):
             with paused(trainer, "checkpoints"):
                 self.save(trainer, pl_module)
 
@@ -99,6 +102,8 @@ class Checkpoint(LightningCheckpoint):
         if self.is_better(scores := last_scores(trainer)):  # before saving, since checkpoints contain it
             self.best_score, self.best = scores[str(self.monitor)], path.name
             pl_module.log_scalars({best_of(str(self.monitor)): self.best_score})
+        clock = clock_of(trainer)
+        clock.saved = clock.seconds
         then = functools.partial(self.written, storage, path, before, pl_module.batch_size)
         trainer.save_checkpoint(path, storage_options=then)
 

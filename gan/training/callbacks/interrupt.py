@@ -107,8 +107,10 @@ class Interrupt(Callback):
         self.signal = int(values[0])  # not `received`: a signal that has just arrived remains for the next exchange
         self.exchanged, self.next_exchange = (batches, now), batches - int(values[1])
 
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.restore()
+        if not self.signal and pl_module.loss_log.pending:  # a run that is resumed logs these losses later
+            pl_module.log_losses()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.restore()

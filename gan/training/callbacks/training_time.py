@@ -1,4 +1,4 @@
-"""Measure the time of the training loop alone, and end a run after a number of minutes of it."""
+"""Measure the time of the training loop alone, which ends a run and lets it save checkpoints."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from gan.training.module import GAN
 
 MEASURED = 10.0  # seconds of training after which the speed is known
 CHECK = 1.0  # seconds between two decisions of several ranks
+MAX_UNSAVED = 180.0  # seconds of training after which a checkpoint is saved
 
 
 class TrainingTime(Callback):
     """Counts the seconds of the training loop, without evaluations, grids, checks of health and checkpoints.
 
-    These run in `paused`, which stops the clock and adds up their seconds by name. Rank 0 decides when the run ends.
-    With several ranks, it sends its decision together with the number of batches until the next one, so that ranks
-    wait for each other about once a second, and all stop after the same batch.
+    These run in `paused`, which stops the clock and adds up their seconds by name. Rank 0 decides when the run ends
+    and when it saves a checkpoint. With several ranks, it sends its decision together with the number of batches until
+    the next one, so that ranks wait for each other about once a second, and all stop or save after the same batch.
 
     Args:
         minutes: length of the run in minutes of training; None: the clock does not end the run.
@@ -38,6 +39,8 @@ class TrainingTime(Callback):
         self.begun: tuple[int, float] | None = None  # batches and seconds at the first batch of this process
         self.warm: tuple[int, float] | None = None  # images and seconds after the first batch of this process
         self.next_decision = 0  # number of batches
+        self.saved = 0.0  # seconds of training at the last checkpoint
+        self.must_save = False  # whether a checkpoint is due after this batch
 
     @property
     def seconds(self) -> float:
@@ -71,8 +74,10 @@ class TrainingTime(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         if self.warm is None:
             self.warm = pl_module.images_seen, self.seconds
-        if self.limit is not None and trainer.global_step >= self.next_decision:
-            over, batches = trainer.strategy.broadcast((self.seconds >= self.limit, self.until_decision(trainer)))
+        self.must_save = False
+        if trainer.global_step >= self.next_decision:
+            own = (self.remaining == 0, self.seconds - self.saved >= MAX_UNSAVED, self.until_decision(trainer))
+            over, self.must_save, batches = trainer.strategy.broadcast(own)
             self.next_decision = trainer.global_step + batches
             trainer.should_stop = trainer.should_stop or over
 
@@ -82,7 +87,8 @@ class TrainingTime(Callback):
             return 1
         batches, seconds = self.begun or (0, 0.0)
         per_batch = (self.seconds - seconds) / (trainer.global_step - batches)
-        return max(1, int(min(CHECK, self.remaining or 0.0) / max(per_batch, 1e-9)))
+        left = CHECK if self.remaining is None else min(CHECK, self.remaining)
+        return max(1, int(left / max(per_batch, 1e-9)))
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         self.stop()
@@ -112,7 +118,7 @@ class TrainingTime(Callback):
         return {"seconds": self.seconds, "other": dict(self.other)}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        self.counted = duration_of("seconds of training", state_dict["seconds"])
+        self.counted = self.saved = duration_of("seconds of training", state_dict["seconds"])
         self.other.update({str(name): duration_of(str(name), value) for name, value in state_dict["other"].items()})
 
 

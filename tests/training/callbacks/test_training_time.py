@@ -91,6 +91,23 @@ def test_ranks_agree_about_once_a_second_and_stop_at_the_limit(time: Clock) -> N
     assert train(slow, trainer, time, 7) == 9  # a batch longer than a second is asked about each time
 
 
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_checkpoint_is_due_after_three_minutes_of_training(ranks: int, time: Clock) -> None:
+    clock, trainer = TrainingTime(), FakeTrainer(ranks)
+    due = []
+    for batch in range(4000):
+        train(clock, trainer, time, 0.1, batches=1)
+        if clock.must_save:
+            due.append(batch / 10)
+            clock.saved = clock.seconds
+    assert due == pytest.approx([180, 360], abs=3)
+    assert ranks == 1 or trainer.broadcasts < 500
+    resumed = TrainingTime()
+    resumed.load_state_dict(clock.state_dict())
+    train(resumed, FakeTrainer(ranks), time, 0.1, batches=1)
+    assert not resumed.must_save
+
+
 def test_a_resumed_run_goes_on_with_what_is_left(time: Clock) -> None:
     first, trainer = TrainingTime(minutes=1), FakeTrainer(2)
     train(first, trainer, time, 2, batches=20)
