@@ -72,11 +72,7 @@ def best_stage(kids: Mapping[str, Kids], look: int = 1) -> str:
 
 
 def describe(kids: Mapping[str, Kids], stage: str, look: int = 1, held_out: bool = True) -> str:
-    """Return the chosen stage and the KIDs of all, in one line, and why it is not the one with the lowest KID.
-
-    Args:
-        held_out: whether the KIDs are those of held-out images, not of training images.
-    """
+    """Return the chosen stage, the KIDs of all (of held-out or training images), and why the lowest is not chosen."""
     (start, reference), *_ = kids.items()
     first, *others = reference
     listed = ", ".join(f"{name} {own[first]:.1f}" for name, own in kids.items())

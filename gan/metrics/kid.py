@@ -16,7 +16,6 @@ from gan.metrics.features import checked
 from gan.metrics.rows import ALL, Rows
 
 Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
-
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 SUBSET = 1000  # images per subset
 LEVEL = 0.05  # probability that one or more comparisons of a run call a difference clear that is chance
@@ -120,11 +119,7 @@ class KIDEstimate(float):
 
 
 def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None), rows: Rows = ALL) -> KIDEstimate:
-    """Return the KID times 1,000 with its error; x, y and rows are as for `squared_mmd`.
-
-    Args:
-        files: number of the file of each image of x (N,) and of y (M,).
-    """
+    """Return the KID times 1,000 with its error. Except for the files (N,) and (M,), as for `squared_mmd`."""
     x, y = checked("kernel distance", x, y)
     within_x, within_y, (of_x, of_y) = _sums_within(x, rows), _sums_within(y, rows), _sums_between(x, y, rows)
     without_x = _without_each_file(x, files[0], within_x, of_x)
@@ -138,10 +133,8 @@ def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None), rows: Rows =
 def is_clearly_lower(kid: KIDEstimate, other: KIDEstimate, look: int) -> bool:
     """Return whether a KID is lower than another by more than chance, in a series of comparisons with the other.
 
-    The levels of all comparisons add up to LEVEL, however many there are; the first LOOKS have half of it.
-
-    Args:
-        look: number of this comparison, from 1.
+    `look` is the number of this comparison, from 1. The levels of all comparisons add up to LEVEL, however many there
+    are; the first LOOKS have half of it.
     """
     return other.minus(kid).p_value() < LEVEL * LOOKS / ((look + LOOKS) * (look + LOOKS - 1))
 
@@ -166,10 +159,7 @@ def _sums_between(x: Tensor, y: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
 
 
 def _sums_within(x: Tensor, rows: Rows) -> Tensor:
-    """Return the sum of the kernel of each row with the others, (N,).
-
-    The kernel is symmetric, so blocks are paired with themselves and later ones only.
-    """
+    """Return the sum of the kernel of each row with the others, (N,). As it is symmetric, blocks are paired once."""
     sums = x.new_zeros(len(x))
     for part, place in rows.blocks(x, torch.arange(len(x))):
         kernel, end = _kernel(part, x[place[0] :]), place[-1] + 1

@@ -2,14 +2,11 @@
 
     python tests/benchmarks/kid_noise.py PHOTOGRAPHS
 
-paired     The start is half photograph, half LOOK. KIDs in Lite0 are those of PATCHES patches of 64 pixels per file to
-           those of other photographs in LOOK. Candidates have other random numbers: mixtures of six seeds.
-generated  Blurred built-in images in place of generated ones; each is a file. Candidates are other images.
-
-A repetition draws files of both sides with replacement, and compares LOOKS candidates with the start one after the
-other. The KIDs of a candidate are shifted by one number, so that the true KID, that of all files, is 1.0, 0.9 or 0.7
-times that of the start. Candidates for 0.9 and 0.7 have more of LOOK, or less blur. A row has the number of files, the
-fraction of repetitions with a false replacement, and the fractions of 0.9 and 0.7 found at comparisons 1, 5 and 20.
+paired: patches of photographs, half blended with LOOK, to photographs in LOOK; candidates have other random numbers of
+LOOK. generated: blurred built-in images, each a file; candidates are other images. A repetition draws files of both
+sides with replacement, and compares LOOKS candidates with the start. The KIDs of a candidate are shifted by one number,
+so that the true KID, that of all files, is 1.0, 0.9 or 0.7 times that of the start. A row has the number of files, the
+fraction of false replacements, and the fractions of 0.9 and 0.7 that are found at comparisons 1, 5 and 20.
 """
 
 from __future__ import annotations
@@ -37,47 +34,43 @@ class Pool:
 
     def __init__(self, real: Tensor, made: Tensor, each: int) -> None:
         x, y = real.double(), made.double()
-        pairs = [((a @ b.T / a.shape[1] + 1) ** 3).unflatten(1, (-1, each)) for a, b in ((x, x), (y, y), (x, y))]
-        *self.within, self.between = (kernel.sum(2).unflatten(0, (-1, each)).sum(1) for kernel in pairs)
+        kernels = [((a @ b.T / a.shape[1] + 1) ** 3).unflatten(1, (-1, each)) for a, b in ((x, x), (y, y), (x, y))]
+        *self.within, self.between = (kernel.sum(2).unflatten(0, (-1, each)).sum(1) for kernel in kernels)
         self.own = [((a.square().mean(1) + 1) ** 3).unflatten(0, (-1, each)).sum(1) for a in (x, y)]
         self.each, self.sizes = each, self.between.shape
 
     def true(self, n: int) -> float:
         """Return the mean of `kid` over all draws of n files of each side; a file can be drawn twice."""
-        sums = [
-            n * (n - 1) * full.mean() + n * (full.diagonal() - own).mean() for full, own in zip(self.within, self.own)
-        ]
-        return 1000 * float(_estimate(*sums, n**2 * self.between.mean(), n * self.each, n * self.each))
+        same = [(full.diagonal() - own).mean() for full, own in zip(self.within, self.own, strict=True)]
+        x, y = (n * (n - 1) * full.mean() + n * one for full, one in zip(self.within, same, strict=True))
+        return 1000 * float(_estimate(x, y, n**2 * self.between.mean(), n * self.each, n * self.each))
 
     def kid(self, drawn: list[Tensor], shift: float = 0.0) -> KIDEstimate:
         """Return the KID of drawn files minus `shift`, as `gan.metrics.kid.estimate_kid` does."""
-        n, less, between = (
-            len(drawn[0]) * self.each,
-            (len(drawn[0]) - 1) * self.each,
-            self.between[drawn[0]][:, drawn[1]],
-        )
+        n, between = len(drawn[0]) * self.each, self.between[drawn[0]][:, drawn[1]]
         parts = zip(self.within, self.own, drawn, strict=True)
         within = [full[rows][:, rows] - own[rows].diag() for full, own, rows in parts]
-        x, y = (sums.sum() for sums in within)
+        (x, y), cross = (sums.sum() for sums in within), between.sum()
         less_x, less_y = (sums.sum() - 2 * sums.sum(1) + sums.diagonal() for sums in within)
-        without_x = _estimate(less_x, y, between.sum() - between.sum(1), less, n)
-        without_y = _estimate(x, less_y, between.sum() - between.sum(0), n, less)
-        value = 1000 * float(_estimate(x, y, between.sum(), n, n)) - shift
-        return KIDEstimate(value, [1000 * without_x - shift, 1000 * without_y - shift])
+        without_x = _estimate(less_x, y, cross - between.sum(1), n - self.each, n)
+        without_y = _estimate(x, less_y, cross - between.sum(0), n, n - self.each)
+        values = _estimate(x, y, cross, n, n), without_x, without_y
+        value, *without = (1000 * each - shift for each in values)
+        return KIDEstimate(float(value), without)
 
 
-def row(pools: dict[float, list[Pool]], n: int, paired: bool) -> str:
+def row(pools: dict[float, list[Pool]], n: int) -> str:
     """Return the fractions of false replacements, and of found improvements by factor and comparison."""
     torch.manual_seed(n)
     (start, *equal), found = pools[1.0], []
     candidates = [(1.0, pool, (look,)) for look, pool in enumerate(equal, 1)]
-    candidates += [(factor, pool, SHOWN) for factor in (0.9, 0.7) for pool in pools[factor]]
+    candidates += [(factor, pools[factor][0], SHOWN) for factor in (0.9, 0.7)]
     shifts = [pool.true(n) - factor * start.true(n) for factor, pool, _ in candidates]
     for _ in range(REPETITIONS):
         drawn = [torch.randint(size, (n,)) for size in start.sizes]
         reference, lower = start.kid(drawn), []
         for (_, pool, looks), shift in zip(candidates, shifts, strict=True):
-            kid = pool.kid(drawn if paired else [drawn[0], torch.randint(start.sizes[1], (n,))], shift)
+            kid = pool.kid(drawn if start.each > 1 else [drawn[0], torch.randint(start.sizes[1], (n,))], shift)
             lower += [is_clearly_lower(kid, reference, look) for look in looks]
         found.append([any(lower[: len(equal)]), *lower[len(equal) :]])
     return "".join(f"{value:8.3f}" for value in np.mean(found, 0))
@@ -98,11 +91,8 @@ def main(folder: str) -> None:
     lite0, photographs = extractor("lite0").eval(), files(folder)
     real = features(lite0, patches(photographs[1::2], 0, 1.0))
     first, *seeds = (features(lite0, patches(photographs[::2], seed, BLENDS[1.0])) for seed in range(1, 8))
-    chosen, places = (
-        torch.randint(6, (LOOKS, len(first)), generator=torch.Generator().manual_seed(0)),
-        range(len(first)),
-    )
-    mixtures = [torch.stack(seeds)[rows, places] for rows in chosen]
+    chosen = torch.randint(6, (LOOKS, len(first)), generator=torch.Generator().manual_seed(0))
+    mixtures = [torch.stack(seeds)[rows, range(len(first))] for rows in chosen]
     pools = {1.0: [Pool(real, made, PATCHES) for made in (first, *mixtures)]}
     pools |= {f: [Pool(real, features(lite0, patches(photographs[::2], 8, BLENDS[f])), PATCHES)] for f in (0.9, 0.7)}
     images = ImageDataModule(size=SIDE, num_images=1600)
@@ -114,7 +104,7 @@ def main(folder: str) -> None:
     for name, cases in (("paired", pools), ("generated", blurred)):
         print(name, [round(found[0].true(50)) for found in cases.values()])
         for n in (5, 10, 20, 50) if name == "paired" else (50, 200, 500):
-            print(f"{n:6}" + row(cases, n, name == "paired"), flush=True)
+            print(f"{n:6}" + row(cases, n), flush=True)
 
 
 if __name__ == "__main__":

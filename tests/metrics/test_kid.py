@@ -86,8 +86,8 @@ def test_few_files_and_many_comparisons_need_a_larger_difference() -> None:
         spread = torch.tensor([1.0, -1.0]).repeat(files // 2) / (files - 1) ** 0.5  # error 1
         return is_clearly_lower(KIDEstimate(0.0, [spread] * 2), KIDEstimate(4.5, [0 * spread] * 2), look)
 
-    assert [clear(files, 1) for files in (4, 10, 50)] == [False, False, True]
-    assert [clear(50, look) for look in (1, 20, 1000)] == [True, False, False]
+    assert [clear(files, 1) for files in (4, 10, 50)] == [False, True, True]
+    assert [clear(50, look) for look in (1, 20, 1000)] == [True, True, False]
 
 
 def test_too_few_and_not_finite_are_refused() -> None:

@@ -41,8 +41,8 @@ class Evaluate(Callback):
 
     Args:
         metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`. Rank 0 computes it,
-            or all ranks if it has an argument `rows`, the gan.metrics.rows.Rows that a rank computes. An argument
-            `files` gets the numbers of the files of the real and of the generated images.
+            or all ranks if it has an argument `rows`, the gan.metrics.rows.Rows that a rank computes. `files`: the
+            numbers of the files of real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
         interval: images between two evaluations, or "auto".
@@ -98,8 +98,7 @@ class Evaluate(Callback):
         if 0 < len(held_out) < MIN_HELD_OUT:
             print_line(f"evaluate: {len(held_out)} held-out images are too few; scores use training images instead")
             held_out = held_out[:0]
-        # Prefer held-out images, because comparisons with training images reward copies.
-        images = held_out if len(held_out) else train
+        images = held_out if len(held_out) else train  # comparisons with training images reward copies
         if hasattr(data, "files"):
             self.files = data.files(self.max_real_images, len(held_out) > 0), pl_module.fake_files(self.num_images)
         for given in self.extractors:
