@@ -84,7 +84,7 @@ def test_errors_that_two_kids_have_in_common_cancel() -> None:
 def test_few_files_and_many_comparisons_need_a_larger_difference() -> None:
     def clear(files: int, look: int) -> bool:
         spread = torch.tensor([1.0, -1.0]).repeat(files // 2) / (files - 1) ** 0.5  # error 1
-        return is_clearly_lower(KIDEstimate(0.0, [spread] * 2), KIDEstimate(4.5, [0 * spread] * 2), look)
+        return is_clearly_lower(KIDEstimate(0.0, [spread, 0 * spread]), KIDEstimate(4.5, [0 * spread] * 2), look)
 
     assert [clear(files, 1) for files in (4, 10, 50)] == [False, True, True]
     assert [clear(50, look) for look in (1, 20, 1000)] == [True, True, False]
