@@ -103,7 +103,7 @@ def main(folder: str) -> None:
     blurred[1.0] *= 1 + LOOKS
     for name, cases in (("paired", pools), ("generated", blurred)):
         print(name, [round(found[0].true(50)) for found in cases.values()])
-        for n in (5, 10, 20, 50) if name == "paired" else (50, 200, 500):
+        for n in (5, 10, 20, 50) if name == "paired" else (50, 200):
             print(f"{n:6}" + row(cases, n), flush=True)
 
 
