@@ -186,8 +186,8 @@ class Logger(Protocol):
 class DataModule(Protocol):
     """A LightningDataModule of batches {"image": uint8 (N, C, H, W), "label": int64 (N,)}; translators take {"a", "b"}.
 
-    Optional members: `classes` and `class_counts()` if there are labels; `inputs(n)`, `ground_truth(n)` and
-    `num_files()` for translators.
+    Optional members: `classes` and `class_counts()` if there are labels; `files(n)`, the numbers of the files of
+    `reals(n)`, if a file has several images; for translators `inputs(n)`, `ground_truth(n)` and `files(n, side="a")`.
     """
 
     batch_size: int  # over all ranks

@@ -266,7 +266,11 @@ class ImageDataModule(LightningDataModule):
 
         The selection and its order depend on the contents of the files only.
         """
-        return self._read_rows(self._rows_to_evaluate(n, held_out))
+        return self._read_rows(self._to_evaluate(n, held_out)[0])
+
+    def files(self, n: int, held_out: bool = False, side: str = "") -> Tensor:
+        """Return the number of the file of each image of `reals`, (n,). Patches and frames of one file are alike."""
+        return torch.from_numpy(np.unique(self._to_evaluate(n, held_out, side)[1], return_inverse=True)[1])
 
     def _read_rows(self, rows: np.ndarray) -> Tensor:
         images = torch.as_tensor(self.pixels[rows]).permute(0, 3, 1, 2).cpu()  # (n, C, H, W)
@@ -274,15 +278,12 @@ class ImageDataModule(LightningDataModule):
 
     def real_labels(self, n: int, held_out: bool = False) -> Tensor:
         """Return the labels (n,) of `reals`."""
-        return torch.from_numpy(self.labels[self._rows_to_evaluate(n, held_out)])
+        return torch.from_numpy(self.labels[self._to_evaluate(n, held_out)[0]])
 
-    def _rows_to_evaluate(self, n: int, held_out: bool) -> np.ndarray:
+    def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows of n images and the digests of their files; `side` is that of pairs."""
         rows, digests = (self.validation_rows, self.validation_digests) if held_out else (self.rows, self.digests)
         return first_by_digest(rows, digests, n)
-
-    def num_files(self, held_out: bool = False) -> int:
-        """Return the number of training or held-out files. Patches and frames of one file are alike."""
-        return len(np.unique(self.validation_digests if held_out else self.digests))
 
     @property
     def flips(self) -> bool:
@@ -395,12 +396,13 @@ def report_unreadable(source: Any, errors: dict[int, str]) -> None:
     print("\n".join(lines + more), flush=True)
 
 
-def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> np.ndarray:
-    """Return the first n rows in the order of their digests.
+def first_by_digest(rows: np.ndarray, digests: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first n rows in the order of their digests, and their digests.
 
     The first images of all files come before the second image of any file.
     """
     order = np.argsort(digests, kind="stable")
     _, starts, counts = np.unique(digests[order], return_index=True, return_counts=True)
     number = np.arange(len(order)) - np.repeat(starts, counts)  # index of each image in its file
-    return rows[order[np.argsort(number, kind="stable")[:n]]]
+    first = order[np.argsort(number, kind="stable")[:n]]
+    return rows[first], digests[first]

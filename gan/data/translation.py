@@ -99,9 +99,13 @@ class PairedDataModule(ImageDataModule):
         """
         return self.pairs(0 if held_out else n, False, "b")[:, self.channels :]
 
+    def files(self, n: int, held_out: bool = False, side: str = "b") -> Tensor:
+        """Return the number of the file of each image of `reals`, (n,), or of `inputs` for side="a"."""
+        return super().files(0 if held_out and side == "b" else n, held_out, side)
+
     def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
         """Return n pairs, uint8 (n, 2C, H, W), whose image on `side` ("a" or "b") is used in training."""
-        return super().reals(n, held_out)
+        return self._read_rows(self._to_evaluate(n, held_out, side)[0])
 
     @property
     def shows_windows(self) -> bool:
@@ -193,10 +197,10 @@ class StyledDataModule(PairedDataModule):
         """Return a mask, bool (rows,), of the rows that training uses for a side."""
         return self.is_b == (side == "b") if self.pairing == "disjoint" else np.ones(len(self.rows), bool)
 
-    def pairs(self, n: int, held_out: bool, side: str) -> Tensor:
+    def _to_evaluate(self, n: int, held_out: bool, side: str = "") -> tuple[np.ndarray, np.ndarray]:
         if held_out:
-            return super().pairs(n, held_out, side)
-        return self._read_rows(first_by_digest(self.rows_of(side), self.digests[self._on_side(side)], n))
+            return super()._to_evaluate(n, held_out)
+        return first_by_digest(self.rows_of(side), self.digests[self._on_side(side)], n)
 
     def __len__(self) -> int:
         return len(self.rows_of("a"))
@@ -275,10 +279,6 @@ class UnpairedDataModule(LightningDataModule):
         """n images to translate, uint8 (n, C, H, W), selected as in `ImageDataModule.reals`."""
         return self.a.reals(n, held_out)
 
-    def num_files(self, held_out: bool = False) -> int:
-        """Return the number of files, as in `ImageDataModule.num_files`, of the smaller side."""
-        return min(side.num_files(held_out) for side in self.sides)
-
     def ground_truth(self, n: int, held_out: bool = False) -> Tensor | None:
         """None: there are no pairs."""
         return None
@@ -286,6 +286,10 @@ class UnpairedDataModule(LightningDataModule):
     def reals(self, n: int, held_out: bool = False) -> Tensor:
         """n target images, uint8 (n, C, H, W)."""
         return self.b.reals(n, held_out)
+
+    def files(self, n: int, held_out: bool = False, side: str = "b") -> Tensor:
+        """Return the number of the file of each image of `reals`, (n,), or of `inputs` for side="a"."""
+        return (self.a if side == "a" else self.b).files(n, held_out)
 
     def preview(self, n: int) -> Tensor:
         return self.b.preview(n)

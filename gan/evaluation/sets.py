@@ -140,9 +140,11 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         if not reference and part == "val" and len(sets.reference) < MIN_HELD_OUT:
             print(f"note: there are only {len(sets.reference)} held-out images; scores during training are those of "
                   f"--reference {source}:train")  # fmt: skip
+        scored = "val" if len(data.reals(MIN_HELD_OUT, held_out=True)) == MIN_HELD_OUT else "train"  # in training
+        seen = run == source and part == scored and (part == "train" or not use_report_half(data))
         reference = f"{run}:{part}"
     else:
-        data = loading.load_folder(checked_folder(str(reference)), model.config["data"])
+        data, seen = loading.load_folder(checked_folder(str(reference)), model.config["data"]), False
         train = training_images(model, checkpoint, request.memorization)
         sets = real_sets(data, "train", request)._replace(train=train)
     with counting("generating", n) as advance:
@@ -159,6 +161,7 @@ def from_generator(request: Request, checkpoint: Path, model: Model) -> tuple[Se
         "ema": request.ema,
         "seeds": [FAKES_SEED, FAKES_SEED + n - 1],
         "reference": reference,
+        "selected_on_these_images": seen and selected_on_these(request, checkpoint, "images and latents"),
     }
 
 
@@ -190,8 +193,6 @@ def from_translator(
         if request.reference:
             raise UserError(f"{source}: has no held-out images; train with data.split=file")
         print("note: no images were held out, so training images are translated; train with data.split=file")
-    elif not unseen and source.is_dir() and checkpoint == checkpoints.best(source):
-        print("note: the best checkpoint was selected on these images; use --checkpoint last for an unbiased result")
     translations = translator.translate_all(network.to(request.device), data, request.images, baselines)
     part = default_part(data)
     sets = real_sets(data, part, request)._replace(generated=translations.outputs)
@@ -203,8 +204,17 @@ def from_translator(
         "ema": request.ema,
         "reference": f"{source}:{part}",
         "inputs": "held out" if held_out else "trained on",
+        "selected_on_these_images": not unseen and selected_on_these(request, checkpoint, "images"),
     }
     return sets, protocol, translations
+
+
+def selected_on_these(request: Request, checkpoint: Path, what: str) -> bool:
+    """Return whether training selected a checkpoint on images that are also those of the evaluation; print a note."""
+    selected = request.source.is_dir() and checkpoint == checkpoints.best(request.source)
+    if selected:
+        print(f"note: the best checkpoint was selected on these {what}; use --checkpoint last for one that was not")
+    return selected
 
 
 def config_of(run: Path) -> tuple[dict[str, Any], Path]:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.special import stdtr
 from torch import Tensor
 
 from gan.common.errors import UserError
 from gan.metrics.features import checked
 from gan.metrics.rows import ALL, Rows
 
+Files = Sequence[Tensor | None]  # numbers of the files of two sets of images; None: each image is its own file
 KID_SCALE = 1000  # scores contain KID x 1000, as published tables do, and say so in their names
 SUBSET = 1000  # images per subset
-MARGIN = 0.1  # smallest relative decrease of a KID that is not chance, with
-MARGIN_IMAGES = 50  # images or more
-NOISE = 1.0  # KIDs times 1,000 up to this value do not differ, if they are those of
-NOISE_IMAGES = 200  # images or more
+LEVEL = 0.05  # probability that one or more comparisons of a run call a difference clear that is chance
+LOOKS = 5  # comparisons that share half of this probability
 WHOLE = 4096  # up to this many images, the kernel of all pairs is computed once: three matrices of up to 128 MB
 
 
@@ -39,12 +41,12 @@ def squared_mmd(x: Tensor, y: Tensor, matched: bool = False, rows: Rows = ALL) -
     x, y = checked("kernel distance", x, y)
     if matched and len(x) != len(y):
         raise UserError(f"KID: {len(x)} and {len(y)} images; matched sets must have the same size")
-    within = _sum_within(x, rows) - _own(x), _sum_within(y, rows) - _own(y)
-    between = _sum(x, y, rows)
+    within = _sums_within(x, rows).sum(), _sums_within(y, rows).sum()
+    between = _sums_between(x, y, rows)[0].sum()
     if matched:
         n = len(x)
-        return _estimate(*within, (between - _own(x, y)) * n / (n - 1), n, n)
-    return _estimate(*within, between, len(x), len(y))
+        return float(_estimate(*within, (between - _own(x, y).sum()) * n / (n - 1), n, n))
+    return float(_estimate(*within, between, len(x), len(y)))
 
 
 def kid_of_subsets(
@@ -80,62 +82,109 @@ def kid_of_subsets(
         else:
             within_x, within_y, between = _kernel(x[i], x[i]), _kernel(y[j], y[j]), _kernel(x[i], y[j])
         sums = within_x.sum() - within_x.trace(), within_y.sum() - within_y.trace(), between.sum()
-        values.append(_estimate(*sums, size, size))
+        values.append(float(_estimate(*sums, size, size)))
     return float(np.mean(values)), float(np.std(values))
 
 
-def noise(n: int) -> float:
-    """Return the difference of KIDs times 1,000 of n independent images that may be chance."""
-    return NOISE * error_of_few(n, NOISE_IMAGES)
+class KIDEstimate(float):
+    """A KID times 1,000 with the jackknife estimate of its error, as of Arvesen, "Jackknifing U-Statistics", 1969.
 
+    Images of one file, such as patches, are alike, so files are left out, not images.
 
-def clearly_below(kid: float, n: int = NOISE_IMAGES) -> float:
-    """Return the KID times 1,000 below which a KID of n independent images is lower than `kid` by more than chance.
-
-    That is -inf if it would be 0 or less: real images have a KID of 0, so all below is chance.
+    Attributes:
+        without: KIDs times 1,000 without each file of the real images (F,), and without each of the others (G,).
     """
-    bound = kid - MARGIN * error_of_few(n, MARGIN_IMAGES) * kid - noise(n)
-    return bound if bound > 0 else -math.inf
+
+    without: tuple[Tensor, ...]
+
+    def __new__(cls, value: float, without: Sequence[Tensor] = ()) -> Self:
+        estimate = super().__new__(cls, value)
+        estimate.without = tuple(without)
+        return estimate
+
+    def minus(self, other: KIDEstimate, factor: float = 1.0) -> KIDEstimate:
+        """Return the difference to `factor` times a KID of images made from the same inputs or latents.
+
+        Errors that both KIDs have in common cancel, unless the numbers of files differ.
+        """
+        its = [factor * values for values in other.without]
+        paired = [*map(len, self.without)] == [*map(len, its)]
+        without = [a - b for a, b in zip(self.without, its, strict=True)] if paired else [*self.without, *its]
+        return KIDEstimate(self - factor * other, without)
+
+    def p_value(self) -> float:
+        """Return the p-value of Student's t test that the true value is at most 0, or 1 if the error is unknown."""
+        error = math.sqrt(sum((len(values) - 1) * float(values.var(correction=0)) for values in self.without))
+        return float(stdtr(min(map(len, self.without)) - 1, -self / error)) if error > 0 else 1.0
 
 
-def error_of_few(n: int, enough: int) -> float:
-    """Return the error of a score of n independent images, relative to that of `enough`; 1 for more images."""
-    return max(1.0, enough / n) ** 0.5
+def estimate_kid(x: Tensor, y: Tensor, files: Files = (None, None), rows: Rows = ALL) -> KIDEstimate:
+    """Return the KID times 1,000 with its error. Except for the files (N,) and (M,), as for `squared_mmd`."""
+    x, y = checked("kernel distance", x, y)
+    within_x, within_y, (of_x, of_y) = _sums_within(x, rows), _sums_within(y, rows), _sums_between(x, y, rows)
+    without_x = _without_each_file(x, files[0], within_x, of_x)
+    without_y = _without_each_file(y, files[1], within_y, of_y)
+    value = _estimate(within_x.sum(), within_y.sum(), of_x.sum(), len(x), len(y))
+    less_x = _estimate(without_x[0], within_y.sum(), without_x[1], without_x[2], len(y))
+    less_y = _estimate(within_x.sum(), without_y[0], without_y[1], len(x), without_y[2])
+    return KIDEstimate(KID_SCALE * float(value), (KID_SCALE * less_x.cpu(), KID_SCALE * less_y.cpu()))
+
+
+def is_clearly_lower(kid: KIDEstimate, other: KIDEstimate, look: int) -> bool:
+    """Return whether a KID is lower than another by more than chance, in a series of comparisons with the other.
+
+    `look` is the number of this comparison, from 1. The levels of all comparisons add up to LEVEL, however many there
+    are; the first LOOKS have half of it.
+    """
+    return other.minus(kid).p_value() < LEVEL * LOOKS / ((look + LOOKS) * (look + LOOKS - 1))
 
 
 def _kernel(x: Tensor, y: Tensor) -> Tensor:
     return (x @ y.T).div_(x.shape[1]).add_(1).pow_(3)  # (N, M)
 
 
-def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: int, m: int) -> float:
+def _estimate(within_x: Tensor, within_y: Tensor, between: Tensor, n: Any, m: Any) -> Tensor:
     """Return the squared MMD from sums of the kernel over pairs, excluding pairs of an image with itself."""
-    return float(within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m))
+    return within_x / (n * (n - 1)) + within_y / (m * (m - 1)) - 2 * between / (n * m)
 
 
-def _sum(x: Tensor, y: Tensor, rows: Rows) -> Tensor:
-    """Return the sum of the kernel over all pairs."""
-    total = x.new_zeros(())
-    for (part,) in rows.blocks(x):
-        total += _kernel(part, y).sum()
-    return rows.sum(total)
+def _sums_between(x: Tensor, y: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+    """Return the sums of the kernel of each row of x with all of y, (N,), and of each row of y with all of x, (M,)."""
+    of_x, of_y = x.new_zeros(len(x)), y.new_zeros(len(y))
+    for part, place in rows.blocks(x, torch.arange(len(x))):
+        kernel = _kernel(part, y)
+        of_x[place[0] : place[-1] + 1] = kernel.sum(1)
+        of_y += kernel.sum(0)
+    return rows.sum(of_x), rows.sum(of_y)
 
 
-def _sum_within(x: Tensor, rows: Rows) -> Tensor:
-    """Return `_sum` of x and x; the kernel is symmetric, so blocks are paired with themselves and later ones only."""
-    total, places = x.new_zeros(()), torch.arange(len(x))
-    for part, place in rows.blocks(x, places):
-        found = _kernel(part, x[place[0] :])
-        total += 2 * found.sum() - found[:, : len(part)].sum()
-    return rows.sum(total)
+def _sums_within(x: Tensor, rows: Rows) -> Tensor:
+    """Return the sum of the kernel of each row with the others, (N,). As it is symmetric, blocks are paired once."""
+    sums = x.new_zeros(len(x))
+    for part, place in rows.blocks(x, torch.arange(len(x))):
+        kernel, end = _kernel(part, x[place[0] :]), place[-1] + 1
+        sums[place[0] : end] += kernel.sum(1)
+        sums[end:] += kernel[:, len(part) :].sum(0)
+    return rows.sum(sums) - _own(x)
+
+
+def _without_each_file(x: Tensor, files: Tensor | None, within: Tensor, between: Tensor) -> tuple[Tensor, ...]:
+    """Return the sums of `within` and `between`, and the number of rows, without each file of x, (F,) each."""
+    numbers = (torch.arange(len(x)) if files is None else files).to(x.device)
+    _, file, counts = numbers.unique(return_inverse=True, return_counts=True)
+    parts = x[file.argsort()].split(counts.tolist())
+    own = within.new_tensor([float(_sums_within(part, ALL).sum()) if len(part) > 1 else 0.0 for part in parts])
+    of_file, cross = (sums.new_zeros(len(counts)).index_add(0, file, sums) for sums in (within, between))
+    return within.sum() - 2 * of_file + own, between.sum() - cross, len(x) - counts
 
 
 def _own(x: Tensor, y: Tensor | None = None) -> Tensor:
-    """Return the sum of the kernel over pairs of an image with itself, or over pairs of row n of x and row n of y."""
-    return (((x * (x if y is None else y)).sum(1) / x.shape[1] + 1) ** 3).sum()
+    """Return the kernel of each row of x with itself, or with the same row of y, (N,)."""
+    return ((x * (x if y is None else y)).sum(1) / x.shape[1] + 1) ** 3
 
 
 class KID:
     """The metric `kid_x1000` for the Evaluate callback, over all pairs: deterministic, with the lowest variance."""
 
-    def compute(self, real_features: Tensor, fake_features: Tensor, rows: Rows = ALL) -> dict[str, float]:
-        return {"kid_x1000": KID_SCALE * squared_mmd(real_features, fake_features, rows=rows)}
+    def compute(self, real: Tensor, fake: Tensor, rows: Rows = ALL, files: Files = (None, None)) -> dict[str, float]:
+        return {"kid_x1000": estimate_kid(real, fake, files, rows)}

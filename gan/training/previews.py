@@ -60,16 +60,16 @@ class Previews:
         """Return the classes (n,) of n `fakes`; None without classes."""
         return classes_of(range(FAKES_SEED, FAKES_SEED + n), self.class_counts)
 
-    def before_scores(self) -> None:
-        """Prepare the EMA generator for an evaluation."""
+    def before_scores(self, look: int) -> None:
+        """Prepare the EMA generator for an evaluation; `look` is its number, from 1."""
 
     def num_eval_images(self, n: int) -> int:
         """Return the number of images to measure if n are requested."""
         return n
 
-    def num_independent_images(self, n: int) -> int:
-        """Return how many of n measured images are independent, for the error of scores."""
-        return n
+    def fake_files(self, n: int) -> Tensor:
+        """Return the number of the file from which each of n `fakes` is made (n,); generated images have no file."""
+        return torch.arange(n)
 
     has_scores = False  # whether `scores` returns any
 

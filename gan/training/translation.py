@@ -140,29 +140,29 @@ class Translator(TranslationPreviews, GAN):
                 module.read_buffers()  # type: ignore[operator]  # other ranks have received them from the one that fitted them
         tell_windows((self.generator, *self.averages()), self.data)
 
-    def before_scores(self) -> None:
+    def before_scores(self, look: int) -> None:
         """Choose the stage of a generator with stages on rank 0, and set it on all ranks, see `evaluation.stages`."""
         network: Any = self.ema.module
         if not hasattr(network, "set_stage"):
             return
         if self.trainer.is_global_zero:
-            self.choose_stage(network)
+            self.choose_stage(network, look)
         state = self.trainer.strategy.broadcast((network.stage, network.finish.state_dict()))
         for each in (self.generator, *self.averages()):
             each.set_stage(state[0])
             each.finish.load_state_dict(state[1])
 
-    def choose_stage(self, network: Any) -> None:
+    def choose_stage(self, network: Any, look: int) -> None:
         """Set the best stage of a generator, by held-out images or by training images if there are none."""
         stages.fit_finish(network, *(images(stages.FINISH_IMAGES) for images in (self.data.inputs, self.data.reals)))
-        inputs = self.data.inputs(STAGE_IMAGES, self.stage_held_out)
-        kids = stages.stage_kids(network, inputs, self.stage_targets, self.stage_extractors)
-        files = self.data.num_files(self.stage_held_out)
-        stage = stages.best_stage(kids, files)
+        given = STAGE_IMAGES, self.stage_held_out
+        files = self.data.files(*given), self.data.files(*given, "a")
+        kids = stages.stage_kids(network, self.data.inputs(*given), self.stage_targets, self.stage_extractors, files)
+        stage = stages.best_stage(kids, look)
         network.set_stage(stage)
         first = self.stage_extractors[0].name
-        self.log_scalars({f"stage/kid_x1000_{first}_{name}": own[first] for name, own in kids.items()})
-        print_line(f"stage: {stages.describe(kids, stage, files)}")
+        self.log_scalars({f"stage/kid_x1000_{first}_{name}": float(own[first]) for name, own in kids.items()})
+        print_line(f"stage: {stages.describe(kids, stage, look, self.stage_held_out)}")
 
     @cached_property
     def stage_held_out(self) -> bool:

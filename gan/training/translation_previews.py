@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gan.data.translation import has_held_out
 from gan.evaluation.memorization import NEIGHBORS
 from gan.inference.tiling import translate_each
 from gan.metrics.translation import content_preservation, ground_truth_scores
@@ -88,9 +88,9 @@ class TranslationPreviews:
         available = len(self.data.inputs(n, True)) or len(self.data.inputs(n, False))
         return max(available, NEIGHBORS + 1)
 
-    def num_independent_images(self, n: int) -> int:
-        """Return the number of files from which n measured images are: those of one file are alike."""
-        return min(n, self.data.num_files(has_held_out(self.data)))
+    def fake_files(self, n: int) -> Tensor:
+        """Return the number of the file from which each of n `fakes` is made, (n,)."""
+        return self.chosen(partial(self.data.files, side="a"), n)
 
     def fakes(self, n: int, rank: int = 0, ranks: int = 1, average: EMA | None = None) -> Tensor:
         """Return translations `rank`, `rank + ranks`, ... of n translations, to measure."""

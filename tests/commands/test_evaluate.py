@@ -42,7 +42,9 @@ def images(folder: Path, first: int, n: int, prefix: str = "") -> Path:
 
 @pytest.mark.slow
 def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Train) -> None:
-    out = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--statistics").stdout
+    result = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv,lite0", "--statistics")
+    out = result.stdout
+    assert "note: the best checkpoint was selected on these images and latents; use --checkpoint last" in result.stderr
     names = [line[:22].strip() for line in out.splitlines()]
     for name in ("generated", "other real images", "blurred 4x", "20 repeated"):
         assert names.count(name) == 2  # one a table
@@ -52,12 +54,17 @@ def test_a_run_is_compared_with_its_held_out_images(run: Path, gan_command: Trai
     record = next(line for line in lines if line["metric"] == "kid_x1000" and line["extractor"] == "lite0")
     assert record["row"] == "generated" and record["images"] == record["real"] == 40
     assert record["images_seen"] == 16 and record["checkpoint"] == "images-000000016.ckpt"
+    assert record["selected_on_these_images"] is True
     assert record["weights_sha256"] and record["resize"] and record["reference_sha256"] and record["seeds"]
     before = len(lines)
     again = gan_command("evaluate", "run", "--images", "40", "--extractor", "random_conv", "--json").stdout
     values = [json.loads(line)["value"] for line in again.splitlines()]
     assert values == [line["value"] for line in lines if line["extractor"] == "random_conv"]
     assert len((run / "evaluation.jsonl").read_text().splitlines()) == before + len(values)
+    words = ["--images", "40", "--extractor", "random_conv", "--json", "--reference", "run:train"]
+    others = gan_command("evaluate", "run", *words)  # training was scored on the held-out images
+    assert "was selected on" not in others.stderr
+    assert json.loads(others.stdout.splitlines()[0])["selected_on_these_images"] is False
 
 
 @pytest.mark.slow
@@ -157,8 +164,9 @@ def test_a_translator_is_compared_with_closed_forms_and_another_run(gan_command:
     assert "note: other" not in result.stderr and "was chosen by these images" not in result.stderr
     kept = next((tmp_path / "run" / "checkpoints").glob("*.ckpt"))
     write_json(checkpoints.sidecar(kept), checkpoints.read_sidecar(kept) | {"best": {"checkpoint": kept.name}})
-    said = gan_command("evaluate", "run", "--extractor", "random_conv").stderr
-    assert "note: the best checkpoint was selected on these images; use --checkpoint last" in said
+    result = gan_command("evaluate", "run", "--extractor", "random_conv", "--json")
+    assert "note: the best checkpoint was selected on these images; use --checkpoint last" in result.stderr
+    assert json.loads(result.stdout.splitlines()[0])["selected_on_these_images"] is True
     command([str(ROOT / "train.py"), *words, "data.split_seed=1", "hydra.run.dir=elsewhere"], tmp_path)
     said = gan_command("evaluate", "run", "--extractor", "random_conv", "--baselines", "elsewhere").stderr
     assert "note: elsewhere has a different data.split_seed, so it may have been trained on these images" in said

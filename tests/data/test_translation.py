@@ -214,7 +214,22 @@ def test_patches_of_a_file_count_once(tmp_path: Path) -> None:
     data.setup("fit")
     patches = [[len(side.reals(99, held_out)) for side in data.sides] for held_out in (False, True)]
     assert [sum(each) for each in zip(*patches, strict=True)] == [30, 18]
-    assert [data.num_files(held_out) for held_out in (False, True)] == [min(each) / 3 for each in patches]
+    for held_out, counts in zip((False, True), patches, strict=True):
+        for side, count in zip("ab", counts, strict=True):
+            files = data.files(99, held_out, side)
+            assert files.bincount().tolist() == [3] * (count // 3)
+            assert files[: count // 3].tolist() == list(range(count // 3))  # in the order of the images
+
+
+def test_the_files_of_pairs_are_those_of_their_images(tmp_path: Path) -> None:
+    photographs(tmp_path / "in", 12, 48)
+    options = {"size": 16, "fit": "patches", "patches_per_image": 3, "split": "file", "validation": 0.3}
+    data = StyledDataModule(str(tmp_path / "in"), "vignette", **options)
+    data.setup("fit")
+    for held_out in (False, True):
+        assert len(data.files(99, held_out)) == len(data.reals(99, held_out))
+        assert len(data.files(99, held_out, "a")) == len(data.inputs(99, held_out)) > 0
+    assert data.files(99).bincount().tolist() == [3] * (len(data.reals(99)) // 3)
 
 
 def test_whole_images_are_not_cut(tmp_path: Path) -> None:

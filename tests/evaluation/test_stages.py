@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -10,26 +11,40 @@ from torch import Tensor
 
 from gan.evaluation.stages import best_stage, describe, fit_finish, stage_kids
 from gan.metrics.extractors import extractor, features
-from gan.metrics.kid import clearly_below
+from gan.metrics.kid import KIDEstimate
 from gan.networks.style import Generator
+from gan.training.translation import Translator
 
 
-def kids(**stages: tuple[float, float]) -> dict[str, dict[str, float]]:
-    return {stage: {"lite0": lite0, "random_conv": other} for stage, (lite0, other) in stages.items()}
+def kids(files: int = 20, **stages: tuple[float, float]) -> dict[str, dict[str, KIDEstimate]]:
+    """Return KIDs of stages whose differences to those of the color map have the error 2 in Lite0, and 1."""
+
+    def estimate(value: float, error: float) -> KIDEstimate:
+        spread = error * torch.tensor([1.0, -1.0]).repeat(files // 2) / (files - 1) ** 0.5
+        return KIDEstimate(value, [spread, 0 * spread])
+
+    errors = {stage: (2.0, 1.0) if stage != "color" else (0.0, 0.0) for stage in stages}
+    return {
+        stage: {
+            name: estimate(*pair) for name, *pair in zip(("lite0", "random_conv"), values, errors[stage], strict=True)
+        }
+        for stage, values in stages.items()
+    }
 
 
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [
-        (kids(color=(100, 20), noise=(90.5, 20), network=(95, 20)), "color"),  # too little to tell
+        (kids(color=(100, 20), noise=(95.5, 20), network=(97, 20)), "color"),  # two errors are too little
         (kids(color=(100, 20), noise=(60, 20), network=(50, 20)), "network"),
         (kids(color=(100, 20), noise=(60, 20), network=(50, 27)), "noise"),  # the other features object
-        (kids(color=(2, 0.1), noise=(1.2, 0.1), network=(1.5, 0.1)), "color"),  # all are as near as real images
+        (kids(color=(100, 20), noise=(60, 20), network=(50, 26.5)), "network"),  # above 25 by 1.5 errors
+        (kids(color=(2, 0.1), noise=(1.2, 0.1), network=(-2, 0.1)), "color"),  # all are as near as real images
         (kids(color=(100, 0.1), noise=(10, 0.9), network=(200, 0.1)), "noise"),
     ],
 )
 def test_a_later_stage_must_be_better_in_one_network_and_not_worse_in_the_other(
-    found: dict[str, dict[str, float]], chosen: str
+    found: dict[str, dict[str, KIDEstimate]], chosen: str
 ) -> None:
     assert best_stage(found) == chosen
     assert describe(found, chosen).startswith(f"{chosen} (held-out KID x 1000 in lite0, lower is better: color ")
@@ -40,6 +55,7 @@ def test_the_line_says_why_the_lowest_is_not_chosen() -> None:
     assert describe(close, "color").endswith("noise 95.0; noise is lower than color by no more than chance)")
     assert describe(worse, "color").endswith("noise 50.0; noise is worse in random_conv)")
     assert describe(worse, "noise").endswith("noise 50.0)")
+    assert describe(worse, "noise", held_out=False).startswith("noise (training KID x 1000 in lite0")
 
 
 def windows(count: int, seed: int) -> Tensor:
@@ -72,11 +88,23 @@ def test_each_stage_is_scored() -> None:
     assert best_stage(found) == "color"
 
 
-def test_few_images_need_a_larger_difference() -> None:
-    assert clearly_below(30.0) == clearly_below(30.0, 1000) == 26.0
-    assert clearly_below(30.0, 50) == 25.0 and clearly_below(-10.0) == clearly_below(1.0) == -math.inf
-    assert clearly_below(400.0, 2) == pytest.approx(400 - 200 - 10)
-    found = {"color": {"lite0": 30.0}, "network": {"lite0": 25.5}}
-    assert best_stage(found) == "network" and best_stage(found, 50) == "color"
-    found = kids(color=(300, 4), network=(200, 8))  # of eight prints
-    assert best_stage(found) == "color" and best_stage(found, 8) == "network"
+def test_few_files_and_many_choices_need_a_larger_difference() -> None:
+    stages = {"color": (100.0, 20.0), "noise": (91.0, 20.0)}
+    assert best_stage(kids(**stages)) == "noise" and best_stage(kids(files=4, **stages)) == "color"
+    assert best_stage(kids(**stages), look=200) == "color"
+
+
+@pytest.mark.parametrize(("held_out", "word"), [(True, "held-out"), (False, "training")])
+def test_the_line_of_a_run_says_which_images_chose_the_stage(held_out: bool, word: str, capsys: Any) -> None:
+    def images(n: int, of_held_out: bool = False) -> Tensor:
+        return windows(8 if held_out or not of_held_out else 0, 0)[:n]
+
+    def files(n: int, of_held_out: bool = False, side: str = "b") -> Tensor:
+        return torch.arange(8) // 2
+
+    run: Any = SimpleNamespace(data=SimpleNamespace(inputs=images, reals=images, files=files), log_scalars=dict)
+    run.stage_extractors = [extractor("random_conv")]
+    run.stage_held_out = Translator.stage_held_out.func(run)
+    run.stage_targets = Translator.stage_targets.func(run)
+    Translator.choose_stage(run, Generator(width=4, carriers=2).eval(), 1)
+    assert f" ({word} KID x 1000 in random_conv, lower is better: color " in capsys.readouterr().out

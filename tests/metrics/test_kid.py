@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.metrics import kid
-from gan.metrics.kid import KID, kid_of_subsets, squared_mmd
+from gan.metrics.kid import KID, KIDEstimate, estimate_kid, is_clearly_lower, kid_of_subsets, squared_mmd
 from gan.metrics.random_conv import RandomConv
 
 
@@ -47,6 +48,46 @@ def test_matched_rows_are_excluded() -> None:
             squared_mmd(before, 0.9 * before + 0.19**0.5 * torch.randn(20, 4, generator=random), matched=True)
         )
     assert abs(np.mean(values)) < 3 * np.std(values) / 20
+
+
+def test_the_error_is_the_jackknife_over_files() -> None:
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(20, 4, generator=random), 1.2 * torch.randn(18, 4, generator=random)
+    of_x, of_y = torch.arange(20) % 7, torch.arange(18) % 5
+    found = estimate_kid(x, y, (of_x, of_y))
+    assert found == pytest.approx(1000 * squared_mmd(x, y), rel=1e-12)
+    kids = (
+        [squared_mmd(x[of_x != file], y) for file in range(7)],
+        [squared_mmd(x, y[of_y != file]) for file in range(5)],
+    )
+    for without, expected in zip(found.without, kids, strict=True):
+        assert without.tolist() == pytest.approx([1000 * kid for kid in expected], rel=1e-9)
+    each = estimate_kid(x, y)
+    assert [len(without) for without in each.without] == [20, 18]
+    error = sum(
+        (n - 1) / n * sum((kid - np.mean(side)) ** 2 for kid in side) for n, side in zip((7, 5), kids, strict=True)
+    )
+    assert found.p_value() == pytest.approx(stats.t.sf(found / (1000 * error**0.5), 4), rel=1e-6)
+
+
+def test_errors_that_two_kids_have_in_common_cancel() -> None:
+    random = torch.Generator().manual_seed(0)
+    real, inputs = torch.randn(2, 60, 4, generator=random)
+    files = torch.arange(60) // 2
+    far, near = (estimate_kid(real, inputs + shift, (None, files)) for shift in (0.5, 0.4))
+    unpaired = KIDEstimate(near, [without[:-1] for without in near.without])
+    assert is_clearly_lower(near, far, 1) and not is_clearly_lower(far, near, 1)
+    assert near < far and not is_clearly_lower(unpaired, far, 1)  # of other files
+    assert not is_clearly_lower(near, near, 1) and KIDEstimate(5.0, [torch.ones(1)] * 2).p_value() == 1
+
+
+def test_few_files_and_many_comparisons_need_a_larger_difference() -> None:
+    def clear(files: int, look: int) -> bool:
+        spread = torch.tensor([1.0, -1.0]).repeat(files // 2) / (files - 1) ** 0.5  # error 1
+        return is_clearly_lower(KIDEstimate(0.0, [spread, 0 * spread]), KIDEstimate(4.5, [0 * spread] * 2), look)
+
+    assert [clear(files, 1) for files in (4, 10, 50)] == [False, True, True]
+    assert [clear(50, look) for look in (1, 20, 1000)] == [True, True, False]
 
 
 def test_too_few_and_not_finite_are_refused() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gan.metrics import rows
-from gan.metrics.kid import KID, squared_mmd
+from gan.metrics.kid import KID, estimate_kid, squared_mmd
 from gan.metrics.prdc import PrecisionRecall, prdc
 from gan.metrics.rows import ALL, Rows
 
@@ -45,6 +45,9 @@ def on_ranks(ranks: int, compute: Callable[[Rows], Any]) -> list[Any]:
         lambda x, y, rows: {"kid": squared_mmd(x, y, rows=rows)},
         lambda x, y, rows: {"kid": squared_mmd(x, x.roll(1, 1), matched=True, rows=rows)},
         lambda x, y, rows: KID().compute(x, y, rows=rows),
+        lambda x, y, rows: dict(
+            enumerate(torch.cat(estimate_kid(x, y, (torch.arange(300) // 9, None), rows).without).tolist())
+        ),
         lambda x, y, rows: PrecisionRecall().compute(x, y, rows),
     ],
 )

@@ -18,10 +18,10 @@ from gan.common.clock import crosses
 from gan.common.errors import Diverged, UserError, at_least, reason
 from gan.common.files import write_json
 from gan.common.output import print_line
-from gan.metrics.kid import NOISE_IMAGES, clearly_below
+from gan.metrics.kid import KIDEstimate, is_clearly_lower
 from gan.run import checkpoints, lock
 from gan.run.checkpoint_io import AtomicCheckpointIO
-from gan.training.callbacks.evaluate import last_scores
+from gan.training.callbacks.evaluate import Evaluate, last_evaluation
 from gan.training.callbacks.interrupt import due
 from gan.training.callbacks.training_time import clock_of, paused
 from gan.training.module import GAN
@@ -63,31 +63,29 @@ class Checkpoint(LightningCheckpoint):
         self.mode = mode
         self.best_score = math.inf if mode == "min" else -math.inf
         self.best: str | None = None  # file name
-        self.num_images = NOISE_IMAGES  # number of independent images that are scored
+        self.start: KIDEstimate | None = None  # score of the start, with its error, while the start is the best
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        if not pl_module.saves_start:
-            return
-        self.num_images = pl_module.num_independent_images(self.num_images)
-        if pl_module.images_seen == 0 and self.is_better(last_scores(trainer)):
+        if pl_module.saves_start and pl_module.images_seen == 0 and self.is_better(last_evaluation(trainer)):
             with paused(trainer, "checkpoints"):
                 self.save(trainer, pl_module)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: object) -> None:  # type: ignore[override]
         regular = due(trainer, pl_module, self.interval) or trainer.should_stop or clock_of(trainer).must_save
-        if regular or self.is_better(last_scores(trainer)):
+        if regular or self.is_better(last_evaluation(trainer)):
             with paused(trainer, "checkpoints"):
                 self.save(trainer, pl_module)
 
-    def is_better(self, scores: dict[str, float]) -> bool:
-        """Return whether the scores contain a new best score.
+    def is_better(self, evaluation: Evaluate | None) -> bool:
+        """Return whether an evaluation has a new best score.
 
-        A KID must be clearly below that of the start: among many KIDs of a few held-out images, one
-        is lower by chance.
+        A KID must be clearly lower than that of the start: among many KIDs of a few images, one is lower by chance.
         """
-        score = scores.get(self.monitor or "", math.nan)
-        if self.best == checkpoints.checkpoint_path(self.run, 0).name and "/kid_" in str(self.monitor):
-            return score < clearly_below(self.best_score, self.num_images)
+        if evaluation is None:
+            return False
+        score, kid = evaluation.scores.get(str(self.monitor), math.nan), evaluation.kids.get(str(self.monitor))
+        if self.start is not None and kid is not None:
+            return is_clearly_lower(kid, self.start, evaluation.looks)
         return score < self.best_score if self.mode == "min" else score > self.best_score
 
     def save(self, trainer: Trainer, pl_module: GAN) -> None:
@@ -98,25 +96,25 @@ class Checkpoint(LightningCheckpoint):
         reset_invalid_statistics(pl_module)
         check_finite(trainer, pl_module)
         path = checkpoints.checkpoint_path(self.run, pl_module.images_seen)
-        before = self.best_score, self.best
-        if self.is_better(scores := last_scores(trainer)):  # before saving, since checkpoints contain it
-            self.best_score, self.best = scores[str(self.monitor)], path.name
+        before = self.best_score, self.best, self.start
+        evaluation = last_evaluation(trainer)
+        if evaluation and self.is_better(evaluation):  # before saving, since checkpoints contain it
+            self.best_score, self.best = evaluation.scores[str(self.monitor)], path.name
+            self.start = None if pl_module.images_seen else evaluation.kids.get(str(self.monitor))
             pl_module.log_scalars({best_of(str(self.monitor)): self.best_score})
         clock = clock_of(trainer)
         clock.saved = clock.seconds
         then = functools.partial(self.written, storage, path, before, pl_module.batch_size)
         trainer.save_checkpoint(path, storage_options=then)
 
-    def written(
-        self, storage: AtomicCheckpointIO, path: Path, before: tuple[float, str | None], batch_size: int
-    ) -> None:
+    def written(self, storage: AtomicCheckpointIO, path: Path, before: tuple[Any, ...], batch_size: int) -> None:
         """Write best.json if the checkpoint is the best, and remove old checkpoints.
 
         Args:
-            before: score and name of the best checkpoint before this one.
+            before: score, name and `start` of the best checkpoint before this one.
         """
         if storage.failure:  # the disk is full: keep the previous best checkpoint and remove nothing
-            self.best_score, self.best = before
+            self.best_score, self.best, self.start = before
             return
         if self.best == path.name:
             try:
@@ -142,7 +140,8 @@ class Checkpoint(LightningCheckpoint):
         return {"checkpoint": self.best, "images": images, "monitor": self.monitor, "score": self.best_score}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best_score": self.best_score, "best": self.best, checkpoints.BEST_STATE: self.record()}
+        start = None if self.start is None else list(self.start.without)
+        return {"best_score": self.best_score, "best": self.best, "start": start, checkpoints.BEST_STATE: self.record()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         best, record = state_dict["best"], state_dict.get(checkpoints.BEST_STATE)
@@ -150,6 +149,8 @@ class Checkpoint(LightningCheckpoint):
         same = isinstance(record, dict) and record.get("monitor") == self.monitor
         if same and best is not None and checkpoints.is_complete(checkpoints.checkpoint_named(self.run, best)):
             self.best_score, self.best = float(state_dict["best_score"]), best
+            start = state_dict.get("start")  # missing in checkpoints of older versions
+            self.start = None if start is None else KIDEstimate(self.best_score, start)
 
 
 def best_of(name: str) -> str:

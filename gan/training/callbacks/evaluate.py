@@ -18,7 +18,7 @@ from gan.evaluation.feature_cache import cache_path, read, write
 from gan.evaluation.memorization import MIN_HELD_OUT, MIN_SIMILARITY, NEIGHBORS, CopySearch, Described, describe
 from gan.metrics.extractors import checked, extractor, features
 from gan.metrics.features import on_device
-from gan.metrics.kid import KID_SCALE, squared_mmd
+from gan.metrics.kid import KID_SCALE, KIDEstimate, squared_mmd
 from gan.metrics.pretrained import MissingWeights
 from gan.metrics.rows import RankRows, Rows
 from gan.training.callbacks.interrupt import due, ends
@@ -41,7 +41,8 @@ class Evaluate(Callback):
 
     Args:
         metrics: metrics by name; each has `compute(real_features, fake_features) -> {name: float}`. Rank 0 computes it,
-            or all ranks if it has a third argument `rows`, the gan.metrics.rows.Rows that a rank computes.
+            or all ranks if it has an argument `rows`, the gan.metrics.rows.Rows that a rank computes. `files`: the
+            numbers of the files of real and generated images.
         extractors: names of gan.metrics.extractors, module.Class, or instances. An extractor whose weights are missing
             is skipped with a message.
         interval: images between two evaluations, or "auto".
@@ -74,6 +75,9 @@ class Evaluate(Callback):
         self.originals: CopySearch | None = None
         self.scored_at = -1  # images seen at the last evaluation
         self.scores: dict[str, float] = {}
+        self.kids: dict[str, KIDEstimate] = {}  # KIDs among the scores, with their errors
+        self.looks = 0  # number of evaluations so far
+        self.files: tuple[Tensor | None, Tensor | None] = (None, None)
         self.notes = ScoreNotes()
         self.watch: Callable[[str, int, int], None] = lambda title, done, total: None  # shows progress
 
@@ -94,12 +98,13 @@ class Evaluate(Callback):
         if 0 < len(held_out) < MIN_HELD_OUT:
             print_line(f"evaluate: {len(held_out)} held-out images are too few; scores use training images instead")
             held_out = held_out[:0]
+        images = held_out if len(held_out) else train  # comparisons with training images reward copies
+        if hasattr(data, "files"):
+            self.files = data.files(self.max_real_images, len(held_out) > 0), pl_module.fake_files(self.num_images)
         for given in self.extractors:
             found = self.load(trainer, pl_module, given)
             if found is not None:
-                # Prefer held-out images, because comparisons with training images reward copies.
-                real = self.features(trainer, pl_module, found, held_out if len(held_out) else train)
-                self.loaded.append((found, real))
+                self.loaded.append((found, self.features(trainer, pl_module, found, images)))
         if self.loaded and trainer.is_global_zero:
             self.originals = CopySearch(train, held_out, data.flips)
 
@@ -161,7 +166,8 @@ class Evaluate(Callback):
         if not self.loaded:
             return
         started = time.monotonic()
-        pl_module.before_scores()
+        self.looks += 1
+        pl_module.before_scores(self.looks)
         advance = self.counter("evaluation", len(self.loaded) * len(range(self.num_images)[:: trainer.world_size]))
         fakes = pl_module.fakes(self.num_images, trainer.global_rank, trainer.world_size)  # this rank's share
         values: dict[str, float] = {}
@@ -175,7 +181,9 @@ class Evaluate(Callback):
                 values |= {f"eval/{name}": value for name, value in pl_module.scores(everyone).items()}
         values |= self.copies(trainer, pl_module, fakes, values)
         # All ranks need the scores, because each decides whether to save a checkpoint.
-        self.scored_at, self.scores = pl_module.images_seen, trainer.strategy.broadcast(values)
+        values = trainer.strategy.broadcast(values)
+        self.kids = {name: value for name, value in values.items() if isinstance(value, KIDEstimate)}
+        self.scored_at, self.scores = pl_module.images_seen, {name: float(value) for name, value in values.items()}
         seconds = time.monotonic() - started
         self.cost = seconds if self.cost is None else self.cost
         pl_module.log_scalars({**self.scores, "time/evaluation": seconds})
@@ -217,10 +225,12 @@ class Evaluate(Callback):
         """Return the values of metrics by logged name: of all on rank 0, of those that ranks share on the others."""
         values: dict[str, float] = {}
         for metric in self.metrics.values():
-            if "rows" in inspect.signature(metric.compute).parameters:
-                values |= metric.compute(real, generated, rows=rows)
+            wanted = inspect.signature(metric.compute).parameters
+            options = {name: given for name, given in (("rows", rows), ("files", self.files)) if name in wanted}
+            if "rows" in wanted:
+                values |= metric.compute(real, generated, **options)
             elif rows.rank == 0:
-                values |= metric.compute(real.cpu(), generated.cpu())
+                values |= metric.compute(real.cpu(), generated.cpu(), **options)
         return {f"eval/{value}_{name}": number for value, number in values.items()}
 
     def copies(self, trainer: Trainer, pl_module: GAN, fakes: Tensor, values: dict[str, float]) -> dict[str, float]:
@@ -240,6 +250,7 @@ class Evaluate(Callback):
         return {
             "scored_at": self.scored_at,
             "scores": self.scores,
+            "looks": self.looks,
             "notes": self.notes.state_dict(),
             "interval": self.interval if self.automatic else None,
             "cost": self.cost,
@@ -248,6 +259,7 @@ class Evaluate(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.scored_at = int(state_dict["scored_at"])
         self.scores = {str(name): float(score) for name, score in state_dict["scores"].items()}
+        self.looks = int(state_dict.get("looks", 1))
         self.notes.load_state_dict(state_dict.get("notes", {}))
         interval, cost = state_dict.get("interval"), state_dict.get("cost")
         if self.automatic and interval is not None:
@@ -282,9 +294,14 @@ def gathered(own: Tensor, n: int, trainer: Trainer, pl_module: GAN) -> Tensor:
     return rows.transpose(0, 1).flatten(0, 1)[:n].cpu()
 
 
+def last_evaluation(trainer: Trainer) -> Evaluate | None:
+    """Return the callback that has evaluated at the present number of images; None if there was no evaluation."""
+    parts: Any = trainer.callbacks  # type: ignore[attr-defined]
+    now = trainer.lightning_module.images_seen
+    return next((part for part in parts if isinstance(part, Evaluate) and part.scored_at == now), None)
+
+
 def last_scores(trainer: Trainer) -> dict[str, float]:
     """Return the scores at the present number of images; {} if there was no evaluation."""
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]
-        if isinstance(callback, Evaluate) and callback.scored_at == trainer.lightning_module.images_seen:
-            return callback.scores
-    return {}
+    found = last_evaluation(trainer)
+    return found.scores if found else {}

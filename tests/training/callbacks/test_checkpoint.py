@@ -15,6 +15,7 @@ from lightning import Callback, Trainer
 from gan.common.errors import Diverged, UserError
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
+from gan.metrics.kid import KIDEstimate
 from gan.networks.dcgan import Discriminator, Generator
 from gan.run import checkpoints, lock, run_folder
 from gan.run.checkpoint_file import load
@@ -35,7 +36,14 @@ class Scores(Evaluate):
         pass
 
     def score(self, trainer: Trainer, pl_module: GAN) -> None:
-        self.scored_at, self.scores = pl_module.images_seen, {"eval/kid": next(self.script)}
+        self.note_score("eval/kid", pl_module)
+
+    def note_score(self, monitor: str, pl_module: GAN) -> None:
+        """Set the next score. It is of 20 files; the difference of two KIDs has the error 1."""
+        score = next(self.script)
+        self.scored_at, self.scores, self.looks = pl_module.images_seen, {monitor: score}, self.looks + 1
+        spread = torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5 * (self.looks > 1)
+        self.kids = {monitor: KIDEstimate(score, [spread, 0 * spread])} if "kid_x1000" in monitor else {}
 
 
 def fit(run: Path, batches: int, *callbacks: Callback) -> GAN:
@@ -92,8 +100,9 @@ def test_the_best_is_kept_and_named(mode: Any, best: int, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("monitor", "scores", "best"),
     [
-        ("eval/kid_x1000_lite0", [30.0, 26.5, 40.0], 0),  # lower by less than 10 % and 1
+        ("eval/kid_x1000_lite0", [30.0, 27.5, 40.0], 0),  # lower by less than chance
         ("eval/kid_x1000_lite0", [30.0, 25.0, 40.0], 8),
+        ("eval/kid_x1000_lite0", [30.0, 25.0, 24.9], 16),  # no checkpoint but the start is preferred
         ("eval/kid_x1000_lite0", [30.0, 40.0, 25.0], 16),
         ("eval/kid_x1000_lite0", [-5.0, -5.4, -6.0], 0),
         ("eval/ciede2000", [5.0, 4.9, 6.0], 8),  # the distance to the ground truth is no estimate
@@ -108,7 +117,7 @@ def test_the_start_of_a_translator_is_kept_unless_training_is_clearly_better(
             self.score(trainer, pl_module)
 
         def score(self, trainer: Trainer, pl_module: GAN) -> None:
-            self.scored_at, self.scores = pl_module.images_seen, {monitor: next(self.script)}
+            self.note_score(monitor, pl_module)
 
     monkeypatch.setattr(GAN, "saves_start", True)
     fit(tmp_path, 4, FromStart(scores, interval=8), Checkpoint(str(tmp_path), interval=8, keep=1, monitor=monitor))
@@ -133,7 +142,30 @@ def test_damaged_checkpoints_do_not_count_as_kept(tmp_path: Path) -> None:
 def test_a_missing_best_does_not_prevent_the_next(tmp_path: Path) -> None:
     callback = Checkpoint(str(tmp_path), interval=8, monitor="eval/kid")
     callback.load_state_dict({"best_score": 0.1, "best": "images-000000008.ckpt"})
-    assert callback.best is None and callback.is_better({"eval/kid": 5.0})
+    scores = Scores([], interval=8)
+    scores.scores = {"eval/kid": 5.0}
+    assert callback.best is None and callback.is_better(scores)
+
+
+def test_the_error_of_the_start_survives_a_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GAN, "saves_start", True)
+    name = "eval/kid_x1000_lite0"
+
+    class Start(Scores):
+        def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:
+            self.note_score(name, pl_module)
+
+    before = Checkpoint(str(tmp_path), interval=8, monitor=name)
+    fit(tmp_path, 1, Start([30.0], interval=800), before)
+    state = load(checkpoints.checkpoint_path(tmp_path, 0))["callbacks"]["Checkpoint"]
+    callback = Checkpoint(str(tmp_path), interval=8, monitor=name)
+    callback.load_state_dict(state)
+    scores = Scores([], interval=8)
+    scores.looks = 2
+    for value, error, better in ((28.0, 1.0, False), (28.0, 0.1, True), (25.0, 1.0, True), (31.0, 0.1, False)):
+        spread = error * torch.tensor([1.0, -1.0]).repeat(10) / 19**0.5
+        scores.scores, scores.kids = {name: value}, {name: KIDEstimate(value, [spread, 0 * spread])}
+        assert callback.is_better(scores) == before.is_better(scores) == better
 
 
 def test_the_best_by_another_score_is_not_compared(tmp_path: Path) -> None:
