@@ -77,7 +77,7 @@ class Discriminator(Protocol):
 
     features(x)                                list of the activations of its layers
     head: str | None                           name of a special last layer, which a loss may require
-    auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
+    auxiliary(real)                            {name: scalar}, additional losses of augmented real images
     small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
     images_together: int                       number of images that a layer combines; micro-batches are multiples of
                                                it; 1 if missing; not needed for BatchNorm
