@@ -57,6 +57,7 @@ class Translator(Protocol):
 
     Optional members:
 
+    encoder                          list of its layers before the upsampling, for penalty=patch_nce
     start: ColorMap | None           color map of the input, to which a new network adds nothing; fitted before training
     fit(inputs, targets)             fits other parts before training, to images uint8 (N, C, H, W)
     forward_tile(x, position, ...)   translations of tiles at a position of the image, see `gan.inference.tiling`

@@ -34,6 +34,7 @@ class PatchNCE(nn.Module):
         identity: also compare images of the target domain with their translations.
         flip: compare with the mirrored image with probability 0.5 per batch, as in FastCUT.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
+        init: "xavier" (CUT's code) or "normal", see `gan.networks.normalize.initialize`; None for that of torch.
     """
 
     network = "generator"
@@ -50,6 +51,7 @@ class PatchNCE(nn.Module):
         identity: bool = True,
         flip: bool = False,
         interval: int = 1,
+        init: str | None = None,
     ) -> None:
         super().__init__()
         if not layers:
@@ -59,7 +61,8 @@ class PatchNCE(nn.Module):
             nn.Sequential(nn.Linear(before, embedding_dim), nn.ReLU(), nn.Linear(embedding_dim, embedding_dim))
             for before in widths
         )
-        self.heads.apply(partial(initialize, init="xavier"))
+        if init is not None:
+            self.heads.apply(partial(initialize, init=init))
         self.layers = list(layers)
         self.num_patches = num_patches
         self.temperature = temperature
