@@ -31,8 +31,8 @@ def test_two_ranks_take_the_steps_of_one(n_critic: str, micro_batch: str, tmp_pa
         assert torch.equal(torch.cat([first[what], second[what]], 1), one[what])
     # The ranks reduce each gradient of the network that is updated, and of its penalties, once, and nothing else.
     assert first["state"]["penalties.squared_logits.gain"].item() != 1
-    updated = [("discriminator", "penalties"), ("generator",)]
-    moved = [[*updated[0], *(updated[1] if (n + 1) % int(n_critic) == 0 else ())] for n in range(6)]
+    always = ["discriminator", "penalties.squared_logits"]
+    moved = [always + (["generator"] if (n + 1) % int(n_critic) == 0 else []) for n in range(6)]
     assert first["reduced"] == [sum(map(parameters(first["state"]), networks)) for networks in moved]
 
 

@@ -24,7 +24,7 @@ class Downsample(nn.Module):
 
 
 class Down(nn.Sequential):
-    """3x3, norm, activation: (N, C, h, w) -> (N, C', h/2, w/2). Either `Downsample` is last, or the 3x3 has stride 2."""
+    """3x3, norm, activation, `Downsample`: (N, C, h, w) -> (N, C', h/2, w/2). Or the 3x3 has a stride of 2."""
 
     def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
         super().__init__()

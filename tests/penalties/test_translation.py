@@ -85,7 +85,8 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
 @pytest.mark.parametrize("flip", [False, True])
 def test_patch_nce_is_the_cross_entropy_of_the_position_in_the_same_image(flip: bool) -> None:
     generator = Generator(3, 4, 2, norm="none").double()
-    penalty = PatchNCE(3, 4, (0, 4, 8, 13), num_patches=7, embedding_dim=32, weight=3.0, identity=False, flip=flip).double()
+    options = {"num_patches": 7, "embedding_dim": 32, "identity": False, "flip": flip}
+    penalty = PatchNCE(3, 4, (0, 4, 8, 13), weight=3.0, **options).double()  # type: ignore[arg-type]
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
     step = step_of(TranslationStep, generator, a, b)
     seen = set()
