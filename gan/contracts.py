@@ -57,6 +57,7 @@ class Translator(Protocol):
 
     Optional members:
 
+    encoder                          list of its layers before the upsampling, for penalty=patch_nce
     start: ColorMap | None           color map of the input, to which a new network adds nothing; fitted before training
     fit(inputs, targets)             fits other parts before training, to images uint8 (N, C, H, W)
     forward_tile(x, position, ...)   translations of tiles at a position of the image, see `gan.inference.tiling`
@@ -77,7 +78,7 @@ class Discriminator(Protocol):
 
     features(x)                                list of the activations of its layers
     head: str | None                           name of a special last layer, which a loss may require
-    auxiliary(real, fake, label)               {name: scalar}, additional losses of augmented images
+    auxiliary(real)                            {name: scalar}, additional losses of augmented real images
     small_input: bool                          discriminator(x, label, small) also takes a generator's smaller images
     images_together: int                       number of images that a layer combines; micro-batches are multiples of
                                                it; 1 if missing; not needed for BatchNorm

@@ -20,6 +20,7 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from gan.augment.adaptive import Adaptive
 from gan.augment.diffaugment import DiffAugment
 from gan.common.processes import DDP
+from gan.contracts import Step
 from gan.data.module import ImageDataModule
 from gan.losses.nonsaturating import Nonsaturating
 from gan.penalties.lecam import LeCam
@@ -45,6 +46,20 @@ class Discriminator(nn.Module):
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         return self.layers(x).flatten()
+
+
+class SquaredLogits(nn.Module):
+    """A lazy penalty that has a weight."""
+
+    network = "discriminator"
+    interval = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, step: Step) -> Tensor:
+        return (self.gain * step.real_logits).square().mean()
 
 
 class Record(Callback):
@@ -81,7 +96,7 @@ def main(out: Path, ranks: int, n_critic: int, micro_batch: int, first: int = 0,
         batch_size=8,
         n_critic=n_critic,
         micro_batch=micro_batch or None,
-        penalties={"r1": R1(weight=1.0, interval=2), **lecam},
+        penalties={"r1": R1(weight=1.0, interval=2), "squared_logits": SquaredLogits(), **lecam},
         augment=Adaptive(DiffAugment(["translation", "cutout"]), target=-1.0, adjustment_images=48, interval=2),
     )
     record = Record()

@@ -39,7 +39,7 @@ TINY = {
 }
 TINY["projected_light"] = [option.replace("resolution=64", "resolution=32") for option in TINY["projected"]]
 TINY["pix2pix_unet"] = ["model.generator.width=4", "model.generator.depth=3", "model.discriminator.width=4"]
-TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,2,3,4]"]
+TINY["cut"] = [*TINY["pix2pix"], "penalty.patch_nce.layers=[0,4,8,12]"]
 TINY["lut"] = ["model.generator.lut_size=5", "model.generator.width=4", "model.discriminator.width=4"]
 TINY["style"] = ["model.generator.width=4", "model.generator.carriers=4", "model.discriminator.width=4"]
 TINY["fastcut"] = TINY["cut"]

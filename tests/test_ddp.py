@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from gan.training.base import NETWORKS
 from tests.conftest import command
 from tests.programs import on_ranks
 
@@ -30,8 +29,10 @@ def test_two_ranks_take_the_steps_of_one(n_critic: str, micro_batch: str, tmp_pa
     for what in ("images", "latents"):
         assert not torch.equal(first[what], second[what])
         assert torch.equal(torch.cat([first[what], second[what]], 1), one[what])
-    # The ranks reduce each gradient of the network that is updated, once, and nothing else.
-    moved = [NETWORKS if (n + 1) % int(n_critic) == 0 else ("discriminator",) for n in range(6)]
+    # The ranks reduce each gradient of the network that is updated, and of its penalties, once, and nothing else.
+    assert first["state"]["penalties.squared_logits.gain"].item() != 1
+    always = ["discriminator", "penalties.squared_logits"]
+    moved = [always + (["generator"] if (n + 1) % int(n_critic) == 0 else []) for n in range(6)]
     assert first["reduced"] == [sum(map(parameters(first["state"]), networks)) for networks in moved]
 
 

@@ -263,7 +263,7 @@ class Discriminator(nn.Module):
     def downsampled(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(x, self.small_factor)
 
-    def auxiliary(self, real: Tensor, fake: Tensor, label: Tensor | None = None) -> dict[str, Tensor]:
+    def auxiliary(self, real: Tensor) -> dict[str, Tensor]:
         """Return the reconstruction loss of real images: section 3.2.
 
         The last features are decoded to the whole image, and a random quarter of the second-last features to that

@@ -17,6 +17,10 @@ NORMS: dict[str, Callable[[int], nn.Module]] = {
     "batch": functools.partial(nn.BatchNorm2d, track_running_stats=False),  # statistics of the batch, as in pix2pix
     "none": nn.Identity,
 }
+INITS: dict[str, Callable[[Tensor], Tensor]] = {
+    "normal": functools.partial(nn.init.normal_, std=0.02),  # CycleGAN, pix2pix
+    "xavier": functools.partial(nn.init.xavier_normal_, gain=0.02),  # CUT (Glorot and Bengio, 2010)
+}
 SLOPE = 0.01  # slope of the leaky ReLU that is used without normalization
 
 
@@ -35,20 +39,24 @@ def activation(norm: str) -> nn.Module:
     return nn.LeakyReLU(SLOPE) if norm == "none" else nn.ReLU()
 
 
-def initialize(module: nn.Module) -> None:
-    """Initialize weights from N(0, 0.02), biases to 0, as in CycleGAN and pix2pix; for networks with normalization."""
+def initialize(module: nn.Module, init: str = "normal") -> None:
+    """Initialize weights as `INITS` says, and biases to 0; raise UserError if the name is unknown."""
+    if init not in INITS:
+        raise UserError(f"init={init}: unknown initialization; use {', '.join(INITS)}")
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
-        nn.init.normal_(module.weight, 0.0, 0.02)
+        INITS[init](module.weight)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
     elif isinstance(module, nn.BatchNorm2d):
         nn.init.normal_(module.weight, 1.0, 0.02)
 
 
-def initialize_translator(translator: nn.Module, to_image: nn.Module, norm: str, residual: bool) -> None:
+def initialize_translator(
+    translator: nn.Module, to_image: nn.Module, norm: str, residual: bool, init: str = "normal"
+) -> None:
     """Initialize as published, or as torch does if there is no norm. With `residual`, the initial output is 0."""
     if norm != "none":
-        translator.apply(initialize)
+        translator.apply(functools.partial(initialize, init=init))
     if residual:
         for weight in to_image.parameters():
             nn.init.zeros_(weight)

@@ -6,6 +6,7 @@ section 6.1.2: C64-C128-C256-C512 with 4x4 filters has a receptive field of 70x7
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ class Discriminator(nn.Module):
         norm: "instance" (CycleGAN), "batch" (pix2pix), "spectral" or "none". Gradient penalties need "spectral" or
             "none".
         condition_channels: channels of the condition, which is the image to translate in pix2pix.
+        init: "normal" (CycleGAN, pix2pix) or "xavier" (CUT), see `gan.networks.normalize.initialize`.
 
     Attributes:
         min_size: smallest height and width of an image.
@@ -40,6 +42,7 @@ class Discriminator(nn.Module):
         n_layers: int = 3,
         norm: str = "instance",
         condition_channels: int = 0,
+        init: str = "normal",
     ) -> None:
         super().__init__()
         widths = [min(2**layer, MAX_MULTIPLE) * width for layer in range(n_layers + 1)]
@@ -57,7 +60,7 @@ class Discriminator(nn.Module):
         )
         self.to_logit = nn.Conv2d(widths[-1], 1, 4, 1, 1)
         self.min_size = 3 * 2**n_layers
-        self.apply(initialize)
+        self.apply(partial(initialize, init=init))
         if norm == "spectral":
             apply_spectral_norm(self)
 

@@ -187,7 +187,7 @@ class Discriminator(nn.Module):
         for layer in (self.from_image, self.pool, self.to_logit):
             if isinstance(layer, nn.Conv2d | nn.Linear):  # other heads initialize themselves
                 initialize(layer)
-        self.embedding = embedding(classes, widths[-1]) if head is None else None
+        self.embedding = embedding(classes, widths[-1], 1 / math.sqrt(widths[-1])) if head is None else None
 
     def features(self, x: Tensor) -> list[Tensor]:
         """Return the activations after each stage, from (N, width_0, H, W) to (N, width_n, rows, columns)."""
@@ -208,12 +208,12 @@ class Discriminator(nn.Module):
         return logit.flatten() if self.embedding is None else (logit * self.embedding(label).to(logit.dtype)).sum(1)
 
 
-def embedding(classes: int, width: int) -> nn.Embedding | None:
-    """Return an embedding of the classes with vectors of length about 1; None without classes."""
+def embedding(classes: int, width: int, gain: float = 1.0) -> nn.Embedding | None:
+    """Return an embedding of the classes from N(0, gain^2 / classes), as in the authors' code; None without classes."""
     if not classes:
         return None
     layer = nn.Embedding(classes, width)
-    nn.init.normal_(layer.weight, 0.0, 1 / math.sqrt(width))
+    nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(classes))
     return layer
 
 

@@ -10,26 +10,28 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from gan.networks.features import activations
 from gan.networks.normalize import activation, initialize_translator, normalize, output_image
 from gan.networks.resample import downsample, upsample
 from gan.networks.tile_position import TilePosition, noise_at
 from gan.networks.transfer.color_map import ColorMap
 
 
-class Down(nn.Module):
-    """3x3, norm, activation, downsampling by 2; `antialias` blurs first (Zhang, 2019, arXiv:1904.11486)."""
+class Downsample(nn.Module):
+    """(N, C, h, w) -> (N, C, h/2, w/2), with a blur (Zhang, 2019, arXiv:1904.11486)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return downsample(x)
+
+
+class Down(nn.Sequential):
+    """3x3, norm, activation, `Downsample`: (N, C, h, w) -> (N, C', h/2, w/2). Or the 3x3 has a stride of 2."""
 
     def __init__(self, before: int, after: int, norm: str, antialias: bool) -> None:
         super().__init__()
         self.convolution = nn.Conv2d(before, after, 3, 1 if antialias else 2, 1)
         self.norm = normalize(norm, after)
         self.activation = activation(norm)
-        self.antialias = antialias
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.activation(self.norm(self.convolution(x)))
-        return downsample(x) if self.antialias else x  # (N, C, h, w) -> (N, C', h/2, w/2)
+        self.downsample = Downsample() if antialias else nn.Identity()
 
 
 class Up(nn.Module):
@@ -83,6 +85,7 @@ class Generator(nn.Module):
         residual: add the network's output, which is initially 0, to the color map `start` of the image, which is
             initially the identity. False: end with tanh.
         antialias: blur when the size changes, as in CUT.
+        init: "normal" (CycleGAN) or "xavier" (CUT), see `gan.networks.normalize.initialize`; unused with norm="none".
         noise: add noise at the full size, with a learned gain per channel, as a source of grain (Karras et al., 2019,
             arXiv:1812.04948, section 3.2). In eval mode the noise is a function of the position.
 
@@ -106,13 +109,11 @@ class Generator(nn.Module):
         residual: bool = False,
         antialias: bool = False,
         noise: bool = False,
+        init: str = "normal",
     ) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"),
-            normalize(norm, width),
-            activation(norm),
-        )
+        self.pad = nn.ReflectionPad2d(3)
+        self.stem = nn.Sequential(nn.Conv2d(channels, width, 7), normalize(norm, width), activation(norm))
         self.down = nn.ModuleList(Down(width * m, width * m * 2, norm, antialias) for m in (1, 2))
         self.blocks = nn.ModuleList(Residual(4 * width, norm) for _ in range(n_blocks))
         self.up = nn.ModuleList(Up(width * m * 2, width * m, norm, antialias) for m in (2, 1))
@@ -125,11 +126,17 @@ class Generator(nn.Module):
         # statistics of instance normalization are not counted.
         self.receptive_radius = 8 * n_blocks + 28
         self.bytes_per_pixel = 24 * width
-        initialize_translator(self, self.to_image, norm, residual)
+        initialize_translator(self, self.to_image, norm, residual, init)
 
-    def features(self, x: Tensor) -> list[Tensor]:
-        """Return the image and the outputs of the stem, of both downsampling layers and of each block, for CUT."""
-        return [x, *activations(x, [self.stem, *self.down, *self.blocks])]
+    @property
+    def encoder(self) -> list[nn.Module]:
+        """The layers before the upsampling, with the numbers of CUT's code.
+
+        0 pads the image, 1 to 3 are the stem, 4 to 7 and 8 to 11 halve the size, starting with a convolution, and the
+        others are blocks.
+        """
+        half, quarter = self.down
+        return [self.pad, *self.stem, *half, *quarter, *self.blocks]  # type: ignore[misc]
 
     def noise(self, x: Tensor, position: TilePosition, given: Tensor | None = None) -> Tensor | None:
         """Return the noise (N or 1, width, H, W) to add at the full size; None without the option `noise`."""
@@ -147,7 +154,9 @@ class Generator(nn.Module):
         Args:
             noise: standard normal (N or 1, 1, h, w), in place of the noise of the position.
         """
-        y = self.features(x)[-1]  # (N, 4 width, H/4, W/4)
+        y = self.pad(x)
+        for layer in (self.stem, *self.down, *self.blocks):
+            y = layer(y)  # at last (N, 4 width, H/4, W/4)
         half, full = self.up
         y = full(half(y), self.noise(x, position, noise))
         return output_image(x, self.to_image(y), self.start, position)  # (N, C, H, W)

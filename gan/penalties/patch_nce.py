@@ -6,6 +6,7 @@ Park, Efros, Zhang, Zhu, "Contrastive Learning for Unpaired Image-to-Image Trans
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 
 from gan.common.errors import UserError
 from gan.contracts import TranslationStep
+from gan.networks.normalize import initialize
 
 
 class PatchNCE(nn.Module):
@@ -23,8 +25,8 @@ class PatchNCE(nn.Module):
     (positive) among the other positions of the same image (negatives). No gradient flows through the image's features.
 
     Args:
-        channels, width: of the generator, a `gan.networks.resnet_translator.Generator`, whose `features` are compared.
-        layers: indices into these features; 0 is the image.
+        channels, width: of the generator, a `gan.networks.resnet_translator.Generator`.
+        layers: numbers of the layers of its `encoder` whose outputs are compared; the default is that of CUT's code.
         num_patches: number of positions per layer, or all positions if there are fewer.
         embedding_dim: dimension of the projected patches.
         temperature: tau.
@@ -32,6 +34,7 @@ class PatchNCE(nn.Module):
         identity: also compare images of the target domain with their translations.
         flip: compare with the mirrored image with probability 0.5 per batch, as in FastCUT.
         interval: compute the term every this many updates; `GAN.penalty_terms` multiplies it by this number.
+        init: "xavier" (CUT's code) or "normal", see `gan.networks.normalize.initialize`; None for that of torch.
     """
 
     network = "generator"
@@ -40,7 +43,7 @@ class PatchNCE(nn.Module):
         self,
         channels: int,
         width: int,
-        layers: Sequence[int] = (0, 2, 3, 4, 8),
+        layers: Sequence[int] = (0, 4, 8, 12, 16),
         num_patches: int = 256,
         embedding_dim: int = 256,
         temperature: float = 0.07,
@@ -48,15 +51,18 @@ class PatchNCE(nn.Module):
         identity: bool = True,
         flip: bool = False,
         interval: int = 1,
+        init: str | None = None,
     ) -> None:
         super().__init__()
         if not layers:
-            raise UserError("penalty.patch_nce.layers=[]: give at least one layer, such as [0,2,3,4,8]")
-        widths = [channels if layer == 0 else width * min(2 ** (layer - 1), 4) for layer in layers]
+            raise UserError("penalty.patch_nce.layers=[]: give at least one layer, such as [0,4,8,12,16]")
+        widths = [width * min(2 ** (layer // 4), 4) if layer else channels for layer in layers]
         self.heads = nn.ModuleList(
             nn.Sequential(nn.Linear(before, embedding_dim), nn.ReLU(), nn.Linear(embedding_dim, embedding_dim))
             for before in widths
         )
+        if init is not None:
+            self.heads.apply(partial(initialize, init=init))
         self.layers = list(layers)
         self.num_patches = num_patches
         self.temperature = temperature
@@ -90,16 +96,21 @@ class PatchNCE(nn.Module):
         return torch.stack(terms).mean()
 
     def feature_maps(self, generator: nn.Module, x: Tensor) -> list[Tensor]:
-        """Return the generator's features at `layers`; raise UserError if it does not have them."""
-        found: list[Tensor] = generator.features(x) if hasattr(generator, "features") else []  # type: ignore[operator]
-        if max(self.layers) >= len(found):
+        """Return the outputs of the generator's `layers`; raise UserError if it does not have them."""
+        encoder: list[nn.Module] = getattr(generator, "encoder", [])
+        if max(self.layers) >= len(encoder):
             raise UserError(
-                f"penalty.patch_nce.layers={self.layers}: this generator has {len(found)} layers to compare; give "
-                f"indices below {len(found)}"
-                if found
+                f"penalty.patch_nce.layers={self.layers}: this generator has {len(encoder)} layers to compare; give "
+                f"indices below {len(encoder)}"
+                if encoder
                 else "penalty=patch_nce: this generator has no layers to compare; use model=cut, cyclegan or pix2pix"
             )
-        return [found[layer] for layer in self.layers]
+        outputs = {}
+        for number, layer in enumerate(encoder[: max(self.layers) + 1]):
+            x = layer(x)
+            if number in self.layers:
+                outputs[number] = x
+        return [outputs[layer] for layer in self.layers]
 
     @staticmethod
     def project(head: nn.Module, features: Tensor, positions: Tensor) -> Tensor:

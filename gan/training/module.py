@@ -139,8 +139,7 @@ class GAN(Base):
         """Return the discriminator's auxiliary losses by name, such as the reconstruction of its input."""
         if not hasattr(step.discriminator, "auxiliary"):
             return {}
-        fake = step.augmented(step.fake.detach())
-        terms = step.discriminator.auxiliary(step.augmented(step.real), fake, step.label)
+        terms = step.discriminator.auxiliary(step.augmented(step.real))
         return {f"loss/{name}": term for name, term in terms.items()}
 
     def generator_loss(self, step: Any) -> dict[str, Tensor]:
@@ -155,10 +154,14 @@ class GAN(Base):
     def penalty_terms(self, network: str, step: Any) -> dict[str, Tensor]:
         """Return the penalties of a network by name.
 
-        A lazy penalty is computed in every `interval`-th update and multiplied by `interval`; otherwise it is 0.
+        A lazy penalty is computed in every `interval`-th update and multiplied by `interval`. Otherwise it is 0, and so
+        are the gradients of its own weights: DDP needs gradients of all weights in each update.
         """
+        zero = step.real.new_zeros(())
         return {
-            f"penalty/{name}": part.interval * part(step) if self.is_due(part, step) else step.real.new_zeros(())
+            f"penalty/{name}": part.interval * part(step)
+            if self.is_due(part, step)
+            else sum((0 * weight.sum() for weight in part.parameters()), zero)
             for name, part in self.penalties.items()
             if part.network == network
         }

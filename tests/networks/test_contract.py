@@ -131,7 +131,7 @@ def test_every_trained_parameter_gets_a_gradient(name: str) -> None:
     images = generated(generator, 4)
     features = discriminator.features(images)
     assert len(features) >= 3 and all(each.ndim == 4 and len(each) == 4 for each in features)
-    auxiliary = discriminator.auxiliary(images, images).values() if hasattr(discriminator, "auxiliary") else []
+    auxiliary = discriminator.auxiliary(images).values() if hasattr(discriminator, "auxiliary") else []
     (per_image(discriminator(images)).sum() + images.square().mean() + sum(auxiliary)).backward()
     parameters = [each for network in (generator, discriminator) for each in network.named_parameters()]
     assert [name for name, p in parameters if p.requires_grad and p.grad is None] == []

@@ -56,7 +56,7 @@ def test_the_second_head_has_the_official_channels() -> None:
 def test_all_parameters_have_gradients_at_256_px() -> None:
     generator, discriminator = Generator((256, 256), width=4), Discriminator((256, 256), width=4)
     images, second = generator(torch.randn(2, 256), small=True)
-    loss = discriminator(images, None, second).sum() + discriminator.auxiliary(images, images)["reconstruction"]
+    loss = discriminator(images, None, second).sum() + discriminator.auxiliary(images)["reconstruction"]
     loss.backward()
     parameters = [each for network in (generator, discriminator) for each in network.named_parameters()]
     assert [name for name, p in parameters if p.grad is None] == []
@@ -95,7 +95,7 @@ def test_reconstruction_is_learned(size: tuple[int, int]) -> None:
     optimizer = torch.optim.Adam(discriminator.parameters(), 1e-2)
     losses = []
     for _ in range(12):
-        loss = discriminator.auxiliary(images, images)["reconstruction"]
+        loss = discriminator.auxiliary(images)["reconstruction"]
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -92,7 +92,10 @@ def fill(network: nn.Module) -> None:
 
 
 def test_equals_the_authors_networks() -> None:
-    """The authors' networks gave these values with the same weights. The borders of images differ: see `upsample`."""
+    """The authors' networks gave these values with the same weights. Images are compared at their center.
+
+    The rim differs: their code pads with zeros before upsampling, ours repeats the border.
+    """
     discriminator = Discriminator((16, 16), width=8, max_channels=16)
     generator = Generator((16, 16), width=8, max_channels=16, latent_dim=8).eval()
     fill(discriminator)

@@ -113,9 +113,33 @@ def test_spectral_patches_and_features() -> None:
     assert any("parametrizations" in name for name, _ in critic.named_parameters())
 
 
-def test_features_are_the_image_stem_downsampling_and_blocks() -> None:
-    shapes = [tuple(each.shape[1:]) for each in resnet_translator.Generator(3, 8, 2).features(torch.rand(1, 3, 32, 32))]
-    assert shapes == [(3, 32, 32), (8, 32, 32), (16, 16, 16), (32, 8, 8), (32, 8, 8), (32, 8, 8)]
+@pytest.mark.parametrize("antialias", [True, False])
+def test_the_layers_of_the_encoder_have_the_numbers_of_cuts_code(antialias: bool) -> None:
+    generator = resnet_translator.Generator(3, 8, 6, antialias=antialias)
+    y, outputs = torch.rand(1, 3, 32, 32), []
+    for layer in generator.encoder:
+        y = layer(y)
+        outputs.append(y)
+    full, half = (32, 16) if antialias else (16, 8)
+    shapes = [(3, 38, 38), (16, full, full), (32, half, half), (32, 8, 8), (32, 8, 8)]
+    assert [tuple(outputs[number].shape[1:]) for number in (0, 4, 8, 12, 16)] == shapes
+    assert [type(generator.encoder[number]) for number in (1, 4, 8)] == [nn.Conv2d] * 3
+    assert outputs[4].min() < 0 and outputs[8].min() < 0  # before normalization and ReLU
+    assert len(outputs) == 12 + 6
+
+
+@pytest.mark.parametrize("build", [resnet_translator.Generator, patch.Discriminator])
+def test_initializations_are_those_of_cyclegan_and_cut(build: type[nn.Module]) -> None:
+    """Xavier's standard deviation is gain * sqrt(2 / (inputs + outputs)) of a position times its kernel."""
+    for init in ("normal", "xavier"):
+        for layer in build(width=16, init=init).modules():
+            if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d) and layer.weight.numel() > 2000:
+                channels = (layer.in_channels + layer.out_channels) * layer.kernel_size[0] ** 2
+                expected = 0.02 * (2 / channels) ** 0.5 if init == "xavier" else 0.02
+                assert layer.weight.std().item() == pytest.approx(expected, rel=0.1)
+                assert not layer.bias.any()
+    with pytest.raises(UserError, match="init=kaiming: unknown initialization; use normal, xavier"):
+        build(width=4, init="kaiming")
 
 
 def test_dropout_is_used_in_training_only() -> None:

@@ -66,8 +66,9 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
         torch.rand(())
     terms = []
     for layer, head in zip(penalty.layers, penalty.heads, strict=True):
-        query = generator.features(translation)[layer]
-        key = generator.features(picture.flip(3) if flip else picture)[layer]
+        encoder = nn.Sequential(*generator.encoder[: layer + 1])
+        query = encoder(translation)
+        key = encoder(picture.flip(3) if flip else picture)
         query = query.flip(3) if flip else query
         places = torch.randperm(query.shape[2] * query.shape[3])[: penalty.num_patches]
         rows, columns = np.divmod(places.numpy(), query.shape[3])
@@ -84,7 +85,8 @@ def contrast(penalty: PatchNCE, generator: Any, picture: Tensor, translation: Te
 @pytest.mark.parametrize("flip", [False, True])
 def test_patch_nce_is_the_cross_entropy_of_the_position_in_the_same_image(flip: bool) -> None:
     generator = Generator(3, 4, 2, norm="none").double()
-    penalty = PatchNCE(3, 4, (0, 2, 5), num_patches=7, embedding_dim=5, weight=3.0, identity=False, flip=flip).double()
+    options = {"num_patches": 7, "embedding_dim": 32, "identity": False, "flip": flip}
+    penalty = PatchNCE(3, 4, (0, 4, 8, 13), weight=3.0, **options).double()  # type: ignore[arg-type]
     a, b = torch.randn(2, 2, 3, 16, 16, dtype=torch.float64).unbind()
     step = step_of(TranslationStep, generator, a, b)
     seen = set()
@@ -100,7 +102,7 @@ def test_patch_nce_is_the_cross_entropy_of_the_position_in_the_same_image(flip: 
 
 
 def test_with_identity_it_is_the_mean_of_both() -> None:
-    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "num_patches": 16 * 16}
+    generator, options = Generator(3, 4, 1, norm="none"), {"layers": (0, 1), "num_patches": 22 * 22}
     both = PatchNCE(3, 4, **options)  # type: ignore[arg-type]
     one = copy.deepcopy(both)
     one.identity = False
@@ -123,7 +125,7 @@ def test_image_features_get_no_gradients_and_heads_do() -> None:
 def test_a_generator_without_such_layers_is_refused(generator: nn.Module) -> None:
     step: Any = SimpleNamespace(generator=generator, real_a=torch.zeros(1, 3, 16, 16), fake_b=torch.zeros(1, 3, 16, 16))
     with pytest.raises(UserError, match=r"patch_nce"):
-        PatchNCE(3, 4, (0, 9), identity=False)(step)
+        PatchNCE(3, 4, (0, 13), identity=False)(step)
 
 
 def test_lut_penalties_agree_with_the_formulas() -> None:
