@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.lookup import identity_table
+from gan.networks.lookup import identity_table, sampled
 from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap, corrected
+from gan.networks.transfer.image_statistics import has_typical_colors
 from gan.networks.transfer.position import BASES, NUM_BASES, bases, edge_distance, squared_radius
 from gan.networks.transfer.quantiles import quantiles
 
@@ -31,6 +32,7 @@ BINS = 12  # of the radius, for the correction
 FRAME_BINS = np.arange(12) / 64  # of the distance from the edge: a pixel each, if images have a side of 64
 RIDGE = 1e-5  # penalty of the coefficients of a correction, relative to the number of quantiles
 MIN_ALPHA = 128  # alpha from which a pixel counts
+MAX_SLOPE = 4.0  # of a map along each axis, in levels per level: a steeper one shows the noise of JPEG
 
 
 class Pixels(NamedTuple):
@@ -73,18 +75,19 @@ def linear(a: Levels, b: Levels) -> Change:
     """Return the linear map of least transport cost that gives `a` the mean and covariance of `b`.
 
     Pitié and Kokaram, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007. A
-    variance of one level is added, so that constant colors stay unchanged.
+    variance of one level is added, so that constant colors stay unchanged. No direction is stretched by more than
+    MAX_SLOPE.
     """
     a_cov, b_cov = (np.cov(x.T) + np.eye(3) for x in (a, b))
     root, inverse = power(a_cov, 0.5), power(a_cov, -0.5)
-    matrix = inverse @ power(root @ b_cov @ root, 0.5) @ inverse
+    matrix = power(inverse @ power(root @ b_cov @ root, 0.5) @ inverse, 1, MAX_SLOPE)
     return lambda x: (x - a.mean(0)) @ matrix.T + b.mean(0)
 
 
 def histogram(a: Levels, b: Levels) -> Change:
     """Return the map that gives each channel of `a` the histogram of that of `b`."""
     curves = [(quantiles(a[:, c], QUANTILES), quantiles(b[:, c], QUANTILES)) for c in range(3)]
-    return lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1)
+    return bounded(lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1))
 
 
 def transport(a: Levels, b: Levels) -> Change:
@@ -130,7 +133,33 @@ def moved(a: Levels, b: Levels) -> tuple[Change, Levels, Levels]:
 def smoothed(start: Change, before: Levels, after: Levels, smoothness: float) -> Change:
     """Return the linear map `start`, followed by a smooth table that moves the colors `before` to `after`."""
     table = SmoothTable(before, after, smoothness)
-    return lambda x: table(start(x).clip(0, 255))
+    return bounded(lambda x: table(start(x).clip(0, 255)))
+
+
+def bounded(change: Change) -> Change:
+    """Return a map as a table whose slope is at most MAX_SLOPE along each axis.
+
+    It is the mean of the largest such table below the map and of the smallest above it (McShane, 1934).
+    """
+    table = table_of(change)
+    table = (largest_below(table) - largest_below(-table)) / 2
+
+    def interpolated(levels: Levels) -> Levels:
+        colors = torch.from_numpy(levels.T[None, :, None] / 127.5 - 1).float()  # (1, 3, 1, n)
+        return np.asarray((sampled(table[None], colors)[0, :, 0].T.double().numpy() + 1) * 127.5)
+
+    return interpolated
+
+
+def largest_below(table: Tensor) -> Tensor:
+    """Return the largest table (3, P, P, P) that is at most `table` and has a slope of at most MAX_SLOPE."""
+    rise = torch.linspace(0, 2 * MAX_SLOPE, TABLE_SIZE)
+    for axis in (1, 2, 3):
+        along = table.movedim(axis, -1)
+        for _ in range(2):  # upwards, then downwards
+            along = ((along - rise).cummin(-1).values + rise).flip(-1)
+        table = along.movedim(-1, axis)
+    return table
 
 
 def transferred(a: Levels, b: Levels) -> Levels:
@@ -152,6 +181,11 @@ def transferred(a: Levels, b: Levels) -> Levels:
 def visible(images: Tensor) -> Tensor:
     """Return the images uint8 (N, C, H, W) that have a visible pixel."""
     return images[(images[:, 3] >= MIN_ALPHA).flatten(1).any(1)] if images.shape[1] == 4 else images
+
+
+def typical(images: Tensor) -> Tensor:
+    """Return the images uint8 (N, C, H, W) without those whose colors are unlike the others: a few files tint a fit."""
+    return images[has_typical_colors(opaque_colors(images))]
 
 
 def opaque_colors(images: Tensor) -> Tensor:
@@ -281,7 +315,7 @@ def with_position(change: Change, a: Pixels, b: Pixels, position: str | None) ->
     return ClosedForm(change, correction(mapped, b, position))
 
 
-def power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
-    """Return a power of a positive semidefinite matrix, with eigenvalues clamped above 0."""
+def power(symmetric: np.ndarray, exponent: float, most: float = np.inf) -> np.ndarray:
+    """Return a power of a positive semidefinite matrix, with eigenvalues clamped above 0 and to at most `most`."""
     values, vectors = np.linalg.eigh(symmetric)
-    return np.asarray(vectors @ np.diag(values.clip(1e-6) ** exponent) @ vectors.T)
+    return np.asarray(vectors @ np.diag((values.clip(1e-6) ** exponent).clip(max=most)) @ vectors.T)
