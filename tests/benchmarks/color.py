@@ -28,7 +28,7 @@ from gan.images.convert import to_float, to_uint8
 from gan.metrics.translation import ground_truth_scores
 from gan.networks.transfer.choose import UNCHANGED, choose
 from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import KINDS, SmoothTable, all_kinds, draw_pixels, linear, with_position
+from gan.networks.transfer.fit import KINDS, SmoothTable, draw_pixels, fit_kinds, linear, with_position
 
 SIDE = 64
 POSITIONS = (None, "radial")
@@ -75,9 +75,9 @@ def measure(photographs: Tensor, styled: Tensor, split: int) -> tuple[dict[str, 
 
     a, b = draw_pixels(photographs[inputs], split), draw_pixels(styled[targets], split + 1)
     gains = {f"{UNCHANGED} {NO_POSITION}": 0.0}
-    for kind, change in all_kinds(a.levels, b.levels).items():
+    for kind, change in fit_kinds(a.levels, b.levels).items():
         for position in POSITIONS:
-            gains[f"{kind} {position or NO_POSITION}"] = gain(with_position(change, a, b, position).color_map())
+            gains[f"{kind} {position or NO_POSITION}"] = gain(with_position(change, a, b, position))
     chosen = choose(photographs[inputs], styled[targets], split)
     gains["chosen"] = gain(chosen.color_map)
     pairs = draw_pixels(photographs[inputs], split), draw_pixels(styled[inputs], split)  # the same pixels
@@ -85,7 +85,7 @@ def measure(photographs: Tensor, styled: Tensor, split: int) -> tuple[dict[str, 
     table = SmoothTable(start(pairs[0].levels).clip(0, 255), pairs[1].levels, smoothness=0.5)
     for position in POSITIONS:
         oracle = with_position(lambda x: table(start(x).clip(0, 255)), *pairs, position)
-        gains[f"oracle {position or NO_POSITION}"] = gain(oracle.color_map())
+        gains[f"oracle {position or NO_POSITION}"] = gain(oracle)
     return gains, f"{chosen.kind} {chosen.position or NO_POSITION}"
 
 

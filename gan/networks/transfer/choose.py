@@ -16,20 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gan.common.table import counted
 from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import (
-    KINDS,
-    SAMPLES,
-    Change,
-    Levels,
-    all_kinds,
-    draw_pixels,
-    fit,
-    opaque_colors,
-    typical,
-    with_position,
-)
-from gan.networks.transfer.image_statistics import adds_vignette, colors_differ
+from gan.networks.transfer.fit import KINDS, SAMPLES, Change, Levels, draw_pixels, fit, fit_kinds, with_position
+from gan.networks.transfer.image_statistics import adds_vignette, colors_differ, opaque_colors, typical
 from gan.networks.transfer.luminance import luminance
 from gan.networks.transfer.quantiles import quantiles
 
@@ -77,7 +67,7 @@ class Choice(NamedTuple):
             return f"{text} (fewer than {MIN_IMAGES} training images on a side are too few to compare color maps)"
         for number, side in zip(self.left_out, ("input", "target"), strict=True):
             if number:
-                text += f"; {number} {side} image{'s' * (number > 1)} with unusual colors left out of the fit"
+                text += f"; fitted without {counted(number, f'{side} image')} of unusual colors"
         if self.kind == UNCHANGED:
             return text
         before, after = self.distances[UNCHANGED], self.distances[self.kind]
@@ -109,7 +99,7 @@ def choose(
     if min(len(a), len(b)) < MIN_IMAGES:
         kind, position = kind or "linear", None if position == "none" else position
         pixels = draw_pixels(a, seed, samples), draw_pixels(b, seed + 1, samples)
-        return Choice(kind, position, fit(*pixels, kind, position).color_map())
+        return Choice(kind, position, fit(*pixels, kind, position))
     numbers = len(a), len(b)
     a, b = typical(a), typical(b)
     left_out = numbers[0] - len(a), numbers[1] - len(b)
@@ -117,11 +107,11 @@ def choose(
     source, target = opaque_colors(a), opaque_colors(b)
     distances = held_out_distances(a, b, seed, min(samples, HELD_OUT_SAMPLES))
     kind = kind or (best_kind(distances) if colors_differ(source, target) else UNCHANGED)
-    change = IDENTITY if kind == UNCHANGED else KINDS[kind](pixels[0].levels, pixels[1].levels)
+    change = IDENTITY if kind == UNCHANGED else fit_kinds(pixels[0].levels, pixels[1].levels, [kind])[kind]
     chosen = None if position == "none" else position or "radial"
-    color_map = with_position(change, *pixels, chosen).color_map()
+    color_map = with_position(change, *pixels, chosen)
     if position is None:
-        plain = with_position(change, *pixels, None).color_map()
+        plain = with_position(change, *pixels, None)
         if not adds_vignette(mapped(plain, source), mapped(color_map, source), target):
             chosen, color_map = None, plain
     return Choice(kind, chosen, color_map, distances, left_out)
@@ -154,7 +144,7 @@ def held_out_distances(a: Tensor, b: Tensor, seed: int, samples: int) -> dict[st
             [draw_pixels(part, seed + side, samples).levels for part in parts(images, fold, seed)]
             for side, images in enumerate((a, b))
         )
-        for name, change in (all_kinds(a_fit, b_fit) | {UNCHANGED: IDENTITY}).items():
+        for name, change in (fit_kinds(a_fit, b_fit) | {UNCHANGED: IDENTITY}).items():
             levels = change(a_held_out).clip(0, 255)
             found[name].append(sliced_wasserstein(levels / 255, b_held_out / 255))
     return {name: fmean(distances) for name, distances in found.items()}

@@ -8,12 +8,26 @@ from scipy.stats import f as f_distribution
 from scipy.stats import mannwhitneyu
 from torch import Tensor
 
+MIN_ALPHA = 128  # alpha from which a pixel counts
 RIDGE = 1e-3  # added to variances, in squared levels: images of one color have none
 OUTLIER = 3.0  # an image is left out if it is farther from the median than 9 of 10 images are, by this factor
 FLOOR = 2.0  # levels added to the distance of 9 of 10 images: those of black-and-white images have a chroma of 0
 EDGE = 16  # levels per pixel: a steeper gradient is an edge, which belongs to the content
 MOST = 2 / 3  # of the pairs of an input and a target: the target has the stronger vignette
 SIGNIFICANCE = 0.01  # p-value below which two sets of images differ
+
+
+def opaque_colors(images: Tensor) -> Tensor:
+    """Return the straight colors (N, 3, H, W) of images uint8 (N, C, H, W), as float32 levels.
+
+    Pixels that are more than half transparent get the mean color of the visible pixels of their image.
+    """
+    if images.shape[1] < 4:
+        return images.float().expand(-1, 3, -1, -1)
+    colors = images[:, :3].float() * 255 / images[:, 3:].float().clamp(min=1)
+    visible = (images[:, 3:] >= MIN_ALPHA).float()
+    mean = (colors * visible).sum((2, 3), keepdim=True) / visible.sum((2, 3), keepdim=True).clamp(min=1)
+    return torch.where(visible > 0, colors, mean)
 
 
 def color_statistics(colors: Tensor) -> np.ndarray:
@@ -27,15 +41,15 @@ def color_statistics(colors: Tensor) -> np.ndarray:
     return torch.cat([axes.mean(2), axes.std(2)], 1).numpy()
 
 
-def has_typical_colors(colors: Tensor) -> Tensor:
-    """Return whether the color statistics of each image are no outliers: bool (N,) for images (N, 3, H, W), in levels.
+def typical(images: Tensor) -> Tensor:
+    """Return the images uint8 (N, C, H, W) without those whose color statistics are outliers: a few files tint a map.
 
-    If many images have unusual colors, such as half of them, none is an outlier. Of fewer than ten images, none is.
+    If many images have unusual colors, none is an outlier. Of fewer than ten images, none is.
     """
-    statistics = color_statistics(colors)
+    statistics = color_statistics(opaque_colors(images))
     distance = np.abs(statistics - np.median(statistics, 0))
     limit = OUTLIER * (np.quantile(distance, 0.9, axis=0) + FLOOR)
-    return torch.from_numpy((distance <= limit).all(1))
+    return images[torch.from_numpy((distance <= limit).all(1))]
 
 
 def colors_differ(a: Tensor, b: Tensor) -> bool:
