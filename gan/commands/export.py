@@ -115,7 +115,7 @@ def run_table(arguments: argparse.Namespace) -> None:
 
         photographs, retro = arguments.fit
         choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
-        print_line(f"color map: {choice.describe()}")
+        print_line(f"color map fitted: {choice.describe()}")
         found = tables.of_color_map(choice.color_map, size, retro)
     elif options.names_look(arguments.run):
         from gan.inference.look import parse_look

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 MAPS = ("linear", "histogram", "transport", "flexible_transport")  # kinds of closed forms
-POSITIONS = ("none", "radial", "frame")  # on which they depend
+POSITIONS = ("none", "radial", "frame")  # what they add to the map of colors
 
 
 def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
@@ -29,8 +29,8 @@ def add_fit(parser: argparse.ArgumentParser, instead: str) -> None:
                         "map to two folders of different images, without training")  # fmt: skip
     parser.add_argument("--map", choices=MAPS, help="with --fit: kind of the color map (default: chosen on held-out "
                         "images)")  # fmt: skip
-    parser.add_argument("--position", choices=POSITIONS, help="with --fit: whether the color map also depends on the "
-                        "distance from the center (radial) or from the edges (frame) (default: by a test)")  # fmt: skip
+    parser.add_argument("--position", choices=POSITIONS, help="with --fit: also fit a vignette (radial) or what "
+                        "runs along the edges (frame) (default: a vignette if most of RETRO have one)")  # fmt: skip
 
 
 def check_fit(arguments: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def fit_closed_form(arguments: argparse.Namespace) -> Chosen:
 
     photographs, retro = arguments.fit
     choice = choose_for_folders(photographs, retro, arguments.map, arguments.position)
-    print(f"color map: {choice.describe()}")
+    print(f"color map fitted: {choice.describe()}")
     function = ClosedFormFunction(choice.color_map)
     return Chosen(function, {"closed_form": function.recorded}, target_palette=partial(palette_of_folder, retro))
 

@@ -17,6 +17,7 @@ from gan.inference.tiling import translate_each
 from gan.metrics.extractors import features
 from gan.metrics.kid import LEVEL, Files, KIDEstimate, estimate_kid, is_clearly_lower
 from gan.networks.transfer.fit import draw_pixels, fit, visible
+from gan.networks.transfer.image_statistics import typical
 
 TOLERANCE = 1.25  # factor up to which the other KIDs may be above those of the color map
 FINISH_IMAGES = 200  # images of each side for fitting the last color map
@@ -31,8 +32,8 @@ def fit_finish(network: Any, inputs: Tensor, targets: Tensor) -> None:
     network.set_stage("network")
     images = to_float(visible(inputs))
     made = torch.cat([to_uint8(network(part)) for part in images.split(CHUNK)])
-    closed = fit(draw_pixels(made, 0), draw_pixels(visible(targets), 1), "flexible_transport")
-    network.finish.load_state_dict(closed.color_map().state_dict())
+    closed = fit(draw_pixels(made, 0), draw_pixels(typical(visible(targets)), 1), "flexible_transport")
+    network.finish.load_state_dict(closed.state_dict())
 
 
 def stage_kids(

@@ -24,7 +24,7 @@ from gan.metrics.translation import content_preservation, ground_truth_scores
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.choose import choose
 from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import all_kinds, draw_pixels, visible, with_position
+from gan.networks.transfer.fit import draw_pixels, fit_kinds, visible, with_position
 
 CHUNK = 50  # images that are mapped together
 
@@ -110,8 +110,8 @@ def color_maps(images: Translations) -> Iterator[tuple[str, ColorMap]]:
         return
     chosen = choose(sources, targets)
     a, b = draw_pixels(sources, 0), draw_pixels(targets, 1)
-    for kind, change in all_kinds(a.levels, b.levels).items():
-        yield kind, with_position(change, a, b, None).color_map()
+    for kind, change in fit_kinds(a.levels, b.levels).items():
+        yield kind, with_position(change, a, b, None)
     yield ", ".join(["chosen: " + chosen.kind, *filter(None, [chosen.position])]), chosen.color_map
 
 

@@ -43,7 +43,8 @@ class Translator(TranslationPreviews, GAN):
     Args:
         fit_color_map: start a new generator from the color map that `gan.networks.transfer.choose` fits to the data.
             False: start from the identity. Without effect on generators that have no color map `start`.
-        color_position: what this color map depends on besides the color: "radial", "frame" or "none"; None: by a test.
+        color_position: what this color map depends on besides the color: "radial" (a vignette), "frame" or "none".
+            None: "radial" if most target images have a vignette, else "none".
 
     Raises:
         UserError: fit_color_map or color_position has another value.
@@ -107,7 +108,8 @@ class Translator(TranslationPreviews, GAN):
             if start is not None:
                 choice = choose(inputs, targets, self.seed, position=self.color_position)
                 start.load_state_dict(choice.color_map.state_dict())
-                print_line(f"color map{f' {name}' * (len(starts) > 1)}: {choice.describe()}")
+                said = choice.describe("model.color_position=none")
+                print_line(f"color map{f' {name}' * (len(starts) > 1)} fitted: {said}")
 
     @property
     def start_name(self) -> str:

@@ -26,11 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from gan.data.styles import registry
 from gan.images.convert import to_float, to_uint8
 from gan.metrics.translation import ground_truth_scores
-from gan.networks.transfer.choose import POSITIONS, choose
+from gan.networks.transfer.choose import UNCHANGED, choose
 from gan.networks.transfer.color_map import ColorMap
-from gan.networks.transfer.fit import KINDS, SmoothTable, draw_pixels, fit, linear, with_position
+from gan.networks.transfer.fit import KINDS, SmoothTable, draw_pixels, fit_kinds, linear, with_position
 
 SIDE = 64
+POSITIONS = (None, "radial")
 NO_POSITION = "none"
 
 
@@ -55,7 +56,7 @@ def main() -> None:
             for name, gain in gains.items():
                 found[name].append(gain)
         means = {name: fmean(gains) for name, gains in found.items()}
-        closed = {name: gain for name, gain in means.items() if name.split()[0] in KINDS}
+        closed = {name: gain for name, gain in means.items() if name.split()[0] in (*KINDS, UNCHANGED)}
         best = max(closed, key=lambda name: closed[name])
         print(f"{look}: chosen {means['chosen']:.3f} ({'; '.join(choices)}), best {closed[best]:.3f} ({best})")
         print("   " + ", ".join(f"{name} {gain:.3f}" for name, gain in means.items()), flush=True)
@@ -73,18 +74,18 @@ def measure(photographs: Tensor, styled: Tensor, split: int) -> tuple[dict[str, 
         return ground_truth_scores(photographs[held_out], mapped, styled[held_out])["gain"]
 
     a, b = draw_pixels(photographs[inputs], split), draw_pixels(styled[targets], split + 1)
-    gains = {}
-    for kind in KINDS:
-        for position in (None, *POSITIONS):
-            gains[f"{kind} {position or NO_POSITION}"] = gain(fit(a, b, kind, position).color_map())
+    gains = {f"{UNCHANGED} {NO_POSITION}": 0.0}
+    for kind, change in fit_kinds(a.levels, b.levels).items():
+        for position in POSITIONS:
+            gains[f"{kind} {position or NO_POSITION}"] = gain(with_position(change, a, b, position))
     chosen = choose(photographs[inputs], styled[targets], split)
     gains["chosen"] = gain(chosen.color_map)
     pairs = draw_pixels(photographs[inputs], split), draw_pixels(styled[inputs], split)  # the same pixels
     start = linear(pairs[0].levels, pairs[1].levels)
     table = SmoothTable(start(pairs[0].levels).clip(0, 255), pairs[1].levels, smoothness=0.5)
-    for position in (None, *POSITIONS):
+    for position in POSITIONS:
         oracle = with_position(lambda x: table(start(x).clip(0, 255)), *pairs, position)
-        gains[f"oracle {position or NO_POSITION}"] = gain(oracle.color_map())
+        gains[f"oracle {position or NO_POSITION}"] = gain(oracle)
     return gains, f"{chosen.kind} {chosen.position or NO_POSITION}"
 
 

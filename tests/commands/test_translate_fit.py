@@ -38,7 +38,7 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
     pictures(tmp_path / "retro", 100, "film")
     given = ("translate", "--fit", "photos", "retro", "photos", "out")
     said = gan_command(*given).stdout
-    assert "color map: transport" in said
+    assert "color map fitted: transport" in said
     left, before = 0.0, 0.0
     for index, pixels in enumerate(inputs):
         truth = make_style("film")(pixels, index).astype(int)
@@ -53,7 +53,7 @@ def test_a_map_of_two_folders(gan_command: Train, tmp_path: Path) -> None:
 
     Image.fromarray(np.dstack([inputs[0], np.full((SIDE, SIDE), 90, np.uint8)])).save(tmp_path / "clear.png")
     said = gan_command(*given[:4], "clear.png", "b.png", *linear, "--palette", "4")
-    assert "color map: linear (" in said.stdout
+    assert "color map fitted: linear\n" in said.stdout
     result = Image.open(tmp_path / "b.png")
     assert result.mode == "RGBA" and result.getchannel("A").getextrema() == (90, 90)
     assert len(np.unique(np.asarray(result.convert("RGB")).reshape(-1, 3), axis=0)) <= 4

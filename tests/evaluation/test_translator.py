@@ -35,8 +35,9 @@ def test_rows_of_baselines() -> None:
     data.setup("fit")
     pictures = translate_all(Inverts(), data, 10, {"the same": Inverts()})
     rows = {row.name: row.values for row in evaluate(pictures, features)}
+    # eight photographs a side are too few to show that their colors differ
     assert list(rows) == ["translated", "the same", "input unchanged", "linear", "histogram", "transport",
-                          "flexible_transport", "chosen: transport", "truth of another"]  # fmt: skip
+                          "flexible_transport", "chosen: unchanged", "truth of another"]  # fmt: skip
     assert rows["translated"] == rows["the same"]
     assert rows["translated"]["luminance_correlation"] < -0.9 < 0.9 < rows["input unchanged"]["luminance_correlation"]
     assert rows["input unchanged"]["gain"] == 0 and rows["translated"]["gain"] < 0

@@ -115,10 +115,10 @@ def test_a_color_map_is_fitted_to_uploads(
     monkeypatch.setattr(color_map, "choose", choose)
     assert "there is no color map yet: upload" in call("map_colors", [photo], None, 1, *PIXELS.values())
     paths = [str(path) for path in sorted(folder.iterdir())]
-    said = call("fit", paths, paths[:7], "linear", "by a test")
+    said = call("fit", paths, paths[:7], "linear", "a vignette if most have one")
     assert said == "Images in the style: 7 images are too few; upload at least 8"
     assert "text.png: " in call("fit", [*paths, str(tmp_path / "text.png")], paths, "linear", "none")
-    choice, said, table = call("fit", paths, paths, "linear", "by a test")
+    choice, said, table = call("fit", paths, paths, "linear", "a vignette if most have one")
     photographs, retro, options = fitted[-1]
     by_command = small_images(str(folder))  # in another order
     assert sorted(map(digest.of_tensor, photographs)) == sorted(map(digest.of_tensor, by_command))

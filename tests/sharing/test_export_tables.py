@@ -218,12 +218,12 @@ def test_a_color_map_of_two_folders(gan_command: Train, tmp_path: Path, monkeypa
 
     def choose(*given: object) -> Choice:
         asked.append(given)
-        return Choice("linear", None, ColorMap(identity_table(9) ** 3), {"linear": 0.1}, 0.5)
+        return Choice("linear", None, ColorMap(identity_table(9) ** 3), {"linear": 0.1, "unchanged": 0.2})
 
     monkeypatch.setattr(closed_form, "choose_for_folders", choose)
     words = ("--fit", "photos", "retro", "--to", "cube", "--out", "out", "--map", "linear")
     said = gan_command("export", *words).stdout
-    assert asked == [("photos", "retro", "linear", None)] and "color map: linear" in said and "note" not in said
+    assert asked == [("photos", "retro", "linear", None)] and "color map fitted: linear" in said and "note" not in said
     assert files.read(tmp_path / "out" / "retro.cube").apply(np.full((1, 3), 0.75)) == pytest.approx(0.5625, abs=1e-4)
     error = gan_command("export", *words[:3], "--to", "pt2", "--out", "other", check=2).stderr
     assert "--fit: needs --to cube or --to hald" in error

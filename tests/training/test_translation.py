@@ -190,7 +190,7 @@ def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixt
     module, data = build("cyclegan", "data.style=fade")
     module.initialize_from(data)
     said = capsys.readouterr().out
-    assert "color map a2b: " in said and "color map b2a: " in said
+    assert "color map a2b fitted: " in said and "color map b2a fitted: " in said
     both = module.ema.module
     a, b = data.inputs(99), data.reals(99)
     for network, inputs, targets in ((both.a2b, a, b), (both.b2a, b, a)):
@@ -198,14 +198,16 @@ def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixt
         assert (levels[1] - levels[2]).norm() < 0.5 * (levels[0] - levels[2]).norm()
 
 
-@pytest.mark.parametrize(("position", "said"), [("frame", "with frame position"), ("none", "color map: ")])
+@pytest.mark.parametrize(
+    ("position", "said"), [("frame", ", and a frame along the edges (model."), ("none", "color map fitted: ")]
+)
 def test_the_position_of_the_color_map_can_be_given(
     position: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module, data = build("cut", f"model.color_position={position}", "data.style=vignette")
     module.initialize_from(data)
     found = capsys.readouterr().out
-    assert said in found and ("position (" in found) == (position != "none")
+    assert said in found and ("color_position=none" in found) == (position != "none")
     with pytest.raises(InstantiationException, match=r"model\.color_position=middle: use radial, frame, none or null"):
         build("cut", "model.color_position=middle")
 

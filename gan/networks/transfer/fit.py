@@ -5,7 +5,7 @@ Levels are in 0..255. Each function takes the pixels of the inputs and of the ta
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gan.networks.lookup import identity_table
-from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap, corrected
+from gan.networks.lookup import identity_table, sampled
+from gan.networks.transfer.color_map import POWERS, TABLE_SIZE, ColorMap
+from gan.networks.transfer.image_statistics import MIN_ALPHA
 from gan.networks.transfer.position import BASES, NUM_BASES, bases, edge_distance, squared_radius
 from gan.networks.transfer.quantiles import quantiles
 
@@ -25,12 +26,14 @@ SAMPLES = 60_000  # pixels of each side for a fit
 QUANTILES = np.linspace(0, 1, 65)
 ROUNDS = 20  # rotations of the distribution transfer
 GRID = 17  # entries per axis of the table of a transport
-SMOOTH, FLEXIBLE = 50.0, 2.0  # weights of the neighbors of an entry, relative to its pixels if spread evenly
+SMOOTHNESS = {"transport": 50.0, "flexible_transport": 2.0}  # weights of the neighbors of an entry, relative to its
+# pixels if spread evenly
+KINDS = ("linear", "histogram", *SMOOTHNESS)
 SMOOTHING_STEPS = 150
 BINS = 12  # of the radius, for the correction
 FRAME_BINS = np.arange(12) / 64  # of the distance from the edge: a pixel each, if images have a side of 64
 RIDGE = 1e-5  # penalty of the coefficients of a correction, relative to the number of quantiles
-MIN_ALPHA = 128  # alpha from which a pixel counts
+MAX_SLOPE = 4.0  # of a map along each axis, in levels per level: a steeper one shows the noise of JPEG
 
 
 class Pixels(NamedTuple):
@@ -73,64 +76,64 @@ def linear(a: Levels, b: Levels) -> Change:
     """Return the linear map of least transport cost that gives `a` the mean and covariance of `b`.
 
     Pitié and Kokaram, "The linear Monge-Kantorovitch linear colour mapping for example-based colour transfer", 2007. A
-    variance of one level is added, so that constant colors stay unchanged.
+    variance of one level is added, so that constant colors stay unchanged. No direction is stretched by more than
+    MAX_SLOPE.
     """
     a_cov, b_cov = (np.cov(x.T) + np.eye(3) for x in (a, b))
     root, inverse = power(a_cov, 0.5), power(a_cov, -0.5)
-    matrix = inverse @ power(root @ b_cov @ root, 0.5) @ inverse
+    matrix = power(inverse @ power(root @ b_cov @ root, 0.5) @ inverse, 1, MAX_SLOPE)
     return lambda x: (x - a.mean(0)) @ matrix.T + b.mean(0)
 
 
 def histogram(a: Levels, b: Levels) -> Change:
     """Return the map that gives each channel of `a` the histogram of that of `b`."""
     curves = [(quantiles(a[:, c], QUANTILES), quantiles(b[:, c], QUANTILES)) for c in range(3)]
-    return lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1)
+    return bounded(lambda x: np.stack([np.interp(x[:, c], *curve) for c, curve in enumerate(curves)], 1))
 
 
-def transport(a: Levels, b: Levels) -> Change:
-    """Return the linear map, followed by a smooth table that gives the result the distribution of `b`.
+def fit_kinds(a: Levels, b: Levels, kinds: Iterable[str] = KINDS) -> dict[str, Change]:
+    """Return maps of some KINDS by their names.
 
-    Without the linear map, a distribution transfer also transfers the differences in content of the two sets. The
-    smooth table after it adds only what a linear map cannot do.
+    A transport is the linear map, followed by a smooth table that gives the result the distribution of `b`. Without the
+    linear map, a distribution transfer also transfers the differences in content of the two sets. The smooth table
+    after it adds only what a linear map cannot do. A flexible one is for looks with few colors or steep curves.
     """
-    return smoothed(*moved(a, b), SMOOTH)
-
-
-def flexible_transport(a: Levels, b: Levels) -> Change:
-    """Return a `transport` whose table is less smooth, for looks with few colors or steep curves."""
-    return smoothed(*moved(a, b), FLEXIBLE)
-
-
-KINDS: dict[str, Callable[[Levels, Levels], Change]] = {
-    "linear": linear,
-    "histogram": histogram,
-    "transport": transport,
-    "flexible_transport": flexible_transport,
-}
-
-
-def all_kinds(a: Levels, b: Levels) -> dict[str, Change]:
-    """Return the maps of all KINDS. The linear map and the distribution transfer are computed once."""
-    start, before, after = moved(a, b)
-    return {
-        "linear": start,
-        "histogram": histogram(a, b),
-        "transport": smoothed(start, before, after, SMOOTH),
-        "flexible_transport": smoothed(start, before, after, FLEXIBLE),
-    }
-
-
-def moved(a: Levels, b: Levels) -> tuple[Change, Levels, Levels]:
-    """Return the linear map, the colors `a` after it, and these moved so that their distribution is that of `b`."""
     start = linear(a, b)
     before = start(a).clip(0, 255)
-    return start, before, transferred(before, b)
+    after = transferred(before, b) if set(kinds) & set(SMOOTHNESS) else before
+
+    def smoothed(smoothness: float) -> Change:
+        table = SmoothTable(before, after, smoothness)
+        return bounded(lambda x: table(start(x).clip(0, 255)))
+
+    simple = {"linear": start, "histogram": histogram(a, b)}
+    return {kind: simple[kind] if kind in simple else smoothed(SMOOTHNESS[kind]) for kind in kinds}
 
 
-def smoothed(start: Change, before: Levels, after: Levels, smoothness: float) -> Change:
-    """Return the linear map `start`, followed by a smooth table that moves the colors `before` to `after`."""
-    table = SmoothTable(before, after, smoothness)
-    return lambda x: table(start(x).clip(0, 255))
+def bounded(change: Change) -> Change:
+    """Return a map as a table whose slope is at most MAX_SLOPE along each axis.
+
+    It is the mean of the largest such table below the map and of the smallest above it (McShane, 1934).
+    """
+    table = table_of(change)
+    table = (largest_below(table) - largest_below(-table)) / 2
+
+    def interpolated(levels: Levels) -> Levels:
+        colors = torch.from_numpy(levels.T[None, :, None] / 127.5 - 1).float()  # (1, 3, 1, n)
+        return np.asarray((sampled(table[None], colors)[0, :, 0].T.double().numpy() + 1) * 127.5)
+
+    return interpolated
+
+
+def largest_below(table: Tensor) -> Tensor:
+    """Return the largest table (3, P, P, P) that is at most `table` and has a slope of at most MAX_SLOPE."""
+    rise = torch.linspace(0, 2 * MAX_SLOPE, TABLE_SIZE)
+    for axis in (1, 2, 3):
+        along = table.movedim(axis, -1)
+        for _ in range(2):  # upwards, then downwards
+            along = ((along - rise).cummin(-1).values + rise).flip(-1)
+        table = along.movedim(-1, axis)
+    return table
 
 
 def transferred(a: Levels, b: Levels) -> Levels:
@@ -152,19 +155,6 @@ def transferred(a: Levels, b: Levels) -> Levels:
 def visible(images: Tensor) -> Tensor:
     """Return the images uint8 (N, C, H, W) that have a visible pixel."""
     return images[(images[:, 3] >= MIN_ALPHA).flatten(1).any(1)] if images.shape[1] == 4 else images
-
-
-def opaque_colors(images: Tensor) -> Tensor:
-    """Return the straight colors (N, 3, H, W) of images uint8 (N, C, H, W), as float32 levels.
-
-    Pixels that are more than half transparent get the mean color of the visible pixels of their image.
-    """
-    if images.shape[1] < 4:
-        return images.float().expand(-1, 3, -1, -1)
-    colors = images[:, :3].float() * 255 / images[:, 3:].float().clamp(min=1)
-    visible = (images[:, 3:] >= MIN_ALPHA).float()
-    mean = (colors * visible).sum((2, 3), keepdim=True) / visible.sum((2, 3), keepdim=True).clamp(min=1)
-    return torch.where(visible > 0, colors, mean)
 
 
 class SmoothTable:
@@ -244,44 +234,25 @@ def table_of(change: Change) -> Tensor:
     return torch.from_numpy(mapped.T).float().reshape(3, *(TABLE_SIZE,) * 3)
 
 
-class ClosedForm(NamedTuple):
-    """A fitted map of pixels: a map of colors, and coefficients (3, POWERS, NUM_BASES) of its correction."""
-
-    change: Change
-    position: Tensor
-
-    def __call__(self, pixels: Pixels) -> Levels:
-        """Return the mapped levels (n, 3)."""
-        levels = self.change(pixels.levels).clip(0, 255)
-        if not self.position.any():
-            return levels
-        x = torch.from_numpy(levels.T[None, :, None] / 255)  # (1, 3, 1, n)
-        functions = torch.from_numpy(pixels.bases())[:, None]
-        return np.asarray(255 * corrected(x, self.position.double(), functions)[0, :, 0].T.numpy()).clip(0, 255)
-
-    def color_map(self) -> ColorMap:
-        return ColorMap(table_of(self.change), self.position)
-
-
-def fit(a: Pixels, b: Pixels, kind: str, position: str | None = None) -> ClosedForm:
+def fit(a: Pixels, b: Pixels, kind: str, position: str | None = None) -> ColorMap:
     """Return a closed form that maps `a` to `b`.
 
     Args:
         kind: one of KINDS.
         position: "radial", "frame", or None for a map of colors alone.
     """
-    return with_position(KINDS[kind](a.levels, b.levels), a, b, position)
+    return with_position(fit_kinds(a.levels, b.levels, [kind])[kind], a, b, position)
 
 
-def with_position(change: Change, a: Pixels, b: Pixels, position: str | None) -> ClosedForm:
+def with_position(change: Change, a: Pixels, b: Pixels, position: str | None) -> ColorMap:
     """Return a closed form of a map of colors from `a` to `b`, corrected for a kind of position or None."""
     if position is None:
-        return ClosedForm(change, torch.zeros(3, POWERS, NUM_BASES))
+        return ColorMap(table_of(change))
     mapped = a._replace(levels=change(a.levels).clip(0, 255))
-    return ClosedForm(change, correction(mapped, b, position))
+    return ColorMap(table_of(change), correction(mapped, b, position))
 
 
-def power(symmetric: np.ndarray, exponent: float) -> np.ndarray:
-    """Return a power of a positive semidefinite matrix, with eigenvalues clamped above 0."""
+def power(symmetric: np.ndarray, exponent: float, most: float = np.inf) -> np.ndarray:
+    """Return a power of a positive semidefinite matrix, with eigenvalues clamped above 0 and to at most `most`."""
     values, vectors = np.linalg.eigh(symmetric)
-    return np.asarray(vectors @ np.diag(values.clip(1e-6) ** exponent) @ vectors.T)
+    return np.asarray(vectors @ np.diag((values.clip(1e-6) ** exponent).clip(max=most)) @ vectors.T)

@@ -203,7 +203,7 @@ class Inks(nn.Module):
         change = start
         if has_lines:
             smooth = [to_levels(blur(each, TONE_SIGMA)) for each in (inputs, targets)]
-            change = fit(draw_pixels(smooth[0], 0), draw_pixels(smooth[1], 1), "transport").color_map()
+            change = fit(draw_pixels(smooth[0], 0), draw_pixels(smooth[1], 1), "transport")
         self.tone.load_state_dict(change.state_dict())
 
     @torch.no_grad()

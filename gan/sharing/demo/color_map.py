@@ -28,7 +28,8 @@ from gan.sharing.demo.uploads import find_files
 from gan.sharing.export import tables
 from gan.sharing.translations import translations
 
-CHOSEN, TESTED, NOWHERE = "chosen on held-out images", "by a test", "none"
+CHOSEN, TESTED, NOWHERE = "chosen on held-out images", "a vignette if most have one", "none"
+NO_POSITION = "*Position*: none"  # where a visitor disables the position
 POSITIONS = (TESTED, NOWHERE, *BASES)
 DECODING = {"size": FIT_SIZE, "channels": 4, "fit": "stretch"}
 TABLE_SIZE = 33  # entries along each axis of the .cube file
@@ -57,7 +58,7 @@ def color_map_tab(context: Context, fitted: Fitted | None) -> None:
                 pixels = PixelOptions()
             start, cancel, download = buttons("Translate")
         with gr.Column(scale=3):
-            about = gr.Markdown(NO_MAP if fitted is None else f"{fitted.name}: {fitted.choice.describe()}")
+            about = gr.Markdown(NO_MAP if fitted is None else f"{fitted.name}: {fitted.choice.describe(NO_POSITION)}")
             results = Results()
 
     @answer
@@ -70,7 +71,7 @@ def color_map_tab(context: Context, fitted: Fitted | None) -> None:
         asked = None if wanted[0] == CHOSEN else wanted[0], None if wanted[1] == TESTED else wanted[1]
         made = choose(photos, targets, kind=asked[0], position=asked[1])
         ready = gr.DownloadButton(value=table_of(context, made), interactive=True)
-        return made, made.describe(), ready
+        return made, made.describe(NO_POSITION), ready
 
     @answer
     def translate(request: gr.Request, progress: Any = PROGRESS, *given: Any) -> Any:
