@@ -37,7 +37,6 @@ COMMANDS = {
     "demo": "show models on a page in the browser, to generate, edit, translate and watch training",
     "translate": "translate images with a trained translator or a look",
     "recognize": "classify images with the features of a discriminator",
-    "reproduce": "reproduce an image from its metadata, and compare both",
     "evaluate": "evaluate the quality and memorization of the images of a run or a folder",
     "export": "export a model to ONNX, torch.export, safetensors or a web page",
     "compare": "compare runs: a table of options and scores, curves of metrics",
@@ -45,7 +44,7 @@ COMMANDS = {
     "runs": "list runs with their scores, sizes and status, and remove some",
     "share": "write a folder with a trained model to share, for a friend or the Hugging Face Hub",
     "zoo": "list the trained models that come with the package; use one as zoo:NAME",
-    "info": "print versions, devices, cache and extras, for bug reports",
+    "info": "print versions, devices, cache and extras, for bug reports, or what made an image",
     "data": "check a folder of images before training, restore enlarged pixel art, pack shards, manage the cache",
 }
 

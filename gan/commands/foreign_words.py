@@ -30,7 +30,6 @@ COMMANDS = {
 PARTS = {"data": ("check", "unscale", "pack", "cache"), "recognize": ("fit", "predict", "score")}
 RUN = "the run is a positional argument, as in gan generate runs/NAME; --checkpoint FILE chooses a checkpoint"
 PATH = "paths to read are positional arguments; see gan COMMAND --help"
-OWN = {"reproduce": ("--model",)}  # command -> options that it has itself
 OPTIONS: dict[str, str] = {}
 for _names, _answer in (
     ("-n -s --num --number --count --n-samples --num-samples --samples --num-images --n-images --seed-range",
@@ -69,7 +68,7 @@ def check(words: Sequence[str]) -> None:
         raise UserError(f"gan {command} {words[1]}: no such command; {did_you_mean(words[1], PARTS[command])}{example}")
     for word in words[1:]:
         name = word.partition("=")[0]
-        if name in OPTIONS and name not in OWN.get(command, ()):
+        if name in OPTIONS:
             raise UserError(f"gan {command} {name}: no such option; {OPTIONS[name]}")
 
 

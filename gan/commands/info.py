@@ -1,4 +1,7 @@
-"""Print versions, devices, threads, cache and installed extras, for bug reports. It prints no user names."""
+"""Print versions, devices, threads, cache and installed extras, for bug reports. It prints no user names.
+
+For an image that this program made, print the record of its origin, and the command that makes it again.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,16 @@ from importlib.metadata import PackageNotFoundError, distributions, requires, ve
 from pathlib import Path
 from typing import Any
 
+from gan.commands import options
+from gan.common.errors import UserError
 from gan.common.memory import available
+from gan.common.names import one_line
 from gan.common.revision import git_revision
 from gan.data.decoding import cache_index
 from gan.data.decoding.pool import cores
 from gan.run.paths import CONF
+from gan.sharing.origin_command import command_of
+from gan.sharing.record import origin, to_text
 
 PACKAGES = ("torchvision", "lightning", "torchmetrics", "hydra-core", "omegaconf", "numpy", "scipy", "pillow", "rich",
             "scikit-image", "tensorboard", "safetensors", "filelock")  # fmt: skip
@@ -25,12 +33,26 @@ GIB = 1 << 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The command has no options."""
+    parser.add_argument("file", nargs="?", type=options.existing_path, metavar="FILE", help="image, to print what made "
+                        "it")  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> None:
-    for name, value in describe().items():
+    lines = describe() if arguments.file is None else describe_image(arguments.file)
+    for name, value in lines.items():
         print(f"{name + ':':<13}{anonymous(value)}")
+
+
+def describe_image(file: Path) -> dict[str, str]:
+    """Return the origin of an image by name; raise UserError if its file has none."""
+    record = origin(file)
+    if record is None:
+        raise UserError(f"{file}: has no metadata of retro-gan, so what made it is unknown (it was written with "
+                        "--no-metadata, its format holds none, or another program removed it)")  # fmt: skip
+    lines = {"software": record["software"]}
+    if "model" in record:
+        lines["model"] = f"digest {record['model']}, after {record['images']:,} images"
+    return lines | {"command": command_of(record), "record": one_line(to_text(record))}
 
 
 def describe() -> dict[str, str]:

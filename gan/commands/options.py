@@ -124,7 +124,7 @@ def check_dither(arguments: argparse.Namespace) -> None:
 
 def add_metadata(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-metadata", action="store_true", help="do not write metadata (model, seed, options), "
-                        "which gan reproduce needs")  # fmt: skip
+                        "which gan info FILE prints")  # fmt: skip
 
 
 def add_weights(parser: argparse.ArgumentParser, ema: bool = True) -> None:

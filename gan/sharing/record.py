@@ -114,12 +114,6 @@ def compact(seeds: Iterable[int]) -> list[Any]:
     return found
 
 
-def expand(seeds: list[Any]) -> list[int]:
-    """Return the seeds of `compact`."""
-    pairs = [each if isinstance(each, list) else [each, each] for each in seeds]
-    return [seed for first, last in pairs for seed in range(first, last + 1)]
-
-
 # ---- checks of values
 
 

@@ -64,15 +64,6 @@ def test_the_list_and_a_card(gan_command: Train) -> None:
     assert "DIR" not in shown and "\n## Training\n" in shown
 
 
-@pytest.mark.slow
-def test_its_images_are_reproduced(gan_command: Train, tmp_path: Path) -> None:
-    gan_command("generate", "zoo:tiles32", "--seeds", "3", "--out", "made")
-    for words in ((), ("--model", "zoo:tiles32")):
-        assert "all bytes are equal" in gan_command("reproduce", "made/3.png", *words).stdout
-    said = gan_command("reproduce", "made/3.png", "--model", "zoo:press", check=2).stderr
-    assert "did not make the image" in said and said.count("\n") == 1
-
-
 EXPORT = ("export", "zoo:presss", "--to", "onnx", "--out", "x")
 
 

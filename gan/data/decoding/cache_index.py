@@ -22,10 +22,9 @@ from gan.common.untrusted import read_json
 from gan.data.decoding.decode import Decoder
 
 RUNS = "runs"  # folder with copies of runs in object storage, see gan/run/remote_copies.py
-MODELS = "models"  # folder with the digests of networks, see gan/sharing/find_model.py
 SHARDS = "shards"  # folder with shards that were downloaded, see gan/data/shards/storage.py
 IMAGES, FEATURES = "images", "features"  # folders with pixels, and with features of real images
-PARTS = (IMAGES, FEATURES, MODELS, RUNS, SHARDS)
+PARTS = (IMAGES, FEATURES, RUNS, SHARDS)
 MAX_INDEX_BYTES = 1 << 30  # enough for some millions of files
 
 
