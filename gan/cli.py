@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Sequence
 from typing import Any, NoReturn
 
-from gan.commands import renamed
+from gan.commands import foreign_words
 from gan.commands.options import check_run
 from gan.commands.resumable import UNFINISHED
 from gan.common.code import add as add_code
@@ -127,7 +127,7 @@ def execute(arguments: Sequence[str]) -> int:
         if arguments[:1] == ["train"]:  # Hydra reads the options
             importlib.import_module("gan.commands.train").main(arguments[1:])
             return 0
-        renamed.check(arguments)
+        foreign_words.check(arguments)
         parser = build_parser([word for word in arguments if not word.startswith("-")][:1])
         if not arguments:
             parser.print_help(sys.stderr)

@@ -9,22 +9,10 @@ from gan.common.errors import UserError, did_you_mean
 
 # Command -> what to type instead.
 COMMANDS = {
-    "sample": "gan generate", "samples": "gan generate", "synthesize": "gan generate", "gen": "gan generate",
-    "inference": "gan generate", "predict": "gan generate, or gan recognize predict to classify images",
-    "eval": "gan evaluate", "test": "gan evaluate", "score": "gan evaluate", "metrics": "gan evaluate",
-    "fid": "gan evaluate", "kid": "gan evaluate", "validate": "gan evaluate",
-    "classify": "gan recognize", "recognition": "gan recognize",
-    "invert": "gan project", "inversion": "gan project", "encode": "gan project", "embed": "gan project",
-    "projector": "gan project",
-    "morph": "gan interpolate", "lerp": "gan interpolate", "slerp": "gan interpolate", "video": "gan interpolate",
-    "walk": "gan interpolate", "interp": "gan interpolate",
-    "style": "gan translate", "stylize": "gan translate", "convert": "gan translate", "transfer": "gan translate",
-    "pix2pix": "gan translate",
-    "plot": "gan compare", "curves": "gan compare", "diff": "gan compare",
-    "check": "gan data check", "dataset": "gan data check", "pack": "gan data pack", "cache": "gan data cache",
-    "unscale": "gan data unscale", "unfake": "gan data unscale", "snap": "gan data unscale",
-    "downscale": "gan data unscale", "pixelate": "gan translate look:pixel_art",
-    "sefa": "gan directions", "ganspace": "gan directions", "pca": "gan directions",
+    "sample": "gan generate", "predict": "gan generate, or gan recognize predict to classify images",
+    "eval": "gan evaluate", "test": "gan evaluate", "fid": "gan evaluate", "invert": "gan project",
+    "video": "gan interpolate", "style": "gan translate", "transfer": "gan translate", "plot": "gan compare",
+    "check": "gan data check", "pack": "gan data pack", "cache": "gan data cache", "unscale": "gan data unscale",
 }  # fmt: skip
 # Command -> its sub-commands.
 PARTS = {"data": ("check", "unscale", "pack", "cache"), "recognize": ("fit", "predict", "score")}
@@ -32,23 +20,16 @@ RUN = "the run is a positional argument, as in gan generate runs/NAME; --checkpo
 PATH = "paths to read are positional arguments; see gan COMMAND --help"
 OPTIONS: dict[str, str] = {}
 for _names, _answer in (
-    ("-n -s --num --number --count --n-samples --num-samples --samples --num-images --n-images --seed-range",
-     "write --seeds 0-15, one image per seed"),
-    ("-o --output --outdir --out-dir --output-dir --save --save-dir --save-path --results --outfile", "write --out"),
-    ("--psi --truncation-psi --truncation_psi --trunc-psi", "write --truncation"),
-    ("--network --network-pkl --pkl --model --model-path --run --run-dir --ckpt --ckpt-path --checkpoint-path --resume",
-     RUN),
-    ("--gpu --gpus --cuda --use-cuda --accelerator", "write --device cuda"),
-    ("--cpu", "the CPU is the default; write --device cpu"),
-    ("-b --batch --batch-size --bs", "images are computed in batches that fit; leave it out"),
-    ("-i --input --input-dir --source --src --data --dataset --data-dir --folder --image-dir", PATH),
-    ("--res --resolution --image-size --img-size --height --width", "write --size"),
-    ("--cls --class-idx --class-id --class-name --label-idx", "write --class"),
-    ("-f --overwrite -y --replace", "write --force"),
-    ("--real --reals --real-dir --gt --ground-truth --target", "write --reference"),
-    ("--w-frames --num-frames --n-frames --duration --seconds --length", "write --frames and --fps"),
-    ("--grid-size --nrow --rows --cols --columns", "write --grid; it has one image per seed"),
-    ("--num-steps --iterations --iters", "write --steps"),
+    ("-n --num --samples", "write --seeds 0-15, one image per seed"),
+    ("-o --output --outdir", "write --out"),
+    ("--psi --trunc", "write --truncation"),
+    ("--network --model --ckpt --run", RUN),
+    ("--gpu --cuda", "write --device cuda"),
+    ("-i --input --data --folder", PATH),
+    ("--resolution --image-size", "write --size"),
+    ("-f --overwrite", "write --force"),
+    ("--real --target", "write --reference"),
+    ("--duration --num-frames", "write --frames and --fps"),
 ):  # fmt: skip
     OPTIONS |= dict.fromkeys(_names.split(), _answer)
 

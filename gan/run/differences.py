@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, open_dict
 
 from gan.common.errors import UserError
 from gan.common.home import without_home
@@ -13,7 +13,6 @@ from gan.common.nested import flatten
 from gan.run import run_folder
 from gan.run.config import to_plain
 from gan.run.overrides import key_of, parsed_value
-from gan.run.renamed import OLDER_VERSION, find_renamed
 
 # Options that may change on resume.
 FREE = (
@@ -31,17 +30,8 @@ DERIVED = ("trainer.strategy", "trainer.sync_batchnorm", "resume", "resume_force
 
 
 def check_same(run: Path, cfg: DictConfig) -> None:
-    """Raise UserError if a run was started with another configuration, unless resume_force is set.
-
-    The message lists the differences. If an older version stored an option that has been renamed, it tells the new
-    name.
-    """
-    if cfg.resume_force:
-        return
-    if found := differences(run, cfg):
-        known = flatten(OmegaConf.to_container(cfg, resolve=False))
-        if renamed := find_renamed(flatten(run_folder.read_config(run)), known):
-            raise UserError(f"{run / run_folder.CONFIG}: {renamed}; {OLDER_VERSION}")
+    """Raise UserError, which lists the differences, if a run has another configuration and resume_force is not set."""
+    if not cfg.resume_force and (found := differences(run, cfg)):
         raise another_configuration(run, found)
 
 

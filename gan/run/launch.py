@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from traceback import walk_tb
 from typing import Any
 
@@ -27,7 +27,6 @@ from gan.run.config import ONE, options
 from gan.run.foreign_words import describe_foreign
 from gan.run.lock import release
 from gan.run.overrides import is_group, value_of
-from gan.run.renamed import describe_renamed
 from gan.run.untrained import removed_unless_trained
 
 
@@ -160,7 +159,7 @@ def missing_file(error: MissingConfigException) -> str:
     hint = did_you_mean(name, paths.group_names(group))  # for an element of a list, Hydra's error has no names
     if hint.startswith("choose") and not paths.own():
         hint += "; for your own, add --config-dir DIR"
-    return describe_renamed(group, name) or f"{group}={name}: no such {group}; {hint}"
+    return f"{group}={name}: no such {group}; {hint}"
 
 
 def unknown_option(message: str) -> str | None:
@@ -173,14 +172,10 @@ def unknown_option(message: str) -> str | None:
     if not found:
         return None
     key = found.group(1).split("=")[0].lstrip("+~")
-    if (foreign := describe_foreign(key, value_of(sys.argv[1:], key))) and not describe_renamed(key):
+    if foreign := describe_foreign(key, value_of(sys.argv[1:], key)):
         return foreign
     if group:
         return f"{key}: no such group; {did_you_mean(key, paths.groups())}"
-    if describe_renamed(key):
-        with suppress(HydraException):  # a group of the command line may be set to a renamed file
-            return describe_renamed(key, known=chosen_options())
-        return describe_renamed(key)
     return f"{key}: no such option; {did_you_mean(key, chosen_options())}"
 
 

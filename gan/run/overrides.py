@@ -18,7 +18,6 @@ from gan.common.untrusted import is_plain, read_yaml
 from gan.data.color_table.names import is_table
 from gan.run.config import options
 from gan.run.paths import folders
-from gan.run.renamed import OLDER_VERSION, describe_renamed
 
 MAX_JOBS = 6  # jobs of a sweep that are checked before it starts
 MAX_OVERRIDES = 1_000  # maximum number of overrides of a run
@@ -42,7 +41,7 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
     replace stored ones with the same key.
 
     Raises:
-        UserError: the file cannot be read, or an override was renamed, could run code, reads the environment, or writes
+        UserError: the file cannot be read, or an override could run code, reads the environment, or writes
             outside of the run folder.
     """
     words = read_yaml(path) or []
@@ -54,8 +53,6 @@ def read_overrides(path: Path, typed: Sequence[str]) -> list[str]:
     known = options([*groups, *(word for word in typed if is_group(key_of(word)))]) if untrusted else {}
     for word, (key, value) in untrusted.items():
         if word not in groups and (fault := reason_to_refuse(key, value, known)):
-            if renamed := describe_renamed(key, value, known):
-                raise UserError(f"{path}: {renamed[:200]}; {OLDER_VERSION}")
             raise refusal(path, word, fault, OWN_FILE if is_group(key) else REPEAT)
         is_read = key in READ_PATHS and key != "init_from" and value is not None  # the checkpoint has those weights
         if is_read and (key != STYLE or any(map(is_table, map(str, as_list(value))))):
