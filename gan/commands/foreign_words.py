@@ -15,7 +15,7 @@ COMMANDS = {
     "check": "gan data check", "pack": "gan data pack", "cache": "gan data cache", "unscale": "gan data unscale",
 }  # fmt: skip
 # Command -> its sub-commands.
-PARTS = {"data": ("check", "unscale", "pack", "cache"), "recognize": ("fit", "predict", "score")}
+PARTS = {"data": ("check", "unscale", "pack", "cache"), "recognize": ("fit", "predict")}
 RUN = "the run is a positional argument, as in gan generate runs/NAME; --checkpoint FILE chooses a checkpoint"
 PATH = "paths to read are positional arguments; see gan COMMAND --help"
 OPTIONS: dict[str, str] = {}

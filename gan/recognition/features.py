@@ -14,10 +14,8 @@ from torch.nn.functional import adaptive_max_pool2d
 
 from gan.images.convert import to_float
 from gan.inference.sampling import fresh_statistics, in_chunks
-from gan.metrics.pixels import OPAQUE_FROM, rgb
 
 POOLED_SIDE = 4  # rows and columns of the grid to which each layer is pooled
-LEVELS = 8  # levels of red, green and blue in a histogram
 BATCH = 64  # images per pass when BatchNorm's statistics are estimated
 
 Features = Callable[[Tensor], Tensor]
@@ -70,34 +68,5 @@ def reestimate(network: Any, images: Tensor) -> None:
                 network.features(to_float(part.to(device)))
 
 
-class Memoized:
-    """Features that are not recomputed when called again with the same tensor of images."""
-
-    def __init__(self, features: Features) -> None:
-        self.features = features
-        self.images: Tensor | None = None
-        self.found = torch.empty(0)
-
-    def __call__(self, images: Tensor) -> Tensor:
-        if images is not self.images:
-            self.images, self.found = images, self.features(images)
-        return self.found
-
-
 def raw_pixels(images: Tensor) -> Tensor:
     return images.flatten(1).float() / 255
-
-
-def color_histogram(images: Tensor) -> Tensor:
-    """Return the square roots of the fractions of pixels in 8x8x8 bins of color, and in one bin of transparency.
-
-    The square root increases the weight of rare colors.
-    """
-    rows = []
-    for image, colors in zip(images, rgb(images), strict=True):
-        levels = (colors.flatten(1) * LEVELS / 256).long().clamp(max=LEVELS - 1)
-        codes = (levels[0] * LEVELS + levels[1]) * LEVELS + levels[2]
-        if len(image) == 4:
-            codes = codes.masked_fill(image[3].flatten() < OPAQUE_FROM, LEVELS**3)
-        rows.append(torch.bincount(codes, minlength=LEVELS**3 + 1).float() / len(codes))
-    return torch.stack(rows).sqrt()

@@ -1,7 +1,7 @@
 """Measure how well features classify images, with the same splits, candidates for C and number of components for all.
 
 An accuracy is meaningful only in comparison, because many classes can be predicted from colors. Therefore the table
-also has baselines: pixels, colors, patches, the untrained discriminator, and a network trained on ImageNet.
+also has baselines: pixels and the untrained discriminator.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gan.common.errors import UserError
-from gan.recognition.features import Features
+from gan.recognition.features import Features, LayerFeatures, raw_pixels
 from gan.recognition.probe import (
     COMPONENTS,
     accuracy,
@@ -26,7 +26,7 @@ from gan.recognition.probe import (
 )
 
 FOLDS = 5
-LABEL_FRACTIONS = (0.01, 0.1, 1.0)  # fractions of the labels that are used for training and for selecting C
+DISCRIMINATOR, MAJORITY = "discriminator", "most frequent class"  # names in the table
 
 Builder = Callable[[Tensor], Features]  # unlabeled training images uint8 (N, C, H, W) -> features
 
@@ -57,14 +57,12 @@ class Score(NamedTuple):
     Attributes:
         accuracy: accuracy in each split.
         balanced: balanced accuracy in each split.
-        label_fractions: (splits, LABEL_FRACTIONS), accuracy after training on a fraction of the labels.
         confusion: (classes, classes), confusion matrix summed over all splits; rows are true classes.
         C: value selected in each split.
     """
 
     accuracy: list[float]
     balanced: list[float]
-    label_fractions: list[list[float]]
     confusion: Tensor
     C: list[float]
 
@@ -80,12 +78,29 @@ class Score(NamedTuple):
         """Return whether values from a file have the format of `as_json` for these numbers of splits and classes."""
         try:
             score = Score.from_json(values)
-            numbers = (torch.tensor(row, dtype=torch.float64) for row in (*score[:3], score.C))
+            numbers = (torch.tensor(row, dtype=torch.float64) for row in (score.accuracy, score.balanced, score.C))
             shapes = [tuple(found.shape) for found in numbers]
             whole = score.confusion.shape == (classes, classes) and score.confusion.dtype == torch.int64
         except (TypeError, ValueError, KeyError, RuntimeError, OverflowError):
             return False
-        return whole and shapes == [(splits,), (splits,), (splits, len(LABEL_FRACTIONS)), (splits,)]
+        return whole and shapes == [(splits,)] * 3
+
+
+def baselines(network: Any, untrained: Any, only_discriminator: bool) -> dict[str, Baseline]:
+    """Return the features of a discriminator and of its baselines, by their names in the table.
+
+    Args:
+        network: trained discriminator.
+        untrained: the same network with its initial weights.
+        only_discriminator: omit the baselines.
+    """
+    own = {DISCRIMINATOR: Baseline(lambda images: LayerFeatures(network, images))}
+    if only_discriminator:
+        return own
+    return own | {
+        "untrained network": Baseline(lambda images: LayerFeatures(untrained, images)),
+        "pixels": Baseline(lambda images: raw_pixels, scaled=False),
+    }
 
 
 def splits(labels: Tensor, groups: Sequence[bytes], folds: int = FOLDS, seed: int = 0) -> list[Split]:
@@ -133,16 +148,6 @@ def _folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> lis
     return [test for _, test in splitter.split(np.zeros((len(labels), 1)), labels, None if alone else groups)]
 
 
-def subset(rows: Tensor, labels: Tensor, fraction: float, seed: int = 0) -> Tensor:
-    """Return a random fraction of the rows of each class, but at least one row."""
-    rng = np.random.default_rng(seed)
-    kept = []
-    for label in labels[rows].unique():
-        own = rows[labels[rows] == label].numpy()
-        kept.append(rng.choice(own, max(1, round(fraction * len(own))), replace=False))
-    return torch.from_numpy(np.sort(np.concatenate(kept)))
-
-
 def measure(
     baseline: Baseline,
     images: Tensor,
@@ -160,27 +165,20 @@ def measure(
         kind: classifier, one of `gan.recognition.probe.CLASSIFIERS`.
         advance: called after each split, with 1.
     """
-    accuracies, balanced, of_fractions, selected = [], [], [], []
+    accuracies, balanced, selected = [], [], []
     confusion = torch.zeros(classes, classes, dtype=torch.long)
-    for n, (train, validation, test) in enumerate(parts):
+    for train, validation, test in parts:
         features = baseline.build(images[train])(images)
         reduced = fit_reduction(features[train], components, baseline.scaled)(features)
-        row = []
-        for fraction in LABEL_FRACTIONS:
-            fitted, judged = (
-                part if fraction == 1 else subset(part, labels, fraction, n) for part in (train, validation)
-            )
-            C = select_C(reduced, labels, fitted, judged, classes, kind)
-            logits = fit(reduced[fitted], labels[fitted], classes, C, kind)(reduced[test])
-            row.append(accuracy(logits, labels[test]))
+        C = select_C(reduced, labels, train, validation, classes, kind)
+        logits = fit(reduced[train], labels[train], classes, C, kind)(reduced[test])
         found = confusion_matrix(logits.argmax(1), labels[test], classes)
-        accuracies.append(row[-1])
+        accuracies.append(accuracy(logits, labels[test]))
         balanced.append(balanced_accuracy(found))
-        of_fractions.append(row)
         selected.append(C)
         confusion += found
         advance(1)
-    return Score(accuracies, balanced, of_fractions, confusion, selected)
+    return Score(accuracies, balanced, confusion, selected)
 
 
 def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
@@ -193,7 +191,7 @@ def majority(labels: Tensor, classes: int, parts: Sequence[Split]) -> Score:
         accuracies.append(float(found.diagonal().sum() / found.sum()))
         balanced.append(balanced_accuracy(found))
         confusion += found
-    return Score(accuracies, balanced, [[a] * len(LABEL_FRACTIONS) for a in accuracies], confusion, [])
+    return Score(accuracies, balanced, confusion, [])
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""`gan recognize`: fit, predict and score on folders of classes, and errors."""
+"""`gan recognize`: fit and predict on folders of classes, and errors."""
 
 from __future__ import annotations
 
@@ -43,15 +43,7 @@ def test_classifiers_are_fitted_and_predict(runs: Path, kinds: Path, gan_command
     said = gan_command(
         "recognize", "fit", run, str(kinds), "--split", "prefix", "--folds", "3", "--out", "found"
     ).stdout
-    for name in (
-        "discriminator",
-        "untrained network",
-        "pixels",
-        "color histogram",
-        "k-means",
-        "lite0",
-        "most frequent class",
-    ):
+    for name in ("discriminator", "untrained network", "pixels", "most frequent class"):
         assert f"\n{name}" in said
     about = json.loads((tmp_path / "found" / "classifier.json").read_bytes())
     assert about["classes"] == ["neon", "poster"] and about["images"] == 60 and about["split"] == "prefix"
@@ -105,9 +97,6 @@ def test_the_classes_of_the_run_and_notes(runs: Path, gan_command: Train, tmp_pa
     assert "its results are biased if the classes are the same" in said  # the run was trained with these very classes
     images = [str(runs / "stylegan2" / "samples" / "reals.png"), "--recognition", "own"]
     assert gan_command("recognize", "predict", run, *images).stdout.startswith("file,class,score")
-    lines = gan_command("recognize", "score", run, "--images", "24").stdout.splitlines()
-    assert "held-out images of 4 classes" in lines[0] and "on 24 generated" in lines[1] and "real images" in lines[2]
-    assert all(0 <= float(line.split()[-1]) <= 100 for line in lines[1:])
 
 
 @pytest.mark.slow
