@@ -5,7 +5,7 @@ runs/NAME/  config.yaml          the resolved configuration
             environment.jsonl    one line per start: git revision, package versions, machine
             metrics.jsonl        one line per logged step, with the images seen; the same values as in TensorBoard
             evaluation.jsonl     one line per score of gan evaluate
-            loggers.json         the ids of the run in W&B, MLflow and Trackio, if it logs to them
+            loggers.json         the ids of the run in W&B and MLflow, if it logs to them
             samples/             reals.png, and a grid of fixed latents for each logged number of images seen
             recognition/         the classifier written by gan recognize fit
             checkpoints/         images-000012800.ckpt with a .json (SHA-256, images, the best so far), and best.json

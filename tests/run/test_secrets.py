@@ -148,7 +148,7 @@ def found_in(folder: Path, text: str) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
 
 
-ALL = ["tensorboard", "csv", "wandb", "mlflow", "trackio"]
+ALL = ["tensorboard", "csv", "wandb", "mlflow"]
 
 
 @pytest.mark.slow
@@ -156,7 +156,6 @@ def test_no_file_of_a_run_has_a_secret(train: Train, tmp_path: Path, monkeypatch
     names = [name for name in ALL if name in ("tensorboard", "csv") or installed(name)]
     monkeypatch.setenv("MY_TOKEN", SECRET)
     monkeypatch.setenv("ANY_NAME", "an_unnamed_secret")
-    monkeypatch.delenv("TRACKIO_DIR", raising=False)
     options = [f"logger=[{','.join(names)}]"]
     monkeypatch.setenv("GITHUBTOKEN", "unseparated_secret")
     options += ["+debug.debug_notes='${oc.env:ANY_NAME}'", f"+debug.notes={SECRET}", "+debug.api_key=typed_by_hand_123"]

@@ -144,7 +144,7 @@ def test_an_id_from_a_run_folder_is_checked(stored: str, tmp_path: Path) -> None
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "wandb" else True)
-    check_packages(compose(["logger=[tensorboard,csv,mlflow,trackio]"]).logger)
+    check_packages(compose(["logger=[tensorboard,csv,mlflow]"]).logger)
     with pytest.raises(UserError, match=r"^logger=wandb: wandb is not installed; pip install 'retro-gan\[wandb\]'$"):
         check_packages(compose(["logger=[csv,wandb]"]).logger)
 
@@ -317,27 +317,6 @@ def wandb_records(path: Path) -> Iterator[Any]:
             yield record
 
 
-@pytest.mark.filterwarnings("ignore")  # of the package
-@pytest.mark.slow
-def test_trackio(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("trackio")
-    monkeypatch.delenv("TRACKIO_DIR", raising=False)
-    out = interrupted(train, tmp_path, "logger=trackio")
-    with contextlib.closing(sqlite3.connect(tmp_path / "runs" / "trackio" / "retro-gan.db")) as database:
-        logged = [
-            (step, json.loads(text)) for step, text in database.execute("SELECT step, metrics FROM metrics ORDER BY id")
-        ]
-        names = {name for (name,) in database.execute("SELECT DISTINCT run_name FROM metrics")}
-        ((config,),) = database.execute("SELECT config FROM configs").fetchall()
-    assert names == {read_id(tmp_path / "runs" / "a", "trackio")}
-    assert [step for step, values in logged if "loss/generator" in values] == LOSSES
-    grids = [(step, value["file_path"]) for step, values in logged for name, value in values.items() if is_grid(name)]
-    assert [step for step, _ in grids] == GRIDS
-    assert all((tmp_path / "runs" / "trackio" / "media" / path).is_file() for _, path in grids)
-    assert json.loads(config)["data"]["size"] == 16
-    assert out.count("trackio: run ") == 2 and "* " not in out
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "line"),
@@ -345,7 +324,6 @@ def test_trackio(train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         (["logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:{port}"], "does not answer"),
         (["logger=wandb"], "nobody is logged in; run `wandb login`"),
         (["logger=wandb", "logger.wandb.mode=of"], "logger.wandb.mode=of: must be online or offline"),
-        (["logger=trackio", "logger.trackio.server_url=http://127.0.0.1:{port}"], "does not answer"),
     ],
 )
 def test_what_cannot_log_is_said_before_training(
@@ -416,10 +394,9 @@ def test_a_run_folder_may_not_say_where_values_are_sent(tmp_path: Path) -> None:
     for word in (
         "logger.mlflow.tracking_uri=http://elsewhere",
         "logger.wandb.entity=stranger",
-        "logger.trackio.space_id=a/b",
     ):
         path = tmp_path / run_folder.OVERRIDES
-        path.write_text(json.dumps(["logger=[wandb,mlflow,trackio]", word]))
+        path.write_text(json.dumps(["logger=[wandb,mlflow]", word]))
         with pytest.raises(UserError, match="where files are written or values are sent"):
             read_overrides(path, [])
         assert read_overrides(path, [word])  # typed, and therefore trusted
