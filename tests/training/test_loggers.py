@@ -8,7 +8,6 @@ import csv
 import http.server
 import json
 import socket
-import sqlite3
 import struct
 import subprocess
 import sys
