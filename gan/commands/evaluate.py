@@ -19,7 +19,7 @@ from gan.run import run_folder, shared_folder
 from gan.run.address import with_addresses
 
 if TYPE_CHECKING:
-    from gan.evaluation.generator import Row, Sets
+    from gan.evaluation.generator import Row
 
 Columns = Sequence[tuple[str, str, int, int]]  # value, heading, width, digits
 COLUMNS: Columns = (
@@ -27,8 +27,8 @@ COLUMNS: Columns = (
     ("fd", "FD", 8, 1),
     ("precision", "precis.", 9, 3),
     ("recall", "recall", 8, 3),
-    ("clipped_density", "density", 9, 3),
-    ("clipped_coverage", "coverage", 10, 3),
+    ("density", "density", 9, 3),
+    ("coverage", "coverage", 10, 3),
     ("copies", "copies", 8, 3),
 )
 TRANSLATOR_COLUMNS: Columns = (
@@ -39,7 +39,6 @@ TRANSLATOR_COLUMNS: Columns = (
     ("perceptual", "percept.", 10, 4),
     ("kid_target_x1000", "KIDx1000 target", 17, 1),
     ("kid_source_x1000", "KIDx1000 source", 17, 1),
-    ("spectrum", "spectrum", 10, 2),
     ("luminance_correlation", "lum. corr.", 12, 3),
     ("luminance_ssim", "lum. SSIM", 11, 3),
 )
@@ -58,8 +57,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memorization", type=int, default=10_000, metavar="N", help="maximum number of training "
                         "images to search for copies (default: %(default)s)")  # fmt: skip
     options.add_size(parser, "size to which the images of two folders are resized", "size of the first image")
-    parser.add_argument("--statistics", action="store_true", help="also print image statistics: colors, grid and alpha "
-                        "of pixel art, tone and grain of photographs")  # fmt: skip
     parser.add_argument("--pairs", type=Path, metavar="PNG", help="file for the generated images nearest to training "
                         "images, each beside its training image (default for a run: in its samples/)")  # fmt: skip
     parser.add_argument("--baselines", metavar="RUN,RUN", help="for a translator: runs of other translators to "
@@ -124,8 +121,6 @@ def run(arguments: argparse.Namespace) -> None:
             print(f"note: {line}")
     if translated:
         print_table(results[0].extractor, translated, TRANSLATOR_COLUMNS)
-    if arguments.statistics:
-        print_statistics(subject.sets)
 
 
 def refuse_without_images(source: Path, reference: str | None) -> None:
@@ -156,15 +151,3 @@ def print_table(extractor: Any, rows: list[Row], columns: Columns) -> None:
         return
     for name, *cells in [headings, *table]:
         print(f"{name:<{first}}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths, strict=True)))
-
-
-def print_statistics(sets: Sets) -> None:
-    """Print image statistics of generated and real images side by side."""
-    from gan.metrics.image_statistics import palette_distance, photograph_statistics, pixel_art_statistics
-
-    print(f"{'statistics':<24}{'generated':>12}{'real':>12}")
-    for statistics in (pixel_art_statistics, photograph_statistics):
-        generated, real = statistics(sets.generated), statistics(sets.reference)
-        for name, value in generated.items():
-            print(f"{name:<24}{value:>12.4g}{real[name]:>12.4g}")
-    print(f"{'palette distance':<24}{palette_distance(sets.reference, sets.generated):>12.4g}")

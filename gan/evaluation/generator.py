@@ -16,11 +16,9 @@ from torch.nn.functional import avg_pool2d
 
 from gan.common import digest
 from gan.evaluation.memorization import MIN_SIMILARITY, NEIGHBORS, Memorization
-from gan.metrics.clipped import clipped_density_coverage
 from gan.metrics.frechet_distance import frechet_distance
 from gan.metrics.kid import KID_SCALE, kid_of_subsets, squared_mmd
 from gan.metrics.prdc import prdc
-from gan.metrics.vendi import vendi_score
 
 SUBSETS = 100
 REPEATED = (20, 100)  # numbers of repeated real images, for rows that look like mode collapse
@@ -72,7 +70,6 @@ def evaluate(
     values = measure(reference, generated)
     if copies is not None and values.get("precision", 0.0) >= MIN_SIMILARITY:
         values["copies"] = copies
-    values["vendi"] = vendi_score(generated)
     rows = [Row("generated", len(generated), len(reference), values)]
     images = sets.train[: len(sets.reference)] if sets.held_out else sets.reference[::2]
     own = cached(images) if sets.held_out else reference[::2]
@@ -118,7 +115,7 @@ def measure(real: Tensor, generated: Tensor) -> dict[str, float]:
         "fd": frechet_distance(real, generated),
     }
     if min(len(real), len(generated)) > NEIGHBORS:
-        values |= prdc(real, generated, NEIGHBORS) | clipped_density_coverage(real, generated, NEIGHBORS)
+        values |= prdc(real, generated, NEIGHBORS)
     return values
 
 

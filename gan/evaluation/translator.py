@@ -19,7 +19,6 @@ from gan.inference.tiling import tell_windows, translate_each
 from gan.metrics.kid import KID_SCALE, squared_mmd
 from gan.metrics.perceptual import PerceptualDistance
 from gan.metrics.pretrained import MissingWeights
-from gan.metrics.spectrum import spectral_distance
 from gan.metrics.translation import content_preservation, ground_truth_scores
 from gan.networks.tile_position import TilePosition
 from gan.networks.transfer.choose import choose
@@ -70,9 +69,7 @@ def evaluate(images: Translations, features: Callable[[Tensor], Tensor]) -> list
         values = {"kid_target_x1000": KID_SCALE * squared_mmd(target, found)} | (
             {} if unchanged else {"kid_source_x1000": KID_SCALE * squared_mmd(inputs, found, matched=True)}
         )
-        values |= content_preservation(images.inputs, outputs) | {
-            "spectrum": spectral_distance(images.reference, outputs)
-        }
+        values |= content_preservation(images.inputs, outputs)
         if images.truths is not None:
             values |= ground_truth_scores(images.inputs, outputs, images.truths)
             if perceptual:

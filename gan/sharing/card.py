@@ -18,7 +18,7 @@ BUILTIN = "built-in images of retro-gan"
 TASKS = {shared_folder.GENERATOR: "unconditional-image-generation", shared_folder.TRANSLATOR: "image-to-image"}
 MODES = {1: "gray", 3: "RGB", 4: "RGBA"}
 NOT_READ = ("reference_sha256", "size", "time")  # settings that only the front matter has
-LEFT_OUT = ("kid_subsets", "density", "coverage", "clipped", "vendi")  # metrics that only the front matter has
+LEFT_OUT = ("kid_subsets", "density", "coverage")  # metrics that only the front matter has
 USE = "## Use"  # heading
 MAX_CLASSES = 50  # class names that are listed
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 import sys
 
 import torch
+from spectrum import power_spectrum, radial_spectrum
 from torch import Tensor
 
 from gan.inference.loading import load_data
 from gan.inference.resolve import checkpoint_of
-from gan.metrics.spectrum import power_spectrum, radial_spectrum
 from gan.model import load_model as load
 from gan.networks.grid import base_grid
 

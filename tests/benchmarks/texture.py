@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from spectrum import ROUNDING, spectral_distance
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -29,7 +30,6 @@ from gan.inference.tiling import translate
 from gan.metrics.extractors import extractor, features
 from gan.metrics.kid import squared_mmd
 from gan.metrics.pixels import luminance
-from gan.metrics.spectrum import ROUNDING, spectral_distance
 from gan.networks.blur import blur
 
 SIDE, COUNT = 64, 500

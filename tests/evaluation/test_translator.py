@@ -60,7 +60,7 @@ def test_grain_has_a_row_of_its_own() -> None:
     data.setup("fit")
     rows = {row.name: row.values for row in evaluate(without_choice(translate_all(Inverts(), data, 6, {})), features)}
     truth = rows["truth with grain"]
-    assert 0 < truth["gain"] < 1 and truth["spectrum"] == 0
+    assert 0 < truth["gain"] < 1
 
 
 def test_without_a_ground_truth_there_is_no_gain() -> None:
@@ -78,10 +78,6 @@ def test_target_images_are_other_photographs_than_the_reference() -> None:
     pictures = translate_all(Inverts(), data, 10, {})
     of = {image.numpy().tobytes() for image in pictures.reference}
     assert not of & {image.numpy().tobytes() for image in pictures.target} and len(pictures.target) > 1
-    rows = {row.name: row.values for row in evaluate(without_choice(pictures), features)}
-    assert (
-        rows["truth of another"]["spectrum"] == pytest.approx(0, abs=1e-9) and rows["input unchanged"]["spectrum"] > 0.1
-    )
 
 
 def test_closed_forms_keep_alpha_and_use_visible_colors() -> None:

@@ -21,8 +21,6 @@ KNOWN = (
     ("fd", "Fréchet distance", "lower"),
     ("precision", "precision", "higher"),
     ("recall", "recall", "higher"),
-    ("clipped_density", "density", "higher"),
-    ("clipped_coverage", "coverage", "higher"),
     ("density", "density", "higher"),
     ("coverage", "coverage", "higher"),
     ("copies", "copies", "lower"),
@@ -33,9 +31,8 @@ KNOWN = (
     ("perceptual", "perceptual distance", "lower"),
     ("luminance_correlation", "luminance correlation", ""),  # dots and lines lower it, and should
     ("luminance_ssim", "luminance SSIM", ""),
-    ("vendi", "Vendi score", "higher"),
 )
-LEFT_OUT = ("kid_subsets", "density", "coverage")  # columns of gan evaluate that its table leaves out, too
+LEFT_OUT = ("kid_subsets",)  # columns of gan evaluate that its table leaves out, too
 FLOOR = "other real images"  # the row of gan evaluate with the best possible scores
 VARIES = ("metric", "value", "row", "images", "real")  # fields of a record that are no protocol
 GENERATED = "generated"
