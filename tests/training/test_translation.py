@@ -187,7 +187,7 @@ def test_a_new_translator_starts_from_the_fitted_color_map(ranks: int, train: Tr
 
 
 def test_both_directions_start_from_fitted_color_maps(capsys: pytest.CaptureFixture[str]) -> None:
-    module, data = build("cyclegan", "data.style=cyanotype")
+    module, data = build("cyclegan", "data.style=film")
     module.initialize_from(data)
     said = capsys.readouterr().out
     assert "color map a2b fitted: " in said and "color map b2a fitted: " in said
