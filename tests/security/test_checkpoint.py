@@ -285,7 +285,6 @@ COMMANDS: dict[str, list[str]] = {
     "translate": ["translate", "forged.ckpt", "image.png", "out/done.png"],
     "predict": ["recognize", "predict", "forged.ckpt", "image.png", "--recognition", "out"],
     "fit": ["recognize", "fit", "forged.ckpt", "images", "--out", "out"],
-    "score": ["recognize", "score", "forged.ckpt"],
     "evaluate": ["evaluate", "forged.ckpt", "--images", "8"],
     "generate --checkpoint": ["generate", "run", "--checkpoint", "forged.ckpt", "--out", "out"],
 }
