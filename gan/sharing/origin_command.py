@@ -32,11 +32,10 @@ def command_of(record: Record) -> str:
     words += option("mix", *(f"{mix['seed']}:{layers_of(mix)}" for mix in record.get("mix", [])))
     words += option("size", "x".join(map(str, record.get("size", []))))
     words += option("palette", "PALETTE" if "palette" in record else "")
-    of_seeds = any(
-        mix.get("class") != record.get("class") for mix in record.get("mix", [])
-    )  # each seed has its own class
+    # Latents, and the seeds of a mix, have classes of their own.
+    own = record.keys() & set(LATENTS) or any(mix.get("class") != record.get("class") for mix in record.get("mix", []))
     for name in COPIED:
-        words += option(name, None if name == "class" and of_seeds else record.get(name))
+        words += option(name, None if name == "class" and own else record.get(name))
     words += [f"--{name}" for name in SWITCHES if record.get(name)]
     return " ".join([*words, *(["--grid"] if record["kind"] == "grid" else [])])
 
