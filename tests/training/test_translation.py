@@ -166,14 +166,14 @@ def first_gain(run: Path) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_a_new_translator_starts_from_the_fitted_color_map(ranks: int, train: Train, tmp_path: Path) -> None:
-    options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=film", "data.split=file"]
+    options = ["model=lut", "data=retro_filter", f"data.root={photographs()}", "data.style=sepia", "data.split=file"]
     options += ["data.size=32", "data.validation=0.2", "data.pairing=shared"]
     options += ["model.generator.lut_size=17", "model.discriminator.width=4"]
     options += ["callback.evaluate.extractors=[random_conv]", "images=16"]
     train(*options, f"trainer.devices={ranks}", "hydra.run.dir=run", tiny=False)
     state = torch.load(tmp_path / "run" / "checkpoints" / "images-000000016.ckpt", weights_only=True)
     cfg = state["config"]["data"]
-    data = StyledDataModule(cfg["root"], "film", "shared", size=32, validation=0.2, split="file")
+    data = StyledDataModule(cfg["root"], "sepia", "shared", size=32, validation=0.2, split="file")
     data.setup("fit")
     pictures, truths = data.inputs(99, held_out=True), data.ground_truth(99, held_out=True)
     change = choose(*data.whole_images(99)).color_map
