@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 # A closed terminal or a lost connection sends SIGHUP. Windows does not have it, and nohup ignores it.
-TERMINATION = (signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+HANGUP: int | None = getattr(signal, "SIGHUP", None)
+TERMINATION = (signal.SIGTERM, *([] if HANGUP is None else [HANGUP]))
 before_end: Callable[[], object] = int  # called before a signal ends the process during an import
 
 
@@ -94,7 +95,7 @@ def termination_as_exit() -> Iterator[None]:
 
 def leave_closed_terminal(number: int) -> None:
     """After SIGHUP, discard what is written to a terminal: it is closed, and writing to it raises OSError."""
-    if number == signal.SIGTERM or number not in TERMINATION:
+    if number != HANGUP:
         return
     null = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # not a file or a pipe, as in `gan train > log`
