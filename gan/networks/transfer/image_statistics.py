@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.stats import f as f_distribution
-from scipy.stats import mannwhitneyu
 from torch import Tensor
 
 MIN_ALPHA = 128  # alpha from which a pixel counts
@@ -62,6 +60,8 @@ def hotelling(x: np.ndarray, y: np.ndarray) -> float:
 
     Hotelling, "The Generalization of Student's Ratio", 1931.
     """
+    from scipy.stats import f as f_distribution  # half a second, which a model that is only used does not need
+
     n, m, p = len(x), len(y), x.shape[1]
     pooled = ((n - 1) * np.cov(x.T) + (m - 1) * np.cov(y.T)) / (n + m - 2) + RIDGE * np.eye(p)
     difference = x.mean(0) - y.mean(0)
@@ -97,6 +97,8 @@ def adds_vignette(plain: Tensor, radial: Tensor, targets: Tensor) -> bool:
         plain, radial: inputs (N, 3, H, W), in levels, after the map of colors without and with the correction.
         targets: (M, 3, H, W), in levels.
     """
+    from scipy.stats import mannwhitneyu  # as in hotelling
+
     without, corrected, wanted = (corner_light(colors) for colors in (plain, radial, targets))
     test = mannwhitneyu(without, wanted)
     share = test.statistic / (len(without) * len(wanted))
