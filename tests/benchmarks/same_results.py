@@ -2,8 +2,8 @@
 
 python tests/benchmarks/same_results.py FILE
 
-FILE gets one line per image: the SHA-256 of its pixels and of the whole file, and what wrote it. The pixels depend on the
-processor. Run both versions on one machine.
+FILE gets one line per image: the SHA-256 of its pixels and of the whole file, and what wrote it. Run both versions on
+one machine, because pixels depend on the processor.
 """
 
 from __future__ import annotations
