@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gan.common import files, revision
-from gan.common.names import file_name
+from gan.common import code, files
+from gan.common.files import file_name
 from gan.run.paths import quote
 from tests.conftest import ROOT, TINY, environment
 
@@ -84,8 +84,8 @@ def test_paths_of_windows_survive_the_grammar_of_hydra() -> None:
 
 def test_the_revision_of_another_repository_is_not_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment is often inside of the user's own repository."""
-    assert revision.git_revision() is None or len(str(revision.git_revision())) >= 40
+    assert code.git_revision() is None or len(str(code.git_revision())) >= 40
     package = tmp_path / "site-packages" / "gan" / "common" / "revision.py"
-    monkeypatch.setattr(revision, "__file__", str(package))
+    monkeypatch.setattr(code, "__file__", str(package))
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=False)
-    assert revision.git_revision() is None
+    assert code.git_revision() is None

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from gan.commands import options
 from gan.common.errors import UserError
-from gan.common.names import one_line
-from gan.common.output import print_line
+from gan.common.output import one_line, print_line
 from gan.common.untrusted import describe, read_bytes
 from gan.run.run_folder import is_run
 from gan.run.shared_folder import CARD, CONFIG, SAMPLES, is_shared

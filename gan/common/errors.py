@@ -1,12 +1,51 @@
-"""Exceptions that users see, and their text."""
+"""Exceptions that users see, their text, and what to type instead."""
 
 from __future__ import annotations
 
 import difflib
+import os
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
 
-from gan.common.program import train_command
+SCRIPT = "python train.py"
+COMMAND = "gan train"
+
+
+class _Started:
+    """How training was started in this process."""
+
+    command = COMMAND
+    flags: tuple[str, ...] = ()
+
+
+def started_as(command: str, *flags: str) -> None:
+    """Record the command for training that the user typed, SCRIPT or COMMAND, and its --code and --config-dir."""
+    _Started.command, _Started.flags = command, flags
+
+
+def train_command() -> str:
+    """Return the command for training as a user types it: `gan train`, or `python train.py` if that was typed.
+
+    --code and --config-dir follow, because they must be typed again.
+    """
+    return " ".join([_Started.command, *map(shlex.quote, _Started.flags)])
+
+
+def child_words() -> list[str]:
+    """Return the words of this command line before the overrides, for the processes that Lightning starts."""
+    return [*(["train"] if _Started.command == COMMAND else []), *_Started.flags]
+
+
+def install(extra: str) -> str:
+    """Return the command that installs the optional packages of an extra, such as "sweep".
+
+    pip takes the extras of an installed package, of a checkout as well, so the package index need not have retro-gan.
+    """
+    return f"pip install 'retro-gan[{extra}]'"
+
 
 EPSILON = 2**-52
 MAX_LENGTH = 600  # characters of a printed message
@@ -90,3 +129,23 @@ def did_you_mean(name: str, choices: Iterable[str], otherwise: str | None = None
     if otherwise is not None:
         return otherwise
     return f"choose from {', '.join(known.values())}" if len(known) < 20 else f"see {train_command()} --help"
+
+
+MAX_NAMES = 10_000  # names of a folder that are compared
+
+
+def path_hint(path: str | os.PathLike[str]) -> str:
+    """Return a hint such as `; did you mean runs/first?` for a missing path; an empty string if none is similar."""
+    missing = Path(path)
+    while not missing.parent.exists() and missing != missing.parent:
+        missing = missing.parent
+    try:
+        with os.scandir(missing.parent) as entries:
+            names = [entry.name for entry in islice(entries, MAX_NAMES)]
+    except OSError:
+        return ""
+    by_lower = {name.lower(): name for name in names}
+    near = difflib.get_close_matches(missing.name.lower(), by_lower, n=2, cutoff=0.6)
+    found = [missing.parent / by_lower[name] / Path(path).relative_to(missing) for name in near]
+    existing = [str(each) for each in found if each.exists()] or [str(missing.parent / by_lower[name]) for name in near]
+    return f"; did you mean {' or '.join(existing)}?" if existing else ""

@@ -1,4 +1,7 @@
-"""Atomic writes: a file is complete or absent. No torch, so that commands start quickly."""
+"""Files that are complete or absent, and safe names for them. No torch, so that commands start quickly.
+
+No name from data makes a command write outside of its folder.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ import json
 import os
 import re
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
+
+from gan.common.output import BIDIRECTIONAL, INVISIBLE
 
 WINDOWS = os.name == "nt"
 WAIT = 5.0  # seconds
@@ -78,4 +84,57 @@ def is_alive(process: int) -> bool:
         return False
     except OSError:
         return True
+    return True
+
+
+MAX_PART = 255  # bytes of a file's or folder's name on common file systems
+MAX_PATH = 1024  # bytes of all parts together
+MAX_CLEANED = 80  # maximum number of characters that a cleaned name keeps
+RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3])\s*(\..*)?", re.IGNORECASE)
+FORBIDDEN = re.compile(r'[\\:*?"<>|]')  # on Windows, where the first two also change the folder
+CLEANED = re.compile(r".*~[0-9a-f]{20}")  # names that `cleaned` returns
+
+
+def file_name(name: str, suffix: str = "") -> str:
+    """Return a safe relative path for a name from data, with a suffix such as ".png".
+
+    A name that is safe on every system stays unchanged, including "/" between its parts. Other names keep only harmless
+    characters and get a digest, so that different names give different paths.
+    """
+    return name + suffix if is_safe(name, suffix) else cleaned(name) + suffix
+
+
+def is_safe(name: str, suffix: str = "") -> bool:
+    """Return whether a name is a valid path below a folder on every system, and not a cleaned name of `file_name`."""
+    if any(unicodedata.category(letter) in INVISIBLE for letter in name) or not BIDIRECTIONAL.isdisjoint(name):
+        return False
+    if FORBIDDEN.search(name) or CLEANED.fullmatch(name):
+        return False
+    *folders, last = name.split("/")
+    parts = [*folders, last + suffix]
+    if any(len(part.encode()) > MAX_PART for part in parts) or len((name + suffix).encode()) > MAX_PATH:
+        return False
+    return all(map(_is_plain, [*folders, last])) and not any(map(RESERVED.fullmatch, parts))
+
+
+def _is_plain(part: str) -> bool:
+    """Return whether a part of a path is safe: not empty, hidden, "." or "..", and not shortened by Windows."""
+    return bool(part) and not part.startswith(".") and not part.endswith((".", " "))
+
+
+def cleaned(name: str) -> str:
+    """Return the harmless characters of a name, followed by a digest of the whole name."""
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=10).hexdigest()
+    kept = re.sub(r"[^\w.-]+", "_", name)[:MAX_CLEANED].strip("._")
+    while len(kept.encode()) > MAX_PART // 2:
+        kept = kept[:-1]
+    return f"{kept or '_'}~{digest}"
+
+
+def is_text(value: str) -> bool:
+    """Return whether a string can be encoded."""
+    try:
+        value.encode("utf-8", "surrogateescape")  # names of folders may have any bytes
+    except UnicodeEncodeError:
+        return False
     return True

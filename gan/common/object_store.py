@@ -14,9 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from gan.common.errors import UserError, to_line
+from gan.common.errors import UserError, install, to_line
 from gan.common.files import replace, temporary
-from gan.common.program import install
 
 # Scheme, which is also the name of our extra -> library that fsspec needs, and its options.
 SCHEMES: dict[str, tuple[str, dict[str, Any]]] = {

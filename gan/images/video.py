@@ -1,25 +1,29 @@
-"""Write videos with PyAV: from images, or from another video by changing its frames."""
+"""Write animations and videos: GIF, WebP and APNG with Pillow, videos with PyAV, also from another video."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from torch import Tensor
 
-from gan.common.errors import UserError
+from gan.common.errors import UserError, install
 from gan.common.files import write_atomically
-from gan.common.program import install
+from gan.data.decoding.color import composite
+from gan.data.decoding.errors import ImageError
 from gan.data.decoding.reader import MAX_PIXELS
+from gan.images.convert import to_pil_image
+from gan.images.files import WHITE, encode, save_options
 
 # FFmpeg's container format of each extension
 CONTAINERS = {".mp4": "mp4", ".m4v": "ipod", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 READ = "mov,matroska,webm,avi"  # FFmpeg's demuxers for these containers
 LIMITED_RANGE = 1  # default color range
 # Constant quality, nearly lossless. No B-frames, because their timestamps are wrong in AVI.
-OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
+CODEC_OPTIONS = {"crf": "18", "b": "0", "bf": "0"}
 
 
 def convert(
@@ -53,7 +57,7 @@ def convert(
         raise write_error(target, error) from error
 
 
-def save(images: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
+def save_video(images: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
     """Write RGB images of one size as a video with `rate` frames per second, atomically.
 
     The extension of `target` must be one of CONTAINERS.
@@ -64,7 +68,7 @@ def save(images: Iterable[Image.Image], target: Path, rate: Fraction) -> None:
     av = import_av(target)
     kind = CONTAINERS[target.suffix.lower()]
     try:
-        write_atomically(target, lambda file: encode(images, file, kind, rate))
+        write_atomically(target, lambda file: encode_video(images, file, kind, rate))
     except (av.FFmpegError, ValueError) as error:
         raise write_error(target, error) from error
 
@@ -81,7 +85,7 @@ def write_error(target: Path, error: Exception) -> UserError:
     return UserError(f"{target}: cannot be written ({' '.join(str(error).split())})")
 
 
-def encode(images: Iterable[Image.Image], file: Any, kind: str, rate: Fraction) -> None:
+def encode_video(images: Iterable[Image.Image], file: Any, kind: str, rate: Fraction) -> None:
     import av
 
     with av.open(file, "w", format=kind) as writer:
@@ -169,7 +173,7 @@ def to_player_format(frame: Any, colorspace: Any = None, color_range: Any = LIMI
 def add_stream(frame: Any, writer: Any, rate: Fraction) -> Any:
     """Add a stream for frames like this one, and return it."""
     codec = "libvpx-vp9" if writer.format.name == "webm" else "libx264"
-    stream = writer.add_stream(codec, rate=rate, options=OPTIONS)
+    stream = writer.add_stream(codec, rate=rate, options=CODEC_OPTIONS)
     stream.width, stream.height, stream.pix_fmt = frame.width, frame.height, frame.format.name
     return stream
 
@@ -183,3 +187,55 @@ def add_stream_like(source: Any, frame: Any, writer: Any) -> Any:
         written.sample_aspect_ratio = source.sample_aspect_ratio
     written.time_base = written.codec_context.time_base = source.time_base
     return written
+
+
+PILLOW_FORMATS = {".gif": "GIF", ".webp": "WEBP", ".png": "PNG"}
+SUFFIXES = (*PILLOW_FORMATS, *CONTAINERS)
+# `disposal`: each frame replaces the previous one, also in transparent areas
+OPTIONS: dict[str, dict[str, Any]] = {
+    ".gif": {"disposal": 2},
+    ".webp": {"lossless": True},
+    ".png": {"disposal": 1},
+}
+
+
+def check(path: Path) -> None:
+    """Raise UserError if the extension is not one of SUFFIXES."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: not an animation; use one of the extensions {', '.join(SUFFIXES)}")
+
+
+def save(frames: Tensor, path: Path, rate: float, scale: int = 1, text: str | None = None) -> None:
+    """Write uint8 frames (F, C, H, W), premultiplied if C = 4, atomically. GIF, WebP and APNG loop forever.
+
+    Args:
+        rate: frames per second; GIF rounds durations to hundredths of a second.
+        scale: factor by which to enlarge the pixels.
+        text: text for the metadata of the file, see `gan.images.files`; videos have none.
+
+    Raises:
+        UserError: as `check`, or PyAV is missing, or the format does not support such frames.
+        OSError: the file cannot be written.
+    """
+    check(path)
+    suffix = path.suffix.lower()
+    if suffix in CONTAINERS:
+        flat = (composite(image, WHITE) for image in to_images(frames, scale))
+        save_video(flat, path, Fraction(rate).limit_denominator(1001))
+        return
+    first, *rest = to_images(frames, scale)
+    options = {"save_all": True, "append_images": rest, "duration": 1000 / rate, "loop": 0, **OPTIONS[suffix]}
+    options |= {} if text is None else save_options(PILLOW_FORMATS[suffix], text)
+    try:
+        encoded = encode(first, PILLOW_FORMATS[suffix], options)
+    except ImageError as error:
+        raise UserError(f"{path}: {error}") from error
+    write_atomically(path, lambda file: file.write(encoded))
+
+
+def to_images(frames: Tensor, scale: int) -> Iterator[Image.Image]:
+    """Yield frames as RGB or straight RGBA images, enlarged."""
+    for frame in frames:
+        image = to_pil_image(frame)
+        image = image.convert("RGB") if image.mode == "L" else image
+        yield image.resize((scale * image.width, scale * image.height), Image.Resampling.NEAREST)

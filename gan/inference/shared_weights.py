@@ -9,7 +9,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.common.untrusted import check_header, describe
 from gan.run import checkpoint_file
 from gan.run.shared_folder import CONFIG, NETWORKS, read_about

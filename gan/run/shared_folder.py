@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gan.common.errors import UserError
-from gan.common.names import one_line
+from gan.common.output import one_line
 from gan.common.untrusted import describe, find_fault, read_json
 from gan.run import run_folder
 

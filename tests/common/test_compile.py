@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 import torch
+from gan.common.torch_runtime import compile_in_place, uncompiled
 from torch import nn
 from torch._dynamo.utils import counters
 
-from gan.common.compile import compile_in_place, uncompiled
 from gan.common.errors import UserError
 from tests.recipes import build, fit
 

@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from gan.common.garbage_collection import skip_during_imports
+from gan.common.processes import skip_during_imports
 from tests.conftest import ROOT, run_python
 
 CYCLE = """
 import atexit
-from gan.common import garbage_collection
-garbage_collection.skip_at_exit()
+from gan.common import processes
+processes.skip_at_exit()
 class Cycle:
     def __init__(self, name): self.itself, self.name = self, name
     def __del__(self): print("collected", self.name)

@@ -7,8 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gan.common.in_place import Lines
-from gan.common.output import IN_PLACE, print_progress
+from gan.common.output import IN_PLACE, Lines, print_progress
 
 
 def feed(quiet: bool = False) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gan.common.names import cleaned, file_name, one_line
+from gan.common.files import cleaned, file_name
+from gan.common.output import one_line
 
 SAFE = ["0", "sefa0", "image.png", "sub/image.png", "a b/c-d_e.jpeg", "Straße", "写真/一.png", "a..b", "x" * 251]
 SAFE += ["~", "-1", "null", "console", "com", "a~b", "é" * 125, "👩‍🎨"]

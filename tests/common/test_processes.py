@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
+from gan.common.option_values import check_cpu_devices, check_workers
 
 from gan.common.errors import UserError
-from gan.common.processes import check_cpu_devices, check_workers
 from gan.data.module import ImageDataModule
 from gan.data.shards.stream import StreamingDataModule
 

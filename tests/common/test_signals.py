@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gan.common import signals
+from gan.common import processes
 from tests.conftest import ROOT, TINY, environment
 from tests.patience import PATIENCE
 
@@ -47,8 +47,8 @@ def test_an_ignored_signal_stays_ignored() -> None:
     """Ignore the signal, as nohup does."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        signals.end_silently()
-        with signals.as_keyboard_interrupt():
+        processes.end_silently()
+        with processes.as_keyboard_interrupt():
             assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
@@ -59,9 +59,9 @@ def test_outside_of_imports_it_is_raised() -> None:
     """Run in a separate process, because the signal would end the test process."""
     code = """
 import signal
-from gan.common import signals
+from gan.common import processes
 try:
-    with signals.as_keyboard_interrupt():
+    with processes.as_keyboard_interrupt():
         signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
     print("raised")
@@ -75,12 +75,12 @@ def test_deferred_steps_are_completed_before_the_signal_is_raised() -> None:
     """The signal may also reach an existing thread without a mask, and then the handler of the main thread."""
     code = """
 import signal, threading, time
-from gan.common import signals
+from gan.common import processes
 begun = threading.Event()
 other = threading.Thread(target=begun.wait, daemon=True)
 other.start()
 try:
-    with signals.as_keyboard_interrupt(), signals.deferred():
+    with processes.as_keyboard_interrupt(), processes.deferred():
         signal.pthread_kill(other.ident, signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
         time.sleep(0.1)
@@ -98,6 +98,6 @@ begun.set()
 
 def test_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGINT)
-    with signals.as_keyboard_interrupt():
-        assert signal.getsignal(signal.SIGINT) == signals.raise_unless_importing
+    with processes.as_keyboard_interrupt():
+        assert signal.getsignal(signal.SIGINT) == processes.raise_unless_importing
     assert signal.getsignal(signal.SIGINT) == before

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from gan.common.torch_runtime import Schedule, Tuned, candidates, choose, set_threads
 
-from gan.common import threads
+from gan.common import torch_runtime
 from gan.common.errors import UserError
-from gan.common.threads import Schedule, Tuned, candidates, choose, set_threads
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +17,7 @@ def restored() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-    threads.tuned.start(1)
+    torch_runtime.tuned.start(1)
 
 
 class Machine:
@@ -95,8 +95,8 @@ def test_the_schedule_doubles_and_limits_the_cost() -> None:
 
 def test_work_of_a_command_is_measured_after_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(busy(1))
-    monkeypatch.setattr(threads.time, "perf_counter", machine.clock)
-    monkeypatch.setattr(threads.choose, "__defaults__", (machine.clock,))
+    monkeypatch.setattr(torch_runtime.time, "perf_counter", machine.clock)
+    monkeypatch.setattr(torch_runtime.choose, "__defaults__", (machine.clock,))
     torch.set_num_threads(2)
     tuned = Tuned()
     assert tuned(machine.work) == tuned(machine.work) == "result" and machine.calls == [2, 2]  # not started
@@ -114,13 +114,13 @@ def test_the_option_and_the_environment(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     torch.set_num_threads(2)
     set_threads("auto", on_cpu=False)
-    assert threads.tuned.limit == 1
+    assert torch_runtime.tuned.limit == 1
     set_threads("auto", on_cpu=True)
-    assert threads.tuned.limit == 2
-    threads.tuned.start(1)
+    assert torch_runtime.tuned.limit == 2
+    torch_runtime.tuned.start(1)
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     set_threads("auto", on_cpu=True)
-    assert threads.tuned.limit == 1
+    assert torch_runtime.tuned.limit == 1
     set_threads("3", on_cpu=True)
     assert torch.get_num_threads() == 3
     for wrong in ("0", "-1", "many", "1.5"):

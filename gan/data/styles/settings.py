@@ -1,13 +1,56 @@
-"""Parameters of filters as users type them: `halftone:cell=6:angle=30`, or `--set cell=6 angle=30`."""
+"""What a filter is, and its parameters, which it declares in its signature.
+
+Users type them as `halftone:cell=6:angle=30`, or as `--set cell=6 angle=30`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, NamedTuple
 
-from gan.common.assignments import parse_assignments
+import numpy as np
+
 from gan.common.errors import UserError, did_you_mean
-from gan.data.color_table.names import is_table
-from gan.data.styles.filter import Filter, Parameter, parameters_of
+from gan.common.option_values import parse_assignments
+from gan.data.styles import is_table
+
+FloatImage = np.ndarray  # (H, W, 3), float32 in 0..1
+# An image and a random generator -> an image. Parameters with defaults follow, each as Annotated[float, Range(...)].
+Filter = Callable[..., FloatImage]
+
+
+class Range(NamedTuple):
+    """The allowed values of a parameter, and what it means."""
+
+    low: float
+    high: float
+    about: str
+
+
+class Parameter(NamedTuple):
+    """A parameter of a filter. `whole` parameters are integers."""
+
+    default: float
+    low: float
+    high: float
+    about: str
+    whole: bool
+
+
+@cache
+def parameters_of(function: Filter) -> dict[str, Parameter]:
+    """Return the parameters of a filter by name: those whose annotation has a Range."""
+    hints: dict[str, Any] = typing.get_type_hints(function, include_extras=True)
+    found = {}
+    for name, parameter in inspect.signature(function).parameters.items():
+        for extra in getattr(hints.get(name), "__metadata__", ()):
+            if isinstance(extra, Range):
+                found[name] = Parameter(parameter.default, *extra, whole=hints[name].__origin__ is int)
+    return found
+
 
 Settings = Mapping[str, float]
 EXAMPLE = "cell=6"  # for messages
@@ -17,7 +60,7 @@ def split_word(word: str) -> tuple[str, dict[str, float]]:
     """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters.
 
     Raises:
-        UserError: as `gan.common.assignments.parse_assignments`.
+        UserError: as `gan.common.option_values.parse_assignments`.
     """
     if is_table(word):
         return word, {}

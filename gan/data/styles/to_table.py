@@ -13,11 +13,9 @@ import numpy as np
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.color_table.names import is_table
-from gan.data.color_table.table import ColorTable, identity, table_of_uint8
-from gan.data.styles import registry
-from gan.data.styles.filter import FloatImage
-from gan.data.styles.settings import split_word
+from gan.data.styles import is_table, registry
+from gan.data.styles.color_table import ColorTable, identity, table_of_uint8
+from gan.data.styles.settings import FloatImage, split_word
 
 KNOTS, SIDE = 16, 32  # colors along an axis, and side in pixels, of images of one color
 PHOTOGRAPHS = (2, 6, 10, 14)  # built-in images, to measure what a table explains

@@ -14,8 +14,7 @@ from threading import Event, Thread
 from typing import Any
 
 from gan.common.errors import UserError, reason
-from gan.common.memory import share_arenas
-from gan.common.signals import termination_as_exit
+from gan.common.processes import share_arenas, termination_as_exit
 
 PORT = 7860  # of Gradio
 PORTS = 100  # tried after PORT if none is given

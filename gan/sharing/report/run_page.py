@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from gan.common.progress import duration
-from gan.common.table import shortened
+from gan.common.output import duration, shortened
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
 from gan.run.health import FINDINGS, SILENT, symptoms

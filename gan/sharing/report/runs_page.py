@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gan.common.progress import duration
-from gan.common.table import counted, first_few
+from gan.common.output import counted, duration, first_few
 from gan.common.untrusted import describe
 from gan.data.decoding.errors import ImageError
 from gan.run.comparison import cell, differing_options, heading, labels

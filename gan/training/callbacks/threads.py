@@ -10,7 +10,7 @@ from lightning import Callback, Trainer
 
 from gan.common.errors import UserError, at_least
 from gan.common.output import print_line
-from gan.common.threads import Schedule, choose, is_fixed_by_user
+from gan.common.torch_runtime import Schedule, choose, is_fixed_by_user
 from gan.training.callbacks.training_time import paused
 from gan.training.memory import PRECISIONS, example
 from gan.training.module import GAN

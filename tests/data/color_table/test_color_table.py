@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gan.data.styles.color_table import ColorTable, identity, table_of, table_of_uint8
 from PIL import Image
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.color_table import cube, files, hald
-from gan.data.color_table.names import is_table
-from gan.data.color_table.table import ColorTable, identity, table_of, table_of_uint8
+from gan.data.styles import is_table, table_files
 
 MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)
 
@@ -87,12 +86,12 @@ def test_curves_come_first_and_inputs_outside_of_the_domain_get_the_nearest_entr
 
 
 def parsed(text: str | bytes) -> ColorTable:
-    return cube.parse(text.encode() if isinstance(text, str) else text, "look.cube")
+    return table_files.parse_cube(text.encode() if isinstance(text, str) else text, "look.cube")
 
 
 def test_cube_round_trip() -> None:
     table = table_of(toned, 17, title='a "look"')
-    again = parsed(cube.encode(table, ["first\nline", "x" * 300]))
+    again = parsed(table_files.encode_cube(table, ["first\nline", "x" * 300]))
     assert again.colors is not None and table.colors is not None
     assert np.abs(again.colors - table.colors).max() < 1e-6 and again.title == "a 'look'"
     image = photograph()
@@ -149,11 +148,11 @@ def test_damaged_cube_files_are_one_line(text: str | bytes, said: str) -> None:
 
 def test_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"none\.cube: no such file"):
-        files.read(tmp_path / "none.cube")
+        table_files.read_table(tmp_path / "none.cube")
     (tmp_path / "large.cube").write_bytes(bytes(1001))
-    monkeypatch.setattr(cube, "MAX_BYTES", 1000)
+    monkeypatch.setattr(table_files, "MAX_BYTES", 1000)
     with pytest.raises(UserError, match="more than 1,000 bytes"):
-        files.read(tmp_path / "large.cube")
+        table_files.read_table(tmp_path / "large.cube")
     assert is_table("looks/Fuji.CUBE") and is_table("a.png") and not is_table("film")
 
 
@@ -164,19 +163,19 @@ def test_hald_round_trip_with_16_and_8_bits(tmp_path: Path) -> None:
     table = table_of(toned, 16)
     assert table.colors is not None
     path = tmp_path / "look.png"
-    path.write_bytes(hald.encode(table, "no grain"))
-    again = files.read(path)
+    path.write_bytes(table_files.encode_hald(table, "no grain"))
+    again = table_files.read_table(path)
     assert again.colors is not None and again.title == "look"
     assert np.abs(again.colors - table.colors).max() <= 0.51 / 65535
     with Image.open(path) as image:
         assert image.size == (64, 64) and image.info["Comment"] == "no grain"
         image.convert("RGB").save(path)  # as an image editor with 8 bits does
-    again = files.read(path)
+    again = table_files.read_table(path)
     assert again.colors is not None and np.abs(again.colors - table.colors).max() < 1.01 / 255
     gray = Image.fromarray(np.rint(identity(16).mean(-1) * 255).astype(np.uint8).reshape(64, 64))
     gray.save(path)
     color = np.array([[1, 0, 0.5]])
-    assert files.read(path).apply(color) == pytest.approx(np.full((1, 3), 0.5), abs=0.01)
+    assert table_files.read_table(path).apply(color) == pytest.approx(np.full((1, 3), 0.5), abs=0.01)
 
 
 def test_only_color_tables_are_read(tmp_path: Path) -> None:
@@ -185,35 +184,37 @@ def test_only_color_tables_are_read(tmp_path: Path) -> None:
     for pixels, said in ((grains, "its colors jump as in a photograph"), (grains[1:], "343x342 pixels are not a")):
         Image.fromarray(pixels).save(path)
         with pytest.raises(UserError, match=said):
-            files.read(path)
+            table_files.read_table(path)
     smooth = Image.fromarray(grains[:9, :9]).resize((64, 64), Image.Resampling.BICUBIC)  # a photograph, scaled down
     for image, said in ((smooth, "level 4, but its colors jump"), (Image.new("RGB", (8, 8), "tan"), "only one color")):
         image.save(path)
         with pytest.raises(UserError, match=said):
-            files.read(path)
+            table_files.read_table(path)
     Image.new("RGB", (8, 8)).save(path, "JPEG")
     with pytest.raises(UserError, match="is a JPEG image; a HaldCLUT is a PNG"):
-        files.read(path)
-    path.write_bytes(hald.encode(table_of(toned, 16))[:600])
+        table_files.read_table(path)
+    path.write_bytes(table_files.encode_hald(table_of(toned, 16))[:600])
     with pytest.raises(UserError, match="cannot be read as a HaldCLUT"):
-        files.read(path)
+        table_files.read_table(path)
     size = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
-    bomb = hald.SIGNATURE + struct.pack(">I", 13) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))
-    path.write_bytes(bomb + hald.encode(table_of(toned, 4))[33:])
+    bomb = (
+        table_files.SIGNATURE + struct.pack(">I", 13) + b"IHDR" + size + struct.pack(">I", zlib.crc32(b"IHDR" + size))
+    )
+    path.write_bytes(bomb + table_files.encode_hald(table_of(toned, 4))[33:])
     with pytest.raises(UserError, match="larger than the limit"):
-        files.read(path)
+        table_files.read_table(path)
 
 
 @pytest.mark.parametrize("size", [4, 9, 16, 64])
 def test_tables_that_invert_or_solarize_are_read(size: int, tmp_path: Path) -> None:
     path, colors = tmp_path / "look.png", identity(size)
     for table in (1 - colors, np.abs(2 * colors - 1)):
-        path.write_bytes(hald.encode(ColorTable(table.astype(np.float32))))
-        assert files.read(path).colors is not None
+        path.write_bytes(table_files.encode_hald(ColorTable(table.astype(np.float32))))
+        assert table_files.read_table(path).colors is not None
 
 
 def test_levels() -> None:
-    assert [hald.level_for(size) for size in (2, 17, 33, 65, 999)] == [2, 4, 6, 8, 12]
+    assert [table_files.level_for(size) for size in (2, 17, 33, 65, 999)] == [2, 4, 6, 8, 12]
 
 
 # ---- another program
@@ -244,7 +245,7 @@ def ffmpeg(pixels: np.ndarray, name: str, options: str, table: Path | None = Non
 @pytest.mark.parametrize("size", [17, 33])
 def test_ffmpeg_reads_the_same_colors_from_a_cube_file(size: int, tmp_path: Path) -> None:
     table = table_of(toned, size)
-    (tmp_path / "look.cube").write_bytes(cube.encode(table, ["a comment"]))
+    (tmp_path / "look.cube").write_bytes(table_files.encode_cube(table, ["a comment"]))
     for image in (photograph(), np.rint(255 * identity(16)).astype(np.uint8).reshape(64, 64, 3)):
         seen = ffmpeg(image, "lut3d", f"file={tmp_path / 'look.cube'}:interp=trilinear")
         assert np.abs(seen - table.apply(image)).max() < 0.01 / 255
@@ -253,6 +254,6 @@ def test_ffmpeg_reads_the_same_colors_from_a_cube_file(size: int, tmp_path: Path
 
 def test_ffmpeg_reads_the_same_colors_from_a_hald_image(tmp_path: Path) -> None:
     table, image = table_of(toned, 36), photograph()
-    (tmp_path / "look.png").write_bytes(hald.encode(table))
+    (tmp_path / "look.png").write_bytes(table_files.encode_hald(table))
     seen = ffmpeg(image, "haldclut", "interp=trilinear", tmp_path / "look.png")
     assert np.abs(seen - table.apply(image)).max() < 0.01 / 255

@@ -5,9 +5,8 @@ import pytest
 
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
-from gan.data.styles.filter import parameters_of
-from gan.data.styles.listing import listing
-from gan.data.styles.registry import FILTERS, filter_names, make_style
+from gan.data.styles.registry import FILTERS, filter_names, listing, make_style
+from gan.data.styles.settings import parameters_of
 
 
 def test_parameters_go_to_the_filters_that_have_them() -> None:

@@ -1,20 +1,74 @@
-"""Choose the number of torch's threads on a CPU by timing the same work with several numbers.
+"""How torch runs: compiled, over several ranks, and on how many threads of a CPU.
 
 torch's threads wait for each other in every layer. Beside a program that occupies one of two cores, one thread is more
-than ten times as fast as two, while on idle cores two are faster. The operating system does not tell which is the case.
+than ten times as fast as two, while on idle cores two are faster. The operating system does not tell which is the case,
+so the number is chosen by timing the same work with several numbers.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
+import torch.distributed as dist
+from torch import Tensor, nn
 
 from gan.common.errors import UserError
+
+
+def compile_in_place(backend: str, *networks: nn.Module) -> None:
+    """Compile the `forward` of networks. Their other methods stay uncompiled.
+
+    The training step is not compiled: Lightning's toggling of optimizers breaks its graph (Lightning #21513).
+
+    Args:
+        backend: a backend of torch.compile; "inductor" generates kernels, "aot_eager" does not.
+
+    Raises:
+        UserError: the backend does not exist, or does not work on this machine, for example without a compiler.
+    """
+    known = torch.compiler.list_backends(exclude_tags=())
+    if backend not in known:
+        raise UserError(f"model.compile={backend}: torch has no such backend; use one of {', '.join(known)}")
+    weights = (weight for network in networks for weight in network.parameters())
+    device = next((weight.device for weight in weights), None)  # the backend may not support this device
+    try:
+        torch.compile(torch.neg, backend=backend)(torch.ones(2, device=device))
+    except Exception as error:  # each backend raises its own types of errors
+        cause = str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
+        raise UserError(f"model.compile={backend}: does not work on this machine: {cause}") from error
+    for network in networks:
+        network.compile(backend=backend)
+
+
+def uncompiled(network: nn.Module) -> contextlib.AbstractContextManager[Any]:
+    """Return a context in which a network runs uncompiled.
+
+    Compiled networks have no second derivatives (PyTorch #91469), and each new batch size would be compiled again.
+    """
+    if network._compiled_call_impl is None:
+        return contextlib.nullcontext()
+    return torch.compiler.set_stance("force_eager")
+
+
+def over_ranks(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over all ranks, without gradients; the tensor itself if there is one rank."""
+    if ranks() == 1:
+        return value
+    total = value.clone()
+    dist.all_reduce(total)
+    return total / ranks()
+
+
+def ranks() -> int:
+    """Return the number of ranks."""
+    return dist.get_world_size() if dist.is_initialized() else 1
+
 
 Result = TypeVar("Result")
 SECONDS = 0.3  # minimum time of a measurement

@@ -1,4 +1,4 @@
-"""What stays the same over the frames of a video: the first of random numbers, and running means of statistics.
+"""State that the frames of a video share: the first of random numbers, and running means of statistics.
 
 Code that translates an image passes what depends on the whole image through `from_first_frame` and `mean_over_frames`.
 Within a frame of a `Video` they return the value for the video, otherwise the value itself. So the code needs no
