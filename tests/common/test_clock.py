@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 from gan.common.option_values import crosses, crosses_doubling
-
 from gan.common.seeds import seed_of
 
 
