@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+
+from gan.common.output import one_line
 
 SCRIPT = "python train.py"
 COMMAND = "gan train"
@@ -42,12 +45,11 @@ def child_words() -> list[str]:
 def install(extra: str) -> str:
     """Return the command that installs the optional packages of an extra, such as "sweep".
 
-    pip takes the extras of an installed package, of a checkout as well, so the package index need not have retro-gan.
+    It also works for an installed checkout, so the package index need not have retro-gan.
     """
     return f"pip install 'retro-gan[{extra}]'"
 
 
-EPSILON = 2**-52
 MAX_LENGTH = 600  # characters of a printed message
 
 
@@ -73,7 +75,8 @@ def shown(value: object) -> str:
 
 def fraction(name: str, value: object, below_one: bool = False) -> float:
     """Return `value` if it is a number in 0..1, less than 1 with `below_one`; otherwise raise UserError."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1 - below_one * EPSILON:
+    limit = math.nextafter(1, 0) if below_one else 1
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= limit:
         return value
     raise UserError(f"{name}={value}: must be a number from 0 to 1" + ", and less than 1" * below_one)
 
@@ -86,17 +89,14 @@ def switch(name: str, value: object) -> bool:
 
 
 def to_line(error: object) -> str:
-    """Return a message in one line: control characters are escaped, and the middle of a long message is omitted."""
-    line = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in " ".join(str(error).split()))
-    if len(line) <= MAX_LENGTH:
-        return line
-    half = (MAX_LENGTH - 5) // 2
-    return f"{line[:half]} ... {line[-half:]}"
+    """Return a message in one line: as `one_line`, and spaces and line breaks become one space."""
+    return one_line(" ".join(str(error).split()), MAX_LENGTH)
 
 
-def reason(error: OSError) -> str:
-    """Return the system's message of an OSError; if there is none, the text or type of the exception."""
-    return error.strerror or to_line(error) or type(error).__name__
+def reason(error: BaseException) -> str:
+    """Return the message of an error of the system, of YAML or of another library; if it has none, its type."""
+    words = getattr(error, "strerror", None) or getattr(error, "problem", None) or error
+    return to_line(words) or type(error).__name__
 
 
 def describe_os_error(error: OSError) -> str:
@@ -141,11 +141,8 @@ def path_hint(path: str | os.PathLike[str]) -> str:
         missing = missing.parent
     try:
         with os.scandir(missing.parent) as entries:
-            names = [entry.name for entry in islice(entries, MAX_NAMES)]
+            names = {entry.name.lower(): entry.name for entry in islice(entries, MAX_NAMES)}
     except OSError:
         return ""
-    by_lower = {name.lower(): name for name in names}
-    near = difflib.get_close_matches(missing.name.lower(), by_lower, n=2, cutoff=0.6)
-    found = [missing.parent / by_lower[name] / Path(path).relative_to(missing) for name in near]
-    existing = [str(each) for each in found if each.exists()] or [str(missing.parent / by_lower[name]) for name in near]
-    return f"; did you mean {' or '.join(existing)}?" if existing else ""
+    near = difflib.get_close_matches(missing.name.lower(), names, n=2, cutoff=0.6)
+    return f"; did you mean {' or '.join(str(missing.parent / names[name]) for name in near)}?" if near else ""

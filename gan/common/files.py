@@ -10,12 +10,11 @@ import json
 import os
 import re
 import time
-import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 
-from gan.common.output import BIDIRECTIONAL, INVISIBLE
+from gan.common.output import is_invisible
 
 WINDOWS = os.name == "nt"
 WAIT = 5.0  # seconds
@@ -76,14 +75,14 @@ def write_json(path: Path, value: Any) -> None:
 
 def is_alive(process: int) -> bool:
     """Return whether a process with this number exists on this machine."""
-    if WINDOWS:  # on Windows os.kill ends the process with any signal
+    if WINDOWS:  # os.kill ends the process with any signal
         return True
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
-    except OSError:
-        return True
+    except OSError:  # of another user
+        pass
     return True
 
 
@@ -106,20 +105,15 @@ def file_name(name: str, suffix: str = "") -> str:
 
 def is_safe(name: str, suffix: str = "") -> bool:
     """Return whether a name is a valid path below a folder on every system, and not a cleaned name of `file_name`."""
-    if any(unicodedata.category(letter) in INVISIBLE for letter in name) or not BIDIRECTIONAL.isdisjoint(name):
-        return False
-    if FORBIDDEN.search(name) or CLEANED.fullmatch(name):
+    if any(map(is_invisible, name)) or FORBIDDEN.search(name) or CLEANED.fullmatch(name):
         return False
     *folders, last = name.split("/")
     parts = [*folders, last + suffix]
     if any(len(part.encode()) > MAX_PART for part in parts) or len((name + suffix).encode()) > MAX_PATH:
         return False
-    return all(map(_is_plain, [*folders, last])) and not any(map(RESERVED.fullmatch, parts))
-
-
-def _is_plain(part: str) -> bool:
-    """Return whether a part of a path is safe: not empty, hidden, "." or "..", and not shortened by Windows."""
-    return bool(part) and not part.startswith(".") and not part.endswith((".", " "))
+    # Not empty, hidden, "." or "..", not shortened by Windows, and not the name of a device.
+    plain = all(part and part[0] != "." and part[-1] not in ". " for part in (*folders, last))
+    return plain and not any(map(RESERVED.fullmatch, parts))
 
 
 def cleaned(name: str) -> str:

@@ -19,32 +19,24 @@ def parse_assignments(words: Iterable[str], example: str, where: str = "--set ")
     Args:
         example: such as "sefa0=2", for messages.
         where: what precedes a word where the user types it, for messages.
-
-    Raises:
-        UserError: a word has another form, its value is not a finite number, or a name is given twice.
     """
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals):
-            raise UserError(f"{where}{word}: write NAME=VALUE, as in {example}")
-        if name in found:
-            raise UserError(f"{where}{word}: {name} is given twice")
+        name, _, value = word.partition("=")
         try:
-            found[name] = float(value)
+            number = float(value)
         except ValueError:
-            raise UserError(f"{where}{word}: {value or 'nothing'} is not a number; write it as in {example}") from None
-        if not math.isfinite(found[name]):
-            raise UserError(f"{where}{word}: give a finite number")
-    return found
+            number = math.nan
+        if not name or not math.isfinite(number):
+            raise UserError(f"{where}{word}: write NAME=VALUE with a finite number, as in {example}")
+        if name in values:
+            raise UserError(f"{where}{word}: {name} is given twice")
+        values[name] = number
+    return values
 
 
 def pair(size: Any) -> tuple[int, int]:
-    """Return (height, width) in pixels of a size given as one side or as [height, width].
-
-    Raises:
-        UserError: the size is neither.
-    """
+    """Return (height, width) in pixels of a size given as one side or as [height, width]."""
     sides = [size, size] if isinstance(size, int) else size
     wrong = isinstance(sides, str) or not isinstance(sides, Sequence) or len(sides) != 2
     if wrong or not all(isinstance(side, int) and side > 0 for side in sides):

@@ -9,7 +9,6 @@ import time
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
 
 from gan.common.processes import global_rank
 
@@ -17,15 +16,25 @@ IN_PLACE = "RETRO_GAN_IN_PLACE"  # environment variable: a line that begins with
 INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, surrogates, line and paragraph separators
 BIDIRECTIONAL = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # control the direction of text
 MAX_LINE = 2000  # characters
+INTERVAL = 10.0  # seconds between lines of progress if they cannot replace each other
 
 
-def one_line(text: object) -> str:
-    """Return text in one line for a terminal: control characters are escaped, and long text is truncated."""
-    line = "".join(
-        letter if unicodedata.category(letter) not in INVISIBLE and letter not in BIDIRECTIONAL else ascii(letter)[1:-1]
-        for letter in str(text)[: MAX_LINE + 1]
-    )
-    return line if len(line) <= MAX_LINE else line[: MAX_LINE - 3] + "..."
+def one_line(text: object, limit: int = MAX_LINE) -> str:
+    """Return text in one line for a terminal: control characters are escaped, and the middle of long text is omitted.
+
+    All text from files is printed through this function.
+    """
+    line = str(text)
+    if len(line) > 2 * limit:  # so that escaping is fast
+        line = line[:limit] + line[-limit:]
+    line = "".join(ascii(letter)[1:-1] if is_invisible(letter) else letter for letter in line)
+    half = (limit - 5) // 2
+    return line if len(line) <= limit else f"{line[:half]} ... {line[-half:]}"
+
+
+def is_invisible(letter: str) -> bool:
+    """Return whether a letter is not shown, or controls the direction of text."""
+    return unicodedata.category(letter) in INVISIBLE or letter in BIDIRECTIONAL
 
 
 def escape_unprintable() -> None:
@@ -117,18 +126,9 @@ def is_too_wide(line: str) -> bool:
     return sys.stdout.isatty() and len(line) > shutil.get_terminal_size().columns
 
 
-def print_aligned(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = (), max_cell: int | None = None
-) -> None:
-    """Print a table as wide as needed; in a narrow terminal, a block per row.
-
-    Args:
-        right: as in `gan.common.output.aligned`.
-        max_cell: characters to which cells are shortened in a narrow terminal, if that makes the table fit.
-    """
+def print_aligned(headings: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[str] = ()) -> None:
+    """Print a table as wide as needed, as `aligned`; in a narrow terminal, a block per row."""
     lines = aligned(headings, rows, right)
-    if max_cell and is_too_wide(max(lines, key=len)):
-        lines = aligned(headings, [[shortened(cell, max_cell) for cell in row] for row in rows], right)
     if is_too_wide(max(lines, key=len)):
         print_stacked(headings, rows)
     else:
@@ -139,30 +139,29 @@ def print_stacked(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Non
     """Print a table for a narrow terminal: a block per row, which starts with its first cell, a line per column."""
     width = max(map(len, headings[1:]), default=0)
     for name, *cells in rows:
-        print(
-            "\n".join([name, *(f"  {head:<{width}}  {cell}" for head, cell in zip(headings[1:], cells, strict=True))])
-        )
+        lines = (f"  {heading:<{width}}  {cell}" for heading, cell in zip(headings[1:], cells, strict=True))
+        print("\n".join([name, *lines]))
 
 
 @contextmanager
 def counting(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show progress towards `total`. Yield a function to call with the number of items just completed."""
+    """Show progress towards `total`: a bar on a terminal, otherwise lines.
+
+    Yields:
+        A function to call with the number of items just completed.
+    """
     if not shows_bars():
         started = time.monotonic()
         print_line(f"{title}: {total} ...", all_ranks=True)
         yield lambda done: None
         print_line(f"{title}: {total} in {time.monotonic() - started:.1f} s", all_ranks=True)
         return
-    from rich.console import Console  # slow to import
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # slow to import
 
-    console = Console()
-    bar = BarColumn(bar_width(console.width))
-    columns = (TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task(
-            shortened(title, max(12, console.width - 2 * bar_width(console.width) - 20)), total=total
-        )
+    columns = shutil.get_terminal_size().columns
+    bar = BarColumn(bar_width(columns))
+    with Progress(TextColumn("{task.description}"), bar, MofNCompleteColumn(), TimeRemainingColumn()) as progress:
+        task = progress.add_task(shortened(title, max(12, columns - 2 * bar_width(columns) - 20)), total=total)
         yield lambda done: progress.advance(task, done)
 
 
@@ -173,57 +172,34 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-INTERVAL = 10.0  # seconds between lines of progress if they cannot replace each other
-
-
 class Lines:
-    """Shows lines. A line of progress replaces the one before in a notebook and on a terminal; files get few of them.
+    """Shows the output of another process. Its lines of progress, which begin with \\r, replace each other.
 
-    Args:
-        quiet: show nothing.
+    They do so on a terminal and in a notebook; files get few of them. A process prints such lines if the environment
+    variable IN_PLACE is set.
     """
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
-        self.handle: Any = None  # the line of progress in a notebook
-        self.width = 0  # of the line of progress on a terminal
-        self.shown = -INTERVAL  # when a line of progress was printed (seconds, monotonic)
+        self.width = 0  # of the line of progress
+        self.shown = -INTERVAL  # when a line of progress was printed to a file (seconds, monotonic)
 
     def show(self, text: str) -> None:
         if self.quiet:
             return
-        if text.startswith("\r"):
-            self.replace(text[1:])
-            return
-        self.close()
-        print(text, flush=True)
-
-    def replace(self, text: str) -> None:
-        """Show a line of progress."""
-        if in_notebook():
-            from IPython.display import display
-
-            content = {"text/plain": text}
-            if self.handle is None:
-                self.handle = display(content, raw=True, display_id=True)
-            else:
-                self.handle.update(content, raw=True)
-        elif sys.stdout.isatty():
-            print(f"\r{text:<{self.width}}", end="", flush=True)
-            self.width = len(text)
+        progress = text.removeprefix("\r")
+        if progress == text:
+            self.close()
+            print(text, flush=True)
+        elif sys.stdout.isatty() or "ipykernel" in sys.modules:
+            print(f"\r{progress:<{self.width}}", end="", flush=True)
+            self.width = len(progress)
         elif time.monotonic() - self.shown >= INTERVAL:
             self.shown = time.monotonic()
-            print(text, flush=True)
+            print(progress, flush=True)
 
     def close(self) -> None:
-        """End the line of progress on a terminal."""
+        """End the line of progress."""
         if self.width:
             print(flush=True)
             self.width = 0
-
-
-def in_notebook() -> bool:
-    """Return whether this process is the kernel of a notebook."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and hasattr(shell, "kernel")

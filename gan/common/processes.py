@@ -14,7 +14,6 @@ end. For a training, these garbage collections take a quarter of the time until 
 from __future__ import annotations
 
 import atexit
-import ctypes
 import gc
 import os
 import re
@@ -22,10 +21,12 @@ import signal
 import stat
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from types import FrameType
 
+UNKNOWN_MEMORY = 2 << 30  # bytes, if the available memory is unknown
 DDP = "ddp_per_network"  # name of gan.training.strategy.DDPPerNetwork
 
 
@@ -67,12 +68,6 @@ def safe_path() -> Iterator[None]:
         os.environ.pop("PYTHONSAFEPATH", None)
 
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
-
-
 # A closed terminal or a lost connection sends SIGHUP. Windows does not have it, and nohup ignores it.
 HANGUP: int | None = getattr(signal, "SIGHUP", None)
 TERMINATION = (signal.SIGTERM, *([] if HANGUP is None else [HANGUP]))
@@ -86,20 +81,23 @@ def end_silently() -> None:
 
 
 @contextmanager
-def as_keyboard_interrupt() -> Iterator[None]:
-    """Raise KeyboardInterrupt at Ctrl-C; during an import end the process silently."""
-    before = signal.getsignal(signal.SIGINT)
-    ours = threading.current_thread() is threading.main_thread() and before in (
-        signal.SIG_DFL,
-        signal.default_int_handler,
-    )
-    if ours:
-        signal.signal(signal.SIGINT, raise_unless_importing)
+def handled(numbers: Sequence[int], handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle signals that are not handled or ignored yet. In other threads than the main one, do nothing."""
+    main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in numbers if main}
+    free = {number: old for number, old in before.items() if old in (signal.SIG_DFL, signal.default_int_handler)}
+    for number in free:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+        for number, old in free.items():
+            signal.signal(number, old)
+
+
+def as_keyboard_interrupt() -> AbstractContextManager[None]:
+    """Raise KeyboardInterrupt at Ctrl-C; during an import end the process silently."""
+    return handled([signal.SIGINT], raise_unless_importing)
 
 
 def raise_unless_importing(number: int, frame: FrameType | None) -> None:
@@ -110,39 +108,32 @@ def raise_unless_importing(number: int, frame: FrameType | None) -> None:
     """
     if importing(frame) and not has_children():
         before_end()
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
+        end_by(number)
     raise KeyboardInterrupt
 
 
-@contextmanager
-def termination_as_exit() -> Iterator[None]:
+def end_by(number: int) -> None:
+    """End this process by a signal."""
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def termination_as_exit() -> AbstractContextManager[None]:
     """Raise SystemExit at SIGTERM and SIGHUP, so that cleanup runs; during an import clean up and end the process.
 
-    The exit code is 128 + the signal. A signal that is handled or ignored already stays so. Forked processes end at
-    once, because the cleanup is not theirs.
+    The exit code is 128 + the signal. Forked processes end at once, because the cleanup is not theirs.
     """
     owner = os.getpid()
 
     def end(number: int, frame: FrameType | None) -> None:
-        own = os.getpid() == owner
         leave_closed_terminal(number)
-        if own and (has_children() or not importing(frame)):
-            raise SystemExit(128 + number)
-        if own:
+        if os.getpid() == owner:
+            if has_children() or not importing(frame):
+                raise SystemExit(128 + number)
             before_end()
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
+        end_by(number)
 
-    main = threading.current_thread() is threading.main_thread()
-    ours = [number for number in TERMINATION if main and signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, end)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+    return handled(TERMINATION, end)
 
 
 def leave_closed_terminal(number: int) -> None:
@@ -216,10 +207,6 @@ def skip_during_imports() -> Iterator[None]:
                 gc.enable()
 
 
-ARENAS = 2
-DEFAULT = 2 << 30  # bytes, if the amount is unknown
-
-
 def available_memory() -> int:
     """Return the available memory in bytes: Linux's estimate, at most the limit of the container."""
     try:
@@ -228,18 +215,6 @@ def available_memory() -> int:
         limit, used = (Path("/sys/fs/cgroup", f"memory.{name}").read_text().strip() for name in ("max", "current"))
         return free if limit == "max" else max(0, min(free, int(limit) - int(used)))
     except FileNotFoundError as error:
-        return free if "cgroup" in str(error.filename) else DEFAULT
+        return free if "cgroup" in str(error.filename) else UNKNOWN_MEMORY
     except ValueError:  # no such line
-        return DEFAULT
-
-
-def share_arenas() -> None:
-    """Let the threads of this process share two pools of memory, and return freed memory to the system.
-
-    glibc gives each thread a pool of its own. A server whose 40 threads serve bursts of calls kept 20 MB more after
-    each burst; with shared pools it keeps 13 MB after seven.
-    """
-    with suppress(OSError, AttributeError, TypeError):  # no glibc; on Windows CDLL needs a name
-        mallopt = ctypes.CDLL(None).mallopt
-        for option, value in ((-8, ARENAS), (-1, 1 << 17)):  # M_ARENA_MAX and M_TRIM_THRESHOLD of malloc.h
-            mallopt(option, value)
+        return UNKNOWN_MEMORY

@@ -14,7 +14,7 @@ from scipy.cluster.vq import kmeans2
 from skimage.color import lab2rgb, rgb2lab
 
 from gan.common.errors import UserError, reason
-from gan.common.untrusted import describe, read_bytes
+from gan.common.untrusted import read_bytes
 from gan.data.decoding.errors import ImageError, TooLarge
 from gan.data.decoding.pool import IsolatedProcess
 from gan.data.decoding.reader import MAX_PIXELS
@@ -141,7 +141,7 @@ def read_palette(path: str) -> np.ndarray:
     except (OSError, ValueError) as error:
         raise UserError(
             f"--palette {path}: neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file "
-            f"({describe(error)})"
+            f"({reason(error)})"
         ) from error
     try:
         with IsolatedProcess() as isolated:

@@ -98,4 +98,4 @@ def test_different_names_give_different_files() -> None:
 def test_a_line_of_text_has_no_control_characters() -> None:
     assert one_line("a\nb\x1b[2J\ud800\u202e") == "a\\nb\\x1b[2J\\ud800\\u202e"
     assert one_line("Straße 写真") == "Straße 写真"
-    assert len(one_line("x" * 10**6)) == 2000
+    assert len(one_line("x" * 10**6)) <= 2000
