@@ -20,10 +20,11 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from gan.common import digest
+from gan.common.errors import to_line
 from gan.common.files import write_atomically
 from gan.data.decoding.color import composite
 from gan.data.decoding.errors import ImageError, TooLarge
-from gan.data.decoding.reader import MAX_PIXELS, Header, header, read_first_frame, read_frames
+from gan.data.decoding.reader import MAX_PIXELS, header, read_first_frame, read_frames
 from gan.data.sources.files import File, content
 
 # EXIF tags that are kept. Others describe the pixel layout, orientation and size, which change.
@@ -49,28 +50,6 @@ class Contents(NamedTuple):
     digest: str = ""  # of the bytes of the file
 
 
-def convert(
-    data: bytes, path: Path, change: Callable[[Image.Image], Image.Image], format: str | None = None, **options: Any
-) -> Image.Image:
-    """Read an image or animation, change its frames and write it: `read` and `write`.
-
-    Args:
-        data: the file's bytes.
-        path: file to write, atomically.
-        change: function from an upright RGB or RGBA image to one of the same mode and size.
-        format: Pillow's name of the format to write; None for the format of the file.
-        options: options of Pillow's `save` for the format, which override OPTIONS.
-
-    Returns:
-        The first frame before the change.
-
-    Raises:
-        ImageError: the image cannot be read, or cannot be written in this format.
-        OSError: the file cannot be written.
-    """
-    return Image.fromarray(write(read(data, format), path, change, format, **options))
-
-
 def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -> Contents:
     """Return the contents of a file.
 
@@ -82,12 +61,14 @@ def read(data: bytes, format: str | None = None, max_pixels: int = MAX_PIXELS) -
         ImageError: the file cannot be read, or has several frames and the format holds one.
     """
     about = header(BytesIO(data), max_pixels)
-    form = "JPEG" if about.format == "MPO" else about.format
-    many = (format or form) in ANIMATED and about.frames > 1
-    if format and not many and form in ANIMATED and about.frames > 1:
+    form = "JPEG" if about.format == "MPO" else about.format  # whose further images are thumbnails
+    animated = form in ANIMATED and about.frames > 1
+    many = animated and (format or form) in ANIMATED
+    if animated and not many:
         raise ImageError(f"has {about.frames} frames, but {format} holds one; use .png, .webp or .gif")
-    if many:
-        check_frames(about, max_pixels)
+    if many and about.frames * about.width * about.height > max_pixels:
+        frames = f"{about.frames:,} frames of {about.width}x{about.height}"
+        raise TooLarge(f"{frames} are more than the limit of {max_pixels:,} pixels in total")
     images, total = [], 0
     for image in read_frames(BytesIO(data), "all" if many else "first", max_pixels):
         images.append(np.asarray(image))
@@ -116,12 +97,6 @@ def colors_in(data: bytes, max_colors: int) -> np.ndarray:
     return np.array(sorted(color for _, color in counted) if counted else [[0] * 3] * (max_colors + 1), np.uint8)
 
 
-def check_frames(about: Header, max_pixels: int) -> None:
-    if about.frames * about.width * about.height > max_pixels:
-        frames = f"{about.frames:,} frames of {about.width}x{about.height}"
-        raise TooLarge(f"{frames} are more than the limit of {max_pixels:,} pixels in total")
-
-
 def write(
     contents: Contents,
     path: Path,
@@ -130,11 +105,19 @@ def write(
     describe: Callable[[Image.Image | None], str] | None = None,
     **options: Any,
 ) -> np.ndarray:
-    """Change the frames that `read` returned and write them; see `convert`.
+    """Change the frames that `read` returned and write them. Return the first frame before the change.
 
     Args:
-        describe: returns a text to embed in the file, see `gan.images.files`. Its argument is the image as
-            written, or None for an animation and for formats that may be lossy.
+        path: file to write, atomically.
+        change: function from an upright RGB or RGBA image to one of the same mode and size.
+        format: Pillow's name of the format to write; None for the format of the file.
+        describe: returns a text to embed in the file. Its argument is the image as written, or None for an animation
+            and for formats that may be lossy.
+        options: options of Pillow's `save` for the format, which override OPTIONS.
+
+    Raises:
+        ImageError: the image cannot be written in this format.
+        OSError: the file cannot be written.
     """
     format = format or contents.format
     after = []
@@ -159,7 +142,7 @@ def encode(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
             image.save(file, format, **given)
             return file.getvalue()
         except Exception as error:  # encoders raise many kinds of error
-            reason = " ".join(str(error).split())
+            reason = to_line(error)
     raise ImageError(f"it cannot be written as {format} ({reason})")
 
 

@@ -139,23 +139,18 @@ def read_palette(path: str) -> np.ndarray:
     try:
         data = read_bytes(Path(path), MAX_FILE)
     except (OSError, ValueError) as error:
-        raise UserError(
-            f"--palette {path}: neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file "
-            f"({reason(error)})"
-        ) from error
+        kinds = f"neither a palette ({', '.join(COLORS)}), nor a number of colors, nor a readable file"
+        raise UserError(f"--palette {path}: {kinds} ({reason(error)})") from error
     try:
         with IsolatedProcess() as isolated:
-            found = isolated(colors_in, data, MAX_COLORS)
-    except ImageError as error:
-        if len(data) > MAX_TEXT:
-            raise UserError(f"--palette {path}: neither an image nor a text of at most 1 MiB") from error
-        colors = [color for line in data.decode("utf-8", "replace").splitlines() if (color := color_in(line))]
-        found = np.array(colors, np.uint8).reshape(-1, 3)
-    if not len(found):
-        raise UserError(f"--palette {path}: neither an image nor a text with a color at the start of a line")
-    if len(found) > MAX_COLORS:
-        raise UserError(f"--palette {path}: contains more than {MAX_COLORS} colors")
-    return found
+            palette = isolated(colors_in, data, MAX_COLORS)
+    except ImageError:
+        lines = data.decode("utf-8", "replace").splitlines() if len(data) <= MAX_TEXT else []
+        palette = np.array([color for line in lines if (color := color_in(line))], np.uint8).reshape(-1, 3)
+    if not 1 <= len(palette) <= MAX_COLORS:
+        kinds = "an image, or a text of at most 1 MiB with a color at the start of a line"
+        raise UserError(f"--palette {path}: give {kinds}; 1 to {MAX_COLORS} colors")
+    return palette
 
 
 def color_in(line: str) -> list[int] | None:

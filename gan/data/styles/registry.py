@@ -82,9 +82,6 @@ def make_style(
         style: as for `filter_names`.
         settings: parameters of the filters by name.
         where: what precedes the name where the user types it, for messages.
-
-    Raises:
-        UserError: a name or a parameter is unknown, or a value is out of its range.
     """
     steps = []
     for name, own in map(split_word, filter_names(style, settings, where)):
@@ -114,7 +111,7 @@ def filter_names(style: str | Sequence[str], settings: Settings | None = None, w
         settings: parameters of the filters by name.
 
     Raises:
-        UserError: as `make_style`.
+        UserError: a name or a parameter is unknown, or a value is out of its range.
     """
     # YAML reads 1977 as a number
     words = [str(style)] if isinstance(style, str | int) else [str(word) for word in style]
@@ -149,11 +146,13 @@ def pilgram_filter(name: str, where: str) -> Filter:
     try:
         import pilgram
     except ImportError:
-        needs = f"; pilgram's filters, such as 1977, need {install('styles')}"
-        raise UserError(unknown(where, name, [*STYLES, *FILTERS]) + needs) from None
-    filters = {each.removeprefix("_"): each for each in pilgram.__all__ if callable(getattr(pilgram, each))}
+        pilgram = None
+    names = [each for each in getattr(pilgram, "__all__", ()) if callable(getattr(pilgram, each))]
+    filters = {each.removeprefix("_"): each for each in names}
     if name not in filters:
-        raise UserError(unknown(where, name, [*STYLES, *FILTERS, *filters]))
+        hint = did_you_mean(name, [*STYLES, *FILTERS, *filters], "gan translate --list-looks lists all", n=1)
+        needs = "" if pilgram else f"; pilgram's filters, such as 1977, need {install('styles')}"
+        raise UserError(f"{where}{name} is not known; {hint}{needs}")
     function = getattr(pilgram, filters[name])
 
     def apply(image: FloatImage, rng: np.random.Generator) -> FloatImage:
@@ -161,11 +160,6 @@ def pilgram_filter(name: str, where: str) -> Filter:
         return np.asarray(filtered.convert("RGB"), np.float32) / 255
 
     return apply
-
-
-def unknown(where: str, name: str, known: Sequence[str]) -> str:
-    """Return the message that a name is not known, with a similar name, or else with the command that lists all."""
-    return f"{where}{name} is not known; {did_you_mean(name, known, 'gan translate --list-looks lists all', n=1)}"
 
 
 def listing() -> str:

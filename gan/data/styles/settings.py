@@ -57,11 +57,7 @@ EXAMPLE = "cell=6"  # for messages
 
 
 def split_word(word: str) -> tuple[str, dict[str, float]]:
-    """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters.
-
-    Raises:
-        UserError: as `gan.common.option_values.parse_assignments`.
-    """
+    """Return the name and the parameters of a word such as `halftone:cell=6`. The name of a file has no parameters."""
     if is_table(word):
         return word, {}
     name, *parts = word.split(":")
@@ -88,8 +84,13 @@ def checked(filters: Mapping[str, Filter], settings: Settings, where: str) -> di
     known = {name: parameter for own in parameters.values() for name, parameter in own.items()}
     for name, value in settings.items():
         if name not in known:
-            raise UserError(f"{where} {name}: there is no such parameter; {hint(name, known)}")
-        check(name, value, known[name], where)
+            hint = f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known) or 'none'}".lstrip()
+            raise UserError(f"{where} {name}: there is no such parameter; {hint}")
+        low, high, whole = known[name].low, known[name].high, known[name].whole
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (number and low <= value <= high and (not whole or value == int(value))):
+            kind = "a whole number from" if whole else "a number from"
+            raise UserError(f"{where} {name}={value}: give {kind} {shown(low)} to {shown(high)}")
     return {
         filter: {name: settings[name] for name in settings if name in own and settings[name] != own[name].default}
         for filter, own in parameters.items()
@@ -100,21 +101,6 @@ def typed(settings: Settings, function: Filter) -> dict[str, float]:
     """Return the parameters of a filter as integers where it needs them."""
     known = parameters_of(function)
     return {name: int(value) if known[name].whole else value for name, value in settings.items()}
-
-
-def check(name: str, value: float, parameter: Parameter, where: str) -> None:
-    """Raise UserError if a value is out of its range, or not an integer where one is needed."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not parameter.low <= value <= parameter.high:
-        raise UserError(f"{where} {name}={value}: give {shown(parameter.low)} to {shown(parameter.high)}")
-    if parameter.whole and value != int(value):
-        raise UserError(f"{where} {name}={value}: give a whole number")
-
-
-def hint(name: str, known: Mapping[str, Parameter]) -> str:
-    """Return the names that are known, and before them the one that is similar."""
-    if not known:
-        return "it has no parameters"
-    return f"{did_you_mean(name, known, '', n=1)} the parameters are {', '.join(known)}".lstrip()
 
 
 def shown(value: float) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import math
 import os
-import re
 import struct
 import zlib
 from array import array
@@ -22,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from gan.common import digest
-from gan.common.errors import UserError, reason
+from gan.common.errors import UserError, reason, to_line
 from gan.common.nested import with_home
 from gan.common.output import one_line
 from gan.common.untrusted import read_bytes
@@ -49,147 +48,100 @@ MAX_WHITE = 0.5  # fraction of numbers above 1 from which a table is refused
 MAX_TITLE = 200  # characters
 SIZES = {"LUT_1D_SIZE": (MIN_CURVE, MAX_CURVE), "LUT_3D_SIZE": (MIN_SIZE, MAX_SIZE)}
 LIMITS = {"DOMAIN_MIN": 3, "DOMAIN_MAX": 3, "LUT_1D_INPUT_RANGE": 2, "LUT_3D_INPUT_RANGE": 2}  # numbers after each
-KEYWORDS = ("TITLE", *SIZES, *LIMITS)
-
-
-class LineError(Exception):
-    """What is wrong with a line of a file."""
+MIN_LEVEL, MAX_LEVEL = 2, 12  # of a HaldCLUT
+# Largest mean number of sweeps of a channel along an axis, by level. Tables that invert have 1, those that solarize 2,
+# photographs on average 3.7 at level 3, 6.0 at level 4. At level 2 they differ too little.
+MAX_SWEEPS = {2: math.inf, 3: 2.5}
+MAX_SWEEPS_FROM_4 = 3.5
+EPSILON = 1e-9
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+FILTER_UP = 2  # each row is stored as its difference from the row above
+RECORDED = "table:"  # precedes the digest of a file
 
 
 def read_cube(path: Path) -> ColorTable:
-    """Return the table of a file.
-
-    Raises:
-        UserError: the file cannot be read, is too large or is not a `.cube` file, and the message names the line;
-            or the unit of the table is not 0 to 1, so that most colors would become the same.
-    """
+    """Return the table of a `.cube` file; raise UserError as `parse_cube`."""
     try:
         data = read_bytes(path, MAX_BYTES)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read ({reason(error)})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
     return parse_cube(data, str(path))
 
 
 def parse_cube(data: bytes, name: str) -> ColorTable:
-    """Return the table of the content of a file. `name` is for messages; raise UserError as `read_cube`."""
-    reader, number = Reader(), 0
+    """Return the table of the content of a `.cube` file.
+
+    Args:
+        name: of the file, for messages.
+
+    Raises:
+        UserError: a line is not valid, rows are missing, or the unit of the table is not 0 to 1, so that most colors
+            would become the same.
+    """
+    title, head, values = "", dict[str, list[float]](), array("f")
     lines = io.BytesIO(data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+    for number, line in enumerate(lines, 1):
+        line = line.strip()
+        word = line.split(maxsplit=1)[0].decode("ascii", "replace") if line else "#"
+        try:
+            if word == "TITLE":
+                title = one_line(line[5:].decode("utf-8", "replace").strip(' \t"'), MAX_TITLE)
+            elif word in SIZES or word in LIMITS:
+                if word in head or values:
+                    raise ValueError(f"{word} must come once, before the rows of numbers")
+                head[word] = numbers(line[len(word) :], LIMITS.get(word, 1))
+            elif word[0] != "#":
+                values.extend(numbers(line, 3))
+        except ValueError as error:
+            raise UserError(f"{name}, line {number}: {error}") from None
     try:
-        for line in lines:
-            number += 1
-            reader.take(line.strip())
-    except LineError as error:
-        raise UserError(f"{name}, line {number}: {error}") from None
-    try:
-        return reader.table()
-    except LineError as error:
+        return to_table(title, head, np.array(values, np.float32).reshape(-1, 3))
+    except ValueError as error:
         raise UserError(f"{name}: {error}") from None
 
 
-class Reader:
-    """Takes the lines of a file one after another, and then returns its table."""
-
-    def __init__(self) -> None:
-        self.title = ""
-        self.sizes: dict[str, int] = {}
-        self.limits: dict[str, list[float]] = {}
-        self.values = array("f")
-        self.expected = 0  # number of values
-
-    def take(self, line: bytes) -> None:
-        """Take a line without spaces around it.
-
-        Raises:
-            LineError: the line is not valid.
-        """
-        if not line or line.startswith(b"#"):
-            return
-        if line.startswith(b"TITLE"):
-            text = line.decode("utf-8", "replace").removeprefix("TITLE").strip()
-            self.title = one_line(text.strip('"'))[:MAX_TITLE]
-            return
-        if len(line) > MAX_LINE:
-            raise LineError(f"{len(line)} characters are more than {MAX_LINE}")
-        if line[:1].isalpha():
-            word, *rest = line.decode("ascii", "replace").split()
-            if word.lower() not in ("nan", "inf"):
-                return self.take_keyword(word, rest)
-        self.take_row(line)
-
-    def take_keyword(self, word: str, rest: list[str]) -> None:
-        if word not in KEYWORDS:
-            if word.upper() in KEYWORDS:
-                raise LineError(f"{word}: write {word.upper()}")
-            raise LineError(f"{one_line(word)} is not known; a .cube file has numbers, comments, {', '.join(KEYWORDS)}")
-        if self.values:
-            raise LineError(f"{word} must come before the numbers")
-        if word in self.sizes or word in self.limits:
-            raise LineError(f"{word} is given twice")
-        if word in LIMITS:
-            self.limits[word] = numbers([text.encode() for text in rest], LIMITS[word], f"{word} takes")
-            return
-        low, high = SIZES[word]
-        size = int(rest[0]) if len(rest) == 1 and re.fullmatch(r"[0-9]{1,6}", rest[0]) else 0
-        if not low <= size <= high:
-            raise LineError(f"{word} {one_line(' '.join(rest))}: give a size from {low} to {high}")
-        self.sizes[word] = size
-        self.expected += 3 * size ** (1 if word == "LUT_1D_SIZE" else 3)
-
-    def take_row(self, line: bytes) -> None:
-        if not self.sizes:
-            raise LineError("LUT_3D_SIZE or LUT_1D_SIZE is missing before the first row of numbers")
-        if len(self.values) == self.expected:
-            raise LineError(f"more than {self.expected // 3:,} rows of numbers, which {self.said_sizes()} needs")
-        self.values.extend(numbers(line.split(), 3, "a row has"))
-
-    def table(self) -> ColorTable:
-        """Return the table of all lines; raise LineError if they are too few."""
-        if not self.sizes:
-            raise LineError("is not a .cube file: it has no LUT_3D_SIZE and no LUT_1D_SIZE")
-        if len(self.values) < self.expected:
-            rows = f"{len(self.values) // 3:,} of {self.expected // 3:,} rows of numbers"
-            raise LineError(f"has {rows}, which {self.said_sizes()} needs; the file may be cut off")
-        values = np.array(self.values, np.float32).reshape(-1, 3)
-        count, size = self.sizes.get("LUT_1D_SIZE", 0), self.sizes.get("LUT_3D_SIZE", 0)
-        first = self.domain("LUT_1D_INPUT_RANGE" if count else "LUT_3D_INPUT_RANGE", shared=True)
-        second = self.domain("LUT_3D_INPUT_RANGE") if count else first
-        curves = values[:count] if count else None
-        colors = values[count:].reshape(size, size, size, 3) if size else None
-        if (values[count if size else 0 :] > 1).mean() >= MAX_WHITE:
-            raise LineError("most of its numbers are above 1, which is white; if the maximum is 255, divide them by it")
-        if min(np.subtract(first[1], first[0])) > MAX_CELL * ((count or size) - 1):
-            raise LineError("its domain is so wide that all colors of an image, 0 to 1, lie between two entries")
-        return ColorTable(colors, curves, second, first, self.title)
-
-    def domain(self, name: str, shared: bool = False) -> Domain:
-        """Return the domain of the curves or of the table. DOMAIN_MIN and DOMAIN_MAX are those of the first of them."""
-        low, high = self.limits.get(name, [0.0, 1.0])
-        lows = self.limits.get("DOMAIN_MIN", 3 * [low]) if shared else 3 * [low]
-        highs = self.limits.get("DOMAIN_MAX", 3 * [high]) if shared else 3 * [high]
-        if any(above - below < MIN_RANGE for below, above in zip(lows, highs, strict=True)):
-            names = "DOMAIN_MIN and DOMAIN_MAX" if shared and name not in self.limits else name
-            raise LineError(f"{names}: each upper limit must be above the lower one, by at least {MIN_RANGE}")
-        return tuple(lows), tuple(highs)
-
-    def said_sizes(self) -> str:
-        return " with ".join(f"{name} {size}" for name, size in self.sizes.items())
-
-
-def numbers(words: list[bytes], count: int, who: str) -> list[float]:
-    """Return the numbers that words contain; raise LineError if they are not `count` numbers within MAX_VALUE."""
+def numbers(text: bytes, count: int) -> list[float]:
+    """Return the numbers in a text; raise ValueError if they are not `count` numbers within MAX_VALUE."""
+    words = text.split()
     try:
-        found = [float(word) for word in words]
+        values = [float(word) for word in words]
     except ValueError:
-        found = []
-    if len(found) != count or any(b"_" in word for word in words):
-        text = one_line(b" ".join(words).decode("ascii", "replace"))
-        raise LineError(f"{who} {count} numbers, not '{text}'")
-    for value in found:
-        if not math.isfinite(value) or abs(value) > MAX_VALUE:
-            raise LineError(f"{value} is not a number from {-MAX_VALUE:g} to {MAX_VALUE:g}")
-    return found
+        values = []
+    if len(values) != count or b"_" in text or not all(abs(value) <= MAX_VALUE for value in values):
+        shown = one_line(text.strip().decode("ascii", "replace"), MAX_TITLE)
+        raise ValueError(f"{count} numbers from {-MAX_VALUE:g} to {MAX_VALUE:g} are needed, not '{shown}'")
+    return values
+
+
+def to_table(title: str, head: dict[str, list[float]], values: np.ndarray) -> ColorTable:
+    """Return the table of the keywords and the rows (N, 3) of a `.cube` file; raise ValueError if it is not valid."""
+    for word, (low, high) in SIZES.items():
+        if word in head and not (low <= head[word][0] <= high and head[word][0].is_integer()):
+            raise ValueError(f"{word} {head[word][0]:g}: give a size from {low} to {high}")
+    count, size = (int(head[word][0]) if word in head else 0 for word in SIZES)
+    if not count and not size:
+        raise ValueError("is not a .cube file: it has no LUT_3D_SIZE and no LUT_1D_SIZE")
+    if len(values) != (expected := count + size**3):
+        raise ValueError(f"has {len(values):,} of {expected:,} rows of numbers; the file may be cut off")
+    first = domain_of(head, "LUT_1D_INPUT_RANGE" if count else "LUT_3D_INPUT_RANGE", shared=True)
+    second = domain_of(head, "LUT_3D_INPUT_RANGE") if count else first
+    if (values[count if size else 0 :] > 1).mean() >= MAX_WHITE:
+        raise ValueError("most of its numbers are above 1, which is white; if the maximum is 255, divide them by it")
+    if min(np.subtract(first[1], first[0])) > MAX_CELL * ((count or size) - 1):
+        raise ValueError("its domain is so wide that all colors of an image, 0 to 1, lie between two entries")
+    curves = values[:count] if count else None
+    colors = values[count:].reshape(size, size, size, 3) if size else None
+    return ColorTable(colors, curves, second, first, title)
+
+
+def domain_of(head: dict[str, list[float]], name: str, shared: bool = False) -> Domain:
+    """Return the domain of the curves or of the table. DOMAIN_MIN and DOMAIN_MAX are those of the first of them."""
+    low, high = head.get(name, [0.0, 1.0])
+    lows = head.get("DOMAIN_MIN", 3 * [low]) if shared else 3 * [low]
+    highs = head.get("DOMAIN_MAX", 3 * [high]) if shared else 3 * [high]
+    if any(above - below < MIN_RANGE for below, above in zip(lows, highs, strict=True)):
+        raise ValueError(f"each upper limit of its domain must be above the lower one, by at least {MIN_RANGE}")
+    return tuple(lows), tuple(highs)
 
 
 def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
@@ -207,16 +159,6 @@ def encode_cube(table: ColorTable, comments: Sequence[str] = ()) -> bytes:
     return ("\n".join([*head, *rows]) + "\n").encode()
 
 
-MIN_LEVEL, MAX_LEVEL = 2, 12
-# Largest mean number of sweeps of a channel along an axis, by level. Tables that invert have 1, those that solarize 2,
-# photographs on average 3.7 at level 3, 6.0 at level 4. At level 2 they differ too little.
-MAX_SWEEPS = {2: math.inf, 3: 2.5}
-MAX_SWEEPS_FROM_4 = 3.5
-EPSILON = 1e-9
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-FILTER_UP = 2  # each row is stored as its difference from the row above
-
-
 def read_hald(path: Path) -> ColorTable:
     """Return the table of an image with 8 or 16 bits a channel.
 
@@ -225,32 +167,21 @@ def read_hald(path: Path) -> ColorTable:
     """
     try:
         about = header(path, max_pixels=MAX_LEVEL**6)
+        level = round(about.width ** (1 / 3))
         if about.format != "PNG":
-            raise UserError(f"{path}: is a {about.format} image; a HaldCLUT is a PNG, because others change the colors")
-        level = level_of(about.width, about.height, path)
-        pixels = read_pixels(path)
+            raise ImageError(f"it is a {about.format} image; give a PNG, because other formats change the colors")
+        if about.width != about.height or level**3 != about.width or not MIN_LEVEL <= level <= MAX_LEVEL:
+            sides = ", ".join(str(level**3) for level in range(MIN_LEVEL, MAX_LEVEL + 1))
+            raise ImageError(
+                f"it has {about.width}x{about.height} pixels; the side of the square must be one of {sides}"
+            )
+        colors = read_pixels(path).reshape(level**2, level**2, level**2, 3)
+        limit = MAX_SWEEPS.get(level, MAX_SWEEPS_FROM_4)
+        if not np.ptp(colors, axis=(0, 1, 2)).any() or any(sweeps(colors, axis) > limit for axis in range(3)):
+            raise ImageError("its colors jump as in a photograph, or are all the same; give a color table")
     except ImageError as error:
         raise UserError(f"{path}: cannot be read as a HaldCLUT: {error}") from error
-    colors = pixels.reshape(level**2, level**2, level**2, 3)
-    if not np.ptp(colors, axis=(0, 1, 2)).any():
-        raise UserError(f"{path}: has the size of a HaldCLUT, but only one color; give a color table")
-    limit = MAX_SWEEPS.get(level, MAX_SWEEPS_FROM_4)
-    if any(sweeps(colors, axis) > limit for axis in range(3)):
-        raise UserError(
-            f"{path}: has the size of a HaldCLUT of level {level}, but its colors jump as in a photograph; give a "
-            "color table"
-        )
     return ColorTable(colors, title=path.stem)
-
-
-def level_of(width: int, height: int, path: Path) -> int:
-    """Return the level of an image of this size; raise UserError if it is not that of a HaldCLUT."""
-    level = round(width ** (1 / 3))
-    if width != height or level**3 != width or not MIN_LEVEL <= level <= MAX_LEVEL:
-        sides = ", ".join(str(each**3) for each in range(MIN_LEVEL, MAX_LEVEL))
-        raise UserError(f"{path}: {width}x{height} pixels are not a HaldCLUT, which is square with a side of {sides} "
-                        f"or {MAX_LEVEL**3} pixels")  # fmt: skip
-    return level
 
 
 def read_pixels(path: Path) -> np.ndarray:
@@ -270,7 +201,7 @@ def read_pixels(path: Path) -> np.ndarray:
             image.tile = [tile._replace(args=layout.replace(";16B", ";16L")) for tile in image.tile]
             lower = np.asarray(image.convert("RGB"))
     except Exception as error:  # damaged files make Pillow raise nearly anything
-        raise ImageError(f"damaged or truncated ({' '.join(str(error).split())[:200]})") from error
+        raise ImageError(f"damaged or truncated ({to_line(error)})") from error
     return (upper.astype(np.float32) * 256 + lower) / 65535
 
 
@@ -316,38 +247,22 @@ READERS = {".cube": read_cube, ".png": read_hald}
 
 
 def read_table(path: str | os.PathLike[str]) -> ColorTable:
-    """Return the table of a file.
-
-    Raises:
-        UserError: the file does not exist, or its content is not valid.
-    """
+    """Return the table of a file, by its extension."""
     file = Path(path)
     if not file.is_file():
         raise UserError(f"{file}: no such file; give a .cube file, or a HaldCLUT as .png")
     return READERS[file.suffix.lower()](file)
 
 
-RECORDED = "table:"  # precedes the digest of a file
-
-
 def table_filter(name: str) -> Filter:
-    """Return the filter of a file with a color table.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    path = with_home(name)
-    try:
-        about = os.stat(path)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be read ({reason(error)}); give a .cube file, or a HaldCLUT as .png"
-        ) from error
-    return _filter(os.path.abspath(path), about.st_mtime_ns, about.st_size)
+    """Return the filter of a file with a color table."""
+    path = os.path.abspath(with_home(name))
+    about = os.stat(path) if os.path.isfile(path) else None
+    return _filter(path, about and (about.st_mtime_ns, about.st_size))
 
 
 @lru_cache(maxsize=4)
-def _filter(path: str, modified: int, size: int) -> Filter:
+def _filter(path: str, version: object) -> Filter:
     """Return the filter of a file. It is read again when it has changed."""
     table = read_table(path)
 
