@@ -11,10 +11,8 @@ def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
     """Return nested dicts as one dict with dotted keys, {"data.size": 64, ...}. An empty dict is a leaf."""
     if not isinstance(tree, dict) or not tree:
         return {prefix: tree}
-    leaves: dict[str, Any] = {}
-    for key, value in tree.items():
-        leaves.update(flatten(value, f"{prefix}.{key}" if prefix else str(key)))
-    return leaves
+    leaves = [flatten(value, f"{prefix}.{key}" if prefix else str(key)) for key, value in tree.items()]
+    return {name: value for part in leaves for name, value in part.items()}
 
 
 def short_name(name: str, names: Sequence[str]) -> str:

@@ -146,7 +146,7 @@ def pilgram_filter(name: str, where: str) -> Filter:
     try:
         import pilgram
     except ImportError:
-        pilgram = None
+        pilgram = None  # type: ignore[assignment]
     names = [each for each in getattr(pilgram, "__all__", ()) if callable(getattr(pilgram, each))]
     filters = {each.removeprefix("_"): each for each in names}
     if name not in filters:
