@@ -29,10 +29,9 @@ USER_INFO = re.compile(r"(://)\S*@|[^\s/@'\"]+:(?!//)[^\s@'\"]*@")  # user:passw
 PARAMETERS = re.compile(r"\?\S*=\S*")  # such as a signature
 # Pattern of the code or class of an error -> message
 REASONS = {
-    r".*Credential.*": "no credentials were found; for S3, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
-    "AWS_SECRET_ACCESS_KEY",
-    r".*Expired.*|TokenRefreshRequired|RefreshError|UnauthorizedSSOToken": "the credentials have expired; renew them",
-    r"Invalid(AccessKeyId|Token|ClientTokenId)|SignatureDoesNotMatch|AuthFailure|401": "the credentials are not valid",
+    r".*(Credential|Expired|SSOToken).*|TokenRefreshRequired|RefreshError|AuthFailure|401"
+    r"|Invalid(AccessKeyId|Token|ClientTokenId)|SignatureDoesNotMatch": "the credentials are missing, expired or not "
+    "valid; for S3, set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
     r"AccessDenied|AllAccessDisabled|AccountProblem|Forbidden|Permission|403": "access is denied; check the "
     "permissions of the credentials",
     r"NoSuchBucket": "there is no such bucket",

@@ -194,17 +194,15 @@ def skip_during_imports() -> Iterator[None]:
 
     Do nothing if torch is imported already, because earlier work may have left objects for a collection to find.
     """
-    first = "torch" not in sys.modules
-    enabled = gc.isenabled()
-    if first:
-        gc.disable()
+    if "torch" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
     try:
         yield
     finally:
-        if first:
-            gc.freeze()
-            if enabled:
-                gc.enable()
+        gc.freeze()
+        gc.enable()
 
 
 def available_memory() -> int:

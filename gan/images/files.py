@@ -11,6 +11,7 @@ import html
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -136,14 +137,14 @@ def write(
 
 def encode(image: Image.Image, format: str, options: dict[str, Any]) -> bytes:
     """Encode an image; omit EXIF if the format rejects it. Raise ImageError if the format rejects the image."""
-    for given in (options, {name: value for name, value in options.items() if name != "exif"}):
-        try:
-            file = BytesIO()
-            image.save(file, format, **given)
-            return file.getvalue()
-        except Exception as error:  # encoders raise many kinds of error
-            reason = to_line(error)
-    raise ImageError(f"it cannot be written as {format} ({reason})")
+    file = BytesIO()
+    try:
+        image.save(file, format, **options)
+    except Exception as error:  # encoders raise many kinds of error
+        if "exif" in options:
+            return encode(image, format, {name: value for name, value in options.items() if name != "exif"})
+        raise ImageError(f"it cannot be written as {format} ({to_line(error)})") from error
+    return file.getvalue()
 
 
 def read_metadata(data: bytes, format: str, frames: int) -> dict[str, Any]:
@@ -156,16 +157,16 @@ def read_metadata(data: bytes, format: str, frames: int) -> dict[str, Any]:
         if frames > 1:
             options |= frame_timing(image, frames)
         exif = Image.Exif()
-        try:
+        with suppress(Exception):  # malformed metadata raises many kinds of error
             own = image.getexif()
             exif.update({tag: value for tag, value in own.items() if tag in DESCRIPTIVE})
             for table in IFDS:
-                if found := {tag: value for tag, value in own.get_ifd(table).items() if tag not in PIXEL_TAGS}:
-                    exif.get_ifd(table).update(found)
+                if kept := {tag: value for tag, value in own.get_ifd(table).items() if tag not in PIXEL_TAGS}:
+                    exif.get_ifd(table).update(kept)
                     exif[table] = 0  # Pillow replaces the value by the offset
-            return options | ({"exif": exif.tobytes()} if len(exif) else {})
-        except Exception:  # malformed metadata raises many kinds of error
-            return options
+            if len(exif):
+                options["exif"] = exif.tobytes()
+    return options
 
 
 def frame_timing(image: Any, frames: int) -> dict[str, Any]:
@@ -176,20 +177,15 @@ def frame_timing(image: Any, frames: int) -> dict[str, Any]:
         image.load()  # the duration of WebP is set only by `load`
         durations.append(image.info.get("duration", 0))
     options = {name: image.info[name] for name in ("loop", "default_image") if name in image.info}
-    if image.format == "GIF":
-        options["disposal"] = 2
+    options |= {"disposal": 2} if image.format == "GIF" else {}
     return options | ({"duration": durations} if any(durations) else {})
 
 
 def software_of(path: Path) -> str:
     """Return the program that wrote a PNG, from its metadata; an empty string if it is unknown or not a PNG."""
-    if not path.is_file():
-        return ""
-    try:
-        with Image.open(path, formats=("PNG",)) as image:
-            return str(image.info.get("Software", ""))
-    except Exception:  # damaged files make Pillow raise nearly anything
-        return ""
+    with suppress(Exception), Image.open(path, formats=("PNG",)) as image:  # damaged files raise nearly anything
+        return str(image.info.get("Software", ""))
+    return ""
 
 
 KEY = "retro-gan"  # the PNG keyword, and the first word of a GIF's comment
@@ -200,7 +196,6 @@ XMP = (
     'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" xmlns:gan="urn:retro-gan:1" '
     'gan:origin="{}"/></rdf:RDF></x:xmpmeta><?xpacket end="r"?>'
 )
-NESTED = (0x8769, 0x8825)  # tables of EXIF that Pillow cannot write into a compressed TIFF
 MAX_TEXT = 1 << 20  # bytes
 
 
@@ -220,10 +215,9 @@ def save_options(format: str, text: str, exif: bytes | None = None) -> dict[str,
     packet = XMP.format(html.escape(text)).encode()
     if format == "TIFF":
         tags = Image.Exif()
-        if exif:
-            tags.load(exif)
-            for table in NESTED:
-                tags.pop(table, None)
+        tags.load(exif or b"")
+        for table in IFDS:  # which Pillow cannot write into a compressed TIFF
+            tags.pop(table, None)
         tags[XMP_TAG] = packet
         return {"exif": tags}
     return {"xmp": packet} if format in ("JPEG", "WEBP") else {}
@@ -231,18 +225,15 @@ def save_options(format: str, text: str, exif: bytes | None = None) -> dict[str,
 
 def read_text(image: Image.Image) -> str | None:
     """Return the embedded text of an opened image; None if it has none, or one longer than MAX_TEXT."""
-    found: Any = image.info.get(KEY)
+    text: Any = image.info.get(KEY)
     if image.format == "GIF":
-        comment = image.info.get("comment")
-        start = f"{KEY} ".encode()
-        found = comment[len(start) :] if isinstance(comment, bytes) and comment.startswith(start) else None
+        comment, start = image.info.get("comment", b""), f"{KEY} ".encode()
+        text = comment[len(start) :].decode("ascii", "replace") if comment.startswith(start) else None
     elif image.format in ("JPEG", "MPO", "WEBP", "TIFF"):
         packet = image.info.get("xmp")
-        part = IN_XMP.search(packet[: 2 * MAX_TEXT]) if isinstance(packet, bytes) else None
-        found = html.unescape(part[1].decode("ascii", "replace")) if part else None
-    if isinstance(found, bytes):
-        found = found.decode("ascii", "replace")
-    return str(found) if isinstance(found, str) and len(found) <= MAX_TEXT else None
+        match = IN_XMP.search(packet[: 2 * MAX_TEXT]) if isinstance(packet, bytes) else None
+        text = html.unescape(match[1].decode("ascii", "replace")) if match else None
+    return str(text) if isinstance(text, str) and len(text) <= MAX_TEXT else None
 
 
 def pixel_digest(image: Image.Image) -> str:

@@ -167,10 +167,10 @@ FORMAT = "PNG"
 
 
 class Unscaled(NamedTuple):
-    """What was done with a file."""
+    """What was done with a file: the reason if it failed, and its enlargement, such as "4x", if it has a grid."""
 
-    error: str = ""  # the reason if it cannot be read or written
-    factor: str = ""  # its enlargement, such as "4x"; empty without a grid
+    error: str = ""
+    factor: str = ""
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,8 @@ def service_error(code: str) -> Exception:
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("ExpiredToken", "the credentials have expired"),
-        ("InvalidAccessKeyId", "the credentials are not valid"),
+        ("ExpiredToken", "the credentials are missing, expired or not valid"),
+        ("InvalidAccessKeyId", "the credentials are missing, expired or not valid"),
         ("AccessDenied", "access is denied"),
         ("NoSuchBucket", "there is no such bucket"),
         ("XMinioStorageFull", "the bucket is full"),
@@ -69,7 +69,7 @@ def test_errors_of_services_are_explained_without_their_text(code: str, reason: 
 
 def test_other_errors_are_explained() -> None:
     exceptions = pytest.importorskip("botocore.exceptions")
-    assert explain(exceptions.NoCredentialsError()).startswith("no credentials were found; for S3, set AWS_PROFILE")
+    assert explain(exceptions.NoCredentialsError()).startswith("the credentials are missing")
     assert explain(exceptions.EndpointConnectionError(endpoint_url="http://x")) == "it cannot be reached"
     assert explain(PermissionError("Forbidden")).startswith("access is denied")
     assert explain(ValueError("something else")) == "something else"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gan.data.styles.color_table import ColorTable
 from PIL import Image
 from torch import Tensor, nn
 
@@ -16,6 +15,7 @@ import gan
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.styles import table_files, to_table
+from gan.data.styles.color_table import ColorTable
 from gan.inference import closed_form
 from gan.inference.look import parse_look
 from gan.inference.tiling import translate
@@ -177,7 +177,7 @@ def test_export_and_translate(gan_command: Train, tmp_path: Path) -> None:
     [
         (["look:film", "--to", "onnx"], "look:film: is a look, which has no network; use --to cube or --to hald"),
         (["look:flim", "--to", "cube"], "did you mean film?"),
-        (["none.cube", "--to", "hald"], "none.cube: cannot be read"),
+        (["none.cube", "--to", "hald"], "none.cube: no such file"),
         (["look:film", "--to", "cube", "--fp16"], "--fp16: only --to onnx has it"),
         (["look:film", "--to", "cube", "--title", "x"], "--title: only --to web has it"),
         (["look:film", "--to", "cube", "--table-size", "5"], "--table-size"),

@@ -14,7 +14,7 @@ from PIL import Image
 from gan.common.errors import UserError
 from gan.data.builtin.retro import draw
 from gan.data.styles import is_table, table_files
-from gan.data.styles.color_table import ColorTable, identity, table_of, table_of_uint8
+from gan.data.styles.color_table import ColorTable, identity, table_of
 
 MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)
 
@@ -22,10 +22,6 @@ MIX = np.array([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3], [0.3, 0.3, 0.4]], np.float32)
 def toned(image: np.ndarray) -> np.ndarray:
     """A smooth function of colors that mixes the channels."""
     return np.asarray(0.9 * np.sin(1.5 * image) @ MIX)
-
-
-def toned_uint8(image: np.ndarray) -> np.ndarray:
-    return np.rint(255 * toned(image / np.float32(255))).astype(np.uint8)
 
 
 def photograph(height: int = 96, width: int = 130) -> np.ndarray:
@@ -67,7 +63,6 @@ def test_a_table_is_near_its_function() -> None:
     image = photograph()
     for size, limit in ((17, 0.6), (33, 0.2)):
         assert np.abs(table_of(toned, size).apply(image) - toned(image / 255)).max() < limit / 255
-        assert np.abs(table_of_uint8(toned_uint8, size).apply(image) - toned(image / 255)).max() < 1 / 255
 
 
 def test_curves_come_first_and_inputs_outside_of_the_domain_get_the_nearest_entry() -> None:
