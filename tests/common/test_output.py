@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from gan.common.output import IN_PLACE, Lines, print_progress
+from gan.common.output import IN_PLACE, Lines, one_line, print_progress
 
 
 def feed(quiet: bool = False) -> None:
@@ -46,3 +46,9 @@ def test_progress_is_marked_for_a_program_that_asks(
     monkeypatch.setenv(IN_PLACE, "1")
     print_progress("half")
     assert capsys.readouterr().out == "half\n\rhalf\n"
+
+
+def test_a_line_of_text_has_no_control_characters() -> None:
+    assert one_line("a\nb\x1b[2J\ud800\u202e") == "a\\nb\\x1b[2J\\ud800\\u202e"
+    assert one_line("Straße 写真") == "Straße 写真"
+    assert len(one_line("x" * 10**6)) <= 2000
