@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gan.common import processes
-from tests.conftest import ROOT, environment, run_python
+from tests.conftest import ROOT, TINY, environment, run_python
 from tests.patience import PATIENCE
 
 TRAIN = [str(ROOT / "train.py"), *TINY, "images=100000", "hydra.run.dir=run"]
