@@ -17,29 +17,22 @@ SCRIPT = "python train.py"
 COMMAND = "gan train"
 
 
-class _Started:
-    """How training was started in this process."""
-
-    command = COMMAND
-    flags: tuple[str, ...] = ()
+_started = [COMMAND]  # the command for training that the user typed, and its options that must be typed again
 
 
 def started_as(command: str, *flags: str) -> None:
     """Record the command for training that the user typed, SCRIPT or COMMAND, and its --code and --config-dir."""
-    _Started.command, _Started.flags = command, flags
+    _started[:] = [command, *flags]
 
 
 def train_command() -> str:
-    """Return the command for training as a user types it: `gan train`, or `python train.py` if that was typed.
-
-    --code and --config-dir follow, because they must be typed again.
-    """
-    return " ".join([_Started.command, *map(shlex.quote, _Started.flags)])
+    """Return the command for training as a user types it, with --code and --config-dir, which must be typed again."""
+    return " ".join([_started[0], *map(shlex.quote, _started[1:])])
 
 
 def child_words() -> list[str]:
     """Return the words of this command line before the overrides, for the processes that Lightning starts."""
-    return [*(["train"] if _Started.command == COMMAND else []), *_Started.flags]
+    return [*(["train"] if _started[0] == COMMAND else []), *_started[1:]]
 
 
 def install(extra: str) -> str:

@@ -41,16 +41,14 @@ def compile_in_place(backend: str, *networks: nn.Module) -> None:
     Raises:
         UserError: the backend does not exist, or does not work on this machine, for example without a compiler.
     """
-    known = torch.compiler.list_backends(exclude_tags=())
-    if backend not in known:
-        raise UserError(f"model.compile={backend}: torch has no such backend; use one of {', '.join(known)}")
     weights = (weight for network in networks for weight in network.parameters())
     device = next((weight.device for weight in weights), None)  # the backend may not support this device
     try:
         torch.compile(torch.neg, backend=backend)(torch.ones(2, device=device))
     except Exception as error:  # each backend raises its own types of errors
         cause = str(getattr(error, "inner_exception", error)).strip().splitlines()[0]
-        raise UserError(f"model.compile={backend}: does not work on this machine: {cause}") from error
+        known = ", ".join(torch.compiler.list_backends(exclude_tags=()))
+        raise UserError(f"model.compile={backend}: {cause}; backends are {known}") from error
     for network in networks:
         network.compile(backend=backend)
 

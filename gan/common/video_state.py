@@ -51,15 +51,12 @@ class Video:
             _VIDEO.reset(token)
 
     def first(self, value: Any) -> Any:
-        index = self.calls[0]
-        self.calls[0] += 1
-        if index == len(self.firsts):
-            self.firsts.append(value)
+        index, self.calls[0] = self.calls[0], self.calls[0] + 1
+        self.firsts[index:] = self.firsts[index:] or [value]
         return self.firsts[index]
 
     def mean(self, value: Any) -> Any:
-        index = self.calls[1]
-        self.calls[1] += 1
+        index, self.calls[1] = self.calls[1], self.calls[1] + 1
         if index == len(self.means) or self.means[index].shape != value.shape:  # a later frame may have another size
             self.means[index:] = [value]
         else:
